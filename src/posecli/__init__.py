@@ -1,0 +1,61 @@
+"""Fast, faithful animal pose inference.
+
+>>> import posecli
+>>> model = posecli.load_model("my-model")  # doctest: +SKIP
+>>> pose = model.predict(frames)  # doctest: +SKIP
+>>> report = posecli.analyze("video.mp4", "my-model")  # doctest: +SKIP
+
+Names are imported when they are first used, so that ``import posecli`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from posecli.analysis import analyze
+    from posecli.errors import PoseCliError
+    from posecli.options import AnalyzeOptions, Crop, EngineOptions
+    from posecli.predictor import PoseModel, load_model
+    from posecli.results import AnalysisReport, VideoResult
+    from posecli.table import read_pose_table
+
+_HOMES = {
+    "AnalysisReport": "posecli.results",
+    "AnalyzeOptions": "posecli.options",
+    "Crop": "posecli.options",
+    "EngineOptions": "posecli.options",
+    "PoseCliError": "posecli.errors",
+    "PoseModel": "posecli.predictor",
+    "VideoResult": "posecli.results",
+    "analyze": "posecli.analysis",
+    "load_model": "posecli.predictor",
+    "read_pose_table": "posecli.table",
+}
+
+__all__ = [
+    "AnalysisReport",
+    "AnalyzeOptions",
+    "Crop",
+    "EngineOptions",
+    "PoseCliError",
+    "PoseModel",
+    "VideoResult",
+    "__version__",
+    "analyze",
+    "load_model",
+    "read_pose_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'posecli' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,259 @@
+"""Videos to pose tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli import manifest as manifests
+from posecli.decode import Pose
+from posecli.engine import Engine, EngineInfo, NetworkOutput
+from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError
+from posecli.geometry import Geometry
+from posecli.options import AnalyzeOptions
+from posecli.outputs import OutputPaths, deeplabcut_meta, plan_outputs
+from posecli.pipeline import run_sync
+from posecli.predictor import PoseModel, load_model
+from posecli.results import AnalysisReport, VideoResult
+from posecli.table import (
+    PoseTableWriter,
+    move_into_place,
+    partial_path,
+    pose_columns,
+    table_to_csv,
+    write_partial,
+)
+from posecli.video.probe import VideoInfo, content_fingerprint, probe
+from posecli.video.reader import FrameBatch, VideoReader
+
+
+class RunObserver:
+    """Is told how a run goes. This one does nothing; a command's own prints."""
+
+    def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
+        """The network is compiled for a video's frames."""
+
+    def video_started(self, info: VideoInfo) -> None:
+        """A video's frames are about to be read."""
+
+    def frames_done(self, count: int) -> None:
+        """That many more frames have a pose."""
+
+    def video_finished(self, result: VideoResult) -> None:
+        """A video is done, skipped or has failed."""
+
+
+def analyze(
+    videos: str | Path | Iterable[str | Path],
+    model: str | Path | PoseModel,
+    options: AnalyzeOptions = AnalyzeOptions(),
+    observer: RunObserver = RunObserver(),
+) -> AnalysisReport:
+    """Find the body parts in every frame of videos, and write one pose table for each.
+
+    Parameters
+    ----------
+    videos
+        One file, or several.
+    model
+        A loaded model, which keeps its own engine options, or anything that `posecli.load_model` takes.
+    options
+        Everything else.
+    observer
+        Is told of progress.
+
+    Returns
+    -------
+    AnalysisReport
+        One result per video. A video that fails does not stop the others.
+
+    Raises
+    ------
+    UsageError
+        If two videos would write to the same table.
+    ModelError
+        If the model cannot be used.
+
+    Examples
+    --------
+    >>> report = analyze("video.mp4", "my-model", AnalyzeOptions(batch_size=64))  # doctest: +SKIP
+    >>> report.results[0].table  # doctest: +SKIP
+    PosixPath('videoDLC_resnet50_openfieldOct30shuffle1_4000.h5')
+    """
+    paths = [Path(videos)] if isinstance(videos, (str, Path)) else [Path(video) for video in videos]
+    loaded = model if isinstance(model, PoseModel) else load_model(model, options.engine)
+    results = []
+    for path, outputs in zip(paths, plan_outputs(paths, loaded.description.scorer, options.out_dir), strict=True):
+        try:
+            result = _VideoRun(path, outputs, loaded, options, observer).result()
+        except PoseCliError as error:
+            result = VideoResult(path, "failed", message=str(error), exit_code=error.exit_code)
+        observer.video_finished(result)
+        results.append(result)
+    return AnalysisReport(tuple(results))
+
+
+class _VideoRun:
+    """One video on its way to a table."""
+
+    def __init__(
+        self, video: Path, outputs: OutputPaths, model: PoseModel, options: AnalyzeOptions, observer: RunObserver
+    ) -> None:
+        self.outputs = outputs
+        self.model = model
+        self.options = options
+        self.observer = observer
+        self.info = probe(video)
+        self.geometry = Geometry.plan(self.info.width, self.info.height, options.crop, options.exact_scale)
+        self.settings = manifests.determining_settings(model.options, options.num_outputs, self.geometry)
+        self.video_fingerprint = content_fingerprint(video)
+        self.fingerprint = manifests.fingerprint(self.video_fingerprint, model.folder, self.settings)
+        self.bad_frames: list[int] = []
+
+    def result(self) -> VideoResult:
+        """Analyse the video, unless the result is there already."""
+        if not self.options.overwrite:
+            known = self._finished_before() or self._parked_before()
+            if known is not None:
+                return known
+        if self.info.missing_packets and not self.options.allow_short:
+            raise ShortVideoError(
+                f"'{self.info.path}' ends early: its container promises {self.info.promised_frames} frames and holds "
+                f"{self.info.n_frames}; copy it again or repair it, or pass --allow-short to analyse what is there"
+            )
+        self.outputs.make_folder()
+        engine = self.model.engine(self.geometry.height, self.geometry.width)
+        engine.warm_up(min(self.options.network_batch, self.info.n_frames))
+        self.observer.engine_ready(self.model, engine.info, self.geometry, self.options.network_batch)
+        return self._analyzed(engine)
+
+    def _finished_before(self) -> VideoResult | None:
+        """The table that is there already, if it is the one asked for; another one is not replaced unasked."""
+        table = self.outputs.table
+        if not table.exists():
+            return None
+        manifest = manifests.read_manifest(self.outputs.manifest)
+        advice = "pass --overwrite to replace it, or choose another folder with --out-dir"
+        if manifest is None:
+            raise OutputExistsError(f"'{table}' exists already and was not made by posecli (no manifest): {advice}")
+        if manifest.get("fingerprint") != self.fingerprint:
+            changes = ", ".join(manifests.differences(manifest, self._sections_that_determine())) or "by another version"
+            raise OutputExistsError(f"'{table}' exists already and was made differently ({changes}): {advice}")
+        if self.options.csv and not self.outputs.csv.exists():
+            table_to_csv(table, self.outputs.csv)
+        return VideoResult(self.info.path, "skipped", table, message="made before with the same video, model and settings")
+
+    def _parked_before(self) -> VideoResult | None:
+        """Rows of an earlier run that are whole but for frames that could not be decoded."""
+        outputs = self.outputs
+        manifest = manifests.read_manifest(partial_path(outputs.manifest))
+        if manifest is None or manifest.get("fingerprint") != self.fingerprint:
+            return None
+        self.bad_frames = list(manifest["video"]["bad_frames"])
+        self._refuse_bad_frames()
+        self._put_in_place()
+        return VideoResult(
+            self.info.path, "short", outputs.table, bad_frames=tuple(self.bad_frames), message=self._what_is_missing()
+        )
+
+    def _analyzed(self, engine: Engine) -> VideoResult:
+        description = self.model.description
+        columns = pose_columns(description.scorer, description.bodyparts, self.options.num_outputs)
+        partial_path(self.outputs.manifest).unlink(missing_ok=True)
+        writer = PoseTableWriter(self.outputs.table, columns)
+        self.observer.video_started(self.info)
+        start = time.perf_counter()
+        try:
+            stage_seconds = self._run(engine, writer)
+            writer.close(self._row_seconds(writer.rows))
+        except BaseException:
+            writer.discard()
+            raise
+        seconds = time.perf_counter() - start
+        self._write_side_files(engine.info, writer.rows, seconds, stage_seconds)
+        self._refuse_bad_frames()
+        self._put_in_place()
+        return VideoResult(
+            self.info.path,
+            "short" if self._is_short else "done",
+            self.outputs.table,
+            writer.rows,
+            seconds,
+            tuple(self.bad_frames),
+            stage_seconds,
+            self._what_is_missing() if self._is_short else "",
+        )
+
+    def _run(self, engine: Engine, writer: PoseTableWriter) -> dict[str, float]:
+        """Every frame through the network and into the table; gives the seconds of each stage."""
+        reader = VideoReader(self.info, self.geometry, self.options.video_backend)
+
+        def decode(output: NetworkOutput) -> Pose:
+            return self.model.decode(output, self.options.decoder, self.options.num_outputs)
+
+        def sink(batch: FrameBatch, pose: Pose) -> None:
+            pose[..., :2] = self.geometry.to_frame(pose[..., :2])
+            writer.append(pose)
+            self.bad_frames.extend(batch.indices[~batch.valid].tolist())
+            self.observer.frames_done(len(batch))
+
+        try:
+            return run_sync(reader, engine, decode, sink, self.options.network_batch).seconds
+        finally:
+            reader.close()
+
+    def _row_seconds(self, rows: int) -> npt.NDArray[np.float64]:
+        """Presentation time of each row; NaN for frames that no packet announced."""
+        known = self.info.seconds()[:rows]
+        return np.concatenate([known, np.full(rows - len(known), np.nan)])
+
+    def _write_side_files(
+        self, engine: EngineInfo, rows: int, seconds: float, stage_seconds: dict[str, float]
+    ) -> None:
+        """Manifest and DeepLabCut's meta file, under partial names."""
+        batch_size = self.options.network_batch
+        sections = self._sections_that_determine()
+        sections["video"] |= manifests.describe_run_of_video(self.info, self.bad_frames, rows)
+        sections["engine"] = asdict(engine)
+        sections["run"] = {"batch_size": batch_size, "decoder": self.options.decoder, "video_backend": self.options.video_backend}
+        sections["timing"] = {"seconds": seconds, "frames_per_second": rows / seconds, "stage_seconds": stage_seconds}
+        state = "short" if self._is_short else "complete"
+        content = manifests.encode_manifest(manifests.new_manifest(state, self.fingerprint, sections))
+        write_partial(self.outputs.manifest, content)
+        write_partial(self.outputs.meta, deeplabcut_meta(self.info, self.model.description, rows, batch_size, seconds))
+
+    def _sections_that_determine(self) -> dict[str, Any]:
+        return {
+            "video": manifests.describe_video(self.info, self.video_fingerprint),
+            "model": manifests.describe_model(self.model.folder),
+            "settings": dict(self.settings),
+        }
+
+    def _put_in_place(self) -> None:
+        """Final names; the table's last, so that when it appears everything is there."""
+        for path in (self.outputs.meta, self.outputs.manifest, self.outputs.table):
+            move_into_place(partial_path(path), path)
+        if self.options.csv:
+            table_to_csv(self.outputs.table, self.outputs.csv)
+
+    @property
+    def _is_short(self) -> bool:
+        return bool(self.bad_frames or self.info.missing_packets)
+
+    def _what_is_missing(self) -> str:
+        return f"{len(self.bad_frames)} frames could not be decoded, {self.info.missing_packets} are not in the file"
+
+    def _refuse_bad_frames(self) -> None:
+        if not self.bad_frames or self.options.allow_short:
+            return
+        first = ", ".join(str(index) for index in self.bad_frames[:5]) + (", ..." if len(self.bad_frames) > 5 else "")
+        raise ShortVideoError(
+            f"'{self.info.path}': {len(self.bad_frames)} of {self.info.n_frames} frames could not be decoded ({first}); "
+            "repair the video, or pass --allow-short to accept the rows that were made (with NaN for these)"
+        )

@@ -1,0 +1,50 @@
+"""The command line: one file per command, which reads flags, calls one function, and prints.
+
+To add a command, write ``cli/<name>.py`` with a click command of that name, and list it in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from posecli import __version__
+
+#: Command, and where its click object is. A module is imported when its command is called or listed.
+COMMANDS = {"analyze": "posecli.cli.analyze:analyze", "model": "posecli.cli.model:model"}
+
+EXIT_CODES = """\b
+Exit codes: 0 success, 1 internal error, 2 wrong option or configuration,
+3 video cannot be read, 4 frames missing, 5 model cannot be used, 6 engine,
+7 result cannot be written, 8 another result is there already, 130 Ctrl-C."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="posecli")
+def cli() -> None:
+    """Find the body parts of animals in video.
+
+    \b
+    First run, with a network trained in DeepLabCut:
+        posecli analyze video.mp4 --model path/to/project/config.yaml
+    """
+
+
+def main() -> None:
+    """Entry point of the ``posecli`` script."""
+    cli(prog_name="posecli")

@@ -1,0 +1,129 @@
+"""What all commands share: how they end, what they print, and options from a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from posecli.errors import EXIT_INTERRUPTED, PoseCliError, UsageError
+from posecli.yamlfile import read_yaml
+
+AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command's words go.
+
+    Results go to standard output and progress to standard error. With ``--json`` standard output holds one
+    JSON object and nothing else.
+    """
+
+    json: bool
+    quiet: bool
+    verbose: bool
+
+    def say(self, line: str) -> None:
+        """Print a line for people."""
+        if not self.quiet:
+            click.echo(line, err=self.json)
+
+    def warn(self, line: str) -> None:
+        """Print a line that people must see."""
+        click.echo(line, err=True)
+
+    def result(self, content: dict[str, Any]) -> None:
+        """Print the JSON object, if it was asked for."""
+        if self.json:
+            click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+class Command(click.Command):
+    """A command that ends in one line and a documented exit code instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except PoseCliError as error:
+            if ctx.params.get("as_json"):
+                click.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}, ensure_ascii=False))
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted: videos that were finished are kept.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def output_options(function: AnyCallback) -> AnyCallback:
+    """Add ``-v``, ``-q`` and ``--json``; the callback takes one `Output` as ``output``."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Show stage times, and what libraries have to say."),
+    ):
+        function = option(function)
+    return function
+
+
+def make_output(as_json: bool, quiet: bool, verbose: bool) -> Output:
+    """The `Output` that the flags ask for."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other: give one of them")
+    if verbose:
+        os.environ["POSECLI_VERBOSE"] = "1"
+    return Output(as_json, quiet, verbose)
+
+
+def config_option(function: AnyCallback) -> AnyCallback:
+    """Add ``--config FILE.yaml``: defaults for every other option of the command; flags override them."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_load_config,
+        help="YAML file with options of this command, named as here without dashes in front; flags override it.",
+    )(function)
+
+
+def _load_config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        values = read_yaml(path, UsageError)
+        ctx.default_map = {**(ctx.default_map or {}), **_named_as_parameters(ctx.command, path, values)}
+    except UsageError as error:
+        raise click.UsageError(str(error), ctx) from error
+
+
+def _named_as_parameters(command: click.Command, path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Option names, in any of their long spellings, to click's parameter names."""
+    spellings = {
+        spelling.lstrip("-").replace("_", "-"): parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.name not in (None, "config", "help")
+        for spelling in parameter.opts
+        if spelling.startswith("--")
+    }
+    named = {}
+    for key, value in values.items():
+        parameter = spellings.get(str(key).replace("_", "-"))
+        if parameter is None or parameter.name is None:
+            known = ", ".join(sorted(spellings))
+            raise UsageError(f"'{path}' has an unknown key '{key}': '{command.name}' knows {known}")
+        named[parameter.name] = _as_flag_value(path, str(key), value)
+    return named
+
+
+def _as_flag_value(path: Path, key: str, value: Any) -> Any:
+    """A list stands for the comma-separated text that the flag takes; mappings stand for nothing."""
+    if isinstance(value, dict):
+        raise UsageError(f"'{path}' gives a mapping for '{key}': give a single value or a list")
+    return ",".join(str(item) for item in value) if isinstance(value, list) else value

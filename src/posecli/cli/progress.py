@@ -1,0 +1,126 @@
+"""Progress in frames: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import click
+
+from posecli import __version__
+from posecli.analysis import RunObserver
+from posecli.cli.base import Output
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from posecli.engine import EngineInfo
+    from posecli.geometry import Geometry
+    from posecli.predictor import PoseModel
+    from posecli.results import VideoResult
+    from posecli.video.probe import VideoInfo
+
+#: Seconds between plain lines, and over which their speed is taken.
+PLAIN_INTERVAL = 10.0
+
+
+class AnalysisProgress(RunObserver):
+    """Prints how an analysis goes."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bar: tqdm[None] | None = None
+        self._plain: PlainProgress | None = None
+        self._announced: str | None = None
+
+    def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
+        description = model.description
+        line = (
+            f"posecli {__version__}: model {description.scorer} ({description.net_type}, {len(description.bodyparts)} body "
+            f"parts), engine {info.name} {info.version} on {info.device} ({info.threads} threads), {info.precision}, "
+            f"batch {batch_size}, network input {geometry.width}x{geometry.height} px"
+        )
+        if line != self._announced:
+            self._output.say(line)
+            self._announced = line
+
+    def video_started(self, info: VideoInfo) -> None:
+        if info.variable_frame_rate:
+            self._output.say(f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file")
+        if self._output.quiet:
+            return
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=info.n_frames, unit=" frames", desc=info.path.name, dynamic_ncols=True, leave=False)
+        else:
+            self._plain = PlainProgress(info.path.name, info.n_frames)
+
+    def frames_done(self, count: int) -> None:
+        if self._bar is not None:
+            self._bar.update(count)
+        if self._plain is not None:
+            self._plain.update(count)
+
+    def video_finished(self, result: VideoResult) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = self._plain = None
+        if result.state == "failed":
+            self._output.warn(f"Error: {result.message}")
+        else:
+            self._output.say(summary_line(result))
+        if self._output.verbose and result.seconds:
+            stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.stage_seconds.items())
+            self._output.say(f"  {stages}")
+
+
+class PlainProgress:
+    """Prints a line every `PLAIN_INTERVAL` seconds."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name = name
+        self._total = total
+        self._done = 0
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=2)
+
+    def update(self, count: int) -> None:
+        """Count frames."""
+        self._done += count
+        now = time.monotonic()
+        start, done_then = self._marks[-1]
+        if now - start < PLAIN_INTERVAL:
+            return
+        self._marks.append((now, self._done))
+        speed = (self._done - done_then) / (now - start)
+        left = (self._total - self._done) / speed if speed else float("inf")
+        click.echo(
+            f"{self._name}: {self._done} of {self._total} frames, {speed:.1f} fps, {duration(left)} left", err=True
+        )
+
+
+def summary_line(result: VideoResult) -> str:
+    """One line on a video that did not fail."""
+    if result.state == "skipped":
+        return f"{result.video.name}: skipped, {result.message}: {result.table}"
+    note = f" ({result.message})" if result.message else ""
+    speed = f" in {result.seconds:.1f} s, {result.frames_per_second:.1f} fps" if result.seconds else " taken over"
+    return f"{result.video.name}: {result.state}{note}, {result.frames} frames{speed}: {result.table}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(75), duration(4000)
+    ('1 min 15 s', '1 h 06 min')
+    """
+    if seconds == float("inf"):
+        return "unknown time"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,158 @@
+"""Scoremaps and location refinement to poses.
+
+Shapes: ``B`` frames, ``h x w`` cells, ``K`` body parts, ``N`` peaks per body part.
+
+For the best cell (row ``r``, column ``c``) of a body part,
+
+.. math::
+
+    x = (c + 1/2)\\, s + \\sigma\\, \\Delta_x, \\qquad y = (r + 1/2)\\, s + \\sigma\\, \\Delta_y
+
+with stride :math:`s` and location standard deviation :math:`\\sigma`; the likelihood is the scoremap there.
+The best cell is the argmax of the flattened map, so that of several equal maxima (saturated maps have them)
+the first in row-major order wins. Further peaks are the next best cells by the same rule.
+
+The three methods of Mathis & Warren (2018) are here: *standard* decodes one frame, *double-loop* loops over
+frames and body parts, *numpy* does a whole batch at once. They give equal bits on equal input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.options import DecoderName
+
+Scoremap: TypeAlias = npt.NDArray[np.float32]
+Locref: TypeAlias = npt.NDArray[np.float32]
+Pose: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """What the formula needs besides the maps.
+
+    Attributes
+    ----------
+    stride
+        Input px per scoremap cell.
+    locref_stdev
+        Px per unit of location refinement.
+    num_outputs
+        ``N``, peaks per body part.
+    """
+
+    stride: float
+    locref_stdev: float
+    num_outputs: int = 1
+
+
+def decode_numpy(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:
+    """Decode a batch with array operations only.
+
+    Parameters
+    ----------
+    scoremap
+        ``(B, h, w, K)`` probabilities.
+    locref
+        ``(B, h, w, K, 2)`` offsets (x, y) in units of the location standard deviation; ``None`` for a
+        network that does not refine locations.
+    options
+        Stride, standard deviation and number of peaks.
+
+    Returns
+    -------
+    ndarray
+        ``(B, K, N, 3)`` float64: x px, y px, likelihood, in pixels of the network's input. Peaks beyond the
+        number of cells are NaN, NaN, 0.
+
+    Examples
+    --------
+    >>> scoremap = np.zeros((1, 2, 3, 1), np.float32)
+    >>> scoremap[0, 1, 2, 0] = 0.75
+    >>> decode_numpy(scoremap, None, DecodeOptions(stride=8, locref_stdev=7.2801))
+    array([[[[20.  , 12.  ,  0.75]]]])
+    """
+    batch, rows, columns, parts = scoremap.shape
+    scores = scoremap.reshape(batch, rows * columns, parts)
+    cells = _best_cells(scores, min(options.num_outputs, rows * columns))
+    pose = _empty(batch, parts, options.num_outputs)
+    found = pose[:, :, : cells.shape[1]].transpose(0, 2, 1, 3)  # a (B, N, K, 3) view
+    row, column = np.divmod(cells, columns)
+    found[..., 0] = (column + 0.5) * options.stride
+    found[..., 1] = (row + 0.5) * options.stride
+    if locref is not None:
+        offsets = locref.reshape(batch, rows * columns, parts, 2)
+        found[..., :2] += options.locref_stdev * np.take_along_axis(offsets, cells[..., None], 1).astype(np.float64)
+    found[..., 2] = np.take_along_axis(scores, cells, 1)
+    return pose
+
+
+def decode_double_loop(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:
+    """Decode a batch by looping over frames and body parts; arguments and result as `decode_numpy`."""
+    batch, _, _, parts = scoremap.shape
+    pose = _empty(batch, parts, options.num_outputs)
+    for frame in range(batch):
+        for part in range(parts):
+            offsets = None if locref is None else locref[frame, :, :, part]
+            _decode_map(scoremap[frame, :, :, part], offsets, options, out=pose[frame, part])
+    return pose
+
+
+def decode_standard(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:
+    """Decode one frame, body part by body part, as the original did; arguments and result as `decode_numpy`.
+
+    Raises
+    ------
+    ValueError
+        If the batch holds more than one frame.
+    """
+    if len(scoremap) != 1:
+        raise ValueError(f"the standard decoder takes one frame at a time, not {len(scoremap)}")
+    return decode_double_loop(scoremap, locref, options)
+
+
+Decoder: TypeAlias = Callable[[Scoremap, "Locref | None", DecodeOptions], Pose]
+
+DECODER_FUNCTIONS: dict[DecoderName, Decoder] = {
+    "numpy": decode_numpy,
+    "double-loop": decode_double_loop,
+    "standard": decode_standard,
+}
+
+
+def _empty(batch: int, parts: int, num_outputs: int) -> Pose:
+    pose = np.full((batch, parts, num_outputs, 3), np.nan)
+    pose[..., 2] = 0.0
+    return pose
+
+
+def _best_cells(scores: Scoremap, count: int) -> npt.NDArray[np.intp]:
+    """``(B, count, K)`` flat indices of the best cells of ``(B, cells, K)``, best first."""
+    first = np.argmax(scores, axis=1)
+    if count == 1:
+        return first[:, None]
+    cells = np.empty((len(scores), count, scores.shape[2]), np.intp)
+    cells[:, 0] = first
+    remaining = scores.copy()
+    for rank in range(1, count):
+        np.put_along_axis(remaining, cells[:, rank - 1 : rank], -np.inf, axis=1)
+        cells[:, rank] = np.argmax(remaining, axis=1)
+    return cells
+
+
+def _decode_map(scores: Scoremap, offsets: Locref | None, options: DecodeOptions, out: Pose) -> None:
+    """One map ``(h, w)`` and its offsets ``(h, w, 2)`` into ``(N, 3)``."""
+    remaining = scores.copy()
+    for rank in range(min(options.num_outputs, scores.size)):
+        row, column = np.unravel_index(int(np.argmax(remaining)), remaining.shape)
+        x, y = (column + 0.5) * options.stride, (row + 0.5) * options.stride
+        if offsets is not None:
+            x += options.locref_stdev * float(offsets[row, column, 0])
+            y += options.locref_stdev * float(offsets[row, column, 1])
+        out[rank] = x, y, scores[row, column]
+        remaining[row, column] = -np.inf

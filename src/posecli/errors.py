@@ -1,0 +1,72 @@
+"""Everything that posecli refuses, as one tree of exceptions.
+
+::
+
+    PoseCliError                 1
+    ├── UsageError               2    an option or a configuration file is wrong
+    ├── VideoError               3    a video is missing or cannot be read
+    │   └── ShortVideoError      4    fewer frames could be decoded than the file promises
+    ├── ModelError               5    a model is missing, damaged or not supported
+    ├── EngineError              6    a runtime cannot do what was asked of it
+    └── OutputError              7    a result cannot be written
+        └── OutputExistsError    8    a result is there already, made differently
+
+The number is the exit code of a command that ends with the error. 0 is success and 130 an interruption by
+the user. Of several videos in one run the highest code is the run's.
+
+A message is one sentence that holds the value, what was expected, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class PoseCliError(Exception):
+    """Base of every error that posecli raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(PoseCliError):
+    """An option, an argument or a configuration file is wrong."""
+
+    exit_code = 2
+
+
+class VideoError(PoseCliError):
+    """A video is missing or cannot be read."""
+
+    exit_code = 3
+
+
+class ShortVideoError(VideoError):
+    """Fewer frames could be decoded than the file promises."""
+
+    exit_code = 4
+
+
+class ModelError(PoseCliError):
+    """A model is missing, damaged or of a kind that posecli does not run."""
+
+    exit_code = 5
+
+
+class EngineError(PoseCliError):
+    """A runtime is not installed, or cannot do what was asked of it."""
+
+    exit_code = 6
+
+
+class OutputError(PoseCliError):
+    """A result cannot be written where it should go."""
+
+    exit_code = 7
+
+
+class OutputExistsError(OutputError):
+    """A result stands under the name already and was not made in the same way."""
+
+    exit_code = 8
+
+
+#: Exit code after Ctrl-C, as shells have it: 128 + SIGINT.
+EXIT_INTERRUPTED = 130

@@ -1,0 +1,146 @@
+"""What was done: the JSON manifest beside a pose table, and whether it need not be done again.
+
+The *fingerprint* hashes what determines a table's values: the video's content, the model, and the settings that
+change poses. Batch size and decoders are not among them, since they give the same poses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from posecli import __version__
+from posecli.errors import OutputError
+from posecli.geometry import Geometry
+from posecli.model.folder import ModelFolder
+from posecli.options import EngineOptions
+from posecli.table import SECONDS_NODE
+from posecli.video.probe import VideoInfo
+
+FORMAT = "posecli-manifest"
+FORMAT_VERSION = 1
+LARGEST_MANIFEST_BYTES = 64 << 20
+REPORTED_PACKAGES = ("posecli", "numpy", "pandas", "tables", "opencv-python", "opencv-python-headless", "av", "tensorflow", "keras")
+
+
+def determining_settings(engine: EngineOptions, num_outputs: int, geometry: Geometry) -> dict[str, Any]:
+    """The settings that change poses, as plain values."""
+    return {
+        "engine": engine.engine,
+        "precision": engine.precision,
+        "num_outputs": num_outputs,
+        "crop": str(geometry.crop) if geometry.is_cropped else None,
+        "network_width": geometry.width,
+        "network_height": geometry.height,
+    }
+
+
+def fingerprint(video_fingerprint: str, model: ModelFolder, settings: Mapping[str, Any]) -> str:
+    """Hash of everything that determines a table's values."""
+    parts = {"video": video_fingerprint, "model": model.identity, "settings": dict(settings)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def differences(manifest: Mapping[str, Any], sections: Mapping[str, Any]) -> list[str]:
+    """What determines a table's values and is not as an earlier manifest says, in words."""
+    changes = []
+    for section, key, words in (("video", "fingerprint", "another video"), ("model", "identity", "another model")):
+        if manifest.get(section, {}).get(key) != sections[section][key]:
+            changes.append(words)
+    old = manifest.get("settings", {})
+    new = sections["settings"]
+    return changes + [f"{key} was {old.get(key)}, not {new[key]}" for key in new if old.get(key) != new[key]]
+
+
+def describe_video(info: VideoInfo, video_fingerprint: str) -> dict[str, Any]:
+    """What is known of a video before it is decoded."""
+    return {
+        "path": str(info.path.resolve()),
+        "fingerprint": video_fingerprint,
+        "codec": info.codec,
+        "pixel_format": info.pixel_format,
+        "width": info.width,
+        "height": info.height,
+        "rotation_applied_degrees": info.rotation,
+        "frame_rate": info.frame_rate,
+        "variable_frame_rate": info.variable_frame_rate,
+    }
+
+
+def describe_run_of_video(info: VideoInfo, bad_frames: list[int], rows: int) -> dict[str, Any]:
+    """What its frames turned out to be: all counts, the frames without a pose, and where the clock is."""
+    return {
+        "frames": {
+            "promised_by_container": info.promised_frames,
+            "packets": info.n_frames,
+            "rows": rows,
+            "not_decoded": len(bad_frames),
+        },
+        "bad_frames": bad_frames,
+        "timestamps": {"hdf5_node": SECONDS_NODE, "unit": "seconds", "from_file": info.has_timestamps},
+    }
+
+
+def describe_model(model: ModelFolder) -> dict[str, Any]:
+    """The manifest's part on the model."""
+    return {"path": str(model.path.resolve()), "identity": model.identity, **asdict(model.description)}
+
+
+def describe_machine() -> dict[str, Any]:
+    """The manifest's part on the machine and the software."""
+    packages = {}
+    for name in REPORTED_PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": packages,
+    }
+
+
+def new_manifest(state: str, run_fingerprint: str, sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a manifest together; `state` is ``complete`` or ``short``."""
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "state": state,
+        "fingerprint": run_fingerprint,
+        "posecli": __version__,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "machine": describe_machine(),
+        **sections,
+    }
+
+
+def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """A manifest as UTF-8 JSON."""
+    return (json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Read a manifest; ``None`` where there is none, or the file is something else."""
+    try:
+        if path.stat().st_size > LARGEST_MANIFEST_BYTES:
+            return None
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    except OSError as error:
+        raise OutputError(f"manifest '{path}' cannot be read ({error.strerror or error}): check its permissions") from error
+    is_manifest = isinstance(content, dict) and content.get("format") == FORMAT
+    return content if is_manifest else None

@@ -1,0 +1,58 @@
+"""Tensors out of TensorFlow checkpoints and frozen graphs.
+
+TensorFlow's own readers are used; they check the container's checksums. What a training run leaves in a
+checkpoint beside the network (momentum, step counters, supervision heads) is never asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.errors import ModelError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the tensors named in `shapes` that a checkpoint holds.
+
+    Parameters
+    ----------
+    prefix
+        Path without the endings ``.index`` and ``.data-00000-of-00001``.
+
+    Raises
+    ------
+    ModelError
+        If a file of the checkpoint is missing or damaged.
+    """
+    tf = import_tensorflow()
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        held = reader.get_variable_to_shape_map()
+        return {name: reader.get_tensor(name) for name in shapes if name in held}
+    except (tf.errors.OpError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"checkpoint '{prefix}' cannot be read ({reason}): copy it again from where it was trained") from error
+
+
+def read_frozen_graph(path: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the tensors named in `shapes` from the constants of a ``.pb`` file."""
+    tf = import_tensorflow()
+    from google.protobuf.message import DecodeError
+
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise ModelError(f"'{path}' is not a frozen TensorFlow graph ({error}): export the model again") from error
+    return {
+        node.name: tf.make_ndarray(node.attr["value"].tensor)
+        for node in graph.node
+        if node.op == "Const" and node.name in shapes
+    }

@@ -1,0 +1,221 @@
+"""Where DeepLabCut's TensorFlow projects and exported models keep what.
+
+Nothing is written to a project, and no pickle in it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from posecli.errors import ModelError
+from posecli.yamlfile import read_yaml
+
+#: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
+POSE_CFG_DEFAULTS: dict[str, Any] = {
+    "stride": 8.0,
+    "mean_pixel": [123.68, 116.779, 103.939],
+    "locref_stdev": 7.2801,
+    "location_refinement": False,
+    "multi_stage": False,
+}
+MODEL_DIRECTORY = re.compile(r"(?P<task_date>.+)-trainset(?P<percent>\d+)shuffle(?P<shuffle>\d+)")
+EXPORT_DIRECTORY = re.compile(r"DLC_(?P<task>.+)_(?P<net>[a-z]+[^_]*_[^_]+)_iteration-\d+_shuffle-(?P<shuffle>\d+)")
+DATASET_DIRECTORY = re.compile(r"UnaugmentedDataSet_(?P<task_date>[^/\\]+)")
+SNAPSHOT_INDEX = re.compile(r"(?P<stem>.+-(?P<iteration>\d+))\.index")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of a project's networks is meant.
+
+    Attributes
+    ----------
+    shuffle
+        Number of the shuffle.
+    trainset_index
+        Place in the project's ``TrainingFraction``.
+    snapshot
+        Training iteration of the snapshot; ``None`` takes the one that ``config.yaml`` says, else the last.
+    """
+
+    shuffle: int = 1
+    trainset_index: int = 0
+    snapshot: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One trained network of DeepLabCut.
+
+    Attributes
+    ----------
+    path
+        What the user named.
+    pose_cfg
+        ``pose_cfg.yaml`` over DeepLabCut's defaults.
+    pose_cfg_path
+        That file.
+    checkpoint
+        Path without ending, or the frozen graph (``.pb``) of an export without a checkpoint.
+    scorer
+        What DeepLabCut would call this network.
+    pcutoff
+        The project's likelihood cut-off, where there is a project.
+    """
+
+    path: Path
+    pose_cfg: Mapping[str, Any]
+    pose_cfg_path: Path
+    checkpoint: Path
+    scorer: str
+    pcutoff: float | None = None
+
+    @property
+    def is_frozen_graph(self) -> bool:
+        """Whether the weights are constants of a frozen graph."""
+        return self.checkpoint.suffix == ".pb"
+
+    def files(self) -> list[Path]:
+        """The files that determine the network."""
+        if self.is_frozen_graph:
+            return [self.pose_cfg_path, self.checkpoint]
+        folder, stem = self.checkpoint.parent, self.checkpoint.name
+        return [self.pose_cfg_path, *sorted(path for path in folder.iterdir() if path.name.startswith(f"{stem}."))]
+
+
+def find_source(path: Path, choice: Choice = Choice()) -> Source:
+    """Find a trained network.
+
+    Parameters
+    ----------
+    path
+        A project's ``config.yaml`` or folder, one folder of its ``dlc-models``, or an exported model.
+    choice
+        Which network, where there are several.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is of a kind that is not supported.
+    """
+    if not path.exists():
+        raise ModelError(f"model '{path}' does not exist: check the path")
+    if path.is_file():
+        if path.suffix not in (".yaml", ".yml"):
+            raise ModelError(f"'{path}' is no model: give a model folder, or a DeepLabCut config.yaml or folder")
+        return _from_project(path, path, choice)
+    if (path / "config.yaml").is_file():
+        return _from_project(path, path / "config.yaml", choice)
+    folder = path.parent if path.name in ("train", "test") else path
+    if (folder / "train").is_dir():
+        return _from_model_directory(path, folder, choice.snapshot, snapshot_index=-1)
+    if (path / "pose_cfg.yaml").is_file():
+        return _from_export(path, choice)
+    raise ModelError(
+        f"'{path}' holds no model: expected a posecli model folder (model.yaml), a DeepLabCut project "
+        "(config.yaml), a folder of its dlc-models (train/), or an exported model (pose_cfg.yaml)"
+    )
+
+
+def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
+    config = read_yaml(config_path, ModelError)
+    _check_project(config_path, config)
+    fractions = config["TrainingFraction"]
+    if not isinstance(fractions, list) or not 0 <= choice.trainset_index < len(fractions):
+        raise ModelError(
+            f"'{config_path}' has no training fraction number {choice.trainset_index}: its TrainingFraction is {fractions}"
+        )
+    # DeepLabCut truncates the product, so that 0.29 becomes 28.
+    percent = int(fractions[choice.trainset_index] * 100)
+    name = f"{config['Task']}{config['date']}-trainset{percent}shuffle{choice.shuffle}"
+    iteration = f"iteration-{config['iteration']}"
+    folder = config_path.parent / "dlc-models" / iteration / name
+    if not folder.is_dir():
+        raise ModelError(_no_model_message(config_path.parent, iteration, name))
+    index = config.get("snapshotindex", -1)
+    source = _from_model_directory(path, folder, choice.snapshot, -1 if index == "all" or index is None else int(index))
+    pcutoff = config.get("pcutoff")
+    return replace(source, pcutoff=None if pcutoff is None else float(pcutoff))
+
+
+def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
+    missing = [key for key in ("Task", "date", "iteration", "TrainingFraction") if config.get(key) is None]
+    if missing:
+        raise ModelError(f"'{config_path}' is no DeepLabCut project file: it lacks {', '.join(missing)}")
+    if config.get("multianimalproject"):
+        raise ModelError(f"'{config_path}' is a multi-animal project, which is not supported yet: use a single-animal one")
+
+
+def _no_model_message(project: Path, iteration: str, name: str) -> str:
+    torch = project / "dlc-models-pytorch" / iteration / name
+    if torch.is_dir():
+        return (
+            f"'{torch}' was trained with DeepLabCut's PyTorch engine, which is not supported yet: "
+            "use a shuffle trained with its TensorFlow engine"
+        )
+    parent = project / "dlc-models" / iteration
+    found = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
+    have = f"there are {', '.join(found)}" if found else f"'{parent}' holds none"
+    return f"no trained network '{name}' in '{project}': {have}; choose with --shuffle and --trainset-index"
+
+
+def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapshot_index: int) -> Source:
+    match = MODEL_DIRECTORY.fullmatch(folder.resolve().name)
+    if match is None:
+        raise ModelError(f"'{folder}' is not named <Task><date>-trainset<percent>shuffle<k> as DeepLabCut names its models")
+    pose_cfg_path = folder / "test" / "pose_cfg.yaml"
+    pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
+    checkpoint = _snapshot(folder / "train", snapshot, snapshot_index)
+    scorer = scorer_name(str(pose_cfg.get("net_type")), match["task_date"], match["shuffle"], checkpoint.name)
+    return Source(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
+
+
+def _from_export(path: Path, choice: Choice) -> Source:
+    pose_cfg_path = path / "pose_cfg.yaml"
+    pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
+    graphs = sorted(path.glob("*.pb"))
+    if any(path.glob("*.index")):
+        checkpoint = _snapshot(path, choice.snapshot, -1)
+    elif graphs:
+        checkpoint = graphs[-1]
+    else:
+        raise ModelError(f"'{path}' holds neither a checkpoint (.index) nor a frozen graph (.pb): export the model again")
+    name = EXPORT_DIRECTORY.fullmatch(path.resolve().name)
+    dataset = DATASET_DIRECTORY.search(str(pose_cfg.get("dataset", "")))
+    task_date = dataset["task_date"] if dataset else name["task"] if name else path.resolve().name
+    shuffle = name["shuffle"] if name else "1"
+    snapshot = checkpoint.name.removesuffix(".pb")
+    scorer = scorer_name(str(pose_cfg.get("net_type")), task_date, shuffle, snapshot)
+    return Source(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
+
+
+def _snapshot(folder: Path, iteration: int | None, index: int) -> Path:
+    """The checkpoint's path without ending."""
+    found = {
+        int(match["iteration"]): folder / match["stem"]
+        for match in (SNAPSHOT_INDEX.fullmatch(entry.name) for entry in folder.glob("*.index"))
+        if match
+    }
+    if not found:
+        raise ModelError(f"'{folder}' holds no snapshot (snapshot-<iterations>.index): train the network or copy its files")
+    numbers = sorted(found)
+    if iteration is None:
+        if not -len(numbers) <= index < len(numbers):
+            raise ModelError(f"'{folder}' has no snapshot number {index} (snapshotindex): there are {numbers}")
+        return found[numbers[index]]
+    if iteration not in found:
+        raise ModelError(f"'{folder}' has no snapshot of iteration {iteration}: choose one of {numbers}")
+    return found[iteration]
+
+
+def scorer_name(net_type: str, task_date: str, shuffle: str, snapshot: str) -> str:
+    """What DeepLabCut's TensorFlow engine calls a network.
+
+    >>> scorer_name("resnet_50", "openfieldOct30", "1", "snapshot-4000")
+    'DLC_resnet50_openfieldOct30shuffle1_4000'
+    """
+    return f"DLC_{net_type.replace('_', '')}_{task_date}shuffle{shuffle}_{snapshot.rpartition('-')[2]}"

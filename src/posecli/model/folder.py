@@ -1,0 +1,257 @@
+"""The model folder: ``model.yaml``, which describes a network, beside its weights.
+
+Weights keep the names and layout of the checkpoint they came from (batch normalisation not folded), in
+`safetensors` format: plain arrays that no code can hide in. The folder can be moved and copied freely.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from posecli import __version__
+from posecli.errors import ModelError, OutputError, OutputExistsError
+from posecli.network.variables import UNITS_PER_BLOCK, variable_shapes
+from posecli.yamlfile import read_yaml
+
+MODEL_FILE = "model.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+FORMAT = "posecli-model"
+FORMAT_VERSION = 1
+#: Two halvings more in the backbone than the heads take back: the only stride these networks have.
+STRIDE = 8.0
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What ``model.yaml`` says.
+
+    Attributes
+    ----------
+    net_type
+        ``resnet_50``, ``resnet_101`` or ``resnet_152``.
+    bodyparts
+        Names, in the order of the scoremaps.
+    scorer
+        Begins with ``DLC_``; names result files and the first column level.
+    stride
+        Input px per scoremap cell.
+    locref_stdev
+        Px per unit of location refinement.
+    location_refinement
+        Whether the network refines locations.
+    mean_pixel
+        RGB mean subtracted before the network, 0..255.
+    pcutoff
+        Likelihood below which the project's owner holds a point for not seen; ``None`` if not known.
+    source
+        Where the network came from: plain strings and numbers, for people and manifests.
+    weights_sha256
+        Hash of the weights file.
+    """
+
+    net_type: str
+    bodyparts: tuple[str, ...]
+    scorer: str
+    stride: float = STRIDE
+    locref_stdev: float = 7.2801
+    location_refinement: bool = True
+    mean_pixel: tuple[float, float, float] = (123.68, 116.779, 103.939)
+    pcutoff: float | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise ModelError(f"a model cannot be used: {problem}")
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if self.net_type not in UNITS_PER_BLOCK:
+            problems.append(f"net type '{self.net_type}' is not supported yet, only {', '.join(UNITS_PER_BLOCK)}")
+        names = self.bodyparts
+        if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+            problems.append(f"its body parts {list(names)} are not distinct names")
+        if not self.scorer.startswith("DLC_") or any(letter in self.scorer for letter in "/\\\0"):
+            problems.append(
+                f"scorer '{self.scorer}' must begin with 'DLC_' and hold no slash, because the field's tools "
+                "split file names there"
+            )
+        if self.stride != STRIDE:
+            problems.append(f"stride {self.stride} is not supported yet, only {STRIDE:g}")
+        if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
+            problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
+        if len(self.mean_pixel) != 3 or not all(math.isfinite(value) for value in self.mean_pixel):
+            problems.append(f"mean_pixel {self.mean_pixel} is not three numbers")
+        return problems
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the tensors that the network needs."""
+        return variable_shapes(self.net_type, len(self.bodyparts), locref=self.location_refinement)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model folder on disk.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    description
+        What its ``model.yaml`` says.
+    """
+
+    path: Path
+    description: ModelDescription
+
+    @property
+    def identity(self) -> str:
+        """Hash of everything that determines poses: the weights and how they are used; not where they lie."""
+        used = asdict(self.description) | {"source": None, "pcutoff": None, "scorer": None}
+        return hashlib.sha256(yaml.safe_dump(_plain(used), sort_keys=True).encode()).hexdigest()
+
+    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Every tensor by its checkpoint name.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing, is not what the folder was made with, or lacks a tensor.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.path / WEIGHTS_FILE
+        if not path.is_file():
+            raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
+        try:
+            tensors = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"'{path}' cannot be read ({error}): import the model again") from error
+        # Names and shapes first: a missing tensor says more than a wrong hash.
+        check_tensors(tensors, self.description.shapes(), where=str(path))
+        found = file_sha256(path)
+        if found != self.description.weights_sha256:
+            raise ModelError(
+                f"'{path}' is not the file that {MODEL_FILE} was written for (its SHA-256 begins {found[:12]}, "
+                f"expected {self.description.weights_sha256[:12]}): import the model again"
+            )
+        return tensors
+
+
+def check_tensors(
+    tensors: Mapping[str, npt.NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], *, where: str
+) -> None:
+    """Refuse tensors that are missing or of another shape or type than the network needs; extra ones are fine."""
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise ModelError(f"{where} lacks tensor '{name}' of shape {shape}: check that it is a whole, trained network")
+        tensor = tensors[name]
+        if tensor.shape != shape:
+            raise ModelError(
+                f"{where} has tensor '{name}' of shape {tensor.shape} where {shape} is needed: "
+                "check that net type and body parts belong to this network"
+            )
+        if tensor.dtype != np.float32:
+            raise ModelError(f"{where} has tensor '{name}' of type {tensor.dtype} where float32 is needed")
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a folder says that it is one."""
+    return (path / MODEL_FILE).is_file()
+
+
+def read_model_folder(path: Path) -> ModelFolder:
+    """Read ``model.yaml``; the weights are read when they are needed.
+
+    Raises
+    ------
+    ModelError
+        If the folder is none, or its description is not usable.
+    """
+    content = read_yaml(path / MODEL_FILE, ModelError)
+    if content.pop("format", None) != FORMAT or content.pop("format_version", None) != FORMAT_VERSION:
+        raise ModelError(
+            f"'{path / MODEL_FILE}' is not a {FORMAT} file of version {FORMAT_VERSION}: "
+            f"import the model with this version of posecli ({__version__})"
+        )
+    try:
+        content["bodyparts"] = tuple(content["bodyparts"])
+        content["mean_pixel"] = tuple(float(value) for value in content["mean_pixel"])
+        description = ModelDescription(**content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"'{path / MODEL_FILE}' is damaged ({error}): import the model again") from error
+    except ModelError as error:
+        raise ModelError(f"'{path / MODEL_FILE}': {error}") from error
+    return ModelFolder(path, description)
+
+
+def write_model_folder(
+    path: Path, description: ModelDescription, tensors: Mapping[str, npt.NDArray[np.float32]], *, overwrite: bool = False
+) -> ModelFolder:
+    """Write a folder beside its final name and move it there when it is whole.
+
+    Raises
+    ------
+    OutputExistsError
+        If something is there already and `overwrite` is not set, or it is not a model folder.
+    OutputError
+        If it cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    if path.exists() and not (overwrite and is_model_folder(path)):
+        advice = "pass --overwrite to replace it" if is_model_folder(path) else "choose another name"
+        raise OutputExistsError(f"'{path}' exists already: {advice}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
+            new = Path(scratch) / "new"
+            new.mkdir()
+            save_file({name: np.ascontiguousarray(tensors[name]) for name in description.shapes()}, new / WEIGHTS_FILE)
+            content = asdict(description) | {"weights_sha256": file_sha256(new / WEIGHTS_FILE)}
+            header = {"format": FORMAT, "format_version": FORMAT_VERSION}
+            text = yaml.safe_dump(header | _plain(content), sort_keys=False, allow_unicode=True)
+            (new / MODEL_FILE).write_text(text, encoding="utf-8")
+            _move_into_place(new, path, aside=Path(scratch) / "old")
+    except OSError as error:
+        raise OutputError(
+            f"model folder '{path}' cannot be written ({error.strerror or error}): choose a folder that you may write to"
+        ) from error
+    return read_model_folder(path)
+
+
+def _move_into_place(new: Path, path: Path, aside: Path) -> None:
+    if path.exists():
+        os.rename(path, aside)
+    try:
+        os.rename(new, path)
+    except OSError as error:
+        # Another process that imports the same network was faster: its folder is as good.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not is_model_folder(path):
+            raise
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a whole file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists, so that YAML needs no tags."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,47 @@
+"""TensorFlow, loaded quietly and once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+
+
+@cache
+def import_tensorflow() -> ModuleType:
+    """Import TensorFlow and let it find its devices, without what it says to the terminal meanwhile.
+
+    Its start-up notices are written by C++ code before any log level applies, straight to file descriptor 2.
+    If the import fails they are shown after all.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _muted_stderr():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    return tensorflow
+
+
+@contextmanager
+def _muted_stderr() -> Iterator[None]:
+    if os.environ.get("POSECLI_VERBOSE"):
+        yield
+        return
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notices:
+        os.dup2(notices.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notices.seek(0)
+            os.write(terminal, notices.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -1,0 +1,154 @@
+"""The choices behind every flag, and the frozen values that flags become.
+
+Nothing heavy is imported here: ``--help`` and shell completion need these names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, get_args
+
+from posecli.errors import UsageError
+
+EngineName = Literal["tensorflow"]
+Precision = Literal["fp32"]
+DecoderName = Literal["numpy", "double-loop", "standard"]
+VideoBackend = Literal["auto", "opencv", "pyav"]
+
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
+VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
+
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How the network is run.
+
+    Attributes
+    ----------
+    engine
+        The runtime.
+    precision
+        Arithmetic of the network.
+    threads
+        Threads for the network; ``None`` takes every core that the process may use.
+    """
+
+    engine: EngineName = "tensorflow"
+    precision: Precision = "fp32"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("engine", self.engine, ENGINES)
+        _one_of("precision", self.precision, PRECISIONS)
+        if self.threads is not None:
+            _at_least_one("threads", self.threads)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A box of pixels, half-open, in DeepLabCut's order: columns ``x1 <= x < x2``, rows ``y1 <= y < y2``.
+
+    >>> Crop.parse("10,330,0,240")
+    Crop(x1=10, x2=330, y1=0, y2=240)
+    """
+
+    x1: int
+    x2: int
+    y1: int
+    y2: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x1 < self.x2 and 0 <= self.y1 < self.y2):
+            raise UsageError(
+                f"crop {self} is empty or negative: give x1,x2,y1,y2 in px with 0 <= x1 < x2 and 0 <= y1 < y2"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.x1},{self.x2},{self.y1},{self.y2}"
+
+    @classmethod
+    def parse(cls, text: str) -> Crop:
+        """Read ``x1,x2,y1,y2``."""
+        try:
+            x1, x2, y1, y2 = (int(part) for part in text.split(","))
+        except ValueError:
+            raise UsageError(
+                f"crop '{text}' is not four whole numbers: give x1,x2,y1,y2 in px, as in 0,320,0,240"
+            ) from None
+        return cls(x1, x2, y1, y2)
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """How a video is analysed.
+
+    Attributes
+    ----------
+    engine
+        How the network is run.
+    batch_size
+        Frames per call of the network. It changes speed and memory, not poses.
+    decoder
+        How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
+    num_outputs
+        Peaks reported per body part, best first.
+    crop
+        Part of the displayed frame that the network sees; ``None`` shows it all.
+    scale
+        Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
+    video_backend
+        Library that decodes the video; ``auto`` is OpenCV, and PyAV for what OpenCV cannot decode.
+    allow_short
+        Finish a table although frames of the video could not be decoded.
+    out_dir
+        Folder for the results; ``None`` puts them beside the video.
+    overwrite
+        Replace results that are there already.
+    csv
+        Write the table as CSV too.
+    """
+
+    engine: EngineOptions = EngineOptions()
+    batch_size: int = 8
+    decoder: DecoderName = "numpy"
+    num_outputs: int = 1
+    crop: Crop | None = None
+    scale: float = 1.0
+    video_backend: VideoBackend = "auto"
+    allow_short: bool = False
+    out_dir: Path | None = None
+    overwrite: bool = False
+    csv: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least_one("batch size", self.batch_size)
+        _at_least_one("num-outputs", self.num_outputs)
+        _one_of("decoder", self.decoder, DECODERS)
+        _one_of("video backend", self.video_backend, VIDEO_BACKENDS)
+        if not 0 < self.scale <= 4:
+            raise UsageError(f"scale {self.scale} is out of range: give a factor above 0 and at most 4")
+
+    @property
+    def network_batch(self) -> int:
+        """Frames per call of the network: one for the standard decoder, as in the original."""
+        return 1 if self.decoder == "standard" else self.batch_size
+
+    @property
+    def exact_scale(self) -> Fraction:
+        """The scale as a fraction, so that sizes do not depend on the rounding of a float."""
+        return Fraction(self.scale).limit_denominator(10_000)

@@ -1,0 +1,179 @@
+"""Pose tables: written row by row as poses are made, and under their final name only when whole.
+
+The layout is DeepLabCut's single-animal table (key, column levels and order, one float64 block, plain index),
+so that its own steps and the field's tools open it. The frames' presentation times lie in the same file as a
+plain array, ``/posecli/seconds``, which pandas does not look at.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import tables
+
+from posecli.decode import Pose
+from posecli.errors import OutputError
+
+KEY = "df_with_missing"
+SECONDS_NODE = "/posecli/seconds"
+#: pandas from 3.1 on leaves this mark out, and older ones then look for the data under another name.
+PANDAS_VERSION_MARK = "0.15.2"
+#: Rows that are handed to the disk at once: pandas takes milliseconds per call, however few they are.
+CHUNK_ROWS = 1024
+CSV_CHUNK_ROWS = 100_000
+
+
+def pose_columns(scorer: str, bodyparts: tuple[str, ...], num_outputs: int = 1) -> pd.MultiIndex:
+    """Column levels scorer, bodyparts, coords.
+
+    >>> [coord for *_, coord in pose_columns("DLC_x", ("snout",), num_outputs=2)]
+    ['x', 'y', 'likelihood', 'x2', 'y2', 'likelihood2']
+    """
+    coords = [
+        f"{coord}{'' if rank == 1 else rank}" for rank in range(1, num_outputs + 1) for coord in ("x", "y", "likelihood")
+    ]
+    return pd.MultiIndex.from_product([[scorer], bodyparts, coords], names=["scorer", "bodyparts", "coords"])
+
+
+class PoseTableWriter:
+    """Appends poses to a table that is not yet under its final name.
+
+    Rows go to the file `partial_path`, which no tool takes for a table. `close` makes it whole; giving it its
+    final name is left to the caller, with `move_into_place`.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    columns
+        From `pose_columns`.
+
+    Attributes
+    ----------
+    rows
+        Rows appended so far.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to, or, from any method, if the disk refuses.
+    """
+
+    def __init__(self, path: Path, columns: pd.MultiIndex) -> None:
+        self.partial_path = partial_path(path)
+        self.rows = 0
+        self._columns = columns
+        self._waiting: list[npt.NDArray[np.float64]] = []
+        self._written = 0
+        try:
+            # A plain file first: HDF5's own words for a refused one do not name the reason.
+            self.partial_path.write_bytes(b"")
+            self._store = pd.HDFStore(str(self.partial_path), mode="w")
+        except OSError as error:
+            raise OutputError(
+                f"'{path}' cannot be written ({error.strerror or error}): choose another folder with --out-dir"
+            ) from error
+
+    def append(self, pose: Pose) -> None:
+        """Add rows; ``(B, K, N, 3)``."""
+        self._waiting.append(pose.reshape(len(pose), -1).copy())
+        self.rows += len(pose)
+        if self.rows - self._written >= CHUNK_ROWS:
+            self._write()
+
+    def close(self, seconds: npt.NDArray[np.float64]) -> None:
+        """Make the table whole: write what is waiting, and the ``(rows,)`` presentation times."""
+        self._write()
+        self._store.close()
+        try:
+            with tables.open_file(str(self.partial_path), mode="a") as file:
+                file.set_node_attr(f"/{KEY}", "pandas_version", PANDAS_VERSION_MARK)
+                group, name = SECONDS_NODE.rsplit("/", 1)
+                file.create_array(group, name, obj=seconds, createparents=True)
+        except (tables.HDF5ExtError, OSError) as error:
+            raise self._refused(error) from error
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._store.close()
+        self.partial_path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        block = np.concatenate(self._waiting)
+        self._waiting = []
+        index = np.arange(self._written, self._written + len(block))
+        try:
+            self._store.append(KEY, pd.DataFrame(block, index=index, columns=self._columns), index=False)
+            self._store.flush(fsync=True)
+        except (tables.HDF5ExtError, OSError) as error:
+            raise self._refused(error) from error
+        self._written += len(block)
+
+    def _refused(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"'{self.partial_path}' cannot be written any more ({error}): check the free space of its disk, or choose "
+            "another folder with --out-dir"
+        )
+
+
+def partial_path(path: Path) -> Path:
+    """Where a table's rows are until it is whole; not ``.h5``, since tools take every such file for a table.
+
+    >>> partial_path(Path("m1DLC_x.h5")).name
+    'm1DLC_x.h5.partial'
+    """
+    return path.with_name(f"{path.name}.partial")
+
+
+def read_pose_table(path: str | Path) -> pd.DataFrame:
+    """Read a pose table, posecli's or DeepLabCut's.
+
+    Returns
+    -------
+    DataFrame
+        One row per frame; column levels scorer, bodyparts, coords.
+    """
+    frame = pd.read_hdf(str(path), key=KEY)
+    assert isinstance(frame, pd.DataFrame)
+    return frame
+
+
+def table_to_csv(table: Path, csv: Path) -> None:
+    """Write a table as DeepLabCut writes its CSV, piece by piece."""
+    scratch = partial_path(csv)
+    try:
+        with pd.HDFStore(str(table), mode="r") as store, scratch.open("w", encoding="utf-8", newline="") as stream:
+            for number, piece in enumerate(store.select(KEY, chunksize=CSV_CHUNK_ROWS)):
+                piece.to_csv(stream, header=number == 0)
+        move_into_place(scratch, csv)
+    except OSError as error:
+        raise OutputError(f"'{csv}' cannot be written ({error.strerror or error}): check its folder and disk") from error
+
+
+def write_partial(path: Path, content: bytes) -> None:
+    """Write a small file whole, under its partial name."""
+    try:
+        partial_path(path).write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk") from error
+
+
+def move_into_place(partial: Path, path: Path) -> None:
+    """Give a whole file its final name, after its content has reached the disk."""
+    try:
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be put in place ({error.strerror or error}): check its folder") from error

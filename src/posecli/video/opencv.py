@@ -1,0 +1,65 @@
+"""Frames decoded by OpenCV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from posecli.errors import EngineError, VideoError
+from posecli.video.timeline import Decoded, FrameClock
+
+if TYPE_CHECKING:
+    from posecli.video.probe import VideoInfo
+
+
+def import_cv2() -> ModuleType:
+    """OpenCV, with FFmpeg's chatter about damaged files turned off (damage is reported frame by frame).
+
+    Raises
+    ------
+    EngineError
+        If OpenCV cannot be loaded, as on servers without the libGL that its desktop build links to.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        import cv2
+    except ImportError as error:
+        raise EngineError(
+            f"OpenCV cannot be loaded ({error}): install the system package libgl1, or replace opencv-python by its "
+            "build for servers with 'pip uninstall opencv-python' and 'pip install opencv-python-headless'"
+        ) from error
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2
+
+
+def decode_opencv(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
+    """Decode sequentially from the start, giving frames from index `first` on.
+
+    OpenCV skips what it cannot decode without a word, so a frame's place is taken from its time.
+
+    Yields
+    ------
+    (int, ndarray)
+        Index and ``(height, width, 3)`` uint8 BGR, as coded: not yet rotated. The array is the decoder's own
+        and is overwritten by the next frame.
+    """
+    cv2 = import_cv2()
+    capture = cv2.VideoCapture(str(info.path), cv2.CAP_FFMPEG)
+    try:
+        if not capture.isOpened():
+            raise VideoError(f"OpenCV cannot open '{info.path}': try the other decoder with --video-backend pyav")
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        clock = FrameClock(info)
+        image = None
+        while True:
+            decoded, image = capture.read(image)
+            if not decoded:
+                return
+            # OpenCV counts from the first timestamp of the stream's header.
+            index = clock.place(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 + clock.start_seconds)
+            if index >= first:
+                yield index, image
+    finally:
+        capture.release()

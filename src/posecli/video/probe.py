@@ -1,0 +1,245 @@
+"""What a video file says about itself and what it holds, without decoding it.
+
+The container's own frame count is a promise. The packets are counted by reading through the file once
+(milliseconds for thousands of frames), and their presentation timestamps, sorted, say which frame is which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import VideoError
+
+#: A frame gap that differs from the usual one by more than this part of it makes the frame rate variable.
+#: (Containers round timestamps: Matroska to whole milliseconds, 3 % of a frame at 30 frames/s.)
+GAP_TOLERANCE = 0.1
+#: Packets that are decoded at most in search of a first frame, which knows the rotation.
+PACKETS_FOR_FIRST_FRAME = 300
+_SAMPLE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before its frames are read.
+
+    Attributes
+    ----------
+    path
+        The file.
+    codec, pixel_format
+        As FFmpeg names them.
+    width, height
+        The displayed frame, px: rotation applied.
+    rotation
+        Degrees by which decoded frames are turned counter-clockwise for display: 0, 90, 180 or 270.
+    frame_rate
+        Average frames per second.
+    promised_frames
+        The container's own count; ``None`` where it has none.
+    discarded_packets
+        Packets that the container marks as not for display (before an edit-list start).
+    pts
+        ``(n,)`` int64, sorted presentation timestamps of the packets in units of `time_base`: one per frame.
+    has_timestamps
+        Whether the file gave them; otherwise they are spaced by the frame rate.
+    time_base
+        Seconds per timestamp unit.
+    """
+
+    path: Path
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation: int
+    frame_rate: float
+    promised_frames: int | None
+    discarded_packets: int
+    pts: npt.NDArray[np.int64] = field(repr=False, compare=False)
+    has_timestamps: bool
+    time_base: Fraction
+
+    @property
+    def n_frames(self) -> int:
+        """Frames in the file, counted by packets."""
+        return len(self.pts)
+
+    @property
+    def missing_packets(self) -> int:
+        """Frames that the container promises and the file does not hold."""
+        return max(0, (self.promised_frames or 0) - self.n_frames - self.discarded_packets)
+
+    @property
+    def variable_frame_rate(self) -> bool:
+        """Whether gaps between frames differ by more than the container's rounding."""
+        gaps = np.diff(self.pts)
+        if not self.has_timestamps or len(gaps) < 2:
+            return False
+        usual = np.median(gaps)
+        return bool(np.any(np.abs(gaps - usual) > max(1.0, GAP_TOLERANCE * usual)))
+
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """``(n,)`` presentation times in seconds, on the container's own clock."""
+        return self.pts * float(self.time_base)
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read through a file's packets.
+
+    Raises
+    ------
+    VideoError
+        If the file is missing, is no video, or holds no frame.
+    """
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        packets = _Packets.read(container, stream, path)
+        frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
+        promised = _promised_frames(container, stream, packets.constant_rate)
+        time_base = stream.time_base or Fraction(1, 1000)
+    if not packets.pts:
+        raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
+    pts, has_timestamps = packets.timeline(frame_rate, time_base)
+    first = _first_frame(path)
+    turned = first.rotation in (90, 270)
+    return VideoInfo(
+        path=path,
+        codec=packets.codec,
+        pixel_format=first.pixel_format,
+        width=first.height if turned else first.width,
+        height=first.width if turned else first.height,
+        rotation=first.rotation,
+        frame_rate=frame_rate,
+        promised_frames=promised,
+        discarded_packets=packets.discarded,
+        pts=pts,
+        has_timestamps=has_timestamps,
+        time_base=time_base,
+    )
+
+
+def content_fingerprint(path: Path) -> str:
+    """Hash of a file's size and of a mebibyte each from its start, middle and end.
+
+    Enough to tell one recording from another, and the same wherever the file is copied to, without reading
+    hours of video. An edit that keeps the size and touches none of the three samples goes unseen.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as stream:
+        for start in sorted({0, max(0, size // 2 - _SAMPLE_BYTES // 2), max(0, size - _SAMPLE_BYTES)}):
+            stream.seek(start)
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[av.container.InputContainer]:
+    """Open a file with FFmpeg's demuxer; whatever it says against the file becomes a `VideoError`."""
+    if not path.exists():
+        raise VideoError(f"video '{path}' does not exist: check the path")
+    if path.is_dir():
+        raise VideoError(f"'{path}' is a folder, not a video: give the files in it")
+    try:
+        # A local path goes through FFmpeg's file protocol by name, so that no file name is taken for a URL.
+        with av.open(f"file:{path}", mode="r", metadata_errors="replace") as container:
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise VideoError(
+            f"'{path}' cannot be read as a video ({reason}): check that the recording was finished and copied whole"
+        ) from error
+
+
+def video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
+    """The video stream that FFmpeg holds for the main one."""
+    stream = container.streams.best("video")
+    if stream is None:
+        raise VideoError(f"'{path}' holds no video stream: check that it is the right file")
+    assert isinstance(stream, av.video.stream.VideoStream)
+    return stream
+
+
+@dataclass
+class _Packets:
+    """Timestamps of all packets of one stream, in file order."""
+
+    pts: list[int | None]
+    dts: list[int | None]
+    discarded: int
+    codec: str
+
+    @classmethod
+    def read(cls, container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> _Packets:
+        if stream.codec_context is None:
+            raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
+        packets = cls([], [], 0, stream.codec_context.name)
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            if packet.is_discard:
+                packets.discarded += 1
+                continue
+            packets.pts.append(packet.pts)
+            packets.dts.append(packet.dts)
+        return packets
+
+    @property
+    def constant_rate(self) -> bool:
+        known = sorted(pts for pts in self.pts if pts is not None)
+        return len(known) == len(self.pts) and len(set(np.diff(known))) <= 2
+
+    def timeline(self, frame_rate: float, time_base: Fraction) -> tuple[npt.NDArray[np.int64], bool]:
+        """Sorted timestamps, and whether they are the file's own."""
+        for stamps in (self.pts, self.dts):
+            known = [stamp for stamp in stamps if stamp is not None]
+            if len(set(known)) == len(stamps):
+                return np.sort(np.asarray(known, np.int64)), True
+        step = 1.0 / (frame_rate * float(time_base)) if frame_rate > 0 else 1.0
+        return np.round(np.arange(len(self.pts)) * step).astype(np.int64), False
+
+
+def _promised_frames(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream, constant_rate: bool
+) -> int | None:
+    """The container's count, or what its duration amounts to where nothing but this stream determines it."""
+    if stream.frames:
+        return stream.frames
+    rate = stream.average_rate
+    if container.duration and rate and constant_rate and len(container.streams) == 1:
+        # One frame less: durations are rounded, and count from the start of the clock.
+        return int(container.duration * Fraction(rate) / av.time_base) - 1
+    return None
+
+
+@dataclass(frozen=True)
+class _FirstFrame:
+    width: int
+    height: int
+    rotation: int
+    pixel_format: str
+
+
+def _first_frame(path: Path) -> _FirstFrame:
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        for number, packet in enumerate(container.demux(stream)):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                frames = []
+            for frame in frames:
+                assert isinstance(frame, av.VideoFrame)
+                return _FirstFrame(frame.width, frame.height, round(frame.rotation) % 360, frame.format.name)
+            if number > PACKETS_FOR_FIRST_FRAME:
+                break
+    raise VideoError(f"no frame of '{path}' can be decoded: check that it plays, or re-encode it")

@@ -1,0 +1,59 @@
+"""Frames decoded by PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import VideoError
+from posecli.video.probe import open_container, video_stream
+from posecli.video.timeline import Decoded, FrameClock
+
+if TYPE_CHECKING:
+    from posecli.video.probe import VideoInfo
+
+
+def decode_pyav(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
+    """Decode sequentially, from the key frame before index `first` on; values as `decode_opencv` yields them."""
+    with open_container(info.path) as container:
+        stream = video_stream(container, info.path)
+        # FFmpeg decodes several frames at once only when asked; slices alone leave most codecs single-threaded.
+        stream.thread_type = "AUTO"
+        clock = FrameClock(info)
+        if first and info.has_timestamps:
+            container.seek(int(info.pts[first]), stream=stream, backward=True, any_frame=False)
+            clock.expected = None
+        for frame in _decode(container, stream):
+            index = clock.place(None if frame.pts is None else frame.pts * float(info.time_base))
+            if index >= first:
+                yield index, _to_bgr(frame)
+
+
+def _decode(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> Iterator[av.video.frame.VideoFrame]:
+    """Every frame that can be decoded; a packet that cannot be is passed over."""
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        for frame in frames:
+            assert isinstance(frame, av.VideoFrame)
+            yield frame
+
+
+def _to_bgr(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """Convert as OpenCV does: bicubic chroma, BT.601 whatever the file says, to BGR (RGB rounds otherwise)."""
+    try:
+        converted = frame.reformat(format="bgr24", interpolation="BICUBIC")
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"frames of pixel format '{frame.format.name}' cannot be converted ({error}): re-encode the video to yuv420p"
+        ) from error
+    image: npt.NDArray[np.uint8] = converted.to_ndarray()
+    return image
