@@ -143,11 +143,15 @@ class _VideoRun:
         if manifest is None:
             raise OutputExistsError(f"'{table}' exists already and was not made by posecli (no manifest): {advice}")
         if manifest.get("fingerprint") != self.fingerprint:
-            changes = ", ".join(manifests.differences(manifest, self._sections_that_determine())) or "by another version"
+            changes = (
+                ", ".join(manifests.differences(manifest, self._sections_that_determine())) or "by another version"
+            )
             raise OutputExistsError(f"'{table}' exists already and was made differently ({changes}): {advice}")
         if self.options.csv and not self.outputs.csv.exists():
             table_to_csv(table, self.outputs.csv)
-        return VideoResult(self.info.path, "skipped", table, message="made before with the same video, model and settings")
+        return VideoResult(
+            self.info.path, "skipped", table, message="made before with the same video, model and settings"
+        )
 
     def _parked_before(self) -> VideoResult | None:
         """Rows of an earlier run that are whole but for frames that could not be decoded."""
@@ -213,15 +217,17 @@ class _VideoRun:
         known = self.info.seconds()[:rows]
         return np.concatenate([known, np.full(rows - len(known), np.nan)])
 
-    def _write_side_files(
-        self, engine: EngineInfo, rows: int, seconds: float, stage_seconds: dict[str, float]
-    ) -> None:
+    def _write_side_files(self, engine: EngineInfo, rows: int, seconds: float, stage_seconds: dict[str, float]) -> None:
         """Manifest and DeepLabCut's meta file, under partial names."""
         batch_size = self.options.network_batch
         sections = self._sections_that_determine()
         sections["video"] |= manifests.describe_run_of_video(self.info, self.bad_frames, rows)
         sections["engine"] = asdict(engine)
-        sections["run"] = {"batch_size": batch_size, "decoder": self.options.decoder, "video_backend": self.options.video_backend}
+        sections["run"] = {
+            "batch_size": batch_size,
+            "decoder": self.options.decoder,
+            "video_backend": self.options.video_backend,
+        }
         sections["timing"] = {"seconds": seconds, "frames_per_second": rows / seconds, "stage_seconds": stage_seconds}
         state = "short" if self._is_short else "complete"
         content = manifests.encode_manifest(manifests.new_manifest(state, self.fingerprint, sections))
@@ -254,6 +260,6 @@ class _VideoRun:
             return
         first = ", ".join(str(index) for index in self.bad_frames[:5]) + (", ..." if len(self.bad_frames) > 5 else "")
         raise ShortVideoError(
-            f"'{self.info.path}': {len(self.bad_frames)} of {self.info.n_frames} frames could not be decoded ({first}); "
+            f"{len(self.bad_frames)} of {self.info.n_frames} frames of '{self.info.path}' cannot be decoded ({first}): "
             "repair the video, or pass --allow-short to accept the rows that were made (with NaN for these)"
         )

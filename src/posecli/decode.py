@@ -1,4 +1,4 @@
-"""Scoremaps and location refinement to poses.
+r"""Scoremaps and location refinement to poses.
 
 Shapes: ``B`` frames, ``h x w`` cells, ``K`` body parts, ``N`` peaks per body part.
 
@@ -6,9 +6,9 @@ For the best cell (row ``r``, column ``c``) of a body part,
 
 .. math::
 
-    x = (c + 1/2)\\, s + \\sigma\\, \\Delta_x, \\qquad y = (r + 1/2)\\, s + \\sigma\\, \\Delta_y
+    x = (c + 1/2)\, s + \sigma\, \Delta_x, \qquad y = (r + 1/2)\, s + \sigma\, \Delta_y
 
-with stride :math:`s` and location standard deviation :math:`\\sigma`; the likelihood is the scoremap there.
+with stride :math:`s` and location standard deviation :math:`\sigma`; the likelihood is the scoremap there.
 The best cell is the argmax of the flattened map, so that of several equal maxima (saturated maps have them)
 the first in row-major order wins. Further peaks are the next best cells by the same rule.
 
@@ -133,7 +133,7 @@ def _empty(batch: int, parts: int, num_outputs: int) -> Pose:
 
 def _best_cells(scores: Scoremap, count: int) -> npt.NDArray[np.intp]:
     """``(B, count, K)`` flat indices of the best cells of ``(B, cells, K)``, best first."""
-    first = np.argmax(scores, axis=1)
+    first: npt.NDArray[np.intp] = np.argmax(scores, axis=1)
     if count == 1:
         return first[:, None]
     cells = np.empty((len(scores), count, scores.shape[2]), np.intp)

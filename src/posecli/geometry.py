@@ -50,7 +50,9 @@ class Geometry:
     height: int
 
     @classmethod
-    def plan(cls, frame_width: int, frame_height: int, crop: Crop | None = None, scale: Fraction = Fraction(1)) -> Geometry:
+    def plan(
+        cls, frame_width: int, frame_height: int, crop: Crop | None = None, scale: Fraction = Fraction(1)
+    ) -> Geometry:
         """Work out the ladder for frames of one size.
 
         Raises
@@ -98,12 +100,12 @@ class Geometry:
 
 def uncrop(xy: npt.NDArray[np.float64], crop: Crop) -> npt.NDArray[np.float64]:
     """Cropped-frame px to frame px."""
-    return xy + (crop.x1, crop.y1)
+    return np.add(xy, (crop.x1, crop.y1))
 
 
 def recrop(xy: npt.NDArray[np.float64], crop: Crop) -> npt.NDArray[np.float64]:
     """Frame px to cropped-frame px, the inverse of `uncrop`."""
-    return xy - (crop.x1, crop.y1)
+    return np.subtract(xy, (crop.x1, crop.y1))
 
 
 def unscale(xy: npt.NDArray[np.float64], scale: tuple[float, float]) -> npt.NDArray[np.float64]:

@@ -29,7 +29,17 @@ from posecli.video.probe import VideoInfo
 FORMAT = "posecli-manifest"
 FORMAT_VERSION = 1
 LARGEST_MANIFEST_BYTES = 64 << 20
-REPORTED_PACKAGES = ("posecli", "numpy", "pandas", "tables", "opencv-python", "opencv-python-headless", "av", "tensorflow", "keras")
+REPORTED_PACKAGES = (
+    "posecli",
+    "numpy",
+    "pandas",
+    "tables",
+    "opencv-python",
+    "opencv-python-headless",
+    "av",
+    "tensorflow",
+    "keras",
+)
 
 
 def determining_settings(engine: EngineOptions, num_outputs: int, geometry: Geometry) -> dict[str, Any]:
@@ -138,9 +148,11 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         if path.stat().st_size > LARGEST_MANIFEST_BYTES:
             return None
         content = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     except OSError as error:
-        raise OutputError(f"manifest '{path}' cannot be read ({error.strerror or error}): check its permissions") from error
+        raise OutputError(
+            f"manifest '{path}' cannot be read ({error.strerror or error}): check its permissions"
+        ) from error
     is_manifest = isinstance(content, dict) and content.get("format") == FORMAT
     return content if is_manifest else None

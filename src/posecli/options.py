@@ -23,7 +23,6 @@ DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 
 
-
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")

@@ -51,7 +51,7 @@ class OutputPaths:
             self.table.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
-                f"folder '{self.table.parent}' cannot be made ({error.strerror or error}): choose another with --out-dir"
+                f"folder '{self.table.parent}' cannot be made ({error.strerror or error}): choose another with -o"
             ) from error
 
 
@@ -77,9 +77,7 @@ def plan_outputs(videos: list[Path], scorer: str, out_dir: Path | None) -> list[
     return outputs
 
 
-def deeplabcut_meta(
-    info: VideoInfo, model: ModelDescription, rows: int, batch_size: int, seconds: float
-) -> bytes:
+def deeplabcut_meta(info: VideoInfo, model: ModelDescription, rows: int, batch_size: int, seconds: float) -> bytes:
     """DeepLabCut's ``_meta.pickle``: built-in types only, written and never read by posecli.
 
     It says that nothing was cropped, whatever was: our coordinates are the full frame's already, and

@@ -58,7 +58,9 @@ class PoseModel:
         options = DecodeOptions(description.stride, description.locref_stdev, num_outputs)
         pose = DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
         if not np.isfinite(pose[:, :, 0]).all():
-            raise EngineError("the network gave values that are no numbers: check its weights, or another engine or precision")
+            raise EngineError(
+                "the network gave values that are no numbers: check its weights, or another engine or precision"
+            )
         return pose
 
     def predict(self, frames: npt.NDArray[np.uint8], *, batch_size: int = 8) -> Pose:

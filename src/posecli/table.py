@@ -34,7 +34,9 @@ def pose_columns(scorer: str, bodyparts: tuple[str, ...], num_outputs: int = 1) 
     ['x', 'y', 'likelihood', 'x2', 'y2', 'likelihood2']
     """
     coords = [
-        f"{coord}{'' if rank == 1 else rank}" for rank in range(1, num_outputs + 1) for coord in ("x", "y", "likelihood")
+        f"{coord}{'' if rank == 1 else rank}"
+        for rank in range(1, num_outputs + 1)
+        for coord in ("x", "y", "likelihood")
     ]
     return pd.MultiIndex.from_product([[scorer], bodyparts, coords], names=["scorer", "bodyparts", "coords"])
 
@@ -110,7 +112,7 @@ class PoseTableWriter:
         index = np.arange(self._written, self._written + len(block))
         try:
             self._store.append(KEY, pd.DataFrame(block, index=index, columns=self._columns), index=False)
-            self._store.flush(fsync=True)
+            self._store.flush(fsync=True)  # type: ignore[operator]  # the stubs take it for a column
         except (tables.HDF5ExtError, OSError) as error:
             raise self._refused(error) from error
         self._written += len(block)
@@ -153,7 +155,9 @@ def table_to_csv(table: Path, csv: Path) -> None:
                 piece.to_csv(stream, header=number == 0)
         move_into_place(scratch, csv)
     except OSError as error:
-        raise OutputError(f"'{csv}' cannot be written ({error.strerror or error}): check its folder and disk") from error
+        raise OutputError(
+            f"'{csv}' cannot be written ({error.strerror or error}): check its folder and disk"
+        ) from error
 
 
 def write_partial(path: Path, content: bytes) -> None:
@@ -161,7 +165,9 @@ def write_partial(path: Path, content: bytes) -> None:
     try:
         partial_path(path).write_bytes(content)
     except OSError as error:
-        raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk") from error
+        raise OutputError(
+            f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
+        ) from error
 
 
 def move_into_place(partial: Path, path: Path) -> None:
@@ -169,7 +175,7 @@ def move_into_place(partial: Path, path: Path) -> None:
     try:
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

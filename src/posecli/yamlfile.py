@@ -25,7 +25,8 @@ def read_yaml(path: Path, failure: type[PoseCliError]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise failure(f"'{path}' cannot be read ({error}): check the file and its permissions") from error
     except (yaml.YAMLError, RecursionError) as error:
-        where = f" at line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
         raise failure(f"'{path}' is not plain YAML{where}: correct or re-export it") from error
     if not isinstance(content, dict):
         raise failure(f"'{path}' holds no settings: expected lines of the form 'key: value'")

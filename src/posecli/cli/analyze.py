@@ -24,26 +24,88 @@ DEFAULTS = AnalyzeOptions()
 
 @click.command(cls=Command)
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-m", "--model", required=True, type=click.Path(path_type=Path), help="Model folder, or a network in DeepLabCut: a project's config.yaml or folder, a folder of its dlc-models, or an exported model.")
+@click.option(
+    "-m",
+    "--model",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Model folder, or DeepLabCut project (config.yaml or folder), dlc-models folder or exported model.",
+)
 @choice_options
-@click.option("-b", "--batchsize", "--batch-size", "batch_size", type=int, default=DEFAULTS.batch_size, show_default=True, help="Frames per call of the network.")
+@click.option(
+    "-b",
+    "--batchsize",
+    "--batch-size",
+    "batch_size",
+    type=int,
+    default=DEFAULTS.batch_size,
+    show_default=True,
+    help="Frames per call of the network.",
+)
 @click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px.")
-@click.option("--scale", type=float, default=DEFAULTS.scale, show_default=True, help="Resize frames by this factor for the network; poses stay in px of the full frame.")
-@click.option("--decoder", type=click.Choice(DECODERS), default=DEFAULTS.decoder, show_default=True, help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.")
-@click.option("--num-outputs", type=int, default=DEFAULTS.num_outputs, show_default=True, help="Peaks to report per body part, best first.")
-@click.option("--engine", type=click.Choice(ENGINES), default=DEFAULTS.engine.engine, show_default=True, help="Runtime of the network.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default=DEFAULTS.engine.precision, show_default=True, help="Arithmetic of the network.")
+@click.option(
+    "--scale",
+    type=float,
+    default=DEFAULTS.scale,
+    show_default=True,
+    help="Resize frames by this factor for the network; poses stay in px of the full frame.",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(DECODERS),
+    default=DEFAULTS.decoder,
+    show_default=True,
+    help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
+)
+@click.option(
+    "--num-outputs",
+    type=int,
+    default=DEFAULTS.num_outputs,
+    show_default=True,
+    help="Peaks to report per body part, best first.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=DEFAULTS.engine.engine,
+    show_default=True,
+    help="Runtime of the network.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=DEFAULTS.engine.precision,
+    show_default=True,
+    help="Arithmetic of the network.",
+)
 @click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]")
-@click.option("--video-backend", type=click.Choice(VIDEO_BACKENDS), default=DEFAULTS.video_backend, show_default=True, help="Library that decodes the video; the other one is asked for frames that it cannot decode.")
-@click.option("--allow-short", is_flag=True, help="Accept a video with frames missing: NaN for those that cannot be decoded.")
+@click.option(
+    "--video-backend",
+    type=click.Choice(VIDEO_BACKENDS),
+    default=DEFAULTS.video_backend,
+    show_default=True,
+    help="Library that decodes the video; the other one is asked for frames that it cannot decode.",
+)
+@click.option(
+    "--allow-short", is_flag=True, help="Accept a video with frames missing: NaN for those that cannot be decoded."
+)
 @click.option("-o", "--out-dir", type=click.Path(path_type=Path), help="Folder for the results.  [beside each video]")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there already.")
 @click.option("--csv", is_flag=True, help="Write each table as CSV too.")
 @config_option
 @output_options
 @click.pass_context
-def analyze(ctx: click.Context, videos: tuple[Path, ...], model: Path, as_json: bool, quiet: bool, verbose: bool, **flags: Any) -> None:
-    """Find the body parts in every frame of VIDEOS.
+def analyze(
+    ctx: click.Context,
+    /,
+    videos: tuple[Path, ...],
+    model: Path,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    r"""Find the body parts in every frame of VIDEOS.
 
     One HDF5 pose table per video, named as DeepLabCut names it, is put beside the video or into --out-dir. A video
     whose table was made before with the same model and settings is skipped.

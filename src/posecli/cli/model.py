@@ -20,7 +20,9 @@ def choice_options(function: AnyCallback) -> AnyCallback:
     """Add the options that choose among the networks of a DeepLabCut project."""
     for option in (
         click.option("--trainset-index", type=int, default=0, help="Place in the project's TrainingFraction.  [0]"),
-        click.option("--snapshot", type=int, help="Training iteration of the snapshot.  [what config.yaml says, else the last]"),
+        click.option(
+            "--snapshot", type=int, help="Training iteration of the snapshot.  [what config.yaml says, else the last]"
+        ),
         click.option("--shuffle", type=int, default=1, help="Shuffle of the DeepLabCut project.  [1]"),
     ):
         function = option(function)
@@ -45,11 +47,12 @@ def import_command(
     shuffle: int,
     snapshot: int | None,
     trainset_index: int,
+    *,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Make a model folder from a network trained in DeepLabCut.
+    r"""Make a model folder from a network trained in DeepLabCut.
 
     SOURCE is a project's config.yaml or folder, one folder of its dlc-models, or an exported model.
 
@@ -70,7 +73,7 @@ def import_command(
 @click.argument("folder", type=click.Path(path_type=Path))
 @output_options
 def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Show what a model folder holds, and check its weights.
+    r"""Show what a model folder holds, and check its weights.
 
     \b
     Example:
@@ -90,7 +93,12 @@ def _show(folder: ModelFolder, output: Output) -> None:
     description = asdict(folder.description)
     output.result({"path": str(folder.path), "identity": folder.identity, **description})
     source = description.pop("source")
-    rows = {"folder": folder.path, **description, "identity": folder.identity, **{f"source {k}": v for k, v in source.items()}}
+    rows = {
+        "folder": folder.path,
+        **description,
+        "identity": folder.identity,
+        **{f"source {k}": v for k, v in source.items()},
+    }
     width = max(len(key) for key in rows)
     for key, value in rows.items():
         text = ", ".join(str(item) for item in value) if isinstance(value, tuple) else value

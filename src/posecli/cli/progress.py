@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import click
 
@@ -31,15 +31,17 @@ class AnalysisProgress(RunObserver):
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
         self._plain: PlainProgress | None = None
         self._announced: str | None = None
 
     def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
+        """Print the first line of a run."""
         description = model.description
+        parts = len(description.bodyparts)
         line = (
-            f"posecli {__version__}: model {description.scorer} ({description.net_type}, {len(description.bodyparts)} body "
-            f"parts), engine {info.name} {info.version} on {info.device} ({info.threads} threads), {info.precision}, "
+            f"posecli {__version__}: model {description.scorer} ({description.net_type}, {parts} body parts), "
+            f"engine {info.name} {info.version} on {info.device} ({info.threads} threads), {info.precision}, "
             f"batch {batch_size}, network input {geometry.width}x{geometry.height} px"
         )
         if line != self._announced:
@@ -47,8 +49,11 @@ class AnalysisProgress(RunObserver):
             self._announced = line
 
     def video_started(self, info: VideoInfo) -> None:
+        """Begin a bar, or plain lines."""
         if info.variable_frame_rate:
-            self._output.say(f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file")
+            self._output.say(
+                f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file"
+            )
         if self._output.quiet:
             return
         if sys.stderr.isatty():
@@ -59,12 +64,14 @@ class AnalysisProgress(RunObserver):
             self._plain = PlainProgress(info.path.name, info.n_frames)
 
     def frames_done(self, count: int) -> None:
+        """Move the bar."""
         if self._bar is not None:
             self._bar.update(count)
         if self._plain is not None:
             self._plain.update(count)
 
     def video_finished(self, result: VideoResult) -> None:
+        """Print the last line of a video."""
         if self._bar is not None:
             self._bar.close()
         self._bar = self._plain = None

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.errors import ModelError
+from posecli.network.tensorflow_runtime import import_tensorflow
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -38,7 +38,9 @@ def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
         return {name: reader.get_tensor(name) for name in shapes if name in held}
     except (tf.errors.OpError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"checkpoint '{prefix}' cannot be read ({reason}): copy it again from where it was trained") from error
+        raise ModelError(
+            f"checkpoint '{prefix}' cannot be read ({reason}): copy it again from where it was trained"
+        ) from error
 
 
 def read_frozen_graph(path: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:

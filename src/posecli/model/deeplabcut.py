@@ -127,7 +127,8 @@ def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
     fractions = config["TrainingFraction"]
     if not isinstance(fractions, list) or not 0 <= choice.trainset_index < len(fractions):
         raise ModelError(
-            f"'{config_path}' has no training fraction number {choice.trainset_index}: its TrainingFraction is {fractions}"
+            f"'{config_path}' has no training fraction number {choice.trainset_index}: "
+            f"its TrainingFraction is {fractions}"
         )
     # DeepLabCut truncates the product, so that 0.29 becomes 28.
     percent = int(fractions[choice.trainset_index] * 100)
@@ -147,7 +148,9 @@ def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
     if missing:
         raise ModelError(f"'{config_path}' is no DeepLabCut project file: it lacks {', '.join(missing)}")
     if config.get("multianimalproject"):
-        raise ModelError(f"'{config_path}' is a multi-animal project, which is not supported yet: use a single-animal one")
+        raise ModelError(
+            f"'{config_path}' is a multi-animal project, which is not supported yet: use a single-animal one"
+        )
 
 
 def _no_model_message(project: Path, iteration: str, name: str) -> str:
@@ -166,7 +169,9 @@ def _no_model_message(project: Path, iteration: str, name: str) -> str:
 def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapshot_index: int) -> Source:
     match = MODEL_DIRECTORY.fullmatch(folder.resolve().name)
     if match is None:
-        raise ModelError(f"'{folder}' is not named <Task><date>-trainset<percent>shuffle<k> as DeepLabCut names its models")
+        raise ModelError(
+            f"'{folder}' is not named <Task><date>-trainset<percent>shuffle<k> as DeepLabCut names its models"
+        )
     pose_cfg_path = folder / "test" / "pose_cfg.yaml"
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
     checkpoint = _snapshot(folder / "train", snapshot, snapshot_index)
@@ -183,7 +188,9 @@ def _from_export(path: Path, choice: Choice) -> Source:
     elif graphs:
         checkpoint = graphs[-1]
     else:
-        raise ModelError(f"'{path}' holds neither a checkpoint (.index) nor a frozen graph (.pb): export the model again")
+        raise ModelError(
+            f"'{path}' holds neither a checkpoint (.index) nor a frozen graph (.pb): export the model again"
+        )
     name = EXPORT_DIRECTORY.fullmatch(path.resolve().name)
     dataset = DATASET_DIRECTORY.search(str(pose_cfg.get("dataset", "")))
     task_date = dataset["task_date"] if dataset else name["task"] if name else path.resolve().name
@@ -201,7 +208,9 @@ def _snapshot(folder: Path, iteration: int | None, index: int) -> Path:
         if match
     }
     if not found:
-        raise ModelError(f"'{folder}' holds no snapshot (snapshot-<iterations>.index): train the network or copy its files")
+        raise ModelError(
+            f"'{folder}' holds no snapshot (snapshot-<iterations>.index): train the network or copy its files"
+        )
     numbers = sorted(found)
     if iteration is None:
         if not -len(numbers) <= index < len(numbers):

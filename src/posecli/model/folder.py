@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import math
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -157,7 +156,9 @@ def check_tensors(
     """Refuse tensors that are missing or of another shape or type than the network needs; extra ones are fine."""
     for name, shape in shapes.items():
         if name not in tensors:
-            raise ModelError(f"{where} lacks tensor '{name}' of shape {shape}: check that it is a whole, trained network")
+            raise ModelError(
+                f"{where} lacks tensor '{name}' of shape {shape}: check that it is a whole, trained network"
+            )
         tensor = tensors[name]
         if tensor.shape != shape:
             raise ModelError(
@@ -199,7 +200,11 @@ def read_model_folder(path: Path) -> ModelFolder:
 
 
 def write_model_folder(
-    path: Path, description: ModelDescription, tensors: Mapping[str, npt.NDArray[np.float32]], *, overwrite: bool = False
+    path: Path,
+    description: ModelDescription,
+    tensors: Mapping[str, npt.NDArray[np.float32]],
+    *,
+    overwrite: bool = False,
 ) -> ModelFolder:
     """Write a folder beside its final name and move it there when it is whole.
 
@@ -228,16 +233,16 @@ def write_model_folder(
             _move_into_place(new, path, aside=Path(scratch) / "old")
     except OSError as error:
         raise OutputError(
-            f"model folder '{path}' cannot be written ({error.strerror or error}): choose a folder that you may write to"
+            f"model folder '{path}' cannot be written ({error.strerror or error}): choose another place"
         ) from error
     return read_model_folder(path)
 
 
 def _move_into_place(new: Path, path: Path, aside: Path) -> None:
     if path.exists():
-        os.rename(path, aside)
+        path.rename(aside)
     try:
-        os.rename(new, path)
+        new.rename(path)
     except OSError as error:
         # Another process that imports the same network was faster: its folder is as good.
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not is_model_folder(path):

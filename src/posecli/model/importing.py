@@ -89,7 +89,8 @@ def _describe(source: Source) -> ModelDescription:
     if net_type not in UNITS_PER_BLOCK or cfg["multi_stage"]:
         found = f"multi-stage {net_type}" if cfg["multi_stage"] else str(net_type)
         raise ModelError(
-            f"net type '{found}' of '{source.pose_cfg_path}' is not supported yet: posecli runs {', '.join(UNITS_PER_BLOCK)}"
+            f"net type '{found}' of '{source.pose_cfg_path}' is not supported yet: "
+            f"posecli runs {', '.join(UNITS_PER_BLOCK)}"
         )
     try:
         return ModelDescription(

@@ -12,7 +12,9 @@ from posecli.network.variables import BATCH_NORM_EPSILON, BATCH_NORM_VARIABLES, 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 
-def fold_batch_norm(weights: Arrays, net_type: str, n_bodyparts: int, *, locref: bool = True) -> dict[str, npt.NDArray[np.float32]]:
+def fold_batch_norm(
+    weights: Arrays, net_type: str, n_bodyparts: int, *, locref: bool = True
+) -> dict[str, npt.NDArray[np.float32]]:
     r"""Turn every convolution and its batch normalisation into one convolution with a bias.
 
     With frozen statistics, :math:`\gamma (W x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta` is the convolution
@@ -39,4 +41,3 @@ def fold_batch_norm(weights: Arrays, net_type: str, n_bodyparts: int, *, locref:
         for name in ("weights", "biases"):
             folded[f"{head}/{name}"] = np.asarray(weights[f"{head}/{name}"], dtype=np.float32)
     return folded
-

@@ -59,6 +59,7 @@ class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no 
     """
 
     def call(self, inputs: Any) -> Any:
+        """Convolve."""
         if keras.backend.backend() != "tensorflow":
             return super().call(inputs)
         import tensorflow as tf
@@ -185,5 +186,6 @@ class SplitOffsets(keras.layers.Layer):  # type: ignore[misc]
     """``(B, h, w, 2 K)`` to ``(B, h, w, K, 2)``, whatever ``h`` and ``w`` turn out to be."""
 
     def call(self, inputs: Any) -> Any:
+        """Split the channels in pairs."""
         batch, rows, columns, _ = keras.ops.shape(inputs)
         return keras.ops.reshape(inputs, (batch, rows, columns, inputs.shape[-1] // 2, 2))

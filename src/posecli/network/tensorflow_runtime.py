@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 
 @cache
-def import_tensorflow() -> ModuleType:
+def import_tensorflow() -> Any:
     """Import TensorFlow and let it find its devices, without what it says to the terminal meanwhile.
 
     Its start-up notices are written by C++ code before any log level applies, straight to file descriptor 2.

@@ -51,7 +51,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Unit:
-    """A bottleneck unit: three convolutions beside a shortcut (``None``: the input itself, subsampled by ``stride``)."""
+    """A bottleneck unit: three convolutions beside a shortcut; ``None`` is the input itself, subsampled."""
 
     scope: str
     convolutions: tuple[Convolution, Convolution, Convolution]

@@ -89,7 +89,7 @@ class VideoInfo:
 
     def seconds(self) -> npt.NDArray[np.float64]:
         """``(n,)`` presentation times in seconds, on the container's own clock."""
-        return self.pts * float(self.time_base)
+        return self.pts.astype(np.float64) * float(self.time_base)
 
 
 def probe(path: Path) -> VideoInfo:

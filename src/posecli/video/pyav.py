@@ -53,7 +53,6 @@ def _to_bgr(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
         converted = frame.reformat(format="bgr24", interpolation="BICUBIC")
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(
-            f"frames of pixel format '{frame.format.name}' cannot be converted ({error}): re-encode the video to yuv420p"
+            f"frames of pixel format '{frame.format.name}' cannot be converted ({error}): re-encode it to yuv420p"
         ) from error
-    image: npt.NDArray[np.uint8] = converted.to_ndarray()
-    return image
+    return converted.to_ndarray().astype(np.uint8, copy=False)

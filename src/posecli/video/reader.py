@@ -6,7 +6,7 @@ decoder is asked for it; a frame that neither can decode is in its batch all the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -140,7 +140,7 @@ class VideoReader:
         known = indices < len(self._seconds)
         return np.where(known, self._seconds[np.where(known, indices, 0)], np.nan)
 
-    def _merged(self) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
+    def _merged(self) -> Generator[tuple[int, npt.NDArray[np.uint8] | None]]:
         """Every index once, in order, with the picture of whichever decoder has it."""
         first, second = DECODE_ORDER[self._backend]
         due = 0

@@ -1,0 +1,68 @@
+"""Fixtures that several files use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import clips
+from support.fake_engine import FakeEngine
+
+from posecli import engine
+from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelDescription, ModelFolder, read_model_folder
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("POSECLI_CACHE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """A real DeepLabCut project, its video and DeepLabCut's own output; not part of the repository."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the DeepLabCut project to compare with is not at '{SHARED_DATA}'")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
+    """Every engine is the fake one."""
+    monkeypatch.setitem(engine.ENGINE_CLASSES, "tensorflow", "support.fake_engine:FakeEngine")
+    monkeypatch.setattr(FakeEngine, "calls", [])
+    return FakeEngine
+
+
+@pytest.fixture
+def dots_model(tmp_path: Path) -> ModelFolder:
+    """A model folder for the fake engine: three body parts, weights that nobody reads."""
+    folder = tmp_path / "dots-model"
+    return make_dots_model(folder)
+
+
+def make_dots_model(folder: Path) -> ModelFolder:
+    """Write a model folder for the fake engine."""
+    folder.mkdir(parents=True)
+    description = ModelDescription("resnet_50", ("red", "green", "blue"), "DLC_resnet50_dotsNov20shuffle1_100")
+    lines = [
+        "format: posecli-model",
+        "format_version: 1",
+        f"net_type: {description.net_type}",
+        f"bodyparts: [{', '.join(description.bodyparts)}]",
+        f"scorer: {description.scorer}",
+        f"mean_pixel: {list(description.mean_pixel)}",
+    ]
+    (folder / MODEL_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / WEIGHTS_FILE).write_bytes(b"")
+    return read_model_folder(folder)
+
+
+@pytest.fixture(scope="session")
+def dots_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """50 numbered frames of 160x120 px, H.264, in a folder that no test may write to."""
+    return clips.encode(tmp_path_factory.mktemp("clips") / "dots.mp4", clips.numbered_frames(50))

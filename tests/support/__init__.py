@@ -1,0 +1,1 @@
+"""What several tests need: clips, a fake engine, DeepLabCut projects in miniature."""

@@ -1,0 +1,36 @@
+"""An engine without a network: it finds the red, green and blue dots of `support.clips`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.engine import EngineInfo, NetworkOutput
+from posecli.model.folder import ModelFolder
+from posecli.options import EngineOptions
+
+STRIDE = 8
+
+
+class FakeEngine:
+    """Scoremaps are each cell's share of one pure colour; location refinement is nil."""
+
+    #: Shapes of all images that any fake engine was called with, in order.
+    calls: list[tuple[int, ...]] = []
+
+    def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
+        self.info = EngineInfo("fake", "0", "CPU", options.precision, options.threads or 1)
+        self._shape = (height, width)
+
+    def warm_up(self, batch_size: int) -> None:
+        """Nothing to do."""
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        assert images.dtype == np.uint8 and images.shape[1:] == (*self._shape, 3)
+        FakeEngine.calls.append(images.shape)
+        pure = np.clip(2.0 * images.astype(np.float32) - images.sum(axis=3, keepdims=True, dtype=np.float32), 0, None)
+        rows, columns = (2 * -(-side // 16) for side in self._shape)
+        padded = np.zeros((len(images), rows * STRIDE, columns * STRIDE, 3), np.float32)
+        padded[:, : self._shape[0], : self._shape[1]] = pure
+        cells = padded.reshape(len(images), rows, STRIDE, columns, STRIDE, 3).mean(axis=(2, 4))
+        return NetworkOutput((cells / 255).astype(np.float32), np.zeros((*cells.shape, 2), np.float32))

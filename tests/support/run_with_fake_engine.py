@@ -1,0 +1,20 @@
+"""``python run_with_fake_engine.py analyze ...``: the real command line in a process of its own, with the fake engine."""
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from posecli import engine  # noqa: E402
+from posecli.cli import main  # noqa: E402
+
+engine.ENGINE_CLASSES["tensorflow"] = "support.fake_engine:FakeEngine"
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        if os.environ.get("REPORT_PEAK"):
+            print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)

@@ -1,0 +1,148 @@
+"""Pose tables: DeepLabCut's layout, streamed, whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecli.errors import OutputError
+from posecli.table import (
+    CHUNK_ROWS,
+    KEY,
+    PoseTableWriter,
+    move_into_place,
+    partial_path,
+    pose_columns,
+    read_pose_table,
+    table_to_csv,
+)
+
+SCORER = "DLC_resnet50_testNov20shuffle1_100"
+PARTS = ("snout", "leftear", "tail base")
+
+
+def write(path: Path, pose: np.ndarray, batch: int = 64) -> Path:  # type: ignore[type-arg]
+    writer = PoseTableWriter(path, pose_columns(SCORER, PARTS, pose.shape[2]))
+    for start in range(0, len(pose), batch):
+        writer.append(pose[start : start + batch])
+    writer.close(np.arange(len(pose)) / 25)
+    move_into_place(partial_path(path), path)
+    return path
+
+
+def random_pose(rows: int, peaks: int = 1) -> np.ndarray:  # type: ignore[type-arg]
+    pose = np.random.default_rng(rows).random((rows, len(PARTS), peaks, 3)) * 640
+    pose[::7, 1] = (np.nan, np.nan, 0)
+    return pose
+
+
+@settings(max_examples=15, deadline=None)
+@given(rows=st.integers(1, 3000), batch=st.sampled_from([1, 7, 64, 5000]))
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: int, batch: int) -> None:
+    pose = random_pose(rows)
+    frame = read_pose_table(write(tmp_path_factory.mktemp("t") / "v.h5", pose, max(batch, rows // 50)))
+    assert frame.to_numpy().tobytes() == pose.reshape(rows, -1).tobytes()
+    assert list(frame.index) == list(range(rows))
+
+
+def test_layout_is_deeplabcuts(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.h5", random_pose(2 * CHUNK_ROWS + 3))
+    frame = read_pose_table(path)
+    assert frame.columns.names == ["scorer", "bodyparts", "coords"]
+    assert list(frame.columns[:4]) == [
+        (SCORER, "snout", "x"),
+        (SCORER, "snout", "y"),
+        (SCORER, "snout", "likelihood"),
+        (SCORER, "leftear", "x"),
+    ]
+    assert set(frame.dtypes) == {np.dtype(np.float64)}
+    assert frame.index.dtype == np.int64
+    with h5py.File(path) as file:
+        fields = file[KEY]["table"].dtype
+        assert fields.names == ("index", "values_block_0")
+        attributes = dict(file[KEY].attrs)
+    assert attributes["pandas_type"] == b"frame_table"
+    assert attributes["pandas_version"] == b"0.15.2"
+    assert attributes["table_type"] == b"appendable_frame"
+
+
+def test_key_less_read_finds_the_one_table(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.h5", random_pose(5))
+    assert pd.read_hdf(path).shape == (5, 9)
+
+
+def test_times_lie_beside_the_table(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.h5", random_pose(5))
+    with h5py.File(path) as file:
+        np.testing.assert_allclose(file["posecli/seconds"], [0, 0.04, 0.08, 0.12, 0.16])
+
+
+def test_further_peaks_have_columns_of_their_own(tmp_path: Path) -> None:
+    pose = random_pose(4, peaks=2)
+    frame = read_pose_table(write(tmp_path / "v.h5", pose))
+    assert list(frame.columns.get_level_values("coords")[:6]) == ["x", "y", "likelihood", "x2", "y2", "likelihood2"]
+    np.testing.assert_array_equal(frame[SCORER]["leftear"]["x2"], pose[:, 1, 1, 0])
+
+
+def test_nothing_under_the_final_name_until_whole(tmp_path: Path) -> None:
+    path = tmp_path / "v.h5"
+    writer = PoseTableWriter(path, pose_columns(SCORER, PARTS))
+    writer.append(random_pose(CHUNK_ROWS))
+    assert [file.name for file in tmp_path.iterdir()] == ["v.h5.partial"]
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_reach_the_disk_as_they_are_made(tmp_path: Path) -> None:
+    writer = PoseTableWriter(tmp_path / "v.h5", pose_columns(SCORER, PARTS))
+    before = writer.partial_path.stat().st_size
+    for _ in range(3):
+        writer.append(random_pose(CHUNK_ROWS))
+    assert writer.partial_path.stat().st_size - before >= 3 * CHUNK_ROWS * 9 * 8
+    writer.discard()
+
+
+def test_caller_may_reuse_its_array(tmp_path: Path) -> None:
+    writer = PoseTableWriter(tmp_path / "v.h5", pose_columns(SCORER, PARTS))
+    pose = random_pose(3)
+    writer.append(pose)
+    expected = pose.copy()
+    pose[:] = -1
+    writer.close(np.zeros(3))
+    np.testing.assert_array_equal(read_pose_table(writer.partial_path).to_numpy().reshape(expected.shape), expected)
+
+
+def test_csv_is_deeplabcuts(tmp_path: Path) -> None:
+    pose = random_pose(3)
+    table_to_csv(write(tmp_path / "v.h5", pose), tmp_path / "v.csv")
+    lines = (tmp_path / "v.csv").read_text().splitlines()
+    assert lines[0] == ",".join(["scorer"] + [SCORER] * 9)
+    assert lines[1].startswith("bodyparts,snout,snout,snout,leftear")
+    assert lines[2].startswith("coords,x,y,likelihood,x")
+    assert lines[3].startswith("0,") or lines[3].startswith("0,,")
+    again = pd.read_csv(tmp_path / "v.csv", header=[0, 1, 2], index_col=0)
+    np.testing.assert_array_equal(again.to_numpy(), pose.reshape(3, -1))
+
+
+def test_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\).*--out-dir"):
+        PoseTableWriter(tmp_path / "missing" / "v.h5", pose_columns(SCORER, PARTS))
+
+
+def test_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = PoseTableWriter(tmp_path / "v.h5", pose_columns(SCORER, PARTS))
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise tables.HDF5ExtError("no space left on device")
+
+    monkeypatch.setattr(pd.HDFStore, "append", refuse)
+    with pytest.raises(OutputError, match=r"no space left on device\): check the free space"):
+        writer.append(random_pose(CHUNK_ROWS))
+    writer.discard()
