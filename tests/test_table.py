@@ -127,7 +127,7 @@ def test_csv_is_deeplabcuts(tmp_path: Path) -> None:
     assert lines[1].startswith("bodyparts,snout,snout,snout,leftear")
     assert lines[2].startswith("coords,x,y,likelihood,x")
     assert lines[3].startswith("0,") or lines[3].startswith("0,,")
-    again = pd.read_csv(tmp_path / "v.csv", header=[0, 1, 2], index_col=0)
+    again = pd.read_csv(tmp_path / "v.csv", header=[0, 1, 2], index_col=0, float_precision="round_trip")
     np.testing.assert_array_equal(again.to_numpy(), pose.reshape(3, -1))
 
 

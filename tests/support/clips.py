@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
@@ -62,3 +63,34 @@ def read_number(image: Images) -> int:
     cell = image.shape[1] // BITS
     bars = image[2:10, : BITS * cell].reshape(8, BITS, cell, 3)[:, :, 2:-2].mean(axis=(0, 2, 3))
     return int(sum(1 << bit for bit in range(BITS) if bars[bit] > 128))
+
+
+def textured(frames: Images) -> Images:
+    """The same frames with faint colour noise below the bar code, so that chroma has edges everywhere."""
+    noise = np.random.default_rng(0).integers(0, 90, frames.shape, dtype=np.uint8)
+    noise[:, :12] = 0
+    return np.maximum(frames, noise)
+
+
+def packets(path: Path) -> list[bytes]:
+    """The coded frames of a file's first video stream, in file order."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size]
+
+
+def spoil(source: Path, target: Path, *numbers: int) -> Path:
+    """Copy a file with the packets of these numbers overwritten by noise; the container stays sound."""
+    content = bytearray(source.read_bytes())
+    coded = packets(source)
+    for number in numbers:
+        start = content.index(coded[number])
+        content[start : start + len(coded[number])] = np.random.default_rng(number).bytes(len(coded[number]))
+    target.write_bytes(content)
+    return target
+
+
+def truncate(source: Path, target: Path, part: float) -> Path:
+    """Copy the first part of a file, as a full disk would leave it."""
+    content = source.read_bytes()
+    target.write_bytes(content[: int(len(content) * part)])
+    return target

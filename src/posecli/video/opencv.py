@@ -23,6 +23,7 @@ def import_cv2() -> ModuleType:
         If OpenCV cannot be loaded, as on servers without the libGL that its desktop build links to.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         import cv2
     except ImportError as error:
@@ -30,7 +31,6 @@ def import_cv2() -> ModuleType:
             f"OpenCV cannot be loaded ({error}): install the system package libgl1, or replace opencv-python by its "
             "build for servers with 'pip uninstall opencv-python' and 'pip install opencv-python-headless'"
         ) from error
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
 
 
@@ -45,6 +45,8 @@ def decode_opencv(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
         Index and ``(height, width, 3)`` uint8 BGR, as coded: not yet rotated. The array is the decoder's own
         and is overwritten by the next frame.
     """
+    if info.opencv_fails:
+        raise VideoError(f"OpenCV cannot read '{info.path}': {info.opencv_fails}")
     cv2 = import_cv2()
     capture = cv2.VideoCapture(str(info.path), cv2.CAP_FFMPEG)
     try:
@@ -52,14 +54,17 @@ def decode_opencv(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
             raise VideoError(f"OpenCV cannot open '{info.path}': try the other decoder with --video-backend pyav")
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         clock = FrameClock(info)
-        image = None
+        image = start = None
         while True:
             decoded, image = capture.read(image)
             if not decoded:
                 return
-            # OpenCV counts from the first timestamp of the stream's header.
-            index = clock.place(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 + clock.start_seconds)
-            if index >= first:
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if start is None:
+                # OpenCV counts from a zero of its own, and gives the decode time, which lies below, for a time of 0.
+                start = (info.first_seconds or 0.0) - max(0.0, seconds)
+            index = clock.place(seconds + start)
+            if index is not None and index >= first:
                 yield index, image
     finally:
         capture.release()

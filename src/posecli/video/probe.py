@@ -53,6 +53,12 @@ class VideoInfo:
         Whether the file gave them; otherwise they are spaced by the frame rate.
     time_base
         Seconds per timestamp unit.
+    first_seconds
+        Presentation time of the first frame that can be decoded; ``None`` if it has none.
+    opencv_fails
+        Why OpenCV would show wrong pictures without a word; ``None`` where it can be trusted.
+    can_seek
+        Whether times stay the same when reading starts midway.
     """
 
     path: Path
@@ -67,6 +73,9 @@ class VideoInfo:
     pts: npt.NDArray[np.int64] = field(repr=False, compare=False)
     has_timestamps: bool
     time_base: Fraction
+    first_seconds: float | None = None
+    opencv_fails: str | None = None
+    can_seek: bool = True
 
     @property
     def n_frames(self) -> int:
@@ -106,6 +115,8 @@ def probe(path: Path) -> VideoInfo:
         frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
         promised = _promised_frames(container, stream, packets.constant_rate)
         time_base = stream.time_base or Fraction(1, 1000)
+        is_first_stream = stream is container.streams.video[0]
+        last_size = packets.last_size(stream)
     if not packets.pts:
         raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
     pts, has_timestamps = packets.timeline(frame_rate, time_base)
@@ -124,6 +135,9 @@ def probe(path: Path) -> VideoInfo:
         pts=pts,
         has_timestamps=has_timestamps,
         time_base=time_base,
+        first_seconds=None if first.pts is None else first.pts * float(time_base),
+        opencv_fails=_opencv_fails(first, is_first_stream, last_size),
+        can_seek=has_timestamps and not packets.reorders_in_avi,
     )
 
 
@@ -177,12 +191,14 @@ class _Packets:
     dts: list[int | None]
     discarded: int
     codec: str
+    reorders_in_avi: bool
+    last_key: av.Packet[av.video.stream.VideoStream] | None = None
 
     @classmethod
     def read(cls, container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> _Packets:
         if stream.codec_context is None:
             raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
-        packets = cls([], [], 0, stream.codec_context.name)
+        packets = cls([], [], 0, stream.codec_context.name, _reorders_in_avi(container, stream))
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
@@ -191,21 +207,42 @@ class _Packets:
                 continue
             packets.pts.append(packet.pts)
             packets.dts.append(packet.dts)
+            if packet.is_keyframe:
+                packets.last_key = packet
         return packets
+
+    def last_size(self, stream: av.video.stream.VideoStream) -> tuple[int, int] | None:
+        """Width and height of the last key frame; ``None`` if it cannot be decoded by itself."""
+        try:
+            frames = [*stream.decode(self.last_key), *stream.decode(None)] if self.last_key else []
+        except av.FFmpegError:
+            return None
+        return (frames[-1].width, frames[-1].height) if frames else None
 
     @property
     def constant_rate(self) -> bool:
         known = sorted(pts for pts in self.pts if pts is not None)
         return len(known) == len(self.pts) and len(set(np.diff(known))) <= 2
 
+    @property
+    def pts_follow_file(self) -> bool:
+        known = [pts for pts in self.pts if pts is not None]
+        return known == sorted(known)
+
     def timeline(self, frame_rate: float, time_base: Fraction) -> tuple[npt.NDArray[np.int64], bool]:
         """Sorted timestamps, and whether they are the file's own."""
-        for stamps in (self.pts, self.dts):
+        guessed = self.reorders_in_avi and self.pts_follow_file
+        for stamps in () if guessed else (self.pts, self.dts):
             known = [stamp for stamp in stamps if stamp is not None]
             if len(set(known)) == len(stamps):
                 return np.sort(np.asarray(known, np.int64)), True
         step = 1.0 / (frame_rate * float(time_base)) if frame_rate > 0 else 1.0
         return np.round(np.arange(len(self.pts)) * step).astype(np.int64), False
+
+
+def _reorders_in_avi(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> bool:
+    """Whether frames come out in another order than their packets, in a format that has no times for them."""
+    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
 
 
 def _promised_frames(
@@ -216,8 +253,9 @@ def _promised_frames(
         return stream.frames
     rate = stream.average_rate
     if container.duration and rate and constant_rate and len(container.streams) == 1:
-        # One frame less: durations are rounded, and count from the start of the clock.
-        return int(container.duration * Fraction(rate) / av.time_base) - 1
+        # Some containers count their duration from zero, whenever the first frame comes. One frame less: it is rounded.
+        duration = container.duration - max(0, container.start_time or 0)
+        return max(0, int(duration * Fraction(rate) / av.time_base) - 1) or None
     return None
 
 
@@ -227,6 +265,25 @@ class _FirstFrame:
     height: int
     rotation: int
     pixel_format: str
+    pts: int | None
+    interlaced: bool
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> _FirstFrame:
+        rotation = round(frame.rotation) % 360
+        # Players turn pictures by right angles only; OpenCV shows anything else as it is.
+        rotation = rotation if rotation in (90, 180, 270) else 0
+        return cls(frame.width, frame.height, rotation, frame.format.name, frame.pts, frame.interlaced_frame)
+
+
+def _opencv_fails(first: _FirstFrame, is_first_stream: bool, last_size: tuple[int, int] | None) -> str | None:
+    if not is_first_stream:
+        return "its main video stream is not the first one, which OpenCV would read"
+    if first.interlaced:
+        return "its frames are interlaced, which OpenCV 5.0 shows black"
+    if last_size and last_size != (first.width, first.height):
+        return "its frame size changes, and OpenCV would stretch every frame to the first one's size"
+    return None
 
 
 def _first_frame(path: Path) -> _FirstFrame:
@@ -239,7 +296,7 @@ def _first_frame(path: Path) -> _FirstFrame:
                 frames = []
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame)
-                return _FirstFrame(frame.width, frame.height, round(frame.rotation) % 360, frame.format.name)
+                return _FirstFrame.of(frame)
             if number > PACKETS_FOR_FIRST_FRAME:
                 break
     raise VideoError(f"no frame of '{path}' can be decoded: check that it plays, or re-encode it")

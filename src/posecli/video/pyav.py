@@ -16,6 +16,9 @@ from posecli.video.timeline import Decoded, FrameClock
 if TYPE_CHECKING:
     from posecli.video.probe import VideoInfo
 
+#: Frames by which a key frame may be shown later than it is decoded; some demuxers seek by the latter.
+DEEPEST_REORDERING = 16
+
 
 def decode_pyav(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
     """Decode sequentially, from the key frame before index `first` on; values as `decode_opencv` yields them."""
@@ -24,12 +27,13 @@ def decode_pyav(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
         # FFmpeg decodes several frames at once only when asked; slices alone leave most codecs single-threaded.
         stream.thread_type = "AUTO"
         clock = FrameClock(info)
-        if first and info.has_timestamps:
-            container.seek(int(info.pts[first]), stream=stream, backward=True, any_frame=False)
+        if first and info.can_seek:
+            start = max(0, first - DEEPEST_REORDERING)
+            container.seek(int(info.pts[start]), stream=stream, backward=True, any_frame=False)
             clock.expected = None
         for frame in _decode(container, stream):
             index = clock.place(None if frame.pts is None else frame.pts * float(info.time_base))
-            if index >= first:
+            if index is not None and index >= first:
                 yield index, _to_bgr(frame)
 
 

@@ -18,38 +18,43 @@ class FrameClock:
     """Places decoded frames by their times among the packets' timestamps.
 
     A decoder leaves out frames that it cannot decode, and only the time of the next one tells. A frame
-    without a time, or with one that no packet has, is taken for the one that is due.
+    without a time, or with one that no packet has, is taken for the one that is due. Behind damage a decoder may
+    also hand out frames late, out of order: these have lost their place.
 
     Attributes
     ----------
     expected
         Index of the frame that is due; ``None`` straight after a seek.
-    start_seconds
-        Time of the first frame.
     """
 
     def __init__(self, info: VideoInfo) -> None:
         self.expected: int | None = 0
         self._seconds = info.seconds() if info.has_timestamps else None
-        self.start_seconds = 0.0 if self._seconds is None else float(min(self._seconds[0], 0.0))
+        self._skipped = False
 
-    def place(self, seconds: float | None) -> int:
-        """Index of the frame that was decoded with this time."""
+    def place(self, seconds: float | None) -> int | None:
+        """Index of the frame that was decoded with this time; ``None`` if its turn is over."""
         due = 0 if self.expected is None else self.expected
-        index = due if seconds is None else self._find(seconds, due)
+        found = None if seconds is None else self._find(seconds)
+        if found is not None and found < due:
+            # A decoder whose clock merely lags has passed over nothing: its frames are counted.
+            if self._skipped:
+                return None
+            found = due
+        index = due if found is None else found
+        self._skipped = self._skipped or (self.expected is not None and index > due)
         self.expected = index + 1
         return index
 
-    def _find(self, seconds: float, due: int) -> int:
+    def _find(self, seconds: float) -> int | None:
+        """Index of the packet with this time, if there is one."""
         times = self._seconds
-        if times is None or due >= len(times):
-            return due
+        if times is None:
+            return None
         nearest = int(np.searchsorted(times, seconds))
-        candidates = [index for index in (nearest - 1, nearest) if due <= index < len(times)]
-        if not candidates:
-            return due
+        candidates = [index for index in (nearest - 1, nearest) if 0 <= index < len(times)]
         best = min(candidates, key=lambda index: abs(float(times[index]) - seconds))
-        return best if abs(float(times[best]) - seconds) <= self._tolerance(best) else due
+        return best if abs(float(times[best]) - seconds) <= self._tolerance(best) else None
 
     def _tolerance(self, index: int) -> float:
         """Half the gap to the nearer neighbour."""

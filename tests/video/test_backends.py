@@ -1,0 +1,169 @@
+"""OpenCV and PyAV give the same bytes for the same frame, whatever the codec, colours and file name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support import clips
+
+from posecli.errors import VideoError
+from posecli.video.opencv import decode_opencv
+from posecli.video.probe import probe
+from posecli.video.pyav import decode_pyav
+from posecli.video.reader import Decode, VideoReader
+
+H264 = ("-c:v", "libx264", "-crf", "12")
+B_FRAMES = (*H264, "-g", "10", "-x264-params", "b-adapt=0:bframes=3", "-pix_fmt", "yuv420p")
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+QUIET_X265 = ("-c:v", "libx265", "-x265-params", "log-level=none")
+VP9 = ("-c:v", "libvpx-vp9", "-crf", "10", "-b:v", "0", "-cpu-used", "8", "-pix_fmt", "yuv420p")
+
+#: File name and how it is encoded; names that end in "odd" have 161x121 px.
+RECIPES: dict[str, tuple[str, ...]] = {
+    "h264-420.mp4": (*H264, "-pix_fmt", "yuv420p"),
+    "h264-422.mp4": (*H264, "-pix_fmt", "yuv422p"),
+    "h264-444-odd.mp4": (*H264, "-pix_fmt", "yuv444p"),
+    "h264-grey.mp4": (*H264, "-pix_fmt", "gray"),
+    "h264-b-frames.mp4": B_FRAMES,
+    "h264-b-frames.mkv": B_FRAMES,
+    "h264-b-frames.ts": B_FRAMES,
+    "h264-b-frames.avi": B_FRAMES,
+    "h264-late-start.mkv": (*B_FRAMES, "-output_ts_offset", "5"),
+    "h264-fragmented.mp4": (*B_FRAMES, "-movflags", "frag_keyframe+empty_moov"),
+    "bt709.mp4": (*H264, "-vf", "scale=out_color_matrix=bt709", *BT709, "-pix_fmt", "yuv420p"),
+    "full-range.mp4": (*H264, "-vf", "scale=out_range=full", "-color_range", "pc", "-pix_fmt", "yuv420p"),
+    "mjpeg.avi": ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj422p"),
+    "mjpeg-420-odd.avi": ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p"),
+    "mpeg4-b-frames.avi": ("-c:v", "mpeg4", "-bf", "2", "-q:v", "2"),
+    "mpeg2-b-frames.mpg": ("-c:v", "mpeg2video", "-bf", "2", "-q:v", "2"),
+    "ffv1-rgb.mkv": ("-c:v", "ffv1", "-pix_fmt", "bgr0"),
+    "raw-grey.avi": ("-c:v", "rawvideo", "-pix_fmt", "gray"),
+    "vp9.webm": VP9,
+    "hevc-10-bit.mp4": (*QUIET_X265, "-pix_fmt", "yuv420p10le"),
+    "variable-rate.mp4": (*H264, "-vf", "select='lt(mod(n\\,5)\\,2)'", "-fps_mode", "vfr", "-pix_fmt", "yuv420p"),
+}
+
+
+def decoded(decode: Decode, path: Path, first: int = 0) -> dict[int, clips.Images]:
+    return {index: image.copy() for index, image in decode(probe(path), first)}
+
+
+def numbers(images: dict[int, clips.Images]) -> dict[int, int]:
+    return {index: clips.read_number(image[..., ::-1]) for index, image in images.items()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("backends")
+
+
+def make(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.exists():
+        size = (121, 161) if "odd" in name else (120, 160)
+        clips.encode(path, clips.textured(clips.numbered_frames(24, *size)), *RECIPES[name])
+    return path
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_decoders_give_equal_bytes(name: str, folder: Path) -> None:
+    path = make(folder, name)
+    first, second = decoded(decode_opencv, path), decoded(decode_pyav, path)
+    assert list(first) == list(second) == list(range(probe(path).n_frames))
+    for index, image in first.items():
+        np.testing.assert_array_equal(image, second[index])
+    shown = list(numbers(first).values())
+    expected = [number for number in range(24) if number % 5 < 2] if "variable" in name else list(range(24))
+    assert shown == expected
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if "b-frames" in name or "late" in name])
+def test_decoding_may_start_at_any_frame(name: str, folder: Path) -> None:
+    path = make(folder, name)
+    for decode in (decode_opencv, decode_pyav):
+        for first in (1, 9, 11, 12, 23):
+            assert numbers(decoded(decode, path, first)) == {index: index for index in range(first, 24)}
+
+
+AWKWARD_NAMES = {
+    "spaces": "two  spaces.mp4",
+    "non-ASCII": "Mäuse 鼠.mp4",
+    "single quote": "it's.mp4",
+    "double quote": 'a"b.mp4',
+    "colon": "cam:1.mp4",
+    "protocol": "file:clip.mp4",
+    "per cent": "100%d.mp4",
+    "leading dash": "-y.mp4",
+    "glob": "[a]*?.mp4",
+}
+
+
+@pytest.mark.parametrize("name", AWKWARD_NAMES.values(), ids=AWKWARD_NAMES)
+@pytest.mark.parametrize("decode", [decode_opencv, decode_pyav])
+def test_file_names_are_only_names(
+    decode: Decode, name: str, dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(dots_clip, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert list(decoded(decode, Path(name))) == list(range(50))
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270, -90, 45])
+def test_rotation_is_what_opencv_shows(angle: int, dots_clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "turned.mp4"
+    clips.ffmpeg("-display_rotation", str(angle), "-i", dots_clip, "-c", "copy", path)
+    capture = cv2.VideoCapture(str(path))
+    info = probe(path)
+    reader = VideoReader(info)
+    assert info.rotation == (0 if angle == 45 else angle % 360)
+    for batch in reader.batches(1):
+        shown, image = capture.read()
+        assert shown
+        assert (info.height, info.width) == image.shape[:2]
+        np.testing.assert_array_equal(batch.images[0], image[..., ::-1])
+    assert not capture.read()[0]
+
+
+def test_frames_that_no_opencv_decodes_come_from_pyav(tmp_path: Path) -> None:
+    options = ("-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lp=1", "-pix_fmt", "yuv420p")
+    path = clips.encode(tmp_path / "av1.mp4", clips.numbered_frames(12), *options)
+    reader = VideoReader(probe(path), backend="opencv")
+    shown = [clips.read_number(image) for batch in reader.batches(5) for image in batch.images[batch.valid]]
+    assert shown == list(range(12))
+
+
+def interlaced(folder: Path) -> Path:
+    options = (*H264, "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme", "-x264-params", "interlaced=1")
+    return clips.encode(folder / "interlaced.mp4", clips.numbered_frames(12), *options)
+
+
+def two_streams(folder: Path) -> Path:
+    """A small, short video first, then the main one, of 12 frames."""
+    small = clips.encode(folder / "small.mp4", clips.numbered_frames(5, 80, 96))
+    main = clips.encode(folder / "main.mp4", clips.numbered_frames(12))
+    clips.ffmpeg("-i", small, "-i", main, "-map", "0", "-map", "1", "-c", "copy", folder / "two.mp4")
+    return folder / "two.mp4"
+
+
+@pytest.mark.parametrize("make_clip", [interlaced, two_streams])
+def test_where_opencv_shows_other_pictures_it_is_not_asked(make_clip, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    info = probe(make_clip(tmp_path))
+    with pytest.raises(VideoError, match="OpenCV cannot read"):
+        next(decode_opencv(info))
+    reader = VideoReader(info, backend="opencv")
+    shown = [clips.read_number(image) for batch in reader.batches(5) for image in batch.images]
+    assert shown == list(range(12))
+
+
+def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:
+    main = clips.encode(tmp_path / "main.mp4", clips.numbered_frames(12))
+    cover = clips.encode(tmp_path / "cover.png", clips.numbered_frames(1, 64, 64), "-c:v", "png")
+    path = tmp_path / "covered.mp4"
+    clips.ffmpeg("-i", main, "-i", cover, "-map", "0", "-map", "1", "-c", "copy", "-disposition:v:1", "attached_pic", path)
+    assert (probe(path).width, probe(path).n_frames) == (160, 12)
+    for decode in (decode_opencv, decode_pyav):
+        assert numbers(decoded(decode, path)) == {index: index for index in range(12)}
