@@ -48,7 +48,8 @@ def decode_opencv(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
     if info.opencv_fails:
         raise VideoError(f"OpenCV cannot read '{info.path}': {info.opencv_fails}")
     cv2 = import_cv2()
-    capture = cv2.VideoCapture(str(info.path), cv2.CAP_FFMPEG)
+    # From the root, so that a file name with a colon is not taken for a URL.
+    capture = cv2.VideoCapture(str(info.path.absolute()), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
             raise VideoError(f"OpenCV cannot open '{info.path}': try the other decoder with --video-backend pyav")

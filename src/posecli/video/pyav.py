@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import av
@@ -22,24 +23,36 @@ DEEPEST_REORDERING = 16
 
 def decode_pyav(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
     """Decode sequentially, from the key frame before index `first` on; values as `decode_opencv` yields them."""
+    start = max(0, first - DEEPEST_REORDERING) if info.can_seek else 0
+    frames = _placed(info, start)
+    head = next(frames, None)
+    if start and (head is None or head[0] > first):
+        # Some demuxers land behind the key frame that was meant: only from the very start is nothing left out.
+        frames = _placed(info, 0)
+    elif head is not None:
+        frames = chain([head], frames)
+    for index, frame in frames:
+        if index >= first:
+            yield index, _to_bgr(frame)
+
+
+def _placed(info: VideoInfo, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Frames and their places, from about index `start` on."""
     with open_container(info.path) as container:
         stream = video_stream(container, info.path)
         # FFmpeg decodes several frames at once only when asked; slices alone leave most codecs single-threaded.
         stream.thread_type = "AUTO"
         clock = FrameClock(info)
-        if first and info.can_seek:
-            start = max(0, first - DEEPEST_REORDERING)
+        if start:
             container.seek(int(info.pts[start]), stream=stream, backward=True, any_frame=False)
             clock.expected = None
         for frame in _decode(container, stream):
             index = clock.place(None if frame.pts is None else frame.pts * float(info.time_base))
-            if index is not None and index >= first:
-                yield index, _to_bgr(frame)
+            if index is not None:
+                yield index, frame
 
 
-def _decode(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream
-) -> Iterator[av.video.frame.VideoFrame]:
+def _decode(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[av.VideoFrame]:
     """Every frame that can be decoded; a packet that cannot be is passed over."""
     for packet in container.demux(stream):
         try:

@@ -1,0 +1,246 @@
+"""Batches: one row per frame of the video, in order, whatever the decoders leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import clips
+
+from posecli.errors import VideoError
+from posecli.geometry import Geometry
+from posecli.options import Crop, VideoBackend
+from posecli.video import reader as reader_module
+from posecli.video.probe import VideoInfo, probe
+from posecli.video.reader import Decode, FrameBatch, FrameSizeError, VideoReader
+from posecli.video.timeline import Decoded
+
+BACKENDS: tuple[VideoBackend, ...] = ("opencv", "pyav")
+INTRA = {
+    "clip.avi": ("-c:v", "mjpeg", "-q:v", "2"),
+    "clip.mkv": ("-c:v", "ffv1", "-g", "1"),
+    "clip.mov": ("-c:v", "png"),
+}
+
+
+def read(reader: VideoReader, batch_size: int = 7) -> tuple[list[int], list[int | None]]:
+    """Indices, and the number that each frame shows; ``None`` for one that is not valid."""
+    indices: list[int] = []
+    shown: list[int | None] = []
+    for batch in reader.batches(batch_size):
+        indices += batch.indices.tolist()
+        for image, valid in zip(batch.images, batch.valid, strict=True):
+            assert valid or not image.any()
+            shown.append(clips.read_number(image) if valid else None)
+    return indices, shown
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("batch_size", [1, 7, 25, 50, 64])
+def test_batches_hold_every_frame_once(backend: VideoBackend, batch_size: int, dots_clip: Path) -> None:
+    info = probe(dots_clip)
+    reader = VideoReader(info, backend=backend)
+    sizes = [len(batch) for batch in reader.batches(batch_size)]
+    assert sum(sizes) == len(reader) == 50
+    assert set(sizes[:-1]) <= {batch_size}
+    assert sizes[-1] == 50 - batch_size * (len(sizes) - 1) > 0
+    assert read(VideoReader(info, backend=backend), batch_size) == (list(range(50)), list(range(50)))
+
+
+def test_times_are_the_packets(dots_clip: Path) -> None:
+    seconds = np.concatenate([batch.seconds.copy() for batch in VideoReader(probe(dots_clip)).batches(16)])
+    np.testing.assert_allclose(seconds, np.arange(50) / 25, atol=1e-9)
+
+
+def test_buffer_is_reused_and_ends_with_none(dots_clip: Path) -> None:
+    reader = VideoReader(probe(dots_clip))
+    buffer = reader.new_buffer(30)
+    for count in (30, 20):
+        batch = reader.read_into(buffer)
+        assert batch is not None
+        assert len(batch) == count
+        assert batch.images.base is buffer
+        assert batch.images.__array_interface__["data"] == buffer.__array_interface__["data"]
+    assert reader.read_into(buffer) is None
+    assert reader.read_into(buffer) is None
+
+
+def test_closed_reader_gives_no_more(dots_clip: Path) -> None:
+    reader = VideoReader(probe(dots_clip))
+    buffer = reader.new_buffer(4)
+    assert reader.read_into(buffer) is not None
+    reader.close()
+    assert reader.read_into(buffer) is None
+
+
+def test_frames_come_cropped_and_shrunk(dots_clip: Path) -> None:
+    info = probe(dots_clip)
+    geometry = Geometry.plan(160, 120, Crop(20, 100, 40, 120), Fraction(1, 2))
+    whole = next(VideoReader(info).batches(1)).images[0]
+    small = next(VideoReader(info, geometry).batches(1)).images[0]
+    averages = whole[40:120, 20:100].reshape(40, 2, 40, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(small, averages, atol=0.51)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("bad", [{0}, {10}, {4, 5, 11}, {19}], ids=str)
+@pytest.mark.parametrize("name", INTRA)
+def test_frame_that_nobody_can_decode_is_black_and_keeps_its_row(
+    name: str, bad: set[int], backend: VideoBackend, tmp_path: Path
+) -> None:
+    whole = clips.encode(tmp_path / name, clips.numbered_frames(20), *INTRA[name])
+    path = clips.spoil(whole, tmp_path / f"bad-{name}", *bad)
+    indices, shown = read(VideoReader(probe(path), backend=backend))
+    assert indices == list(range(20))
+    assert shown == [None if index in bad else index for index in range(20)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("name", "codec", "key_frame"),
+    [("clip.mp4", "libx264", 20), ("clip.mkv", "libx264", 20), ("clip.avi", "mpeg4", 24)],
+)
+def test_damage_ends_at_the_next_key_frame(
+    name: str, codec: str, key_frame: int, backend: VideoBackend, tmp_path: Path
+) -> None:
+    """Between damage and key frame pictures may be smeared; row count and every frame outside are right."""
+    options = ("-c:v", codec, "-bf", "2", "-g", "12" if codec == "mpeg4" else "20", "-qmax", "4")
+    whole = clips.encode(tmp_path / name, clips.numbered_frames(40), *options)
+    path = clips.spoil(whole, tmp_path / f"bad-{name}", 10, 11)
+    indices, shown = read(VideoReader(probe(path), backend=backend))
+    assert indices == list(range(40))
+    assert shown[:6] == list(range(6))
+    assert shown[key_frame + 1 :] == list(range(key_frame + 1, 40))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_truncated_file_gives_what_it_holds(backend: VideoBackend, tmp_path: Path) -> None:
+    options = (*clips.ORDINARY, "-movflags", "+faststart")
+    whole = clips.encode(tmp_path / "whole.mp4", clips.numbered_frames(40), *options)
+    info = probe(clips.truncate(whole, tmp_path / "short.mp4", 0.6))
+    indices, shown = read(VideoReader(info, backend=backend))
+    assert indices == list(range(info.n_frames))
+    valid = [number for number in shown if number is not None]
+    assert valid == list(range(len(valid)))
+    assert len(valid) > info.n_frames / 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("suffix", [".h264", ".ts"])
+def test_frame_size_that_changes_is_an_error(suffix: str, backend: VideoBackend, tmp_path: Path) -> None:
+    first = clips.encode(tmp_path / f"a{suffix}", clips.numbered_frames(20))
+    second = clips.encode(tmp_path / f"b{suffix}", clips.numbered_frames(12, 80, 96))
+    path = tmp_path / f"both{suffix}"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    reader = VideoReader(probe(path), backend=backend)
+    with pytest.raises(FrameSizeError, match=r"frame 20 of '.*both.*' has 96x80 px instead of 160x120"):
+        read(reader)
+
+
+# Decoders in miniature: a frame is 16x16 px and shows its index.
+
+
+def stub_info(count: int) -> VideoInfo:
+    return VideoInfo(
+        path=Path("clip.mp4"),
+        codec="h264",
+        pixel_format="yuv420p",
+        width=16,
+        height=16,
+        rotation=0,
+        frame_rate=25.0,
+        promised_frames=count,
+        discarded_packets=0,
+        pts=np.arange(count, dtype=np.int64) * 40,
+        has_timestamps=True,
+        time_base=Fraction(1, 1000),
+    )
+
+
+def stub(available: set[int], mark: int, asked: list[int] | None = None) -> Decode:
+    """Decodes these frames only, into one array that it uses again: index and `mark` in every pixel."""
+
+    def decode(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
+        if asked is not None:
+            asked.append(first)
+        image = np.zeros((16, 16, 3), np.uint8)
+        for index in sorted(available):
+            if index >= first:
+                image[:] = (0, index, mark)
+                yield index, image
+        image[:] = 255
+
+    return decode
+
+
+def merged(count: int, first: Decode, second: Decode, batch_size: int = 4) -> list[tuple[int, bool, int, int]]:
+    """Index, validity, and the index and mark in the picture, of every row."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(reader_module.DECODE_ORDER, "auto", (first, second))
+        reader = VideoReader(stub_info(count))
+        return [
+            (int(index), bool(valid), int(image[7, 7, 1]), int(image[7, 7, 0]))
+            for batch in reader.batches(batch_size)
+            for index, valid, image in zip(batch.indices, batch.valid, batch.images, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("gap", [set(), {0}, {0, 1, 2}, {4}, {3, 4, 7}, {9}, {6, 7, 8, 9}, set(range(10))], ids=str)
+def test_second_decoder_fills_the_gaps(gap: set[int]) -> None:
+    everything = set(range(10))
+    rows = merged(10, stub(everything - gap, 1), stub(everything, 2))
+    assert rows == [(index, True, index, 2 if index in gap else 1) for index in range(10)]
+
+
+def test_second_decoder_is_asked_once_per_gap_and_only_then() -> None:
+    asked: list[int] = []
+    merged(10, stub({0, 1, 5, 6, 9}, 1), stub(set(range(10)), 2, asked))
+    assert asked == [2, 7]
+    asked.clear()
+    merged(10, stub(set(range(10)), 1), stub(set(), 2, asked))
+    assert asked == []
+
+
+subsets = st.integers(1, 24).flatmap(
+    lambda count: st.tuples(st.just(count), *[st.sets(st.integers(0, count - 1))] * 2, st.integers(1, 9))
+)
+
+
+@given(subsets)
+def test_every_index_comes_once_and_is_valid_if_anyone_has_it(case: tuple[int, set[int], set[int], int]) -> None:
+    count, one, other, batch_size = case
+    rows = merged(count, stub(one, 1), stub(other, 2), batch_size)
+    expected = []
+    for index in range(count):
+        mark = 1 if index in one else 2 if index in other else 0
+        expected.append((index, mark > 0, index if mark else 0, mark))
+    assert rows == expected
+
+
+def test_frames_beyond_the_packets_are_kept_without_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(reader_module.DECODE_ORDER, "auto", (stub(set(range(5)), 1), stub(set(), 2)))
+    batch = next(VideoReader(stub_info(3)).batches(8))
+    assert batch.indices.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(batch.seconds, [0, 0.04, 0.08, np.nan, np.nan])
+
+
+def test_decoder_that_cannot_open_the_file_leaves_it_to_the_other() -> None:
+    def refuse(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
+        raise VideoError("cannot open")
+        yield
+
+    assert [row[3] for row in merged(3, refuse, stub({0, 2}, 2))] == [2, 0, 2]
+    assert [row[1] for row in merged(3, refuse, refuse)] == [False] * 3
+
+
+def test_batch_shows_shapes_and_checks_lengths() -> None:
+    images, indices = np.zeros((2, 3, 4, 3), np.uint8), np.array([5, 6])
+    batch = FrameBatch(images, indices, np.zeros(2), np.array([True, False]))
+    assert repr(batch) == "FrameBatch(images=(2, 3, 4, 3) uint8, frames 5..6, valid=1)"
+    with pytest.raises(ValueError, match="differ in length"):
+        FrameBatch(images, indices[:1], np.zeros(2), np.ones(2, np.bool_))
