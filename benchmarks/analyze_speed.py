@@ -69,7 +69,7 @@ def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> st
     """The result for people."""
     return (
         f"# `posecli analyze`, whole command, TensorFlow engine, fp32\n\n{facts['processor']}, {facts['cores']} cores, "
-        f"{facts['date']}, TensorFlow {facts['packages']['tensorflow']}; median of {rounds} rounds. Speed is that of the "
+        f"{facts['date']}, TensorFlow {facts['packages']['tensorflow']}; median of {rounds} rounds. Speed is of the "
         "loop from the first frame read to the table closed; start-up is the rest of the process.\n\n"
         f"{markdown_table(rows)}"
     )

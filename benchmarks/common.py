@@ -128,4 +128,3 @@ def _cell(value: Any) -> str:
         if isinstance(value, float)
         else str(value)
     )
-

@@ -31,8 +31,16 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--batchsizes", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS))
+    parser.add_argument(
+        "--made", type=Path, help="compare this table of posecli's (with its manifest) instead of making any"
+    )
     arguments = parser.parse_args()
     expected = poses(arguments.table)
+    if arguments.made:
+        run = json.loads(arguments.made.with_suffix(".json").read_text())["run"]
+        row = {"video": arguments.video.name, "batch": run["batch_size"], "decoder": run["decoder"]}
+        save([row | differences(poses(arguments.made), expected)])
+        return
     model = posecli.load_model(arguments.model)
     rows = []
     for batch in arguments.batchsizes:
@@ -74,8 +82,7 @@ def save(rows: list[dict[str, Any]]) -> None:
     """Add to the rows of earlier videos."""
     path = RESULTS / "parity-deeplabcut.json"
     before = json.loads(path.read_text())["rows"] if path.exists() else []
-    key = lambda row: (row["video"], row["batch"], row["decoder"])  # noqa: E731
-    merged = {key(row): row for row in [*before, *rows]}
+    merged = {(row["video"], row["batch"], row["decoder"]): row for row in [*before, *rows]}
     everything = [merged[name] for name in sorted(merged)]
     facts = machine()
     title = (

@@ -11,15 +11,16 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pytest
 from support import clips
 from support.fake_engine import FakeEngine
 
-from posecli import analysis
 from posecli.analysis import RunObserver, analyze
 from posecli.errors import ModelError, UsageError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
+from posecli.predictor import load_model
 from posecli.results import VideoResult
 from posecli.table import read_pose_table
 from posecli.video import reader
@@ -27,6 +28,8 @@ from posecli.video.pyav import decode_pyav
 from posecli.video.timeline import Decoded
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
+
+Poses = npt.NDArray[np.float64]
 
 #: The fake engine finds a dot to the cell, 8 px of the network's input.
 CELL = 8.0
@@ -41,12 +44,12 @@ def run(video: Path, model: ModelFolder, options: AnalyzeOptions) -> VideoResult
     return analyze(video, model.path, options).results[0]
 
 
-def poses(result: VideoResult) -> np.ndarray:  # type: ignore[type-arg]
+def poses(result: VideoResult) -> Poses:
     assert result.table is not None, result.message
     return read_pose_table(result.table).to_numpy().reshape(-1, 3, 3)
 
 
-def truth(count: int, height: int = 120, width: int = 160) -> np.ndarray:  # type: ignore[type-arg]
+def truth(count: int, height: int = 120, width: int = 160) -> Poses:
     return np.array([clips.dot_centres(number, height, width) for number in range(count)])
 
 
@@ -81,11 +84,10 @@ def test_every_frame_has_its_pose(
 
 
 def test_batch_size_and_decoder_give_equal_tables(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
+    same_poses: list[dict[str, Any]] = [{}, {"batch_size": 64}, {"decoder": "double-loop"}, {"decoder": "standard"}]
     tables = [
         poses(run(dots_clip, dots_model, AnalyzeOptions(out_dir=tmp_path / str(number), **changes)))
-        for number, changes in enumerate(
-            [{}, {"batch_size": 64}, {"decoder": "double-loop"}, {"decoder": "standard"}]  # type: ignore[list-item]
-        )
+        for number, changes in enumerate(same_poses)
     ]
     assert len({table.tobytes() for table in tables}) == 1
 
@@ -353,7 +355,7 @@ def test_interrupted_run_leaves_nothing_behind(
 def test_loaded_model_keeps_its_own_engine_options(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions
 ) -> None:
-    model = analysis.load_model(dots_model.path, EngineOptions(threads=1))
+    model = load_model(dots_model.path, EngineOptions(threads=1))
     report = analyze(dots_clip, model, replace(options, engine=EngineOptions(threads=2)))
     assert manifest_of(report.results[0])["engine"]["threads"] == 1
 

@@ -35,7 +35,7 @@ def test_crop_inverts(xy: list[tuple[float, float]], x1: int, y1: int) -> None:
 
 @given(points, factors, factors)
 def test_scale_inverts(xy: list[tuple[float, float]], x: float, y: float) -> None:
-    np.testing.assert_allclose(rescale(unscale(np.array(xy), (x, y)), (x, y)), xy, rtol=1e-12)
+    np.testing.assert_allclose(rescale(unscale(np.array(xy), (x, y)), (x, y)), xy, rtol=1e-12, atol=1e-12)
 
 
 @given(geometries(), points)

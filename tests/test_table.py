@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import tables
@@ -24,11 +25,13 @@ from posecli.table import (
     table_to_csv,
 )
 
+Poses = npt.NDArray[np.float64]
+
 SCORER = "DLC_resnet50_testNov20shuffle1_100"
 PARTS = ("snout", "leftear", "tail base")
 
 
-def write(path: Path, pose: np.ndarray, batch: int = 64) -> Path:  # type: ignore[type-arg]
+def write(path: Path, pose: Poses, batch: int = 64) -> Path:
     writer = PoseTableWriter(path, pose_columns(SCORER, PARTS, pose.shape[2]))
     for start in range(0, len(pose), batch):
         writer.append(pose[start : start + batch])
@@ -37,7 +40,7 @@ def write(path: Path, pose: np.ndarray, batch: int = 64) -> Path:  # type: ignor
     return path
 
 
-def random_pose(rows: int, peaks: int = 1) -> np.ndarray:  # type: ignore[type-arg]
+def random_pose(rows: int, peaks: int = 1) -> Poses:
     pose = np.random.default_rng(rows).random((rows, len(PARTS), peaks, 3)) * 640
     pose[::7, 1] = (np.nan, np.nan, 0)
     return pose
@@ -56,7 +59,7 @@ def test_layout_is_deeplabcuts(tmp_path: Path) -> None:
     path = write(tmp_path / "v.h5", random_pose(2 * CHUNK_ROWS + 3))
     frame = read_pose_table(path)
     assert frame.columns.names == ["scorer", "bodyparts", "coords"]
-    assert list(frame.columns[:4]) == [
+    assert frame.columns[:4].tolist() == [
         (SCORER, "snout", "x"),
         (SCORER, "snout", "y"),
         (SCORER, "snout", "likelihood"),
@@ -127,8 +130,8 @@ def test_csv_is_deeplabcuts(tmp_path: Path) -> None:
     assert lines[1].startswith("bodyparts,snout,snout,snout,leftear")
     assert lines[2].startswith("coords,x,y,likelihood,x")
     assert lines[3].startswith("0,") or lines[3].startswith("0,,")
-    again = pd.read_csv(tmp_path / "v.csv", header=[0, 1, 2], index_col=0, float_precision="round_trip")
-    np.testing.assert_array_equal(again.to_numpy(), pose.reshape(3, -1))
+    again = pd.read_csv(tmp_path / "v.csv", header=[0, 1, 2], index_col=0)
+    np.testing.assert_allclose(again.to_numpy(), pose.reshape(3, -1), rtol=1e-15)
 
 
 def test_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class PoseModel:
         Raises
         ------
         UsageError
-            If the frames have another shape or type.
+            If the frames have another shape or type, or the batch size is below 1.
 
         Examples
         --------
@@ -91,6 +91,8 @@ class PoseModel:
         """
         if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
             raise UsageError(f"frames of shape {frames.shape} and type {frames.dtype} are not (N, H, W, 3) uint8 RGB")
+        if batch_size < 1:
+            raise UsageError(f"batch size {batch_size} is too small: give a whole number of 1 or more")
         engine = self.engine(frames.shape[1], frames.shape[2])
         pose = np.empty((len(frames), len(self.description.bodyparts), 3))
         for start in range(0, len(frames), batch_size):

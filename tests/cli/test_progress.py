@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from posecli.cli import progress
 from posecli.cli.progress import PlainProgress, duration
 
 
@@ -12,7 +11,7 @@ def test_plain_lines_tell_frames_speed_and_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0, 5.0, 10.0, 20.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("posecli.cli.progress.time.monotonic", lambda: next(clock))
     line = PlainProgress("m1.mp4", 1000)
     for _ in range(3):
         line.update(100)

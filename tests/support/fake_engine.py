@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,7 +18,7 @@ class FakeEngine:
     """Scoremaps are each cell's share of one pure colour; location refinement is nil."""
 
     #: Shapes of all images that any fake engine was called with, in order.
-    calls: list[tuple[int, ...]] = []
+    calls: ClassVar[list[tuple[int, ...]]] = []
 
     def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
         self.info = EngineInfo("fake", "0", "CPU", options.precision, options.threads or 1)
@@ -26,7 +28,8 @@ class FakeEngine:
         """Nothing to do."""
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
-        assert images.dtype == np.uint8 and images.shape[1:] == (*self._shape, 3)
+        assert images.dtype == np.uint8
+        assert images.shape[1:] == (*self._shape, 3)
         FakeEngine.calls.append(images.shape)
         pure = np.clip(2.0 * images.astype(np.float32) - images.sum(axis=3, keepdims=True, dtype=np.float32), 0, None)
         rows, columns = (2 * -(-side // 16) for side in self._shape)

@@ -1,4 +1,4 @@
-"""``python run_with_fake_engine.py analyze ...``: the real command line in a process of its own, with the fake engine."""
+"""``python run_with_fake_engine.py analyze ...``: the real command line in its own process, with the fake engine."""
 
 import os
 import resource
@@ -7,12 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from posecli import engine  # noqa: E402
-from posecli.cli import main  # noqa: E402
-
-engine.ENGINE_CLASSES["tensorflow"] = "support.fake_engine:FakeEngine"
+from posecli import engine
+from posecli.cli import main
 
 if __name__ == "__main__":
+    engine.ENGINE_CLASSES["tensorflow"] = "support.fake_engine:FakeEngine"
     try:
         main()
     finally:

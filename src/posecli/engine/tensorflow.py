@@ -11,6 +11,7 @@ from posecli.engine import EngineInfo, NetworkOutput
 from posecli.errors import EngineError
 from posecli.model.folder import ModelFolder
 from posecli.network.folding import fold_batch_norm
+from posecli.network.spec import PoseNetworkSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions
 
@@ -36,7 +37,7 @@ class TensorFlowEngine:
         self._tf = import_tensorflow()
         _set_threads(self._tf, options.threads)
         _check_keras_backend()
-        from posecli.network.pose import PoseNetworkSpec, assign_weights, build_pose_network
+        from posecli.network.pose import assign_weights, build_pose_network
 
         description = folder.description
         n_bodyparts, locref = len(description.bodyparts), description.location_refinement
@@ -91,8 +92,15 @@ def _set_threads(tf: object, threads: int | None) -> None:
 
 def _check_keras_backend() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend == "tensorflow":
+        import keras  # only now: another backend may not even be installed
+
+        backend = keras.backend.backend()
     if backend != "tensorflow":
-        raise EngineError(f"KERAS_BACKEND is '{backend}', but the tensorflow engine needs 'tensorflow': unset it")
+        raise EngineError(
+            f"Keras' backend is '{backend}', but the tensorflow engine needs 'tensorflow': unset KERAS_BACKEND, or "
+            "use a process in which Keras is not loaded yet"
+        )
 
 
 def _usable_cores() -> int:

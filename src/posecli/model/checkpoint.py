@@ -6,7 +6,9 @@ checkpoint beside the network (momentum, step counters, supervision heads) is ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +35,29 @@ def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
     """
     tf = import_tensorflow()
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        held = reader.get_variable_to_shape_map()
-        return {name: reader.get_tensor(name) for name in shapes if name in held}
-    except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        with _without_wildcards(prefix) as plain:
+            reader = tf.train.load_checkpoint(str(plain))
+            held = reader.get_variable_to_shape_map()
+            return {name: reader.get_tensor(name) for name in shapes if name in held}
+    # Not every status of the C++ reader becomes one of TensorFlow's own errors: a short file is an IndexError.
+    except (tf.errors.OpError, ValueError, LookupError, RuntimeError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"checkpoint '{prefix}' cannot be read ({reason}): copy it again from where it was trained"
         ) from error
+
+
+@contextmanager
+def _without_wildcards(prefix: Path) -> Iterator[Path]:
+    """The checkpoint under a path that TensorFlow, which takes it for a glob pattern, finds again."""
+    if not set(str(prefix)) & set("*?[\\"):
+        yield prefix
+        return
+    with tempfile.TemporaryDirectory(prefix="posecli-") as folder:
+        for path in prefix.parent.iterdir():
+            if path.name.startswith(f"{prefix.name}."):
+                (Path(folder) / path.name).symlink_to(path.resolve())
+        yield Path(folder) / prefix.name
 
 
 def read_frozen_graph(path: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:

@@ -5,6 +5,7 @@ Nothing is written to a project, and no pickle in it is read.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,11 +22,13 @@ POSE_CFG_DEFAULTS: dict[str, Any] = {
     "locref_stdev": 7.2801,
     "location_refinement": False,
     "multi_stage": False,
+    "partaffinityfield_predict": False,
+    "pairwise_predict": False,
 }
 MODEL_DIRECTORY = re.compile(r"(?P<task_date>.+)-trainset(?P<percent>\d+)shuffle(?P<shuffle>\d+)")
 EXPORT_DIRECTORY = re.compile(r"DLC_(?P<task>.+)_(?P<net>[a-z]+[^_]*_[^_]+)_iteration-\d+_shuffle-(?P<shuffle>\d+)")
 DATASET_DIRECTORY = re.compile(r"UnaugmentedDataSet_(?P<task_date>[^/\\]+)")
-SNAPSHOT_INDEX = re.compile(r"(?P<stem>.+-(?P<iteration>\d+))\.index")
+SNAPSHOT = re.compile(r".+-(?P<iteration>\d+)")
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,26 @@ def find_source(path: Path, choice: Choice = Choice()) -> Source:
         return _from_project(path, path, choice)
     if (path / "config.yaml").is_file():
         return _from_project(path, path / "config.yaml", choice)
-    folder = path.parent if path.name in ("train", "test") else path
+    # Resolved, because '.' has no name.
+    folder = path.resolve().parent if path.resolve().name in ("train", "test") else path
     if (folder / "train").is_dir():
+        _refuse_shuffle(path, choice)
         return _from_model_directory(path, folder, choice.snapshot, snapshot_index=-1)
     if (path / "pose_cfg.yaml").is_file():
+        _refuse_shuffle(path, choice)
         return _from_export(path, choice)
     raise ModelError(
         f"'{path}' holds no model: expected a posecli model folder (model.yaml), a DeepLabCut project "
         "(config.yaml), a folder of its dlc-models (train/), or an exported model (pose_cfg.yaml)"
     )
+
+
+def _refuse_shuffle(path: Path, choice: Choice) -> None:
+    if choice.shuffle != Choice.shuffle or choice.trainset_index != Choice.trainset_index:
+        raise ModelError(
+            f"'{path}' holds one network: --shuffle {choice.shuffle} and --trainset-index {choice.trainset_index} "
+            "choose among those of a DeepLabCut project, so give its config.yaml"
+        )
 
 
 def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
@@ -131,16 +145,27 @@ def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
             f"its TrainingFraction is {fractions}"
         )
     # DeepLabCut truncates the product, so that 0.29 becomes 28.
-    percent = int(fractions[choice.trainset_index] * 100)
+    percent = int(_number(config_path, "TrainingFraction", fractions[choice.trainset_index]) * 100)
     name = f"{config['Task']}{config['date']}-trainset{percent}shuffle{choice.shuffle}"
     iteration = f"iteration-{config['iteration']}"
     folder = config_path.parent / "dlc-models" / iteration / name
     if not folder.is_dir():
         raise ModelError(_no_model_message(config_path.parent, iteration, name))
-    index = config.get("snapshotindex", -1)
-    source = _from_model_directory(path, folder, choice.snapshot, -1 if index == "all" or index is None else int(index))
+    index = config.get("snapshotindex")
+    index = -1 if index in (None, "all") else int(_number(config_path, "snapshotindex", index))
+    source = _from_model_directory(path, folder, choice.snapshot, index)
     pcutoff = config.get("pcutoff")
-    return replace(source, pcutoff=None if pcutoff is None else float(pcutoff))
+    return replace(source, pcutoff=None if pcutoff is None else _number(config_path, "pcutoff", pcutoff))
+
+
+def _number(config_path: Path, key: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ModelError(f"'{config_path}' has {key} {value!r} where a number is needed: correct it")
+    return number
 
 
 def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
@@ -174,7 +199,7 @@ def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapsh
         )
     pose_cfg_path = folder / "test" / "pose_cfg.yaml"
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
-    checkpoint = _snapshot(folder / "train", snapshot, snapshot_index)
+    checkpoint = _snapshot(folder / "train", ".index", snapshot, snapshot_index).with_suffix("")
     scorer = scorer_name(str(pose_cfg.get("net_type")), match["task_date"], match["shuffle"], checkpoint.name)
     return Source(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
 
@@ -182,11 +207,10 @@ def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapsh
 def _from_export(path: Path, choice: Choice) -> Source:
     pose_cfg_path = path / "pose_cfg.yaml"
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
-    graphs = sorted(path.glob("*.pb"))
     if any(path.glob("*.index")):
-        checkpoint = _snapshot(path, choice.snapshot, -1)
-    elif graphs:
-        checkpoint = graphs[-1]
+        checkpoint = _snapshot(path, ".index", choice.snapshot, -1).with_suffix("")
+    elif any(path.glob("*.pb")):
+        checkpoint = _snapshot(path, ".pb", choice.snapshot, -1)
     else:
         raise ModelError(
             f"'{path}' holds neither a checkpoint (.index) nor a frozen graph (.pb): export the model again"
@@ -200,16 +224,16 @@ def _from_export(path: Path, choice: Choice) -> Source:
     return Source(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
 
 
-def _snapshot(folder: Path, iteration: int | None, index: int) -> Path:
-    """The checkpoint's path without ending."""
+def _snapshot(folder: Path, ending: str, iteration: int | None, index: int) -> Path:
+    """The file with this ending of one snapshot."""
     found = {
-        int(match["iteration"]): folder / match["stem"]
-        for match in (SNAPSHOT_INDEX.fullmatch(entry.name) for entry in folder.glob("*.index"))
-        if match
+        int(match["iteration"]): entry
+        for entry in folder.glob(f"*{ending}")
+        if (match := SNAPSHOT.fullmatch(entry.stem)) is not None
     }
     if not found:
         raise ModelError(
-            f"'{folder}' holds no snapshot (snapshot-<iterations>.index): train the network or copy its files"
+            f"'{folder}' holds no snapshot (snapshot-<iterations>{ending}): train the network or copy its files"
         )
     numbers = sorted(found)
     if iteration is None:

@@ -82,7 +82,7 @@ class ModelDescription:
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             problems.append(f"its body parts {list(names)} are not distinct names")
-        if not self.scorer.startswith("DLC_") or any(letter in self.scorer for letter in "/\\\0"):
+        if not str(self.scorer).startswith("DLC_") or any(letter in self.scorer for letter in "/\\\0"):
             problems.append(
                 f"scorer '{self.scorer}' must begin with 'DLC_' and hold no slash, because the field's tools "
                 "split file names there"
@@ -137,10 +137,11 @@ class ModelFolder:
             raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
         try:
             tensors = load_file(path)
-        except (SafetensorError, OSError) as error:
+        # The last two: numbers of a type that NumPy does not have.
+        except (SafetensorError, OSError, KeyError, TypeError) as error:
             raise ModelError(f"'{path}' cannot be read ({error}): import the model again") from error
         # Names and shapes first: a missing tensor says more than a wrong hash.
-        check_tensors(tensors, self.description.shapes(), where=str(path))
+        check_tensors(tensors, self.description.shapes(), where=f"'{path}'")
         found = file_sha256(path)
         if found != self.description.weights_sha256:
             raise ModelError(
@@ -230,7 +231,7 @@ def write_model_folder(
             header = {"format": FORMAT, "format_version": FORMAT_VERSION}
             text = yaml.safe_dump(header | _plain(content), sort_keys=False, allow_unicode=True)
             (new / MODEL_FILE).write_text(text, encoding="utf-8")
-            _move_into_place(new, path, aside=Path(scratch) / "old")
+            _move_into_place(new, path, Path(scratch) / "old", overwrite=overwrite)
     except OSError as error:
         raise OutputError(
             f"model folder '{path}' cannot be written ({error.strerror or error}): choose another place"
@@ -238,15 +239,17 @@ def write_model_folder(
     return read_model_folder(path)
 
 
-def _move_into_place(new: Path, path: Path, aside: Path) -> None:
-    if path.exists():
+def _move_into_place(new: Path, path: Path, aside: Path, *, overwrite: bool) -> None:
+    if overwrite and path.exists():
         path.rename(aside)
     try:
         new.rename(path)
     except OSError as error:
-        # Another process that imports the same network was faster: its folder is as good.
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not is_model_folder(path):
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
+        raise OutputExistsError(f"'{path}' was just made by another process: choose another name") from error
 
 
 def file_sha256(path: Path) -> str:

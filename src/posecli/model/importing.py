@@ -11,7 +11,7 @@ from typing import Any
 import platformdirs
 
 from posecli import __version__
-from posecli.errors import ModelError
+from posecli.errors import ModelError, OutputExistsError
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import Choice, Source, find_source
 from posecli.model.folder import (
@@ -65,7 +65,11 @@ def open_model(path: Path, choice: Choice = Choice()) -> ModelFolder:
     cached = cache_directory() / "models" / _cache_key(source)
     if is_model_folder(cached):
         return read_model_folder(cached)
-    return _import(source, cached, overwrite=True)
+    try:
+        return _import(source, cached, overwrite=False)
+    except OutputExistsError:
+        # Another process that imports the same network was faster: its folder is as good.
+        return read_model_folder(cached)
 
 
 def cache_directory() -> Path:
@@ -85,12 +89,17 @@ def _import(source: Source, destination: Path, *, overwrite: bool) -> ModelFolde
 
 def _describe(source: Source) -> ModelDescription:
     cfg = source.pose_cfg
-    net_type = cfg.get("net_type")
+    net_type = str(cfg.get("net_type"))
     if net_type not in UNITS_PER_BLOCK or cfg["multi_stage"]:
-        found = f"multi-stage {net_type}" if cfg["multi_stage"] else str(net_type)
+        found = f"multi-stage {net_type}" if cfg["multi_stage"] else net_type
         raise ModelError(
             f"net type '{found}' of '{source.pose_cfg_path}' is not supported yet: "
             f"posecli runs {', '.join(UNITS_PER_BLOCK)}"
+        )
+    if cfg["partaffinityfield_predict"] or cfg["pairwise_predict"]:
+        raise ModelError(
+            f"'{source.pose_cfg_path}' describes a multi-animal network, which is not supported yet: "
+            "use a single-animal one"
         )
     try:
         return ModelDescription(

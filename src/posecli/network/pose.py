@@ -8,13 +8,13 @@ default). Everything is written in Keras layers, except that on TensorFlow a dil
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
+from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import (
     BATCH_NORM_EPSILON,
     LOCREF_HEAD,
@@ -25,28 +25,6 @@ from posecli.network.variables import (
     stem,
     units,
 )
-
-
-@dataclass(frozen=True)
-class PoseNetworkSpec:
-    """What determines a pose network, its weights apart.
-
-    Attributes
-    ----------
-    net_type
-        ``resnet_50``, ``resnet_101`` or ``resnet_152``.
-    n_bodyparts
-        ``K``.
-    mean_pixel
-        RGB mean that is subtracted inside the network, in the 0..255 range.
-    locref
-        Whether the network refines locations.
-    """
-
-    net_type: str
-    n_bodyparts: int
-    mean_pixel: tuple[float, float, float]
-    locref: bool = True
 
 
 @keras.saving.register_keras_serializable("posecli")

@@ -19,6 +19,8 @@ def import_tensorflow() -> Any:
     If the import fails they are shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow imports Keras, whose own settings file may name another backend.
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _muted_stderr():
         import tensorflow
 
