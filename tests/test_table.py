@@ -59,7 +59,7 @@ def test_layout_is_deeplabcuts(tmp_path: Path) -> None:
     path = write(tmp_path / "v.h5", random_pose(2 * CHUNK_ROWS + 3))
     frame = read_pose_table(path)
     assert frame.columns.names == ["scorer", "bodyparts", "coords"]
-    assert frame.columns[:4].tolist() == [
+    assert [tuple(column) for column in frame.columns[:4]] == [
         (SCORER, "snout", "x"),
         (SCORER, "snout", "y"),
         (SCORER, "snout", "likelihood"),
