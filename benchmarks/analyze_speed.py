@@ -22,17 +22,21 @@ FRAMES = {80: 2330, 160: 1024, 320: 256, 640: 64}
 
 
 def main() -> None:
-    """Measure, and write ``results/analyze-speed.*``."""
+    """Measure, and write ``results/analyze-speed-<engine>-<precision>.*``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("model", type=Path)
     parser.add_argument("--widths", type=int, nargs="+", default=list(FRAMES))
     parser.add_argument("--batchsizes", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--engine", default="openvino")
+    parser.add_argument("--precision", default="bf16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=2018)
     arguments = parser.parse_args()
     conditions = [(width, batch) for width in arguments.widths for batch in arguments.batchsizes]
     runs: dict[tuple[int, int], list[Run]] = {condition: [] for condition in conditions}
+    settings = ["--engine", arguments.engine, "--precision", arguments.precision]
+    name = f"analyze-speed-{arguments.engine}-{arguments.precision}"
     facts = machine()
     order = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -41,11 +45,12 @@ def main() -> None:
             order.shuffle(conditions)
             for width, batch in conditions:
                 clip = make_clip(arguments.video, width, FRAMES.get(width, 128), folder)
-                runs[width, batch].append(run_posecli(clip, arguments.model, folder / "out", ["-b", batch]))
+                runs[width, batch].append(run_posecli(clip, arguments.model, folder / "out", ["-b", batch, *settings]))
                 print(f"{width} px, batch {batch}: {runs[width, batch][-1].fps:.1f} fps", flush=True)
     rows = [summary(width, batch, done) for (width, batch), done in sorted(runs.items())]
     content = {"machine": facts, "rounds": arguments.rounds, "seed": arguments.seed, "rows": rows}
-    write_results("analyze-speed", content, report(facts, arguments.rounds, rows))
+    title = f"{arguments.engine} engine, {arguments.precision}"
+    write_results(name, content, report(title, facts, arguments.rounds, rows))
 
 
 def summary(width: int, batch: int, runs: list[Run]) -> dict[str, Any]:
@@ -65,11 +70,11 @@ def summary(width: int, batch: int, runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> str:
+def report(title: str, facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> str:
     """The result for people."""
     return (
-        f"# `posecli analyze`, whole command, TensorFlow engine, fp32\n\n{facts['processor']}, {facts['cores']} cores, "
-        f"{facts['date']}, TensorFlow {facts['packages']['tensorflow']}; median of {rounds} rounds. Speed is of the "
+        f"# `posecli analyze`, whole command, {title}\n\n{facts['processor']}, {facts['cores']} cores, "
+        f"{facts['date']}; median of {rounds} rounds. Speed is of the "
         "loop from the first frame read to the table closed; start-up is the rest of the process.\n\n"
         f"{markdown_table(rows)}"
     )

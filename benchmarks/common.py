@@ -64,7 +64,7 @@ def run_posecli(clip: Path, model: Path, out_dir: Path, arguments: Sequence[obje
     done, peak = _run_measured([str(part) for part in (*command, *arguments)])
     seconds = time.perf_counter() - start
     result = json.loads(done)["results"][0]
-    return Run(result["frames"], result["seconds"], seconds, peak, result["stage_seconds"])
+    return Run(result["frames"], result["seconds"], seconds, peak, result["stages"]["stage_seconds"])
 
 
 def _run_measured(command: list[str]) -> tuple[str, float]:
@@ -84,7 +84,7 @@ def machine() -> dict[str, Any]:
     """Hardware and software, as far as a reader of the figures needs them."""
     from importlib.metadata import version
 
-    packages = ("posecli", "numpy", "tensorflow", "keras", "opencv-python", "av", "pandas")
+    packages = ("posecli", "numpy", "tensorflow", "keras", "openvino", "opencv-python", "av", "pandas")
     return {
         "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),

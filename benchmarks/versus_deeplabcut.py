@@ -22,7 +22,9 @@ from common import machine, make_clip, markdown_table, run_posecli, write_result
 
 PEER = Path(__file__).resolve().parent / "peer" / "deeplabcut_tensorflow.py"
 #: Width, batch size, frames.
-CONDITIONS = ((80, 64, 2330), (160, 64, 1024), (320, 8, 256), (640, 8, 64))
+CONDITIONS = ((80, 64, 1216), (160, 64, 512), (320, 8, 128), (640, 8, 32))
+#: posecli's engines and precisions.
+SETTINGS = (("tensorflow", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"))
 
 
 def main() -> None:
@@ -40,33 +42,45 @@ def main() -> None:
         project = Path(shutil.copytree(arguments.project, folder / "project"))
         for width, batch, frames in CONDITIONS:
             clip = make_clip(arguments.video, width, frames, folder)
-            pairs = [pair(clip, project, batch, arguments.peer_python, folder) for _ in range(arguments.rounds)]
-            rows.append(summary(width, batch, pairs))
-            print(rows[-1], flush=True)
+            rounds = [one_round(clip, project, batch, arguments.peer_python) for _ in range(arguments.rounds)]
+            for engine, precision in SETTINGS:
+                rows.append(summary(width, batch, engine, precision, rounds))
+                print(rows[-1], flush=True)
     content = {"machine": facts, "rounds": arguments.rounds, "rows": rows}
     write_results("versus-deeplabcut", content, report(facts, arguments.rounds, rows))
 
 
-def pair(clip: Path, project: Path, batch: int, python: Path, folder: Path) -> tuple[float, float]:
-    """Frames per second of DeepLabCut and of posecli, one after the other."""
-    peer_out = folder / "peer"
-    shutil.rmtree(peer_out, ignore_errors=True)
-    peer_out.mkdir()
-    command = [python, PEER, project / "config.yaml", clip, batch, peer_out]
+def one_round(clip: Path, project: Path, batch: int, python: Path) -> dict[str, float]:
+    """Frames per second of DeepLabCut and of each of posecli's settings, one after the other."""
+    fps = {"peer": run_peer(clip, project, batch, python)}
+    for engine, precision in SETTINGS:
+        arguments = ["-b", batch, "--engine", engine, "--precision", precision]
+        fps[f"{engine} {precision}"] = run_posecli(clip, project, clip.parent / "out", arguments).fps
+    return fps
+
+
+def run_peer(clip: Path, project: Path, batch: int, python: Path) -> float:
+    """Frames per second of DeepLabCut's loop, by its own account."""
+    out_dir = clip.parent / "peer"
+    shutil.rmtree(out_dir, ignore_errors=True)
+    out_dir.mkdir()
+    command = [python, PEER, project / "config.yaml", clip, batch, out_dir]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
     peer = json.loads(done.stdout.splitlines()[-1])
-    ours = run_posecli(clip, project, folder / "out", ["-b", batch])
-    return peer["frames"] / peer["seconds"], ours.fps
+    return float(peer["frames"] / peer["seconds"])
 
 
-def summary(width: int, batch: int, pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    """One condition: both medians, and the ratio round by round."""
-    ratios = [ours / peer for peer, ours in pairs]
+def summary(width: int, batch: int, engine: str, precision: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
+    """One condition and setting: both medians, and the ratio round by round."""
+    name = f"{engine} {precision}"
+    ratios = [fps[name] / fps["peer"] for fps in rounds]
     return {
         "width": width,
         "batch": batch,
-        "DeepLabCut fps": statistics.median(peer for peer, _ in pairs),
-        "posecli fps": statistics.median(ours for _, ours in pairs),
+        "engine": engine,
+        "precision": precision,
+        "DeepLabCut fps": statistics.median(fps["peer"] for fps in rounds),
+        "posecli fps": statistics.median(fps[name] for fps in rounds),
         "ratio median": statistics.median(ratios),
         "ratio lowest": min(ratios),
         "ratio highest": max(ratios),
@@ -76,9 +90,9 @@ def summary(width: int, batch: int, pairs: list[tuple[float, float]]) -> dict[st
 def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> str:
     """The result for people."""
     return (
-        f"# posecli (TensorFlow engine, fp32) versus DeepLabCut 3.0.2 (TensorFlow 2.15)\n\n{facts['processor']}, "
-        f"{facts['cores']} cores, {facts['date']}, TensorFlow {facts['packages']['tensorflow']}; medians of {rounds} "
-        f"rounds, taking turns.\n\n{markdown_table(rows)}"
+        f"# posecli versus DeepLabCut 3.0.2 (TensorFlow 2.15)\n\n{facts['processor']}, {facts['cores']} cores, "
+        f"{facts['date']}, TensorFlow {facts['packages']['tensorflow']}, OpenVINO {facts['packages']['openvino']}; "
+        f"medians of {rounds} rounds, taking turns.\n\n{markdown_table(rows)}"
     )
 
 

@@ -33,7 +33,8 @@ def shared_data() -> Path:
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     """Every engine is the fake one."""
-    monkeypatch.setitem(engine.ENGINE_CLASSES, "tensorflow", "support.fake_engine:FakeEngine")
+    for name in engine.ENGINE_CLASSES:
+        monkeypatch.setitem(engine.ENGINE_CLASSES, name, "support.fake_engine:FakeEngine")
     monkeypatch.setattr(FakeEngine, "calls", [])
     return FakeEngine
 

@@ -69,6 +69,8 @@ def manifest_of(result: VideoResult) -> dict[str, Any]:
         {"decoder": "standard"},
         {"decoder": "double-loop"},
         {"video_backend": "pyav"},
+        {"pipeline": "sync"},
+        {"pipeline": "parallel"},
         {"scale": 2.0},
     ],
     ids=str,
@@ -143,7 +145,12 @@ def test_manifest_says_what_was_done(dots_clip: Path, dots_model: ModelFolder, o
     assert manifest["video"]["bad_frames"] == []
     assert manifest["model"]["identity"] == dots_model.identity
     assert manifest["settings"]["crop"] == "0,144,0,120"
-    assert manifest["run"] == {"batch_size": 16, "decoder": "numpy", "video_backend": "auto"}
+    assert manifest["run"] == {
+        "batch_size": 16,
+        "decoder": "numpy",
+        "pipeline": "async",
+        "video_backend": "auto",
+    }
     assert manifest["engine"]["name"] == "fake"
     assert set(manifest["timing"]["stage_seconds"]) == {"read", "network", "decode", "write"}
     assert manifest["machine"]["packages"]["numpy"] == np.__version__

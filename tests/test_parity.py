@@ -18,7 +18,7 @@ from posecli.decode import Pose
 from posecli.engine import NetworkOutput
 from posecli.model.folder import ModelFolder
 from posecli.model.importing import import_model
-from posecli.options import DECODERS, AnalyzeOptions, DecoderName
+from posecli.options import DECODERS, AnalyzeOptions, DecoderName, EngineOptions
 from posecli.predictor import PoseModel
 from posecli.table import read_pose_table
 from posecli.video.probe import probe
@@ -27,6 +27,7 @@ from posecli.video.reader import VideoReader
 pytestmark = pytest.mark.slow
 
 SCORER = "DLC_resnet50_openfieldOct30shuffle1_4000"
+ENGINE = EngineOptions("tensorflow", "fp32")
 POSITION_PX = 0.01
 LIKELIHOOD = 1e-4
 SEEN = 0.05
@@ -36,7 +37,7 @@ class RecordingModel(PoseModel):
     """Keeps what the network said, batch by batch."""
 
     def __init__(self, folder: ModelFolder) -> None:
-        super().__init__(folder)
+        super().__init__(folder, ENGINE)
         self.outputs: list[NetworkOutput] = []
 
     def decode(self, output: NetworkOutput, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
@@ -72,7 +73,7 @@ def run(video: Path, shared_data: Path, folder: ModelFolder, options: AnalyzeOpt
 @pytest.fixture(scope="module")
 def small_clip(shared_data: Path, folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """2,330 frames of 160x120 px, in batches of 64, as DeepLabCut had them."""
-    options = AnalyzeOptions(batch_size=64, out_dir=tmp_path_factory.mktemp("poses"))
+    options = AnalyzeOptions(ENGINE, batch_size=64, out_dir=tmp_path_factory.mktemp("poses"))
     return run(shared_data / "dlc-openfield" / "clips" / "m3v1w160.mp4", shared_data, folder, options)
 
 
@@ -106,7 +107,7 @@ def test_decoders_give_equal_bits_on_a_real_network_s_maps(small_clip: Run) -> N
 
 def test_frame_by_frame(shared_data: Path, folder: ModelFolder, tmp_path: Path) -> None:
     video = shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4"
-    options = AnalyzeOptions(batch_size=1, decoder="standard", out_dir=tmp_path)
+    options = AnalyzeOptions(ENGINE, batch_size=1, decoder="standard", out_dir=tmp_path)
     result = run(video, shared_data, folder, options)
     assert len(result.expected) == 600
     assert_equal_tables(result.found, result.expected)
@@ -116,7 +117,7 @@ def test_start_of_the_full_size_video(shared_data: Path, folder: ModelFolder) ->
     """128 frames of 640x480 px; ``benchmarks/parity_deeplabcut.py`` compares all 2,330."""
     info = probe(shared_data / "openfield" / "videos" / "m3v1mp4.mp4")
     batch = next(VideoReader(info).batches(128))
-    found = PoseModel(folder).predict(batch.images).reshape(128, -1)
+    found = PoseModel(folder, ENGINE).predict(batch.images).reshape(128, -1)
     expected = read_pose_table(shared_data / "dlc-openfield" / "golden" / f"m3v1mp4{SCORER}.h5")
     assert len(expected) == info.n_frames == 2330
     assert_equal_tables(pd.DataFrame(found, columns=expected.columns), expected.iloc[:128])

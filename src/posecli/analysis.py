@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from posecli.decode import Pose
 from posecli.engine import Engine, EngineInfo, NetworkOutput
 from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError
 from posecli.geometry import Geometry
-from posecli.options import AnalyzeOptions
+from posecli.hardware import usable_cores
+from posecli.options import FIXED_PRECISIONS, AnalyzeOptions, FixedPrecision
 from posecli.outputs import OutputPaths, deeplabcut_meta, plan_outputs
-from posecli.pipeline import run_sync
+from posecli.pipeline import Line, run_pipeline
+from posecli.precision import Choice, GateFigures, choose_precision
 from posecli.predictor import PoseModel, load_model
-from posecli.results import AnalysisReport, VideoResult
+from posecli.results import AnalysisReport, StageReport, VideoResult
 from posecli.table import (
     PoseTableWriter,
     move_into_place,
@@ -35,6 +38,9 @@ from posecli.video.reader import FrameBatch, VideoReader
 
 class RunObserver:
     """Is told how a run goes. This one does nothing; a command's own prints."""
+
+    def gate_measured(self, figures: GateFigures) -> None:
+        """A faster precision was measured; told for every video of the run."""
 
     def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
         """The network is compiled for a video's frames."""
@@ -88,10 +94,11 @@ def analyze(
     """
     paths = [Path(videos)] if isinstance(videos, (str, Path)) else [Path(video) for video in videos]
     loaded = model if isinstance(model, PoseModel) else load_model(model, options.engine)
+    run = _Run(paths, loaded, options, observer)
     results = []
     for path, outputs in zip(paths, plan_outputs(paths, loaded.description.scorer, options.out_dir), strict=True):
         try:
-            result = _VideoRun(path, outputs, loaded, options, observer).result()
+            result = _VideoRun(path, outputs, run).result()
         except PoseCliError as error:
             result = VideoResult(path, "failed", message=str(error), exit_code=error.exit_code)
         observer.video_finished(result)
@@ -99,22 +106,57 @@ def analyze(
     return AnalysisReport(tuple(results))
 
 
+class _Run:
+    """What the videos of one run share; the precision is settled when the first of them needs the network."""
+
+    def __init__(
+        self, videos: Sequence[Path], model: PoseModel, options: AnalyzeOptions, observer: RunObserver
+    ) -> None:
+        self.videos = videos
+        self.wanted = model
+        self.options = options
+        self.observer = observer
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The model in the precision of this run, and what was measured to choose it."""
+        return choose_precision(self.wanted, self.videos, self.options)
+
+    def acceptable_precisions(self) -> tuple[FixedPrecision, ...]:
+        """Precisions in which an earlier result is the one that is asked for now."""
+        precision = self.wanted.options.precision
+        return FIXED_PRECISIONS if precision == "auto" else (precision,)
+
+
 class _VideoRun:
     """One video on its way to a table."""
 
-    def __init__(
-        self, video: Path, outputs: OutputPaths, model: PoseModel, options: AnalyzeOptions, observer: RunObserver
-    ) -> None:
+    def __init__(self, video: Path, outputs: OutputPaths, run: _Run) -> None:
         self.outputs = outputs
-        self.model = model
-        self.options = options
-        self.observer = observer
+        self.run = run
+        self.options = run.options
+        self.observer = run.observer
         self.info = probe(video)
-        self.geometry = Geometry.plan(self.info.width, self.info.height, options.crop, options.exact_scale)
-        self.settings = manifests.determining_settings(model.options, options.num_outputs, self.geometry)
+        self.geometry = Geometry.plan(self.info.width, self.info.height, self.options.crop, self.options.exact_scale)
         self.video_fingerprint = content_fingerprint(video)
-        self.fingerprint = manifests.fingerprint(self.video_fingerprint, model.folder, self.settings)
         self.bad_frames: list[int] = []
+
+    @property
+    def model(self) -> PoseModel:
+        return self.run.choice.model
+
+    def settings(self, precision: FixedPrecision) -> dict[str, Any]:
+        """What determines the table's values besides video and model."""
+        engine = self.run.wanted.options.engine
+        return manifests.determining_settings(engine, precision, self.options.num_outputs, self.geometry)
+
+    def fingerprint(self, precision: FixedPrecision) -> str:
+        """Hash of all that determines the table's values."""
+        return manifests.fingerprint(self.video_fingerprint, self.run.wanted.folder, self.settings(precision))
+
+    def is_wanted(self, manifest: dict[str, Any]) -> bool:
+        """Whether an earlier result is the one that is asked for."""
+        return any(manifest.get("fingerprint") == self.fingerprint(name) for name in self.run.acceptable_precisions())
 
     def result(self) -> VideoResult:
         """Analyse the video, unless the result is there already."""
@@ -128,6 +170,8 @@ class _VideoRun:
                 f"{self.info.n_frames}; copy it again or repair it, or pass --allow-short to analyse what is there"
             )
         self.outputs.make_folder()
+        for figures in self.run.choice.figures:
+            self.observer.gate_measured(figures)
         engine = self.model.engine(self.geometry.height, self.geometry.width)
         engine.warm_up(min(self.options.network_batch, self.info.n_frames))
         self.observer.engine_ready(self.model, engine.info, self.geometry, self.options.network_batch)
@@ -142,10 +186,9 @@ class _VideoRun:
         advice = "pass --overwrite to replace it, or choose another folder with --out-dir"
         if manifest is None:
             raise OutputExistsError(f"'{table}' exists already and was not made by posecli (no manifest): {advice}")
-        if manifest.get("fingerprint") != self.fingerprint:
-            changes = (
-                ", ".join(manifests.differences(manifest, self._sections_that_determine())) or "by another version"
-            )
+        if not self.is_wanted(manifest):
+            sections = self._sections_that_determine(self.run.acceptable_precisions()[0])
+            changes = ", ".join(manifests.differences(manifest, sections)) or "by another version"
             raise OutputExistsError(f"'{table}' exists already and was made differently ({changes}): {advice}")
         if self.options.csv and not self.outputs.csv.exists():
             table_to_csv(table, self.outputs.csv)
@@ -157,7 +200,7 @@ class _VideoRun:
         """Rows of an earlier run that are whole but for frames that could not be decoded."""
         outputs = self.outputs
         manifest = manifests.read_manifest(partial_path(outputs.manifest))
-        if manifest is None or manifest.get("fingerprint") != self.fingerprint:
+        if manifest is None or not self.is_wanted(manifest):
             return None
         self.bad_frames = list(manifest["video"]["bad_frames"])
         self._refuse_bad_frames()
@@ -174,13 +217,13 @@ class _VideoRun:
         self.observer.video_started(self.info)
         start = time.perf_counter()
         try:
-            stage_seconds = self._run(engine, writer)
+            stages = self._run(engine, writer)
             writer.close(self._row_seconds(writer.rows))
         except BaseException:
             writer.discard()
             raise
         seconds = time.perf_counter() - start
-        self._write_side_files(engine.info, writer.rows, seconds, stage_seconds)
+        self._write_side_files(engine.info, writer.rows, seconds, stages)
         self._refuse_bad_frames()
         self._put_in_place()
         return VideoResult(
@@ -190,12 +233,12 @@ class _VideoRun:
             writer.rows,
             seconds,
             tuple(self.bad_frames),
-            stage_seconds,
+            stages,
             self._what_is_missing() if self._is_short else "",
         )
 
-    def _run(self, engine: Engine, writer: PoseTableWriter) -> dict[str, float]:
-        """Every frame through the network and into the table; gives the seconds of each stage."""
+    def _run(self, engine: Engine, writer: PoseTableWriter) -> StageReport:
+        """Every frame through the network and into the table."""
         reader = VideoReader(self.info, self.geometry, self.options.video_backend)
 
         def decode(output: NetworkOutput) -> Pose:
@@ -208,7 +251,8 @@ class _VideoRun:
             self.observer.frames_done(len(batch))
 
         try:
-            return run_sync(reader, engine, decode, sink, self.options.network_batch).seconds
+            line = Line(reader, engine, decode, sink, self.options.network_batch, usable_cores())
+            return run_pipeline(self.options.pipeline, line)
         finally:
             reader.close()
 
@@ -217,28 +261,32 @@ class _VideoRun:
         known = self.info.seconds()[:rows]
         return np.concatenate([known, np.full(rows - len(known), np.nan)])
 
-    def _write_side_files(self, engine: EngineInfo, rows: int, seconds: float, stage_seconds: dict[str, float]) -> None:
+    def _write_side_files(self, engine: EngineInfo, rows: int, seconds: float, stages: StageReport) -> None:
         """Manifest and DeepLabCut's meta file, under partial names."""
-        batch_size = self.options.network_batch
-        sections = self._sections_that_determine()
+        options = self.options
+        precision = self.model.options.fixed_precision
+        sections = self._sections_that_determine(precision)
         sections["video"] |= manifests.describe_run_of_video(self.info, self.bad_frames, rows)
         sections["engine"] = asdict(engine)
+        sections["parity_gate"] = [figures.as_dict() for figures in self.run.choice.figures]
         sections["run"] = {
-            "batch_size": batch_size,
-            "decoder": self.options.decoder,
-            "video_backend": self.options.video_backend,
+            "batch_size": options.network_batch,
+            "decoder": options.decoder,
+            "pipeline": options.pipeline,
+            "video_backend": options.video_backend,
         }
-        sections["timing"] = {"seconds": seconds, "frames_per_second": rows / seconds, "stage_seconds": stage_seconds}
+        sections["timing"] = {"whole_seconds": seconds, **stages.as_dict()}
         state = "short" if self._is_short else "complete"
-        content = manifests.encode_manifest(manifests.new_manifest(state, self.fingerprint, sections))
+        content = manifests.encode_manifest(manifests.new_manifest(state, self.fingerprint(precision), sections))
         write_partial(self.outputs.manifest, content)
-        write_partial(self.outputs.meta, deeplabcut_meta(self.info, self.model.description, rows, batch_size, seconds))
+        meta = deeplabcut_meta(self.info, self.model.description, rows, options.network_batch, seconds)
+        write_partial(self.outputs.meta, meta)
 
-    def _sections_that_determine(self) -> dict[str, Any]:
+    def _sections_that_determine(self, precision: FixedPrecision) -> dict[str, Any]:
         return {
             "video": manifests.describe_video(self.info, self.video_fingerprint),
-            "model": manifests.describe_model(self.model.folder),
-            "settings": dict(self.settings),
+            "model": manifests.describe_model(self.run.wanted.folder),
+            "settings": self.settings(precision),
         }
 
     def _put_in_place(self) -> None:

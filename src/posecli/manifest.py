@@ -22,7 +22,7 @@ from posecli import __version__
 from posecli.errors import OutputError
 from posecli.geometry import Geometry
 from posecli.model.folder import ModelFolder
-from posecli.options import EngineOptions
+from posecli.options import EngineName, FixedPrecision
 from posecli.table import SECONDS_NODE
 from posecli.video.probe import VideoInfo
 
@@ -37,16 +37,19 @@ REPORTED_PACKAGES = (
     "opencv-python",
     "opencv-python-headless",
     "av",
+    "openvino",
     "tensorflow",
     "keras",
 )
 
 
-def determining_settings(engine: EngineOptions, num_outputs: int, geometry: Geometry) -> dict[str, Any]:
+def determining_settings(
+    engine: EngineName, precision: FixedPrecision, num_outputs: int, geometry: Geometry
+) -> dict[str, Any]:
     """The settings that change poses, as plain values."""
     return {
-        "engine": engine.engine,
-        "precision": engine.precision,
+        "engine": engine,
+        "precision": precision,
         "num_outputs": num_outputs,
         "crop": str(geometry.crop) if geometry.is_cropped else None,
         "network_width": geometry.width,

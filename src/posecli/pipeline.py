@@ -1,34 +1,88 @@
-"""Reading, network and decoding laid one after the other, with a clock on each stage."""
+"""Reading, network, decoding and writing: one after the other, or overlapped.
+
+The three ways are those of Govindarajan et al. (2022), figure 1:
+
+``sync``      each batch is read, goes through the network, is decoded and written before the next one is read
+``parallel``  a pool of workers prepares a batch's frames side by side; the network waits meanwhile
+``async``     the next batches are read while the network works; poses are decoded and written behind it
+
+All three give the same batches to the same engine, and so the same bits. What overlaps is bounded: a fixed set of
+buffers goes round, and a stage that is ahead waits. An error in any stage stops all of them and surfaces once.
+"""
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from posecli.decode import Pose
 from posecli.engine import Engine, NetworkOutput
+from posecli.options import PipelineName
+from posecli.results import STAGES, StageReport
 from posecli.video.reader import FrameBatch, VideoReader
 
-STAGES = ("read", "network", "decode", "write")
+#: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
+BUFFERS = 3
+#: Seconds after which a waiting stage looks whether it should stop.
+PATIENCE = 0.1
 
-#: Takes a batch's frames and their pose ``(B, K, N, 3)`` in network pixels.
+Buffer: TypeAlias = npt.NDArray[np.uint8]
+Decode: TypeAlias = Callable[[NetworkOutput], Pose]
+#: Takes a batch and its pose ``(B, K, N, 3)`` in network pixels. The batch's images may be overwritten already.
 Sink: TypeAlias = Callable[[FrameBatch, Pose], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a pipeline is made of.
+
+    Attributes
+    ----------
+    reader, engine, decode, sink
+        The stages. The engine is called from the thread that runs the pipeline, and from no other.
+    batch_size
+        Frames per batch.
+    workers
+        Threads that prepare frames in the parallel pipeline.
+    """
+
+    reader: VideoReader
+    engine: Engine
+    decode: Decode
+    sink: Sink
+    batch_size: int
+    workers: int = 2
+
+
+def run_pipeline(name: PipelineName, line: Line) -> StageReport:
+    """Take a whole video through the network.
+
+    Frames that could not be decoded reach the sink as NaN, NaN, 0.
+    """
+    clock = _StageClock()
+    start = time.perf_counter()
+    frames = _PIPELINES[name](line, clock)
+    return StageReport(frames, time.perf_counter() - start, clock.seconds)
 
 
 @dataclass
-class StageClock:
-    """Seconds that each stage was busy."""
+class _StageClock:
+    """Seconds that each stage was busy; each stage is timed by one thread."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time spent inside for one stage."""
         start = time.perf_counter()
         try:
             yield
@@ -36,38 +90,144 @@ class StageClock:
             self.seconds[name] += time.perf_counter() - start
 
 
-def run_sync(
-    reader: VideoReader,
-    engine: Engine,
-    decode: Callable[[NetworkOutput], Pose],
-    sink: Sink,
-    batch_size: int,
-) -> StageClock:
-    """Take a whole video through the network, one batch after another.
+def _run_sync(line: Line, clock: _StageClock) -> int:
+    return _one_after_the_other(line, clock, line.reader.read_into)
 
-    Frames that could not be decoded reach the sink as NaN, NaN, 0.
 
-    Returns
-    -------
-    StageClock
-        How long each stage was busy.
-    """
-    clock = StageClock()
-    buffer = reader.new_buffer(batch_size)
+def _run_parallel(line: Line, clock: _StageClock) -> int:
+    with ThreadPoolExecutor(line.workers, thread_name_prefix="posecli-prepare") as pool:
+        return _one_after_the_other(line, clock, lambda buffer: line.reader.read_into(buffer, pool))
+
+
+def _one_after_the_other(line: Line, clock: _StageClock, read: Callable[[Buffer], FrameBatch | None]) -> int:
+    frames = 0
+    buffer = line.reader.new_buffer(line.batch_size)
     while True:
         with clock.stage("read"):
-            batch = reader.read_into(buffer)
+            batch = read(buffer)
         if batch is None:
-            return clock
+            return frames
         with clock.stage("network"):
-            output = engine(batch.images)
-        with clock.stage("decode"):
-            pose = decode(output)
-            blank_invalid(pose, batch)
-        with clock.stage("write"):
-            sink(batch, pose)
+            output = line.engine(batch.images)
+        _finish(line, clock, batch, output)
+        frames += len(batch)
+
+
+def _run_async(line: Line, clock: _StageClock) -> int:
+    """Reader and finisher in threads of their own; the network in this one."""
+    crew = _Crew()
+    free: _Lane[Buffer] = _Lane(crew)
+    ready: _Lane[tuple[Buffer, FrameBatch] | None] = _Lane(crew)
+    done: _Lane[tuple[FrameBatch, NetworkOutput] | None] = _Lane(crew)
+
+    def read() -> None:
+        while True:
+            buffer = free.take()
+            with clock.stage("read"):
+                batch = line.reader.read_into(buffer)
+            ready.put(None if batch is None else (buffer, batch))
+            if batch is None:
+                return
+
+    def finish() -> None:
+        while (item := done.take()) is not None:
+            _finish(line, clock, *item)
+
+    for _ in range(BUFFERS):
+        free.put(line.reader.new_buffer(line.batch_size))
+    frames = 0
+    with crew.working(read, finish):
+        while (item := ready.take()) is not None:
+            buffer, batch = item
+            with clock.stage("network"):
+                output = line.engine(batch.images)
+            free.put(buffer)
+            done.put((batch, output))
+            frames += len(batch)
+        done.put(None)
+    return frames
+
+
+_PIPELINES: dict[PipelineName, Callable[[Line, _StageClock], int]] = {
+    "sync": _run_sync,
+    "parallel": _run_parallel,
+    "async": _run_async,
+}
+
+
+def _finish(line: Line, clock: _StageClock, batch: FrameBatch, output: NetworkOutput) -> None:
+    with clock.stage("decode"):
+        pose = line.decode(output)
+        blank_invalid(pose, batch)
+    with clock.stage("write"):
+        line.sink(batch, pose)
 
 
 def blank_invalid(pose: Pose, batch: FrameBatch) -> None:
     """Set the pose of frames that could not be decoded to NaN, NaN, 0."""
     pose[~batch.valid] = (np.nan, np.nan, 0.0)
+
+
+class _Stopped(Exception):  # noqa: N818  # a message between threads, never an error of its own
+    """Another stage has failed: leave."""
+
+
+class _Crew:
+    """Threads that stop together; what the first of them raised is raised once, in the thread that waits."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._error: BaseException | None = None
+
+    @contextmanager
+    def working(self, *jobs: Callable[[], None]) -> Iterator[None]:
+        """Run jobs beside the body; leave when all have ended."""
+        threads = [threading.Thread(target=self._guarded, args=(job,), name=f"posecli-{job.__name__}") for job in jobs]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        except _Stopped:
+            pass  # the job that failed has left its error below
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except _Stopped:
+            pass
+        except BaseException as error:  # whatever it is, it is raised again in the waiting thread
+            if self._error is None:
+                self._error = error
+            self.stop.set()
+
+
+class _Lane(Generic[T]):
+    """A bounded queue between two stages that does not outlive its crew."""
+
+    def __init__(self, crew: _Crew) -> None:
+        self._crew = crew
+        self._queue: queue.Queue[T] = queue.Queue(BUFFERS)
+
+    def put(self, item: T) -> None:
+        """Wait for room, and add."""
+        self._patiently(lambda: self._queue.put(item, timeout=PATIENCE))
+
+    def take(self) -> T:
+        """Wait for an item, and take it."""
+        return self._patiently(lambda: self._queue.get(timeout=PATIENCE))
+
+    def _patiently(self, attempt: Callable[[], T | None]) -> T:
+        while not self._crew.stop.is_set():
+            try:
+                return attempt()  # type: ignore[return-value]  # None is an item of its own, or put's nothing
+            except (queue.Empty, queue.Full):
+                continue
+        raise _Stopped

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.decode import DECODER_FUNCTIONS, DecodeOptions, Pose
-from posecli.engine import Engine, NetworkOutput, open_engine
+from posecli.engine import Engine, NetworkOutput, engine_obstacle, open_engine
 from posecli.errors import EngineError, UsageError
 from posecli.model.deeplabcut import Choice
 from posecli.model.folder import ModelDescription, ModelFolder
 from posecli.model.importing import open_model
-from posecli.options import DecoderName, EngineOptions
+from posecli.options import DecoderName, EngineOptions, FixedPrecision
 
 
 class PoseModel:
@@ -38,6 +39,16 @@ class PoseModel:
     def description(self) -> ModelDescription:
         """Body parts, network, scorer."""
         return self.folder.description
+
+    def with_precision(self, precision: FixedPrecision) -> PoseModel:
+        """The same model in one precision; itself, with its engine, if that is what it is."""
+        if self.options.precision == precision:
+            return self
+        return PoseModel(self.folder, replace(self.options, precision=precision))
+
+    def supports(self, precision: FixedPrecision) -> bool:
+        """Whether its engine can run it in a precision on this machine."""
+        return engine_obstacle(self.folder, replace(self.options, precision=precision)) is None
 
     def engine(self, height: int, width: int) -> Engine:
         """The engine for frames of one size."""

@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+STAGES = ("read", "network", "decode", "write")
 State = Literal["done", "skipped", "short", "failed"]
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """Where the time of a run went.
+
+    Attributes
+    ----------
+    frames
+        Frames that went through.
+    seconds
+        From the first frame read to the last pose handed to the table.
+    stage_seconds
+        How long each stage was busy; overlapped, they add up to more than `seconds`.
+
+    Examples
+    --------
+    >>> report = StageReport(100, 10.0, {"read": 1.0, "network": 9.5, "decode": 0.1, "write": 0.1})
+    >>> report.sentence
+    'limited by the network: 95 % busy'
+    >>> round(report.alone_fps["read"])
+    100
+    """
+
+    frames: int
+    seconds: float
+    stage_seconds: dict[str, float]
+
+    @property
+    def alone_fps(self) -> dict[str, float]:
+        """Frames per second that each stage would reach if it never had to wait."""
+        return {name: self.frames / max(busy, 1e-9) for name, busy in self.stage_seconds.items()}
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """Share of the time that each stage was busy."""
+        return {name: busy / max(self.seconds, 1e-9) for name, busy in self.stage_seconds.items()}
+
+    @property
+    def sentence(self) -> str:
+        """Which stage sets the speed."""
+        slowest = max(self.busy, key=self.busy.__getitem__)
+        return f"limited by the {slowest}: {self.busy[slowest]:.0%} busy".replace("%", " %")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "seconds": self.seconds,
+            "frames_per_second": self.frames / max(self.seconds, 1e-9),
+            "stage_seconds": self.stage_seconds,
+            "stage_busy": self.busy,
+            "stage_alone_fps": self.alone_fps,
+            "bottleneck": self.sentence,
+        }
 
 
 @dataclass(frozen=True)
@@ -28,8 +83,8 @@ class VideoResult:
         From the first frame read to the table in place.
     bad_frames
         Indices of frames that could not be decoded: NaN, NaN, 0 in the table.
-    stage_seconds
-        How long each stage was busy.
+    stages
+        Where the time went; ``None`` where nothing ran.
     message
         Why it was skipped, is short, or failed.
     exit_code
@@ -42,7 +97,7 @@ class VideoResult:
     frames: int = 0
     seconds: float = 0.0
     bad_frames: tuple[int, ...] = ()
-    stage_seconds: dict[str, float] = field(default_factory=dict)
+    stages: StageReport | None = None
     message: str = ""
     exit_code: int = 0
 
@@ -61,7 +116,7 @@ class VideoResult:
             "seconds": self.seconds,
             "frames_per_second": self.frames_per_second,
             "bad_frames": list(self.bad_frames),
-            "stage_seconds": self.stage_seconds,
+            "stages": None if self.stages is None else self.stages.as_dict(),
             "message": self.message,
             "exit_code": self.exit_code,
         }

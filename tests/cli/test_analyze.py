@@ -34,11 +34,12 @@ def base(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, fake_engine: 
 def test_first_and_last_line(base: list[object], tmp_path: Path, dots_model: ModelFolder) -> None:
     result = posecli(*base, "--batchsize", 64)
     assert result.exit_code == 0, result.output
-    first, *_, last = result.stdout.splitlines()
+    first, last, stages = result.stdout.splitlines()
     scorer = dots_model.description.scorer
     assert f"model {scorer} (resnet_50, 3 body parts), engine fake 0 on CPU (1 threads), fp32, batch 64" in first
     assert last.startswith("dots.mp4: done, 50 frames in ")
     assert last.endswith(f"fps: {tmp_path / 'poses' / f'dots{scorer}.h5'}")
+    assert stages.startswith("  limited by the ")
 
 
 @pytest.mark.parametrize("flag", ["-b", "--batchsize", "--batch-size"])
@@ -68,11 +69,6 @@ def test_json_of_an_error(base: list[object], tmp_path: Path) -> None:
 def test_quiet_says_nothing(base: list[object]) -> None:
     result = posecli(*base, "--quiet")
     assert (result.exit_code, result.output) == (0, "")
-
-
-def test_verbose_tells_stage_times(base: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POSECLI_VERBOSE", "")
-    assert "  read 0." in posecli(*base, "-v").stdout
 
 
 def test_second_run_is_skipped_and_says_so(base: list[object]) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from posecli.engine import EngineInfo, NetworkOutput
 from posecli.model.folder import ModelFolder
-from posecli.options import EngineOptions
+from posecli.options import EngineOptions, FixedPrecision
 
 STRIDE = 8
 
@@ -21,8 +21,13 @@ class FakeEngine:
     calls: ClassVar[list[tuple[int, ...]]] = []
 
     def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
-        self.info = EngineInfo("fake", "0", "CPU", options.precision, options.threads or 1)
+        self.info = EngineInfo("fake", "0", "CPU", options.fixed_precision, options.threads or 1)
         self._shape = (height, width)
+
+    @staticmethod
+    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+        """It is exact."""
+        return None if precision == "fp32" else f"the fake engine does not compute in {precision}"
 
     def warm_up(self, batch_size: int) -> None:
         """Nothing to do."""

@@ -11,7 +11,8 @@ from posecli import engine
 from posecli.cli import main
 
 if __name__ == "__main__":
-    engine.ENGINE_CLASSES["tensorflow"] = "support.fake_engine:FakeEngine"
+    for name in engine.ENGINE_CLASSES:
+        engine.ENGINE_CLASSES[name] = "support.fake_engine:FakeEngine"
     try:
         main()
     finally:

@@ -12,6 +12,7 @@ from posecli.cli.model import choice_options
 from posecli.options import (
     DECODERS,
     ENGINES,
+    PIPELINES,
     PRECISIONS,
     VIDEO_BACKENDS,
     AnalyzeOptions,
@@ -76,7 +77,21 @@ DEFAULTS = AnalyzeOptions()
     type=click.Choice(PRECISIONS),
     default=DEFAULTS.engine.precision,
     show_default=True,
-    help="Arithmetic of the network.",
+    help="Arithmetic of the network; auto is the fastest that passes the parity gate on these videos.",
+)
+@click.option(
+    "--max-shift",
+    type=float,
+    default=DEFAULTS.max_shift,
+    show_default=True,
+    help="Largest shift against fp32 (99th percentile, px) that the parity gate allows a faster precision.",
+)
+@click.option(
+    "--pipeline",
+    type=click.Choice(PIPELINES),
+    default=DEFAULTS.pipeline,
+    show_default=True,
+    help="How reading, network and decoding are laid over each other; poses are the same.",
 )
 @click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]")
 @click.option(
@@ -143,6 +158,8 @@ def analyze_options(flags: dict[str, Any]) -> AnalyzeOptions:
                 "num_outputs",
                 "scale",
                 "video_backend",
+                "pipeline",
+                "max_shift",
                 "allow_short",
                 "out_dir",
                 "overwrite",

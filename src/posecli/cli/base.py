@@ -66,7 +66,7 @@ def output_options(function: AnyCallback) -> AnyCallback:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Show stage times, and what libraries have to say."),
+        click.option("-v", "--verbose", is_flag=True, help="Show what libraries have to say."),
     ):
         function = option(function)
     return function

@@ -12,14 +12,15 @@ import click
 from posecli import __version__
 from posecli.analysis import RunObserver
 from posecli.cli.base import Output
+from posecli.results import StageReport, VideoResult
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from posecli.engine import EngineInfo
     from posecli.geometry import Geometry
+    from posecli.precision import GateFigures
     from posecli.predictor import PoseModel
-    from posecli.results import VideoResult
     from posecli.video.probe import VideoInfo
 
 #: Seconds between plain lines, and over which their speed is taken.
@@ -34,6 +35,14 @@ class AnalysisProgress(RunObserver):
         self._bar: tqdm[Never] | None = None
         self._plain: PlainProgress | None = None
         self._announced: str | None = None
+        self._told: list[GateFigures] = []
+
+    def gate_measured(self, figures: GateFigures) -> None:
+        """Print what the parity gate found, once."""
+        if figures not in self._told:
+            self._told.append(figures)
+            verdict = "passes" if figures.passed else "does not pass"
+            self._output.say(f"parity gate: {figures}: {verdict}")
 
     def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
         """Print the first line of a run."""
@@ -79,9 +88,8 @@ class AnalysisProgress(RunObserver):
             self._output.warn(f"Error: {result.message}")
         else:
             self._output.say(summary_line(result))
-        if self._output.verbose and result.seconds:
-            stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.stage_seconds.items())
-            self._output.say(f"  {stages}")
+        if result.stages is not None:
+            self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
 
 
 class PlainProgress:
@@ -115,6 +123,16 @@ def summary_line(result: VideoResult) -> str:
     note = f" ({result.message})" if result.message else ""
     speed = f" in {result.seconds:.1f} s, {result.frames_per_second:.1f} fps" if result.seconds else " taken over"
     return f"{result.video.name}: {result.state}{note}, {result.frames} frames{speed}: {result.table}"
+
+
+def stage_line(stages: StageReport) -> str:
+    """What each stage could do alone, and how busy it was.
+
+    >>> stage_line(StageReport(100, 10.0, {"read": 1.0, "network": 9.5}))
+    'read 100 fps alone, 10 % busy; network 11 fps alone, 95 % busy'
+    """
+    alone, busy = stages.alone_fps, stages.busy
+    return "; ".join(f"{name} {alone[name]:.0f} fps alone, {100 * busy[name]:.0f} % busy" for name in busy)
 
 
 def duration(seconds: float) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from posecli.errors import EngineError
 from posecli.model.folder import ModelFolder
-from posecli.options import EngineName, EngineOptions
+from posecli.options import EngineName, EngineOptions, FixedPrecision
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Engine(Protocol):
     def info(self) -> EngineInfo:
         """What it is."""
 
+    @staticmethod
+    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+        """Why this runtime, on this machine, cannot run a model in a precision; ``None`` if it can."""
+
     def warm_up(self, batch_size: int) -> None:
         """Do what the first call with this batch size would otherwise be late for."""
 
@@ -70,7 +75,10 @@ class Engine(Protocol):
         """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
 
 
-ENGINE_CLASSES: dict[EngineName, str] = {"tensorflow": "posecli.engine.tensorflow:TensorFlowEngine"}
+ENGINE_CLASSES: dict[EngineName, str] = {
+    "openvino": "posecli.engine.openvino:OpenVINOEngine",
+    "tensorflow": "posecli.engine.tensorflow:TensorFlowEngine",
+}
 
 
 def open_engine(folder: ModelFolder, height: int, width: int, options: EngineOptions) -> Engine:
@@ -83,6 +91,19 @@ def open_engine(folder: ModelFolder, height: int, width: int, options: EngineOpt
     ModelError
         If the weights are damaged.
     """
-    module, _, name = ENGINE_CLASSES[options.engine].partition(":")
-    engine: Engine = getattr(import_module(module), name)(folder, height, width, options)
+    obstacle = engine_obstacle(folder, options)
+    if obstacle is not None:
+        raise EngineError(obstacle)
+    engine: Engine = _engine_class(options.engine)(folder, height, width, options)
     return engine
+
+
+def engine_obstacle(folder: ModelFolder, options: EngineOptions) -> str | None:
+    """Why an engine cannot run a model in a precision, as a sentence; ``None`` if it can."""
+    obstacle: str | None = _engine_class(options.engine).obstacle(folder, options.fixed_precision)
+    return obstacle
+
+
+def _engine_class(name: EngineName) -> Any:
+    module, _, attribute = ENGINE_CLASSES[name].partition(":")
+    return getattr(import_module(module), attribute)

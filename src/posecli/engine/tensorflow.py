@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from posecli.engine import EngineInfo, NetworkOutput
 from posecli.errors import EngineError
+from posecli.hardware import usable_cores
 from posecli.model.folder import ModelFolder
 from posecli.network.folding import fold_batch_norm
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.options import EngineOptions
+from posecli.options import EngineOptions, FixedPrecision
 
 
 class TensorFlowEngine:
@@ -54,9 +55,16 @@ class TensorFlowEngine:
             name="tensorflow",
             version=self._tf.__version__,
             device="GPU" if devices else "CPU",
-            precision=options.precision,
-            threads=self._tf.config.threading.get_intra_op_parallelism_threads() or _usable_cores(),
+            precision=options.fixed_precision,
+            threads=self._tf.config.threading.get_intra_op_parallelism_threads() or usable_cores(),
         )
+
+    @staticmethod
+    def obstacle(_folder: ModelFolder, precision: FixedPrecision) -> str | None:
+        """TensorFlow is the reference, and computes in float32 only."""
+        if precision == "fp32":
+            return None
+        return f"the tensorflow engine does not compute in {precision}: choose --precision fp32, or --engine openvino"
 
     def warm_up(self, batch_size: int) -> None:
         """Run once on black frames: TensorFlow places and allocates at the first call."""
@@ -101,8 +109,3 @@ def _check_keras_backend() -> None:
             f"Keras' backend is '{backend}', but the tensorflow engine needs 'tensorflow': unset KERAS_BACKEND, or "
             "use a process in which Keras is not loaded yet"
         )
-
-
-def _usable_cores() -> int:
-    """Cores that this process may run on, which a cluster's job limits narrow."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

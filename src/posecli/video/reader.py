@@ -7,6 +7,7 @@ decoder is asked for it; a frame that neither can decode is in its batch all the
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -76,6 +77,8 @@ class VideoReader:
         What is done to each frame; the whole frame as it is by default.
     backend
         The decoder that is asked first.
+    first
+        Index of the first frame to give.
 
     Examples
     --------
@@ -85,12 +88,14 @@ class VideoReader:
     FrameBatch(images=(64, 480, 640, 3) uint8, frames 0..63, valid=64)
     """
 
-    def __init__(self, info: VideoInfo, geometry: Geometry | None = None, backend: VideoBackend = "auto") -> None:
+    def __init__(
+        self, info: VideoInfo, geometry: Geometry | None = None, backend: VideoBackend = "auto", first: int = 0
+    ) -> None:
         self.info = info
         self.geometry = geometry or Geometry.plan(info.width, info.height)
         self._seconds = info.seconds()
         self._backend = backend
-        self._frames = self._merged()
+        self._frames = self._merged(first)
 
     def __len__(self) -> int:
         return self.info.n_frames
@@ -103,8 +108,15 @@ class VideoReader:
         """An array for `read_into`: ``(batch_size, H, W, 3)`` uint8."""
         return np.empty((batch_size, self.geometry.height, self.geometry.width, 3), np.uint8)
 
-    def read_into(self, buffer: npt.NDArray[np.uint8]) -> FrameBatch | None:
+    def read_into(self, buffer: npt.NDArray[np.uint8], pool: Executor | None = None) -> FrameBatch | None:
         """Fill a caller's buffer with the next frames.
+
+        Parameters
+        ----------
+        buffer
+            ``(n, H, W, 3)`` uint8, as `new_buffer` makes them.
+        pool
+            Prepares frames side by side; decoding stays one after the other.
 
         Returns
         -------
@@ -114,6 +126,7 @@ class VideoReader:
         """
         indices: list[int] = []
         valid = np.zeros(len(buffer), np.bool_)
+        jobs: list[Future[None]] = []
         for slot in buffer:
             index, image = next(self._frames, (None, None))
             if index is None:
@@ -121,9 +134,14 @@ class VideoReader:
             if image is None:
                 slot[:] = 0
             else:
-                prepare(image, self.info.rotation, self.geometry, out=slot)
                 valid[len(indices)] = True
+                if pool is None:
+                    prepare(image, self.info.rotation, self.geometry, slot)
+                else:  # the decoder's own picture is overwritten by the next one
+                    jobs.append(pool.submit(prepare, image.copy(), self.info.rotation, self.geometry, slot))
             indices.append(index)
+        for job in jobs:
+            job.result()
         count = len(indices)
         if count == 0:
             return None
@@ -140,11 +158,11 @@ class VideoReader:
         known = indices < len(self._seconds)
         return np.where(known, self._seconds[np.where(known, indices, 0)], np.nan)
 
-    def _merged(self) -> Generator[tuple[int, npt.NDArray[np.uint8] | None]]:
+    def _merged(self, start: int) -> Generator[tuple[int, npt.NDArray[np.uint8] | None]]:
         """Every index once, in order, with the picture of whichever decoder has it."""
         first, second = DECODE_ORDER[self._backend]
-        due = 0
-        for index, image in _checked(first, self.info, 0):
+        due = start
+        for index, image in _checked(first, self.info, start):
             yield from self._recovered(second, due, index)
             yield index, image
             due = index + 1

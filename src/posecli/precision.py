@@ -1,0 +1,209 @@
+"""The parity gate: how far a faster precision moves the points of a user's own videos.
+
+Frames are drawn from all over the videos, and go through the network in fp32 and in the faster precision. Of the points
+whose likelihood in fp32 is above the cut-off, the shift is measured in px of the full frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.decode import Pose
+from posecli.errors import EngineError, VideoError
+from posecli.geometry import Geometry
+from posecli.options import AnalyzeOptions, FixedPrecision
+from posecli.predictor import PoseModel
+from posecli.video.probe import VideoInfo, probe
+from posecli.video.reader import VideoReader
+
+#: Faster precisions that ``auto`` tries, the fastest first.
+CANDIDATES: tuple[FixedPrecision, ...] = ("int8", "bf16")
+#: Frames in a sample, and videos that they come from at most.
+SAMPLE_FRAMES = 32
+SAMPLE_VIDEOS = 4
+#: With fewer points above the cut-off a 99th percentile says nothing.
+FEWEST_POINTS = 30
+#: Likelihood cut-off of a model that names none: DeepLabCut's own default.
+DEFAULT_CUTOFF = 0.6
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """How far a precision moves points against fp32.
+
+    Attributes
+    ----------
+    precision
+        What was measured.
+    frames, points
+        Frames sampled, and points on them above the cut-off.
+    cutoff
+        Likelihood in fp32 from which on a point counts.
+    median_px, p99_px, largest_px
+        Shift in px of the full frame.
+    largest_likelihood_change
+        Over the same points.
+    limit_px
+        What `p99_px` may be at most.
+    """
+
+    precision: FixedPrecision
+    frames: int
+    points: int
+    cutoff: float
+    median_px: float
+    p99_px: float
+    largest_px: float
+    largest_likelihood_change: float
+    limit_px: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether enough points were seen, and they moved little enough."""
+        return self.points >= FEWEST_POINTS and self.p99_px <= self.limit_px
+
+    def __str__(self) -> str:
+        if self.points < FEWEST_POINTS:
+            return (
+                f"{self.precision} could not be judged: only {self.points} points of {self.frames} frames are above "
+                f"the likelihood cut-off {self.cutoff:g}, {FEWEST_POINTS} are needed"
+            )
+        return (
+            f"{self.precision} moves points by a median of {self.median_px:.3f} px, 99th percentile {self.p99_px:.3f}, "
+            f"largest {self.largest_px:.3f}, likelihood by up to {self.largest_likelihood_change:.4f} "
+            f"({self.points} points of {self.frames} frames; limit {self.limit_px:g} px)"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for manifests."""
+        return asdict(self) | {"passed": self.passed}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Frames of one video as the network sees them: ``(N, H, W, 3)`` uint8 RGB."""
+
+    images: npt.NDArray[np.uint8]
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The precision of a run, and what was measured to choose it."""
+
+    model: PoseModel
+    figures: tuple[GateFigures, ...]
+
+
+def choose_precision(model: PoseModel, videos: Sequence[Path], options: AnalyzeOptions) -> Choice:
+    """Settle the precision for a run over videos.
+
+    ``auto`` takes the fastest precision that this engine and processor have and that passes the gate, else fp32.
+
+    Raises
+    ------
+    EngineError
+        If a faster precision was asked for by name and does not pass, or cannot run.
+    """
+    wanted = model.options.precision
+    if wanted == "fp32" or model.options.engine == "tensorflow":
+        return Choice(model.with_precision(model.options.fixed_precision), ())
+    candidates = [name for name in CANDIDATES if model.supports(name)] if wanted == "auto" else [wanted]
+    if not candidates:
+        return Choice(model.with_precision("fp32"), ())
+    return _measured_choice(model, candidates, list(sample_frames(videos, options)), options, wanted == "auto")
+
+
+def _measured_choice(
+    model: PoseModel,
+    candidates: Sequence[FixedPrecision],
+    samples: Sequence[Sample],
+    options: AnalyzeOptions,
+    may_fall_back: bool,
+) -> Choice:
+    exact = model.with_precision("fp32")
+    expected = predict_all(exact, samples)
+    figures = []
+    for name in candidates:
+        fast = model.with_precision(name)
+        figures.append(compare(name, predict_all(fast, samples), expected, cutoff(model), options.max_shift))
+        if figures[-1].passed:
+            return Choice(fast, tuple(figures))
+    if not may_fall_back:
+        raise EngineError(f"{figures[-1]}: choose --precision auto or fp32, or allow more with --max-shift")
+    return Choice(exact, tuple(figures))
+
+
+def cutoff(model: PoseModel) -> float:
+    """Likelihood from which on a point counts as seen."""
+    pcutoff = model.description.pcutoff
+    return DEFAULT_CUTOFF if pcutoff is None else pcutoff
+
+
+def compare(precision: FixedPrecision, found: Pose, expected: Pose, seen_from: float, limit_px: float) -> GateFigures:
+    """Measure the shift between two poses ``(N, K, 3)`` of the same frames.
+
+    >>> exact = np.zeros((40, 1, 3)) + (10, 20, 0.9)
+    >>> figures = compare("bf16", exact + (0.3, 0.4, 0.01), exact, seen_from=0.6, limit_px=1.5)
+    >>> round(figures.median_px, 6), figures.passed
+    (0.5, True)
+    """
+    seen = expected[..., 2] >= seen_from
+    shift = np.linalg.norm(found[..., :2] - expected[..., :2], axis=-1)[seen]
+    change = np.abs(found[..., 2] - expected[..., 2])[seen]
+    if not len(shift):
+        shift = change = np.array([np.inf])
+    return GateFigures(
+        precision,
+        len(expected),
+        int(seen.sum()),
+        seen_from,
+        float(np.median(shift)),
+        float(np.quantile(shift, 0.99)),
+        float(shift.max()),
+        float(change.max()),
+        limit_px,
+    )
+
+
+def sample_frames(videos: Sequence[Path], options: AnalyzeOptions) -> Iterator[Sample]:
+    """Frames from all over the videos, as the run will show them to the network; broken videos are passed over."""
+    count = min(len(videos), SAMPLE_VIDEOS)
+    chosen = [videos[place] for place in np.linspace(0, len(videos) - 1, count).round().astype(int)]
+    for path in chosen:
+        try:
+            info = probe(path)
+        except VideoError:
+            continue  # it will be reported when its turn comes
+        geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
+        yield Sample(_spread_frames(info, geometry, options, SAMPLE_FRAMES // count), geometry)
+
+
+def _spread_frames(info: VideoInfo, geometry: Geometry, options: AnalyzeOptions, count: int) -> npt.NDArray[np.uint8]:
+    """Up to `count` frames from places spread evenly over a video."""
+    places = np.unique(np.linspace(0, info.n_frames - 1, count + 2)[1:-1].round().astype(int))
+    images = []
+    for place in places:
+        reader = VideoReader(info, geometry, "pyav" if info.can_seek else options.video_backend, first=int(place))
+        batch = reader.read_into(reader.new_buffer(1))
+        reader.close()
+        if batch is not None and batch.valid[0]:
+            images.append(batch.images)
+    shape = (0, geometry.height, geometry.width, 3)
+    return np.concatenate(images) if images else np.empty(shape, np.uint8)
+
+
+def predict_all(model: PoseModel, samples: Sequence[Sample]) -> Pose:
+    """Poses of all samples together, ``(N, K, 3)`` in px of the full frame."""
+    poses = []
+    for sample in samples:
+        pose = model.predict(sample.images)
+        pose[..., :2] = sample.geometry.to_frame(pose[..., :2])
+        poses.append(pose)
+    return np.concatenate(poses) if poses else np.empty((0, len(model.description.bodyparts), 3))
