@@ -147,8 +147,10 @@ class _VideoRun:
 
     def settings(self, precision: FixedPrecision) -> dict[str, Any]:
         """What determines the table's values besides video and model."""
-        engine = self.run.wanted.options.engine
-        return manifests.determining_settings(engine, precision, self.options.num_outputs, self.geometry)
+        wanted = self.run.wanted
+        return manifests.determining_settings(
+            wanted.folder, wanted.options.engine, precision, self.options.num_outputs, self.geometry
+        )
 
     def fingerprint(self, precision: FixedPrecision) -> str:
         """Hash of all that determines the table's values."""

@@ -22,6 +22,7 @@ from posecli import __version__
 from posecli.errors import OutputError
 from posecli.geometry import Geometry
 from posecli.model.folder import ModelFolder
+from posecli.model.int8 import int8_fingerprint
 from posecli.options import EngineName, FixedPrecision
 from posecli.table import SECONDS_NODE
 from posecli.video.probe import VideoInfo
@@ -44,12 +45,13 @@ REPORTED_PACKAGES = (
 
 
 def determining_settings(
-    engine: EngineName, precision: FixedPrecision, num_outputs: int, geometry: Geometry
+    model: ModelFolder, engine: EngineName, precision: FixedPrecision, num_outputs: int, geometry: Geometry
 ) -> dict[str, Any]:
     """The settings that change poses, as plain values."""
     return {
         "engine": engine,
         "precision": precision,
+        "int8_version": int8_fingerprint(model) if precision == "int8" else None,
         "num_outputs": num_outputs,
         "crop": str(geometry.crop) if geometry.is_cropped else None,
         "network_width": geometry.width,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from posecli.decode import Pose
 from posecli.errors import EngineError, VideoError
 from posecli.geometry import Geometry
+from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.predictor import PoseModel
 from posecli.video.probe import VideoInfo, probe
@@ -129,10 +130,11 @@ def _measured_choice(
 ) -> Choice:
     exact = model.with_precision("fp32")
     expected = predict_all(exact, samples)
+    seen_from = model_cutoff(model.folder)
     figures = []
     for name in candidates:
         fast = model.with_precision(name)
-        figures.append(compare(name, predict_all(fast, samples), expected, cutoff(model), options.max_shift))
+        figures.append(compare(name, predict_all(fast, samples), expected, seen_from, options.max_shift))
         if figures[-1].passed:
             return Choice(fast, tuple(figures))
     if not may_fall_back:
@@ -140,9 +142,9 @@ def _measured_choice(
     return Choice(exact, tuple(figures))
 
 
-def cutoff(model: PoseModel) -> float:
+def model_cutoff(folder: ModelFolder) -> float:
     """Likelihood from which on a point counts as seen."""
-    pcutoff = model.description.pcutoff
+    pcutoff = folder.description.pcutoff
     return DEFAULT_CUTOFF if pcutoff is None else pcutoff
 
 
@@ -172,7 +174,7 @@ def compare(precision: FixedPrecision, found: Pose, expected: Pose, seen_from: f
     )
 
 
-def sample_frames(videos: Sequence[Path], options: AnalyzeOptions) -> Iterator[Sample]:
+def sample_frames(videos: Sequence[Path], options: AnalyzeOptions, frames: int = SAMPLE_FRAMES) -> Iterator[Sample]:
     """Frames from all over the videos, as the run will show them to the network; broken videos are passed over."""
     count = min(len(videos), SAMPLE_VIDEOS)
     chosen = [videos[place] for place in np.linspace(0, len(videos) - 1, count).round().astype(int)]
@@ -182,7 +184,7 @@ def sample_frames(videos: Sequence[Path], options: AnalyzeOptions) -> Iterator[S
         except VideoError:
             continue  # it will be reported when its turn comes
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
-        yield Sample(_spread_frames(info, geometry, options, SAMPLE_FRAMES // count), geometry)
+        yield Sample(_spread_frames(info, geometry, options, frames // count), geometry)
 
 
 def _spread_frames(info: VideoInfo, geometry: Geometry, options: AnalyzeOptions, count: int) -> npt.NDArray[np.uint8]:

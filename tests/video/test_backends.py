@@ -162,3 +162,12 @@ def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:
     assert (probe(path).width, probe(path).n_frames) == (160, 12)
     for decode in (decode_opencv, decode_pyav):
         assert numbers(decoded(decode, path)) == {index: index for index in range(12)}
+
+
+def test_seeking_in_video_of_an_old_encoder(shared_data: Path) -> None:
+    """4:4:4 H.264 of old x264 versions can be decoded only with the version noted in the first packet."""
+    info = probe(shared_data / "openfield" / "videos" / "m3v1mp4.mp4")
+    index, sought = next(decode_pyav(info, 258))
+    assert index == 258
+    in_order = next(image for place, image in decode_opencv(info) if place == index)
+    np.testing.assert_array_equal(sought, in_order)

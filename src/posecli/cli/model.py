@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from posecli.cli.base import Command, Output, make_output, output_options
+from posecli.errors import UsageError
 
 if TYPE_CHECKING:
     from posecli.model.folder import ModelFolder
@@ -85,6 +86,67 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
     found = read_model_folder(folder)
     found.weights()
     _show(found, output)
+
+
+@model.command("quantize", cls=Command)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--calibrate",
+    "videos",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="Video like those that will be analysed; may be given several times.",
+)
+@click.option("--scales", default="1,0.5,0.25", show_default=True, help="Sizes at which the network will be used.")
+@click.option("--frames", type=int, default=24, show_default=True, help="Frames to calibrate with, and to judge by.")
+@click.option(
+    "--max-shift",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Largest shift against fp32 at any scale (99th percentile, px of the network's input).",
+)
+@output_options
+def quantize_command(
+    folder: Path,
+    videos: tuple[Path, ...],
+    scales: str,
+    frames: int,
+    max_shift: float,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    r"""Make the int8 version of a model folder, for 'analyze --precision int8' and 'auto'.
+
+    Convolutions that do not bear eight bits are found by measurement on the videos' own frames and left wider.
+
+    \b
+    Example:
+        posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.model.folder import read_model_folder
+    from posecli.quantize import QuantizeOptions, quantize_model
+
+    options = QuantizeOptions(parse_numbers(scales), frames, max_shift)
+    chosen = quantize_model(read_model_folder(folder), videos, options, output.say)
+    output.say(f"'{folder}' has an int8 version now; {len(chosen.kept)} convolutions are left wider")
+    output.result({"left_wider": list(chosen.kept), "figures": [figures.as_dict() for figures in chosen.figures]})
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Numbers separated by commas.
+
+    >>> parse_numbers("1, 0.5")
+    (1.0, 0.5)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"'{text}' is not a list of numbers: separate them by commas, as in 1,0.5") from None
 
 
 def _show(folder: ModelFolder, output: Output) -> None:

@@ -10,15 +10,21 @@ import numpy.typing as npt
 from posecli.engine import EngineInfo, NetworkOutput
 from posecli.hardware import usable_cores
 from posecli.model.folder import ModelFolder
+from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.network.folding import fold_batch_norm
-from posecli.network.openvino_graph import build_openvino_graph
+from posecli.network.int8 import Int8Plan
+from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
 from posecli.network.spec import PoseNetworkSpec
 from posecli.options import EngineOptions, FixedPrecision
+
+Images = npt.NDArray[np.uint8]
 
 #: OpenVINO's word for each precision's arithmetic. It is always said: left alone, OpenVINO takes bf16 where it can.
 ARITHMETIC: dict[FixedPrecision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 #: Among a device's capabilities, what tells that it computes so by itself, and need not imitate it.
-CAPABILITY: dict[FixedPrecision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+CAPABILITY: dict[FixedPrecision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+#: Frames per call where speed does not matter and memory does.
+SMALL_BATCH = 4
 
 
 class OpenVINOEngine:
@@ -42,18 +48,8 @@ class OpenVINOEngine:
 
         precision = options.fixed_precision
         threads = options.threads or usable_cores()
-        self._compiled = ov.Core().compile_model(
-            _graph(folder, height, width),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": ARITHMETIC[precision],
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": threads,
-                # Pinned threads of two processes would share the same cores while others idle.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
-        self._requests = [self._compiled.create_infer_request() for _ in range(threads)]
+        plan = read_int8_plan(folder) if precision == "int8" else None
+        self._network = PoseGraph(folder).compiled(height, width, precision, plan, threads)
         self._frame_shape = (height, width, 3)
         self.info = EngineInfo("openvino", ov.__version__.partition("-")[0], "CPU", precision, threads)
 
@@ -62,49 +58,119 @@ class OpenVINOEngine:
         """Whether the processor computes in the precision by itself: OpenVINO would imitate it in silence."""
         import openvino as ov
 
-        if precision == "int8":
-            return f"model '{folder.path}' has no int8 version yet: choose --precision auto, bf16 or fp32"
-
+        if precision == "int8" and not has_int8(folder):
+            return (
+                f"model '{folder.path}' has no int8 version: make one with 'posecli model quantize', or choose "
+                "--precision auto, bf16 or fp32"
+            )
         core = ov.Core()
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if CAPABILITY[precision] in capabilities:
             return None
-        native = ", ".join(name for name, capability in CAPABILITY.items() if capability in capabilities)
+        native = ", ".join(name for name in ARITHMETIC if CAPABILITY[name] in capabilities)
         processor = core.get_property("CPU", "FULL_DEVICE_NAME")
-        return (
-            f"this processor ({processor}) does not compute in {precision}: choose --precision auto, or one of {native}"
-        )
+        return f"this processor ({processor}) does not compute in {precision}: choose --precision auto or {native}"
 
     def warm_up(self, batch_size: int) -> None:
         """Run once on black frames: kernels are made for a batch's size when it first comes."""
         self(np.zeros((batch_size, *self._frame_shape), np.uint8))
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+    def __call__(self, images: Images) -> NetworkOutput:
         """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
+        return self._network(images)
+
+
+class PoseGraph:
+    """A model's folded weights, from which graphs of any size and precision are built.
+
+    Parameters
+    ----------
+    folder
+        The model.
+    """
+
+    def __init__(self, folder: ModelFolder) -> None:
+        description = folder.description
+        parts, locref = len(description.bodyparts), description.location_refinement
+        self._spec = PoseNetworkSpec(description.net_type, parts, description.mean_pixel, locref)
+        self._weights = fold_batch_norm(folder.weights(), description.net_type, parts, locref=locref)
+
+    def compiled(
+        self, height: int, width: int, precision: FixedPrecision, plan: Int8Plan | None, threads: int
+    ) -> CompiledNetwork:
+        """The network for one frame size, precision and number of threads."""
+        model = build_openvino_graph(self._spec, self._weights, height, width, plan)
+        return CompiledNetwork(model, precision, threads)
+
+    def run(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> NetworkOutput:
+        """What the network says of any number of frames, in one precision; built for this call alone."""
+        height, width = images.shape[1:3]
+        network = self.compiled(height, width, precision, plan, usable_cores())
+        parts = [network(images[start : start + SMALL_BATCH]) for start in range(0, len(images), SMALL_BATCH)]
+        locrefs = [part.locref for part in parts if part.locref is not None]
+        return NetworkOutput(
+            np.concatenate([part.scoremap for part in parts]), np.concatenate(locrefs) if locrefs else None
+        )
+
+    def entering_ranges(self, images: Images) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value that enters each convolution in fp32, by its scope."""
+        height, width = images.shape[1:3]
+        compiled = _compile(build_calibration_graph(self._spec, self._weights, height, width), "fp32", usable_cores())
+        scopes = [next(iter(output.get_names())) for output in compiled.outputs]
+        request = compiled.create_infer_request()
+        lows, highs = [], []
+        for image in images:
+            request.infer({0: image[None]})
+            values = [request.get_output_tensor(place).data for place in range(len(scopes))]
+            lows.append([float(value.min()) for value in values])
+            highs.append([float(value.max()) for value in values])
+        return dict(zip(scopes, zip(np.min(lows, axis=0), np.max(highs, axis=0), strict=True), strict=True))
+
+
+class CompiledNetwork:
+    """A graph compiled for the CPU, called with any number of frames."""
+
+    def __init__(self, model: Any, precision: FixedPrecision, threads: int) -> None:
+        self._compiled = _compile(model, precision, threads)
+        self._requests = [self._compiled.create_infer_request() for _ in range(threads)]
+
+    def __call__(self, images: Images) -> NetworkOutput:
+        """Run on ``(B, H, W, 3)`` uint8 RGB."""
         shares = [share for share in np.array_split(images, len(self._requests)) if len(share)]
         busy = list(zip(self._requests, shares, strict=False))
         for request, share in busy:
             request.start_async({0: share}, share_inputs=True)
         for request, _ in busy:
             request.wait()
-        return NetworkOutput(*_gathered([request for request, _ in busy]))
+        return _gathered([request for request, _ in busy])
 
 
-def _graph(folder: ModelFolder, height: int, width: int) -> Any:
-    description = folder.description
-    parts, locref = len(description.bodyparts), description.location_refinement
-    weights = fold_batch_norm(folder.weights(), description.net_type, parts, locref=locref)
-    spec = PoseNetworkSpec(description.net_type, parts, description.mean_pixel, locref)
-    return build_openvino_graph(spec, weights, height, width)
+def _compile(model: Any, precision: FixedPrecision, threads: int) -> Any:
+    import openvino as ov
+
+    core = ov.Core()
+    wider: FixedPrecision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+    return core.compile_model(
+        model,
+        "CPU",
+        {
+            # What is not in eight bits computes in the fastest precision that moves nothing much.
+            "INFERENCE_PRECISION_HINT": ARITHMETIC[wider if precision == "int8" else precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": threads,
+            # Pinned threads of two processes would share the same cores while others idle.
+            "ENABLE_CPU_PINNING": False,
+        },
+    )
 
 
-def _gathered(requests: list[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+def _gathered(requests: list[Any]) -> NetworkOutput:
     """The shares' outputs put together; copies, since a request's own memory is used again."""
     scoremap, *rest = (
         np.concatenate([request.get_output_tensor(number).data for request in requests])
         for number in range(len(requests[0].model_outputs))
     )
     if not rest:
-        return scoremap, None
+        return NetworkOutput(scoremap, None)
     locref = rest[0]
-    return scoremap, locref.reshape(*locref.shape[:3], -1, 2)
+    return NetworkOutput(scoremap, locref.reshape(*locref.shape[:3], -1, 2))

@@ -18,6 +18,7 @@ from posecli.network.variables import LOCREF_HEAD, SCOREMAP_HEAD, Convolution, U
 if TYPE_CHECKING:
     import openvino as ov
 
+    from posecli.network.int8 import Int8Plan
     from posecli.network.spec import PoseNetworkSpec
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -26,7 +27,13 @@ _TO_NCHW = (0, 3, 1, 2)
 _TO_NHWC = (0, 2, 3, 1)
 
 
-def build_openvino_graph(spec: PoseNetworkSpec, weights: Weights, height: int, width: int) -> ov.Model:
+#: Steps of an eight-bit activation, and of a weight (symmetric about zero).
+ACTIVATION_LEVELS, WEIGHT_LEVELS = 256, 255
+
+
+def build_openvino_graph(
+    spec: PoseNetworkSpec, weights: Weights, height: int, width: int, int8: Int8Plan | None = None
+) -> ov.Model:
     """Build the network for frames of one size and batches of any.
 
     Parameters
@@ -37,6 +44,8 @@ def build_openvino_graph(spec: PoseNetworkSpec, weights: Weights, height: int, w
         Folded arrays, from `posecli.network.folding.fold_batch_norm`.
     height, width
         Frame size, px.
+    int8
+        Convolutions to compute in eight bits, and the ranges of what enters them.
 
     Returns
     -------
@@ -46,18 +55,35 @@ def build_openvino_graph(spec: PoseNetworkSpec, weights: Weights, height: int, w
     """
     import openvino as ov
 
-    return ov.Model(*_Graph(spec, weights).build(height, width), spec.net_type)
+    return ov.Model(*_Graph(spec, weights, int8).build(height, width), spec.net_type)
+
+
+def build_calibration_graph(spec: PoseNetworkSpec, weights: Weights, height: int, width: int) -> ov.Model:
+    """The network with everything that enters a convolution as its outputs, each named by the convolution's scope."""
+    import openvino as ov
+
+    graph = _Graph(spec, weights, None)
+    _, frames = graph.build(height, width)
+    results = []
+    for scope, entering in graph.entering.items():
+        result = graph.op.result(entering)
+        result.output(0).get_tensor().set_names({scope})
+        results.append(result)
+    return ov.Model(results, frames, f"{spec.net_type}-calibration")
 
 
 class _Graph:
     """Spells one network in OpenVINO operations, channels first as its CPU kernels want them."""
 
-    def __init__(self, spec: PoseNetworkSpec, weights: Weights) -> None:
+    def __init__(self, spec: PoseNetworkSpec, weights: Weights, int8: Int8Plan | None) -> None:
         from openvino import opset13
 
         self.op: Any = opset13
         self.spec = spec
         self.weights = weights
+        self.int8 = int8
+        #: What enters each convolution, before it is made eight bits wide.
+        self.entering: dict[str, Any] = {}
 
     def build(self, height: int, width: int) -> tuple[list[Any], list[Any]]:
         """Results and parameters."""
@@ -74,11 +100,13 @@ class _Graph:
         return [self.op.result(self._transpose(output, _TO_NHWC)) for output in outputs], [frames]
 
     def _conv(self, x: Any, conv: Convolution) -> Any:
-        kernel = self.weights[f"{conv.scope}/weights"].transpose(3, 2, 0, 1)
+        self.entering[conv.scope] = x
+        kernel = self._constant(self.weights[f"{conv.scope}/weights"].transpose(3, 2, 0, 1))
+        if self.int8 is not None and conv.scope in self.int8.ranges:
+            x = self._eight_bits(x, self.int8.ranges[conv.scope])
+            kernel = self._eight_bit_weights(kernel)
         padding = [conv.kernel // 2 * conv.dilation] * 2
-        y = self.op.convolution(
-            x, self._constant(kernel), [conv.stride] * 2, padding, padding, [conv.dilation] * 2, name=conv.scope
-        )
+        y = self.op.convolution(x, kernel, [conv.stride] * 2, padding, padding, [conv.dilation] * 2, name=conv.scope)
         y = self.op.add(y, self._bias(conv.scope))
         return self.op.relu(y) if conv.relu else y
 
@@ -95,6 +123,18 @@ class _Graph:
     def _max_pool(self, x: Any, kernel: int) -> Any:
         """Stride 2, padded as TensorFlow's SAME: an odd padding's extra pixel at the end."""
         return self.op.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [kernel] * 2, auto_pad="same_upper").output(0)
+
+    def _eight_bits(self, x: Any, limits: tuple[float, float]) -> Any:
+        """Round to eight bits within limits; OpenVINO turns the convolution behind it into integer arithmetic."""
+        low, high = (self._constant(np.full((1, 1, 1, 1), limit, np.float32)) for limit in limits)
+        return self.op.fake_quantize(x, low, high, low, high, ACTIVATION_LEVELS)
+
+    def _eight_bit_weights(self, kernel: Any) -> Any:
+        """Round each output channel's weights to eight bits of its own range."""
+        widest = np.abs(kernel.data).max(axis=(1, 2, 3), keepdims=True)
+        high = self._constant(np.maximum(widest, np.finfo(np.float32).tiny))
+        low = self._constant(-np.maximum(widest, np.finfo(np.float32).tiny))
+        return self.op.fake_quantize(kernel, low, high, low, high, WEIGHT_LEVELS)
 
     def _head(self, features: Any, head: str) -> Any:
         """Transposed convolution to exactly twice the size: the last row and column are left out."""

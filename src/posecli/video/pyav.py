@@ -44,6 +44,9 @@ def _placed(info: VideoInfo, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
         stream.thread_type = "AUTO"
         clock = FrameClock(info)
         if start:
+            # The first packet may hold what all others are decoded by: x264 notes its version there, and 4:4:4 video of
+            # old versions turns to noise without it.
+            next(_decode(container, stream), None)
             container.seek(int(info.pts[start]), stream=stream, backward=True, any_frame=False)
             clock.expected = None
         for frame in _decode(container, stream):

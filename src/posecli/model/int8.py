@@ -1,0 +1,77 @@
+"""A model folder's eight-bit version: ``int8.yaml``, which says what computes in eight bits and how that was found.
+
+The weights stay as they are; they are rounded when the network is built. So the file holds a range for each
+convolution, a few kilobytes of text, and cannot disagree with the weights but by belonging to others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from posecli.errors import ModelError, OutputError
+from posecli.model.folder import ModelFolder
+from posecli.network.int8 import Int8Plan
+from posecli.network.variables import convolutions
+from posecli.yamlfile import read_yaml
+
+INT8_FILE = "int8.yaml"
+FORMAT = "posecli-int8"
+FORMAT_VERSION = 1
+
+
+def has_int8(folder: ModelFolder) -> bool:
+    """Whether a model folder has an eight-bit version."""
+    return (folder.path / INT8_FILE).is_file()
+
+
+def read_int8_plan(folder: ModelFolder) -> Int8Plan:
+    """Read what computes in eight bits.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or was made for other weights.
+    """
+    path = folder.path / INT8_FILE
+    content = read_yaml(path, ModelError)
+    advice = "make it again with 'posecli model quantize'"
+    if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
+        raise ModelError(f"'{path}' is not a {FORMAT} file of version {FORMAT_VERSION}: {advice}")
+    if content.get("model_identity") != folder.identity:
+        raise ModelError(f"'{path}' was made for other weights than '{folder.path}' holds: {advice}")
+    known = {conv.scope for conv in convolutions(folder.description.net_type)}
+    try:
+        ranges = {str(scope): (float(low), float(high)) for scope, (low, high) in content["ranges"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"'{path}' is damaged ({error}): {advice}") from error
+    for scope, (low, high) in ranges.items():
+        if scope not in known or not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ModelError(f"'{path}' gives '{scope}' the range {low} to {high}, which cannot be: {advice}")
+    return Int8Plan(ranges)
+
+
+def int8_fingerprint(folder: ModelFolder) -> str | None:
+    """Hash of what computes in eight bits; ``None`` for a folder without an eight-bit version."""
+    if not has_int8(folder):
+        return None
+    ranges = sorted(read_int8_plan(folder).ranges.items())
+    return hashlib.sha256(repr(ranges).encode()).hexdigest()
+
+
+def write_int8(folder: ModelFolder, plan: Int8Plan, record: Mapping[str, Any]) -> None:
+    """Write a plan and the record of how it was found, whole or not at all."""
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "model_identity": folder.identity}
+    ranges = {scope: [float(low), float(high)] for scope, (low, high) in plan.ranges.items()}
+    text = yaml.safe_dump({**header, **record, "ranges": ranges}, sort_keys=False, allow_unicode=True)
+    path = folder.path / INT8_FILE
+    partial = path.with_name(f"{INT8_FILE}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check the folder") from error

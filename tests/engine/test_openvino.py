@@ -1,0 +1,106 @@
+"""The OpenVINO engine: the same network as TensorFlow's, and no TensorFlow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from support import projects
+
+from posecli.engine import NetworkOutput, engine_obstacle, open_engine
+from posecli.errors import EngineError
+from posecli.model.folder import ModelFolder
+from posecli.options import EngineOptions
+
+FP32 = EngineOptions("openvino", "fp32")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return projects.model_folder(tmp_path_factory.getbasetemp())
+
+
+def frames(count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(height + width).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+def relative_difference(found: NetworkOutput, expected: NetworkOutput) -> float:
+    assert found.locref is not None
+    assert expected.locref is not None
+    assert found.scoremap.shape == expected.scoremap.shape
+    assert found.locref.shape == expected.locref.shape
+    return float(
+        max(
+            np.abs(found.scoremap - expected.scoremap).max(),
+            np.abs(found.locref - expected.locref).max() / np.abs(expected.locref).max(),
+        )
+    )
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (65, 97), (79, 48), (120, 160)])
+def test_fp32_is_the_tensorflow_engine_s(model: ModelFolder, height: int, width: int) -> None:
+    images = frames(2, height, width)
+    expected = open_engine(model, height, width, EngineOptions("tensorflow"))(images)
+    found = open_engine(model, height, width, FP32)(images)
+    assert relative_difference(found, expected) < 2e-5
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_any_number_of_frames_in_order(model: ModelFolder, count: int) -> None:
+    engine = open_engine(model, 64, 96, EngineOptions("openvino", "fp32", threads=2))
+    images = frames(8, 64, 96)
+    whole, part = engine(images), engine(images[:count])
+    np.testing.assert_allclose(part.scoremap, whole.scoremap[:count], atol=1e-5)
+
+
+def test_results_are_the_caller_s_own(model: ModelFolder) -> None:
+    engine = open_engine(model, 64, 96, FP32)
+    first = engine(frames(2, 64, 96))
+    before = first.scoremap.copy()
+    engine(np.zeros((2, 64, 96, 3), np.uint8))
+    np.testing.assert_array_equal(first.scoremap, before)
+
+
+def test_bf16_is_near_and_not_the_same(model: ModelFolder) -> None:
+    options = EngineOptions("openvino", "bf16")
+    obstacle = engine_obstacle(model, options)
+    if obstacle is not None:
+        pytest.skip(obstacle)
+    images = frames(2, 64, 96)
+    difference = relative_difference(
+        open_engine(model, 64, 96, options)(images), open_engine(model, 64, 96, FP32)(images)
+    )
+    assert 1e-5 < difference < 0.2
+
+
+def test_precision_that_the_processor_would_imitate_is_refused(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import openvino as ov
+
+    class OldProcessor:
+        def get_property(self, device: str, name: str) -> object:
+            return {"OPTIMIZATION_CAPABILITIES": ["FP32", "INT8"], "FULL_DEVICE_NAME": "Old CPU"}[name]
+
+    monkeypatch.setattr(ov, "Core", OldProcessor)
+    with pytest.raises(EngineError, match=r"\(Old CPU\) does not compute in bf16: choose --precision auto or fp32"):
+        open_engine(model, 64, 96, EngineOptions("openvino", "bf16"))
+
+
+def test_info(model: ModelFolder) -> None:
+    info = open_engine(model, 64, 96, EngineOptions("openvino", "fp32", threads=1)).info
+    assert (info.name, info.device, info.precision, info.threads) == ("openvino", "CPU", "fp32", 1)
+
+
+def test_tensorflow_is_not_imported(model: ModelFolder) -> None:
+    program = (
+        "import sys, numpy as np; from posecli import load_model, EngineOptions; "
+        "model = load_model(sys.argv[1], EngineOptions(threads=1)); "
+        "assert model.predict(np.zeros((3, 64, 96, 3), np.uint8)).shape == (3, 4, 3); "
+        "print([name for name in ('tensorflow', 'keras', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(model.path)], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
