@@ -18,7 +18,7 @@ from typing import Any
 from common import Run, machine, make_clip, markdown_table, run_posecli, write_results
 
 #: Frames per width: some ten seconds of work each on two cores.
-FRAMES = {80: 2330, 160: 1024, 320: 256, 640: 64}
+FRAMES = {80: 1216, 160: 512, 320: 128, 640: 64}
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ class Run:
         Its peak resident memory.
     stage_seconds
         How long each stage was busy.
+    gate
+        What the parity gate measured for the precision that ran; ``None`` for fp32.
     """
 
     frames: int
@@ -40,6 +42,7 @@ class Run:
     process_seconds: float
     peak_mib: float
     stage_seconds: Mapping[str, float]
+    gate: Mapping[str, Any] | None = None
 
     @property
     def fps(self) -> float:
@@ -64,7 +67,9 @@ def run_posecli(clip: Path, model: Path, out_dir: Path, arguments: Sequence[obje
     done, peak = _run_measured([str(part) for part in (*command, *arguments)])
     seconds = time.perf_counter() - start
     result = json.loads(done)["results"][0]
-    return Run(result["frames"], result["seconds"], seconds, peak, result["stages"]["stage_seconds"])
+    gate = json.loads(Path(result["table"]).with_suffix(".json").read_text())["parity_gate"]
+    stage_seconds = result["stages"]["stage_seconds"]
+    return Run(result["frames"], result["seconds"], seconds, peak, stage_seconds, gate[-1] if gate else None)
 
 
 def _run_measured(command: list[str]) -> tuple[str, float]:

@@ -17,7 +17,7 @@ import numpy as np
 from common import RESULTS, machine, markdown_table, write_results
 
 import posecli
-from posecli.options import DECODERS
+from posecli.options import DECODERS, ENGINES
 
 #: Below this likelihood DeepLabCut's own position says nothing.
 SEEN = 0.05
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("model", type=Path)
     parser.add_argument("table", type=Path)
+    parser.add_argument("--engine", choices=ENGINES, default="tensorflow")
     parser.add_argument("--batchsizes", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS))
     parser.add_argument(
@@ -38,10 +39,11 @@ def main() -> None:
     expected = poses(arguments.table)
     if arguments.made:
         run = json.loads(arguments.made.with_suffix(".json").read_text())["run"]
-        row = {"video": arguments.video.name, "batch": run["batch_size"], "decoder": run["decoder"]}
+        row = {"video": arguments.video.name, "engine": arguments.engine, "batch": run["batch_size"]}
+        row |= {"decoder": run["decoder"]}
         save([row | differences(poses(arguments.made), expected)])
         return
-    model = posecli.load_model(arguments.model)
+    model = posecli.load_model(arguments.model, posecli.EngineOptions(arguments.engine, "fp32"))
     rows = []
     for batch in arguments.batchsizes:
         for decoder in arguments.decoders:
@@ -51,7 +53,7 @@ def main() -> None:
                 options = posecli.AnalyzeOptions(batch_size=batch, decoder=decoder, out_dir=Path(folder))
                 result = posecli.analyze(arguments.video, model, options).results[0]
                 assert result.table is not None, result.message
-                row = {"video": arguments.video.name, "batch": batch, "decoder": decoder}
+                row = {"video": arguments.video.name, "engine": arguments.engine, "batch": batch, "decoder": decoder}
                 rows.append(row | differences(poses(result.table), expected))
                 print(rows[-1], flush=True)
     save(rows)
@@ -82,11 +84,11 @@ def save(rows: list[dict[str, Any]]) -> None:
     """Add to the rows of earlier videos."""
     path = RESULTS / "parity-deeplabcut.json"
     before = json.loads(path.read_text())["rows"] if path.exists() else []
-    merged = {(row["video"], row["batch"], row["decoder"]): row for row in [*before, *rows]}
+    merged = {tuple(row[key] for key in ("video", "engine", "batch", "decoder")): row for row in [*before, *rows]}
     everything = [merged[name] for name in sorted(merged)]
     facts = machine()
     title = (
-        "# posecli (TensorFlow engine, fp32) against DeepLabCut 3.0.2's own tables\n\n"
+        "# posecli in fp32 against DeepLabCut 3.0.2's own tables\n\n"
         f"TensorFlow {facts['packages']['tensorflow']}. DeepLabCut: TensorFlow 2.15, float32. A point counts as seen "
         f"where DeepLabCut's likelihood is above {SEEN}.\n\n"
     )

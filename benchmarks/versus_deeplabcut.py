@@ -1,6 +1,8 @@
 """posecli and DeepLabCut on the same video, network and batch size, turn by turn.
 
-    python benchmarks/versus_deeplabcut.py VIDEO PROJECT --peer-python PYTHON
+    posecli model import PROJECT -o FOLDER
+    posecli model quantize FOLDER --calibrate VIDEO
+    python benchmarks/versus_deeplabcut.py VIDEO PROJECT FOLDER --peer-python PYTHON
 
 PYTHON is the interpreter of an environment with DeepLabCut 3.0.2 and TensorFlow 2.15 (its TensorFlow engine).
 Both sides' figure is the loop over frames, without start-up. The ratio is taken within each round, since the two
@@ -18,13 +20,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import machine, make_clip, markdown_table, run_posecli, write_results
+from common import Run, machine, make_clip, markdown_table, run_posecli, write_results
 
 PEER = Path(__file__).resolve().parent / "peer" / "deeplabcut_tensorflow.py"
 #: Width, batch size, frames.
 CONDITIONS = ((80, 64, 1216), (160, 64, 512), (320, 8, 128), (640, 8, 32))
 #: posecli's engines and precisions.
-SETTINGS = (("tensorflow", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"))
+SETTINGS = ("tensorflow fp32", "openvino fp32", "openvino bf16", "openvino int8")
+#: Lets every precision run whatever it does to the points; what it does is in the result.
+ANY_SHIFT = 1000
 
 
 def main() -> None:
@@ -32,8 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("project", type=Path, help="DeepLabCut project; it is copied, because DeepLabCut writes to it")
+    parser.add_argument("model", type=Path, help="the same network as a model folder, with an int8 version")
     parser.add_argument("--peer-python", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), metavar="'ENGINE PRECISION'")
+    parser.add_argument("--name", default="versus-deeplabcut", help="name of the result files")
     arguments = parser.parse_args()
     facts = machine()
     rows = []
@@ -42,21 +49,23 @@ def main() -> None:
         project = Path(shutil.copytree(arguments.project, folder / "project"))
         for width, batch, frames in CONDITIONS:
             clip = make_clip(arguments.video, width, frames, folder)
-            rounds = [one_round(clip, project, batch, arguments.peer_python) for _ in range(arguments.rounds)]
-            for engine, precision in SETTINGS:
-                rows.append(summary(width, batch, engine, precision, rounds))
+            rounds = []
+            for _ in range(arguments.rounds):
+                fps = {"peer": run_peer(clip, project, batch, arguments.peer_python)}
+                ours = {name: run_setting(name, clip, arguments.model, batch) for name in arguments.settings}
+                rounds.append(fps | {name: run.fps for name, run in ours.items()})
+            for name in arguments.settings:
+                rows.append(summary(width, batch, name, rounds, ours[name]))
                 print(rows[-1], flush=True)
     content = {"machine": facts, "rounds": arguments.rounds, "rows": rows}
-    write_results("versus-deeplabcut", content, report(facts, arguments.rounds, rows))
+    write_results(arguments.name, content, report(facts, arguments.rounds, rows))
 
 
-def one_round(clip: Path, project: Path, batch: int, python: Path) -> dict[str, float]:
-    """Frames per second of DeepLabCut and of each of posecli's settings, one after the other."""
-    fps = {"peer": run_peer(clip, project, batch, python)}
-    for engine, precision in SETTINGS:
-        arguments = ["-b", batch, "--engine", engine, "--precision", precision]
-        fps[f"{engine} {precision}"] = run_posecli(clip, project, clip.parent / "out", arguments).fps
-    return fps
+def run_setting(name: str, clip: Path, model: Path, batch: int) -> Run:
+    """One run of posecli."""
+    engine, precision = name.split()
+    arguments = ["-b", batch, "--engine", engine, "--precision", precision, "--max-shift", ANY_SHIFT]
+    return run_posecli(clip, model, clip.parent / "out", arguments)
 
 
 def run_peer(clip: Path, project: Path, batch: int, python: Path) -> float:
@@ -70,20 +79,20 @@ def run_peer(clip: Path, project: Path, batch: int, python: Path) -> float:
     return float(peer["frames"] / peer["seconds"])
 
 
-def summary(width: int, batch: int, engine: str, precision: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
-    """One condition and setting: both medians, and the ratio round by round."""
-    name = f"{engine} {precision}"
+def summary(width: int, batch: int, name: str, rounds: list[dict[str, float]], run: Run) -> dict[str, Any]:
+    """One condition and setting: both medians, the ratio round by round, and what the parity gate measured."""
     ratios = [fps[name] / fps["peer"] for fps in rounds]
     return {
         "width": width,
         "batch": batch,
-        "engine": engine,
-        "precision": precision,
+        "posecli": name,
         "DeepLabCut fps": statistics.median(fps["peer"] for fps in rounds),
         "posecli fps": statistics.median(fps[name] for fps in rounds),
         "ratio median": statistics.median(ratios),
         "ratio lowest": min(ratios),
         "ratio highest": max(ratios),
+        "median shift px": run.gate["median_px"] if run.gate else 0.0,
+        "p99 shift px": run.gate["p99_px"] if run.gate else 0.0,
     }
 
 
@@ -92,7 +101,8 @@ def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> st
     return (
         f"# posecli versus DeepLabCut 3.0.2 (TensorFlow 2.15)\n\n{facts['processor']}, {facts['cores']} cores, "
         f"{facts['date']}, TensorFlow {facts['packages']['tensorflow']}, OpenVINO {facts['packages']['openvino']}; "
-        f"medians of {rounds} rounds, taking turns.\n\n{markdown_table(rows)}"
+        f"medians of {rounds} rounds, taking turns. Shifts are the parity gate's, against fp32 on the same clip; "
+        f"its default limit for the 99th percentile is 1.5 px.\n\n{markdown_table(rows)}"
     )
 
 

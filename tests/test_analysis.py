@@ -309,6 +309,9 @@ def test_lost_frames_can_be_allowed(dots_clip: Path, dots_model: ModelFolder, op
     assert (result.state, result.frames, result.exit_code) == ("short", 50, 0)
     check_lost_rows(result)
     assert run(dots_clip, dots_model, replace(options, allow_short=True)).state == "skipped"
+    refused = run(dots_clip, dots_model, options)
+    assert refused.exit_code == 4
+    assert "frames are missing from it" in refused.message
 
 
 def check_lost_rows(result: VideoResult) -> None:

@@ -15,7 +15,7 @@ from support.fake_engine import FakeEngine
 from posecli import engine as engines
 from posecli.analysis import analyze
 from posecli.engine import NetworkOutput
-from posecli.errors import EngineError
+from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
 from posecli.precision import compare, sample_frames
@@ -95,9 +95,8 @@ def test_choice_by_name_that_does_not_pass_is_an_error_with_the_figures(
     shaky: type[ShakyEngine], dots_clip: Path, dots_model: ModelFolder, tmp_path: Path
 ) -> None:
     shaky.shifts["bf16"] = 2.5
-    result = run(dots_clip, dots_model, tmp_path, "bf16").results[0]
-    assert (result.state, result.exit_code) == ("failed", 6)
-    assert "bf16 moves points by a median of 2.500 px" in result.message
+    with pytest.raises(PrecisionError, match=r"bf16 moves points by a median of 2\.500 px.*more with --max-shift$"):
+        run(dots_clip, dots_model, tmp_path, "bf16")
     assert not list(tmp_path.glob("*DLC*"))
     allowed = run(dots_clip, dots_model, tmp_path, "bf16", max_shift=3.0)
     assert manifest_of(allowed)["parity_gate"][0]["limit_px"] == 3.0
@@ -106,8 +105,10 @@ def test_choice_by_name_that_does_not_pass_is_an_error_with_the_figures(
 def test_precision_that_the_processor_does_not_have_is_said(
     shaky: type[ShakyEngine], dots_clip: Path, dots_model: ModelFolder, tmp_path: Path
 ) -> None:
-    result = run(dots_clip, dots_model, tmp_path, "int8").results[0]
-    assert (result.exit_code, result.message) == (6, "this processor does not compute in int8")
+    with pytest.raises(PrecisionError, match="this processor does not compute in int8"):
+        run(dots_clip, dots_model, tmp_path, "int8")
+    with pytest.raises(EngineError, match="does not compute in fp16"):
+        engines.open_engine(dots_model, 120, 160, EngineOptions(precision="fp16"))
 
 
 def test_fp32_is_not_measured(
@@ -123,8 +124,8 @@ def test_video_without_points_is_not_judged(shaky: type[ShakyEngine], dots_model
     manifest = manifest_of(run(video, dots_model, tmp_path / "auto", "auto"))
     assert manifest["settings"]["precision"] == "fp32"
     assert manifest["parity_gate"][0]["points"] == 0
-    result = run(video, dots_model, tmp_path / "bf16", "bf16").results[0]
-    assert "bf16 could not be judged: only 0 points of 32 frames" in result.message
+    with pytest.raises(PrecisionError, match="bf16 could not be judged: only 0 points of 32 frames"):
+        run(video, dots_model, tmp_path / "bf16", "bf16")
 
 
 def test_one_precision_for_all_videos_of_a_run(
@@ -171,13 +172,3 @@ def test_only_points_above_the_cutoff_count() -> None:
     found[:, 1, 0] += 100
     figures = compare("bf16", found, exact, seen_from=0.6, limit_px=1.5)
     assert (figures.points, figures.largest_px) == (100, 0.5)
-
-
-def test_engine_error_names_the_way_out(
-    shaky: type[ShakyEngine], dots_clip: Path, dots_model: ModelFolder, tmp_path: Path
-) -> None:
-    shaky.shifts["bf16"] = 9.0
-    message = run(dots_clip, dots_model, tmp_path, "bf16").results[0].message
-    assert message.endswith("choose --precision auto or fp32, or allow more with --max-shift")
-    with pytest.raises(EngineError, match="does not compute in fp16"):
-        engines.open_engine(dots_model, 120, 160, EngineOptions(precision="fp16"))

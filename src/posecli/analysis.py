@@ -15,7 +15,7 @@ import numpy.typing as npt
 from posecli import manifest as manifests
 from posecli.decode import Pose
 from posecli.engine import Engine, EngineInfo, NetworkOutput
-from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError
+from posecli.errors import OutputExistsError, PoseCliError, PrecisionError, ShortVideoError
 from posecli.geometry import Geometry
 from posecli.hardware import usable_cores
 from posecli.options import FIXED_PRECISIONS, AnalyzeOptions, FixedPrecision
@@ -85,6 +85,8 @@ def analyze(
         If two videos would write to the same table.
     ModelError
         If the model cannot be used.
+    PrecisionError
+        If a precision that was asked for by name cannot run, or does not pass the parity gate.
 
     Examples
     --------
@@ -99,6 +101,8 @@ def analyze(
     for path, outputs in zip(paths, plan_outputs(paths, loaded.description.scorer, options.out_dir), strict=True):
         try:
             result = _VideoRun(path, outputs, run).result()
+        except PrecisionError:
+            raise  # it would be the same for every video
         except PoseCliError as error:
             result = VideoResult(path, "failed", message=str(error), exit_code=error.exit_code)
         observer.video_finished(result)
@@ -192,6 +196,11 @@ class _VideoRun:
             sections = self._sections_that_determine(self.run.acceptable_precisions()[0])
             changes = ", ".join(manifests.differences(manifest, sections)) or "by another version"
             raise OutputExistsError(f"'{table}' exists already and was made differently ({changes}): {advice}")
+        if manifest.get("state") != "complete" and not self.options.allow_short:
+            raise ShortVideoError(
+                f"'{table}' exists already and frames are missing from it: pass --allow-short to accept it, "
+                "or --overwrite to analyse the video again"
+            )
         if self.options.csv and not self.outputs.csv.exists():
             table_to_csv(table, self.outputs.csv)
         return VideoResult(

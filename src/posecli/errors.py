@@ -8,6 +8,7 @@
     │   └── ShortVideoError      4    fewer frames could be decoded than the file promises
     ├── ModelError               5    a model is missing, damaged or not supported
     ├── EngineError              6    a runtime cannot do what was asked of it
+    │   └── PrecisionError       9    a precision that was asked for cannot run, or does not pass the parity gate
     └── OutputError              7    a result cannot be written
         └── OutputExistsError    8    a result is there already, made differently
 
@@ -54,6 +55,12 @@ class EngineError(PoseCliError):
     """A runtime is not installed, or cannot do what was asked of it."""
 
     exit_code = 6
+
+
+class PrecisionError(EngineError):
+    """A precision that was asked for cannot run here, or does not pass the parity gate; no video is analysed."""
+
+    exit_code = 9
 
 
 class OutputError(PoseCliError):

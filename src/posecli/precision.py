@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.decode import Pose
-from posecli.errors import EngineError, VideoError
+from posecli.errors import PrecisionError, VideoError
 from posecli.geometry import Geometry
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, FixedPrecision
@@ -109,13 +109,15 @@ def choose_precision(model: PoseModel, videos: Sequence[Path], options: AnalyzeO
 
     Raises
     ------
-    EngineError
+    PrecisionError
         If a faster precision was asked for by name and does not pass, or cannot run.
     """
     wanted = model.options.precision
     if wanted == "fp32" or model.options.engine == "tensorflow":
         return Choice(model.with_precision(model.options.fixed_precision), ())
-    candidates = [name for name in CANDIDATES if model.supports(name)] if wanted == "auto" else [wanted]
+    if wanted != "auto" and (obstacle := model.obstacle(wanted)) is not None:
+        raise PrecisionError(obstacle)
+    candidates = [name for name in CANDIDATES if model.obstacle(name) is None] if wanted == "auto" else [wanted]
     if not candidates:
         return Choice(model.with_precision("fp32"), ())
     return _measured_choice(model, candidates, list(sample_frames(videos, options)), options, wanted == "auto")
@@ -138,7 +140,7 @@ def _measured_choice(
         if figures[-1].passed:
             return Choice(fast, tuple(figures))
     if not may_fall_back:
-        raise EngineError(f"{figures[-1]}: choose --precision auto or fp32, or allow more with --max-shift")
+        raise PrecisionError(f"{figures[-1]}: choose --precision auto or fp32, or allow more with --max-shift")
     return Choice(exact, tuple(figures))
 
 
@@ -160,7 +162,7 @@ def compare(precision: FixedPrecision, found: Pose, expected: Pose, seen_from: f
     shift = np.linalg.norm(found[..., :2] - expected[..., :2], axis=-1)[seen]
     change = np.abs(found[..., 2] - expected[..., 2])[seen]
     if not len(shift):
-        shift = change = np.array([np.inf])
+        shift = change = np.zeros(1)  # nothing was seen to move; `passed` asks for more points than none
     return GateFigures(
         precision,
         len(expected),

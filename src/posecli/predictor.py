@@ -46,9 +46,9 @@ class PoseModel:
             return self
         return PoseModel(self.folder, replace(self.options, precision=precision))
 
-    def supports(self, precision: FixedPrecision) -> bool:
-        """Whether its engine can run it in a precision on this machine."""
-        return engine_obstacle(self.folder, replace(self.options, precision=precision)) is None
+    def obstacle(self, precision: FixedPrecision) -> str | None:
+        """Why its engine cannot run it in a precision on this machine; ``None`` if it can."""
+        return engine_obstacle(self.folder, replace(self.options, precision=precision))
 
     def engine(self, height: int, width: int) -> Engine:
         """The engine for frames of one size."""

@@ -51,7 +51,7 @@ class QuantizeOptions:
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.25)
-    frames: int = 24
+    frames: int = 48
     max_shift: float = 1.0
 
     def __post_init__(self) -> None:

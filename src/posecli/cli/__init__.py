@@ -17,7 +17,8 @@ COMMANDS = {"analyze": "posecli.cli.analyze:analyze", "model": "posecli.cli.mode
 EXIT_CODES = """\b
 Exit codes: 0 success, 1 internal error, 2 wrong option or configuration,
 3 video cannot be read, 4 frames missing, 5 model cannot be used, 6 engine,
-7 result cannot be written, 8 another result is there already, 130 Ctrl-C."""
+7 result cannot be written, 8 another result is there already,
+9 precision cannot be used, 130 Ctrl-C."""
 
 
 class LazyGroup(click.Group):

@@ -99,7 +99,7 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
     help="Video like those that will be analysed; may be given several times.",
 )
 @click.option("--scales", default="1,0.5,0.25", show_default=True, help="Sizes at which the network will be used.")
-@click.option("--frames", type=int, default=24, show_default=True, help="Frames to calibrate with, and to judge by.")
+@click.option("--frames", type=int, default=48, show_default=True, help="Frames to calibrate with, and to judge by.")
 @click.option(
     "--max-shift",
     type=float,

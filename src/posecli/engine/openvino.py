@@ -115,9 +115,8 @@ class PoseGraph:
     def entering_ranges(self, images: Images) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that enters each convolution in fp32, by its scope."""
         height, width = images.shape[1:3]
-        compiled = _compile(build_calibration_graph(self._spec, self._weights, height, width), "fp32", usable_cores())
-        scopes = [next(iter(output.get_names())) for output in compiled.outputs]
-        request = compiled.create_infer_request()
+        model, scopes = build_calibration_graph(self._spec, self._weights, height, width)
+        request = _compile(model, "fp32", usable_cores()).create_infer_request()
         lows, highs = [], []
         for image in images:
             request.infer({0: image[None]})

@@ -58,18 +58,16 @@ def build_openvino_graph(
     return ov.Model(*_Graph(spec, weights, int8).build(height, width), spec.net_type)
 
 
-def build_calibration_graph(spec: PoseNetworkSpec, weights: Weights, height: int, width: int) -> ov.Model:
-    """The network with everything that enters a convolution as its outputs, each named by the convolution's scope."""
+def build_calibration_graph(
+    spec: PoseNetworkSpec, weights: Weights, height: int, width: int
+) -> tuple[ov.Model, list[str]]:
+    """The network with everything that enters a convolution as its outputs, and those convolutions' scopes in order."""
     import openvino as ov
 
     graph = _Graph(spec, weights, None)
     _, frames = graph.build(height, width)
-    results = []
-    for scope, entering in graph.entering.items():
-        result = graph.op.result(entering)
-        result.output(0).get_tensor().set_names({scope})
-        results.append(result)
-    return ov.Model(results, frames, f"{spec.net_type}-calibration")
+    results = [graph.op.result(entering) for entering in graph.entering.values()]
+    return ov.Model(results, frames, f"{spec.net_type}-calibration"), list(graph.entering)
 
 
 class _Graph:

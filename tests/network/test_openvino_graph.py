@@ -1,0 +1,76 @@
+"""The OpenVINO graph: eight bits where the plan says so, and what calibration sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pytest
+from support import projects
+
+from posecli.network.folding import fold_batch_norm
+from posecli.network.int8 import Int8Plan
+from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
+from posecli.network.spec import PoseNetworkSpec
+from posecli.network.variables import convolutions
+
+SPEC = PoseNetworkSpec("resnet_50", 4, (123.68, 116.779, 103.939))
+SCOPES = [conv.scope for conv in convolutions("resnet_50")]
+
+
+@pytest.fixture(scope="module")
+def weights() -> projects.Tensors:
+    return fold_batch_norm(projects.weights(), "resnet_50", 4)
+
+
+@pytest.fixture(scope="module")
+def ranges(weights: projects.Tensors) -> dict[str, tuple[float, float]]:
+    model, scopes = build_calibration_graph(SPEC, weights, 64, 96)
+    outputs = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frames())
+    return {
+        scope: (float(min(outputs[place].min(), 0)), float(outputs[place].max())) for place, scope in enumerate(scopes)
+    }
+
+
+def frames() -> Any:
+    return np.random.default_rng(5).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+
+
+def convolution_types(weights: projects.Tensors, plan: Int8Plan | None) -> list[str]:
+    """The arithmetic of every convolution as OpenVINO runs it, heads excepted."""
+    model = build_openvino_graph(SPEC, weights, 64, 96, plan)
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    return [info["runtimePrecision"].astype(str) for info in infos if info["layerType"].astype(str) == "Convolution"]
+
+
+def test_calibration_sees_what_enters_every_convolution(ranges: dict[str, tuple[float, float]]) -> None:
+    assert sorted(ranges) == sorted(SCOPES)
+    assert ranges[SCOPES[0]][0] < -100  # the picture, its mean taken off
+    for scope in SCOPES[1:]:
+        assert ranges[scope][0] == 0  # all others come behind a rectifier
+        assert ranges[scope][1] > 0
+
+
+def test_convolutions_of_the_plan_compute_in_eight_bits(
+    weights: projects.Tensors, ranges: dict[str, tuple[float, float]]
+) -> None:
+    assert set(convolution_types(weights, None)) == {"f32"}
+    whole = convolution_types(weights, Int8Plan(ranges))
+    assert len(whole) == len(SCOPES)
+    assert sum(kind in ("u8", "i8") for kind in whole) >= len(SCOPES) - 1
+    some = convolution_types(weights, Int8Plan(ranges).without(frozenset(SCOPES[10:])))
+    assert sum(kind in ("u8", "i8") for kind in some) <= 10
+
+
+def test_eight_bits_are_near(weights: projects.Tensors, ranges: dict[str, tuple[float, float]]) -> None:
+    outputs = [
+        ov.Core().compile_model(
+            build_openvino_graph(SPEC, weights, 64, 96, plan), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )(frames())
+        for plan in (None, Int8Plan(ranges))
+    ]
+    exact, rounded = (output[1] for output in outputs)
+    difference = np.sqrt(np.mean((rounded - exact) ** 2)) / exact.std()
+    assert 1e-4 < difference < 0.2

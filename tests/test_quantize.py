@@ -1,0 +1,76 @@
+"""``posecli model quantize``: a real network's eight-bit version, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from support import clips, projects
+
+from posecli.analysis import analyze
+from posecli.cli import cli
+from posecli.errors import EngineError, UsageError
+from posecli.model.folder import ModelFolder
+from posecli.model.importing import import_model
+from posecli.model.int8 import has_int8, read_int8_plan
+from posecli.options import AnalyzeOptions, EngineOptions
+from posecli.quantize import QuantizeOptions, quantize_model
+
+
+@pytest.mark.slow
+def test_real_network(shared_data: Path, tmp_path: Path) -> None:
+    """Plain post-training quantisation moves this network's points by a median of 3.9 px."""
+    video = shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4"
+    folder = import_model(shared_data / "dlc-openfield", tmp_path / "model")
+    told: list[str] = []
+    chosen = quantize_model(folder, [video], QuantizeOptions((1.0, 0.5), frames=16), told.append)
+    assert chosen.passed
+    assert told[0] == "calibrating on 32 frames at 2 scales"
+    assert told[1] == "measuring each of 53 convolutions alone"
+    record = yaml.safe_load((folder.path / "int8.yaml").read_text())
+    assert record["left_wider"] == list(chosen.kept)
+    assert len(read_int8_plan(folder).ranges) == 53 - len(chosen.kept)
+
+    result = analyze(video, folder.path, AnalyzeOptions(EngineOptions(precision="int8"), out_dir=tmp_path)).results[0]
+    assert result.state == "done", result.message
+    assert result.table is not None
+    (figures,) = yaml.safe_load(result.table.with_suffix(".json").read_text())["parity_gate"]
+    assert figures["median_px"] < 0.15
+    assert figures["p99_px"] < 1.5
+    assert figures["points"] > 60
+
+
+def test_videos_without_points_are_refused(tmp_path: Path) -> None:
+    folder = projects.model_folder(tmp_path)
+    video = clips.encode(tmp_path / "grey.mp4", clips.numbered_frames(20, 48, 64))
+    impossible = ModelFolder(folder.path, folder.description.__class__(**{**vars(folder.description), "pcutoff": 2.0}))
+    with pytest.raises(EngineError, match="only 0 points of the videos are above the likelihood cut-off 2"):
+        quantize_model(impossible, [video], QuantizeOptions((1.0,), frames=4), lambda step: None)
+    assert not has_int8(folder)
+
+
+def test_broken_videos_are_refused(tmp_path: Path) -> None:
+    video = tmp_path / "text.mp4"
+    video.write_text("no video")
+    with pytest.raises(UsageError, match="no frame could be read"):
+        quantize_model(projects.model_folder(tmp_path), [video], QuantizeOptions(), lambda step: None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--scales", "big"], 2, "'big' is not a list of numbers"),
+        (["--scales", "0"], 2, "scales (0.0,) are out of range"),
+        (["--frames", "0"], 2, "frames 0 is too small"),
+        (["--max-shift", "0"], 2, "max-shift 0.0 is too small"),
+        ([], 5, "model.yaml' does not exist"),
+    ],
+    ids=str,
+)
+def test_wrong_options(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+    command = ["model", "quantize", str(tmp_path / "no model"), "--calibrate", "video.mp4", *arguments]
+    result = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert result.exit_code == code
+    assert words in result.stderr
