@@ -56,6 +56,14 @@ def test_any_number_of_frames_in_order(model: ModelFolder, count: int) -> None:
     np.testing.assert_allclose(part.scoremap, whole.scoremap[:count], atol=1e-5)
 
 
+def test_a_larger_batch_after_a_smaller_one(model: ModelFolder) -> None:
+    engine = open_engine(model, 64, 96, EngineOptions("openvino", "fp32", threads=2))
+    images = frames(8, 64, 96)
+    first, whole, again = engine(images[:1]), engine(images), engine(images[:1])
+    np.testing.assert_allclose(first.scoremap, whole.scoremap[:1], atol=1e-5)
+    np.testing.assert_allclose(again.scoremap, whole.scoremap[:1], atol=1e-5)
+
+
 def test_results_are_the_caller_s_own(model: ModelFolder) -> None:
     engine = open_engine(model, 64, 96, FP32)
     first = engine(frames(2, 64, 96))

@@ -31,7 +31,8 @@ class OpenVINOEngine:
     """A pose network on OpenVINO's CPU device.
 
     Each core runs a stream of its own over its share of a batch: small networks' layers are too short to be worth
-    sharing between cores, and large ones lose nothing.
+    sharing between cores, and large ones lose nothing. A batch of fewer frames than cores gives each frame several.
+    The graph is compiled for the first batch, and anew only when a larger one has more shares to give.
 
     Parameters
     ----------
@@ -47,10 +48,12 @@ class OpenVINOEngine:
         import openvino as ov
 
         precision = options.fixed_precision
-        threads = options.threads or usable_cores()
         plan = read_int8_plan(folder) if precision == "int8" else None
-        self._network = PoseGraph(folder).compiled(height, width, precision, plan, threads)
+        self._model = PoseGraph(folder).built(height, width, plan)
+        self._precision: FixedPrecision = precision
+        self._network: CompiledNetwork | None = None
         self._frame_shape = (height, width, 3)
+        threads = options.threads or usable_cores()
         self.info = EngineInfo("openvino", ov.__version__.partition("-")[0], "CPU", precision, threads)
 
     @staticmethod
@@ -77,7 +80,13 @@ class OpenVINOEngine:
 
     def __call__(self, images: Images) -> NetworkOutput:
         """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
-        return self._network(images)
+        return self._network_for(len(images))(images)
+
+    def _network_for(self, batch_size: int) -> CompiledNetwork:
+        streams = min(self.info.threads, batch_size)
+        if self._network is None or self._network.streams < streams:
+            self._network = CompiledNetwork(self._model, self._precision, self.info.threads, streams)
+        return self._network
 
 
 class PoseGraph:
@@ -95,17 +104,15 @@ class PoseGraph:
         self._spec = PoseNetworkSpec(description.net_type, parts, description.mean_pixel, locref)
         self._weights = fold_batch_norm(folder.weights(), description.net_type, parts, locref=locref)
 
-    def compiled(
-        self, height: int, width: int, precision: FixedPrecision, plan: Int8Plan | None, threads: int
-    ) -> CompiledNetwork:
-        """The network for one frame size, precision and number of threads."""
-        model = build_openvino_graph(self._spec, self._weights, height, width, plan)
-        return CompiledNetwork(model, precision, threads)
+    def built(self, height: int, width: int, plan: Int8Plan | None) -> Any:
+        """The network for one frame size, not yet compiled."""
+        return build_openvino_graph(self._spec, self._weights, height, width, plan)
 
     def run(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> NetworkOutput:
         """What the network says of any number of frames, in one precision; built for this call alone."""
         height, width = images.shape[1:3]
-        network = self.compiled(height, width, precision, plan, usable_cores())
+        cores = usable_cores()
+        network = CompiledNetwork(self.built(height, width, plan), precision, cores, min(cores, SMALL_BATCH))
         parts = [network(images[start : start + SMALL_BATCH]) for start in range(0, len(images), SMALL_BATCH)]
         locrefs = [part.locref for part in parts if part.locref is not None]
         return NetworkOutput(
@@ -116,7 +123,7 @@ class PoseGraph:
         """Lowest and highest value that enters each convolution in fp32, by its scope."""
         height, width = images.shape[1:3]
         model, scopes = build_calibration_graph(self._spec, self._weights, height, width)
-        request = _compile(model, "fp32", usable_cores()).create_infer_request()
+        request = _compile(model, "fp32", usable_cores(), streams=1).create_infer_request()
         lows, highs = [], []
         for image in images:
             request.infer({0: image[None]})
@@ -127,11 +134,16 @@ class PoseGraph:
 
 
 class CompiledNetwork:
-    """A graph compiled for the CPU, called with any number of frames."""
+    """A graph compiled for the CPU, called with any number of frames; each stream takes its share of them."""
 
-    def __init__(self, model: Any, precision: FixedPrecision, threads: int) -> None:
-        self._compiled = _compile(model, precision, threads)
-        self._requests = [self._compiled.create_infer_request() for _ in range(threads)]
+    def __init__(self, model: Any, precision: FixedPrecision, threads: int, streams: int) -> None:
+        self._compiled = _compile(model, precision, threads, streams)
+        self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
+
+    @property
+    def streams(self) -> int:
+        """Shares that a batch is split into."""
+        return len(self._requests)
 
     def __call__(self, images: Images) -> NetworkOutput:
         """Run on ``(B, H, W, 3)`` uint8 RGB."""
@@ -144,7 +156,7 @@ class CompiledNetwork:
         return _gathered([request for request, _ in busy])
 
 
-def _compile(model: Any, precision: FixedPrecision, threads: int) -> Any:
+def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) -> Any:
     import openvino as ov
 
     core = ov.Core()
@@ -156,7 +168,7 @@ def _compile(model: Any, precision: FixedPrecision, threads: int) -> Any:
             # What is not in eight bits computes in the fastest precision that moves nothing much.
             "INFERENCE_PRECISION_HINT": ARITHMETIC[wider if precision == "int8" else precision],
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,
+            "NUM_STREAMS": streams,
             # Pinned threads of two processes would share the same cores while others idle.
             "ENABLE_CPU_PINNING": False,
         },
