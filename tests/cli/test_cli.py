@@ -42,6 +42,7 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...], flag: str
     assert result.exit_code == 0
     assert f"posecli {' '.join(path)} " in result.output.partition("Example")[2]
     assert "--json" in result.output
+    assert f"\n      posecli {' '.join(path)} " in result.output, "examples stand on lines of their own"
 
 
 def test_version() -> None:

@@ -11,6 +11,7 @@ import pytest
 from support import projects
 
 from posecli.engine import NetworkOutput, engine_obstacle, open_engine
+from posecli.engine.openvino import OpenVINOEngine
 from posecli.errors import EngineError
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
@@ -62,6 +63,16 @@ def test_a_larger_batch_after_a_smaller_one(model: ModelFolder) -> None:
     first, whole, again = engine(images[:1]), engine(images), engine(images[:1])
     np.testing.assert_allclose(first.scoremap, whole.scoremap[:1], atol=1e-5)
     np.testing.assert_allclose(again.scoremap, whole.scoremap[:1], atol=1e-5)
+
+
+def test_streams_follow_the_batch(model: ModelFolder) -> None:
+    engine = OpenVINOEngine(model, 64, 96, EngineOptions("openvino", "fp32", threads=2))
+    layouts = []
+    for batch_size in (8, 1, 3):
+        engine.warm_up(batch_size)
+        assert engine._network is not None
+        layouts.append(engine._network.streams)
+    assert layouts == [2, 1, 2]
 
 
 def test_results_are_the_caller_s_own(model: ModelFolder) -> None:

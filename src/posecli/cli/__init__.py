@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="posecli")
 def cli() -> None:
-    r"""Find the body parts of animals in video.
+    """Find the body parts of animals in video.
 
     \b
     First run, with a network trained in DeepLabCut:

@@ -120,7 +120,7 @@ def analyze(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    r"""Find the body parts in every frame of VIDEOS.
+    """Find the body parts in every frame of VIDEOS.
 
     One HDF5 pose table per video, named as DeepLabCut names it, is put beside the video or into --out-dir. A video
     whose table was made before with the same model and settings is skipped.

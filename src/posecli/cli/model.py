@@ -53,7 +53,7 @@ def import_command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    r"""Make a model folder from a network trained in DeepLabCut.
+    """Make a model folder from a network trained in DeepLabCut.
 
     SOURCE is a project's config.yaml or folder, one folder of its dlc-models, or an exported model.
 
@@ -74,7 +74,7 @@ def import_command(
 @click.argument("folder", type=click.Path(path_type=Path))
 @output_options
 def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
-    r"""Show what a model folder holds, and check its weights.
+    """Show what a model folder holds, and check its weights.
 
     \b
     Example:
@@ -82,9 +82,12 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.model.folder import read_model_folder
+    from posecli.model.int8 import has_int8, read_int8_plan
 
     found = read_model_folder(folder)
     found.weights()
+    if has_int8(found):
+        read_int8_plan(found)
     _show(found, output)
 
 
@@ -119,7 +122,7 @@ def quantize_command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    r"""Make the int8 version of a model folder, for 'analyze --precision int8' and 'auto'.
+    """Make the int8 version of a model folder, for 'analyze --precision int8' and 'auto'.
 
     Convolutions that do not bear eight bits are found by measurement on the videos' own frames and left wider.
 
@@ -152,7 +155,9 @@ def parse_numbers(text: str) -> tuple[float, ...]:
 def _show(folder: ModelFolder, output: Output) -> None:
     from dataclasses import asdict
 
-    description = asdict(folder.description)
+    from posecli.model.int8 import has_int8
+
+    description = asdict(folder.description) | {"int8_version": has_int8(folder)}
     output.result({"path": str(folder.path), "identity": folder.identity, **description})
     source = description.pop("source")
     rows = {

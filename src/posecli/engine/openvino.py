@@ -32,7 +32,7 @@ class OpenVINOEngine:
 
     Each core runs a stream of its own over its share of a batch: small networks' layers are too short to be worth
     sharing between cores, and large ones lose nothing. A batch of fewer frames than cores gives each frame several.
-    The graph is compiled for the first batch, and anew only when a larger one has more shares to give.
+    The graph is compiled for the batch it is warmed up with, and anew only when a larger one has more shares to give.
 
     Parameters
     ----------
@@ -75,7 +75,9 @@ class OpenVINOEngine:
         return f"this processor ({processor}) does not compute in {precision}: choose --precision auto or {native}"
 
     def warm_up(self, batch_size: int) -> None:
-        """Run once on black frames: kernels are made for a batch's size when it first comes."""
+        """Lay streams out for a batch's size, and run once on black frames: kernels are made when it first comes."""
+        if self._network is not None and self._network.streams != min(self.info.threads, batch_size):
+            self._network = None
         self(np.zeros((batch_size, *self._frame_shape), np.uint8))
 
     def __call__(self, images: Images) -> NetworkOutput:
