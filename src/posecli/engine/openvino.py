@@ -11,10 +11,8 @@ from posecli.engine import EngineInfo, NetworkOutput
 from posecli.hardware import usable_cores
 from posecli.model.folder import ModelFolder
 from posecli.model.int8 import has_int8, read_int8_plan
-from posecli.network.folding import fold_batch_norm
 from posecli.network.int8 import Int8Plan
 from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
-from posecli.network.spec import PoseNetworkSpec
 from posecli.options import EngineOptions, FixedPrecision
 
 Images = npt.NDArray[np.uint8]
@@ -101,10 +99,8 @@ class PoseGraph:
     """
 
     def __init__(self, folder: ModelFolder) -> None:
-        description = folder.description
-        parts, locref = len(description.bodyparts), description.location_refinement
-        self._spec = PoseNetworkSpec(description.net_type, parts, description.mean_pixel, locref)
-        self._weights = fold_batch_norm(folder.weights(), description.net_type, parts, locref=locref)
+        self._spec = folder.description.network
+        self._weights = folder.folded_weights()
 
     def built(self, height: int, width: int, plan: Int8Plan | None) -> Any:
         """The network for one frame size, not yet compiled."""

@@ -11,8 +11,6 @@ from posecli.engine import EngineInfo, NetworkOutput
 from posecli.errors import EngineError
 from posecli.hardware import usable_cores
 from posecli.model.folder import ModelFolder
-from posecli.network.folding import fold_batch_norm
-from posecli.network.spec import PoseNetworkSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions, FixedPrecision
 
@@ -34,17 +32,14 @@ class TensorFlowEngine:
     """
 
     def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
-        weights = folder.weights()  # before the framework: a damaged folder is refused at once
+        weights = folder.folded_weights()  # before the framework: a damaged folder is refused at once
         self._tf = import_tensorflow()
         _set_threads(self._tf, options.threads)
         _check_keras_backend()
         from posecli.network.pose import assign_weights, build_pose_network
 
-        description = folder.description
-        n_bodyparts, locref = len(description.bodyparts), description.location_refinement
-        spec = PoseNetworkSpec(description.net_type, n_bodyparts, description.mean_pixel, locref)
-        network = build_pose_network(spec, height, width)
-        assign_weights(network, fold_batch_norm(weights, description.net_type, n_bodyparts, locref=locref))
+        network = build_pose_network(folder.description.network, height, width)
+        assign_weights(network, weights)
         self._network = network  # the function below holds its variables weakly
         self._function = self._tf.function(lambda frames: network(frames, training=False)).get_concrete_function(
             self._tf.TensorSpec((None, height, width, 3), self._tf.uint8)

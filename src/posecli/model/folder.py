@@ -21,6 +21,8 @@ import yaml
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
+from posecli.network.folding import fold_batch_norm
+from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import UNITS_PER_BLOCK, variable_shapes
 from posecli.yamlfile import read_yaml
 
@@ -95,6 +97,11 @@ class ModelDescription:
             problems.append(f"mean_pixel {self.mean_pixel} is not three numbers")
         return problems
 
+    @property
+    def network(self) -> PoseNetworkSpec:
+        """The network to build."""
+        return PoseNetworkSpec(self.net_type, len(self.bodyparts), self.mean_pixel, self.location_refinement)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the tensors that the network needs."""
         return variable_shapes(self.net_type, len(self.bodyparts), locref=self.location_refinement)
@@ -149,6 +156,11 @@ class ModelFolder:
                 f"expected {self.description.weights_sha256[:12]}): import the model again"
             )
         return tensors
+
+    def folded_weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Weights for inference: batch normalisation folded into the convolutions; errors as `weights`."""
+        network = self.description.network
+        return fold_batch_norm(self.weights(), network.net_type, network.n_bodyparts, locref=network.locref)
 
 
 def check_tensors(
