@@ -176,10 +176,15 @@ def move_into_place(partial: Path, path: Path) -> None:
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if os.name == "posix":  # elsewhere a folder cannot be opened, and need not be
+            _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be put in place ({error.strerror or error}): check its folder") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,46 @@
+"""The cores that a process may use: the least of affinity, control group and SLURM job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from posecli import hardware
+from posecli.hardware import usable_cores
+
+
+@pytest.fixture(autouse=True)
+def sixteen_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine of 16 cores without limits; the file is its control group's."""
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
+    monkeypatch.setattr(hardware, "CGROUP_CPU_MAX", limit)
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    return limit
+
+
+def test_without_limits() -> None:
+    assert usable_cores() == 16
+
+
+@pytest.mark.parametrize(
+    ("content", "cores"),
+    [("max 100000", 16), ("400000 100000", 4), ("150000 100000", 2), ("50000 100000", 1), ("nonsense", 16)],
+)
+def test_control_group(sixteen_cores: Path, content: str, cores: int) -> None:
+    sixteen_cores.write_text(content)
+    assert usable_cores() == cores
+
+
+@pytest.mark.parametrize(("value", "cores"), [("3", 3), ("64", 16), ("0", 16), ("", 16), ("many", 16)])
+def test_slurm_job(monkeypatch: pytest.MonkeyPatch, value: str, cores: int) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", value)
+    assert usable_cores() == cores
+
+
+def test_least_of_all(sixteen_cores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sixteen_cores.write_text("500000 100000")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")
+    assert usable_cores() == 5
