@@ -126,6 +126,25 @@ def test_ctrl_c_in_the_network_stops_the_threads(dots_clip: Path, dots_model: Mo
     assert received == []
 
 
+def test_ctrl_c_while_threads_are_started(
+    dots_clip: Path, dots_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "posecli-read":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    before = threading.active_count()
+    line, received = make_line(dots_clip, dots_model)
+    with pytest.raises(KeyboardInterrupt):
+        run_pipeline("async", line)
+    assert threading.active_count() == before
+    assert received == []
+
+
 def test_reader_waits_when_it_is_ahead(dots_clip: Path, dots_model: ModelFolder) -> None:
     """With the network held up, no more frames are read than there are buffers for."""
     reader = VideoReader(probe(dots_clip))

@@ -182,10 +182,14 @@ class _Crew:
     @contextmanager
     def working(self, *jobs: Callable[[], None]) -> Iterator[None]:
         """Run jobs beside the body; leave when all have ended."""
-        threads = [threading.Thread(target=self._guarded, args=(job,), name=f"posecli-{job.__name__}") for job in jobs]
-        for thread in threads:
-            thread.start()
+        threads = [
+            threading.Thread(target=self._guarded, args=(job,), name=f"posecli-{job.__name__}", daemon=True)
+            for job in jobs
+        ]
+        # Ctrl-C may come at any moment, while threads are being started too: each must learn of it.
         try:
+            for thread in threads:
+                thread.start()
             yield
         except _Stopped:
             pass  # the job that failed has left its error below
@@ -193,10 +197,20 @@ class _Crew:
             self.stop.set()
             raise
         finally:
-            for thread in threads:
-                thread.join()
+            self._join(threads)
         if self._error is not None:
             raise self._error
+
+    def _join(self, threads: list[threading.Thread]) -> None:
+        started = [thread for thread in threads if thread.ident is not None]
+        try:
+            for thread in started:
+                thread.join()
+        except BaseException:
+            self.stop.set()
+            for thread in started:
+                thread.join()
+            raise
 
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
