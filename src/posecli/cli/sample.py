@@ -1,0 +1,107 @@
+"""``posecli sample``: rendered videos whose true poses are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.errors import UsageError
+from posecli.synthetic.options import SCENES, SceneOptions
+
+PLAIN = SceneOptions()
+
+
+@click.command(cls=Command)
+@click.option("--scene", type=click.Choice(SCENES), default=PLAIN.scene, show_default=True, help="What is shown.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Video to make.  [<scene>.mp4]")
+@click.option("--frames", type=int, help="Number of frames.  [2330; treadmill 10000]")
+@click.option("--width", type=int, help="Frame width in px; the animal grows with the frame.  [640; treadmill 554]")
+@click.option("--height", type=int, help="Frame height in px.  [480; treadmill 554]")
+@click.option("--fps", type=float, help="Frames per second.  [30; treadmill 150]")
+@click.option(
+    "--noise", type=float, default=PLAIN.noise, show_default=True, help="Factor on the sensor noise; 0 for none."
+)
+@click.option(
+    "--occlusion",
+    type=float,
+    default=PLAIN.occlusion,
+    show_default=True,
+    help="Share of frames in which something hides a part of the animal.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=PLAIN.seed,
+    show_default=True,
+    help="Chooses animal, place, light and movement; the same seed gives the same frames.",
+)
+@click.option(
+    "--crf",
+    default="18",
+    show_default=True,
+    help="Quality of the H.264 video: 0 (best) to 51, or 'lossless' (about twenty times the size).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a video and its truth that are there already.")
+@config_option
+@output_options
+def sample(
+    out: Path | None, crf: str, overwrite: bool, as_json: bool, quiet: bool, verbose: bool, **scene: object
+) -> None:
+    """Render a video of a mouse, with its true poses beside it as a pose table.
+
+    trail-tracking is a mouse on an open field, from above; treadmill is one that runs in place, from the side and from
+    below.
+
+    \b
+    Examples:
+        posecli sample --frames 300 -o mouse.mp4
+        posecli sample --scene treadmill --seed 7 --crf lossless -o run.mp4
+    """
+    output = make_output(as_json, quiet, verbose)
+    options = SceneOptions(**scene)  # type: ignore[arg-type]  # click has checked the types
+    path = out or Path(f"{options.scene}.mp4")
+    from posecli.cli.progress import frame_progress
+    from posecli.synthetic.sample import write_sample
+    from posecli.video.encode import EncodeOptions, find_ffmpeg
+
+    encode = EncodeOptions(crf=parse_crf(crf), preset="veryfast")
+    ffmpeg = find_ffmpeg()
+    with frame_progress(output, path.name, options.n_frames) as progress:
+        files = write_sample(options, path, encode, overwrite=overwrite, progress=progress)
+    width, height = options.size
+    quality = "lossless" if encode.crf is None else f"CRF {encode.crf:g}"
+    output.say(
+        f"{files.video}: {options.n_frames} frames of {width}x{height} px, {options.scene}, seed {options.seed}, "
+        f"{encode.codec} {quality} (ffmpeg {ffmpeg.version})"
+    )
+    output.say(f"{files.truth}: the true poses")
+    output.result(
+        {
+            "video": str(files.video),
+            "truth": str(files.truth),
+            "scorer": files.scorer,
+            "scene": options.scene,
+            "seed": options.seed,
+            "frames": options.n_frames,
+            "width": width,
+            "height": height,
+            "fps": options.frame_rate,
+            "crf": encode.crf,
+        }
+    )
+
+
+def parse_crf(text: str) -> float | None:
+    """A CRF as it is typed; ``None`` is lossless.
+
+    >>> parse_crf("23"), parse_crf("lossless")
+    (23.0, None)
+    """
+    if text == "lossless":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"CRF '{text}' is not a number: give 0 to 51, or lossless") from None

@@ -1,0 +1,109 @@
+"""Soft-edged shapes on an image, at fractions of a pixel."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.float64]
+Colour = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.float32]
+
+#: Fractional bits that OpenCV is given for coordinates.
+SHIFT = 4
+
+
+class Canvas:
+    """An image to paint on.
+
+    Parameters
+    ----------
+    image
+        ``(H, W, 3)`` uint8, RGB; painted on in place.
+    blur
+        Standard deviation by which every edge is blurred, px: the camera's focus.
+    """
+
+    def __init__(self, image: npt.NDArray[np.uint8], blur: float) -> None:
+        self.image = image
+        self._blur = blur
+
+    def paint(self, shape: Points, colour: Colour, opacity: float = 1.0, blur: float = 0.0) -> None:
+        """Fill a polygon, ``(n, 2)`` x, y, with an RGB colour.
+
+        Examples
+        --------
+        >>> canvas = Canvas(np.zeros((8, 8, 3), np.uint8), blur=0.0)
+        >>> canvas.paint(np.array([[2.0, 2], [6, 2], [6, 6], [2, 6]]), np.float32([200, 200, 200]))
+        >>> canvas.image[3:5, 3:5, 0].tolist(), int(canvas.image[0, 0, 0])
+        ([[200, 200], [200, 200]], 0)
+        """
+        for patch, mask in self._covered(shape, blur):
+            ground = patch.astype(np.float32)
+            ground += (colour - ground) * (mask * np.float32(opacity))[..., None]
+            np.clip(ground, 0, 255, out=ground)
+            patch[...] = np.rint(ground)
+
+    def shade(self, shape: Points, strength: float, blur: float) -> None:
+        """Darken what lies under a polygon: to ``1 - strength`` of its light at the darkest."""
+        for patch, mask in self._covered(shape, blur):
+            patch[...] = np.rint(patch * (1 - mask * np.float32(strength))[..., None])
+
+    def _covered(self, shape: Points, blur: float) -> list[tuple[npt.NDArray[np.uint8], Mask]]:
+        """The part of the image that a polygon covers, and how far it covers each pixel; empty if off the image."""
+        sigma = float(np.hypot(self._blur, blur))
+        margin = int(np.ceil(3 * sigma)) + 2
+        height, width = self.image.shape[:2]
+        left, top = np.floor(shape.min(axis=0)).astype(int) - margin
+        right, bottom = np.ceil(shape.max(axis=0)).astype(int) + margin
+        box = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
+        patch = self.image[box]
+        if patch.size == 0 or right <= 0 or bottom <= 0:
+            return []
+        mask = coverage(shape - [left, top], right - left, bottom - top, sigma)
+        return [(patch, mask[box[0].start - top : box[0].stop - top, box[1].start - left : box[1].stop - left])]
+
+
+def coverage(shape: Points, width: int, height: int, sigma: float) -> Mask:
+    """``(height, width)``, 0 to 1: how much of each pixel a polygon covers, blurred by `sigma` px."""
+    mask = np.zeros((height, width), np.uint8)
+    corners = np.rint((shape - 0.5) * (1 << SHIFT)).astype(np.int32)
+    cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, SHIFT)
+    if sigma > 0.2:
+        mask = cv2.GaussianBlur(mask, (0, 0), sigma)
+    return mask.astype(np.float32) * np.float32(1 / 255)
+
+
+def ellipse(centre: Points, radii: tuple[float, float], angle: float, corners: int = 20) -> Points:
+    """Polygon of an ellipse whose first radius points along `angle` (rad).
+
+    >>> np.round(ellipse(np.array([5.0, 5.0]), (2.0, 1.0), 0.0, corners=4), 3).tolist()
+    [[7.0, 5.0], [5.0, 6.0], [3.0, 5.0], [5.0, 4.0]]
+    """
+    turn = np.arange(corners) * (2 * np.pi / corners)
+    along, across = radii[0] * np.cos(turn), radii[1] * np.sin(turn)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.asarray(centre + np.stack([along * cos - across * sin, along * sin + across * cos], axis=1))
+
+
+def ribbon(line: Points, half_widths: npt.NDArray[np.float64] | float) -> Points:
+    """Polygon around a line ``(n, 2)``, as wide on either side as `half_widths` says.
+
+    >>> ribbon(np.array([[0.0, 0.0], [4.0, 0.0]]), 1.0).tolist()
+    [[0.0, 1.0], [4.0, 1.0], [4.0, -1.0], [0.0, -1.0]]
+    """
+    step = np.gradient(line, axis=0)
+    step /= np.maximum(np.hypot(*step.T), 1e-9)[:, None]
+    normal = np.stack([-step[:, 1], step[:, 0]], axis=1) * np.broadcast_to(half_widths, len(line))[:, None]
+    return np.concatenate([line + normal, (line - normal)[::-1]])
+
+
+def contains(shape: Points, points: Points) -> npt.NDArray[np.bool_]:
+    """``(K,)``: which of the ``(K, 2)`` points lie in a polygon.
+
+    >>> contains(np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]]), np.array([[1.0, 1], [5, 1]])).tolist()
+    [True, False]
+    """
+    outline = shape.astype(np.float32).reshape(-1, 1, 2)
+    return np.array([cv2.pointPolygonTest(outline, (float(x), float(y)), False) >= 0 for x, y in points])

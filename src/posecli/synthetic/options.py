@@ -1,0 +1,108 @@
+"""What can be asked of a synthetic scene; imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from posecli.errors import UsageError
+
+SceneName = Literal["trail-tracking", "treadmill"]
+SCENES: tuple[SceneName, ...] = get_args(SceneName)
+
+#: Smallest side of a frame, px: below it an animal has no body parts to speak of.
+SMALLEST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class SceneDefaults:
+    """Size, length and speed that a scene has when nothing else is asked for: those of Mathis & Warren (2018)."""
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+
+
+DEFAULTS: dict[str, SceneDefaults] = {
+    "trail-tracking": SceneDefaults(640, 480, 2330, 30.0),
+    "treadmill": SceneDefaults(554, 554, 10_000, 150.0),
+}
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """A synthetic scene. Equal options give equal frames, bit for bit.
+
+    Attributes
+    ----------
+    scene
+        ``trail-tracking`` or ``treadmill``.
+    width, height
+        Frame size, px; the animal grows with it. ``None`` takes the scene's own.
+    frames
+        Number of frames; ``None`` takes the scene's own.
+    fps
+        Frames per second; the animal moves at the same speed per second at any of them. ``None`` takes the
+        scene's own.
+    noise
+        Factor on the sensor noise; 0 leaves it out.
+    occlusion
+        Share of frames in which something hides a part of the animal, 0 to 1.
+    seed
+        Chooses the animal's looks, the place, the light and the movement.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be.
+
+    Examples
+    --------
+    >>> SceneOptions(frames=100).size
+    (640, 480)
+    """
+
+    scene: str = "trail-tracking"
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    fps: float | None = None
+    noise: float = 1.0
+    occlusion: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scene not in DEFAULTS:
+            raise UsageError(f"scene '{self.scene}' is not known: choose one of {', '.join(SCENES)}")
+        for name in ("width", "height"):
+            _at_least(name, getattr(self, name), SMALLEST_SIDE)
+        _at_least("frames", self.frames, 1)
+        _at_least("seed", self.seed, 0)
+        if self.fps is not None and not 0 < self.fps <= 10_000:
+            raise UsageError(f"fps {self.fps:g} is no frame rate: give a number above 0, up to 10000")
+        if not 0 <= self.noise <= 20:
+            raise UsageError(f"noise {self.noise:g} is out of range: give a factor from 0 (none) to 20")
+        if not 0 <= self.occlusion <= 1:
+            raise UsageError(f"occlusion {self.occlusion:g} is no share of frames: give a number from 0 to 1")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frame, px."""
+        defaults = DEFAULTS[self.scene]
+        return self.width or defaults.width, self.height or defaults.height
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.frames or DEFAULTS[self.scene].frames
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.fps or DEFAULTS[self.scene].fps
+
+
+def _at_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise UsageError(f"{name} {value} is too small: give a whole number of {least} or more")

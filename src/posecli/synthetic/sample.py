@@ -1,0 +1,172 @@
+"""A scene as a video file with its true poses beside it, in the layout of a pose table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.synthetic.options import SCENES, SceneOptions
+from posecli.synthetic.scene import SceneFrame
+from posecli.synthetic.scenes import open_scene
+from posecli.table import PoseTableWriter, move_into_place, pose_columns, read_pose_table
+from posecli.video.encode import EncodeOptions, VideoEncoder
+
+#: Every truth table's scorer begins with this.
+SCORER_START = "DLC_synthetic_"
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """What a sample consists of.
+
+    Attributes
+    ----------
+    video
+        The video.
+    truth
+        The table of its true poses, ``<video><scorer>.h5``.
+    scorer
+        Names scene and seed.
+    """
+
+    video: Path
+    truth: Path
+    scorer: str
+
+
+def truth_scorer(options: SceneOptions) -> str:
+    """The scorer of a scene's true poses.
+
+    >>> truth_scorer(SceneOptions("trail-tracking", seed=3))
+    'DLC_synthetic_trailtrackingseed3'
+    """
+    return f"{SCORER_START}{options.scene.replace('-', '')}seed{options.seed}"
+
+
+def sample_files(options: SceneOptions, path: str | Path) -> SampleFiles:
+    """Names of the files that `write_sample` makes.
+
+    >>> sample_files(SceneOptions(seed=3), "clips/mouse.mp4").truth.as_posix()
+    'clips/mouseDLC_synthetic_trailtrackingseed3.h5'
+    """
+    video, scorer = Path(path), truth_scorer(options)
+    return SampleFiles(video, video.with_name(f"{video.stem}{scorer}.h5"), scorer)
+
+
+def write_sample(
+    options: SceneOptions,
+    path: str | Path,
+    encode_options: EncodeOptions | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> SampleFiles:
+    """Render a scene into a video, and write its true poses beside it.
+
+    Parameters
+    ----------
+    options
+        The scene.
+    path
+        The video to make.
+    encode_options
+        Codec and quality; by default lossless H.264.
+    overwrite
+        Whether a video of that name and its truth may be replaced.
+    progress
+        Told, after each frame, how many more are done.
+
+    Returns
+    -------
+    SampleFiles
+        The truth table has one row per frame: x, y in px and likelihood 1 of a body part that can be seen; NaN, NaN and
+        0 of one that is off the frame or hidden.
+
+    Raises
+    ------
+    OutputExistsError
+        If the video, or a truth of it, is there already.
+    OutputError
+        If the files cannot be written; then neither of them is left.
+    """
+    files = sample_files(options, path)
+    stale = _truths_beside(files.video)
+    if stale and not overwrite:
+        raise OutputExistsError(
+            f"'{stale[0]}' is there already: give --overwrite to replace it, or choose another video name"
+        )
+    scene = open_scene(options)
+    _make_folder(files.video.parent)
+    with VideoEncoder(
+        files.video, scene.width, scene.height, scene.fps, encode_options, overwrite=overwrite
+    ) as encoder:
+        table = PoseTableWriter(files.truth, pose_columns(files.scorer, scene.bodyparts))
+        try:
+            for index in range(scene.n_frames):
+                frame = scene.frame(index)
+                encoder.write(frame.image)
+                table.append(truth_row(frame))
+                if progress is not None:
+                    progress(1)
+            table.close(np.arange(scene.n_frames) / scene.fps)
+            encoder.close()
+            for other in stale:
+                other.unlink()
+            move_into_place(table.partial_path, files.truth)
+        except BaseException:
+            table.discard()
+            raise
+    return files
+
+
+def truth_row(frame: SceneFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """``(1, K, 1, 3)``: x, y, likelihood as the truth table has them."""
+    row = np.full((1, len(frame.points), 1, 3), np.nan)
+    row[0, frame.visible, 0, :2] = frame.points[frame.visible]
+    row[0, :, 0, 2] = frame.visible
+    return row
+
+
+def read_truth(video: str | Path) -> pd.DataFrame:
+    """The true poses of a sample.
+
+    Returns
+    -------
+    DataFrame
+        As `posecli.read_pose_table` returns it.
+
+    Raises
+    ------
+    UsageError
+        If there is no truth beside the video, or more than one.
+    """
+    video = Path(video)
+    truths = _truths_beside(video)
+    if len(truths) != 1:
+        found = f"{len(truths)} truth tables are" if truths else "no truth table is"
+        raise UsageError(
+            f"{found} beside '{video}', where one named '{video.stem}{SCORER_START}...h5' is expected: make the sample "
+            "again with 'posecli sample'"
+        )
+    return read_pose_table(truths[0])
+
+
+def _truths_beside(video: Path) -> list[Path]:
+    starts = tuple(f"{video.stem}{SCORER_START}{scene.replace('-', '')}seed" for scene in SCENES)
+    if not video.parent.is_dir():
+        return []
+    return sorted(path for path in video.parent.iterdir() if path.name.startswith(starts) and path.suffix == ".h5")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out"
+        ) from error
