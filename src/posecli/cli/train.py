@@ -1,0 +1,118 @@
+"""``posecli train``: labels and scenes to a model folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from posecli import __version__
+from posecli.cli.base import Command, Output, duration, make_output, output_options
+from posecli.errors import EngineError
+
+if TYPE_CHECKING:
+    from posecli.training.config import TrainConfig
+    from posecli.training.loop import Trainer
+    from posecli.training.state import ErrorRow, LossRow, RunFolder
+
+
+@click.command(cls=Command)
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", "folder", type=click.Path(path_type=Path), help="Folder of the run.  [<name>-training beside CONFIG]"
+)
+@click.option("--restart", is_flag=True, help="Throw away what an earlier run left in the folder.")
+@output_options
+def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Train a network as CONFIG.yaml says, from labelled frames, synthetic scenes, or both.
+
+    The run's folder gets the best network (model/), losses.csv, errors.csv, curves.png, and which frames were held out
+    (split.yaml). The same command after an interruption goes on where it was. Keras' backend is TensorFlow, or the
+    one that the environment variable KERAS_BACKEND names.
+
+    \b
+    Example:
+        posecli train configs/train-mouse-from-above.yaml --out mouse-from-above
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.training.config import read_train_config
+    from posecli.training.state import RunFolder
+
+    wanted = read_train_config(config)
+    run = RunFolder(folder or config.parent / f"{wanted.name}-training", wanted, restart=restart)
+    saved = run.load()
+    if saved is not None and saved[1].step == wanted.steps:
+        output.say(f"'{run.path}' is trained already: pass --restart to begin anew")
+    else:
+        _train(wanted, run, output)
+    last = run.errors[-1].step if run.errors else wanted.steps
+    output.say(f"trained {wanted.steps} steps: {run.model}")
+    output.result(
+        {
+            "model": str(run.model),
+            "steps": wanted.steps,
+            "last_errors": [vars(row) for row in run.errors if row.step == last],
+        }
+    )
+
+
+def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
+    _prepare_framework()
+    from posecli.training import loop
+
+    class Progress(loop.TrainingObserver):
+        """Prints how training goes."""
+
+        def started(self, trainer: Trainer) -> None:
+            """Print the first lines."""
+            self._start, self._first, self._total = time.monotonic(), trainer.step, config.steps
+            goes_on = f"going on after step {trainer.step} of" if trainer.step else "training for"
+            parts = ", ".join(trainer.data.bodyparts)
+            output.say(
+                f"posecli {__version__}: {config.net_type} for {parts}; {goes_on} {config.steps} steps, "
+                f"{trainer.backend}, {trainer.policy}"
+            )
+            for note in trainer.data.notes:
+                output.warn(f"Note: {note}")
+
+        def stepped(self, step: int, row: LossRow | None) -> None:
+            """Print losses now and then."""
+            if row is None:
+                return
+            speed = (step - self._first) / (time.monotonic() - self._start)
+            left = duration((self._total - step) / speed)
+            output.progress(
+                f"step {step} of {self._total}: scoremap loss {row.scoremap_loss:.4f}, location loss "
+                f"{row.locref_loss:.3f}, {row.steps_per_second:.2f} steps/s, {left} left"
+            )
+
+        def measured(self, rows: list[ErrorRow], *, best: bool) -> None:
+            """Print held-out errors."""
+            for row in rows:
+                output.say(
+                    f"  held out, {row.source}, scale {row.scale:g}: mean {row.mean_px:.1f} px, "
+                    f"median {row.median_px:.1f} px ({row.points} points)"
+                )
+            if best:
+                output.say(f"  best so far: {run.model}")
+
+    loop.Trainer(config, run, Progress()).train()
+
+
+def _prepare_framework() -> None:
+    """TensorFlow without its notices, unless Keras is told to use something else."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend == "tensorflow":
+        from posecli.network.tensorflow_runtime import import_tensorflow
+
+        import_tensorflow()
+        return
+    try:
+        import keras  # noqa: F401
+    except (ImportError, ValueError) as error:
+        raise EngineError(
+            f"Keras cannot use KERAS_BACKEND={backend} ({error}): install it, or unset the variable"
+        ) from error

@@ -1,0 +1,284 @@
+"""One example out of one labelled image: a view of it at some scale, and what camera and codec do to that view."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from posecli.training.config import AugmentOptions
+from posecli.video.opencv import import_cv2
+
+cv2 = import_cv2()
+
+Image = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+#: What lies outside the image: the mean pixel, which the network subtracts, as its own padding is nothing.
+OUTSIDE = (124, 117, 104)
+#: Share of views that are centred near a body part; the others show any place of the image.
+ON_ANIMAL = 0.8
+#: How far from the middle of a view its chosen place may lie, as a share of the view.
+OFF_CENTRE = 0.35
+#: Rotation of most whole frames, degrees: videos are rarely filmed askew.
+SLIGHT_ROTATION = 15.0
+
+
+@dataclass(frozen=True)
+class View:
+    """Which part of an image is shown, how large and how turned.
+
+    Attributes
+    ----------
+    height, width
+        Size of the view, px.
+    scale
+        Px of the view per px of the image.
+    angle
+        Rotation, degrees.
+    mirrored
+        Whether left and right change places.
+    focus
+        ``(2,)`` x, y of the place in the image that is shown at `place` in the view.
+    place
+        ``(2,)`` x, y, px of the view.
+    """
+
+    height: int
+    width: int
+    scale: float
+    angle: float
+    mirrored: bool
+    focus: Points
+    place: Points
+
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """``(2, 3)``: continuous image px to continuous view px, pixel ``i`` covering ``[i, i + 1)``.
+
+        >>> view = View(4, 4, 2.0, 0.0, False, np.array([1.0, 1.0]), np.array([2.0, 2.0]))
+        >>> (view.matrix() @ (1.5, 1.0, 1.0)).tolist()
+        [3.0, 2.0]
+        """
+        cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        turn = self.scale * np.array([[cosine, -sine], [sine, cosine]])
+        if self.mirrored:
+            turn = turn @ np.diag([-1.0, 1.0])
+        return np.column_stack([turn, self.place - turn @ self.focus])
+
+
+def choose_view(
+    rng: np.random.Generator,
+    image_size: tuple[int, int],
+    points: Points,
+    scale: float,
+    size: tuple[int, int],
+    options: AugmentOptions,
+) -> View:
+    """Choose what to show.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    image_size, size
+        ``(height, width)`` of the image and of the view, px.
+    points
+        ``(K, 2)`` body parts in the image.
+    scale
+        Px of the view per px of the image.
+    """
+    height, width = size
+    whole = image_size[0] * scale <= height * 1.1 and image_size[1] * scale <= width * 1.1
+    middle = np.array([width, height]) / 2
+    mirrored = bool(rng.random() < options.mirror)
+    if whole:
+        slight = min(SLIGHT_ROTATION, options.rotation)
+        limit = slight if rng.random() < 0.5 else options.rotation
+        focus = np.array([image_size[1], image_size[0]]) / 2
+        place = middle + rng.uniform(-0.02, 0.02, 2) * (width, height)
+    else:
+        limit = options.rotation
+        focus = _focus(rng, image_size, points)
+        place = middle + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * (width, height)
+    return View(height, width, scale, float(rng.uniform(-limit, limit)), mirrored, focus, place)
+
+
+def _focus(rng: np.random.Generator, image_size: tuple[int, int], points: Points) -> Points:
+    seen = points[np.isfinite(points).all(axis=1)]
+    if len(seen) and rng.random() < ON_ANIMAL:
+        chosen: Points = seen[rng.integers(len(seen))]
+        return chosen
+    return rng.random(2) * (image_size[1], image_size[0])
+
+
+def show(image: Image, points: Points, view: View) -> tuple[Image, Points]:
+    """The view of an image, and where its body parts are in it; NaN for those outside.
+
+    Shrinking averages areas first, as `posecli.video.prepare` does, and the rest is one bilinear warp.
+    """
+    matrix = view.matrix()
+    small, factor = _shrunk(image, view.scale)
+    # To the shrunk image's px, and from continuous px to OpenCV's, whose pixel centres are whole numbers.
+    pixels = np.column_stack([matrix[:, :2] / factor, matrix[:, 2]])
+    pixels[:, 2] += pixels[:, :2] @ (0.5, 0.5) - 0.5
+    shown = cv2.warpAffine(
+        small,
+        pixels,
+        (view.width, view.height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=OUTSIDE,
+    )
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    outside = ~((moved >= 0) & (moved < (view.width, view.height))).all(axis=1)
+    moved[outside] = np.nan
+    return shown, moved
+
+
+def _shrunk(image: Image, scale: float) -> tuple[Image, npt.NDArray[np.float64]]:
+    if scale >= 1:
+        return image, np.ones(2)
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.array(size) / (width, height)
+
+
+def swap_sides(
+    values: npt.NDArray[Scalar], bodyparts: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> npt.NDArray[Scalar]:
+    """Left and right body parts in each other's place, as in a mirror; ``(K, ...)`` of anything.
+
+    >>> swap_sides(np.array([[1.0, 1.0], [2.0, 2.0]]), ("left", "right"), [("left", "right")]).tolist()
+    [[2.0, 2.0], [1.0, 1.0]]
+    """
+    order = list(range(len(bodyparts)))
+    for left, right in pairs:
+        i, j = bodyparts.index(left), bodyparts.index(right)
+        order[i], order[j] = j, i
+    swapped: npt.NDArray[Scalar] = values[order]
+    return swapped
+
+
+def disturb(rng: np.random.Generator, image: Image, options: AugmentOptions) -> Image:
+    """What light, dirt, lens, sensor and codec do to a view; ``(H, W, 3)`` uint8 in and out."""
+    image = change_light(rng, image, options.light)
+    for share, change in (
+        (options.occlusion, occlude),
+        (options.blur, blur),
+        (options.noise, add_noise),
+        (options.jpeg, compress_jpeg),
+        (options.h264, compress_h264),
+    ):
+        if rng.random() < share:
+            image = change(rng, image)
+    return image
+
+
+def change_light(rng: np.random.Generator, image: Image, strength: float) -> Image:
+    """Gamma, contrast, brightness, and now and then a tint, by one table per channel."""
+    gamma = math.exp(rng.normal(0, 0.25 * strength))
+    contrast = math.exp(rng.normal(0, 0.2 * strength))
+    brightness = rng.normal(0, 0.08 * strength)
+    tint = rng.normal(0, 0.04 * strength, 3) if rng.random() < 0.3 else np.zeros(3)
+    level = np.linspace(0, 1, 256)[:, None] ** gamma
+    table = ((level - 0.5) * contrast + 0.5 + brightness + tint * level) * 255
+    return _looked_up(image, np.clip(table, 0, 255).astype(np.uint8))
+
+
+def _looked_up(image: Image, table: npt.NDArray[np.uint8]) -> Image:
+    looked_up: Image = cv2.LUT(image, np.ascontiguousarray(table[None]))
+    return looked_up
+
+
+def occlude(rng: np.random.Generator, image: Image) -> Image:
+    """One to three grey boxes or discs."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    for _ in range(rng.integers(1, 4)):
+        x, y = int(rng.integers(width)), int(rng.integers(height))
+        half = int(rng.uniform(0.02, 0.1) * min(height, width)) + 1
+        colour = tuple(int(value) for value in np.clip(rng.integers(256) + rng.integers(-20, 21, 3), 0, 255))
+        if rng.random() < 0.5:
+            cv2.rectangle(image, (x - half, y - half), (x + 2 * half, y + half), colour, -1)
+        else:
+            cv2.circle(image, (x, y), half, colour, -1)
+    return image
+
+
+def blur(rng: np.random.Generator, image: Image) -> Image:
+    """Out of focus, or moved during the exposure."""
+    if rng.random() < 0.5:
+        blurred: Image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6))
+        return blurred
+    smeared: Image = cv2.filter2D(image, -1, motion_kernel(int(rng.integers(1, 4)), rng.uniform(0, math.pi)))
+    return smeared
+
+
+def motion_kernel(reach: int, angle: float) -> npt.NDArray[np.float32]:
+    """A line of ``2 reach + 1`` px as a filter; point-symmetric, so that nothing moves away from its label.
+
+    >>> motion_kernel(1, 0.0).sum(axis=0)
+    array([0.33333334, 0.33333334, 0.33333334], dtype=float32)
+    """
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    step = round(reach * math.cos(angle)), round(reach * math.sin(angle))
+    cv2.line(kernel, (reach - step[0], reach - step[1]), (reach + step[0], reach + step[1]), 1.0)
+    kernel += kernel[::-1, ::-1]
+    kernel /= kernel.sum()
+    return kernel
+
+
+def add_noise(rng: np.random.Generator, image: Image) -> Image:
+    """Sensor noise, the same in all channels or not."""
+    channels = 1 if rng.random() < 0.6 else 3
+    noise = rng.standard_normal((*image.shape[:2], channels), np.float32) * rng.uniform(2, 11)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def compress_jpeg(rng: np.random.Generator, image: Image) -> Image:
+    """Through JPEG and back."""
+    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))])
+    decoded: Image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return decoded
+
+
+def compress_h264(rng: np.random.Generator, image: Image) -> Image:
+    """Through H.264 and back, half of the time as a frame that is predicted from another one."""
+    frames = (
+        [image] if rng.random() < 0.5 else [np.roll(image, int(rng.integers(1, 4)), axis=int(rng.integers(2))), image]
+    )
+    return h264_round_trip(frames, int(rng.integers(18, 40)))[-1]
+
+
+def h264_round_trip(frames: Sequence[Image], crf: int) -> list[Image]:
+    """Encode with x264 and decode, in memory.
+
+    Parameters
+    ----------
+    frames
+        ``(H, W, 3)`` uint8 RGB; a row or column is doubled where a side is odd, since 4:2:0 video needs even ones.
+    crf
+        Constant rate factor, 0 to 51.
+    """
+    height, width = frames[0].shape[:2]
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="nut") as container:
+        stream: Any = container.add_stream(
+            "libx264", rate=30, options={"crf": str(crf), "preset": "ultrafast", "threads": "1"}
+        )
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        for frame in frames:
+            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
+        container.mux(stream.encode(None))
+    buffer.seek(0)
+    with av.open(buffer, "r") as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return [np.ascontiguousarray(frame[:height, :width]) for frame in decoded]

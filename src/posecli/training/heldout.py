@@ -1,0 +1,90 @@
+"""Errors on held-out examples while a network is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.decode import DecodeOptions, decode_numpy
+from posecli.engine import NetworkOutput
+from posecli.geometry import SMALLEST_SIDE, Geometry
+from posecli.synthetic import SceneOptions, open_scene
+from posecli.training.config import TrainConfig
+from posecli.training.sources import Example, LabeledSource, TrainingData, scene_example
+from posecli.training.state import ErrorRow
+from posecli.video.prepare import prepare
+
+#: Images per source: the full test belongs to 'posecli evaluate'.
+MOST_IMAGES = 16
+SCENE_FRAMES = 8
+#: A seed that no training video has.
+HELD_OUT_SEED = 0
+
+T = TypeVar("T")
+Predict = Callable[[npt.NDArray[np.uint8]], NetworkOutput]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Examples of one source that are never trained on."""
+
+    source: str
+    examples: tuple[Example, ...]
+
+    def errors(self, step: int, scale: float, predict: Predict, options: DecodeOptions) -> ErrorRow | None:
+        """Distance of predicted from known body parts; ``None`` where no example is large enough for the scale."""
+        distances: list[npt.NDArray[np.float64]] = []
+        for example in self.examples:
+            height, width = example.image.shape[:2]
+            if round(min(height, width) * scale) < SMALLEST_SIDE:
+                continue
+            geometry = Geometry.plan(width, height, scale=Fraction(scale).limit_denominator(10_000))
+            image = np.empty((1, geometry.height, geometry.width, 3), np.uint8)
+            prepare(np.ascontiguousarray(example.image[..., ::-1]), 0, geometry, image[0])
+            output = predict(image)
+            pose = decode_numpy(output.scoremap, output.locref, options)[0, :, 0, :2]
+            distances.append(np.linalg.norm(geometry.to_frame(pose) - example.points, axis=-1))
+        found = np.concatenate([*distances, []])
+        found = found[np.isfinite(found)]
+        if not len(found):
+            return None
+        return ErrorRow(step, self.source, scale, len(found), float(found.mean()), float(np.median(found)))
+
+
+def held_out_examples(data: TrainingData, config: TrainConfig) -> list[HeldOut]:
+    """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
+    kept = []
+    for labelled in data.test:
+        frames = _spread(labelled.frames, MOST_IMAGES)
+        source = LabeledSource(frames, labelled.bodyparts, data.bodyparts)
+        kept.append(HeldOut("labels", tuple(source.example(frame) for frame in frames)))
+    scenes = [item.scene for item in config.data if item.scene is not None]
+    return kept + [HeldOut(scene, _scene_examples(scene, data.bodyparts)) for scene in scenes]
+
+
+def _scene_examples(name: str, bodyparts: tuple[str, ...]) -> tuple[Example, ...]:
+    scene = open_scene(SceneOptions(scene=name, seed=HELD_OUT_SEED))
+    return tuple(scene_example(scene, index, bodyparts) for index in _spread(range(scene.n_frames), SCENE_FRAMES))
+
+
+def _spread(items: Sequence[T], count: int) -> list[T]:
+    """Up to so many items, from all over."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def overall(rows: Sequence[ErrorRow]) -> float:
+    """One number to choose a snapshot by: the geometric mean over sources and scales of the mean errors.
+
+    >>> rows = ErrorRow(1, "labels", 1.0, 4, 2.0, 2.0), ErrorRow(1, "labels", 0.5, 4, 8.0, 8.0)
+    >>> round(overall(rows), 6)
+    4.0
+    """
+    if not rows:
+        return float("inf")
+    return float(np.exp(np.mean([np.log(row.mean_px + 1e-9) for row in rows])).round(9))

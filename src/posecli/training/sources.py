@@ -1,0 +1,213 @@
+"""Images with known body parts: labelled by people, or rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import UsageError
+from posecli.labels import LabeledData, LabeledFrame, image_size, read_image, read_labeled_data, split_frames
+from posecli.synthetic import Scene, SceneOptions, open_scene
+from posecli.training.config import DataSource, TrainConfig
+
+#: Decoded images of a source kept in memory, bytes: 640x480 px take 0.9 MB each.
+IMAGE_BYTES_KEPT = 400 << 20
+SCENES_KEPT = 64
+#: Seeds of training videos begin here, so that small seeds, which people choose, stay unseen.
+FIRST_TRAINING_SEED = 1_000_000
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image and its body parts.
+
+    Attributes
+    ----------
+    image
+        ``(H, W, 3)`` uint8 RGB.
+    points
+        ``(K, 2)`` x, y px, in the order of the network's scoremaps; NaN where nothing is to be seen.
+    known
+        ``(K,)``: whether this source knows the body part at all.
+    """
+
+    image: npt.NDArray[np.uint8]
+    points: npt.NDArray[np.float64]
+    known: npt.NDArray[np.bool_]
+
+
+class ExampleSource(Protocol):
+    """Something to draw examples from."""
+
+    bodyparts: tuple[str, ...]
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """Any example."""
+
+
+class LabeledSource:
+    """Labelled images of a DeepLabCut project."""
+
+    def __init__(self, frames: Sequence[LabeledFrame], labelled: tuple[str, ...], bodyparts: tuple[str, ...]) -> None:
+        self.bodyparts = bodyparts
+        self._frames = frames
+        self._labelled = labelled
+        width, height = image_size(frames[0].image)
+        self._read = lru_cache(max(1, IMAGE_BYTES_KEPT // (3 * width * height)))(read_image)
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """Any labelled image."""
+        return self.example(self._frames[int(rng.integers(len(self._frames)))])
+
+    def example(self, frame: LabeledFrame) -> Example:
+        """One labelled image."""
+        return Example(self._read(frame.image), *_arranged(frame.points, self._labelled, self.bodyparts))
+
+
+class SceneSource:
+    """Frames of many synthetic videos."""
+
+    def __init__(self, scene: str, seeds: int, bodyparts: tuple[str, ...]) -> None:
+        self.bodyparts = bodyparts
+        self._scene = scene
+        self._seeds = seeds
+        self._open = lru_cache(SCENES_KEPT)(self._opened)
+
+    def _opened(self, seed: int) -> Scene:
+        return open_scene(SceneOptions(scene=self._scene, seed=seed))
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """Any frame of any of the videos."""
+        scene = self._open(FIRST_TRAINING_SEED + int(rng.integers(self._seeds)))
+        return scene_example(scene, int(rng.integers(scene.n_frames)), self.bodyparts)
+
+
+def scene_example(scene: Scene, index: int, bodyparts: tuple[str, ...]) -> Example:
+    """One frame of a synthetic video; hidden body parts are nothing to be seen."""
+    frame = scene.frame(index)
+    points = np.where(frame.visible[:, None], frame.points, np.nan)
+    return Example(frame.image, *_arranged(points, scene.bodyparts, bodyparts))
+
+
+def _arranged(
+    points: npt.NDArray[np.float64], have: tuple[str, ...], want: tuple[str, ...]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Points in the network's order, and which of its body parts the source knows."""
+    arranged = np.full((len(want), 2), np.nan)
+    known = np.array([part in have for part in want])
+    arranged[known] = points[[have.index(part) for part in want if part in have]]
+    return arranged, known
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All sources of a run.
+
+    Attributes
+    ----------
+    bodyparts
+        In the order of the scoremaps.
+    sources, weights
+        What to draw from, and how often.
+    train, test
+        Labelled images by role; errors are measured on those held out.
+    """
+
+    bodyparts: tuple[str, ...]
+    sources: tuple[ExampleSource, ...]
+    weights: npt.NDArray[np.float64]
+    train: tuple[LabeledData, ...]
+    test: tuple[LabeledData, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the labels and their roles."""
+        digest = sha256(repr(self.bodyparts).encode())
+        for data in (*self.train, *self.test):
+            digest.update(repr(data.names).encode() + data.points.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over in the labels, a sentence each."""
+        return tuple(note for data in self.train for note in data.notes)
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        """Any example of any source."""
+        return self.sources[rng.choice(len(self.sources), p=self.weights)].draw(rng)
+
+
+def open_sources(config: TrainConfig) -> TrainingData:
+    """Read all labels and settle which images are held out.
+
+    Raises
+    ------
+    LabelError
+        If labels cannot be used.
+    UsageError
+        If a body part is unknown to every source, or a name to be held out is not among the images.
+    """
+    labelled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
+    scenes = [open_scene(SceneOptions(scene=source.scene)) if source.scene else None for source in config.data]
+    offered = [(data or scene).bodyparts for data, scene in zip(labelled, scenes, strict=True)]  # type: ignore[union-attr]
+    bodyparts = config.bodyparts or offered[0]
+    _check_bodyparts(bodyparts, offered, config)
+    splits = _splits([data for data in labelled if data is not None], config)
+    remaining = iter(splits)
+    sources = tuple(_source(source, next(remaining)[0] if source.labels else None, bodyparts) for source in config.data)
+    weights = np.array([source.weight for source in config.data])
+    return TrainingData(
+        bodyparts,
+        sources,
+        weights / weights.sum(),
+        tuple(train for train, _ in splits),
+        tuple(test for _, test in splits if test.frames),
+    )
+
+
+def _source(source: DataSource, train: LabeledData | None, bodyparts: tuple[str, ...]) -> ExampleSource:
+    if train is not None:
+        return LabeledSource(train.frames, train.bodyparts, bodyparts)
+    assert source.scene is not None
+    return SceneSource(source.scene, source.seeds, bodyparts)
+
+
+def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ...]], config: TrainConfig) -> None:
+    known = dict.fromkeys(part for parts in offered for part in parts)
+    for part in bodyparts:
+        if part not in known:
+            raise UsageError(f"bodyparts has '{part}', but the data know {', '.join(known)}: correct the name")
+    for part in (part for pair in config.mirror_pairs for part in pair):
+        if part not in bodyparts:
+            raise UsageError(f"mirror_pairs has '{part}', but trained are {', '.join(bodyparts)}: correct the name")
+    for source, parts in zip(config.data, offered, strict=True):
+        if not set(parts) & set(bodyparts):
+            raise UsageError(
+                f"'{source.labels or source.scene}' knows {', '.join(parts)} and none of the body parts "
+                f"{', '.join(bodyparts)}: take it out of the data, or list its body parts too"
+            )
+
+
+def _splits(labelled: Sequence[LabeledData], config: TrainConfig) -> list[tuple[LabeledData, LabeledData]]:
+    """Each table's training and held-out images."""
+    if not isinstance(config.held_out, tuple):
+        chosen = config.held_out or ()
+        return [split_frames(data, chosen, config.seed) for data in labelled]
+    names = {frame.name for data in labelled for frame in data.frames}
+    for name in config.held_out:
+        if name not in names:
+            raise UsageError(
+                f"'{name}' is to be held out but is no labelled image: use names such as '{min(names, default='')}'"
+            )
+    return [
+        split_frames(
+            data, [name for name in config.held_out if name in {frame.name for frame in data.frames}], config.seed
+        )
+        for data in labelled
+    ]

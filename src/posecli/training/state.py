@@ -1,0 +1,275 @@
+"""The run folder: what a run has reached, so that it can be continued, and what it has measured."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+import yaml
+
+from posecli.errors import OutputError, OutputExistsError
+from posecli.figures import COLOURS, MARKERS, house_style, new_figure, save_figure
+from posecli.model.folder import is_model_folder
+from posecli.table import move_into_place, partial_path, write_partial
+from posecli.training.config import TrainConfig
+from posecli.yamlfile import read_yaml
+
+#: Not ``config.yaml``, which makes a folder a DeepLabCut project.
+RUN_FILE = "training.yaml"
+RUN_FORMAT = "posecli-training"
+SPLIT_FILE = "split.yaml"
+LOSSES_FILE = "losses.csv"
+ERRORS_FILE = "errors.csv"
+CURVES = "curves"
+MODEL_FOLDER = "model"
+STATE_FILE = "state.safetensors"
+FILES = (RUN_FILE, SPLIT_FILE, LOSSES_FILE, ERRORS_FILE, f"{CURVES}.png", f"{CURVES}.svg", STATE_FILE)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """Mean losses since the row before."""
+
+    step: int
+    phase: int
+    learning_rate: float
+    scoremap_loss: float
+    locref_loss: float
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """Errors on held-out examples at one scale, in px of the labelled images."""
+
+    step: int
+    source: str
+    scale: float
+    points: int
+    mean_px: float
+    median_px: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    step
+        Steps done.
+    phase
+        Number of the phase that the last of them belongs to.
+    best
+        Lowest overall error so far.
+    policy
+        Keras dtype policy that the run was begun with, and goes on with.
+    data
+        Hash of the labels that it was begun with.
+    losses
+        Sums of the two losses since the last `LossRow`.
+    summed
+        Steps in these sums.
+    """
+
+    step: int
+    phase: int
+    best: float
+    policy: str
+    data: str
+    losses: tuple[float, float]
+    summed: int
+
+
+class RunFolder:
+    """A training run on disk.
+
+    Parameters
+    ----------
+    path
+        The folder; made if it is not there.
+    config
+        What the run is; a folder of another run is refused.
+    restart
+        Throw away what an earlier run left there; other files are left alone.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder holds another run, or something else.
+    OutputError
+        If it cannot be written.
+    """
+
+    def __init__(self, path: Path, config: TrainConfig, *, restart: bool = False) -> None:
+        self.path = path
+        self.config = config
+        self.losses: list[LossRow] = []
+        self.errors: list[ErrorRow] = []
+        self._claim(restart)
+
+    @property
+    def model(self) -> Path:
+        """The model folder of the best snapshot."""
+        return self.path / MODEL_FOLDER
+
+    def _claim(self, restart: bool) -> None:
+        try:
+            known = self._known_fingerprint()
+            if known is not None and restart:
+                self._clear()
+            elif known not in (None, self.config.fingerprint) and self._has_result():
+                raise OutputExistsError(
+                    f"'{self.path}' holds a run with other settings: choose another --out, or pass --restart to "
+                    "begin anew"
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"'{self.path}' cannot be written ({error.strerror}): choose another --out") from error
+        content = {"format": RUN_FORMAT, "fingerprint": self.config.fingerprint, **self.config.as_dict()}
+        self.write_text(RUN_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+    def _known_fingerprint(self) -> str | None:
+        """Which run the folder holds; ``None`` where there is nothing yet."""
+        if (self.path / RUN_FILE).is_file():
+            content = read_yaml(self.path / RUN_FILE, OutputError)
+            if content.get("format") == RUN_FORMAT:
+                return str(content.get("fingerprint"))
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise OutputExistsError(f"'{self.path}' holds something else than a training run: choose another --out")
+        return None
+
+    def _has_result(self) -> bool:
+        """Whether a run came further than its first words."""
+        return (self.path / STATE_FILE).is_file() or is_model_folder(self.model)
+
+    def _clear(self) -> None:
+        """Remove what a run makes, and nothing else."""
+        for name in FILES:
+            (self.path / name).unlink(missing_ok=True)
+        if is_model_folder(self.model):
+            shutil.rmtree(self.model)
+
+    def write_split(self, train: Sequence[str], test: Sequence[str]) -> None:
+        """Which labelled images were trained on, and which held out."""
+        content = {"train": list(train), "test": list(test)}
+        self.write_text(SPLIT_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small file whole."""
+        path = self.path / name
+        write_partial(path, text.encode())
+        move_into_place(partial_path(path), path)
+
+    def save(self, arrays: Arrays, progress: Progress) -> None:
+        """Keep the state of the run, in one file: it is the whole of one step, or of the one before."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import save_file
+
+        content = {
+            "progress": asdict(progress),
+            "losses": [asdict(row) for row in self.losses],
+            "errors": [asdict(row) for row in self.errors],
+        }
+        path = self.path / STATE_FILE
+        try:
+            save_file(arrays, partial_path(path), {"posecli": json.dumps(content)})
+        except (OSError, SafetensorError) as error:
+            raise OutputError(f"'{path}' cannot be written ({error}): make room on its disk") from error
+        move_into_place(partial_path(path), path)
+        self._write_rows(LOSSES_FILE, LossRow, self.losses)
+        self._write_rows(ERRORS_FILE, ErrorRow, self.errors)
+
+    def finish(self, progress: Progress) -> None:
+        """Keep that the run is at its end, without what is needed only to go on: several times the model's size."""
+        self.save({}, progress)
+
+    def load(self) -> tuple[Arrays, Progress] | None:
+        """The state that `save` kept; ``None`` for a run that has not come so far.
+
+        Raises
+        ------
+        OutputError
+            If the file is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path / STATE_FILE
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as file:
+                content = json.loads(file.metadata()["posecli"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            self.losses = [LossRow(**row) for row in content["losses"]]
+            self.errors = [ErrorRow(**row) for row in content["errors"]]
+            progress = Progress(**content["progress"] | {"losses": tuple(content["progress"]["losses"])})
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise OutputError(f"'{path}' is damaged ({error}): pass --restart to begin anew") from error
+        return arrays, progress
+
+    def _write_rows(self, name: str, kind: type[LossRow | ErrorRow], rows: Sequence[LossRow | ErrorRow]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [field.name for field in fields(kind)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+        self.write_text(name, text.getvalue())
+
+    def draw_curves(self) -> None:
+        """Loss, and held-out error for each source and scale, against steps, as PNG and SVG."""
+        with house_style():
+            figure = new_figure(12, 4.2)
+            left, right = figure.subplots(1, 2)
+            _draw_losses(left, self.losses)
+            _draw_errors(right, self.errors)
+        save_figure(figure, self.path / CURVES)
+
+
+def _draw_losses(axes: Axes, losses: Sequence[LossRow]) -> None:
+    steps = [row.step for row in losses]
+    axes.plot(steps, [row.scoremap_loss for row in losses], color=COLOURS[0], label="scoremap")
+    axes.plot(steps, [row.locref_loss for row in losses], color=COLOURS[1], label="location refinement")
+    axes.set(xlabel="step", ylabel="loss", yscale="log", title="Training loss")
+    axes.legend(loc="upper right")
+
+
+def _draw_errors(axes: Axes, errors: Sequence[ErrorRow]) -> None:
+    """One line per source and scale: the scale is its colour, the source its marker."""
+    from matplotlib.ticker import LogFormatter
+
+    curves = _by_curve(errors)
+    sources = list(dict.fromkeys(source for source, _ in curves))
+    scales = list(dict.fromkeys(scale for _, scale in curves))
+    for (source, scale), rows in curves.items():
+        axes.plot(
+            [row.step for row in rows],
+            [row.mean_px for row in rows],
+            color=COLOURS[scales.index(scale) % len(COLOURS)],
+            marker=MARKERS[sources.index(source) % len(MARKERS)],
+            label=f"{source}, scale {scale:g}",
+        )
+    axes.set(xlabel="step", ylabel="mean error (px of the full frame)", yscale="log", title="Held-out error")
+    # Numbers written out, between the powers of ten too where these are few.
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    if errors:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _by_curve(errors: Sequence[ErrorRow]) -> dict[tuple[str, float], list[ErrorRow]]:
+    curves: dict[tuple[str, float], list[ErrorRow]] = {}
+    for row in errors:
+        curves.setdefault((row.source, row.scale), []).append(row)
+    return curves

@@ -1,0 +1,188 @@
+"""``posecli train`` as a user types it: what does not fit is named in one line. Training itself: tests/training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from support import labels, trainings
+
+from posecli.cli import cli
+from posecli.training.config import read_train_config
+from posecli.training.state import ErrorRow, Progress, RunFolder
+
+
+def posecli(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["train", *map(str, arguments)], catch_exceptions=False)
+
+
+def refused(result: Result, code: int) -> str:
+    """The one line of a command that was refused."""
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return labels.write_project(tmp_path / "my project", 8)
+
+
+@pytest.fixture
+def config(tmp_path: Path, project: Path) -> Path:
+    return trainings.write_config(tmp_path / "my c.yaml", project)
+
+
+def relabel(
+    project: Path, points: labels.Points, bodyparts: tuple[str, ...] = labels.BODYPARTS, rows: int | None = None
+) -> None:
+    names = [f"img{number:04d}.png" for number in range(len(points))]
+    frame = labels.label_frame(points, names, bodyparts=bodyparts, index="path")
+    labels.save_labels(frame.iloc[:rows], project / "labeled-data" / "m1")
+
+
+def without_an_image(project: Path) -> None:
+    (project / "labeled-data" / "m1" / "img0003.png").unlink()
+
+
+def with_a_broken_image(project: Path) -> None:
+    (project / "labeled-data" / "m1" / "img0003.png").write_bytes(b"no picture")
+
+
+def with_a_misspelt_label(project: Path) -> None:
+    relabel(project, labels.dots(8), ("red", "gren", "blue"))
+
+
+def with_an_empty_table(project: Path) -> None:
+    relabel(project, labels.dots(8), rows=0)
+
+
+def without_labels(project: Path) -> None:
+    relabel(project, np.full((8, 3, 2), np.nan))
+
+
+def without_labels_of_one_part(project: Path) -> None:
+    points = labels.dots(8)
+    points[:, 1] = np.nan
+    relabel(project, points)
+
+
+def with_an_infinite_label(project: Path) -> None:
+    points = labels.dots(8)
+    points[3, 1] = np.inf
+    relabel(project, points)
+
+
+def gone(project: Path) -> None:
+    shutil.rmtree(project)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (without_an_image, "img0003.png' is labelled in 'CollectedData_me.h5' but is not there (1 of 8 are missing)"),
+        (with_a_broken_image, "img0003.png' is damaged or no image"),
+        (with_a_misspelt_label, "labels body part 'gren', but config.yaml has red, green, blue"),
+        (with_an_empty_table, "is empty: label some frames"),
+        (without_labels, "has 8 frames without a single label"),
+        (without_labels_of_one_part, "has no label of body part 'green' on any frame"),
+        (with_an_infinite_label, "has an infinite label"),
+        (gone, "do not exist: check the path"),
+    ],
+)
+def test_data_that_do_not_fit(config: Path, project: Path, spoil: Callable[[Path], None], words: str) -> None:
+    spoil(project)
+    assert words in refused(posecli(config), 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"bodyparts": ["red", "gren"]}, "bodyparts has 'gren', but the data know red, green, blue: correct the name"),
+        ({"mirror_pairs": [["red", "gren"]]}, "mirror_pairs has 'gren', but trained are red, green, blue"),
+        ({"bodyparts": ["red"], "mirror_pairs": [["red", "blue"]]}, "mirror_pairs has 'blue', but trained are red"),
+        ({"held_out": ["img9.png"]}, "'img9.png' is to be held out but is no labelled image"),
+        ({"held_out": 0.99}, "leaves none: hold out fewer"),
+        ({"nane": "x"}, "has an unknown key 'nane'"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path: Path, project: Path, settings: dict[str, Any], words: str) -> None:
+    assert words in refused(posecli(trainings.write_config(tmp_path / "c.yaml", project, **settings)), 2)
+
+
+def test_a_source_without_any_body_part_is_named(tmp_path: Path, project: Path) -> None:
+    data = [{"labels": str(project)}, {"scene": "trail-tracking"}]
+    path = trainings.write_config(tmp_path / "c.yaml", None, data=data)
+    assert "'trail-tracking' knows snout, leftear, rightear, tailbase and none of the body parts red" in refused(
+        posecli(path), 2
+    )
+
+
+def test_corrected_settings_go_on_in_the_same_folder(tmp_path: Path, project: Path) -> None:
+    path = trainings.write_config(tmp_path / "c.yaml", project, bodyparts=["gren"])
+    refused(posecli(path), 2)
+    trainings.write_config(path, project, bodyparts=["green"], initial_weights="nothing-there")
+    assert "nothing-there' are not there: give 'scratch'" in refused(posecli(path), 5)
+
+
+def test_json_of_an_error(tmp_path: Path) -> None:
+    result = posecli(tmp_path / "c.yaml", "--json")
+    assert json.loads(result.stdout) == {
+        "error": f"'{tmp_path / 'c.yaml'}' does not exist: check the path",
+        "exit_code": 2,
+    }
+
+
+class TestFolder:
+    def finished(self, config: Path, folder: Path) -> RunFolder:
+        settings = read_train_config(config)
+        run = RunFolder(folder, settings)
+        run.errors += [ErrorRow(step, "labels", 1.0, 6, 5.0, 4.0) for step in (2, 4)]
+        run.finish(Progress(settings.steps, 0, 5.0, "float32", "", (0.0, 0.0), 0))
+        return run
+
+    def test_a_finished_run_is_told_and_left_as_it_is(self, config: Path) -> None:
+        self.finished(config, config.parent / "tiny-training")
+        result = posecli(config, "--json")
+        assert result.exit_code == 0
+        assert "is trained already: pass --restart to begin anew" in result.stderr
+        content = json.loads(result.stdout)
+        assert content["model"] == str(config.parent / "tiny-training" / "model")
+        assert [row["step"] for row in content["last_errors"]] == [4]
+
+    def test_other_settings_are_refused(self, config: Path, project: Path, tmp_path: Path) -> None:
+        self.finished(config, tmp_path / "run")
+        trainings.write_config(config, project, seed=1)
+        line = refused(posecli(config, "--out", tmp_path / "run"), 8)
+        assert "holds a run with other settings: choose another --out, or pass --restart" in line
+
+    def test_a_project_is_no_place_for_a_run(self, config: Path, project: Path) -> None:
+        for flags in ([], ["--restart"]):
+            line = refused(posecli(config, "--out", project, *flags), 8)
+            assert "holds something else than a training run" in line
+        assert (project / "config.yaml").is_file()
+
+    def test_a_place_that_cannot_be(self, config: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert "cannot be written" in refused(posecli(config, "--out", tmp_path / "file" / "run"), 7)
+
+
+def test_a_backend_that_is_not_there(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+    import sys
+
+    monkeypatch.setenv("KERAS_BACKEND", "nonesuch")
+    done = subprocess.run(
+        [sys.executable, "-m", "posecli", "train", str(config)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith("Error: Keras cannot use KERAS_BACKEND=nonesuch (")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,43 @@
+"""Which arithmetic is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from posecli.network.tensorflow_runtime import import_tensorflow
+
+import_tensorflow()
+
+from posecli.training import precision  # noqa: E402
+from posecli.training.precision import FLOAT32, MIXED, fastest_policy  # noqa: E402
+
+
+@pytest.mark.parametrize(("asked", "policy"), [("fp32", FLOAT32), ("bf16", MIXED)])
+def test_what_is_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch, asked: str, policy: str) -> None:
+    monkeypatch.setattr(precision, "_seconds", lambda policy: pytest.fail("measured"))
+    assert fastest_policy(asked) == policy  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("computes", "seconds", "policy"),
+    [
+        (False, {}, FLOAT32),
+        (True, {MIXED: 1.0, FLOAT32: 2.0}, MIXED),
+        (True, {MIXED: 2.0, FLOAT32: 1.0}, FLOAT32),
+        (True, {MIXED: 1.0, FLOAT32: 1.0}, FLOAT32),
+    ],
+)
+def test_auto_takes_what_measures_faster(
+    monkeypatch: pytest.MonkeyPatch, computes: bool, seconds: dict[str, float], policy: str
+) -> None:
+    monkeypatch.setattr(precision, "_computes_bf16", lambda: computes)
+    monkeypatch.setattr(precision, "_seconds", seconds.__getitem__)
+    assert fastest_policy("auto") == policy
+
+
+def test_whether_the_machine_computes_in_bf16_is_asked_of_it() -> None:
+    import openvino
+
+    if import_tensorflow().config.list_physical_devices("GPU"):
+        pytest.skip("a GPU computes in bf16 whatever the processor does")
+    assert precision._computes_bf16() == ("BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
