@@ -1,0 +1,62 @@
+"""The papers' speed experiments on this machine: a designed study that ends in a tidy table, figures and advice.
+
+``design`` says which conditions there are and in what order; ``material`` makes the clips and untrained networks;
+``worker`` measures one condition in a process of its own (``measure``); ``runner`` goes through the design and can be
+continued after a kill (``study``); ``summary``, ``charts``, ``trace`` and ``report`` turn rows into what people read.
+
+>>> from posecli.benchmark import BenchmarkOptions, run_benchmark, summarize, write_report
+>>> from posecli.cost import read_prices
+>>> study = run_benchmark(BenchmarkOptions(sizes=(80, 160)), Path("bench"))  # doctest: +SKIP
+>>> summary = summarize(study, read_prices().chosen(None, None))  # doctest: +SKIP
+>>> write_report(summary).page  # doctest: +SKIP
+PosixPath('bench/report.html')
+
+Names are imported when they are first used: the options cost nothing, the rest needs NumPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from posecli.benchmark.observer import BenchmarkObserver
+    from posecli.benchmark.options import BenchmarkOptions
+    from posecli.benchmark.report import Report, write_report
+    from posecli.benchmark.runner import run_benchmark
+    from posecli.benchmark.study import Study, open_study
+    from posecli.benchmark.summary import Summary, summarize
+
+_HOMES = {
+    "BenchmarkObserver": "posecli.benchmark.observer",
+    "BenchmarkOptions": "posecli.benchmark.options",
+    "Report": "posecli.benchmark.report",
+    "Study": "posecli.benchmark.study",
+    "Summary": "posecli.benchmark.summary",
+    "open_study": "posecli.benchmark.study",
+    "run_benchmark": "posecli.benchmark.runner",
+    "summarize": "posecli.benchmark.summary",
+    "write_report": "posecli.benchmark.report",
+}
+
+__all__ = [
+    "BenchmarkObserver",
+    "BenchmarkOptions",
+    "Report",
+    "Study",
+    "Summary",
+    "open_study",
+    "run_benchmark",
+    "summarize",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'posecli.benchmark' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,142 @@
+"""``posecli estimate``: hours, machines and money for an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecli.cli.base import Command, make_output, output_options
+from posecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from posecli.cost import Estimate, Experiment, Price
+
+
+@click.command(cls=Command)
+@click.option("--animals", type=int, required=True, help="Animals, each recorded by itself.")
+@click.option("--days", type=float, required=True, help="Days of recording.")
+@click.option("--hours-per-day", type=float, default=24.0, show_default=True, help="Hours recorded a day.")
+@click.option("--video-fps", type=float, default=30.0, show_default=True, help="Frames per second of the recordings.")
+@click.option("--fps", type=float, help="Frames per second that one machine analyses.")
+@click.option(
+    "--benchmark",
+    "results",
+    type=click.Path(path_type=Path),
+    help="Take speeds from a benchmark instead: its folder, or its results.json.",
+)
+@click.option("--within", type=float, help="Days in which it must be done.  [as fast as it is recorded]")
+@click.option("--price", help="Name in the price list.  [one core of a cloud machine]")
+@click.option("--per-hour", type=float, help="What an hour of the machine costs, instead of a named price.")
+@click.option("--cores", type=int, default=1, show_default=True, help="Cores of the machine, for a price by the core.")
+@click.option("--prices", type=click.Path(path_type=Path), help="YAML file with prices.  [posecli's own]")
+@output_options
+def estimate(results: Path | None, fps: float | None, as_json: bool, quiet: bool, verbose: bool, **flags: Any) -> None:
+    """Say what an experiment takes: hours of computing, machines, money.
+
+    \b
+    Examples:
+        posecli estimate --animals 24 --days 5 --fps 78.5 --price v100
+        posecli estimate --animals 8 --days 30 --benchmark posecli-benchmark --per-hour 0.40
+        posecli estimate --animals 8 --days 30 --fps 84 --cores 8 --within 14
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.cost import Experiment, read_prices
+
+    experiment = Experiment(flags["animals"], flags["days"], flags["hours_per_day"], flags["video_fps"])
+    price = read_prices(flags["prices"]).chosen(flags["price"], flags["per_hour"])
+    if (results is None) == (fps is None):
+        raise UsageError("no speed, or two of them: give either --fps or --benchmark")
+    settings = {f"{fps:g} frames/s": (fps, flags["cores"])} if fps is not None else measured_settings(results)
+    output.say(describe(experiment))
+    output.say(f"price: {price}{f' ({price.source})' if price.source else ''}")
+    estimates = {name: _estimate(experiment, speed, price, cores) for name, (speed, cores) in settings.items()}
+    within = flags["within"] or experiment.days
+    for line in estimate_lines(estimates, within, price.currency):
+        output.say(line)
+    output.result(
+        {
+            "price": str(price),
+            "source": price.source,
+            "within_days": within,
+            "estimates": [
+                {"setting": name, **item.as_dict(), "machines": item.machines(within)}
+                for name, item in estimates.items()
+            ],
+        }
+    )
+
+
+def _estimate(experiment: Experiment, fps: float, price: Price, cores: int) -> Estimate:
+    from posecli.cost import Estimate
+
+    if cores < 1:
+        raise UsageError(f"cores {cores} is too small: give a whole number of 1 or more")
+    return Estimate(experiment, fps, price.of(cores))
+
+
+def describe(experiment: Experiment) -> str:
+    """The experiment in one line."""
+    frames = experiment.video_hours * 3600 * experiment.video_fps
+    return (
+        f"{experiment.animals} animals x {experiment.days:g} days x {experiment.hours_per_day:g} h = "
+        f"{experiment.video_hours:,.0f} hours of video, {frames / 1e6:,.0f} million frames"
+    )
+
+
+def estimate_lines(estimates: dict[str, Estimate], within: float, currency: str) -> list[str]:
+    """A table, a row per setting."""
+    from posecli.cli.tables import aligned
+
+    table = [["setting", "speed", "h per video-h", "machine-hours", "on one machine", f"machines for {within:g} days"]]
+    table[0] += [f"{currency} per video-h", f"{currency} in all"]
+    for name, item in estimates.items():
+        row = [name, f"{item.fps:.4g} fps", f"{item.hours_per_video_hour:.3g}", f"{item.machine_hours:,.0f}"]
+        row += [f"{item.days():,.1f} days", str(item.machines(within))]
+        table.append([*row, f"{item.cost_per_video_hour:.3f}", f"{item.cost:,.0f}"])
+    return aligned(table)
+
+
+def measured_settings(path: Path | None) -> dict[str, tuple[float, int]]:
+    """Speeds and cores from a benchmark: for each video and width the standard method and the fastest setting."""
+    assert path is not None
+    content = _read_results(path)
+    conditions = {item["key"]: item for item in content["conditions"] if item["state"] == "done"}
+    settings = {}
+    for winner in content["winners"]:
+        best = conditions[winner["key"]]
+        standard = _standard(conditions, best)
+        for title, item in (("standard method", standard), ("fastest", best)):
+            if item is not None:
+                words = f"{item['engine']} {item['precision']}, batch {item['batch_size']}, {item['pipeline']}"
+                settings[f"{item['data']} {item['width']} px, {title}: {words}"] = (item["fps"], item["cores"])
+    if not settings:
+        raise UsageError(f"'{path}' holds no condition that was measured: continue the benchmark, or give --fps")
+    return settings
+
+
+def _standard(conditions: dict[str, Any], best: dict[str, Any]) -> dict[str, Any] | None:
+    for item in conditions.values():
+        alike = all(item[name] == best[name] for name in ("data", "width", "cores", "engine"))
+        if alike and item["decoder"] == "standard" and item["pipeline"] == "sync" and item["precision"] == "fp32":
+            found: dict[str, Any] = item
+            return found
+    return None
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    import json
+
+    from posecli.benchmark.report import JSON_FILE, RESULTS_FORMAT
+
+    file = path / JSON_FILE if path.is_dir() else path
+    try:
+        content = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"'{file}' does not exist: give the folder of a benchmark that was run to its end") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{file}' cannot be read ({error}): run the benchmark again") from error
+    if not isinstance(content, dict) or content.get("format") != RESULTS_FORMAT:
+        raise UsageError(f"'{file}' is no benchmark's result: give its folder, or its {JSON_FILE}")
+    return content

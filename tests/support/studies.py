@@ -1,0 +1,74 @@
+"""Benchmarks that were never run: whole folders with made-up speeds, for summaries, figures and reports."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from posecli.benchmark.design import DataSet, Factors, Trial, conditions_of, make_plan
+from posecli.benchmark.machine import describe_bench
+from posecli.benchmark.options import BenchmarkOptions
+from posecli.benchmark.study import (
+    DESIGN_FILE,
+    POSES_FOLDER,
+    ROWS_FILE,
+    Obstacle,
+    Study,
+    append_rows,
+    describe_design,
+    open_study,
+    plain_condition,
+    visits_of,
+    write_json,
+)
+from posecli.options import FixedPrecision
+from support.benchmark_worker import row
+
+WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker.py")))
+FAKE_ENGINE_WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker_fake_engine.py")))
+
+#: How far each precision moves points in a made-up study, px of the clip.
+SHIFTS: dict[str, float] = {"fp32": 0.0, "bf16": 0.1, "int8": 5.0}
+MACHINE = {"processor": "Abacus 9 <&>", "features": ["beads"], "usable_cores": 2, "memory_gib": 4.0}
+
+
+def write_study(
+    folder: Path,
+    model: Path,
+    options: BenchmarkOptions = BenchmarkOptions(sizes=(80, 160)),
+    precisions: tuple[FixedPrecision, ...] = ("fp32", "bf16", "int8"),
+    cores: tuple[int, ...] = (1, 2),
+) -> Study:
+    """A complete benchmark: a data set of 160x120 px that a trained network looks at, and one for an untrained one."""
+    data = (
+        DataSet("dots", folder / "dots.mp4", 160, 120, model, trained=True),
+        DataSet("blind", folder / "blind.mp4", 160, 160, model, trained=False),
+    )
+    factors = Factors(
+        data,
+        options.sizes,
+        cores,
+        options.engines,
+        precisions,
+        options.batch_sizes,
+        options.decoders,
+        options.pipelines,
+    )
+    trial = Trial(1.0, 1e-7, max(cores))
+    plan = make_plan(conditions_of(factors, options.design), options, trial)
+    obstacles = [Obstacle("openvino", "fp16", str(model), "this abacus has no such beads: take another")]
+    (folder / POSES_FOLDER).mkdir(parents=True)
+    design = describe_design(options, factors, trial, plan, obstacles)
+    write_json(folder / DESIGN_FILE, design | {"determined_by": {}, "machine": describe_bench() | MACHINE})
+    for number, visit in enumerate(visits_of(design), start=1):
+        condition = visit.condition
+        head = plain_condition(condition) | {"order": number, "when": "today", "state": "done", "reason": ""}
+        rows = [head | row(asdict(condition), visit.frames, repeat) for repeat in visit.repeats]
+        append_rows(folder / ROWS_FILE, rows)
+        pose = np.full((visit.frames, 3, 3), 0.9)
+        pose[..., :2] = np.arange(visit.frames)[:, None, None] % 40 + 20 + SHIFTS[condition.precision]
+        np.save(folder / POSES_FOLDER / f"{condition.key}.npy", pose)
+    return open_study(folder)
