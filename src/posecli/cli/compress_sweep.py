@@ -1,0 +1,84 @@
+"""``posecli compress-sweep``: how far video compression moves poses, and which compression to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.model import choice_options
+from posecli.cli.sweeps import SweepProgress, show_results, sweep_options, sweep_options_of
+from posecli.sweep.options import DEFAULT_CRF
+
+
+@click.command("compress-sweep", cls=Command)
+@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--crf",
+    default=DEFAULT_CRF,
+    show_default=True,
+    help="Constant rate factors; different ones per codec as in 'libx264:20,30;libsvtav1:35,50'.",
+)
+@click.option(
+    "--codec",
+    default="libx264",
+    show_default=True,
+    help="Codecs for a list without their names: any of libx264,libx265,libsvtav1,libvpx-vp9.",
+)
+@click.option("--preset", help="The encoder's word for how long it may search; per codec as with --crf.")
+@click.option("--pix-fmt", help="Pixel format of what is encoded.  [yuv420p]")
+@click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
+@sweep_options
+@choice_options
+@click.option("--keep", is_flag=True, help="Keep the encoded videos.")
+@click.option(
+    "-o",
+    "--out-dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("posecli-compress-sweep"),
+    show_default=True,
+    help="Folder for everything; the same command continues what lies there.",
+)
+@config_option
+@output_options
+def compress_sweep(
+    videos: tuple[Path, ...],
+    folder: Path,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Measure how far compression moves poses, and say which to use.
+
+    Encodes VIDEOS at every quality, checks that no frame was lost or shifted, finds the body parts in every version
+    with the same network, and compares. Without a video a mouse is rendered, whose true poses are known. Killed, it
+    is continued by the same command.
+
+    \b
+    Examples:
+        posecli compress-sweep --crf 0,10,20,30
+        posecli compress-sweep day1.mp4 --model openfield-model --crf 15,25,35,45 --tolerance 0.5px
+        posecli compress-sweep day1.mp4 --config configs/compress-sweep-paper.yaml
+    """
+    output = make_output(as_json, quiet, verbose)
+    options = sweep_options_of(videos, flags)
+    from posecli.model.deeplabcut import Choice
+    from posecli.sweep.report import write_report
+    from posecli.sweep.runner import run_sweep
+    from posecli.sweep.summary import Summary
+    from posecli.sweep.versions import encoded_versions, parse_crf, parse_presets
+
+    codecs = [name.strip() for name in flags["codec"].split(",")]
+    crf = parse_crf(flags["crf"], codecs)
+    versions = encoded_versions(crf, parse_presets(flags["preset"], crf), flags["pix_fmt"], flags["gop"])
+    network = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
+    study = run_sweep(
+        "compress-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
+    )
+    summary = Summary(study)
+    show_results(summary, write_report(summary), output)

@@ -1,0 +1,99 @@
+"""``posecli filter``: pose tables smoothed over time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+
+if TYPE_CHECKING:
+    from posecli.filtering import FilteredTable
+
+#: As `posecli.filtering.FILTERS`, which imports NumPy.
+METHODS = ("median", "savgol", "kalman")
+
+
+@click.command("filter", cls=Command)
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="median",
+    show_default=True,
+    help="median is DeepLabCut's own; savgol fits polynomials; kalman looks at the velocity, before and after.",
+)
+@click.option("--window", type=int, default=5, show_default=True, help="Of median and savgol: frames, odd.")
+@click.option("--order", type=int, default=2, show_default=True, help="Of savgol: degree of the polynomial.")
+@click.option(
+    "--noise", type=float, default=1.0, show_default=True, help="Of kalman: px by which found points are off."
+)
+@click.option(
+    "--push",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Of kalman: px per frame by which the velocity changes in a frame.",
+)
+@click.option(
+    "--pcutoff", type=float, help="Likelihood below which a point counts as a gap.  [every point counts as it is]"
+)
+@click.option(
+    "--fill-gaps",
+    "fill",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Fill gaps of so many frames at most; longer ones are NaN.",
+)
+@click.option(
+    "-o",
+    "--out-dir",
+    type=click.Path(path_type=Path),
+    help="Folder for the results.  [beside each table, where DeepLabCut looks for them]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace filtered tables that are there already.")
+@click.option("--csv", is_flag=True, help="Write each table as CSV too.")
+@config_option
+@output_options
+def filter_command(
+    tables: tuple[Path, ...],
+    out_dir: Path | None,
+    overwrite: bool,
+    csv: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Smooth pose TABLES over time.
+
+    Each becomes a new table whose name ends in _filtered; the raw one is never altered.
+
+    \b
+    Examples:
+        posecli filter videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 -o filtered
+        posecli filter poses/*.h5 --method savgol --window 9 --pcutoff 0.6 --fill-gaps 10 -o filtered
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.filtering import FilterOptions, filter_table
+
+    options = FilterOptions(**flags)
+    results: list[FilteredTable] = []
+    for table in tables:
+        done = filter_table(table, options, out_dir, overwrite=overwrite, csv=csv)
+        output.say(
+            f"{done.path}: {done.rows} rows, {options.method}; known points moved by a mean of {done.moved:.2f} px, "
+            f"{done.gaps} are not known"
+        )
+        results.append(done)
+    beside = [done for done in results if done.path.parent.resolve() == done.source.parent.resolve()]
+    if beside:
+        output.warn(
+            f"Warning: '{beside[0].path.parent}' now holds two tables of one video: tools that read every table in a "
+            "folder (keypoint-moseq does) will take both; give --out-dir a folder of its own to keep them apart"
+        )
+    output.result({"options": asdict(options), "results": [done.as_dict() for done in results]})

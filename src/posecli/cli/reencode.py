@@ -1,0 +1,87 @@
+"""``posecli reencode``: videos encoded anew, checked frame by frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.sweeps import SweepProgress
+from posecli.errors import UsageError
+
+
+@click.command(cls=Command)
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--recommendation",
+    type=click.Path(path_type=Path),
+    help="Folder of a compress-sweep (or its results.json): encode as it recommends.",
+)
+@click.option("--crf", type=float, help="Constant rate factor, where no recommendation is given.")
+@click.option("--codec", default="libx264", show_default=True, help="libx264, libx265, libsvtav1 or libvpx-vp9.")
+@click.option("--preset", help="The encoder's word for how long it may search.")
+@click.option("--pix-fmt", help="Pixel format of what is encoded.  [yuv420p]")
+@click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
+@click.option(
+    "-o",
+    "--out-dir",
+    type=click.Path(path_type=Path),
+    default=Path("reencoded"),
+    show_default=True,
+    help="Folder for the new videos.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace new videos that are there already; originals never are.")
+@config_option
+@output_options
+@click.pass_context
+def reencode(
+    ctx: click.Context,
+    /,
+    *,
+    videos: tuple[Path, ...],
+    recommendation: Path | None,
+    crf: float | None,
+    codec: str,
+    preset: str | None,
+    pix_fmt: str | None,
+    gop: int | None,
+    out_dir: Path,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Encode VIDEOS anew, and check that every frame is where it was.
+
+    Originals are only read: whether they are still needed is for you to say. A new video has its name only when
+    count, times and pictures of all its frames correspond.
+
+    \b
+    Examples:
+        posecli reencode day1/*.avi --recommendation posecli-compress-sweep -o day1-small
+        posecli reencode video.avi --crf 25 -o small
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.sweep.reencode import recommended_encoding
+    from posecli.sweep.reencode import reencode as reencode_videos
+    from posecli.sweep.versions import encoded_versions
+
+    if (recommendation is None) == (crf is None):
+        raise UsageError("either --recommendation or --crf says how to encode: give one of them")
+    if recommendation is not None:
+        options = recommended_encoding(recommendation)
+    else:
+        presets = {} if preset is None else {codec: preset}
+        version = encoded_versions({codec: [crf or 0.0]}, presets, pix_fmt, gop)[-1]
+        assert version.encode is not None
+        options = version.encode
+        if version.note:
+            output.progress(version.note)
+    results = reencode_videos(videos, options, out_dir, SweepProgress(output), overwrite=overwrite)
+    done = sum(result.state == "done" for result in results)
+    failed = sum(result.state == "failed" for result in results)
+    output.say(f"{done} encoded, {len(results) - done - failed} made before, {failed} failed, in '{out_dir}'")
+    exit_code = max(result.exit_code for result in results)
+    output.result({"results": [result.as_dict() for result in results], "exit_code": exit_code})
+    ctx.exit(exit_code)

@@ -1,0 +1,83 @@
+"""``posecli scale-sweep``: how far downsampling moves poses, how fast it makes the network, and which scale to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.model import choice_options
+from posecli.cli.sweeps import SweepProgress, show_results, sweep_options, sweep_options_of
+from posecli.errors import UsageError
+from posecli.sweep.options import DEFAULT_SCALES
+
+
+@click.command("scale-sweep", cls=Command)
+@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--scales",
+    default=",".join(f"{scale:g}" for scale in DEFAULT_SCALES),
+    show_default=True,
+    help="Factors by which frames are resized for the network.",
+)
+@sweep_options
+@choice_options
+@click.option(
+    "-o",
+    "--out-dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("posecli-scale-sweep"),
+    show_default=True,
+    help="Folder for everything; the same command continues what lies there.",
+)
+@config_option
+@output_options
+def scale_sweep(
+    videos: tuple[Path, ...],
+    folder: Path,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Measure how far downsampling moves poses and how much faster it is, and say which scale to use.
+
+    Finds the body parts in VIDEOS at every scale with the same network and compares, in px of the full frame. Without a
+    video a mouse is rendered, whose true poses are known. Killed, it is continued by the same command.
+
+    \b
+    Examples:
+        posecli scale-sweep --scales 1,0.5,0.25,0.125
+        posecli scale-sweep day1.mp4 --model openfield-model --tolerance 2px
+    """
+    output = make_output(as_json, quiet, verbose)
+    options = sweep_options_of(videos, flags)
+    from posecli.model.deeplabcut import Choice
+    from posecli.sweep.report import write_report
+    from posecli.sweep.runner import run_sweep
+    from posecli.sweep.summary import Summary
+    from posecli.sweep.versions import scaled_versions
+
+    versions = scaled_versions(parse_scales(flags["scales"]))
+    network = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
+    study = run_sweep(
+        "scale-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
+    )
+    summary = Summary(study)
+    show_results(summary, write_report(summary), output)
+
+
+def parse_scales(text: str) -> list[float]:
+    """Factors separated by commas.
+
+    >>> parse_scales("1, 0.5")
+    [1.0, 0.5]
+    """
+    try:
+        return [float(part) for part in str(text).split(",")]
+    except ValueError:
+        raise UsageError(f"scales '{text}' are not numbers: separate them by commas, as in 1,0.5,0.25") from None

@@ -1,0 +1,185 @@
+"""What the sweep commands share: their options, how they print progress and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from posecli.cli.base import Output
+from posecli.options import ENGINES, PIPELINES, PRECISIONS, AnalyzeOptions, Crop, EngineOptions
+from posecli.sweep.observer import SweepObserver
+from posecli.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
+
+if TYPE_CHECKING:
+    from posecli.sweep.report import Report
+    from posecli.sweep.summary import Summary
+
+AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
+DEFAULTS = SweepOptions()
+ANALYSIS = AnalyzeOptions()
+
+
+def sweep_options(function: AnyCallback) -> AnyCallback:
+    """Add the options that all sweeps have."""
+    for option in reversed(
+        (
+            click.option(
+                "-m",
+                "--model",
+                type=click.Path(path_type=Path),
+                help="Model folder or DeepLabCut project.  [posecli's own: a mouse seen from above]",
+            ),
+            click.option(
+                "--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"
+            ),
+            click.option(
+                "-b",
+                "--batchsize",
+                "--batch-size",
+                "batch_size",
+                type=int,
+                default=ANALYSIS.batch_size,
+                show_default=True,
+                help="Frames per call of the network.",
+            ),
+            click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px."),
+            click.option(
+                "--engine",
+                type=click.Choice(ENGINES),
+                default=ANALYSIS.engine.engine,
+                show_default=True,
+                help="Runtime of the network.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(PRECISIONS),
+                default=ANALYSIS.engine.precision,
+                show_default=True,
+                help="Arithmetic of the network, settled on the originals and the same for all versions.",
+            ),
+            click.option(
+                "--pipeline",
+                type=click.Choice(PIPELINES),
+                default=ANALYSIS.pipeline,
+                show_default=True,
+                help="How reading, network and decoding are laid over each other.",
+            ),
+            click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]"),
+            click.option(
+                "--truth", type=click.Path(path_type=Path), help="Pose table with the true points of the one video."
+            ),
+            click.option(
+                "--labels",
+                type=click.Path(path_type=Path),
+                help="DeepLabCut project whose labelled frames of these videos count as truth.",
+            ),
+            click.option("--pcutoff", type=float, help="Likelihood from which on a point counts.  [the model's own]"),
+            click.option(
+                "--tolerance",
+                default=f"{DEFAULTS.tolerance:g}px",
+                show_default=True,
+                help="Mean error of a body part that is still fine; people who label differ by 3 px.",
+            ),
+            click.option(
+                "--max-lost",
+                type=float,
+                default=DEFAULTS.max_lost,
+                show_default=True,
+                help="Share of a body part's points that may fall below the cut-off.",
+            ),
+            click.option(
+                "--window", type=int, default=DEFAULTS.window, show_default=True, help="Of the median filter, frames."
+            ),
+            click.option(
+                "--resamples", type=int, default=DEFAULTS.resamples, show_default=True, help="Of the bootstrap."
+            ),
+            click.option(
+                "--seed",
+                type=int,
+                default=SCENE_SEED,
+                show_default=True,
+                help="Of the bootstrap and of the rendered scene.",
+            ),
+            click.option(
+                "--hours-per-year",
+                type=float,
+                default=DEFAULTS.hours_per_year,
+                show_default=True,
+                help="Hours of video that savings are stated for.",
+            ),
+            click.option("--overwrite", is_flag=True, help="Begin anew where another sweep lies."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOptions:
+    """Flags as they come from the command line to the options that they mean."""
+    analysis = AnalyzeOptions(
+        engine=EngineOptions(flags["engine"], flags["precision"], flags["threads"]),
+        batch_size=flags["batch_size"],
+        crop=None if flags["crop"] is None else Crop.parse(flags["crop"]),
+        pipeline=flags["pipeline"],
+    )
+    same = (
+        "model",
+        "frames",
+        "truth",
+        "labels",
+        "pcutoff",
+        "max_lost",
+        "window",
+        "resamples",
+        "seed",
+        "hours_per_year",
+    )
+    return SweepOptions(
+        videos=videos,
+        analysis=analysis,
+        tolerance=parse_pixels(flags["tolerance"]),
+        keep=flags.get("keep", False),
+        **{name: flags[name] for name in same},
+    )
+
+
+class SweepProgress(SweepObserver):
+    """Prints how a sweep goes, on standard error."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def say(self, line: str) -> None:
+        """A sentence on what happens."""
+        self._output.progress(line)
+
+    @contextmanager
+    def work(self, name: str, frames: int) -> Iterator[Callable[[int], object]]:
+        """Frames that are done."""
+        from posecli.cli.progress import frame_progress
+
+        with frame_progress(self._output, name, frames) as progress:
+            yield progress
+
+
+def show_results(summary: Summary, report: Report, output: Output) -> None:
+    """Print the table, what came out, and what to use."""
+    from posecli.cli.tables import aligned
+    from posecli.sweep.report import findings, results, version_table
+
+    for line in aligned(version_table(summary)):
+        output.say(line)
+    output.say("")
+    for sentence in (*findings(summary), *report.recommendation.reasons):
+        output.say(sentence)
+    for line in (report.recommendation.acquisition, report.recommendation.analysis):
+        if line:
+            output.say(f"  {line}")
+    output.say(f"report: {report.page}")
+    content = results(summary, report.recommendation)
+    del content["rows"]
+    output.result({"folder": str(report.folder), "report": str(report.page), **content})

@@ -1,0 +1,333 @@
+"""Trajectories smoothed over time; the raw ones are left as they are.
+
+``median`` is DeepLabCut's own filter, to the last bit where every point is known: SciPy's `medfilt` over an odd number
+of frames, with zeros beyond both ends. ``savgol`` fits a polynomial to each stretch of frames, which keeps peaks that
+an average would flatten. ``kalman`` takes the point for a body of steady velocity that is pushed a little in every
+frame, and looks at the frames before and after (pykalman's smoother, after Rauch, Tung and Striebel).
+
+A point counts as a *gap* where it is not known, or where its likelihood is below a cut-off that the user named. Gaps
+are bridged with straight lines before a filter runs (the Kalman smoother goes without), so that it does not see the
+wild positions of unseen points; then they are NaN again, except those that are not longer than the user allows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli import __version__
+from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.hdf5 import PlainTable, read_plain_table
+from posecli.table import (
+    KEY,
+    SECONDS_NODE,
+    PoseTableWriter,
+    move_into_place,
+    partial_path,
+    pose_columns,
+    table_to_csv,
+    write_partial,
+)
+
+Floats = npt.NDArray[np.float64]
+FilterName = Literal["median", "savgol", "kalman"]
+#: What is known of the speed before the first frame, px per frame: next to nothing.
+START_SPEED = 100.0
+FILTERS: tuple[FilterName, ...] = get_args(FilterName)
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """How trajectories are smoothed.
+
+    Attributes
+    ----------
+    method
+        One of `FILTERS`.
+    window
+        Of median and savgol: frames, odd.
+    order
+        Of savgol: degree of the polynomial.
+    noise
+        Of kalman: standard deviation of a found position around the true one, px.
+    push
+        Of kalman: standard deviation of the change of velocity from frame to frame, px per frame.
+    pcutoff
+        Likelihood below which a point counts as a gap; ``None`` takes every point for what it is.
+    fill
+        Gaps of so many frames at most are filled; longer ones are NaN.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be.
+    """
+
+    method: FilterName = "median"
+    window: int = 5
+    order: int = 2
+    noise: float = 1.0
+    push: float = 1.0
+    pcutoff: float | None = None
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in FILTERS:
+            raise UsageError(f"filter '{self.method}' is not known: choose one of {', '.join(FILTERS)}")
+        if self.window < 3 or self.window % 2 == 0:
+            raise UsageError(f"window {self.window} has no middle: give an odd number of frames, 3 or more")
+        if self.method == "savgol" and not 0 <= self.order < self.window:
+            raise UsageError(f"order {self.order} does not fit window {self.window}: give 0 or more, below the window")
+        for name, value in (("noise", self.noise), ("push", self.push)):
+            if not 0 < value < np.inf:
+                raise UsageError(f"{name} {value:g} is out of range: give a number of px above 0")
+        if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
+            raise UsageError(f"pcutoff {self.pcutoff:g} is out of range: give a likelihood from 0 to 1")
+        if self.fill < 0:
+            raise UsageError(f"fill-gaps {self.fill} is too small: give a number of frames, 0 or more")
+
+
+def filter_pose(pose: Floats, options: FilterOptions = FilterOptions()) -> Floats:
+    """Smooth positions over time; likelihoods stay.
+
+    Parameters
+    ----------
+    pose
+        ``(N, K, 3)`` float64: x px, y px, likelihood; NaN where not known.
+    options
+        How.
+
+    Returns
+    -------
+    ndarray
+        A new array; NaN in gaps that are not filled, and of body parts that are never known.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer frames than the window of savgol.
+
+    Examples
+    --------
+    >>> x = np.array([9.0, 9, 9, 80, 9, 9, 9])
+    >>> pose = np.stack([x, x, np.ones(7)], axis=1)[:, None]
+    >>> filter_pose(pose)[:, 0, 0]
+    array([9., 9., 9., 9., 9., 9., 9.])
+    """
+    if options.method == "savgol" and len(pose) < options.window:
+        raise UsageError(f"{len(pose)} frames are fewer than the window {options.window}: give a smaller one")
+    smooth = pose.copy()
+    for part in range(pose.shape[1]):
+        known = _known(pose[:, part], options.pcutoff)
+        if not known.any():
+            smooth[:, part, :2] = np.nan
+            continue
+        left_open = _long_gaps(known, options.fill)
+        for axis in range(2):
+            line = _smoothed(_bridged(pose[:, part, axis], known), known, options)
+            line[left_open] = np.nan
+            smooth[:, part, axis] = line
+    return smooth
+
+
+#: What a filtered table's name ends in, as DeepLabCut has it.
+SUFFIX = "_filtered"
+
+
+@dataclass(frozen=True)
+class FilteredTable:
+    """A pose table that was smoothed.
+
+    Attributes
+    ----------
+    source, path
+        The raw table, and the new one.
+    rows
+        Frames.
+    moved
+        Mean distance by which known points moved, px.
+    gaps
+        Points that are not known in the new table.
+    """
+
+    source: Path
+    path: Path
+    rows: int
+    moved: float
+    gaps: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self) | {"source": str(self.source), "path": str(self.path)}
+
+
+def filter_table(
+    source: str | Path,
+    options: FilterOptions = FilterOptions(),
+    out_dir: Path | None = None,
+    *,
+    overwrite: bool = False,
+    csv: bool = False,
+) -> FilteredTable:
+    """Smooth a pose table into ``<its name>_filtered.h5``; the raw table is only read.
+
+    Parameters
+    ----------
+    source
+        A single animal's pose table, posecli's or DeepLabCut's.
+    options
+        How.
+    out_dir
+        Folder for the new table; ``None`` puts it beside the raw one, where DeepLabCut looks for it.
+    overwrite
+        Replace a filtered table that is there already.
+    csv
+        Write it as CSV too.
+
+    Raises
+    ------
+    UsageError
+        If the file is no such table, or is a filtered one already.
+    OutputExistsError
+        If the new table is there already.
+    OutputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> filter_table("m1DLC_resnet50_openfieldOct30shuffle1_4000.h5").path.name  # doctest: +SKIP
+    'm1DLC_resnet50_openfieldOct30shuffle1_4000_filtered.h5'
+    """
+    raw_path = Path(source)
+    if raw_path.stem.endswith(SUFFIX):
+        raise UsageError(f"'{raw_path}' is filtered already: give the raw table '{raw_path.stem[: -len(SUFFIX)]}.h5'")
+    raw = read_plain_table(raw_path, UsageError)
+    pose = _poses_of(raw, raw_path)
+    target = (out_dir or raw_path.parent) / f"{raw_path.stem}{SUFFIX}.h5"
+    if target.exists() and not overwrite:
+        raise OutputExistsError(
+            f"'{target}' is there already: pass --overwrite, or choose another folder with --out-dir"
+        )
+    smooth = filter_pose(pose, options)
+    _write_table(raw_path, raw, smooth, target, options)
+    if csv:
+        table_to_csv(target, target.with_suffix(".csv"))
+    distance = np.hypot(*np.moveaxis(smooth[..., :2] - pose[..., :2], -1, 0))
+    known = distance[np.isfinite(distance)]
+    gaps = int(np.isnan(smooth[..., 0]).sum())
+    return FilteredTable(raw_path, target, len(pose), float(known.mean()) if known.size else 0.0, gaps)
+
+
+def _poses_of(raw: PlainTable, path: Path) -> Floats:
+    """``(N, K, 3)``; further peaks of a body part are parts of their own."""
+    names = [str(label[-1]).rstrip("0123456789") for label in raw.columns]
+    if {len(label) for label in raw.columns} != {3} or names != ["x", "y", "likelihood"] * (len(names) // 3):
+        raise UsageError(
+            f"'{path}' is no pose table of one animal: its columns should be x, y, likelihood by body part"
+        )
+    return raw.values.reshape(len(raw.values), -1, 3)
+
+
+def _write_table(source: Path, raw: PlainTable, smooth: Floats, target: Path, options: FilterOptions) -> None:
+    bodyparts = tuple(dict.fromkeys(str(label[1]) for label in raw.columns))
+    peaks = len(raw.columns) // 3 // len(bodyparts)
+    dtype, seconds = _number_type_and_times(source, len(smooth))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"folder '{target.parent}' cannot be made ({error.strerror or error}): choose another with --out-dir"
+        ) from error
+    writer = PoseTableWriter(target, pose_columns(str(raw.columns[0][0]), bodyparts, peaks))
+    try:
+        writer.append(smooth.astype(dtype).reshape(len(smooth), len(bodyparts), peaks, 3))
+        writer.close(seconds)
+    except BaseException:
+        writer.discard()
+        raise
+    manifest = {
+        "format": "posecli-filtered",
+        "posecli": __version__,
+        "source": str(source.resolve()),
+        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "options": asdict(options),
+    }
+    side = target.with_suffix(".json")
+    write_partial(side, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    move_into_place(partial_path(side), side)
+    move_into_place(writer.partial_path, target)
+
+
+def _number_type_and_times(source: Path, rows: int) -> tuple[npt.DTypeLike, Floats]:
+    """The raw table's float type, and its frames' times where it has them."""
+    import h5py
+
+    with h5py.File(source, "r") as file:
+        table = file.get(f"{KEY}/table")
+        is_single = table is not None and table.dtype["values_block_0"].base == np.float32
+        times = file.get(SECONDS_NODE)
+        seconds = np.full(rows, np.nan) if times is None else np.asarray(times[()], np.float64)
+    return np.float32 if is_single else np.float64, seconds
+
+
+def _known(points: Floats, pcutoff: float | None) -> npt.NDArray[np.bool_]:
+    known = np.isfinite(points[:, :2]).all(axis=1)
+    return np.asarray(known if pcutoff is None else known & (points[:, 2] >= pcutoff), np.bool_)
+
+
+def _long_gaps(known: npt.NDArray[np.bool_], longest: int) -> npt.NDArray[np.bool_]:
+    """Frames of gaps that are longer than so many frames, or open to one side."""
+    gaps = np.zeros(len(known), np.bool_)
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start > longest or start == 0 or stop == len(known):
+            gaps[start:stop] = True
+    return gaps
+
+
+def _bridged(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """Straight lines over gaps; the first and last known value beyond them."""
+    if known.all():
+        return values
+    frames = np.arange(len(values))
+    return np.interp(frames, frames[known], values[known])
+
+
+def _smoothed(values: Floats, known: npt.NDArray[np.bool_], options: FilterOptions) -> Floats:
+    if options.method == "median":
+        from scipy.signal import medfilt
+
+        return np.asarray(_padded_median(medfilt, values, options.window), np.float64)
+    if options.method == "savgol":
+        from scipy.signal import savgol_filter
+
+        return np.asarray(savgol_filter(values, options.window, options.order), np.float64)
+    return _kalman(values, known, options)
+
+
+def _padded_median(medfilt: object, values: Floats, window: int) -> Floats:
+    """SciPy warns where the window is longer than the line; zeros beyond its end are what it would take too."""
+    assert callable(medfilt)
+    padded = np.concatenate([values, np.zeros(max(0, window - len(values)))])
+    return np.asarray(medfilt(padded, window), np.float64)[: len(values)]
+
+
+def _kalman(values: Floats, known: npt.NDArray[np.bool_], options: FilterOptions) -> Floats:
+    from pykalman import KalmanFilter
+
+    smoother = KalmanFilter(
+        transition_matrices=[[1, 1], [0, 1]],
+        observation_matrices=[[1, 0]],
+        transition_covariance=np.diag([1e-9, options.push**2]),
+        observation_covariance=[[options.noise**2]],
+        initial_state_mean=[values[known][0], 0],
+        initial_state_covariance=np.diag([options.noise**2, START_SPEED**2]),
+    )
+    states, _ = smoother.smooth(np.ma.masked_array(values, mask=~known))
+    return np.asarray(states[:, 0], np.float64)

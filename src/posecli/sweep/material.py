@@ -1,0 +1,208 @@
+"""What a sweep starts from: videos, their true points where they are known, and a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import LabelError, UsageError, VideoError
+from posecli.evaluation import find_truth, read_truth
+from posecli.geometry import Geometry
+from posecli.labels import LabeledData, read_labeled_data
+from posecli.model.builtin import builtin_model_path
+from posecli.options import Crop
+from posecli.sweep.observer import Progress
+from posecli.sweep.options import SCENE_FRAMES, SweepOptions
+from posecli.synthetic import SceneOptions, sample_files, write_sample
+from posecli.video.encode import EncodeOptions
+from posecli.video.probe import VideoInfo, probe
+
+Floats = npt.NDArray[np.float64]
+#: The rendered scene, stored without loss as cameras store it.
+SCENE_ENCODING = EncodeOptions(crf=None, preset="veryfast", pix_fmt="yuv420p")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video of a sweep.
+
+    Attributes
+    ----------
+    name
+        Of the video, without ending.
+    info
+        What is known of the file.
+    frames
+        How many of its first frames are used.
+    file_bytes
+        Size of the file.
+    truth
+        Table of true points, or ``None``.
+    rendered
+        Whether the sweep made it.
+    """
+
+    name: str
+    info: VideoInfo
+    frames: int
+    file_bytes: int
+    truth: Path | None = None
+    rendered: bool = False
+
+    @property
+    def raw_bytes(self) -> int:
+        """Of the used frames, three bytes a pixel, as an uncompressed video holds them."""
+        return 3 * self.info.width * self.info.height * self.frames
+
+    @property
+    def given_bytes(self) -> float:
+        """The used frames' share of the file as it was given."""
+        return self.file_bytes * self.frames / self.info.n_frames
+
+    @property
+    def seconds(self) -> float:
+        """Length of the used frames."""
+        return self.frames / self.info.frame_rate
+
+    def geometry(self, options: SweepOptions, scale: float, of: VideoInfo | None = None) -> Geometry:
+        """How a version's frames become the network's; what encoding added to an odd side is cropped away."""
+        info = of or self.info
+        crop = options.analysis.crop or Crop(0, self.info.width, 0, self.info.height)
+        return Geometry.plan(info.width, info.height, crop, _exact(scale) * options.analysis.exact_scale)
+
+
+def _exact(scale: float) -> Fraction:
+    return Fraction(scale).limit_denominator(10_000)
+
+
+def model_path(options: SweepOptions) -> Path:
+    """The model that is asked for, or posecli's own.
+
+    Raises
+    ------
+    ModelError
+        If it is posecli's own and not installed.
+    """
+    return options.model if options.model is not None else builtin_model_path()
+
+
+def own_videos(options: SweepOptions) -> tuple[Source, ...]:
+    """The videos that were given, looked at.
+
+    Raises
+    ------
+    VideoError
+        If one cannot be read, or has fewer than two frames.
+    LabelError
+        If truth was named and there is none.
+    """
+    return tuple(_own_video(path, options) for path in options.videos)
+
+
+def _own_video(path: Path, options: SweepOptions) -> Source:
+    info = probe(path)
+    if info.n_frames < 2 or info.frame_rate <= 0:
+        raise VideoError(f"'{path}' has {info.n_frames} frames at {info.frame_rate:g} per second: give a longer video")
+    frames = min(info.n_frames, options.frames or info.n_frames)
+    return Source(path.stem, info, frames, path.stat().st_size, _truth_of(path, options))
+
+
+def _truth_of(path: Path, options: SweepOptions) -> Path | None:
+    if options.truth is not None or options.labels is not None:
+        return options.truth
+    try:
+        return find_truth(path)
+    except LabelError:
+        return None
+
+
+def scene_options(options: SweepOptions) -> SceneOptions:
+    """The scene that is rendered where no video is given."""
+    return SceneOptions(frames=options.frames or SCENE_FRAMES, seed=options.seed)
+
+
+def scene_path(options: SweepOptions, folder: Path) -> Path:
+    """Where the rendered scene goes."""
+    scene = scene_options(options)
+    return folder / f"{scene.scene}.mp4"
+
+
+def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> Source:
+    """The trail-tracking scene, rendered unless it lies there whole.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    scene = scene_options(options)
+    path = scene_path(options, folder)
+    files = sample_files(scene, path)
+    if not (files.video.exists() and files.truth.exists()):
+        files = write_sample(scene, path, SCENE_ENCODING, overwrite=True, progress=progress)
+    return Source(path.stem, probe(files.video), scene.n_frames, path.stat().st_size, files.truth, rendered=True)
+
+
+def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions) -> Floats | None:
+    """``(N, K, 2)`` px, NaN where nothing is known; ``None`` where there is no truth.
+
+    Raises
+    ------
+    LabelError
+        If the truth does not fit the video or the network.
+    """
+    if options.labels is not None:
+        return _labelled_points(source, bodyparts, read_labeled_data(options.labels))
+    if source.truth is None:
+        return None
+    known, points = read_truth(source.truth)
+    if len(points) < source.frames:
+        raise LabelError(
+            f"truth '{source.truth}' has {len(points)} rows for {source.frames} frames of '{source.info.path}': they "
+            "do "
+            "not belong together"
+        )
+    return _in_order(points[: source.frames], known, bodyparts)
+
+
+def _labelled_points(source: Source, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
+    """Labelled frames in the folder of the video's name; an image's name ends in the number of its frame."""
+    points = np.full((source.frames, len(bodyparts), 2), np.nan)
+    chosen = [frame for frame in data.frames if Path(frame.name).parent.name == source.name]
+    for frame in chosen:
+        number = re.search(r"(\d+)$", Path(frame.name).stem)
+        if number is None:
+            raise LabelError(f"image '{frame.name}' does not end in the number of its frame: it cannot be placed")
+        if int(number[1]) < source.frames:
+            points[int(number[1])] = _in_order(frame.points[None], data.bodyparts, bodyparts)[0]
+    return points if np.isfinite(points).any() else None
+
+
+def _in_order(points: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
+    """The network's body parts; NaN for those that the truth does not know."""
+    ordered = np.full((len(points), len(want), 2), np.nan)
+    for place, name in enumerate(want):
+        if name in have:
+            ordered[:, place] = points[:, list(have).index(name)]
+    return ordered
+
+
+def refuse_labels_of_other_videos(sources: Sequence[Source], truths: Sequence[Floats | None], labels: Path) -> None:
+    """Labels that were named and are of none of the videos are a mistake.
+
+    Raises
+    ------
+    UsageError
+        If no labelled frame belongs to any of the videos.
+    """
+    if all(truth is None for truth in truths):
+        names = ", ".join(source.name for source in sources)
+        raise UsageError(
+            f"'{labels}' labels no frame of {names}: its folders must have the videos' names, or leave out --labels"
+        )

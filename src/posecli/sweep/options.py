@@ -1,0 +1,129 @@
+"""What can be asked of a sweep; imports nothing heavy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posecli.errors import UsageError
+from posecli.options import AnalyzeOptions
+
+#: Mean shift that is tolerated unless another is asked for, px: what Mathis & Warren (2018) found at a thousandfold
+#: compression, and a third of the 3 px by which two people differ who label the same frame.
+TOLERANCE_PX = 1.0
+#: Share of the points seen in the original that may fall below the likelihood cut-off.
+MAX_LOST = 0.02
+#: Frames of the rendered scene: ten seconds, the least that a recommendation is based on.
+SCENE_FRAMES = 300
+#: Of the rendered scene: one that no training video has.
+SCENE_SEED = 7
+DEFAULT_CRF = "10,20,30,40"
+DEFAULT_SCALES = (1.0, 0.5, 0.25, 0.125)
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What both sweeps share.
+
+    Attributes
+    ----------
+    videos
+        The files; without any, the trail-tracking scene is rendered.
+    model
+        What `posecli.load_model` takes; ``None`` is the network that comes with posecli.
+    analysis
+        How videos are analysed: engine, precision, batch size, crop, pipeline.
+    frames
+        Use the first so many frames of each video; ``None`` uses all, and `SCENE_FRAMES` of the rendered scene.
+    truth
+        Pose table with the true points of the one video; the one beside a rendered video is found by itself.
+    labels
+        A DeepLabCut project, or a part of it: its labelled frames of these videos count as truth.
+    pcutoff
+        Likelihood from which on a point counts as seen; ``None`` takes the model's own.
+    tolerance
+        Largest mean error of any body part, px of the full frame, at which a version is recommended.
+    max_lost
+        Largest share of points that a recommended version may lose below the cut-off.
+    window
+        Of the median filter, frames.
+    resamples
+        Of the bootstrap.
+    seed
+        Of the bootstrap, and of the rendered scene.
+    hours_per_year
+        Hours of video that savings are stated for.
+    keep
+        Keep encoded versions.
+    """
+
+    videos: tuple[Path, ...] = ()
+    model: Path | None = None
+    analysis: AnalyzeOptions = field(default_factory=AnalyzeOptions)
+    frames: int | None = None
+    truth: Path | None = None
+    labels: Path | None = None
+    pcutoff: float | None = None
+    tolerance: float = TOLERANCE_PX
+    max_lost: float = MAX_LOST
+    window: int = 5
+    resamples: int = 1000
+    seed: int = SCENE_SEED
+    hours_per_year: float = 1000.0
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_analysis()
+        self._check_counts()
+        self._check_amounts()
+        self._check_truth()
+
+    def _check_analysis(self) -> None:
+        if isinstance(self.analysis.batch_size, str):
+            raise UsageError("batch size 'auto' would differ between versions: give a whole number of 1 or more")
+        if self.analysis.num_outputs != 1:
+            raise UsageError(f"num-outputs {self.analysis.num_outputs} cannot be compared: leave it at 1")
+
+    def _check_counts(self) -> None:
+        least = {"frames": (self.frames, 2), "resamples": (self.resamples, 100), "seed": (self.seed, 0)}
+        for name, (value, bound) in least.items():
+            if value is not None and value < bound:
+                raise UsageError(f"{name} {value} is too small: give a whole number of {bound} or more")
+        if self.window < 3 or self.window % 2 == 0:
+            raise UsageError(f"window {self.window} has no middle: give an odd number of 3 or more")
+
+    def _check_amounts(self) -> None:
+        for name, value in (("tolerance", self.tolerance), ("hours-per-year", self.hours_per_year)):
+            if not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} {value:g} is out of range: give a number above 0")
+        for name, share in (("pcutoff", self.pcutoff), ("max-lost", self.max_lost)):
+            if share is not None and not 0 <= share <= 1:
+                raise UsageError(f"{name} {share:g} is out of range: give a number from 0 to 1")
+
+    def _check_truth(self) -> None:
+        if self.truth is not None and len(self.videos) != 1:
+            raise UsageError(f"--truth belongs to one video, and {len(self.videos)} are given: give that one alone")
+        if self.truth is not None and self.labels is not None:
+            raise UsageError("--truth and --labels exclude each other: give the one that you trust more")
+        names = [video.stem for video in self.videos]
+        if len(set(names)) < len(names):
+            raise UsageError(f"videos {', '.join(names)} do not have distinct names: rename one")
+
+    @property
+    def batch_size(self) -> int:
+        """Frames per call of the network."""
+        assert isinstance(self.analysis.batch_size, int)
+        return self.analysis.batch_size
+
+
+def parse_pixels(text: str) -> float:
+    """A length in px, with or without its unit.
+
+    >>> parse_pixels("1px"), parse_pixels("0.5")
+    (1.0, 0.5)
+    """
+    try:
+        return float(text.strip().lower().removesuffix("px"))
+    except ValueError:
+        raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None

@@ -1,0 +1,222 @@
+"""What is made of each video: versions encoded by codec and CRF, or looked at by scale.
+
+CRF scales differ between codecs and are not mapped onto each other; each is checked against its own encoder's.
+x264 takes every CRF above 51 for 51 and every CRF below 1 for lossless: both are told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from posecli.errors import UsageError
+from posecli.options import FixedPrecision
+from posecli.video.encode import CODECS, EncodeOptions
+
+ORIGINAL = "original"
+X264 = "libx264"
+#: What x264 makes of a larger CRF, and below what it is lossless.
+X264_MOST, X264_LOSSLESS_BELOW = 51.0, 1.0
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of every video.
+
+    Attributes
+    ----------
+    name
+        For files and tables.
+    encode
+        How it is encoded; ``None`` leaves the video as it is.
+    scale
+        Factor by which frames are resized for the network.
+    asked
+        The CRF as it was asked for.
+    note
+        What the encoder makes of it, where that is something else.
+    precision
+        Arithmetic of the network; ``None`` is that of the sweep.
+    among_codecs
+        Whether other codecs are in the sweep, so that the label must say which this is.
+
+    Examples
+    --------
+    >>> Version("libx264-crf23", EncodeOptions(crf=23)).label
+    'CRF 23'
+    """
+
+    name: str
+    encode: EncodeOptions | None = None
+    scale: float = 1.0
+    asked: float | None = None
+    note: str = ""
+    precision: FixedPrecision | None = None
+    among_codecs: bool = False
+
+    @property
+    def label(self) -> str:
+        """For figures."""
+        if self.encode is None:
+            scale = ORIGINAL if self.name == ORIGINAL else f"scale {self.scale:g}"
+            return scale if self.precision is None else f"{scale}, {self.precision}"
+        quality = "lossless" if self.is_lossless else f"CRF {self.crf:g}"
+        return f"{self.encode.codec.removeprefix('lib')} {quality}" if self.among_codecs else quality
+
+    @property
+    def crf(self) -> float | None:
+        """The CRF that the encoder uses; ``None`` where nothing is encoded."""
+        return None if self.encode is None else self.encode.crf
+
+    @property
+    def codec(self) -> str | None:
+        """The encoder; ``None`` where nothing is encoded."""
+        return None if self.encode is None else self.encode.codec
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the decoder returns what the encoder was given."""
+        return self.encode is not None and self.encode.codec == X264 and (self.crf or 0.0) < X264_LOSSLESS_BELOW
+
+
+def parse_crf(text: str, codecs: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """CRF values by codec, as they are typed.
+
+    Parameters
+    ----------
+    text
+        Numbers separated by commas, for all codecs; or groups separated by ``;`` that begin with a codec and a colon.
+    codecs
+        Those that numbers without a codec are for.
+
+    Examples
+    --------
+    >>> parse_crf("0,20", ["libx264"])
+    {'libx264': (0.0, 20.0)}
+    >>> parse_crf("libx264:20; libsvtav1:30,40", ["libx264"])
+    {'libx264': (20.0,), 'libsvtav1': (30.0, 40.0)}
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    for group in str(text).split(";"):
+        name, colon, numbers = group.rpartition(":")
+        values = _numbers(numbers)
+        for codec in [name.strip()] if colon else codecs:
+            found[codec] = found.get(codec, ()) + values
+    return found
+
+
+def parse_presets(text: str | None, codecs: Iterable[str]) -> dict[str, str]:
+    """Presets by codec, as they are typed: one word for the one codec, or ``codec:word`` groups separated by ``;``.
+
+    >>> parse_presets("veryfast", ["libx264"])
+    {'libx264': 'veryfast'}
+    """
+    names = list(codecs)
+    found: dict[str, str] = {}
+    for group in (text or "").split(";") if text else ():
+        name, colon, word = group.rpartition(":")
+        if not colon and len(names) > 1:
+            raise UsageError(
+                f"preset '{text}' does not say for which codec: write {names[0]}:{word.strip()} and so on, separated "
+                "by ;"
+            )
+        found[name.strip() if colon else names[0]] = word.strip()
+    return found
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"CRF '{text}' is not a list of numbers: separate them by commas, as in 0,10,20") from None
+    if not all(math.isfinite(value) for value in values):
+        raise UsageError(f"CRF '{text}' is not a list of numbers: separate them by commas, as in 0,10,20")
+    return values
+
+
+def encoded_versions(
+    crf: Mapping[str, Sequence[float]],
+    presets: Mapping[str, str],
+    pix_fmt: str | None = None,
+    gop: int | None = None,
+) -> tuple[Version, ...]:
+    """The original first, then each codec's versions, the best quality first; what comes to the same is made once.
+
+    Raises
+    ------
+    UsageError
+        If a codec is not known, a CRF is not on its scale, or there is nothing to encode.
+
+    Examples
+    --------
+    >>> [version.name for version in encoded_versions({"libx264": [23, 100]}, {})]
+    ['original', 'libx264-crf23', 'libx264-crf51']
+    """
+    versions = [Version(ORIGINAL)]
+    for codec, values in crf.items():
+        for asked in sorted(values):
+            version = replace(_encoded(codec, asked, presets.get(codec), pix_fmt, gop), among_codecs=len(crf) > 1)
+            if version.name not in {known.name for known in versions}:
+                versions.append(version)
+    if len(versions) == 1:
+        raise UsageError("no CRF is given: name some with --crf, as in 0,10,20,30")
+    return tuple(versions)
+
+
+def _encoded(codec: str, asked: float, preset: str | None, pix_fmt: str | None, gop: int | None) -> Version:
+    crf, note = _what_it_is(codec, asked)
+    options = EncodeOptions(codec, crf, preset, pix_fmt or "yuv420p", gop)
+    return Version(f"{codec}-crf{crf:g}", options, 1.0, asked, note)
+
+
+def _what_it_is(codec: str, asked: float) -> tuple[float, str]:
+    """The CRF that an encoder uses, and what to say where it is not the one asked for."""
+    if codec == X264 and asked > X264_MOST:
+        return X264_MOST, f"CRF {asked:g} is 51, the largest that x264 knows"
+    if codec == X264 and 0 <= asked < X264_LOSSLESS_BELOW:
+        return 0.0, f"CRF {asked:g} is lossless in x264, as every CRF below 1 (many hardware decoders refuse it)"
+    if codec in CODECS and not 0 <= asked <= CODECS[codec].max_crf:
+        raise UsageError(f"CRF {asked:g} is not on the scale of {codec}: give 0 to {CODECS[codec].max_crf}")
+    return asked, ""
+
+
+def scaled_versions(scales: Sequence[float]) -> tuple[Version, ...]:
+    """The full frame first, then the smaller ones.
+
+    Raises
+    ------
+    UsageError
+        If a scale is out of range or repeats.
+
+    Examples
+    --------
+    >>> [version.name for version in scaled_versions([0.5, 0.25])]
+    ['scale-1', 'scale-0.5', 'scale-0.25']
+    """
+    wanted = _falling(scales)
+    if len(wanted) == 1:
+        raise UsageError("no scale but 1 is given: name some with --scales, as in 1,0.5,0.25")
+    return tuple(Version(f"scale-{scale:g}", scale=scale) for scale in wanted)
+
+
+def _falling(scales: Sequence[float]) -> list[float]:
+    """1, then the other scales, the largest first."""
+    for scale in scales:
+        if not 0 < scale <= 4:
+            raise UsageError(f"scale {scale:g} is out of range: give factors above 0 and at most 4")
+    return [1.0, *sorted(set(scales) - {1.0}, reverse=True)]
+
+
+def setting_versions(scales: Sequence[float], precisions: Sequence[FixedPrecision]) -> tuple[Version, ...]:
+    """Every scale in every precision; the full frame in fp32 first.
+
+    >>> [version.label for version in setting_versions([0.5], ["int8"])]
+    ['scale 1, fp32', 'scale 1, int8', 'scale 0.5, fp32', 'scale 0.5, int8']
+    """
+    names = list(dict.fromkeys(("fp32", *precisions)))
+    return tuple(
+        Version(f"scale-{scale:g}-{precision}", scale=scale, precision=precision)
+        for scale in _falling(scales)
+        for precision in names
+    )

@@ -1,0 +1,201 @@
+"""Filters over time, and the tables that they make."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.signal import medfilt
+
+from posecli.errors import OutputExistsError, UsageError
+from posecli.filtering import FILTERS, FilterName, FilterOptions, filter_pose, filter_table
+from posecli.table import PoseTableWriter, move_into_place, pose_columns, read_pose_table
+
+LINES = hnp.arrays(np.float64, st.integers(7, 40), elements=st.floats(1, 600, width=32))
+
+
+def pose_of(x: np.ndarray, likelihood: float | np.ndarray = 0.9) -> np.ndarray:
+    """One body part that moves along x."""
+    return np.stack([x, 2 * x, np.broadcast_to(likelihood, x.shape)], axis=1)[:, None]
+
+
+def write_table(path: Path, pose: np.ndarray, peaks: int = 1) -> Path:
+    parts = tuple(f"part{number}" for number in range(pose.shape[1]))
+    writer = PoseTableWriter(path, pose_columns("DLC_net", parts, peaks))
+    writer.append(pose.reshape(len(pose), len(parts), peaks, 3) if peaks == 1 else pose)
+    writer.close(np.arange(len(pose)) / 30)
+    move_into_place(writer.partial_path, path)
+    return path
+
+
+@given(LINES, st.sampled_from([3, 5, 7]))
+def test_median_is_deeplabcuts_to_the_last_bit(x: np.ndarray, window: int) -> None:
+    pose = pose_of(x)
+    smooth = filter_pose(pose, FilterOptions(window=window))
+    for axis in range(2):
+        assert np.array_equal(smooth[:, 0, axis], medfilt(pose[:, 0, axis], window))
+    assert np.array_equal(smooth[..., 2], pose[..., 2])
+
+
+@settings(deadline=None, max_examples=25)
+@given(LINES, st.sampled_from(FILTERS), st.floats(-100, 100))
+def test_filters_follow_a_shift(x: np.ndarray, method: FilterName, offset: float) -> None:
+    options = FilterOptions(method)
+    inner = slice(4, -4)  # the median takes zeros for what is beyond the ends
+    plain, shifted = filter_pose(pose_of(x), options), filter_pose(pose_of(x + 100 + offset), options)
+    assert shifted[inner, 0, 0] == pytest.approx(plain[inner, 0, 0] + 100 + offset, abs=1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from(FILTERS), st.floats(10, 500))
+def test_what_stands_still_stays(method: FilterName, place: float) -> None:
+    pose = pose_of(np.full(20, place))
+    smooth = filter_pose(pose, FilterOptions(method))
+    assert smooth[3:-3] == pytest.approx(pose[3:-3], rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["savgol", "kalman"])
+def test_steady_movement_stays(method: FilterName) -> None:
+    pose = pose_of(np.linspace(10, 200, 60))
+    assert filter_pose(pose, FilterOptions(method, noise=0.5, push=1)) == pytest.approx(pose, abs=0.05)
+
+
+@pytest.mark.parametrize("method", FILTERS)
+def test_noise_becomes_less(method: FilterName) -> None:
+    truth = 100 + 50 * np.sin(np.arange(300) / 25)
+    noisy = truth + np.random.default_rng(0).normal(0, 3, 300)
+    smooth = filter_pose(pose_of(noisy), FilterOptions(method, window=7, noise=3, push=0.3))
+    inner = slice(5, -5)
+    assert np.abs(smooth[inner, 0, 0] - truth[inner]).mean() < 0.8 * np.abs(noisy[inner] - truth[inner]).mean()
+
+
+@pytest.mark.parametrize("method", FILTERS)
+def test_unlikely_points_are_gaps_and_do_not_pull_their_neighbours(method: FilterName) -> None:
+    x, likelihood = np.full(30, 50.0), np.full(30, 0.9)
+    x[10:14], likelihood[10:14] = 400, 0.1
+    pose = pose_of(x, likelihood)
+    smooth = filter_pose(pose, FilterOptions(method, pcutoff=0.6))
+    assert np.isnan(smooth[10:14, 0, :2]).all()
+    assert smooth[[8, 9, 14, 15], 0, 0] == pytest.approx(50)
+    assert np.array_equal(smooth[..., 2], pose[..., 2])
+
+
+@pytest.mark.parametrize("method", FILTERS)
+def test_short_gaps_are_filled_if_asked_for_and_open_ends_are_not(method: FilterName) -> None:
+    x = np.linspace(100, 158, 30)
+    pose = pose_of(x)
+    pose[[0, 8, 9, 15, 16, 17], 0] = (np.nan, np.nan, 0)
+    smooth = filter_pose(pose, FilterOptions(method, fill=2))
+    assert smooth[[8, 9], 0, 0] == pytest.approx(x[[8, 9]], abs=1)
+    assert np.isnan(smooth[[0, 15, 16, 17], 0, 0]).all()
+    assert np.isfinite(smooth[[1, 7, 10, 14, 18], 0, 0]).all()
+
+
+@pytest.mark.parametrize("method", FILTERS)
+def test_a_part_that_is_never_known_is_unknown(method: FilterName) -> None:
+    pose = np.concatenate([pose_of(np.arange(20.0)), pose_of(np.full(20, np.nan), 0.0)], axis=1)
+    smooth = filter_pose(pose, FilterOptions(method))
+    assert np.isnan(smooth[:, 1, :2]).all()
+    assert np.isfinite(smooth[:, 0, :2]).all()
+
+
+def test_median_of_fewer_frames_than_the_window_warns_nobody() -> None:
+    assert filter_pose(pose_of(np.array([5.0, 6.0])), FilterOptions(window=7)).shape == (2, 1, 3)
+
+
+def test_savgol_of_fewer_frames_than_the_window_is_refused() -> None:
+    with pytest.raises(UsageError, match="3 frames are fewer than the window 5"):
+        filter_pose(pose_of(np.arange(3.0)), FilterOptions("savgol"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"window": 4}, "window 4 has no middle"),
+        ({"window": 1}, "window 1 has no middle"),
+        ({"method": "mean"}, "filter 'mean' is not known"),
+        ({"method": "savgol", "order": 5}, "order 5 does not fit window 5"),
+        ({"noise": 0.0}, "noise 0 is out of range"),
+        ({"push": float("nan")}, "push nan is out of range"),
+        ({"pcutoff": 1.5}, "pcutoff 1.5 is out of range"),
+        ({"fill": -1}, "fill-gaps -1 is too small"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        FilterOptions(**settings)  # type: ignore[arg-type]
+
+
+def test_table_keeps_its_layout_and_the_raw_one_its_bytes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(0, 100, (40, 2, 3))
+    raw = write_table(tmp_path / "m1DLC_net.h5", pose)
+    before = raw.read_bytes()
+    done = filter_table(raw, csv=True)
+    assert raw.read_bytes() == before
+    assert done.path == tmp_path / "m1DLC_net_filtered.h5"
+    old, new = read_pose_table(raw), read_pose_table(done.path)
+    assert new.columns.equals(old.columns)
+    assert new.index.equals(old.index)
+    assert (new.dtypes == old.dtypes).all()
+    expected = old.copy()
+    for column in expected.columns:
+        if column[2] != "likelihood":
+            expected[column] = medfilt(expected[column], 5)
+    pd.testing.assert_frame_equal(new, expected)
+    assert len((tmp_path / "m1DLC_net_filtered.csv").read_text().splitlines()) == 43
+    assert json.loads(done.path.with_suffix(".json").read_text())["options"]["method"] == "median"
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_further_peaks_are_smoothed_and_their_likelihoods_are_not(tmp_path: Path) -> None:
+    pose = np.random.default_rng(0).uniform(0, 100, (20, 2, 2, 3))
+    raw = write_table(tmp_path / "m1DLC_net.h5", pose, peaks=2)
+    new = read_pose_table(filter_table(raw).path)
+    old = read_pose_table(raw)
+    assert new["DLC_net", "part1", "likelihood2"].equals(old["DLC_net", "part1", "likelihood2"])
+    expected = medfilt(old["DLC_net", "part1", "y2"], 5)
+    assert np.array_equal(new["DLC_net", "part1", "y2"], expected)
+
+
+def test_single_precision_stays_single(tmp_path: Path) -> None:
+    pose = np.random.default_rng(0).uniform(0, 100, (20, 1, 3)).astype(np.float32)
+    raw = tmp_path / "m1DLC_net.h5"
+    frame = pd.DataFrame(pose.reshape(20, 3), columns=pose_columns("DLC_net", ("part0",)))
+    frame.to_hdf(raw, key="df_with_missing", format="table")
+    assert set(read_pose_table(filter_table(raw).path).dtypes) == {np.dtype(np.float32)}
+
+
+def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    raw = write_table(tmp_path / "m1DLC_net.h5", np.ones((9, 1, 3)))
+    filter_table(raw)
+    with pytest.raises(OutputExistsError, match="pass --overwrite"):
+        filter_table(raw)
+    assert filter_table(raw, FilterOptions("savgol"), overwrite=True).rows == 9
+
+
+def test_what_is_no_raw_pose_table_is_refused(tmp_path: Path) -> None:
+    raw = write_table(tmp_path / "m1DLC_net.h5", np.ones((9, 1, 3)))
+    done = filter_table(raw, out_dir=tmp_path / "new" / "folder")
+    with pytest.raises(UsageError, match=r"is filtered already: give the raw table 'm1DLC_net\.h5'"):
+        filter_table(done.path)
+    with pytest.raises(UsageError, match="does not exist"):
+        filter_table(tmp_path / "none.h5")
+    other = tmp_path / "other.h5"
+    pd.DataFrame({"a": [1.0]}).to_hdf(other, key="df_with_missing", format="table")
+    with pytest.raises(UsageError, match="is no pose table of one animal"):
+        filter_table(other)
+
+
+def test_deeplabcuts_own_table(shared_data: Path, tmp_path: Path) -> None:
+    raw = next((shared_data / "dlc-openfield" / "golden").glob("m3v1w320*.h5"))
+    new = read_pose_table(filter_table(raw, out_dir=tmp_path).path)
+    old = read_pose_table(raw)
+    snout = (old.columns[0][0], "snout", "x")
+    assert np.array_equal(new[snout], medfilt(old[snout], 5))
