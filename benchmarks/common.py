@@ -51,13 +51,34 @@ class Run:
 
 
 def make_clip(video: Path, width: int, frames: int, folder: Path) -> Path:
-    """The first frames of a video, area-averaged to a width, H.264 at CRF 12."""
+    """The first frames of a video, from its start again after its end, area-averaged to a width, H.264 at CRF 12."""
     clip = folder / f"{video.stem}-w{width}-{frames}.mp4"
     if not clip.exists():
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-i", video, "-frames:v", frames]
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-y",
+            "-loglevel",
+            "error",
+            "-stream_loop",
+            "-1",
+            "-i",
+            video,
+            "-frames:v",
+            frames,
+        ]
         command += ["-vf", f"scale={width}:-2:flags=area", "-c:v", "libx264", "-crf", "12", "-pix_fmt", "yuv420p", clip]
         subprocess.run([str(part) for part in command], check=True)
     return clip
+
+
+def run_network_only(clip: Path, model: Path, settings: Sequence[object], batch: int, seconds: float) -> float:
+    """Frames per second of the network alone, in a process of its own."""
+    script = Path(__file__).resolve().parent / "network_only.py"
+    command = [sys.executable, script, clip, model, "--batchsize", batch, "--seconds", seconds, *settings]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
+    return float(json.loads(done.stdout)["fps"])
 
 
 def run_posecli(clip: Path, model: Path, out_dir: Path, arguments: Sequence[object] = ()) -> Run:

@@ -1,4 +1,4 @@
-"""The cores that a process may use: the least of affinity, control group and SLURM job."""
+"""The cores that a process may use: the least of affinity, control group and SLURM job; and the memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from posecli import hardware
-from posecli.hardware import usable_cores
+from posecli.hardware import free_memory, usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +44,35 @@ def test_least_of_all(sixteen_cores: Path, monkeypatch: pytest.MonkeyPatch) -> N
     sixteen_cores.write_text("500000 100000")
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")
     assert usable_cores() == 5
+
+
+MEMORY_INFO = "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    4000000 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("info", "limit", "used", "free"),
+    [
+        (MEMORY_INFO, "max", "5", 4_000_000 * 1024),
+        (MEMORY_INFO, "1000", "300", 700),
+        (MEMORY_INFO, "1000", "1300", 0),
+        (MEMORY_INFO, None, None, 4_000_000 * 1024),
+        (None, "1000", "300", 700),
+        (None, "max", "5", None),
+        ("MemAvailable: many\n", None, None, None),
+    ],
+)
+def test_free_memory_is_the_least(
+    info: str | None,
+    limit: str | None,
+    used: str | None,
+    free: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths = [tmp_path / name for name in ("meminfo", "memory.max", "memory.current")]
+    for path, content in zip(paths, (info, limit, used), strict=True):
+        if content is not None:
+            path.write_text(content)
+    monkeypatch.setattr(hardware, "MEMORY_INFO", paths[0])
+    monkeypatch.setattr(hardware, "CGROUP_MEMORY", tuple(paths[1:]))
+    assert free_memory() == free

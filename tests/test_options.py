@@ -15,6 +15,7 @@ from posecli.options import AnalyzeOptions, Crop, EngineOptions
     ("values", "message"),
     [
         ({"batch_size": 0}, "batch size 0 is too small"),
+        ({"batch_size": "many"}, "batch size 'many' is not known: choose one of auto, a whole number of 1 or more"),
         ({"num_outputs": 0}, "num-outputs 0"),
         ({"decoder": "magic"}, "decoder 'magic' is not known: choose one of numpy, double-loop, standard"),
         ({"video_backend": "vlc"}, "video backend 'vlc'"),
@@ -58,4 +59,5 @@ def test_scale_is_exact() -> None:
 
 def test_standard_decoder_means_one_frame_at_a_time() -> None:
     assert AnalyzeOptions(decoder="standard", batch_size=64).network_batch == 1
+    assert AnalyzeOptions(decoder="standard", batch_size="auto").network_batch == 1
     assert AnalyzeOptions(batch_size=64).network_batch == 64

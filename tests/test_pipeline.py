@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from support.fake_engine import FakeEngine
 
+from posecli import tfdata
 from posecli.decode import DecodeOptions, Pose, decode_numpy
 from posecli.engine import NetworkOutput
 from posecli.model.folder import ModelFolder
 from posecli.options import PIPELINES, EngineOptions, PipelineName
 from posecli.pipeline import BUFFERS, Line, run_pipeline
+from posecli.video import reader as reader_module
+from posecli.video.prepare import prepare
 from posecli.video.probe import probe
 from posecli.video.reader import FrameBatch, VideoReader
 
@@ -58,21 +61,34 @@ def test_pipelines_give_equal_bits(dots_clip: Path, dots_model: ModelFolder) -> 
         line, received = make_line(dots_clip, dots_model)
         run_pipeline(name, line)
         results.append(received)
-    assert results[0] == results[1] == results[2]
+    assert all(result == results[0] for result in results)
+
+
+class WatchedReader(VideoReader):
+    """Tells a test the index of every frame that it has read, or of the last one of a batch."""
+
+    def __init__(self, clip: Path, on_index: Callable[[int], None]) -> None:
+        super().__init__(probe(clip))
+        self._on_index = on_index
+
+    def read_into(self, buffer: Any, pool: Any = None) -> FrameBatch | None:
+        batch = super().read_into(buffer, pool)
+        if batch is not None:
+            self._on_index(int(batch.indices[-1]))
+        return batch
+
+    def decoded(self) -> Any:
+        for frame in super().decoded():
+            self._on_index(frame[0])
+            yield frame
 
 
 def failing_reader(clip: Path, failure: BaseException) -> VideoReader:
-    reader = VideoReader(probe(clip))
-    read_into = reader.read_into
-
-    def fail_later(*arguments: Any) -> FrameBatch | None:
-        batch = read_into(*arguments)
-        if batch is not None and batch.indices[0] >= 21:
+    def fail_later(index: int) -> None:
+        if index >= 27:
             raise failure
-        return batch
 
-    setattr(reader, "read_into", fail_later)  # noqa: B010  # a stand-in for this one reader
-    return reader
+    return WatchedReader(clip, fail_later)
 
 
 def failing(failure: BaseException, after: int) -> Callable[..., Any]:
@@ -90,6 +106,30 @@ def failing(failure: BaseException, after: int) -> Callable[..., Any]:
 class FailingEngine(FakeEngine):
     def __call__(self, images: Any) -> NetworkOutput:
         raise MemoryError("no memory for the network")
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_preparing_a_frame_fails(
+    name: PipelineName, dots_clip: Path, dots_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the pipelines that prepare frames side by side, this is in another thread than reading."""
+    calls: list[None] = []
+
+    def failing_prepare(*arguments: Any) -> None:
+        calls.append(None)
+        if len(calls) > 20:
+            raise OSError("worker broke")
+        prepare(*arguments)
+
+    monkeypatch.setattr(reader_module, "prepare", failing_prepare)
+    monkeypatch.setattr(tfdata, "prepare", failing_prepare)
+    before = threading.active_count()
+    line, received = make_line(dots_clip, dots_model)
+    with pytest.raises(OSError, match=r"^worker broke$"):
+        run_pipeline(name, line)
+    assert threading.active_count() == before
+    assert len(received) <= 2
+    line.reader.close()
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -111,9 +151,11 @@ def test_error_in_any_stage_stops_all_and_surfaces_once(
     with pytest.raises(type(failure), match=str(failure)):
         run_pipeline(name, line)
     assert threading.active_count() == before
+    line.reader.close()  # a thread still in it would be an error
 
 
-def test_ctrl_c_in_the_network_stops_the_threads(dots_clip: Path, dots_model: ModelFolder) -> None:
+@pytest.mark.parametrize("name", PIPELINES)
+def test_ctrl_c_in_the_network_stops_the_threads(name: PipelineName, dots_clip: Path, dots_model: ModelFolder) -> None:
     class Interrupted(FakeEngine):
         def __call__(self, images: Any) -> NetworkOutput:
             raise KeyboardInterrupt
@@ -121,9 +163,10 @@ def test_ctrl_c_in_the_network_stops_the_threads(dots_clip: Path, dots_model: Mo
     before = threading.active_count()
     line, received = make_line(dots_clip, dots_model, engine=Interrupted(dots_model, 120, 160, EngineOptions()))
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline("async", line)
+        run_pipeline(name, line)
     assert threading.active_count() == before
     assert received == []
+    line.reader.close()
 
 
 def test_ctrl_c_while_threads_are_started(

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import clips
 from support.fake_engine import FakeEngine
 
@@ -18,8 +20,10 @@ from posecli.engine import NetworkOutput
 from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
-from posecli.precision import compare, sample_frames
+from posecli.precision import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare, sample_frames
 from posecli.results import AnalysisReport
+from posecli.video import reader
+from posecli.video.pyav import decode_pyav
 
 
 class ShakyEngine(FakeEngine):
@@ -124,7 +128,10 @@ def test_video_without_points_is_not_judged(shaky: type[ShakyEngine], dots_model
     manifest = manifest_of(run(video, dots_model, tmp_path / "auto", "auto"))
     assert manifest["settings"]["precision"] == "fp32"
     assert manifest["parity_gate"][0]["points"] == 0
-    with pytest.raises(PrecisionError, match="bf16 could not be judged: only 0 points of 32 frames"):
+    with pytest.raises(
+        PrecisionError,
+        match=r"bf16 could not be judged: only 0 points of 32 frames.*: choose --precision auto or fp32$",
+    ):
         run(video, dots_model, tmp_path / "bf16", "bf16")
 
 
@@ -155,7 +162,7 @@ def test_auto_accepts_what_auto_made_before_without_measuring(
 
 def test_sample_comes_from_all_over_the_videos(dots_clip: Path, tmp_path: Path) -> None:
     long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(400))
-    first, second = sample_frames([long, dots_clip], AnalyzeOptions())
+    first, second = sample_frames([long, dots_clip], AnalyzeOptions(), 32)
     numbers = [clips.read_number(image) for image in first.images]
     assert len(numbers) == 16
     assert numbers == sorted(set(numbers))
@@ -163,6 +170,41 @@ def test_sample_comes_from_all_over_the_videos(dots_clip: Path, tmp_path: Path) 
     assert numbers[-1] > 360
     assert max(np.diff(numbers)) < 40
     assert len(second.images) == 16
+
+
+def test_small_frames_make_a_larger_sample_from_as_many_places(dots_clip: Path, tmp_path: Path) -> None:
+    long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(1000))
+    (sample,) = sample_frames([long], AnalyzeOptions())
+    numbers = [clips.read_number(image) for image in sample.images]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == SAMPLE_FRAMES[1]
+    gaps = np.diff(numbers)
+    assert set(gaps[gaps <= SAMPLE_STEP]) == {SAMPLE_STEP}
+    assert (gaps > SAMPLE_STEP).sum() == SAMPLE_PLACES - 1
+    (short,) = sample_frames([dots_clip], AnalyzeOptions())
+    assert 32 <= len(short.images) <= 50
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 300), st.integers(1, 64))
+def test_frames_of_a_sample_are_distinct_and_in_the_video(n_frames: int, count: int, places: int) -> None:
+    stretches = _stretches(n_frames, count, places)
+    frames = [index for stretch in stretches for index in stretch]
+    assert frames == sorted(set(frames))
+    assert 0 <= frames[0] <= frames[-1] < n_frames
+    assert len(stretches) <= places
+    if count <= places:
+        assert len(frames) == min(count, n_frames)
+
+
+def test_broken_frames_are_left_out_of_a_sample(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losing(info: Any, first: int = 0) -> Any:
+        return (frame for frame in decode_pyav(info, first) if frame[0] % 2)
+
+    monkeypatch.setitem(reader.DECODE_ORDER, "pyav", (losing, losing))
+    (sample,) = sample_frames([dots_clip], AnalyzeOptions())
+    assert sample.images.any(axis=(1, 2, 3)).all()
+    assert {clips.read_number(image) % 2 for image in sample.images} == {1}
 
 
 def test_only_points_above_the_cutoff_count() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from posecli.predictor import PoseModel, load_model
     from posecli.results import AnalysisReport, VideoResult
     from posecli.table import read_pose_table
+    from posecli.tfdata import tf_dataset
 
 _HOMES = {
     "AnalysisReport": "posecli.results",
@@ -34,6 +35,7 @@ _HOMES = {
     "analyze": "posecli.analysis",
     "load_model": "posecli.predictor",
     "read_pose_table": "posecli.table",
+    "tf_dataset": "posecli.tfdata",
 }
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "analyze",
     "load_model",
     "read_pose_table",
+    "tf_dataset",
 ]
 
 

@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli import manifest as manifests
+from posecli.batching import BatchChoice, choose_batch, first_frames
 from posecli.decode import Pose
 from posecli.engine import Engine, EngineInfo, NetworkOutput
-from posecli.errors import OutputExistsError, PoseCliError, PrecisionError, ShortVideoError
+from posecli.errors import OutputExistsError, PoseCliError, PrecisionError, ShortVideoError, UsageError
 from posecli.geometry import Geometry
 from posecli.hardware import usable_cores
-from posecli.options import FIXED_PRECISIONS, AnalyzeOptions, FixedPrecision
+from posecli.options import FIXED_PRECISIONS, PIPELINES, AnalyzeOptions, FixedPrecision
 from posecli.outputs import OutputPaths, deeplabcut_meta, plan_outputs
-from posecli.pipeline import Line, run_pipeline
+from posecli.pipeline import ENGINES_OF_PIPELINES, Line, run_pipeline
 from posecli.precision import Choice, GateFigures, choose_precision
 from posecli.predictor import PoseModel, load_model
 from posecli.results import AnalysisReport, StageReport, VideoResult
@@ -41,6 +42,9 @@ class RunObserver:
 
     def gate_measured(self, figures: GateFigures) -> None:
         """A faster precision was measured; told for every video of the run."""
+
+    def batch_measured(self, choice: BatchChoice) -> None:
+        """Batch sizes were tried; told for every video of the run."""
 
     def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
         """The network is compiled for a video's frames."""
@@ -82,7 +86,7 @@ def analyze(
     Raises
     ------
     UsageError
-        If two videos would write to the same table.
+        If two videos would write to the same table, or the pipeline is not for the model's engine.
     ModelError
         If the model cannot be used.
     PrecisionError
@@ -96,6 +100,7 @@ def analyze(
     """
     paths = [Path(videos)] if isinstance(videos, (str, Path)) else [Path(video) for video in videos]
     loaded = model if isinstance(model, PoseModel) else load_model(model, options.engine)
+    _check_pipeline(loaded, options)
     run = _Run(paths, loaded, options, observer)
     results = []
     for path, outputs in zip(paths, plan_outputs(paths, loaded.description.scorer, options.out_dir), strict=True):
@@ -110,8 +115,19 @@ def analyze(
     return AnalysisReport(tuple(results))
 
 
+def _check_pipeline(model: PoseModel, options: AnalyzeOptions) -> None:
+    """Refuse a pipeline that another engine is needed for; the model's own options say which engine runs."""
+    wanted = ENGINES_OF_PIPELINES.get(options.pipeline)
+    if wanted is not None and model.options.engine != wanted:
+        others = ", ".join(name for name in PIPELINES if name not in ENGINES_OF_PIPELINES)
+        raise UsageError(
+            f"pipeline '{options.pipeline}' is for the {wanted} engine, not for {model.options.engine}: pass "
+            f"--engine {wanted}, or choose --pipeline {others}"
+        )
+
+
 class _Run:
-    """What the videos of one run share; the precision is settled when the first of them needs the network."""
+    """What the videos of one run share: precision and batch size are settled when one first needs the network."""
 
     def __init__(
         self, videos: Sequence[Path], model: PoseModel, options: AnalyzeOptions, observer: RunObserver
@@ -120,11 +136,27 @@ class _Run:
         self.wanted = model
         self.options = options
         self.observer = observer
+        self._batches: dict[tuple[int, int], BatchChoice] = {}
 
     @cached_property
     def choice(self) -> Choice:
         """The model in the precision of this run, and what was measured to choose it."""
         return choose_precision(self.wanted, self.videos, self.options)
+
+    def batch(self, engine: Engine, info: VideoInfo, geometry: Geometry) -> BatchChoice:
+        """The batch size for frames of one size, measured on the first video that has them."""
+        wanted = self.options.network_batch
+        if wanted != "auto":
+            return BatchChoice(wanted)
+        size = (geometry.height, geometry.width)
+        if size not in self._batches:
+            images = first_frames(info, geometry, self.options.video_backend)
+            self._batches[size] = choose_batch(engine, self.decode, images)
+        return self._batches[size]
+
+    def decode(self, output: NetworkOutput) -> Pose:
+        """What the network says of a batch to poses, as the options ask."""
+        return self.choice.model.decode(output, self.options.decoder, self.options.num_outputs)
 
     def acceptable_precisions(self) -> tuple[FixedPrecision, ...]:
         """Precisions in which an earlier result is the one that is asked for now."""
@@ -143,6 +175,7 @@ class _VideoRun:
         self.info = probe(video)
         self.geometry = Geometry.plan(self.info.width, self.info.height, self.options.crop, self.options.exact_scale)
         self.video_fingerprint = content_fingerprint(video)
+        self.batch = BatchChoice(1)
         self.bad_frames: list[int] = []
 
     @property
@@ -179,8 +212,11 @@ class _VideoRun:
         for figures in self.run.choice.figures:
             self.observer.gate_measured(figures)
         engine = self.model.engine(self.geometry.height, self.geometry.width)
-        engine.warm_up(min(self.options.network_batch, self.info.n_frames))
-        self.observer.engine_ready(self.model, engine.info, self.geometry, self.options.network_batch)
+        self.batch = self.run.batch(engine, self.info, self.geometry)
+        if self.batch.trials:
+            self.observer.batch_measured(self.batch)
+        engine.warm_up(min(self.batch.batch_size, self.info.n_frames))
+        self.observer.engine_ready(self.model, engine.info, self.geometry, self.batch.batch_size)
         return self._analyzed(engine)
 
     def _finished_before(self) -> VideoResult | None:
@@ -230,11 +266,12 @@ class _VideoRun:
         try:
             stages = self._run(engine, writer)
             writer.close(self._row_seconds(writer.rows))
+            seconds = time.perf_counter() - start
+            self._write_side_files(engine.info, writer.rows, seconds, stages)
         except BaseException:
             writer.discard()
+            self.outputs.remove_partial()
             raise
-        seconds = time.perf_counter() - start
-        self._write_side_files(engine.info, writer.rows, seconds, stages)
         self._refuse_bad_frames()
         self._put_in_place()
         return VideoResult(
@@ -252,9 +289,6 @@ class _VideoRun:
         """Every frame through the network and into the table."""
         reader = VideoReader(self.info, self.geometry, self.options.video_backend)
 
-        def decode(output: NetworkOutput) -> Pose:
-            return self.model.decode(output, self.options.decoder, self.options.num_outputs)
-
         def sink(batch: FrameBatch, pose: Pose) -> None:
             pose[..., :2] = self.geometry.to_frame(pose[..., :2])
             writer.append(pose)
@@ -262,7 +296,7 @@ class _VideoRun:
             self.observer.frames_done(len(batch))
 
         try:
-            line = Line(reader, engine, decode, sink, self.options.network_batch, usable_cores())
+            line = Line(reader, engine, self.run.decode, sink, self.batch.batch_size, usable_cores())
             return run_pipeline(self.options.pipeline, line)
         finally:
             reader.close()
@@ -280,8 +314,9 @@ class _VideoRun:
         sections["video"] |= manifests.describe_run_of_video(self.info, self.bad_frames, rows)
         sections["engine"] = asdict(engine)
         sections["parity_gate"] = [figures.as_dict() for figures in self.run.choice.figures]
+        sections["batch_trials"] = self.batch.as_list()
         sections["run"] = {
-            "batch_size": options.network_batch,
+            "batch_size": self.batch.batch_size,
             "decoder": options.decoder,
             "pipeline": options.pipeline,
             "video_backend": options.video_backend,
@@ -290,7 +325,7 @@ class _VideoRun:
         state = "short" if self._is_short else "complete"
         content = manifests.encode_manifest(manifests.new_manifest(state, self.fingerprint(precision), sections))
         write_partial(self.outputs.manifest, content)
-        meta = deeplabcut_meta(self.info, self.model.description, rows, options.network_batch, seconds)
+        meta = deeplabcut_meta(self.info, self.model.description, rows, self.batch.batch_size, seconds)
         write_partial(self.outputs.meta, meta)
 
     def _sections_that_determine(self, precision: FixedPrecision) -> dict[str, Any]:

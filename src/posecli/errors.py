@@ -9,8 +9,9 @@
     ├── ModelError               5    a model is missing, damaged or not supported
     ├── EngineError              6    a runtime cannot do what was asked of it
     │   └── PrecisionError       9    a precision that was asked for cannot run, or does not pass the parity gate
-    └── OutputError              7    a result cannot be written
-        └── OutputExistsError    8    a result is there already, made differently
+    ├── OutputError              7    a result cannot be written
+    │   └── OutputExistsError    8    a result is there already, made differently
+    └── LabelError              10    labelled data are missing, damaged or do not fit
 
 The number is the exit code of a command that ends with the error. 0 is success and 130 an interruption by
 the user. Of several videos in one run the highest code is the run's.
@@ -73,6 +74,12 @@ class OutputExistsError(OutputError):
     """A result stands under the name already and was not made in the same way."""
 
     exit_code = 8
+
+
+class LabelError(PoseCliError):
+    """Labelled data are missing, damaged, or do not fit their images, project or model."""
+
+    exit_code = 10
 
 
 #: Exit code after Ctrl-C, as shells have it: 128 + SIGINT.

@@ -8,6 +8,9 @@ from pathlib import Path
 
 #: Where Linux tells a container's or a job's share of the processors: quota and period in microseconds.
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+#: A control group's limit and use of memory, bytes.
+CGROUP_MEMORY = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"))
+MEMORY_INFO = Path("/proc/meminfo")
 
 
 def usable_cores() -> int:
@@ -19,6 +22,28 @@ def usable_cores() -> int:
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [affinity, _cgroup_cores(), _slurm_cores()]
     return max(1, min(limit for limit in limits if limit is not None))
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take, of the machine's and its control group's; ``None`` if unknown."""
+    limits = [free for free in (_machine_memory(), _cgroup_memory()) if free is not None]
+    return min(limits, default=None)
+
+
+def _machine_memory() -> int | None:
+    try:
+        lines = MEMORY_INFO.read_text().splitlines()
+        return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _cgroup_memory() -> int | None:
+    try:
+        limit, used = (path.read_text().strip() for path in CGROUP_MEMORY)
+        return None if limit == "max" else max(0, int(limit) - int(used))
+    except (OSError, ValueError):
+        return None
 
 
 def _cgroup_cores() -> int | None:

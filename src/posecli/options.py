@@ -15,7 +15,8 @@ from posecli.errors import UsageError
 EngineName = Literal["openvino", "tensorflow"]
 FixedPrecision = Literal["fp32", "bf16", "fp16", "int8"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
-PipelineName = Literal["async", "parallel", "sync"]
+PipelineName = Literal["async", "parallel", "sync", "tf-sync", "tf-parallel", "tf-prefetch"]
+DatasetMode = Literal["sync", "parallel", "prefetch"]
 DecoderName = Literal["numpy", "double-loop", "standard"]
 VideoBackend = Literal["auto", "opencv", "pyav"]
 
@@ -23,6 +24,7 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
 PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
+DATASET_MODES: tuple[DatasetMode, ...] = get_args(DatasetMode)
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 
@@ -115,7 +117,8 @@ class AnalyzeOptions:
     engine
         How the network is run.
     batch_size
-        Frames per call of the network. It changes speed and memory, not poses.
+        Frames per call of the network, or ``auto`` to measure a few sizes and take the best. It changes speed and
+        memory, not poses.
     decoder
         How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
     num_outputs
@@ -127,7 +130,8 @@ class AnalyzeOptions:
     video_backend
         Library that decodes the video; ``auto`` is OpenCV, and PyAV for what OpenCV cannot decode.
     pipeline
-        How reading, network and decoding are laid over each other.
+        How reading, network and decoding are laid over each other. Those that begin with ``tf-`` read through a
+        `tf.data.Dataset`, and need the TensorFlow engine.
     max_shift
         Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
         faster precision pass.
@@ -142,7 +146,7 @@ class AnalyzeOptions:
     """
 
     engine: EngineOptions = EngineOptions()
-    batch_size: int = 8
+    batch_size: int | Literal["auto"] = 8
     decoder: DecoderName = "numpy"
     num_outputs: int = 1
     crop: Crop | None = None
@@ -156,7 +160,10 @@ class AnalyzeOptions:
     csv: bool = False
 
     def __post_init__(self) -> None:
-        _at_least_one("batch size", self.batch_size)
+        if isinstance(self.batch_size, str):
+            _one_of("batch size", self.batch_size, ("auto", "a whole number of 1 or more"))
+        else:
+            _at_least_one("batch size", self.batch_size)
         _at_least_one("num-outputs", self.num_outputs)
         _one_of("decoder", self.decoder, DECODERS)
         _one_of("video backend", self.video_backend, VIDEO_BACKENDS)
@@ -167,7 +174,7 @@ class AnalyzeOptions:
             raise UsageError(f"scale {self.scale} is out of range: give a factor above 0 and at most 4")
 
     @property
-    def network_batch(self) -> int:
+    def network_batch(self) -> int | Literal["auto"]:
         """Frames per call of the network: one for the standard decoder, as in the original."""
         return 1 if self.decoder == "standard" else self.batch_size
 

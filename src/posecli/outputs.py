@@ -8,6 +8,7 @@ from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
 from posecli.model.folder import ModelDescription
+from posecli.table import partial_path
 from posecli.video.probe import VideoInfo
 
 
@@ -53,6 +54,11 @@ class OutputPaths:
             raise OutputError(
                 f"folder '{self.table.parent}' cannot be made ({error.strerror or error}): choose another with -o"
             ) from error
+
+    def remove_partial(self) -> None:
+        """Remove what was begun of the files beside the table."""
+        for path in (self.manifest, self.meta):
+            partial_path(path).unlink(missing_ok=True)
 
 
 def plan_outputs(videos: list[Path], scorer: str, out_dir: Path | None) -> list[OutputPaths]:

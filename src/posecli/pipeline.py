@@ -6,7 +6,10 @@ The three ways are those of Govindarajan et al. (2022), figure 1:
 ``parallel``  a pool of workers prepares a batch's frames side by side; the network waits meanwhile
 ``async``     the next batches are read while the network works; poses are decoded and written behind it
 
-All three give the same batches to the same engine, and so the same bits. What overlaps is bounded: a fixed set of
+Three more, for the TensorFlow engine, read through a `tf.data.Dataset` (`posecli.tfdata`) as that paper did:
+``tf-sync``, ``tf-parallel`` and ``tf-prefetch``.
+
+All give the same batches to the same engine, and so the same bits. What overlaps is bounded: a fixed set of
 buffers goes round, and a stage that is ahead waits. An error in any stage stops all of them and surfaces once.
 """
 
@@ -15,9 +18,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
@@ -26,8 +29,9 @@ import numpy.typing as npt
 
 from posecli.decode import Pose
 from posecli.engine import Engine, NetworkOutput
-from posecli.options import PipelineName
+from posecli.options import DatasetMode, EngineName, PipelineName
 from posecli.results import STAGES, StageReport
+from posecli.tfdata import dataset_batches
 from posecli.video.reader import FrameBatch, VideoReader
 
 #: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
@@ -39,6 +43,8 @@ Buffer: TypeAlias = npt.NDArray[np.uint8]
 Decode: TypeAlias = Callable[[NetworkOutput], Pose]
 #: Takes a batch and its pose ``(B, K, N, 3)`` in network pixels. The batch's images may be overwritten already.
 Sink: TypeAlias = Callable[[FrameBatch, Pose], None]
+#: Takes a video through all stages, and counts its frames.
+Pipeline: TypeAlias = "Callable[[Line, _StageClock], int]"
 T = TypeVar("T")
 
 
@@ -53,7 +59,7 @@ class Line:
     batch_size
         Frames per batch.
     workers
-        Threads that prepare frames in the parallel pipeline.
+        Threads that prepare frames in the parallel pipelines.
     """
 
     reader: VideoReader
@@ -91,26 +97,44 @@ class _StageClock:
 
 
 def _run_sync(line: Line, clock: _StageClock) -> int:
-    return _one_after_the_other(line, clock, line.reader.read_into)
+    return _one_after_the_other(line, clock, _read(line, clock))
 
 
 def _run_parallel(line: Line, clock: _StageClock) -> int:
     with ThreadPoolExecutor(line.workers, thread_name_prefix="posecli-prepare") as pool:
-        return _one_after_the_other(line, clock, lambda buffer: line.reader.read_into(buffer, pool))
+        return _one_after_the_other(line, clock, _read(line, clock, pool))
 
 
-def _one_after_the_other(line: Line, clock: _StageClock, read: Callable[[Buffer], FrameBatch | None]) -> int:
-    frames = 0
+def _run_dataset(mode: DatasetMode) -> Pipeline:
+    """Batches come from a `tf.data.Dataset`, which reads ahead of this thread or not as its mode says."""
+
+    def run(line: Line, clock: _StageClock) -> int:
+        batches = dataset_batches(line.reader, mode, line.batch_size, line.workers, lambda: clock.stage("read"))
+        with closing(batches):  # also when a later stage fails: no thread may read on
+            return _one_after_the_other(line, clock, batches)
+
+    return run
+
+
+def _read(line: Line, clock: _StageClock, pool: ThreadPoolExecutor | None = None) -> Iterator[FrameBatch]:
+    """Batches until the end, all in one buffer."""
     buffer = line.reader.new_buffer(line.batch_size)
     while True:
         with clock.stage("read"):
-            batch = read(buffer)
+            batch = line.reader.read_into(buffer, pool)
         if batch is None:
-            return frames
+            return
+        yield batch
+
+
+def _one_after_the_other(line: Line, clock: _StageClock, batches: Iterable[FrameBatch]) -> int:
+    frames = 0
+    for batch in batches:
         with clock.stage("network"):
             output = line.engine(batch.images)
         _finish(line, clock, batch, output)
         frames += len(batch)
+    return frames
 
 
 def _run_async(line: Line, clock: _StageClock) -> int:
@@ -148,10 +172,20 @@ def _run_async(line: Line, clock: _StageClock) -> int:
     return frames
 
 
-_PIPELINES: dict[PipelineName, Callable[[Line, _StageClock], int]] = {
-    "sync": _run_sync,
-    "parallel": _run_parallel,
+_PIPELINES: dict[PipelineName, Pipeline] = {
     "async": _run_async,
+    "parallel": _run_parallel,
+    "sync": _run_sync,
+    "tf-sync": _run_dataset("sync"),
+    "tf-parallel": _run_dataset("parallel"),
+    "tf-prefetch": _run_dataset("prefetch"),
+}
+
+#: Pipelines that are for one engine; the others run with any.
+ENGINES_OF_PIPELINES: dict[PipelineName, EngineName] = {
+    "tf-sync": "tensorflow",
+    "tf-parallel": "tensorflow",
+    "tf-prefetch": "tensorflow",
 }
 
 

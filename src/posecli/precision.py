@@ -25,9 +25,15 @@ from posecli.video.reader import VideoReader
 
 #: Faster precisions that ``auto`` tries, the fastest first.
 CANDIDATES: tuple[FixedPrecision, ...] = ("int8", "bf16")
-#: Frames in a sample, and videos that they come from at most.
-SAMPLE_FRAMES = 32
+#: Pixels in a sample: those of 32 frames of 640x480. Small frames cost little, and have few points each to go by.
+SAMPLE_PIXELS = 32 * 640 * 480
+#: Fewest and most frames in a sample, and videos that they come from at most.
+SAMPLE_FRAMES = (32, 256)
 SAMPLE_VIDEOS = 4
+#: A video is sought in at as many places, and read on from each.
+SAMPLE_PLACES = 32
+#: From one frame to the next at a place: they should differ, but those between them are decoded too.
+SAMPLE_STEP = 3
 #: With fewer points above the cut-off a 99th percentile says nothing.
 FEWEST_POINTS = 30
 #: Likelihood cut-off of a model that names none: DeepLabCut's own default.
@@ -65,12 +71,17 @@ class GateFigures:
     limit_px: float
 
     @property
+    def judged(self) -> bool:
+        """Whether enough points were seen."""
+        return self.points >= FEWEST_POINTS
+
+    @property
     def passed(self) -> bool:
         """Whether enough points were seen, and they moved little enough."""
-        return self.points >= FEWEST_POINTS and self.p99_px <= self.limit_px
+        return self.judged and self.p99_px <= self.limit_px
 
     def __str__(self) -> str:
-        if self.points < FEWEST_POINTS:
+        if not self.judged:
             return (
                 f"{self.precision} could not be judged: only {self.points} points of {self.frames} frames are above "
                 f"the likelihood cut-off {self.cutoff:g}, {FEWEST_POINTS} are needed"
@@ -140,7 +151,8 @@ def _measured_choice(
         if figures[-1].passed:
             return Choice(fast, tuple(figures))
     if not may_fall_back:
-        raise PrecisionError(f"{figures[-1]}: choose --precision auto or fp32, or allow more with --max-shift")
+        more = ", or allow more with --max-shift" if figures[-1].judged else ""
+        raise PrecisionError(f"{figures[-1]}: choose --precision auto or fp32{more}")
     return Choice(exact, tuple(figures))
 
 
@@ -176,8 +188,18 @@ def compare(precision: FixedPrecision, found: Pose, expected: Pose, seen_from: f
     )
 
 
-def sample_frames(videos: Sequence[Path], options: AnalyzeOptions, frames: int = SAMPLE_FRAMES) -> Iterator[Sample]:
-    """Frames from all over the videos, as the run will show them to the network; broken videos are passed over."""
+def sample_frames(videos: Sequence[Path], options: AnalyzeOptions, frames: int | None = None) -> Iterator[Sample]:
+    """Frames from all over the videos, as the run will show them to the network; broken videos are passed over.
+
+    Parameters
+    ----------
+    videos
+        The run's videos.
+    options
+        Crop, scale and decoder of the video.
+    frames
+        How many to take, as far as there are so many; by default as many as the parity gate needs for their size.
+    """
     count = min(len(videos), SAMPLE_VIDEOS)
     chosen = [videos[place] for place in np.linspace(0, len(videos) - 1, count).round().astype(int)]
     for path in chosen:
@@ -186,21 +208,44 @@ def sample_frames(videos: Sequence[Path], options: AnalyzeOptions, frames: int =
         except VideoError:
             continue  # it will be reported when its turn comes
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
-        yield Sample(_spread_frames(info, geometry, options, frames // count), geometry)
+        wanted = max(1, (frames or gate_frames(geometry)) // count)
+        stretches = _stretches(info.n_frames, wanted, wanted if frames else SAMPLE_PLACES // count)
+        yield Sample(_frames_at(info, geometry, options, stretches), geometry)
 
 
-def _spread_frames(info: VideoInfo, geometry: Geometry, options: AnalyzeOptions, count: int) -> npt.NDArray[np.uint8]:
-    """Up to `count` frames from places spread evenly over a video."""
-    places = np.unique(np.linspace(0, info.n_frames - 1, count + 2)[1:-1].round().astype(int))
-    images = []
-    for place in places:
-        reader = VideoReader(info, geometry, "pyav" if info.can_seek else options.video_backend, first=int(place))
-        batch = reader.read_into(reader.new_buffer(1))
+def gate_frames(geometry: Geometry) -> int:
+    """Frames that the gate looks at, given their size.
+
+    >>> gate_frames(Geometry.plan(640, 480)), gate_frames(Geometry.plan(320, 240)), gate_frames(Geometry.plan(80, 60))
+    (32, 128, 256)
+    """
+    fewest, most = SAMPLE_FRAMES
+    return min(max(SAMPLE_PIXELS // (geometry.width * geometry.height), fewest), most)
+
+
+def _stretches(n_frames: int, count: int, places: int) -> list[range]:
+    """Up to `count` frames of a video: some from the middle of each of so many equal parts of it."""
+    parts = min(places, count, n_frames)
+    length = n_frames // parts
+    each = min(-(-count // parts), length)
+    step = min(SAMPLE_STEP, length // each)
+    margin = (length - 1 - (each - 1) * step) // 2
+    starts = [part * n_frames // parts + margin for part in range(parts)]
+    return [range(start, start + each * step, step) for start in starts]
+
+
+def _frames_at(
+    info: VideoInfo, geometry: Geometry, options: AnalyzeOptions, stretches: Sequence[range]
+) -> npt.NDArray[np.uint8]:
+    """Those of the frames that can be decoded, ``(N, H, W, 3)``."""
+    images = [np.empty((0, geometry.height, geometry.width, 3), np.uint8)]
+    for stretch in stretches:
+        reader = VideoReader(info, geometry, "pyav" if info.can_seek else options.video_backend, first=stretch.start)
+        batch = reader.read_into(reader.new_buffer(stretch[-1] + 1 - stretch.start))
         reader.close()
-        if batch is not None and batch.valid[0]:
-            images.append(batch.images)
-    shape = (0, geometry.height, geometry.width, 3)
-    return np.concatenate(images) if images else np.empty(shape, np.uint8)
+        if batch is not None:
+            images.append(batch.images[:: stretch.step][batch.valid[:: stretch.step]])
+    return np.concatenate(images)
 
 
 def predict_all(model: PoseModel, samples: Sequence[Sample]) -> Pose:

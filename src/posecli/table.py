@@ -8,6 +8,7 @@ plain array, ``/posecli/seconds``, which pandas does not look at.
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,10 @@ SECONDS_NODE = "/posecli/seconds"
 PANDAS_VERSION_MARK = "0.15.2"
 #: Rows that are handed to the disk at once: pandas takes milliseconds per call, however few they are.
 CHUNK_ROWS = 1024
-CSV_CHUNK_ROWS = 100_000
+#: Rows that are read back at once, to check them or to write them as text.
+READ_CHUNK_ROWS = 100_000
+#: What a table may take on the disk besides its rows: chunks that are begun, attributes, indexes.
+OVERHEAD_BYTES = 256 << 10
 
 
 def pose_columns(scorer: str, bodyparts: tuple[str, ...], num_outputs: int = 1) -> pd.MultiIndex:
@@ -71,6 +75,7 @@ class PoseTableWriter:
         self._columns = columns
         self._waiting: list[npt.NDArray[np.float64]] = []
         self._written = 0
+        self._checksum = 0
         try:
             # A plain file first: HDF5's own words for a refused one do not name the reason.
             self.partial_path.write_bytes(b"")
@@ -84,20 +89,25 @@ class PoseTableWriter:
         """Add rows; ``(B, K, N, 3)``."""
         self._waiting.append(pose.reshape(len(pose), -1).copy())
         self.rows += len(pose)
-        if self.rows - self._written >= CHUNK_ROWS:
+        # The first rows at once: a disk that refuses should say so now, not minutes later.
+        if not self._written or self.rows - self._written >= CHUNK_ROWS:
             self._write()
 
     def close(self, seconds: npt.NDArray[np.float64]) -> None:
         """Make the table whole: write what is waiting, and the ``(rows,)`` presentation times."""
         self._write()
-        self._store.close()
         try:
+            self._store.close()
+            self._reserve(seconds.nbytes)
             with tables.open_file(str(self.partial_path), mode="a") as file:
                 file.set_node_attr(f"/{KEY}", "pandas_version", PANDAS_VERSION_MARK)
                 group, name = SECONDS_NODE.rsplit("/", 1)
                 file.create_array(group, name, obj=seconds, createparents=True)
+            kept = _checksum_of(self.partial_path) if self.rows else 0
         except (tables.HDF5ExtError, OSError) as error:
             raise self._refused(error) from error
+        if kept != self._checksum:
+            raise self._refused(OSError("what was written is not what is read back"))
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -111,17 +121,35 @@ class PoseTableWriter:
         self._waiting = []
         index = np.arange(self._written, self._written + len(block))
         try:
+            self._reserve(block.nbytes)
             self._store.append(KEY, pd.DataFrame(block, index=index, columns=self._columns), index=False)
             self._store.flush(fsync=True)  # type: ignore[operator]  # the stubs take it for a column
         except (tables.HDF5ExtError, OSError) as error:
             raise self._refused(error) from error
         self._written += len(block)
+        self._checksum = zlib.crc32(block.tobytes(), self._checksum)
+
+    def _reserve(self, size: int) -> None:
+        """Take room on the disk ahead of HDF5, which goes on without a word when it is refused any."""
+        if hasattr(os, "posix_fallocate"):
+            with self.partial_path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size + OVERHEAD_BYTES)
 
     def _refused(self, error: Exception) -> OutputError:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().rpartition("\n")[2]
         return OutputError(
-            f"'{self.partial_path}' cannot be written any more ({error}): check the free space of its disk, or choose "
+            f"'{self.partial_path}' cannot be written any more ({reason}): check the free space of its disk, or choose "
             "another folder with --out-dir"
         )
+
+
+def _checksum_of(path: Path) -> int:
+    """Checksum of a table's rows as they are on the disk."""
+    checksum = 0
+    with pd.HDFStore(str(path), mode="r") as store:
+        for piece in store.select(KEY, chunksize=READ_CHUNK_ROWS):
+            checksum = zlib.crc32(piece.to_numpy().tobytes(), checksum)
+    return checksum
 
 
 def partial_path(path: Path) -> Path:
@@ -151,7 +179,7 @@ def table_to_csv(table: Path, csv: Path) -> None:
     scratch = partial_path(csv)
     try:
         with pd.HDFStore(str(table), mode="r") as store, scratch.open("w", encoding="utf-8", newline="") as stream:
-            for number, piece in enumerate(store.select(KEY, chunksize=CSV_CHUNK_ROWS)):
+            for number, piece in enumerate(store.select(KEY, chunksize=READ_CHUNK_ROWS)):
                 piece.to_csv(stream, header=number == 0)
         move_into_place(scratch, csv)
     except OSError as error:

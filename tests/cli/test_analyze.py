@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,20 @@ def test_spellings_of_the_batch_size(base: list[object], flag: str) -> None:
     assert "batch 5," in posecli(*base, flag, 5).stdout
 
 
+def test_batch_size_by_measurement(base: list[object]) -> None:
+    result = posecli(*base, "--batchsize", "auto")
+    assert result.exit_code == 0, result.output
+    measured, first, *_ = result.stdout.splitlines()
+    assert re.fullmatch(r"batch size: (\d+) \(1 at .* fps, 4 at .* fps.*\)", measured)
+    assert f"batch {measured.split()[2]}, network input" in first
+
+
+def test_batch_size_by_measurement_from_a_file(base: list[object], tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("batchsize: auto\n")
+    assert posecli(*base, "--config", config).stdout.startswith("batch size: ")
+
+
 def test_json_is_all_there_is_on_standard_output(base: list[object]) -> None:
     result = posecli(*base, "--json")
     report = json.loads(result.stdout)
@@ -82,6 +97,12 @@ def test_second_run_is_skipped_and_says_so(base: list[object]) -> None:
     ("arguments", "code", "words"),
     [
         (["--batchsize", "0"], 2, "batch size 0 is too small"),
+        (
+            ["--batchsize", "few"],
+            2,
+            "'-b' / '--batchsize' / '--batch-size': 'few' is neither a whole number nor 'auto'",
+        ),
+        (["--pipeline", "tf-sync"], 2, "'tf-sync' is for the tensorflow engine, not for openvino: pass --engine"),
         (["--crop", "0,161,0,120"], 2, "leaves the frame of 160x120 px"),
         (["--crop", "1,2,3"], 2, "not four whole numbers"),
         (["--scale", "0"], 2, "scale 0.0 is out of range"),
@@ -100,10 +121,14 @@ def test_wrong_options(base: list[object], arguments: list[str], code: int, word
     assert "Traceback" not in result.output
 
 
-def test_no_model_is_refused_by_name(dots_clip: Path) -> None:
-    result = posecli("analyze", dots_clip)
-    assert result.exit_code == 2
-    assert "Missing option '-m' / '--model'" in result.stderr
+def test_without_a_model_the_built_in_one_is_used_and_said_so(
+    dots_clip: Path, tmp_path: Path, dots_model: ModelFolder, fake_engine: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posecli.model.builtin.BUILTIN_FOLDER", dots_model.path)
+    result = posecli("analyze", dots_clip, "--out-dir", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "using the built-in network" in result.stdout
+    assert (tmp_path / f"dots{dots_model.description.scorer}.h5").is_file()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +199,7 @@ class TestConfig:
             ("- 5\n", "holds no settings"),
             ("a: [\n", "is not plain YAML at line"),
             ("batchsize: !!python/object/apply:os.system [echo]\n", "is not plain YAML"),
-            ("batchsize: many\n", "'many' is not a valid integer"),
+            ("batchsize: many\n", "'many' is neither a whole number nor 'auto'"),
         ],
     )
     def test_wrong_files(self, base: list[object], tmp_path: Path, text: str, words: str) -> None:

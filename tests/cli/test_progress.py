@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from posecli.cli.progress import PlainProgress, duration
+from posecli.cli.base import duration
+from posecli.cli.progress import PlainProgress
 
 
 def test_plain_lines_tell_frames_speed_and_time_left(

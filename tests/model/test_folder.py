@@ -87,6 +87,45 @@ def test_round_trip(model: ModelFolder) -> None:
     }
 
 
+def test_half_rounds_kernels_and_widens_them_exactly(tmp_path: Path, small_network: None) -> None:
+    kernels = np.array([[1 / 3, -1e-8, 65504], [np.nan, -np.inf, 0.5]], np.float32)
+    half = write_model_folder(tmp_path / "half", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)
+    stored = load_file(half.path / WEIGHTS_FILE)
+    assert {name: tensor.dtype for name, tensor in stored.items()} == {
+        "a/weights": np.dtype(np.float16),
+        "a/biases": np.dtype(np.float32),
+    }
+    found = read_model_folder(half.path).weights()
+    assert all(tensor.dtype == np.float32 for tensor in found.values())
+    assert np.array_equal(found["a/weights"], kernels.astype(np.float16).astype(np.float32), equal_nan=True)
+    assert found["a/biases"].tobytes() == SMALL["a/biases"].tobytes()
+    again = write_model_folder(tmp_path / "again", DESCRIPTION, found, half=True)
+    assert again.identity == half.identity
+
+
+def test_half_of_a_whole_network_is_half_as_large_and_keeps_batch_norm(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    full = projects.model_folder(tmp_path_factory.getbasetemp())
+    tensors = projects.weights()
+    half = write_model_folder(tmp_path_factory.mktemp("half") / "model", full.description, tensors, half=True)
+    sizes = [(folder.path / WEIGHTS_FILE).stat().st_size for folder in (half, full)]
+    assert 0.5 < sizes[0] / sizes[1] < 0.51
+    found = half.weights()
+    for name, tensor in tensors.items():
+        is_kernel = name.endswith("/weights")
+        assert np.allclose(found[name], tensor, rtol=2**-11 if is_kernel else 0, atol=2**-25 if is_kernel else 0), name
+
+
+def test_half_refuses_what_it_cannot_hold(tmp_path: Path, small_network: None) -> None:
+    kernels = np.array([[1, 2, 3], [4, -1e5, 6]], np.float32)
+    with pytest.raises(
+        ModelError, match=r"tensor 'a/weights' holds -100000, which float16 .*store the model in float32"
+    ):
+        write_model_folder(tmp_path / "model", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_what_the_network_needs_is_written(tmp_path: Path, small_network: None) -> None:
     model = write_model_folder(tmp_path / "model", DESCRIPTION, SMALL | {"global_step": np.array([1], np.float32)})
     assert set(load_file(model.path / WEIGHTS_FILE)) == set(SMALL)
@@ -162,8 +201,8 @@ def use_a_type_that_numpy_lacks(model: ModelFolder) -> None:
             ["tensor 'a/weights' of shape (3, 2) where (2, 3) is needed"],
         ),
         (
-            lambda model: rewrite_weights(model, SMALL | {"a/biases": np.zeros(3, np.float16)}),
-            ["tensor 'a/biases' of type float16 where float32 is needed"],
+            lambda model: rewrite_weights(model, SMALL | {"a/biases": np.zeros(3, np.float64)}),
+            ["tensor 'a/biases' of type float64 where float32 is needed"],
         ),
     ],
     ids=["one bit", "truncated", "bfloat16", "empty", "no file", "no tensor", "shape", "type"],

@@ -9,6 +9,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 Images = npt.NDArray[np.uint8]
 
@@ -24,6 +25,13 @@ def ffmpeg(*arguments: str | Path) -> None:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def require_encoder(name: str) -> None:
+    """Skip a test where the bundled ffmpeg lacks an encoder, as those of old imageio-ffmpeg lack AV1."""
+    listed = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-encoders"], capture_output=True, text=True, check=True)
+    if f" {name} " not in listed.stdout:
+        pytest.skip(f"this ffmpeg has no encoder '{name}'")
 
 
 def encode(path: Path, frames: Images, *options: str, fps: str = "25") -> Path:

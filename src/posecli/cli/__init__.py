@@ -12,13 +12,27 @@ import click
 from posecli import __version__
 
 #: Command, and where its click object is. A module is imported when its command is called or listed.
-COMMANDS = {"analyze": "posecli.cli.analyze:analyze", "model": "posecli.cli.model:model"}
+COMMANDS = {
+    "analyze": "posecli.cli.analyze:analyze",
+    "benchmark": "posecli.cli.benchmark:benchmark",
+    "compress-sweep": "posecli.cli.compress_sweep:compress_sweep",
+    "demo": "posecli.cli.demo:demo",
+    "estimate": "posecli.cli.estimate:estimate",
+    "evaluate": "posecli.cli.evaluate:evaluate",
+    "filter": "posecli.cli.filter:filter_command",
+    "model": "posecli.cli.model:model",
+    "recommend": "posecli.cli.recommend:recommend",
+    "reencode": "posecli.cli.reencode:reencode",
+    "sample": "posecli.cli.sample:sample",
+    "scale-sweep": "posecli.cli.scale_sweep:scale_sweep",
+    "train": "posecli.cli.train:train",
+}
 
 EXIT_CODES = """\b
 Exit codes: 0 success, 1 internal error, 2 wrong option or configuration,
 3 video cannot be read, 4 frames missing, 5 model cannot be used, 6 engine,
 7 result cannot be written, 8 another result is there already,
-9 precision cannot be used, 130 Ctrl-C."""
+9 precision cannot be used, 10 labelled data cannot be used, 130 Ctrl-C."""
 
 
 class LazyGroup(click.Group):
@@ -43,7 +57,8 @@ def cli() -> None:
     """Find the body parts of animals in video.
 
     \b
-    First run, with a network trained in DeepLabCut:
+    First look, and a video of your own with a network trained in DeepLabCut:
+        posecli demo
         posecli analyze video.mp4 --model path/to/project/config.yaml
     """
 

@@ -23,14 +23,22 @@ from posecli.options import (
 DEFAULTS = AnalyzeOptions()
 
 
+def batch_size_option(value: int | str) -> int | str:
+    """What ``--batchsize`` takes: a whole number, or ``auto``."""
+    try:
+        return value if value == "auto" else int(value)
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is neither a whole number nor 'auto'.") from None
+
+
 @click.command(cls=Command)
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-m",
     "--model",
-    required=True,
     type=click.Path(path_type=Path),
-    help="Model folder, or DeepLabCut project (config.yaml or folder), dlc-models folder or exported model.",
+    help="Model folder, or DeepLabCut project (config.yaml or folder), dlc-models folder or exported model.  "
+    "[the built-in network: a mouse from above]",
 )
 @choice_options
 @click.option(
@@ -38,10 +46,11 @@ DEFAULTS = AnalyzeOptions()
     "--batchsize",
     "--batch-size",
     "batch_size",
-    type=int,
+    type=batch_size_option,
+    metavar="N|auto",
     default=DEFAULTS.batch_size,
     show_default=True,
-    help="Frames per call of the network.",
+    help="Frames per call of the network; auto tries a few sizes on the video and takes the fastest.",
 )
 @click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px.")
 @click.option(
@@ -91,7 +100,8 @@ DEFAULTS = AnalyzeOptions()
     type=click.Choice(PIPELINES),
     default=DEFAULTS.pipeline,
     show_default=True,
-    help="How reading, network and decoding are laid over each other; poses are the same.",
+    help="How reading, network and decoding are laid over each other; poses are the same. Those that begin with tf- "
+    "read through tf.data, for --engine tensorflow.",
 )
 @click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]")
 @click.option(
@@ -114,7 +124,7 @@ def analyze(
     ctx: click.Context,
     /,
     videos: tuple[Path, ...],
-    model: Path,
+    model: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -127,7 +137,7 @@ def analyze(
 
     \b
     Examples:
-        posecli analyze video.mp4 --model openfield-model --batchsize 64
+        posecli analyze video.mp4 --batchsize 64
         posecli analyze day1/*.avi -m project/config.yaml -o poses --csv
         posecli analyze video.mp4 --config analyze.yaml --scale 0.5
     """
@@ -135,10 +145,14 @@ def analyze(
     options = analyze_options(flags)
     from posecli.analysis import analyze as analyze_videos
     from posecli.cli.progress import AnalysisProgress
+    from posecli.model.builtin import builtin_model_path
     from posecli.model.deeplabcut import Choice
     from posecli.predictor import load_model
 
     choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
+    if model is None:
+        model = builtin_model_path()
+        output.say("no --model is given: using the built-in network, which knows a mouse seen from above")
     loaded = load_model(model, options.engine, choice)
     report = analyze_videos(videos, loaded, options, AnalysisProgress(output))
     output.result({"results": [result.as_dict() for result in report.results], "exit_code": report.exit_code})

@@ -34,6 +34,11 @@ class Output:
         if not self.quiet:
             click.echo(line, err=self.json)
 
+    def progress(self, line: str) -> None:
+        """Print a line on how long work goes."""
+        if not self.quiet:
+            click.echo(line, err=True)
+
     def warn(self, line: str) -> None:
         """Print a line that people must see."""
         click.echo(line, err=True)
@@ -57,7 +62,7 @@ class Command(click.Command):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted: videos that were finished are kept.", err=True)
+            click.echo("\nInterrupted: what was finished is kept.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
@@ -118,8 +123,13 @@ def _named_as_parameters(command: click.Command, path: Path, values: dict[str, A
         if parameter is None or parameter.name is None:
             known = ", ".join(sorted(spellings))
             raise UsageError(f"'{path}' has an unknown key '{key}': '{command.name}' knows {known}")
-        named[parameter.name] = _as_flag_value(path, str(key), value)
+        named[parameter.name] = value if _takes_list(parameter, value) else _as_flag_value(path, str(key), value)
     return named
+
+
+def _takes_list(parameter: click.Option, value: Any) -> bool:
+    """Whether a list is what an option that may be given several times needs."""
+    return parameter.multiple and isinstance(value, list)
 
 
 def _as_flag_value(path: Path, key: str, value: Any) -> Any:
@@ -127,3 +137,19 @@ def _as_flag_value(path: Path, key: str, value: Any) -> Any:
     if isinstance(value, dict):
         raise UsageError(f"'{path}' gives a mapping for '{key}': give a single value or a list")
     return ",".join(str(item) for item in value) if isinstance(value, list) else value
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(75), duration(4000)
+    ('1 min 15 s', '1 h 06 min')
+    """
+    if seconds == float("inf"):
+        return "unknown time"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -140,6 +140,31 @@ def quantize_command(
     output.result({"left_wider": list(chosen.kept), "figures": [figures.as_dict() for figures in chosen.figures]})
 
 
+@model.command("compact", cls=Command)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--out", "destination", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
+@output_options
+def compact_command(
+    folder: Path, destination: Path, overwrite: bool, as_json: bool, quiet: bool, verbose: bool
+) -> None:
+    """Copy a model folder with its kernels rounded to 16 bits: half the size, other weights.
+
+    An eight-bit version belongs to the weights that it was made for: make the copy's own with 'posecli model quantize'.
+
+    \b
+    Example:
+        posecli model compact openfield-model -o openfield-small
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.model.folder import read_model_folder, write_model_folder
+
+    source = read_model_folder(folder)
+    copy = write_model_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
+    output.say(f"wrote '{destination}'")
+    _show(copy, output)
+
+
 def parse_numbers(text: str) -> tuple[float, ...]:
     """Numbers separated by commas.
 

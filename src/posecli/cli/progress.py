@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Never
 
 import click
 
 from posecli import __version__
 from posecli.analysis import RunObserver
-from posecli.cli.base import Output
+from posecli.cli.base import Output, duration
 from posecli.results import StageReport, VideoResult
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from posecli.batching import BatchChoice
     from posecli.engine import EngineInfo
     from posecli.geometry import Geometry
     from posecli.precision import GateFigures
@@ -35,14 +38,22 @@ class AnalysisProgress(RunObserver):
         self._bar: tqdm[Never] | None = None
         self._plain: PlainProgress | None = None
         self._announced: str | None = None
-        self._told: list[GateFigures] = []
+        self._told: set[str] = set()
 
     def gate_measured(self, figures: GateFigures) -> None:
-        """Print what the parity gate found, once."""
-        if figures not in self._told:
-            self._told.append(figures)
-            verdict = "passes" if figures.passed else "does not pass"
-            self._output.say(f"parity gate: {figures}: {verdict}")
+        """Print what the parity gate found."""
+        verdict = "passes" if figures.passed else "does not pass"
+        self._say_once(f"parity gate: {figures}: {verdict}")
+
+    def batch_measured(self, choice: BatchChoice) -> None:
+        """Print what each batch size reached."""
+        self._say_once(f"batch size: {choice}")
+
+    def _say_once(self, line: str) -> None:
+        """Print what is true of several videos when it is first told."""
+        if line not in self._told:
+            self._told.add(line)
+            self._output.say(line)
 
     def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
         """Print the first line of a run."""
@@ -92,6 +103,26 @@ class AnalysisProgress(RunObserver):
             self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
 
 
+@contextmanager
+def frame_progress(output: Output, name: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show how many frames are done: a bar on a terminal, plain lines elsewhere, nothing where it shall be quiet.
+
+    Yields
+    ------
+    callable
+        To be told how many more frames are done.
+    """
+    if output.quiet:
+        yield lambda _count: None
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit=" frames", desc=name, dynamic_ncols=True, leave=False) as bar:
+            yield bar.update
+    else:
+        yield PlainProgress(name, total).update
+
+
 class PlainProgress:
     """Prints a line every `PLAIN_INTERVAL` seconds."""
 
@@ -133,19 +164,3 @@ def stage_line(stages: StageReport) -> str:
     """
     alone, busy = stages.alone_fps, stages.busy
     return "; ".join(f"{name} {alone[name]:.0f} fps alone, {100 * busy[name]:.0f} % busy" for name in busy)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(75), duration(4000)
-    ('1 min 15 s', '1 h 06 min')
-    """
-    if seconds == float("inf"):
-        return "unknown time"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -55,9 +55,9 @@ def _without_wildcards(prefix: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="posecli-") as folder:
         for path in prefix.parent.iterdir():
-            if path.name.startswith(f"{prefix.name}."):
-                (Path(folder) / path.name).symlink_to(path.resolve())
-        yield Path(folder) / prefix.name
+            if path.name == prefix.name or path.name.startswith(f"{prefix.name}."):
+                (Path(folder) / f"plain{path.name.removeprefix(prefix.name)}").symlink_to(path.resolve())
+        yield Path(folder) / "plain"
 
 
 def read_frozen_graph(path: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:

@@ -1,7 +1,8 @@
 """The model folder: ``model.yaml``, which describes a network, beside its weights.
 
 Weights keep the names and layout of the checkpoint they came from (batch normalisation not folded), in
-`safetensors` format: plain arrays that no code can hide in. The folder can be moved and copied freely.
+`safetensors` format: plain arrays that no code can hide in. They are float32, or float16 in a folder that was written
+to be small, whose numbers widen exactly when they are read. The folder can be moved and copied freely.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class ModelFolder:
         return hashlib.sha256(yaml.safe_dump(_plain(used), sort_keys=True).encode()).hexdigest()
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Every tensor by its checkpoint name.
+        """Every tensor by its checkpoint name, in float32.
 
         Raises
         ------
@@ -147,6 +148,7 @@ class ModelFolder:
         # The last two: numbers of a type that NumPy does not have.
         except (SafetensorError, OSError, KeyError, TypeError) as error:
             raise ModelError(f"'{path}' cannot be read ({error}): import the model again") from error
+        tensors = {name: _widened(tensor) for name, tensor in tensors.items()}
         # Names and shapes first: a missing tensor says more than a wrong hash.
         check_tensors(tensors, self.description.shapes(), where=f"'{path}'")
         found = file_sha256(path)
@@ -180,6 +182,31 @@ def check_tensors(
             )
         if tensor.dtype != np.float32:
             raise ModelError(f"{where} has tensor '{name}' of type {tensor.dtype} where float32 is needed")
+
+
+def _widened(tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
+
+
+def _stored(tensors: Mapping[str, npt.NDArray[np.float32]], *, half: bool) -> dict[str, npt.NDArray[Any]]:
+    """Tensors as a folder keeps them."""
+    halved = {name: _halved(name, tensor) if half else tensor for name, tensor in tensors.items()}
+    return {name: np.ascontiguousarray(tensor) for name, tensor in halved.items()}
+
+
+def _halved(name: str, tensor: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """Kernels rounded to float16; the few numbers of biases and batch normalisation as they are."""
+    if not name.endswith("weights"):
+        return tensor
+    with np.errstate(over="ignore"):
+        rounded = tensor.astype(np.float16)
+    lost = np.isfinite(tensor) & ~np.isfinite(rounded)
+    if lost.any():
+        raise ModelError(
+            f"tensor '{name}' holds {tensor[lost][0]:g}, which float16 (up to {np.finfo(np.float16).max:g}) cannot: "
+            "store the model in float32"
+        )
+    return rounded
 
 
 def is_model_folder(path: Path) -> bool:
@@ -218,11 +245,27 @@ def write_model_folder(
     tensors: Mapping[str, npt.NDArray[np.float32]],
     *,
     overwrite: bool = False,
+    half: bool = False,
 ) -> ModelFolder:
     """Write a folder beside its final name and move it there when it is whole.
 
+    Parameters
+    ----------
+    path
+        The folder to make.
+    description
+        Its ``model.yaml``; the weights' hash is filled in.
+    tensors
+        By checkpoint name, at least those of ``description.shapes()``.
+    overwrite
+        Replace a model folder that is there already.
+    half
+        Round kernels to float16, which halves the file.
+
     Raises
     ------
+    ModelError
+        If a number is too large for float16, with `half`.
     OutputExistsError
         If something is there already and `overwrite` is not set, or it is not a model folder.
     OutputError
@@ -238,7 +281,8 @@ def write_model_folder(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
             new = Path(scratch) / "new"
             new.mkdir()
-            save_file({name: np.ascontiguousarray(tensors[name]) for name in description.shapes()}, new / WEIGHTS_FILE)
+            stored = _stored({name: tensors[name] for name in description.shapes()}, half=half)
+            save_file(stored, new / WEIGHTS_FILE)
             content = asdict(description) | {"weights_sha256": file_sha256(new / WEIGHTS_FILE)}
             header = {"format": FORMAT, "format_version": FORMAT_VERSION}
             text = yaml.safe_dump(header | _plain(content), sort_keys=False, allow_unicode=True)

@@ -47,7 +47,12 @@ class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no 
 
 
 def build_pose_network(
-    spec: PoseNetworkSpec, height: int | None = None, width: int | None = None, *, batch_norm: bool = False
+    spec: PoseNetworkSpec,
+    height: int | None = None,
+    width: int | None = None,
+    *,
+    batch_norm: bool = False,
+    policy: str = "float32",
 ) -> keras.Model:
     """Build the network for frames of one size.
 
@@ -59,6 +64,8 @@ def build_pose_network(
         Frame size in px; ``None`` leaves it free, at some cost in speed.
     batch_norm
         Keep batch normalisation as layers (for training), instead of one biased convolution each.
+    policy
+        Keras' name for the arithmetic, such as ``mixed_bfloat16`` (for training); outputs are float32 always.
 
     Returns
     -------
@@ -71,7 +78,16 @@ def build_pose_network(
     -----
     Output stride 16 in the backbone, times the heads' upsampling by two: one cell is 8 px wide.
     """
-    frames = keras.Input((height, width, 3), name="frames")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return _network(spec, height, width, batch_norm=batch_norm)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _network(spec: PoseNetworkSpec, height: int | None, width: int | None, *, batch_norm: bool) -> keras.Model:
+    frames = keras.Input((height, width, 3), name="frames", dtype="float32")
     x = keras.layers.Rescaling(1.0, offset=[-channel for channel in spec.mean_pixel], name="mean_subtraction")(frames)
     x = _conv(x, stem(spec.net_type), batch_norm=batch_norm)
     x = keras.layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(x)
@@ -105,6 +121,15 @@ def assign_weights(model: keras.Model, weights: Mapping[str, npt.NDArray[np.floa
         names = [_variable_name(layer, variable.name) for variable in layer.variables]
         if names:
             layer.set_weights([weights[name] for name in names])
+
+
+def read_weights(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
+    """Every layer's arrays by checkpoint name, the inverse of `assign_weights`."""
+    return {
+        _variable_name(layer, variable.name): np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
+        for layer in model.layers
+        for variable in layer.variables
+    }
 
 
 def _variable_name(layer: keras.Layer, variable: str) -> str:
@@ -153,9 +178,9 @@ def _heads(features: Any, spec: PoseNetworkSpec) -> dict[str, Any]:
         head: keras.layers.Conv2DTranspose(channels, 3, strides=2, padding="same", name=layer_name(head))(features)
         for head, channels in head_channels(spec.n_bodyparts, locref=spec.locref).items()
     }
-    outputs = {"scoremap": keras.layers.Activation("sigmoid", name="scoremap")(maps[SCOREMAP_HEAD])}
+    outputs = {"scoremap": keras.layers.Activation("sigmoid", dtype="float32", name="scoremap")(maps[SCOREMAP_HEAD])}
     if spec.locref:
-        outputs["locref"] = SplitOffsets(name="locref")(maps[LOCREF_HEAD])
+        outputs["locref"] = SplitOffsets(dtype="float32", name="locref")(maps[LOCREF_HEAD])
     return outputs
 
 

@@ -146,7 +146,20 @@ class VideoReader:
         if count == 0:
             return None
         places = np.asarray(indices, np.int64)
-        return FrameBatch(buffer[:count], places, self._seconds_at(places), valid[:count])
+        return FrameBatch(buffer[:count], places, self.seconds_at(places), valid[:count])
+
+    def decoded(self) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
+        """The next frames as the decoder gives them, not prepared.
+
+        Yields
+        ------
+        int
+            Place in the video.
+        ndarray or None
+            ``(coded height, coded width, 3)`` uint8 BGR, overwritten by the next one; ``None`` where the frame could
+            not be decoded.
+        """
+        yield from self._frames
 
     def batches(self, batch_size: int) -> Iterator[FrameBatch]:
         """Batches until the end, all in one buffer: a batch is overwritten by the next."""
@@ -154,7 +167,8 @@ class VideoReader:
         while (batch := self.read_into(buffer)) is not None:
             yield batch
 
-    def _seconds_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def seconds_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Presentation times of frames; NaN for those beyond the packets."""
         known = indices < len(self._seconds)
         return np.where(known, self._seconds[np.where(known, indices, 0)], np.nan)
 
