@@ -7,6 +7,7 @@ agree within 0.01 px and likelihoods within 1e-4; below, a map is flat and the p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -114,10 +115,11 @@ def test_frame_by_frame(shared_data: Path, folder: ModelFolder, tmp_path: Path) 
 
 
 def test_start_of_the_full_size_video(shared_data: Path, folder: ModelFolder) -> None:
-    """128 frames of 640x480 px; ``benchmarks/parity_deeplabcut.py`` compares all 2,330."""
+    """32 frames of 640x480 px; ``benchmarks/parity_deeplabcut.py`` compares all 2,330."""
     info = probe(shared_data / "openfield" / "videos" / "m3v1mp4.mp4")
-    batch = next(VideoReader(info).batches(128))
-    found = PoseModel(folder, ENGINE).predict(batch.images).reshape(128, -1)
+    model = PoseModel(folder, ENGINE)
+    batches = islice(VideoReader(info).batches(8), 4)
+    found = np.concatenate([model.predict(batch.images).reshape(8, -1) for batch in batches])
     expected = read_pose_table(shared_data / "dlc-openfield" / "golden" / f"m3v1mp4{SCORER}.h5")
     assert len(expected) == info.n_frames == 2330
-    assert_equal_tables(pd.DataFrame(found, columns=expected.columns), expected.iloc[:128])
+    assert_equal_tables(pd.DataFrame(found, columns=expected.columns), expected.iloc[:32])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import pytest
 from support import projects
 
 from posecli.network.folding import fold_batch_norm
 from posecli.network.int8 import Int8Plan
 from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
+from posecli.network.openvino_runtime import openvino_core
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import convolutions
 
@@ -27,7 +27,7 @@ def weights() -> projects.Tensors:
 @pytest.fixture(scope="module")
 def ranges(weights: projects.Tensors) -> dict[str, tuple[float, float]]:
     model, scopes = build_calibration_graph(SPEC, weights, 64, 96)
-    outputs = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frames())
+    outputs = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(frames())
     return {
         scope: (float(min(outputs[place].min(), 0)), float(outputs[place].max())) for place, scope in enumerate(scopes)
     }
@@ -40,7 +40,7 @@ def frames() -> Any:
 def convolution_types(weights: projects.Tensors, plan: Int8Plan | None) -> list[str]:
     """The arithmetic of every convolution as OpenVINO runs it, heads excepted."""
     model = build_openvino_graph(SPEC, weights, 64, 96, plan)
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
     return [info["runtimePrecision"].astype(str) for info in infos if info["layerType"].astype(str) == "Convolution"]
 
@@ -66,7 +66,7 @@ def test_convolutions_of_the_plan_compute_in_eight_bits(
 
 def test_eight_bits_are_near(weights: projects.Tensors, ranges: dict[str, tuple[float, float]]) -> None:
     outputs = [
-        ov.Core().compile_model(
+        openvino_core().compile_model(
             build_openvino_graph(SPEC, weights, 64, 96, plan), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
         )(frames())
         for plan in (None, Int8Plan(ranges))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
 from support import projects
 
-from posecli.network.folding import fold_batch_norm
-from posecli.network.pose import assign_weights, build_pose_network
-from posecli.network.spec import PoseNetworkSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.network.variables import variable_shapes
+
+import_tensorflow()
+
+import keras  # noqa: E402
+
+from posecli.network.folding import fold_batch_norm  # noqa: E402
+from posecli.network.pose import assign_weights, build_pose_network  # noqa: E402
+from posecli.network.spec import PoseNetworkSpec  # noqa: E402
+from posecli.network.variables import variable_shapes  # noqa: E402
 
 Array = npt.NDArray[Any]
 

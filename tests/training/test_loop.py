@@ -76,17 +76,27 @@ def unbroken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return folder / "run", train(settings(project, folder), folder / "run")
 
 
+def skip_without_bf16() -> None:
+    from posecli.training.precision import computes_bf16
+
+    if not computes_bf16():
+        pytest.skip("this processor does not compute in bfloat16")
+
+
 def check_equal(run: Path, unbroken: Path) -> None:
-    """Same steps, and losses that agree within the noise of sums over threads, which Adam enlarges."""
+    """Same steps, losses, errors and weights, to the bit; only how fast it went may differ."""
     for name in ("losses.csv", "errors.csv"):
         ours, theirs = (trainings.rows(folder / name) for folder in (run, unbroken))
-        assert [row["step"] for row in ours] == [row["step"] for row in theirs], name
-    pairs = zip(*(trainings.rows(folder / "losses.csv") for folder in (run, unbroken)), strict=True)
-    for mine, other in pairs:
-        np.testing.assert_allclose(float(mine["scoremap_loss"]), float(other["scoremap_loss"]), rtol=0.5)
-    assert trainings.model_weights(run).keys() == trainings.model_weights(unbroken).keys()
+        assert [without_speed(row) for row in ours] == [without_speed(row) for row in theirs], name
+    ours, theirs = trainings.model_weights(run), trainings.model_weights(unbroken)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
     for name in ("split.yaml", "training.yaml"):
         assert (run / name).read_text() == (unbroken / name).read_text()
+
+
+def without_speed(row: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in row.items() if name != "steps_per_second"}
 
 
 class TestRun:
@@ -172,6 +182,7 @@ class TestRun:
         assert float(told[-1]["locref_loss"]) < float(told[0]["locref_loss"])
 
     def test_bf16_keeps_weights_and_outputs_in_float32(self, project: Path, tmp_path: Path) -> None:
+        skip_without_bf16()
         phase = {"steps": 2, "crop": 64, "batch_size": 2, "warm_up": 1}
         trainer = train(settings(project, tmp_path, phases=[phase], precision="bf16"), tmp_path / "run")
         assert trainer.policy == "mixed_bfloat16"
@@ -306,6 +317,7 @@ loop.Trainer(config, RunFolder(Path(sys.argv[2]), config), Observer()).train()
     ) -> None:
         from posecli.training import loop
 
+        skip_without_bf16()
         phase = {"steps": 3, "crop": 64, "batch_size": 2, "warm_up": 1}
         config = settings(project, tmp_path, phases=[phase], precision="auto")
         monkeypatch.setattr(loop, "fastest_policy", lambda precision: "mixed_bfloat16")

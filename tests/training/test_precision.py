@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from posecli.errors import PrecisionError
+from posecli.network.openvino_runtime import openvino_core
 from posecli.network.tensorflow_runtime import import_tensorflow
 
 import_tensorflow()
@@ -14,6 +16,7 @@ from posecli.training.precision import FLOAT32, MIXED, fastest_policy  # noqa: E
 
 @pytest.mark.parametrize(("asked", "policy"), [("fp32", FLOAT32), ("bf16", MIXED)])
 def test_what_is_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch, asked: str, policy: str) -> None:
+    monkeypatch.setattr(precision, "computes_bf16", lambda: True)
     monkeypatch.setattr(precision, "_seconds", lambda policy: pytest.fail("measured"))
     assert fastest_policy(asked) == policy  # type: ignore[arg-type]
 
@@ -30,14 +33,18 @@ def test_what_is_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch, aske
 def test_auto_takes_what_measures_faster(
     monkeypatch: pytest.MonkeyPatch, computes: bool, seconds: dict[str, float], policy: str
 ) -> None:
-    monkeypatch.setattr(precision, "_computes_bf16", lambda: computes)
+    monkeypatch.setattr(precision, "computes_bf16", lambda: computes)
     monkeypatch.setattr(precision, "_seconds", seconds.__getitem__)
     assert fastest_policy("auto") == policy
 
 
-def test_whether_the_machine_computes_in_bf16_is_asked_of_it() -> None:
-    import openvino
+def test_bf16_is_refused_where_nothing_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "computes_bf16", lambda: False)
+    with pytest.raises(PrecisionError, match="does not compute in bfloat16: set precision to fp32 or auto"):
+        fastest_policy("bf16")
 
+
+def test_whether_the_machine_computes_in_bf16_is_asked_of_it() -> None:
     if import_tensorflow().config.list_physical_devices("GPU"):
         pytest.skip("a GPU computes in bf16 whatever the processor does")
-    assert precision._computes_bf16() == ("BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    assert precision.computes_bf16() == ("BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))

@@ -13,6 +13,7 @@ from posecli.model.folder import ModelFolder
 from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.network.int8 import Int8Plan
 from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
+from posecli.network.openvino_runtime import openvino_core
 from posecli.options import EngineOptions, FixedPrecision
 
 Images = npt.NDArray[np.uint8]
@@ -57,14 +58,12 @@ class OpenVINOEngine:
     @staticmethod
     def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
         """Whether the processor computes in the precision by itself: OpenVINO would imitate it in silence."""
-        import openvino as ov
-
         if precision == "int8" and not has_int8(folder):
             return (
                 f"model '{folder.path}' has no int8 version: make one with 'posecli model quantize', or choose "
                 "--precision auto, bf16 or fp32"
             )
-        core = ov.Core()
+        core = openvino_core()
         capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if CAPABILITY[precision] in capabilities:
             return None
@@ -155,9 +154,7 @@ class CompiledNetwork:
 
 
 def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) -> Any:
-    import openvino as ov
-
-    core = ov.Core()
+    core = openvino_core()
     wider: FixedPrecision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
     return core.compile_model(
         model,

@@ -19,6 +19,9 @@ def import_tensorflow() -> Any:
     If the import fails they are shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow's other kernels have no gradient of a dilated convolution on a CPU. By itself it takes these on some
+    # processors only, and the same video would be analysed by different code on different machines.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # TensorFlow imports Keras, whose own settings file may name another backend.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _muted_stderr():

@@ -7,6 +7,8 @@ import time
 import keras
 import numpy as np
 
+from posecli.errors import PrecisionError
+from posecli.network.openvino_runtime import openvino_core
 from posecli.network.pose import build_pose_network
 from posecli.network.spec import PoseNetworkSpec
 from posecli.training.config import TrainingPrecision
@@ -23,15 +25,28 @@ def fastest_policy(precision: TrainingPrecision) -> str:
     """The Keras dtype policy to train with.
 
     ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster.
+
+    Raises
+    ------
+    PrecisionError
+        If bfloat16 is asked for where nothing computes in it.
     """
-    if precision != "auto":
-        return FLOAT32 if precision == "fp32" else MIXED
-    if not _computes_bf16():
+    if precision == "fp32":
         return FLOAT32
+    if not computes_bf16():
+        if precision == "bf16":
+            raise PrecisionError(
+                "precision 'bf16' cannot be trained in here, this processor does not compute in bfloat16: set "
+                "precision to fp32 or auto"
+            )
+        return FLOAT32
+    if precision == "bf16":
+        return MIXED
     return MIXED if _seconds(MIXED) < _seconds(FLOAT32) else FLOAT32
 
 
-def _computes_bf16() -> bool:
+def computes_bf16() -> bool:
+    """Whether what this process trains on computes in bfloat16."""
     if keras.backend.backend() == "tensorflow":
         from posecli.network.tensorflow_runtime import import_tensorflow
 
@@ -42,9 +57,7 @@ def _computes_bf16() -> bool:
 
         if jax.default_backend() != "cpu":
             return True
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _seconds(policy: str) -> float:
