@@ -88,9 +88,9 @@ def check_equal(run: Path, unbroken: Path) -> None:
     for name in ("losses.csv", "errors.csv"):
         ours, theirs = (trainings.rows(folder / name) for folder in (run, unbroken))
         assert [without_speed(row) for row in ours] == [without_speed(row) for row in theirs], name
-    ours, theirs = trainings.model_weights(run), trainings.model_weights(unbroken)
-    assert ours.keys() == theirs.keys()
-    assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
+    weights, expected = trainings.model_weights(run), trainings.model_weights(unbroken)
+    assert weights.keys() == expected.keys()
+    assert [name for name in weights if not np.array_equal(weights[name], expected[name])] == []
     for name in ("split.yaml", "training.yaml"):
         assert (run / name).read_text() == (unbroken / name).read_text()
 
