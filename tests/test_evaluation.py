@@ -25,7 +25,6 @@ from posecli.evaluation import (
     evaluate_frames,
     evaluate_table,
     evaluate_video,
-    find_truth,
     point_errors,
     write_evaluation_csv,
 )
@@ -34,6 +33,7 @@ from posecli.geometry import Geometry
 from posecli.labels import read_labeled_data, split_frames
 from posecli.model.folder import ModelFolder
 from posecli.predictor import PoseModel
+from posecli.synthetic.sample import find_truth
 from posecli.table import PoseTableWriter, move_into_place, pose_columns
 from posecli.video.prepare import prepare
 
@@ -264,7 +264,7 @@ class TestVideos:
     def test_truth_beside_the_video(self, model: PoseModel, video: Path) -> None:
         points = labels.dots(50)
         points[7, 1] = np.nan
-        write_truth(video.with_name("dotsDLC_synthetic_dotsseed0.h5"), points)
+        write_truth(video.with_name("dotsDLC_synthetic_treadmillseed0.h5"), points)
         write_truth(video.with_name("dotsDLC_resnet50_100.h5"), points + 50, "DLC_resnet50_100")
         evaluation = evaluate_video(model, video, None, THREE_SCALES)
         assert evaluation.summary(ALL, 1).points == 149
@@ -292,7 +292,7 @@ class TestVideos:
         assert np.isfinite(evaluation.summary(ALL, 1).mean)
 
     def test_faults(self, model: PoseModel, video: Path, tmp_path: Path) -> None:
-        with pytest.raises(LabelError, match=r"has 0 truth tables \(dotsDLC_synthetic_\*.h5\) beside it: .*--truth"):
+        with pytest.raises(LabelError, match=r"no truth table is beside .* name one with --truth"):
             find_truth(video)
         with pytest.raises(LabelError, match="does not exist"):
             find_truth(tmp_path / "none.mp4")

@@ -392,7 +392,7 @@ class TestSplits:
     def test_split_file(self, tmp_path: Path) -> None:
         data = plain_data(12)
         train, test = split_frames(data, 0.25, 3)
-        write_split(tmp_path / "split.yaml", train, test)
+        write_split(tmp_path / "split.yaml", train.names, test.names)
         found = read_split(tmp_path / "split.yaml", data)
         assert [group.names for group in found] == [train.names, test.names]
         assert list(itertools.chain(tmp_path.iterdir())) == [tmp_path / "split.yaml"]

@@ -25,6 +25,7 @@ from posecli.hdf5 import read_plain_table
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
 from posecli.precision import model_cutoff
 from posecli.predictor import PoseModel
+from posecli.synthetic.sample import find_truth
 from posecli.table import move_into_place, partial_path, write_partial
 from posecli.video.prepare import prepare
 from posecli.video.probe import probe
@@ -37,8 +38,6 @@ Progress = Callable[[int], object]
 
 #: Name of a row over all body parts, and of the only group of frames where there is no split.
 ALL = "all"
-#: What the scorers of truth tables of rendered videos begin with.
-SYNTHETIC = "DLC_synthetic_"
 
 
 def untold(_count: int) -> None:
@@ -430,23 +429,6 @@ def evaluate_table(
         options.pck,
         {ALL: np.ones(len(chosen), np.bool_)},
     )
-
-
-def find_truth(video: Path) -> Path:
-    """The truth table that `posecli sample` puts beside a video.
-
-    Raises
-    ------
-    LabelError
-        If there is none, or several.
-    """
-    if not video.is_file():
-        raise LabelError(f"'{video}' does not exist: check the path")
-    start = f"{video.stem}{SYNTHETIC}"
-    found = sorted(path for path in video.parent.glob("*.h5") if path.name.startswith(start))
-    if len(found) != 1:
-        raise LabelError(f"'{video}' has {len(found)} truth tables ({start}*.h5) beside it: name one with --truth")
-    return found[0]
 
 
 def read_truth(path: Path) -> tuple[tuple[str, ...], Floats]:

@@ -245,9 +245,9 @@ def read_split(path: Path, data: LabeledData) -> tuple[LabeledData, LabeledData]
     return data.select(train), data.select(test)
 
 
-def write_split(path: Path, train: LabeledData, test: LabeledData) -> None:
-    """Write the file that `read_split` reads."""
-    content = {"train": list(train.names), "test": list(test.names)}
+def write_split(path: Path, train: Sequence[str], test: Sequence[str]) -> None:
+    """Write the file that `read_split` reads: names of the images trained on and held out."""
+    content = {"train": list(train), "test": list(test)}
     write_partial(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
     move_into_place(partial_path(path), path)
 

@@ -141,11 +141,17 @@ class _Workshop:
         self._judging = judging
         self._limit_px = limit_px
         self._exact = [self._poses(sample, None, "fp32") for sample in judging]
-        seen = sum(int((pose[..., 2] >= model_cutoff(folder)).sum()) for pose in self._exact)
+        for sample, exact in zip(judging, self._exact, strict=True):
+            self._refuse_thin(sample, int((exact[..., 2] >= model_cutoff(folder)).sum()))
+
+    def _refuse_thin(self, sample: Sample, seen: int) -> None:
+        """Too few points at one size would fail every version, with nothing wrong in them."""
         if seen < FEWEST_POINTS:
+            height, width = sample.images.shape[1:3]
             raise EngineError(
-                f"only {seen} points of the videos are above the likelihood cut-off {model_cutoff(folder):g}, "
-                f"{FEWEST_POINTS} are needed: calibrate with videos in which this network sees the animal"
+                f"only {seen} points of the videos at {width}x{height} px are above the likelihood cut-off "
+                f"{model_cutoff(self._folder):g}, {FEWEST_POINTS} are needed: calibrate with videos in which this "
+                "network sees the animal, with more --frames, or leave this size out of --scales"
             )
 
     def ranges(self, learning: Sequence[Sample]) -> dict[str, tuple[float, float]]:

@@ -96,6 +96,7 @@ def test_what_fails_is_a_row_and_the_rest_goes_on(
     assert {row["reason"] for row in study.rows if row["state"] == "failed"} == {reason}
 
 
+@pytest.mark.slow
 def test_what_hangs_is_stopped(options: BenchmarkOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(options, tmp_path, dry_run=True)
     monkeypatch.setenv("BENCHMARK_FAULTS", json.dumps({"8-async": "hang"}))
@@ -221,7 +222,7 @@ def test_folder_that_cannot_be_made(options: BenchmarkOptions, tmp_path: Path) -
 
 
 def test_no_benchmark_in_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="holds no benchmark: run 'posecli benchmark --out"):
+    with pytest.raises(OutputError, match="holds no benchmark: run 'posecli benchmark --out-dir"):
         open_study(tmp_path)
     assert read_rows(tmp_path / ROWS_FILE) == []
 

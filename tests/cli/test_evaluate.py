@@ -87,7 +87,7 @@ def test_held_out_by_name_and_by_share(base: list[object], tmp_path: Path) -> No
 
 def test_split_file(base: list[object], project: Path, tmp_path: Path) -> None:
     train, test = split_frames(read_labeled_data(project), ["img0002.png"])
-    write_split(tmp_path / "split.yaml", train, test)
+    write_split(tmp_path / "split.yaml", train.names, test.names)
     report = json.loads(posecli(*base, "--split", tmp_path / "split.yaml", "--json").stdout)
     assert report["frames"] == {"train": 4, "test": 1}
 
@@ -162,7 +162,7 @@ def test_options_from_a_file(base: list[object], tmp_path: Path) -> None:
 def test_the_real_network_on_real_labels(shared_data: Path, tmp_path: Path) -> None:
     """The network has seen these frames: near nothing at full size, and more at half size."""
     data = read_labeled_data(shared_data / "openfield")
-    write_split(tmp_path / "split.yaml", data.select(data.names[4:92:8]), data.select(data.names[:4]))
+    write_split(tmp_path / "split.yaml", data.names[4:92:8], data.names[:4])
     result = posecli(
         "evaluate",
         shared_data / "dlc-openfield" / "config.yaml",

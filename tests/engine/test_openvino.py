@@ -98,13 +98,13 @@ def test_bf16_is_near_and_not_the_same(model: ModelFolder) -> None:
 def test_precision_that_the_processor_would_imitate_is_refused(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import openvino as ov
+    from posecli.engine import openvino as engine_module
 
     class OldProcessor:
         def get_property(self, device: str, name: str) -> object:
             return {"OPTIMIZATION_CAPABILITIES": ["FP32", "INT8"], "FULL_DEVICE_NAME": "Old CPU"}[name]
 
-    monkeypatch.setattr(ov, "Core", OldProcessor)
+    monkeypatch.setattr(engine_module, "openvino_core", OldProcessor)
     with pytest.raises(EngineError, match=r"\(Old CPU\) does not compute in bf16: choose --precision auto or fp32"):
         open_engine(model, 64, 96, EngineOptions("openvino", "bf16"))
 

@@ -19,8 +19,8 @@ def test_a_shape_lies_where_its_coordinates_say(
 ) -> None:
     mask = coverage(ellipse(np.array([x, y]), (along, across), angle, 64), 64, 64, blur).astype(float)
     rows, columns = np.mgrid[:64, :64] + 0.5
-    assert abs((mask * columns).sum() / mask.sum() - x) < 0.15
-    assert abs((mask * rows).sum() / mask.sum() - y) < 0.15
+    assert abs((mask * columns).sum() / mask.sum() - x) < 0.2
+    assert abs((mask * rows).sum() / mask.sum() - y) < 0.2
     # The outline itself counts as inside, half a pixel of it on either side.
     assert np.pi * along * across * 0.95 < mask.sum() < np.pi * (along + 0.8) * (across + 0.8)
 

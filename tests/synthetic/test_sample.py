@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from posecli import read_pose_table
-from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.errors import LabelError, OutputError, OutputExistsError
 from posecli.synthetic import SampleFiles, SceneOptions, open_scene, read_truth, sample_files, write_sample
 from posecli.table import PoseTableWriter
 from posecli.video.encode import EncodeOptions
@@ -116,9 +116,12 @@ def test_folder_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_truth_that_is_missing_or_double(sample: SampleFiles, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no truth table is beside '.*none.mp4'"):
+    with pytest.raises(LabelError, match=r"'.*none.mp4' does not exist: check the path"):
         read_truth(tmp_path / "none.mp4")
+    (tmp_path / "mouse.mp4").write_bytes(b"")
+    with pytest.raises(LabelError, match=r"no truth table is beside '.*mouse.mp4', where one named 'mouseDLC_"):
+        read_truth(tmp_path / "mouse.mp4")
     for seed in (3, 4):
         (tmp_path / f"mouseDLC_synthetic_treadmillseed{seed}.h5").write_bytes(sample.truth.read_bytes())
-    with pytest.raises(UsageError, match="2 truth tables are beside"):
+    with pytest.raises(LabelError, match="2 truth tables are beside"):
         read_truth(tmp_path / "mouse.mp4")

@@ -122,6 +122,7 @@ def test_rotation_is_what_opencv_shows(angle: int, dots_clip: Path, tmp_path: Pa
 
 
 def test_frames_that_no_opencv_decodes_come_from_pyav(tmp_path: Path) -> None:
+    clips.require_encoder("libsvtav1")
     options = ("-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lp=1", "-pix_fmt", "yuv420p")
     path = clips.encode(tmp_path / "av1.mp4", clips.numbered_frames(12), *options)
     reader = VideoReader(probe(path), backend="opencv")

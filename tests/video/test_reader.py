@@ -23,7 +23,8 @@ from posecli.video.timeline import Decoded
 BACKENDS: tuple[VideoBackend, ...] = ("opencv", "pyav")
 INTRA = {
     "clip.avi": ("-c:v", "mjpeg", "-q:v", "2"),
-    "clip.mkv": ("-c:v", "ffv1", "-g", "1"),
+    # With checksums: noise is a picture to FFV1 otherwise.
+    "clip.mkv": ("-c:v", "ffv1", "-g", "1", "-level", "3", "-slicecrc", "1"),
     "clip.mov": ("-c:v", "png"),
 }
 

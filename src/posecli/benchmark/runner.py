@@ -89,7 +89,7 @@ def run_benchmark(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out"
+            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out-dir"
         ) from error
     bench = _Bench(options, folder, observer, worker or WORKER)
     design = bench.design(overwrite=overwrite)
@@ -338,7 +338,7 @@ def _refuse_another(found: dict[str, Any], asked: dict[str, Any], folder: Path) 
         return
     shown = ", ".join(_difference(name, old.get(name), asked[name]) for name in changes)
     raise OutputExistsError(
-        f"'{folder}' holds another benchmark ({shown}): choose another folder with --out, or pass --overwrite"
+        f"'{folder}' holds another benchmark ({shown}): choose another folder with --out-dir, or pass --overwrite"
     )
 
 

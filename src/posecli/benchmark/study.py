@@ -69,7 +69,7 @@ def open_study(folder: Path) -> Study:
     """
     design = read_design(folder)
     if design is None:
-        raise OutputError(f"'{folder}' holds no benchmark: run 'posecli benchmark --out {folder}' first")
+        raise OutputError(f"'{folder}' holds no benchmark: run 'posecli benchmark --out-dir {folder}' first")
     return Study(folder, design, (*read_rows(folder / ROWS_FILE), *_left_out_rows(design)))
 
 
@@ -163,11 +163,11 @@ def read_design(folder: Path) -> dict[str, Any] | None:
             f"'{folder / DESIGN_FILE}' cannot be read ({error}): pass --overwrite to begin anew"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise OutputExistsError(f"'{folder / DESIGN_FILE}' is no benchmark's: choose another folder with --out")
+        raise OutputExistsError(f"'{folder / DESIGN_FILE}' is no benchmark's: choose another folder with --out-dir")
     if content.get("format_version") != FORMAT_VERSION:
         raise OutputExistsError(
-            f"'{folder}' holds a benchmark of another version of posecli: choose another folder with --out, or pass "
-            "--overwrite"
+            f"'{folder}' holds a benchmark of another version of posecli: choose another folder with --out-dir, "
+            "or pass --overwrite"
         )
     return content
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError, UsageError, VideoError
-from posecli.evaluation import find_truth, read_truth
+from posecli.evaluation import read_truth
 from posecli.geometry import Geometry
 from posecli.labels import LabeledData, read_labeled_data
 from posecli.model.builtin import builtin_model_path
@@ -20,6 +20,7 @@ from posecli.options import Crop
 from posecli.sweep.observer import Progress
 from posecli.sweep.options import SCENE_FRAMES, SweepOptions
 from posecli.synthetic import SceneOptions, sample_files, write_sample
+from posecli.synthetic.sample import find_truth, truths_beside
 from posecli.video.encode import EncodeOptions
 from posecli.video.probe import VideoInfo, probe
 
@@ -116,10 +117,7 @@ def _own_video(path: Path, options: SweepOptions) -> Source:
 def _truth_of(path: Path, options: SweepOptions) -> Path | None:
     if options.truth is not None or options.labels is not None:
         return options.truth
-    try:
-        return find_truth(path)
-    except LabelError:
-        return None
+    return find_truth(path) if truths_beside(path) else None
 
 
 def scene_options(options: SweepOptions) -> SceneOptions:

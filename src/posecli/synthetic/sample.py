@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.errors import LabelError, OutputError, OutputExistsError
 from posecli.synthetic.options import SCENES, SceneOptions
 from posecli.synthetic.scene import SceneFrame
 from posecli.synthetic.scenes import open_scene
@@ -95,7 +95,7 @@ def write_sample(
         If the files cannot be written; then neither of them is left.
     """
     files = sample_files(options, path)
-    stale = _truths_beside(files.video)
+    stale = truths_beside(files.video)
     if stale and not overwrite:
         raise OutputExistsError(
             f"'{stale[0]}' is there already: give --overwrite to replace it, or choose another video name"
@@ -142,21 +142,34 @@ def read_truth(video: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    UsageError
+    LabelError
         If there is no truth beside the video, or more than one.
     """
-    video = Path(video)
-    truths = _truths_beside(video)
+    return read_pose_table(find_truth(Path(video)))
+
+
+def find_truth(video: Path) -> Path:
+    """The truth table beside a rendered video.
+
+    Raises
+    ------
+    LabelError
+        If there is none, or several.
+    """
+    if not video.is_file():
+        raise LabelError(f"'{video}' does not exist: check the path")
+    truths = truths_beside(video)
     if len(truths) != 1:
         found = f"{len(truths)} truth tables are" if truths else "no truth table is"
-        raise UsageError(
-            f"{found} beside '{video}', where one named '{video.stem}{SCORER_START}...h5' is expected: make the sample "
-            "again with 'posecli sample'"
+        raise LabelError(
+            f"{found} beside '{video}', where one named '{video.stem}{SCORER_START}...h5' is expected: name one with "
+            "--truth, or render the video again with 'posecli sample'"
         )
-    return read_pose_table(truths[0])
+    return truths[0]
 
 
-def _truths_beside(video: Path) -> list[Path]:
+def truths_beside(video: Path) -> list[Path]:
+    """The truth tables of a video's name."""
     starts = tuple(f"{video.stem}{SCORER_START}{scene.replace('-', '')}seed" for scene in SCENES)
     if not video.parent.is_dir():
         return []

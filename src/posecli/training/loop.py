@@ -93,7 +93,7 @@ class Trainer:
         if self._saved is not None and self._saved[1].data != self.data.fingerprint:
             raise OutputExistsError(
                 f"labels have changed since the run in '{self.run.path}' was begun: pass --restart to begin anew, or "
-                "choose another --out"
+                "choose another --out-dir"
             )
 
     def train(self) -> None:

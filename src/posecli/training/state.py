@@ -16,6 +16,7 @@ import yaml
 
 from posecli.errors import OutputError, OutputExistsError
 from posecli.figures import COLOURS, MARKERS, house_style, new_figure, save_figure
+from posecli.labels import write_split
 from posecli.model.folder import is_model_folder
 from posecli.table import move_into_place, partial_path, write_partial
 from posecli.training.config import TrainConfig
@@ -132,12 +133,14 @@ class RunFolder:
                 self._clear()
             elif known not in (None, self.config.fingerprint) and self._has_result():
                 raise OutputExistsError(
-                    f"'{self.path}' holds a run with other settings: choose another --out, or pass --restart to "
+                    f"'{self.path}' holds a run with other settings: choose another --out-dir, or pass --restart to "
                     "begin anew"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"'{self.path}' cannot be written ({error.strerror}): choose another --out") from error
+            raise OutputError(
+                f"'{self.path}' cannot be written ({error.strerror}): choose another --out-dir"
+            ) from error
         content = {"format": RUN_FORMAT, "fingerprint": self.config.fingerprint, **self.config.as_dict()}
         self.write_text(RUN_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
@@ -148,7 +151,7 @@ class RunFolder:
             if content.get("format") == RUN_FORMAT:
                 return str(content.get("fingerprint"))
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise OutputExistsError(f"'{self.path}' holds something else than a training run: choose another --out")
+            raise OutputExistsError(f"'{self.path}' holds something else than a training run: choose another --out-dir")
         return None
 
     def _has_result(self) -> bool:
@@ -164,8 +167,7 @@ class RunFolder:
 
     def write_split(self, train: Sequence[str], test: Sequence[str]) -> None:
         """Which labelled images were trained on, and which held out."""
-        content = {"train": list(train), "test": list(test)}
-        self.write_text(SPLIT_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_split(self.path / SPLIT_FILE, train, test)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file whole."""
