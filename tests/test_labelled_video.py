@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support import clips
+from support.poses import dot_poses, write_table
 
 from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.figures import part_colours
-from posecli.labelled_video import LabelOptions, Painter, label_video, read_poses
-from posecli.table import PoseTableWriter, move_into_place, pose_columns
-
-SIZE = (120, 160)
-
-
-def write_table(path: Path, poses: npt.NDArray[np.float64]) -> Path:
-    writer = PoseTableWriter(path, pose_columns("DLC_x", ("red", "green", "blue")[: poses.shape[1]]))
-    writer.append(poses[:, :, None])
-    writer.close(np.arange(len(poses)) / 25)
-    move_into_place(writer.partial_path, path)
-    return path
-
-
-def dot_poses(count: int) -> npt.NDArray[np.float64]:
-    centres = np.stack([clips.dot_centres(number, *SIZE) for number in range(count)])
-    poses: npt.NDArray[np.float64] = np.concatenate([centres, np.ones((count, 3, 1))], axis=2)
-    return poses
+from posecli.labelled_video import LabelOptions, label_video, plan_labels, read_skeleton, write_labels
+from posecli.video.probe import probe
+from posecli.video.timed import TimedEncoder
 
 
 def colour_at(image: npt.NDArray[Any], x: float, y: float) -> npt.NDArray[np.int64]:
@@ -55,20 +42,116 @@ def test_labelled_video_has_every_frame_and_dots_at_the_poses(dots_clip: Path, t
     assert np.abs(found - wanted).max() < 60
 
 
-def test_unlikely_and_missing_points_are_not_drawn() -> None:
-    poses = np.array([[[20.0, 20.0, 0.9], [60.0, 60.0, 0.1], [np.nan, np.nan, 0.0]]])
-    image = np.zeros((*SIZE, 3), np.uint8)
-    Painter(("a", "b", "c"), poses, LabelOptions(pcutoff=0.5), 160, 120).paint(image, 0)
-    assert colour_at(image, 20, 20).any()
-    assert not image[40:80, 40:80].any()
+def decoded(path: Path) -> list[npt.NDArray[np.uint8]]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in container.decode(video=0)]
 
 
-def test_trail_follows_the_way_of_the_last_frames() -> None:
-    poses = np.array([[[10.0 + 20 * step, 30.0, 1.0]] for step in range(5)])
-    image = np.zeros((*SIZE, 3), np.uint8)
-    Painter(("a",), poses, LabelOptions(trail=2, dot_radius=2), 160, 120).paint(image, 4)
-    assert colour_at(image, 70, 29.6).any()
-    assert not image[:, :45].any()
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_every_frame_keeps_its_time_at_a_variable_rate(tmp_path: Path, ending: str) -> None:
+    video = tmp_path / "uneven.mkv"
+    times = [*range(0, 400, 40), *range(700, 1900, 60)]
+    with TimedEncoder(video, 160, 120, Fraction(1, 1000)) as encoder:
+        for frame, pts in zip(clips.numbered_frames(30), times, strict=True):
+            encoder.write(frame, pts)
+    info = probe(video)
+    assert info.variable_frame_rate
+    np.testing.assert_array_equal(info.pts, times)
+    table = write_table(tmp_path / "t.h5", dot_poses(30))
+    out = tmp_path / f"out{ending}"
+    assert label_video(video, table, out) == 30
+    assert probe(out).n_frames == 30
+    np.testing.assert_allclose(probe(out).seconds(), info.seconds(), atol=6e-4)
+    assert [clips.read_number(frame) for frame in decoded(out)] == list(range(30))
+
+
+def test_a_part_of_the_video_is_shown_scaled_and_begins_at_zero(dots_clip: Path, tmp_path: Path) -> None:
+    poses = dot_poses(50)
+    out = tmp_path / "part.mp4"
+    options = LabelOptions(start=21, end=40, scale=2.0, legend=False, dot_radius=8)
+    assert label_video(dots_clip, write_table(tmp_path / "t.h5", poses), out, options) == 19
+    info = probe(out)
+    assert (info.width, info.height, info.n_frames) == (320, 240, 19)
+    np.testing.assert_allclose(info.seconds(), np.arange(19) / 25, atol=1e-6)
+    frames = decoded(out)
+    assert [clips.read_number(frame) for frame in frames] == list(range(21, 40))
+    blue = np.array([0, 114, 178])
+    assert np.abs(colour_at(frames[3], *(2 * poses[24, 0, :2])) - blue).max() < 60
+
+
+def test_two_tables_stand_side_by_side_with_titles_and_one_legend(dots_clip: Path, tmp_path: Path) -> None:
+    poses = dot_poses(50)
+    moved = poses + [30.0, 0, 0]
+    tables = [write_table(tmp_path / "first.h5", poses), write_table(tmp_path / "second.h5", moved)]
+    job = plan_labels(dots_clip, tables, LabelOptions(end=2, dot_radius=6))
+    assert job.default_out == dots_clip.with_name("first_compared_labeled.mp4")
+    assert write_labels(job, tmp_path / "both.mp4") == 2
+    image = decoded(tmp_path / "both.mp4")[0]
+    height, width = image.shape[:2]
+    assert width == 322
+    above = 24
+    assert height > 120 + 2 * above - 2, "a title above, a legend below"
+    wanted = np.array([0, 158, 115])
+    x, y = poses[0, 2, :2]
+    assert np.abs(colour_at(image, x, y + above) - wanted).max() < 60
+    assert np.abs(colour_at(image, x + 162 + 30, y + above) - wanted).max() < 60
+
+
+def test_skeleton_joins_body_parts(dots_clip: Path, tmp_path: Path) -> None:
+    poses = dot_poses(50)
+    out = tmp_path / "bones.mp4"
+    label_video(dots_clip, write_table(tmp_path / "t.h5", poses), out, LabelOptions(end=1, skeleton=(("red", "blue"),)))
+    x, y = (poses[0, 0, :2] + poses[0, 2, :2]) / 2
+    assert colour_at(decoded(out)[0], x, y).min() > 100, "white on a black ground"
+
+
+def test_skeleton_of_a_deeplabcut_project(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("skeleton:\n- [snout, tailbase]\n- - leftear\n  - rightear\n")
+    assert read_skeleton(str(config)) == (("snout", "tailbase"), ("leftear", "rightear"))
+    assert read_skeleton("a-b--c-d") == (("a-b", "c-d"),)
+    config.write_text("skeleton: []\n")
+    with pytest.raises(UsageError, match="no skeleton"):
+        read_skeleton(str(config))
+    for wrong in ("snout", "a-b-c", "a-", ""):
+        with pytest.raises(UsageError, match="no pair"):
+            read_skeleton(wrong)
+
+
+def test_skeleton_of_other_body_parts_is_refused(dots_clip: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    with pytest.raises(UsageError, match=r"'nose' of the skeleton .* blue, green, red"):
+        plan_labels(dots_clip, [table], LabelOptions(skeleton=(("nose", "red"),)))
+
+
+@pytest.mark.parametrize("span", [(0, 51), (10, 10), (-1, 5), (60, None)])
+def test_frames_that_the_video_does_not_have(dots_clip: Path, tmp_path: Path, span: tuple[int, int | None]) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    with pytest.raises(UsageError, match=r"are not in .* which has 50"):
+        plan_labels(dots_clip, [table], LabelOptions(start=span[0], end=span[1]))
+
+
+def test_interrupted_work_leaves_nothing(dots_clip: Path, tmp_path: Path) -> None:
+    def interrupt(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    with pytest.raises(KeyboardInterrupt):
+        label_video(dots_clip, table, tmp_path / "out.mp4", progress=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.h5"]
+
+
+def test_folder_that_is_not_there(dots_clip: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    with pytest.raises(OutputError, match=r"cannot be written \(No such file"):
+        label_video(dots_clip, table, tmp_path / "none" / "out.mp4")
+
+
+def test_frame_that_cannot_be_decoded_is_black(tmp_path: Path, dots_clip: Path) -> None:
+    video = clips.spoil(dots_clip, tmp_path / "spoilt.mp4", *range(30, 50))
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    assert label_video(video, table, tmp_path / "out.mp4") == 50
+    assert probe(tmp_path / "out.mp4").n_frames == 50
 
 
 def test_table_of_another_video_is_refused(dots_clip: Path, tmp_path: Path) -> None:
@@ -86,18 +169,7 @@ def test_existing_video_is_kept(dots_clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.mp4").read_bytes() == b"mine"
 
 
-def test_read_poses_takes_the_best_peak(tmp_path: Path) -> None:
-    writer = PoseTableWriter(tmp_path / "t.h5", pose_columns("DLC_x", ("a", "b"), num_outputs=2))
-    rows = np.arange(4 * 2 * 2 * 3, dtype=float).reshape(4, 2, 2, 3)
-    writer.append(rows)
-    writer.close(np.arange(4.0))
-    move_into_place(writer.partial_path, tmp_path / "t.h5")
-    poses, bodyparts = read_poses(tmp_path / "t.h5")
-    assert bodyparts == ("a", "b")
-    np.testing.assert_array_equal(poses, rows[:, :, 0])
-
-
-@pytest.mark.parametrize("wrong", [{"pcutoff": 1.5}, {"trail": -1}, {"dot_radius": 0.0}])
+@pytest.mark.parametrize("wrong", [{"pcutoff": 1.5}, {"trail": -1}, {"dot_radius": 0.0}, {"scale": 9.5}])
 def test_options_out_of_range(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=str(next(iter(wrong.values())))):
         LabelOptions(**wrong)  # type: ignore[arg-type]

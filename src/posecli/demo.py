@@ -10,14 +10,16 @@ import numpy as np
 
 from posecli.analysis import RunObserver, analyze
 from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, find_truth, read_truth
+from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, read_truth
 from posecli.figures import save_figure
-from posecli.labelled_video import LabelOptions, label_video, read_poses
+from posecli.labelled_video import LabelOptions, label_video
 from posecli.model.builtin import builtin_model_path
 from posecli.options import AnalyzeOptions
+from posecli.poses import PCUTOFF, read_poses
 from posecli.predictor import PoseModel, load_model
 from posecli.results import VideoResult
 from posecli.synthetic import SceneOptions, write_sample
+from posecli.synthetic.sample import find_truth
 from posecli.trajectory_figure import draw_trajectories
 from posecli.video.encode import EncodeOptions
 from posecli.video.probe import probe
@@ -104,7 +106,9 @@ def run_demo(
     video, labelled = folder / VIDEO_NAME, folder / LABELLED_NAME
     for path in (video, labelled):
         if path.exists() and not overwrite:
-            raise OutputExistsError(f"'{path}' is there already: pass --overwrite, or choose another folder with --out")
+            raise OutputExistsError(
+                f"'{path}' is there already: pass --overwrite, or choose another folder with --out-dir"
+            )
     write_sample(
         SceneOptions(frames=frames, seed=SEED), video, EncodeOptions(crf=CRF, preset="veryfast"), overwrite=overwrite
     )
@@ -112,10 +116,12 @@ def run_demo(
     if result.table is None:
         raise OutputError(f"the demonstration came to nothing: {result.message}")
     truth = find_truth(video)
-    pcutoff = loaded.description.pcutoff or LabelOptions.pcutoff
+    pcutoff = loaded.description.pcutoff or PCUTOFF
     label_video(video, result.table, labelled, LabelOptions(pcutoff, trail=20), overwrite=overwrite)
-    poses, bodyparts = read_poses(result.table)
-    figure = draw_trajectories(poses, bodyparts, probe(video).seconds(), pcutoff, _true_points(truth, bodyparts))
+    poses = read_poses(result.table)
+    figure = draw_trajectories(
+        poses.points, poses.names, probe(video).seconds(), pcutoff, _true_points(truth, poses.names)
+    )
     plot, _ = save_figure(figure, folder / PLOT_NAME)
     errors = evaluate_table(result.table, truth, EvaluateOptions(scales=(1.0,), pcutoff=pcutoff)).summary(ALL, 1.0)
     return DemoResult(video, truth, labelled, plot, result, errors, time.monotonic() - start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +10,24 @@ import numpy.typing as npt
 from posecli.figures import house_style, new_figure, part_colours
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Poses = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Poses = Floats
+
+#: Stretches of time that a line is drawn in at most: more than a figure has dots.
+MOST_STRETCHES = 3000
+#: Points from which on a line is a picture in SVG files too, which viewers could not show otherwise.
+RASTER_POINTS = 20_000
+#: Columns of a legend at most, and letters that fit on one of its lines.
+LEGEND_COLUMNS, LEGEND_LETTERS = 8, 110
 
 
 def draw_trajectories(
     poses: Poses,
     bodyparts: tuple[str, ...],
-    seconds: npt.NDArray[np.float64],
+    seconds: Floats | None,
     pcutoff: float,
     truth: Poses | None = None,
 ) -> Figure:
@@ -31,7 +40,7 @@ def draw_trajectories(
     bodyparts
         Their names.
     seconds
-        ``(N,)`` times of the frames.
+        ``(N,)`` times of the frames; ``None`` counts frames.
     pcutoff
         Points less likely than this are left out of x and y.
     truth
@@ -43,21 +52,61 @@ def draw_trajectories(
         Of Matplotlib, to be saved with `posecli.figures.save_figure`.
     """
     shown = np.where(poses[..., 2:] >= pcutoff, poses[..., :2], np.nan)
+    times = np.arange(len(poses), dtype=np.float64) if seconds is None else seconds
     with house_style():
         figure = new_figure(9.0, 6.0)
         panels = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
         for part, (name, colour) in enumerate(zip(bodyparts, part_colours(len(bodyparts)), strict=True)):
             for axis in (0, 1):
-                panels[axis].plot(seconds, shown[:, part, axis], color=colour, label=name if axis == 0 else None)
+                draw_line(panels[axis], times, shown[:, part, axis], color=colour, label=name if axis == 0 else None)
                 if truth is not None:
-                    panels[axis].plot(seconds, truth[:, part, axis], color="black", linewidth=0.5)
-            panels[2].plot(seconds, poses[:, part, 2], color=colour, linewidth=1.0)
+                    draw_line(panels[axis], times, truth[:, part, axis], color="black", linewidth=0.5)
+            draw_line(panels[2], times, poses[:, part, 2], color=colour, linewidth=1.0)
         panels[2].axhline(pcutoff, color="black", linewidth=0.8, linestyle="--")
         for axes, label in zip(panels, ("x (px)", "y (px)", "likelihood"), strict=True):
             axes.set_ylabel(label)
         panels[1].invert_yaxis()
-        panels[2].set(xlabel="time (s)", ylim=(0, 1.05))
+        panels[2].set(xlabel="frame" if seconds is None else "time (s)", ylim=(0, 1.05))
         if truth is not None:
             panels[0].plot([], [], color="black", linewidth=0.5, label="truth")
-        figure.legend(loc="outside upper center", ncols=min(len(bodyparts) + 1, 8))
+        legend_above(figure, panels[0])
     return figure
+
+
+def draw_line(axes: Axes, x: Floats, y: Floats, **style: Any) -> None:
+    """Draw a line of any length, no finer than can be seen."""
+    thin_x, thin_y = thinned(x, y)
+    axes.plot(thin_x, thin_y, rasterized=len(x) > RASTER_POINTS, **style)
+
+
+def thinned(x: Floats, y: Floats, stretches: int = MOST_STRETCHES) -> tuple[Floats, Floats]:
+    """The lowest and the highest point of each of so many stretches of a line; a short line as it is.
+
+    A stretch of which nothing is known stays a gap.
+
+    >>> x = np.arange(8.0)
+    >>> y = np.array([0.0, 9, 1, 2, np.nan, np.nan, np.nan, np.nan])
+    >>> thinned(x, y, stretches=2)
+    (array([0., 1., 4., 4.]), array([ 0.,  9., nan, nan]))
+    """
+    length = -(-len(y) // stretches)
+    if length < 3:
+        return x, y
+    padded = np.concatenate([y, np.full(-len(y) % length, np.nan)]).reshape(-1, length)
+    lowest = np.argmin(np.where(np.isnan(padded), np.inf, padded), axis=1)
+    highest = np.argmax(np.where(np.isnan(padded), -np.inf, padded), axis=1)
+    starts = np.arange(len(padded)) * length
+    places = np.sort(np.stack([starts + lowest, starts + highest], axis=1), axis=1).ravel()
+    return x[places], y[places]
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """Name the lines of a panel above all panels, in as many columns as fit."""
+    handles, names = axes.get_legend_handles_labels()
+    if not names:
+        return
+    longest = max(len(name) for name in names) + 6
+    columns = max(1, min(len(names), LEGEND_COLUMNS, LEGEND_LETTERS // longest))
+    legend = figure.legend(handles, names, loc="outside upper center", ncols=columns)
+    for line in legend.get_lines():
+        line.set_linewidth(2.0)

@@ -1,0 +1,93 @@
+"""``posecli label``: a video with its poses drawn into it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+
+
+@click.command(cls=Command)
+@click.argument("video", type=click.Path(path_type=Path))
+@click.argument("table", required=False, type=click.Path(path_type=Path))
+@click.option("--compare", type=click.Path(path_type=Path), help="A second table of the video, shown at the right.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Video to make.  [<table>_labeled.mp4 at the video]")
+@click.option("--pcutoff", type=float, help="Likelihood below which a point is not drawn.  [the model's own, else 0.6]")
+@click.option(
+    "--trails", "trail", type=int, default=0, show_default=True, help="Show the way of the last so many frames."
+)
+@click.option("--skeleton", help="Lines: pairs as snout-leftear,snout-rightear, or a DeepLabCut config.yaml.")
+@click.option("--dot-radius", type=float, help="Of points, px of the new video.  [by the frame's size]")
+@click.option("--start", type=int, default=0, show_default=True, help="First frame to show.")
+@click.option("--end", type=int, help="Frame after the last one to show.  [the end of the video]")
+@click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on the frame's size, up to 8.")
+@click.option("--no-legend", is_flag=True, help="Leave the band with the names of the body parts away.")
+@click.option("--crf", type=float, default=23, show_default=True, help="Quality of H.264: 0 is best, 51 worst.")
+@click.option("--overwrite", is_flag=True, help="Replace a video that is there already.")
+@config_option
+@output_options
+def label(
+    *,
+    video: Path,
+    table: Path | None,
+    compare: Path | None,
+    out: Path | None,
+    skeleton: str | None,
+    no_legend: bool,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Draw a pose TABLE into its VIDEO.
+
+    Without TABLE the one beside the video is taken. The new video has the frames of the old one, each at its own time,
+    as H.264 that browsers play.
+
+    \b
+    Examples:
+        posecli label video.mp4
+        posecli label video.mp4 poses/videoDLC_x.h5 --trails 30 --skeleton config.yaml --start 300 --end 600
+        posecli label video.mp4 rawDLC_x.h5 --compare rawDLC_x_filtered.h5 --scale 0.5 -o compared.mp4
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.cli.progress import frame_progress
+    from posecli.labelled_video import LabelOptions, plan_labels, read_skeleton, write_labels
+    from posecli.poses import find_table
+    from posecli.video.timed import refuse_existing
+
+    options = LabelOptions(legend=not no_legend, skeleton=read_skeleton(skeleton) if skeleton else (), **flags)
+    first = table or find_table(video)
+    job = plan_labels(video, [first] if compare is None else [first, compare], options)
+    target = out or job.default_out
+    refuse_existing(target, overwrite=overwrite)
+    start = time.monotonic()
+    with frame_progress(output, video.name, len(job.frames)) as progress:
+        frames = write_labels(job, target, overwrite=overwrite, progress=progress)
+    seconds = time.monotonic() - start
+    cutoffs = [job.cutoff_of(poses) for poses in job.tables]
+    drawn = " and ".join(f"'{poses.path.name}'" for poses in job.tables)
+    likely = " and ".join(f"{value:g}" for value in dict.fromkeys(cutoffs))
+    output.say(
+        f"{target}: {frames} frames in {seconds:.1f} s, {frames / seconds:.0f} fps; "
+        f"points of {drawn} with a likelihood of {likely} or more"
+    )
+    output.result(
+        {
+            "video": str(video),
+            "tables": [str(poses.path) for poses in job.tables],
+            "labelled_video": str(target),
+            "frames": frames,
+            "start": job.frames.start,
+            "end": job.frames.stop,
+            "pcutoffs": cutoffs,
+            "bodyparts": list(job.tables[0].names),
+            "seconds": seconds,
+            "frames_per_second": frames / seconds,
+        }
+    )

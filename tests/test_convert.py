@@ -1,0 +1,117 @@
+"""Pose tables in other formats."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.poses import dot_poses, write_table
+
+from posecli.convert import ConvertOptions, convert_table
+from posecli.errors import OutputExistsError, UsageError, VideoError
+from posecli.table import KEY, read_pose_table, table_to_csv
+
+START = datetime(2026, 5, 17, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_csv_is_what_pandas_and_deeplabcut_write(tmp_path: Path, dtype: type) -> None:
+    frame = read_pose_table(write_table(tmp_path / "raw.h5", dot_poses(7))).astype(dtype)
+    frame.iloc[3, :2] = np.nan
+    frame.to_hdf(tmp_path / "t.h5", key=KEY, format="table", mode="w")
+    result = convert_table(tmp_path / "t.h5", ConvertOptions("csv"))
+    frame.to_csv(tmp_path / "wanted.csv")
+    assert result.path.read_bytes() == (tmp_path / "wanted.csv").read_bytes()
+    assert (result.rows, result.times) == (7, None)
+
+
+def test_csv_is_the_one_that_analyze_writes(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(7))
+    table_to_csv(table, tmp_path / "wanted.csv")
+    assert convert_table(table, ConvertOptions("csv")).path.read_bytes() == (tmp_path / "wanted.csv").read_bytes()
+
+
+def test_csv_of_several_animals_keeps_their_names(tmp_path: Path) -> None:
+    columns = pd.MultiIndex.from_product(
+        [["DLC_x"], ["m1", "m2"], ["a"], ["x", "y", "likelihood"]],
+        names=["scorer", "individuals", "bodyparts", "coords"],
+    )
+    frame = pd.DataFrame(np.arange(12.0).reshape(2, 6), columns=columns)
+    frame.to_hdf(tmp_path / "t.h5", key=KEY, format="table", mode="w")
+    frame.to_csv(tmp_path / "wanted.csv")
+    assert (
+        convert_table(tmp_path / "t.h5", ConvertOptions("csv")).path.read_bytes()
+        == (tmp_path / "wanted.csv").read_bytes()
+    )
+    tidy = pd.read_csv(convert_table(tmp_path / "t.h5", ConvertOptions("csv", tidy=True)).path)
+    assert tidy.columns.tolist() == ["frame", "individual", "bodypart", "x", "y", "likelihood"]
+    assert tidy["individual"].tolist() == ["m1", "m2", "m1", "m2"]
+    assert tidy["x"].tolist() == [0, 3, 6, 9]
+
+
+def test_tidy_has_a_row_for_each_frame_and_body_part(tmp_path: Path) -> None:
+    poses = dot_poses(5)
+    result = convert_table(write_table(tmp_path / "t.h5", poses), ConvertOptions("csv", tidy=True), tmp_path / "new")
+    assert result.path == tmp_path / "new" / "t_tidy.csv"
+    assert result.times == "table"
+    tidy = pd.read_csv(result.path)
+    assert tidy["frame"].tolist() == [frame for frame in range(5) for _ in range(3)]
+    np.testing.assert_allclose(tidy["seconds"], tidy["frame"] / 25)
+    np.testing.assert_array_equal(tidy[["x", "y", "likelihood"]].to_numpy(), poses.reshape(-1, 3))
+    assert tidy["bodypart"].tolist()[:4] == ["red", "green", "blue", "red"]
+
+
+def test_times_come_from_the_video_or_the_frame_rate(dots_clip: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    done = convert_table(table, ConvertOptions("csv", tidy=True, fps=50), tmp_path / "a")
+    assert done.times == "fps"
+    assert pd.read_csv(done.path)["seconds"].max() == 49 / 50
+    assert convert_table(table, ConvertOptions("csv", tidy=True, video=dots_clip), tmp_path / "b").times == "video"
+    short = write_table(tmp_path / "short.h5", dot_poses(49))
+    with pytest.raises(VideoError, match=r"50 frames and .* 49 rows"):
+        convert_table(short, ConvertOptions("csv", tidy=True, video=dots_clip))
+
+
+def test_existing_file_is_kept(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(3))
+    (tmp_path / "t.csv").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"t\.csv' is there already"):
+        convert_table(table, ConvertOptions("csv"))
+    assert (tmp_path / "t.csv").read_text() == "mine"
+    convert_table(table, ConvertOptions("csv"), overwrite=True)
+    assert (tmp_path / "t.csv").read_text().startswith("scorer")
+
+
+@pytest.mark.parametrize(("to", "library"), [("parquet", "pyarrow"), ("nwb", "pynwb")])
+def test_missing_library_is_told_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    table = write_table(tmp_path / "t.h5", dot_poses(3))
+    options = ConvertOptions(to, session_start=START)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=rf'needs the library \'{library}\' .*pip install "posecli\[{to}\]"'):
+        convert_table(table, options, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_nwb_does_not_guess_times(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--session-start"):
+        ConvertOptions("nwb")
+    read_pose_table(write_table(tmp_path / "raw.h5", dot_poses(3))).to_hdf(
+        tmp_path / "t.h5", key=KEY, format="table", mode="w"
+    )
+    with pytest.raises(UsageError, match="--video, or frames per second with --fps"):
+        convert_table(tmp_path / "t.h5", ConvertOptions("nwb", session_start=START))
+
+
+def test_options_that_exclude_each_other(dots_clip: Path) -> None:
+    with pytest.raises(UsageError, match="leave --tidy away"):
+        ConvertOptions("nwb", tidy=True, session_start=START)
+    with pytest.raises(UsageError, match="one of them"):
+        ConvertOptions("csv", fps=25, video=dots_clip)
+    with pytest.raises(UsageError, match="fps 0"):
+        ConvertOptions("csv", fps=0)
