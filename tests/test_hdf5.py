@@ -17,7 +17,6 @@ from support import labels
 
 from posecli.errors import LabelError
 from posecli.hdf5 import read_plain_table
-from posecli.table import read_pose_table
 
 
 def listed(index: Any) -> tuple[Any, ...]:
@@ -27,7 +26,7 @@ def listed(index: Any) -> tuple[Any, ...]:
 
 def test_pose_table_as_pandas_reads_it(shared_data: Path) -> None:
     path = next((shared_data / "dlc-openfield" / "golden").glob("m3v1w320*.h5"))
-    expected, found = read_pose_table(path), read_plain_table(path, LabelError)
+    expected, found = pd.read_hdf(path), read_plain_table(path, LabelError)
     assert found.columns == listed(expected.columns)
     assert found.index == tuple((row,) for row in expected.index)
     assert np.array_equal(found.values, expected.to_numpy())

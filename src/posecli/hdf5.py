@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,7 +43,66 @@ class PlainTable:
 
 
 #: What h5py, the unpickler and NumPy raise on damage; not documented in full.
-_DAMAGE = (OSError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, pickle.PickleError)
+_DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    EOFError,
+    pickle.PickleError,
+)
+#: Compression makes no array smaller than this part of it; a claim beyond belongs to no data.
+MOST_COMPRESSED = 1100
+#: Claims below are read whatever the file's size.
+SMALL_BYTES = 16 << 20
+#: All that a pickle of lists, tuples, strings and numbers consists of. Nothing among them can call or import.
+_PLAIN_OPCODES = frozenset(
+    [
+        "PROTO",
+        "FRAME",
+        "STOP",
+        "MARK",
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "INT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG",
+        "LONG1",
+        "FLOAT",
+        "BINFLOAT",
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "UNICODE",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "EMPTY_LIST",
+        "LIST",
+        "APPEND",
+        "APPENDS",
+        "EMPTY_TUPLE",
+        "TUPLE",
+        "TUPLE1",
+        "TUPLE2",
+        "TUPLE3",
+        "PUT",
+        "BINPUT",
+        "LONG_BINPUT",
+        "GET",
+        "BINGET",
+        "LONG_BINGET",
+        "MEMOIZE",
+    ]
+)
+#: Places that a pickle's memory may have: Python's unpickler takes memory for the highest number that is named.
+_MOST_PLACES = 1_000_000
 
 
 class _ForeignError(Exception):
@@ -73,19 +134,58 @@ def read_plain_table(path: Path, failure: type[PoseCliError]) -> PlainTable:
     import h5py
 
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _ForeignError("it is not a file")
         with h5py.File(path, "r") as file:
-            group = _only_table(file)
+            group = _Group(_only_table(file), max(SMALL_BYTES, MOST_COMPRESSED * status.st_size))
             return _read_table(group) if "table" in group else _read_fixed(group)
     except FileNotFoundError:
         raise failure(f"'{path}' does not exist: check the path") from None
     except _ForeignError as error:
         raise failure(f"'{path}' cannot be used ({error}): write it again with DeepLabCut or pandas") from None
     except _DAMAGE as error:
-        raise failure(f"'{path}' is damaged ({error}): copy it again, or write it again from its CSV") from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise failure(f"'{path}' is damaged ({reason}): copy it again, or write it again from its CSV") from error
+
+
+class _Group:
+    """A group of the file whose arrays lie in it, and are no larger than its size allows."""
+
+    def __init__(self, group: Any, most_bytes: int) -> None:
+        self.attrs = group.attrs
+        self._group = group
+        self._most_bytes = most_bytes
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._group
+
+    def __getitem__(self, name: str) -> Any:
+        node = _inside(self._group, name)
+        if not hasattr(node, "dtype"):
+            raise _ForeignError(f"its '{name}' is no array")
+        if node.external or node.is_virtual:
+            raise _ForeignError(f"its '{name}' lies in another file")
+        if node.size is not None and node.size * node.dtype.itemsize > self._most_bytes:
+            raise _ForeignError(f"its '{name}' claims shape {node.shape}, more than its bytes can hold")
+        return node
+
+
+def _inside(group: Any, name: str) -> Any:
+    """A member that is kept in this file; links can name any other file of the machine."""
+    import h5py
+
+    member = group.get(name, getlink=True)
+    if member is None:
+        raise KeyError(f"'{name}' is not there")
+    if not isinstance(member, h5py.HardLink):
+        raise _ForeignError(f"its '{name}' is a link")
+    return group[name]
 
 
 def _only_table(file: Any) -> Any:
-    groups = [group for group in file.values() if "pandas_type" in group.attrs]
+    members = [_inside(file, name) for name in file]
+    groups = [group for group in members if "pandas_type" in group.attrs]
     if len(groups) != 1:
         raise _ForeignError(f"it holds {len(groups)} pandas tables where one is expected")
     return groups[0]
@@ -104,10 +204,25 @@ def _read_table(group: Any) -> PlainTable:
 
 
 def _column_labels(pickled: Any) -> Labels:
-    labels = _PlainUnpickler(io.BytesIO(bytes(pickled))).load()
+    content = bytes(pickled)
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
+            raise _ForeignError(f"its column names are objects of type {str(argument).replace(' ', '.')}")
+        if opcode.name not in _PLAIN_OPCODES:
+            raise _ForeignError(f"its column names hold more than text ({opcode.name})")
+        if "PUT" in opcode.name and int(argument or 0) > _MOST_PLACES:
+            raise _ForeignError("its column names ask for memory that they do not need")
+    labels = _PlainUnpickler(io.BytesIO(content)).load()
     if not isinstance(labels, list):
         raise _ForeignError("its column names are no list")
-    return tuple(label if isinstance(label, tuple) else (label,) for label in labels)
+    return tuple(_plain_label(label if isinstance(label, tuple) else (label,)) for label in labels)
+
+
+def _plain_label(label: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A label without levels within levels, which references could make endless."""
+    if not all(isinstance(value, (str, int, float)) for value in label):
+        raise _ForeignError("its column names are not text or numbers")
+    return label
 
 
 def _read_fixed(group: Any) -> PlainTable:

@@ -15,9 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import ModelError
+from posecli.model.folder import LARGEST_WEIGHTS_BYTES, check_shape
 from posecli.network.tensorflow_runtime import import_tensorflow
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+#: A frozen graph is one protocol buffer, which holds no more.
+LARGEST_GRAPH_BYTES = 2 << 30
+#: Names and shapes of a checkpoint; those of DeepLabCut's have some tens of kilobytes.
+LARGEST_INDEX_BYTES = 16 << 20
 
 
 def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:
@@ -34,17 +40,32 @@ def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
         If a file of the checkpoint is missing or damaged.
     """
     tf = import_tensorflow()
+    _check_sizes(prefix)
     try:
         with _without_wildcards(prefix) as plain:
             reader = tf.train.load_checkpoint(str(plain))
             held = reader.get_variable_to_shape_map()
+            for name in (name for name in shapes if name in held):  # before a claim takes memory
+                check_shape(name, tuple(held[name]), shapes[name], where=f"'{prefix}'")
             return {name: reader.get_tensor(name) for name in shapes if name in held}
-    # Not every status of the C++ reader becomes one of TensorFlow's own errors: a short file is an IndexError.
-    except (tf.errors.OpError, ValueError, LookupError, RuntimeError, OSError) as error:
+    # Not every status of the C++ reader becomes one of TensorFlow's own errors: a short file is an
+    # IndexError, and a length that cannot be is a MemoryError.
+    except (tf.errors.OpError, ValueError, LookupError, RuntimeError, OSError, MemoryError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"checkpoint '{prefix}' cannot be read ({reason}): copy it again from where it was trained"
         ) from error
+
+
+def _check_sizes(prefix: Path) -> None:
+    for path in prefix.parent.iterdir():
+        if path.name.startswith(f"{prefix.name}.") and path.is_file():
+            limit = LARGEST_INDEX_BYTES if path.suffix == ".index" else LARGEST_WEIGHTS_BYTES
+            if path.stat().st_size > limit:
+                raise ModelError(
+                    f"'{path}' has {path.stat().st_size} bytes, more than any network's (at most {limit} are read): "
+                    "check that it is the right file"
+                )
 
 
 @contextmanager
@@ -67,11 +88,18 @@ def read_frozen_graph(path: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
 
     graph = tf.compat.v1.GraphDef()
     try:
+        if path.stat().st_size > LARGEST_GRAPH_BYTES:
+            raise ValueError(f"it has {path.stat().st_size} bytes, at most {LARGEST_GRAPH_BYTES} are read")
         graph.ParseFromString(path.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise ModelError(f"'{path}' is not a frozen TensorFlow graph ({error}): export the model again") from error
-    return {
-        node.name: tf.make_ndarray(node.attr["value"].tensor)
-        for node in graph.node
-        if node.op == "Const" and node.name in shapes
-    }
+        constants = {node.name: node.attr["value"].tensor for node in graph.node if node.op == "Const"}
+        found = {}
+        for name in shapes:
+            if name in constants:
+                # A constant may claim any shape for a single number: memory is taken for what is needed only.
+                claimed = tuple(dim.size for dim in constants[name].tensor_shape.dim)
+                check_shape(name, claimed, shapes[name], where=f"'{path}'")
+                found[name] = tf.make_ndarray(constants[name])
+    except (OSError, DecodeError, ValueError, TypeError, LookupError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"'{path}' is not a frozen TensorFlow graph ({reason}): export the model again") from error
+    return found

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import ModelError
-from posecli.yamlfile import read_yaml
+from posecli.yamlfile import brief, read_yaml
 
 #: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
 POSE_CFG_DEFAULTS: dict[str, Any] = {
@@ -25,6 +25,8 @@ POSE_CFG_DEFAULTS: dict[str, Any] = {
     "partaffinityfield_predict": False,
     "pairwise_predict": False,
 }
+#: Of a project's task, date or iteration; file systems take names of 255 bytes.
+LONGEST_NAME = 60
 MODEL_DIRECTORY = re.compile(r"(?P<task_date>.+)-trainset(?P<percent>\d+)shuffle(?P<shuffle>\d+)")
 EXPORT_DIRECTORY = re.compile(r"DLC_(?P<task>.+)_(?P<net>[a-z]+[^_]*_[^_]+)_iteration-\d+_shuffle-(?P<shuffle>\d+)")
 DATASET_DIRECTORY = re.compile(r"UnaugmentedDataSet_(?P<task_date>[^/\\]+)")
@@ -142,7 +144,7 @@ def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
     if not isinstance(fractions, list) or not 0 <= choice.trainset_index < len(fractions):
         raise ModelError(
             f"'{config_path}' has no training fraction number {choice.trainset_index}: "
-            f"its TrainingFraction is {fractions}"
+            f"its TrainingFraction is {brief(fractions)}"
         )
     # DeepLabCut truncates the product, so that 0.29 becomes 28.
     percent = int(_number(config_path, "TrainingFraction", fractions[choice.trainset_index]) * 100)
@@ -161,10 +163,10 @@ def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
 def _number(config_path: Path, key: str, value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         number = math.nan
     if not math.isfinite(number):
-        raise ModelError(f"'{config_path}' has {key} {value!r} where a number is needed: correct it")
+        raise ModelError(f"'{config_path}' has {key} {brief(value)} where a number is needed: correct it")
     return number
 
 
@@ -172,6 +174,11 @@ def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
     missing = [key for key in ("Task", "date", "iteration", "TrainingFraction") if config.get(key) is None]
     if missing:
         raise ModelError(f"'{config_path}' is no DeepLabCut project file: it lacks {', '.join(missing)}")
+    for key in ("Task", "date", "iteration"):
+        # These become parts of a path; it must not lead out of the project.
+        text = brief(config[key])
+        if len(text) > LONGEST_NAME or any(letter in text for letter in "/\\") or isinstance(config[key], (list, dict)):
+            raise ModelError(f"'{config_path}' has {key} {text}, which no folder of it can be named after: correct it")
     if config.get("multianimalproject"):
         raise ModelError(
             f"'{config_path}' is a multi-animal project, which is not supported yet: use a single-animal one"

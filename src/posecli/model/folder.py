@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import math
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,7 +26,7 @@ from posecli.errors import ModelError, OutputError, OutputExistsError
 from posecli.network.folding import fold_batch_norm
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import UNITS_PER_BLOCK, variable_shapes
-from posecli.yamlfile import read_yaml
+from posecli.yamlfile import brief, read_yaml
 
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -33,6 +34,12 @@ FORMAT = "posecli-model"
 FORMAT_VERSION = 1
 #: Two halvings more in the backbone than the heads take back: the only stride these networks have.
 STRIDE = 8.0
+#: Ten times the largest network: a file beyond that is none, and hashing it would take hours.
+LARGEST_WEIGHTS_BYTES = 4 << 30
+#: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
+LARGEST_HEADER_BYTES = 4 << 20
+#: More would make file names longer than file systems take.
+LONGEST_SCORER = 150
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,13 @@ class ModelDescription:
     def _problems(self) -> list[str]:
         problems = []
         if self.net_type not in UNITS_PER_BLOCK:
-            problems.append(f"net type '{self.net_type}' is not supported yet, only {', '.join(UNITS_PER_BLOCK)}")
+            problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(UNITS_PER_BLOCK)}")
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
-            problems.append(f"its body parts {list(names)} are not distinct names")
-        if not str(self.scorer).startswith("DLC_") or any(letter in self.scorer for letter in "/\\\0"):
+            problems.append(f"its body parts {brief(list(names))} are not distinct names")
+        if not str(self.scorer).startswith("DLC_") or re.search(r"[/\\\x00-\x1f\x7f]", str(self.scorer)):
             problems.append(
-                f"scorer '{self.scorer}' must begin with 'DLC_' and hold no slash, because the field's tools "
+                f"scorer {brief(str(self.scorer))} must begin with 'DLC_' and hold no slash, because the field's tools "
                 "split file names there"
             )
         if self.stride != STRIDE:
@@ -95,8 +102,21 @@ class ModelDescription:
         if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
             problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
         if len(self.mean_pixel) != 3 or not all(math.isfinite(value) for value in self.mean_pixel):
-            problems.append(f"mean_pixel {self.mean_pixel} is not three numbers")
-        return problems
+            problems.append(f"mean_pixel {brief(self.mean_pixel)} is not three numbers")
+        return problems + self._problems_of_type()
+
+    def _problems_of_type(self) -> list[str]:
+        problems = []
+        if len(str(self.scorer)) > LONGEST_SCORER:
+            problems.append(f"scorer {brief(str(self.scorer))} is too long for a part of file names")
+        if self.pcutoff is not None and not math.isfinite(self.pcutoff):
+            problems.append(f"pcutoff {self.pcutoff} is not a number")
+        wanted = {"location_refinement": bool, "source": Mapping, "weights_sha256": str, "scorer": str}
+        return problems + [
+            f"{name} {brief(getattr(self, name))} is not of the type {kind.__name__}"
+            for name, kind in wanted.items()
+            if not isinstance(getattr(self, name), kind)
+        ]
 
     @property
     def network(self) -> PoseNetworkSpec:
@@ -137,18 +157,11 @@ class ModelFolder:
         ModelError
             If the file is missing, is not what the folder was made with, or lacks a tensor.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         path = self.path / WEIGHTS_FILE
         if not path.is_file():
             raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
-        try:
-            tensors = load_file(path)
-        # The last two: numbers of a type that NumPy does not have.
-        except (SafetensorError, OSError, KeyError, TypeError) as error:
-            raise ModelError(f"'{path}' cannot be read ({error}): import the model again") from error
-        tensors = {name: _widened(tensor) for name, tensor in tensors.items()}
+        held = _read_weights(path, self.description.shapes())
+        tensors = {name: _widened(tensor) for name, tensor in held.items()}
         # Names and shapes first: a missing tensor says more than a wrong hash.
         check_tensors(tensors, self.description.shapes(), where=f"'{path}'")
         found = file_sha256(path)
@@ -165,6 +178,42 @@ class ModelFolder:
         return fold_batch_norm(self.weights(), network.net_type, network.n_bodyparts, locref=network.locref)
 
 
+def _read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """The tensors of these names, none of which takes more memory than its shape needs."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        _check_header_size(path)
+        with safe_open(path, framework="numpy") as file:
+            held = set(file.keys()) & set(shapes)
+            for name in (name for name in shapes if name in held):
+                check_shape(name, tuple(file.get_slice(name).get_shape()), shapes[name], where=f"'{path}'")
+            return {name: file.get_tensor(name) for name in shapes if name in held}
+    # The last three: numbers of a type that NumPy does not have.
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"'{path}' cannot be read ({brief(str(error))}): import the model again") from error
+
+
+def _check_header_size(path: Path) -> None:
+    """Refuse a file, or a header, that no network needs, before either is read."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        header = int.from_bytes(stream.read(8), "little")
+    if size > LARGEST_WEIGHTS_BYTES or header > min(size, LARGEST_HEADER_BYTES):
+        raise ModelError(
+            f"'{path}' has {size} bytes and a header of {header}, which no network's have: import the model again"
+        )
+
+
+def check_shape(name: str, found: tuple[int, ...], needed: tuple[int, ...], *, where: str) -> None:
+    """Refuse a tensor of another shape than the network needs."""
+    if found != needed:
+        raise ModelError(
+            f"{where} has tensor '{name}' of shape {brief(found)} where {needed} is needed: "
+            "check that net type and body parts belong to this network"
+        )
+
+
 def check_tensors(
     tensors: Mapping[str, npt.NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], *, where: str
 ) -> None:
@@ -175,11 +224,7 @@ def check_tensors(
                 f"{where} lacks tensor '{name}' of shape {shape}: check that it is a whole, trained network"
             )
         tensor = tensors[name]
-        if tensor.shape != shape:
-            raise ModelError(
-                f"{where} has tensor '{name}' of shape {tensor.shape} where {shape} is needed: "
-                "check that net type and body parts belong to this network"
-            )
+        check_shape(name, tensor.shape, shape, where=where)
         if tensor.dtype != np.float32:
             raise ModelError(f"{where} has tensor '{name}' of type {tensor.dtype} where float32 is needed")
 
@@ -232,8 +277,8 @@ def read_model_folder(path: Path) -> ModelFolder:
         content["bodyparts"] = tuple(content["bodyparts"])
         content["mean_pixel"] = tuple(float(value) for value in content["mean_pixel"])
         description = ModelDescription(**content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"'{path / MODEL_FILE}' is damaged ({error}): import the model again") from error
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ModelError(f"'{path / MODEL_FILE}' is damaged ({brief(str(error))}): import the model again") from error
     except ModelError as error:
         raise ModelError(f"'{path / MODEL_FILE}': {error}") from error
     return ModelFolder(path, description)

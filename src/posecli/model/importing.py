@@ -24,6 +24,7 @@ from posecli.model.folder import (
     write_model_folder,
 )
 from posecli.network.variables import UNITS_PER_BLOCK
+from posecli.yamlfile import brief
 
 
 def import_model(path: Path, destination: Path, choice: Choice = Choice(), *, overwrite: bool = False) -> ModelFolder:
@@ -91,7 +92,7 @@ def _describe(source: Source) -> ModelDescription:
     cfg = source.pose_cfg
     net_type = str(cfg.get("net_type"))
     if net_type not in UNITS_PER_BLOCK or cfg["multi_stage"]:
-        found = f"multi-stage {net_type}" if cfg["multi_stage"] else net_type
+        found = " ".join((f"multi-stage {net_type}" if cfg["multi_stage"] else net_type).split())[:80]
         raise ModelError(
             f"net type '{found}' of '{source.pose_cfg_path}' is not supported yet: "
             f"posecli runs {', '.join(UNITS_PER_BLOCK)}"
@@ -113,8 +114,9 @@ def _describe(source: Source) -> ModelDescription:
             pcutoff=source.pcutoff,
             source=_provenance(source),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"'{source.pose_cfg_path}' is not a usable pose_cfg.yaml ({error}): copy it again") from error
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        reason = brief(str(error))
+        raise ModelError(f"'{source.pose_cfg_path}' is not a usable pose_cfg.yaml ({reason}): copy it again") from error
 
 
 def _rgb(values: Any) -> tuple[float, float, float]:

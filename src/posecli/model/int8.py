@@ -17,7 +17,7 @@ from posecli.errors import ModelError, OutputError
 from posecli.model.folder import ModelFolder
 from posecli.network.int8 import Int8Plan
 from posecli.network.variables import convolutions
-from posecli.yamlfile import read_yaml
+from posecli.yamlfile import brief, read_yaml
 
 INT8_FILE = "int8.yaml"
 FORMAT = "posecli-int8"
@@ -47,11 +47,11 @@ def read_int8_plan(folder: ModelFolder) -> Int8Plan:
     known = {conv.scope for conv in convolutions(folder.description.net_type)}
     try:
         ranges = {str(scope): (float(low), float(high)) for scope, (low, high) in content["ranges"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"'{path}' is damaged ({error}): {advice}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ModelError(f"'{path}' is damaged ({brief(str(error))}): {advice}") from error
     for scope, (low, high) in ranges.items():
         if scope not in known or not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ModelError(f"'{path}' gives '{scope}' the range {low} to {high}, which cannot be: {advice}")
+            raise ModelError(f"'{path}' gives {brief(scope)} the range {low} to {high}, which cannot be: {advice}")
     return Int8Plan(ranges)
 
 

@@ -6,7 +6,9 @@ The container's own frame count is a promise. The packets are counted by reading
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,20 @@ from posecli.errors import VideoError
 GAP_TOLERANCE = 0.1
 #: Packets that are decoded at most in search of a first frame, which knows the rotation.
 PACKETS_FOR_FIRST_FRAME = 300
+#: Pixels of the largest frame that is decoded: 16384x8192, a gigabyte for a few frames on their way.
+LARGEST_FRAME = 1 << 27
+#: The only formats that are opened. FFmpeg knows others that hold no pictures but name further files or addresses to
+#: read (playlists, concatenations, numbered pictures), or that take any text for a picture; a file that comes from
+#: outside must not choose those.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,asf_o,wtv,rm,ogg,nut,mxf,gxf,lxf,"
+    "dv,dhav,cine,mlv,r3d,nsv,nuv,pva,swf,yuv4mpegpipe,ivf,obu,av1,h261,h263,h264,hevc,vvc,evc,m4v,vc1,dirac,cavsvideo,"
+    "avs2,avs3,mjpeg,mjpeg_2000,smjpeg,mpjpeg,ingenient,flic,gif,apng,webp,jpegxl_anim,bmp_pipe,dpx_pipe,exr_pipe,"
+    "gif_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,pgm_pipe,png_pipe,ppm_pipe,qoi_pipe,tiff_pipe,"
+    "webp_pipe"
+)
+#: Bytes of a name and a length before what a chunk of an AVI file holds.
+AVI_CHUNK_HEADER = 8
 _SAMPLE_BYTES = 1 << 20
 
 
@@ -117,8 +133,14 @@ def probe(path: Path) -> VideoInfo:
         time_base = stream.time_base or Fraction(1, 1000)
         is_first_stream = stream is container.streams.video[0]
         last_size = packets.last_size(stream)
+        lost = packets.lost_before_others(container, stream)
     if not packets.pts:
         raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
+    if lost:
+        raise VideoError(
+            f"'{path}' lost {lost} frames before its end, and since an AVI file keeps no times, nothing tells which "
+            "frame the others are: copy it again, or cut it where it is whole"
+        )
     pts, has_timestamps = packets.timeline(frame_rate, time_base)
     first = _first_frame(path)
     turned = first.rotation in (90, 270)
@@ -163,12 +185,15 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
         raise VideoError(f"video '{path}' does not exist: check the path")
     if path.is_dir():
         raise VideoError(f"'{path}' is a folder, not a video: give the files in it")
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe may keep its reader waiting for ever
+        raise VideoError(f"'{path}' is a pipe or a device, not a video: record it to a file first")
     try:
         # A local path goes through FFmpeg's file protocol by name, so that no file name is taken for a URL.
-        with av.open(f"file:{path}", mode="r", metadata_errors="replace") as container:
+        limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+        with av.open(f"file:{path}", mode="r", options=limits, metadata_errors="replace") as container:
             yield container
     except (av.FFmpegError, OSError) as error:
-        reason = error.strerror or str(error)
+        reason = "no kind of file that is known here" if error.errno == errno.EINVAL else error.strerror or str(error)
         raise VideoError(
             f"'{path}' cannot be read as a video ({reason}): check that the recording was finished and copied whole"
         ) from error
@@ -180,7 +205,34 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.video
     if stream is None:
         raise VideoError(f"'{path}' holds no video stream: check that it is the right file")
     assert isinstance(stream, av.video.stream.VideoStream)
+    if stream.codec_context is not None:
+        _check_frame_size(path, stream.codec_context.width, stream.codec_context.height)
+        # Pictures have headers of their own, which may claim another size.
+        stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
     return stream
+
+
+def _check_frame_size(path: Path, width: int, height: int) -> None:
+    if width * height > LARGEST_FRAME:
+        raise VideoError(
+            f"'{path}' claims frames of {width}x{height} px, more than any camera's (at most {LARGEST_FRAME} px are "
+            "read): check that it is the right file, or re-encode it smaller"
+        )
+
+
+def demux(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> Iterator[av.Packet[av.video.stream.VideoStream]]:
+    """Packets of one stream, in file order.
+
+    Damage can make a stream seem to begin midway; PyAV stumbles over its packets and goes on when it is asked again.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+        except IndexError:
+            continue
+        return
 
 
 @dataclass
@@ -189,24 +241,26 @@ class _Packets:
 
     pts: list[int | None]
     dts: list[int | None]
-    discarded: int
+    unshown: list[int | None]
     codec: str
     reorders_in_avi: bool
+    places: set[int] = field(default_factory=set)
     last_key: av.Packet[av.video.stream.VideoStream] | None = None
 
     @classmethod
     def read(cls, container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> _Packets:
         if stream.codec_context is None:
             raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
-        packets = cls([], [], 0, stream.codec_context.name, _reorders_in_avi(container, stream))
-        for packet in container.demux(stream):
+        packets = cls([], [], [], stream.codec_context.name, _reorders_in_avi(container, stream))
+        for packet in demux(container, stream):
             if packet.size == 0:
                 continue
             if packet.is_discard:
-                packets.discarded += 1
+                packets.unshown.append(packet.pts)
                 continue
             packets.pts.append(packet.pts)
             packets.dts.append(packet.dts)
+            packets.places.add(packet.pos if packet.pos is not None else -1)
             if packet.is_keyframe:
                 packets.last_key = packet
         return packets
@@ -218,6 +272,24 @@ class _Packets:
         except av.FFmpegError:
             return None
         return (frames[-1].width, frames[-1].height) if frames else None
+
+    def lost_before_others(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> int:
+        """Packets of an AVI file that its index lists and that are not there, though later ones are."""
+        # PyAV before 17 does not show the index.
+        index = getattr(stream, "index_entries", None)
+        if container.format.name != "avi" or not index:
+            return 0
+        held = [entry.pos in self.places or entry.pos + AVI_CHUNK_HEADER in self.places for entry in index]
+        return held[: len(held) - held[::-1].index(True)].count(False) if any(held) else 0
+
+    @property
+    def discarded(self) -> int:
+        """Packets before the first or behind the last one that is shown; others are not cut away but lost."""
+        shown = [pts for pts in self.pts if pts is not None]
+        if not shown or len(set(shown)) < len(shown):  # its times cannot be believed
+            return 0
+        first, last = min(shown), max(shown)
+        return sum(pts is None or not first <= pts <= last for pts in self.unshown)
 
     @property
     def constant_rate(self) -> bool:
@@ -289,7 +361,7 @@ def _opencv_fails(first: _FirstFrame, is_first_stream: bool, last_size: tuple[in
 def _first_frame(path: Path) -> _FirstFrame:
     with open_container(path) as container:
         stream = video_stream(container, path)
-        for number, packet in enumerate(container.demux(stream)):
+        for number, packet in enumerate(demux(container, stream)):
             try:
                 frames = packet.decode()
             except av.FFmpegError:

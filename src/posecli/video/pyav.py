@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import VideoError
-from posecli.video.probe import open_container, video_stream
+from posecli.video.probe import demux, open_container, video_stream
 from posecli.video.timeline import Decoded, FrameClock
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _placed(info: VideoInfo, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
 
 def _decode(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[av.VideoFrame]:
     """Every frame that can be decoded; a packet that cannot be is passed over."""
-    for packet in container.demux(stream):
+    for packet in demux(container, stream):
         try:
             frames = packet.decode()
         except av.FFmpegError:

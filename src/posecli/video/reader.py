@@ -104,6 +104,11 @@ class VideoReader:
         """Stop reading and let the decoders go."""
         self._frames.close()
 
+    def skip(self, count: int) -> None:
+        """Pass over the next frames; they are decoded all the same, so that what follows comes as it would have."""
+        for _ in range(count):
+            next(self._frames, None)
+
     def new_buffer(self, batch_size: int) -> npt.NDArray[np.uint8]:
         """An array for `read_into`: ``(batch_size, H, W, 3)`` uint8."""
         return np.empty((batch_size, self.geometry.height, self.geometry.width, 3), np.uint8)

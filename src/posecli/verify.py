@@ -1,0 +1,248 @@
+"""Whether pose tables are what their manifests and videos say: ``posecli verify``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import OutputError, PoseCliError, UsageError
+from posecli.hdf5 import PlainTable, read_plain_table
+from posecli.manifest import read_manifest
+from posecli.table import KEY, SECONDS_NODE
+from posecli.video.probe import content_fingerprint, probe
+
+#: Endings of files that only a run which is under way, or was killed, leaves.
+UNFINISHED = (".partial", ".lock")
+FILTERED_FORMAT = "posecli-filtered"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes
+    ----------
+    file
+        Where.
+    severity
+        ``error``: the table cannot be trusted; ``warning``: something could not be compared, or wants a look.
+    words
+        What was found, and what to do.
+    """
+
+    file: Path
+    severity: Literal["error", "warning"]
+    words: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What was looked at and found; owns the exit code."""
+
+    tables: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of `OutputError` if a table cannot be trusted."""
+        return OutputError.exit_code if any(finding.severity == "error" for finding in self.findings) else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        found = [asdict(finding) | {"file": str(finding.file)} for finding in self.findings]
+        return {"tables": [str(path) for path in self.tables], "findings": found, "exit_code": self.exit_code}
+
+
+def verify(path: Path, *, recursive: bool = False) -> VerifyReport:
+    """Check a pose table, or every one in a folder, against its manifest and its video.
+
+    Parameters
+    ----------
+    path
+        A table or a folder.
+    recursive
+        Whether to look into the folder's folders too.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or no table in the folder.
+
+    Examples
+    --------
+    >>> verify(Path("poses")).exit_code  # doctest: +SKIP
+    0
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise UsageError(f"'{path}' does not exist: give a pose table (.h5) or a folder of them")
+        return VerifyReport((path,), tuple(_table_findings(path)))
+    files = sorted(path.rglob("*") if recursive else path.iterdir())
+    tables = tuple(file for file in files if file.suffix == ".h5")
+    strays = [file for file in files if file.name.endswith(UNFINISHED)]
+    if not tables and not strays:
+        raise UsageError(f"folder '{path}' holds no pose table (.h5): check the path, or pass --recursive")
+    findings = [finding for table in tables for finding in _table_findings(table)]
+    findings += [
+        Finding(stray, "warning", "a run is under way, or was stopped: the same command goes on from it, or remove it")
+        for stray in strays
+    ]
+    return VerifyReport(tables, tuple(findings))
+
+
+def _table_findings(path: Path) -> Iterator[Finding]:
+    try:
+        table = read_plain_table(path, OutputError)
+        for words in [*_layout(table), *_storage(path)]:
+            yield Finding(path, "error", words)
+        yield from _against_manifest(path, table)
+    except PoseCliError as error:
+        yield Finding(path, "error", str(error))
+
+
+# The table by itself -------------------------------------------------------------------------------------------------
+
+
+def _layout(table: PlainTable) -> Iterator[str]:
+    """Columns, index and the range of values."""
+    if table.index != tuple((row,) for row in range(len(table.index))):
+        yield "its rows are not counted from 0 without gaps"
+    if {len(label) for label in table.columns} != {3} or len(set(table.columns)) != len(table.columns):
+        yield "its columns are not distinct scorer, bodyparts and coords"
+        return
+    scorers = {str(scorer) for scorer, _, _ in table.columns}
+    if len(scorers) != 1 or not next(iter(scorers)).startswith("DLC_"):
+        yield f"its scorer {sorted(scorers)[:3]} is not one name that begins with DLC_"
+    coords = [str(coord).rstrip("0123456789") for *_, coord in table.columns]
+    if coords != ["x", "y", "likelihood"] * (len(coords) // 3):
+        yield "its coords are not x, y, likelihood for each body part"
+        return
+    likelihood = table.values[:, 2::3]
+    if not ((likelihood >= 0) & (likelihood <= 1)).all():
+        row = int(np.flatnonzero(~((likelihood >= 0) & (likelihood <= 1)).all(axis=1))[0])
+        yield f"a likelihood is not between 0 and 1 (first in row {row})"
+    if np.isinf(table.values).any():
+        yield f"a coordinate is not finite (first in row {int(np.flatnonzero(np.isinf(table.values).any(axis=1))[0])})"
+
+
+def _storage(path: Path) -> Iterator[str]:
+    """Type of the numbers, and the frames' times; the table itself was readable."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        kinds = _number_types(file)
+        if kinds is not None and (len(kinds) != 1 or kinds[0].kind != "f"):
+            yield f"its numbers are stored as {', '.join(map(str, kinds))}, not as one type of float"
+        rows = len(file[KEY]["table"]) if kinds is not None else None
+        seconds = file.get(SECONDS_NODE)
+        if seconds is not None and rows is not None:
+            yield from _times(seconds, rows)
+
+
+def _number_types(file: Any) -> list[np.dtype[Any]] | None:
+    group = file.get(KEY)
+    if group is None or "table" not in group:
+        return None
+    fields = group["table"].dtype
+    return [fields[name].base for name in fields.names if name.startswith("values_block_")]
+
+
+def _times(node: Any, rows: int) -> Iterator[str]:
+    if node.shape != (rows,) or node.dtype.kind != "f":
+        yield f"its frames' times have shape {node.shape} and type {node.dtype} for {rows} rows"
+        return
+    seconds = np.asarray(node[:], np.float64)
+    known = seconds[np.isfinite(seconds)]
+    if (np.diff(known) < 0).any():
+        yield f"its frames' times run backwards (first behind row {int(np.flatnonzero(np.diff(known) < 0)[0])})"
+
+
+# Against manifest and video ------------------------------------------------------------------------------------------
+
+
+def _against_manifest(path: Path, table: PlainTable) -> Iterator[Finding]:
+    manifest = read_manifest(path.with_suffix(".json"))
+    if manifest is None:
+        if not _is_filtered(path.with_suffix(".json")):
+            words = "it has no manifest beside it: nothing says which video and model it is of (posecli writes one)"
+            yield Finding(path, "warning", words)
+        return
+    video, model = _mapping(manifest, "video"), _mapping(manifest, "model")
+    for words in [*_counts(table, video), *_names(table, model)]:
+        yield Finding(path, "error", words)
+    state = manifest.get("state")
+    if state not in ("complete", "short"):
+        yield Finding(
+            path, "error", f"its manifest says '{str(state)[:40]}', neither complete nor short: analyse again"
+        )
+    if state == "short":
+        yield Finding(path, "warning", "frames are missing from it, which was allowed with --allow-short")
+    yield from _against_video(path, table, video)
+
+
+def _is_filtered(side: Path) -> bool:
+    try:
+        content = json.loads(side.read_bytes()[: 1 << 20])
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FILTERED_FORMAT
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = content.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _counts(table: PlainTable, video: Mapping[str, Any]) -> Iterator[str]:
+    rows = len(table.index)
+    promised = _mapping(video, "frames").get("rows")
+    if promised != rows:
+        yield f"it has {rows} rows, and its manifest says {str(promised)[:40]}: it was changed since"
+    bad = video.get("bad_frames")
+    if not isinstance(bad, list) or not all(isinstance(row, int) and 0 <= row < rows for row in bad):
+        yield "its manifest lists no bad frames, or rows that are not there"
+        return
+    empty = _rows_without_pose(table)
+    unlisted, filled = sorted(set(empty) - set(bad)), sorted(set(bad) - set(empty))
+    if unlisted:
+        yield f"{len(unlisted)} rows without a pose are not listed as bad frames (first {unlisted[0]})"
+    if filled:
+        yield f"{len(filled)} bad frames have a pose (first in row {filled[0]})"
+
+
+def _rows_without_pose(table: PlainTable) -> list[int]:
+    is_nan: npt.NDArray[np.bool_] = np.isnan(table.values)
+    return [int(row) for row in np.flatnonzero(is_nan.any(axis=1))] if is_nan.size else []
+
+
+def _names(table: PlainTable, model: Mapping[str, Any]) -> Iterator[str]:
+    bodyparts = list(dict.fromkeys(label[1] for label in table.columns if len(label) == 3))
+    if model.get("bodyparts") != bodyparts:
+        yield "its body parts are not those of the model in its manifest"
+    if [*{label[0] for label in table.columns}] != [model.get("scorer")]:
+        yield "its scorer is not that of the model in its manifest"
+
+
+def _against_video(path: Path, table: PlainTable, video: Mapping[str, Any]) -> Iterator[Finding]:
+    named = video.get("path")
+    places = [Path(named), path.parent / Path(named).name] if isinstance(named, str) and "\0" not in named else []
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        yield Finding(
+            path, "warning", f"its video {str(named)[:200]!r} is not there: the table was not compared with it"
+        )
+        return
+    if content_fingerprint(found) != video.get("fingerprint"):
+        yield Finding(
+            path, "error", f"'{found}' is not the video that it was made of, or was changed since: analyse again"
+        )
+        return
+    frames = probe(found).n_frames
+    if frames > len(table.index):
+        yield Finding(path, "error", f"it has {len(table.index)} rows, and '{found}' {frames} frames: analyse again")
