@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ import pytest
 from support import clips
 from support.fake_engine import FakeEngine
 
-from posecli.analysis import RunObserver, analyze
-from posecli.errors import ModelError, UsageError
+from posecli.analysis import RunObserver, analyze, plan_analysis
+from posecli.errors import ModelError, UsageError, VideoError
+from posecli.lock import held
 from posecli.model.folder import ModelFolder
-from posecli.options import AnalyzeOptions, Crop, EngineOptions
+from posecli.options import AnalyzeOptions, Crop, EngineOptions, Shard
 from posecli.predictor import load_model
-from posecli.results import VideoResult
+from posecli.results import AnalysisReport, VideoResult
 from posecli.table import read_pose_table
 from posecli.video import reader
 from posecli.video.pyav import decode_pyav
@@ -345,23 +348,6 @@ def test_truncated_video_is_refused_before_the_network_runs(
     assert np.abs(poses(allowed)[: rows - 1, :, :2] - truth(rows - 1)).max() < CELL
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])
-def test_interrupted_run_leaves_nothing_behind(
-    dots_clip: Path,
-    dots_model: ModelFolder,
-    options: AnalyzeOptions,
-    failure: type[BaseException],
-) -> None:
-    class Interrupting(RunObserver):
-        def frames_done(self, count: int) -> None:
-            raise failure
-
-    with pytest.raises(failure):
-        analyze(dots_clip, dots_model.path, options, Interrupting())
-    assert options.out_dir is not None
-    assert list(options.out_dir.iterdir()) == []
-
-
 def test_loaded_model_keeps_its_own_engine_options(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions
 ) -> None:
@@ -382,3 +368,58 @@ def test_observer_hears_of_every_frame(dots_clip: Path, dots_model: ModelFolder,
 
     analyze(dots_clip, dots_model.path, replace(options, batch_size=20), Listening())
     assert heard == [20, 20, 10, "done"]
+
+
+class TestManyVideos:
+    @pytest.fixture
+    def folder(self, dots_clip: Path, tmp_path: Path) -> Path:
+        folder = tmp_path / "day 1"
+        (folder / "deeper").mkdir(parents=True)
+        for name in ("m10.mp4", "m2.MP4", "deeper/m3.mp4"):
+            shutil.copy(dots_clip, folder / name)
+        (folder / "notes.txt").write_text("no video")
+        return folder
+
+    def names(self, report: AnalysisReport) -> list[str]:
+        return [result.video.name for result in report.results]
+
+    def test_folder(self, folder: Path, dots_model: ModelFolder, options: AnalyzeOptions) -> None:
+        report = analyze(folder, dots_model.path, options)
+        assert self.names(report) == ["m2.MP4", "m10.mp4"]
+        assert report.counts == {"done": 2}
+        deep = analyze(folder, dots_model.path, replace(options, recursive=True))
+        assert deep.counts == {"done": 1, "skipped": 2}
+
+    def test_shards_share_the_videos(self, folder: Path, dots_model: ModelFolder, options: AnalyzeOptions) -> None:
+        options = replace(options, recursive=True)
+        parts = [
+            self.names(analyze(folder, dots_model.path, replace(options, shard=Shard(number, 2)))) for number in (1, 2)
+        ]
+        assert parts == [["m3.mp4", "m10.mp4"], ["m2.MP4"]]
+        assert analyze(folder, dots_model.path, replace(options, shard=Shard(7, 8))).results == ()
+
+    def test_shards_of_two_videos_for_one_table(
+        self, folder: Path, dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions
+    ) -> None:
+        shutil.copy(dots_clip, folder / "deeper" / "m10.mp4")
+        with pytest.raises(UsageError, match="would both write"):
+            analyze(folder, dots_model.path, replace(options, recursive=True, shard=Shard(1, 3)))
+
+    def test_folder_without_videos(self, tmp_path: Path, dots_model: ModelFolder, options: AnalyzeOptions) -> None:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(VideoError, match="holds no video"):
+            analyze(tmp_path / "empty", dots_model.path, options)
+
+    def test_video_that_another_process_is_at(
+        self, folder: Path, dots_model: ModelFolder, options: AnalyzeOptions
+    ) -> None:
+        assert options.out_dir is not None
+        options.out_dir.mkdir()
+        lock = options.out_dir / f"m2{dots_model.description.scorer}.lock"
+        with held(lock):
+            report = analyze(folder, dots_model.path, options)
+            assert [decision.action for decision in plan_analysis(folder, dots_model.path, options)] == ["busy", "skip"]
+        assert [result.state for result in report.results] == ["busy", "done"]
+        assert report.results[0].message == f"being analysed by process {os.getpid()} on {socket.gethostname()}"
+        assert report.exit_code == 0
+        assert [result.state for result in analyze(folder, dots_model.path, options).results] == ["done", "skipped"]

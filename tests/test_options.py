@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from posecli.errors import UsageError
-from posecli.options import AnalyzeOptions, Crop, EngineOptions
+from posecli.options import AnalyzeOptions, Crop, EngineOptions, Shard
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,35 @@ def test_standard_decoder_means_one_frame_at_a_time() -> None:
     assert AnalyzeOptions(decoder="standard", batch_size=64).network_batch == 1
     assert AnalyzeOptions(decoder="standard", batch_size="auto").network_batch == 1
     assert AnalyzeOptions(batch_size=64).network_batch == 64
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "-1/3", "1/0", "a/b", "1/2/3", "slurm"])
+def test_shard_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match="shard"):
+        Shard.parse(text, {})
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
+def test_shards_hold_every_item_once(count: int) -> None:
+    items = list(range(10))
+    parts = [Shard(number, count).of(items) for number in range(1, count + 1)]
+    assert sorted(item for part in parts for item in part) == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def array(task: int, first: int, last: int, step: int, count: int) -> dict[str, str]:
+    values = {"ID": task, "MIN": first, "MAX": last, "STEP": step, "COUNT": count}
+    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("environment", "shard"),
+    [(array(0, 0, 7, 1, 8), "1/8"), (array(8, 1, 8, 1, 8), "8/8"), (array(7, 3, 9, 2, 4), "3/4")],
+)
+def test_shard_of_a_job_array(environment: dict[str, str], shard: str) -> None:
+    assert str(Shard.parse("slurm", environment)) == shard
+
+
+def test_job_array_with_gaps_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"needs an array without gaps.*\$SLURM_ARRAY_TASK_ID/7"):
+        Shard.parse("slurm", array(3, 3, 7, 1, 2))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +15,7 @@ import tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecli.errors import OutputError
+from posecli.errors import OutputError, UsageError
 from posecli.table import (
     CHUNK_ROWS,
     KEY,
@@ -79,6 +81,40 @@ def test_layout_is_deeplabcuts(tmp_path: Path) -> None:
 def test_key_less_read_finds_the_one_table(tmp_path: Path) -> None:
     path = write(tmp_path / "v.h5", random_pose(5))
     assert pd.read_hdf(path).shape == (5, 9)
+
+
+@pytest.mark.parametrize("type_", [np.float64, np.float32])
+def test_plain_reading_gives_what_pandas_gives(tmp_path: Path, type_: type[np.floating[Any]]) -> None:
+    path = write(tmp_path / "v.h5", random_pose(9, peaks=2))
+    if type_ is np.float32:
+        pd.read_hdf(path).astype(type_).to_hdf(path, key=KEY, format="table", mode="w")
+    expected = pd.read_hdf(path)
+    assert isinstance(expected, pd.DataFrame)
+    pd.testing.assert_frame_equal(read_pose_table(path), expected, check_exact=True)
+
+
+def test_deeplabcuts_own_table_is_read_as_pandas_reads_it(shared_data: Path) -> None:
+    path = next((shared_data / "dlc-openfield" / "golden").glob("m3v1w320*.h5"))
+    expected = pd.read_hdf(path)
+    assert isinstance(expected, pd.DataFrame)
+    pd.testing.assert_frame_equal(read_pose_table(path), expected, check_exact=True)
+
+
+def test_table_with_objects_in_it_is_not_read(tmp_path: Path) -> None:
+    """Pandas would make them, and so run what they say."""
+    path = write(tmp_path / "v.h5", random_pose(3))
+    with h5py.File(path, "r+") as file:
+        file[KEY]["table"].attrs["values_block_0_kind"] = np.bytes_(pickle.dumps([Path("anything")]))
+    with pytest.raises(UsageError, match="its column names"):
+        read_pose_table(path)
+
+
+@pytest.mark.parametrize("columns", [["x", "y"], pd.MultiIndex.from_product([["a"], ["x", "y"]])])
+def test_other_table_is_no_pose_table(tmp_path: Path, columns: Any) -> None:
+    path = tmp_path / "other.h5"
+    pd.DataFrame(np.zeros((2, 2)), columns=columns).to_hdf(path, key=KEY, format="table")
+    with pytest.raises(UsageError, match="is no pose table"):
+        read_pose_table(path)
 
 
 def test_times_lie_beside_the_table(tmp_path: Path) -> None:

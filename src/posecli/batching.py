@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import Engine, NetworkOutput
-from posecli.errors import EngineError
+from posecli.errors import EngineError, PoseCliError
 from posecli.geometry import Geometry
 from posecli.hardware import free_memory
 from posecli.options import VideoBackend
@@ -35,6 +35,8 @@ AS_FAST = 0.98
 #: Upper bound of what a network holds while it works, per pixel of a batch's frames (130 to 170 were measured, in fp32
 #: with both engines).
 BYTES_PER_PIXEL = 250
+#: How OpenVINO, TensorFlow, OpenCV and FFmpeg say that they were refused memory.
+OUT_OF_MEMORY = ("bad_alloc", "out of memory", "allocate memory", "failed to allocate", "oom when allocating")
 #: Share of the free memory that a trial may take.
 MEMORY_SHARE = 0.5
 
@@ -115,6 +117,18 @@ def choose_batch(
         )
     enough = AS_FAST * max(speeds.values())
     return BatchChoice(min(size for size, fps in speeds.items() if fps >= enough), tuple(trials))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error is a runtime's way of saying that memory did not suffice.
+
+    >>> is_out_of_memory(RuntimeError("std::bad_alloc")), is_out_of_memory(ValueError("bad shape"))
+    (True, False)
+    """
+    if isinstance(error, PoseCliError):
+        return False
+    text = str(error).casefold()
+    return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)
 
 
 def first_frames(info: VideoInfo, geometry: Geometry, backend: VideoBackend) -> Images:

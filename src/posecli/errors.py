@@ -13,8 +13,9 @@
     │   └── OutputExistsError    8    a result is there already, made differently
     └── LabelError              10    labelled data are missing, damaged or do not fit
 
-The number is the exit code of a command that ends with the error. 0 is success and 130 an interruption by
-the user. Of several videos in one run the highest code is the run's.
+The number is the exit code of a command that ends with the error. 0 is success, 130 an interruption by the user, and
+75 one by SIGTERM or SIGUSR1, as schedulers send them: the same command goes on. Of several videos in one run the
+highest code is the run's.
 
 A message is one sentence that holds the value, what was expected, and what to do next.
 """
@@ -82,5 +83,11 @@ class LabelError(PoseCliError):
     exit_code = 10
 
 
+class StopRequest(BaseException):  # nothing is wrong, and nothing but the command itself may catch it
+    """A scheduler wants the process to end soon; what was made is kept, and the same command goes on."""
+
+
 #: Exit code after Ctrl-C, as shells have it: 128 + SIGINT.
 EXIT_INTERRUPTED = 130
+#: Exit code after SIGTERM or SIGUSR1: EX_TEMPFAIL of sysexits.h, by which schedulers know that another try is worth it.
+EXIT_RESUME = 75

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -44,6 +44,10 @@ REPORTED_PACKAGES = (
 )
 
 
+#: Of these, those that have a part in a table's values.
+VALUE_PACKAGES = ("posecli", "numpy", "opencv-python", "opencv-python-headless", "av", "openvino", "tensorflow")
+
+
 def determining_settings(
     model: ModelFolder, engine: EngineName, precision: FixedPrecision, num_outputs: int, geometry: Geometry
 ) -> dict[str, Any]:
@@ -69,11 +73,24 @@ def differences(manifest: Mapping[str, Any], sections: Mapping[str, Any]) -> lis
     """What determines a table's values and is not as an earlier manifest says, in words."""
     changes = []
     for section, key, words in (("video", "fingerprint", "another video"), ("model", "identity", "another model")):
-        if manifest.get(section, {}).get(key) != sections[section][key]:
+        if _mapping(manifest, section).get(key) != sections[section][key]:
             changes.append(words)
-    old = manifest.get("settings", {})
-    new = sections["settings"]
-    return changes + [f"{key} was {old.get(key)}, not {new[key]}" for key in new if old.get(key) != new[key]]
+    return changes + changed_values(_mapping(manifest, "settings"), sections["settings"])
+
+
+def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What of the new values is not as it was, in words.
+
+    >>> changed_values({"crop": None, "engine": "openvino"}, {"crop": "0,10,0,10", "engine": "openvino"})
+    ['crop was None, not 0,10,0,10']
+    """
+    return [f"{key} was {old.get(key)}, not {new[key]}" for key in new if old.get(key) != new[key]]
+
+
+def _mapping(manifest: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    """A part of a manifest; it comes from a file, and may be anything."""
+    content = manifest.get(section)
+    return content if isinstance(content, Mapping) else {}
 
 
 def describe_video(info: VideoInfo, video_fingerprint: str) -> dict[str, Any]:
@@ -110,20 +127,25 @@ def describe_model(model: ModelFolder) -> dict[str, Any]:
     return {"path": str(model.path.resolve()), "identity": model.identity, **asdict(model.description)}
 
 
-def describe_machine() -> dict[str, Any]:
-    """The manifest's part on the machine and the software."""
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
     packages = {}
-    for name in REPORTED_PACKAGES:
+    for name in names:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
             continue
+    return packages
+
+
+def describe_machine() -> dict[str, Any]:
+    """The manifest's part on the machine and the software."""
     return {
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "packages": packages,
+        "packages": installed_versions(REPORTED_PACKAGES),
     }
 
 

@@ -5,12 +5,16 @@ Nothing heavy is imported here: ``--help`` and shell completion need these names
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from posecli.errors import UsageError
+
+T = TypeVar("T")
 
 EngineName = Literal["openvino", "tensorflow"]
 FixedPrecision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -109,6 +113,60 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """One of several equal parts of a run's videos.
+
+    Attributes
+    ----------
+    number, count
+        Which part, from 1 on, of how many.
+
+    Examples
+    --------
+    >>> Shard.parse("2/3").of(["a", "b", "c", "d", "e"])
+    ['b', 'e']
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise UsageError(f"shard {self} does not exist: give i/n with 1 <= i <= n, as in 2/8")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def of(self, items: Sequence[T]) -> list[T]:
+        """Every n-th item from the i-th on: parts differ by one at most, and neighbours go to different ones."""
+        return list(items[self.number - 1 :: self.count])
+
+    @classmethod
+    def parse(cls, text: str, environment: Mapping[str, str] = os.environ) -> Shard:
+        """Read ``i/n``, or ``slurm`` for the place of this task in its SLURM job array."""
+        if text == "slurm":
+            return cls._of_slurm(environment)
+        number, _, count = text.partition("/")
+        if not (number.isdecimal() and count.isdecimal()):
+            raise UsageError(f"shard '{text}' is not i/n: give two whole numbers, as in 2/8, or 'slurm' in a job array")
+        return cls(int(number), int(count))
+
+    @classmethod
+    def _of_slurm(cls, environment: Mapping[str, str]) -> Shard:
+        names = [f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "MAX", "STEP", "COUNT")]
+        values = [environment.get(name, "1" if name.endswith("STEP") else "") for name in names]
+        if not all(value.isdecimal() for value in values):
+            raise UsageError("shard 'slurm' is for SLURM job arrays (sbatch --array=1-8): give i/n, as in 2/8")
+        task, first, last, step, count = map(int, values)
+        if step < 1 or (last - first) // step + 1 != count:
+            raise UsageError(
+                f"shard 'slurm' needs an array without gaps, and this one has {count} tasks from {first} to {last}: "
+                f"give i/n with the same n for all, as in $SLURM_ARRAY_TASK_ID/{last}"
+            )
+        return cls((task - first) // step + 1, count)
+
+
+@dataclass(frozen=True)
 class AnalyzeOptions:
     """How a video is analysed.
 
@@ -143,6 +201,10 @@ class AnalyzeOptions:
         Replace results that are there already.
     csv
         Write the table as CSV too.
+    recursive
+        Look for videos in the folders of folders too.
+    shard
+        Analyse a part of the videos only, where several processes share them.
     """
 
     engine: EngineOptions = EngineOptions()
@@ -158,6 +220,8 @@ class AnalyzeOptions:
     out_dir: Path | None = None
     overwrite: bool = False
     csv: bool = False
+    recursive: bool = False
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.batch_size, str):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
 from posecli.model.folder import ModelDescription
-from posecli.table import partial_path
+from posecli.table import OVERHEAD_BYTES, partial_path
 from posecli.video.probe import VideoInfo
+
+#: What a number takes in a CSV, comma included, at most on the average.
+CSV_VALUE_BYTES = 20
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,18 @@ class OutputPaths:
         What DeepLabCut's labelled-video step asks for, ``_meta.pickle``.
     csv
         The table as text, where asked for.
+    journal
+        While the video is being analysed: the rows that are there, ``.rows.partial``.
+    lock
+        While the video is being analysed: who is at it, ``.lock``.
     """
 
     table: Path
     manifest: Path
     meta: Path
     csv: Path
+    journal: Path
+    lock: Path
 
     @classmethod
     def plan(cls, video: Path, scorer: str, out_dir: Path | None) -> OutputPaths:
@@ -42,9 +53,8 @@ class OutputPaths:
         """
         stem = f"{video.stem}{scorer}"
         folder = out_dir or video.parent
-        return cls(
-            folder / f"{stem}.h5", folder / f"{stem}.json", folder / f"{stem}_meta.pickle", folder / f"{stem}.csv"
-        )
+        endings = (".h5", ".json", "_meta.pickle", ".csv", ".rows.partial", ".lock")
+        return cls(*(folder / f"{stem}{ending}" for ending in endings))
 
     def make_folder(self) -> None:
         """Create the folder, parents too."""
@@ -54,6 +64,38 @@ class OutputPaths:
             raise OutputError(
                 f"folder '{self.table.parent}' cannot be made ({error.strerror or error}): choose another with -o"
             ) from error
+
+    def refuse_read_only_folder(self) -> None:
+        """Say at once what the first write would find out."""
+        folder = next(parent for parent in self.table.parents if parent.exists())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"folder '{folder}' cannot be written to: choose another for the results with --out-dir")
+
+    def refuse_full_disk(self, rows: int, rows_before: int, row_bytes: int, *, csv: bool) -> None:
+        """Refuse to begin what its disk has no room for.
+
+        Parameters
+        ----------
+        rows, rows_before
+            Of the whole table, and of those in the journal already.
+        row_bytes
+            Of one row in the journal; in the table it has an index and a time too.
+        csv
+            Whether the table is to be written as text as well.
+
+        Raises
+        ------
+        OutputError
+            With what is needed and what is free.
+        """
+        need = (rows - rows_before) * row_bytes + rows * (row_bytes + 16) + 2 * OVERHEAD_BYTES
+        need += rows * row_bytes // 8 * CSV_VALUE_BYTES if csv else 0
+        free = shutil.disk_usage(self.table.parent).free
+        if need > free:
+            raise OutputError(
+                f"'{self.table}' and its journal need up to {need / 2**20:.1f} MiB, and their disk has "
+                f"{free / 2**20:.1f} MiB left: free some, or choose another folder with --out-dir"
+            )
 
     def remove_partial(self) -> None:
         """Remove what was begun of the files beside the table."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 STAGES = ("read", "network", "decode", "write")
-State = Literal["done", "skipped", "short", "failed"]
+State = Literal["done", "skipped", "short", "failed", "busy"]
+Action = Literal["analyse", "resume", "skip", "busy", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,21 @@ class VideoResult:
         The file.
     state
         ``done``; ``skipped``: the same result was there already; ``short``: done, but some frames are missing
-        or could not be decoded, which was allowed; ``failed``.
+        or could not be decoded, which was allowed; ``failed``; ``busy``: another process is at it.
     table
         The pose table, where there is one.
     frames
-        Rows of the table that this run wrote.
+        Rows of the table, where this run made it.
+    first_frame
+        Where this run began: an earlier one, which was interrupted, made the rows before.
     seconds
-        From the first frame read to the table in place.
+        From this run's first frame to the last row written.
     bad_frames
         Indices of frames that could not be decoded: NaN, NaN, 0 in the table.
     stages
         Where the time went; ``None`` where nothing ran.
     message
-        Why it was skipped, is short, or failed.
+        Why it was skipped, is short, is busy, or failed.
     exit_code
         0, or the error's.
     """
@@ -100,11 +103,12 @@ class VideoResult:
     stages: StageReport | None = None
     message: str = ""
     exit_code: int = 0
+    first_frame: int = 0
 
     @property
     def frames_per_second(self) -> float:
         """Over all stages; 0 where nothing ran."""
-        return self.frames / self.seconds if self.seconds else 0.0
+        return (self.frames - self.first_frame) / self.seconds if self.seconds else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -113,6 +117,7 @@ class VideoResult:
             "state": self.state,
             "table": None if self.table is None else str(self.table),
             "frames": self.frames,
+            "first_frame": self.first_frame,
             "seconds": self.seconds,
             "frames_per_second": self.frames_per_second,
             "bad_frames": list(self.bad_frames),
@@ -123,10 +128,56 @@ class VideoResult:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What a run would do with one video.
+
+    Attributes
+    ----------
+    video
+        The file.
+    action
+        ``analyse``; ``resume``: go on at `first_frame`; ``skip``: the same result is there already; ``busy``: another
+        process is at it; ``refuse``.
+    table
+        The pose table that there is or would be.
+    frames
+        Of the video; 0 if it cannot be read.
+    first_frame
+        Where the run would begin.
+    message
+        Why.
+    exit_code
+        0, or the refusal's.
+    """
+
+    video: Path
+    action: Action
+    table: Path
+    frames: int = 0
+    first_frame: int = 0
+    message: str = ""
+    exit_code: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self) | {"video": str(self.video), "table": str(self.table)}
+
+
+@dataclass(frozen=True)
 class AnalysisReport:
     """How all videos of a run went, in the order given."""
 
     results: tuple[VideoResult, ...]
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many videos ended in each state; states that none ended in are left out.
+
+        >>> AnalysisReport((VideoResult(Path("a"), "done"), VideoResult(Path("b"), "done"))).counts
+        {'done': 2}
+        """
+        found = [result.state for result in self.results]
+        return {state: found.count(state) for state in get_args(State) if state in found}
 
     @property
     def exit_code(self) -> int:

@@ -7,20 +7,25 @@ plain array, ``/posecli/seconds``, which pandas does not look at.
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import tables
 
 from posecli.decode import Pose
-from posecli.errors import OutputError
+from posecli.errors import OutputError, UsageError
+from posecli.hdf5 import read_plain_table
 
 KEY = "df_with_missing"
 SECONDS_NODE = "/posecli/seconds"
+#: Column levels of a pose table, by how many there are.
+LEVEL_NAMES = {3: ("scorer", "bodyparts", "coords"), 4: ("scorer", "individuals", "bodyparts", "coords")}
 #: pandas from 3.1 on leaves this mark out, and older ones then look for the data under another name.
 PANDAS_VERSION_MARK = "0.15.2"
 #: Rows that are handed to the disk at once: pandas takes milliseconds per call, however few they are.
@@ -162,16 +167,45 @@ def partial_path(path: Path) -> Path:
 
 
 def read_pose_table(path: str | Path) -> pd.DataFrame:
-    """Read a pose table, posecli's or DeepLabCut's.
+    """Read a pose table, posecli's or DeepLabCut's; as plain data, where pandas' own reader would run what is in it.
 
     Returns
     -------
     DataFrame
-        One row per frame; column levels scorer, bodyparts, coords.
+        One row per frame; column levels scorer, bodyparts, coords, with individuals behind scorer in tables of several
+        animals. Numbers are of the type that they are stored in.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, damaged, or no pose table.
+
+    Examples
+    --------
+    >>> read_pose_table("videoDLC_resnet50_openfieldOct30shuffle1_4000.h5")  # doctest: +SKIP
     """
-    frame = pd.read_hdf(str(path), key=KEY)
-    assert isinstance(frame, pd.DataFrame)
-    return frame
+    content = read_plain_table(Path(path), UsageError)
+    levels = {len(label) for label in content.columns}
+    names = LEVEL_NAMES.get(levels.pop()) if len(levels) == 1 else None
+    if names is None or any(len(label) != 1 for label in content.index):
+        raise UsageError(
+            f"'{path}' is no pose table, which has columns of scorer, bodyparts and coords, and one row per frame: "
+            "check the path"
+        )
+    values = content.values  # noqa: PD011  # no pandas object
+    return pd.DataFrame(
+        values.astype(_stored_type(path)),
+        index=pd.Index([label for (label,) in content.index]),
+        columns=pd.MultiIndex.from_tuples(content.columns, names=names),
+    )
+
+
+def _stored_type(path: str | Path) -> npt.DTypeLike:
+    """Type of a table's numbers, where they are all of one."""
+    with h5py.File(path, "r") as file:
+        groups = [group["table"].dtype for group in file.values() if "table" in group]
+        types = {fields[name].base for fields in groups for name in fields.names if name.startswith("values_block_")}
+    return types.pop() if len(types) == 1 else np.float64
 
 
 def table_to_csv(table: Path, csv: Path) -> None:
@@ -204,15 +238,21 @@ def move_into_place(partial: Path, path: Path) -> None:
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened, and need not be
-            _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be put in place ({error.strerror or error}): check its folder") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder sent to the disk itself."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened, and need not be
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network drives refuse, because they write names at once.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)

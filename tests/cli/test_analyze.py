@@ -16,8 +16,12 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import make_dots_model
 from support import clips
+from support.fake_engine import FakeEngine
 
 from posecli.cli import cli
+from posecli.cli.base import stop_signals
+from posecli.errors import StopRequest
+from posecli.journal import JournalContent, read_journal
 from posecli.model.folder import ModelFolder
 
 RUNNER = Path(__file__).resolve().parents[1] / "support" / "run_with_fake_engine.py"
@@ -107,6 +111,8 @@ def test_second_run_is_skipped_and_says_so(base: list[object]) -> None:
         (["--crop", "1,2,3"], 2, "not four whole numbers"),
         (["--scale", "0"], 2, "scale 0.0 is out of range"),
         (["--decoder", "magic"], 2, "'magic' is not one of 'numpy', 'double-loop', 'standard'"),
+        (["--shard", "3/2"], 2, "shard 3/2 does not exist"),
+        (["--shard", "half"], 2, "shard 'half' is not i/n"),
         (["--wrong-flag"], 2, "No such option"),
         (["--quiet", "--verbose"], 2, "exclude each other"),
         (["--shuffle", "2"], 5, "holds one network"),
@@ -237,7 +243,7 @@ def test_read_only_output_folder(dots_clip: Path, dots_model: ModelFolder, tmp_p
         options["preexec_fn"] = _drop_override_of_permissions
     done = run_process("analyze", dots_clip, "-m", dots_model.path, "-o", locked, **options)
     assert done.returncode == 7, done.stderr
-    assert "cannot be written (Permission denied): choose another folder with --out-dir" in done.stderr
+    assert f"folder '{locked}' cannot be written to: choose another for the results with --out-dir" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -250,22 +256,149 @@ def _drop_override_of_permissions() -> None:
         assert libc.prctl(bounding_set_drop, capability, 0, 0, 0) == 0
 
 
-@pytest.mark.slow
-def test_ctrl_c_ends_in_one_line_and_130(dots_model: ModelFolder, tmp_path: Path) -> None:
-    video = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(3000))
-    arguments = command("analyze", video, "-m", dots_model.path, "-o", tmp_path / "poses", "-b", 1)
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("poses/*.partial")):
+@pytest.fixture
+def long_clip(tmp_path: Path) -> Path:
+    return clips.encode(tmp_path / "long.mp4", clips.numbered_frames(2000))
+
+
+def started(*arguments: object, out_dir: Path) -> subprocess.Popen[str]:
+    """An analysis that has made rows."""
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not any((read_journal(path) or NOTHING).rows for path in out_dir.glob("*.rows.partial")):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    return process
+
+
+NOTHING = JournalContent({}, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (signal.SIGINT, 130, "Interrupted"),
+        (signal.SIGTERM, 75, "Stopped by SIGTERM: what was made is kept, and the same command goes on from there."),
+        (signal.SIGUSR1, 75, "Stopped by SIGUSR1"),
+    ],
+)
+def test_stopped_from_outside(
+    number: signal.Signals, code: int, words: str, long_clip: Path, dots_model: ModelFolder, tmp_path: Path
+) -> None:
+    arguments = ["analyze", long_clip, "-m", dots_model.path, "-o", tmp_path / "poses", "-b", 1]
+    process = started(*arguments, out_dir=tmp_path / "poses")
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Interrupted" in errors
+    assert process.returncode == code, errors
+    assert words in errors
     assert "Traceback" not in errors
-    assert not list(tmp_path.glob("poses/*.h5"))
+    assert [path.name.partition(".")[2] for path in (tmp_path / "poses").iterdir()] == ["rows.partial"]
+    planned = run_process(*arguments, "--dry-run")
+    assert re.match(r"resume at frame \d+ ", planned.stdout), planned
+    again = run_process(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"going on at frame \d+ of 2000", again.stdout)
+    assert "done (from frame " in again.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_first_signal_is_raised_and_others_are_not(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    after = []
+
+    def stopped_twice() -> None:
+        with stop_signals():
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                after.append("alive")
+
+    with pytest.raises(StopRequest, match=number.name):
+        stopped_twice()
+    assert after == ["alive"]
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_folder(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
+    """Each video is analysed once; whoever comes second goes on to the next."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for number in range(8):
+        (videos / f"m{number}.mp4").write_bytes(dots_clip.read_bytes())
+    arguments = ["analyze", videos, "-m", dots_model.path, "--json", "-b", 1]
+    processes = [
+        subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    states: dict[str, list[str]] = {}
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        for result in json.loads(stdout)["results"]:
+            states.setdefault(result["video"], []).append(result["state"])
+    assert len(states) == 8
+    for both in states.values():
+        assert both.count("done") == 1, states
+        assert set(both) <= {"done", "busy", "skipped"}
+    assert len(list(videos.glob("*.h5"))) == 8
+    assert not list(videos.glob("*.partial"))
+    assert not list(videos.glob("*.lock"))
+
+
+class TestManyVideos:
+    @pytest.fixture
+    def folder(self, dots_clip: Path, tmp_path: Path) -> Path:
+        folder = tmp_path / "videos"
+        folder.mkdir()
+        for name in ("m1.mp4", "m2.MP4"):
+            (folder / name).write_bytes(dots_clip.read_bytes())
+        (folder / "m3.mp4").write_text("no video")
+        return folder
+
+    def test_closing_table(self, folder: Path, dots_model: ModelFolder, fake_engine: object) -> None:
+        result = posecli("analyze", folder, "-m", dots_model.path)
+        assert result.exit_code == 3
+        head, failed = result.stdout.splitlines()[-2:]
+        assert head == "3 videos: 2 done, 1 failed"
+        assert failed.startswith(f"failed  {folder / 'm3.mp4'}  '{folder / 'm3.mp4'}' cannot be read as a video")
+        again = posecli("analyze", f"{folder}/m[12].*", "-m", dots_model.path)
+        assert again.stdout.splitlines()[-1] == "2 videos: 2 skipped"
+
+    def test_json(self, folder: Path, dots_model: ModelFolder, fake_engine: object) -> None:
+        report = json.loads(posecli("analyze", folder, "-m", dots_model.path, "--json").stdout)
+        assert report["counts"] == {"done": 2, "failed": 1}
+        assert [result["exit_code"] for result in report["results"]] == [0, 0, 3]
+
+    def test_dry_run(self, folder: Path, dots_model: ModelFolder, fake_engine: type[FakeEngine]) -> None:
+        posecli("analyze", folder / "m1.mp4", "-m", dots_model.path)
+        fake_engine.calls.clear()
+        before = sorted(folder.iterdir())
+        result = posecli("analyze", folder, "-m", dots_model.path, "--dry-run")
+        assert [line.split()[0] for line in result.stdout.splitlines()] == ["skip", "analyse", "refuse"]
+        assert result.exit_code == 3
+        assert (fake_engine.calls, sorted(folder.iterdir())) == ([], before)
+        content = json.loads(posecli("analyze", folder, "-m", dots_model.path, "--dry-run", "--json").stdout)
+        assert [decision["action"] for decision in content["decisions"]] == ["skip", "analyse", "refuse"]
+
+    def test_shard_of_a_slurm_array(
+        self, folder: Path, dots_model: ModelFolder, fake_engine: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arguments = ["analyze", folder, "-m", dots_model.path, "--shard", "slurm", "--json"]
+        outside = posecli(*arguments)
+        assert outside.exit_code == 2
+        assert "is for SLURM job arrays" in outside.stderr
+        for name, value in (("ID", 7), ("MIN", 5), ("MAX", 9), ("STEP", 2), ("COUNT", 3)):
+            monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+        report = json.loads(posecli(*arguments).stdout)
+        assert [Path(result["video"]).name for result in report["results"]] == ["m2.MP4"]
+
+    def test_empty_shard(self, folder: Path, dots_model: ModelFolder, fake_engine: object) -> None:
+        result = posecli("analyze", folder, "-m", dots_model.path, "--shard", "4/4")
+        assert (result.exit_code, result.stdout) == (0, "no videos fall to this shard\n")
 
 
 @pytest.mark.slow

@@ -16,23 +16,30 @@ COMMANDS = {
     "analyze": "posecli.cli.analyze:analyze",
     "benchmark": "posecli.cli.benchmark:benchmark",
     "compress-sweep": "posecli.cli.compress_sweep:compress_sweep",
+    "convert": "posecli.cli.convert:convert",
     "demo": "posecli.cli.demo:demo",
+    "doctor": "posecli.cli.doctor:doctor",
     "estimate": "posecli.cli.estimate:estimate",
     "evaluate": "posecli.cli.evaluate:evaluate",
     "filter": "posecli.cli.filter:filter_command",
+    "label": "posecli.cli.label:label",
     "model": "posecli.cli.model:model",
+    "outpath": "posecli.cli.outpath:outpath",
+    "plot": "posecli.cli.plot:plot",
     "recommend": "posecli.cli.recommend:recommend",
     "reencode": "posecli.cli.reencode:reencode",
     "sample": "posecli.cli.sample:sample",
     "scale-sweep": "posecli.cli.scale_sweep:scale_sweep",
     "train": "posecli.cli.train:train",
+    "verify": "posecli.cli.verify:verify",
 }
 
 EXIT_CODES = """\b
 Exit codes: 0 success, 1 internal error, 2 wrong option or configuration,
 3 video cannot be read, 4 frames missing, 5 model cannot be used, 6 engine,
 7 result cannot be written, 8 another result is there already,
-9 precision cannot be used, 10 labelled data cannot be used, 130 Ctrl-C."""
+9 precision cannot be used, 10 labelled data cannot be used,
+75 stopped by SIGTERM or SIGUSR1: the same command goes on, 130 Ctrl-C."""
 
 
 class LazyGroup(click.Group):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.base import Command, Output, config_option, make_output, output_options, stop_signals
 from posecli.cli.model import choice_options
 from posecli.options import (
     DECODERS,
@@ -18,7 +18,11 @@ from posecli.options import (
     AnalyzeOptions,
     Crop,
     EngineOptions,
+    Shard,
 )
+
+if TYPE_CHECKING:
+    from posecli.predictor import PoseModel
 
 DEFAULTS = AnalyzeOptions()
 
@@ -32,7 +36,7 @@ def batch_size_option(value: int | str) -> int | str:
 
 
 @click.command(cls=Command)
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-m",
     "--model",
@@ -117,14 +121,22 @@ def batch_size_option(value: int | str) -> int | str:
 @click.option("-o", "--out-dir", type=click.Path(path_type=Path), help="Folder for the results.  [beside each video]")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there already.")
 @click.option("--csv", is_flag=True, help="Write each table as CSV too.")
+@click.option("--recursive", is_flag=True, help="Look for videos in the folders of folders too.")
+@click.option(
+    "--shard",
+    metavar="I/N|slurm",
+    help="Analyse the I-th of N parts of the videos; slurm takes both from the SLURM job array.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done with each video, and do nothing.")
 @config_option
 @output_options
 @click.pass_context
 def analyze(
     ctx: click.Context,
     /,
-    videos: tuple[Path, ...],
+    videos: tuple[str, ...],
     model: Path | None,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -132,31 +144,63 @@ def analyze(
 ) -> None:
     """Find the body parts in every frame of VIDEOS.
 
-    One HDF5 pose table per video, named as DeepLabCut names it, is put beside the video or into --out-dir. A video
-    whose table was made before with the same model and settings is skipped.
+    VIDEOS are files, folders, quoted patterns ('day*/*.avi') and lists (@list.txt). One HDF5 pose table per video,
+    named as DeepLabCut names it, is put beside the video or into --out-dir. A video whose table was made before with
+    the same model and settings is skipped; one whose analysis was interrupted goes on at the frame it had come to.
 
     \b
     Examples:
         posecli analyze video.mp4 --batchsize 64
-        posecli analyze day1/*.avi -m project/config.yaml -o poses --csv
+        posecli analyze recordings --recursive -m project/config.yaml -o poses --csv
+        posecli analyze recordings -m my-model --shard slurm
         posecli analyze video.mp4 --config analyze.yaml --scale 0.5
     """
     output = make_output(as_json, quiet, verbose)
     options = analyze_options(flags)
-    from posecli.analysis import analyze as analyze_videos
-    from posecli.cli.progress import AnalysisProgress
-    from posecli.model.builtin import builtin_model_path
-    from posecli.model.deeplabcut import Choice
-    from posecli.predictor import load_model
+    with stop_signals():
+        from posecli.model.builtin import builtin_model_path
+        from posecli.model.deeplabcut import Choice
+        from posecli.predictor import load_model
 
-    choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
-    if model is None:
-        model = builtin_model_path()
-        output.say("no --model is given: using the built-in network, which knows a mouse seen from above")
-    loaded = load_model(model, options.engine, choice)
-    report = analyze_videos(videos, loaded, options, AnalysisProgress(output))
-    output.result({"results": [result.as_dict() for result in report.results], "exit_code": report.exit_code})
-    ctx.exit(report.exit_code)
+        choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
+        if model is None:
+            model = builtin_model_path()
+            output.say("no --model is given: using the built-in network, which knows a mouse seen from above")
+        loaded = load_model(model, options.engine, choice)
+        run = _planned if dry_run else _analyzed
+        ctx.exit(run(videos, loaded, options, output))
+
+
+def _analyzed(videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions, output: Output) -> int:
+    """Analyse, and report; the exit code."""
+    from posecli.analysis import analyze as analyze_videos
+    from posecli.cli.progress import AnalysisProgress, closing_lines
+
+    report = analyze_videos(videos, model, options, AnalysisProgress(output))
+    if len(report.results) != 1:
+        for line in closing_lines(report):
+            output.say(line)
+    output.result(
+        {
+            "results": [result.as_dict() for result in report.results],
+            "counts": report.counts,
+            "exit_code": report.exit_code,
+        }
+    )
+    return report.exit_code
+
+
+def _planned(videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions, output: Output) -> int:
+    """Say what would be done; the exit code of the worst refusal."""
+    from posecli.analysis import plan_analysis
+    from posecli.cli.progress import decision_lines
+
+    decisions = plan_analysis(videos, model, options)
+    exit_code = max((decision.exit_code for decision in decisions), default=0)
+    for line in decision_lines(decisions):
+        output.say(line)
+    output.result({"decisions": [decision.as_dict() for decision in decisions], "exit_code": exit_code})
+    return exit_code
 
 
 def analyze_options(flags: dict[str, Any]) -> AnalyzeOptions:
@@ -164,6 +208,7 @@ def analyze_options(flags: dict[str, Any]) -> AnalyzeOptions:
     return AnalyzeOptions(
         engine=EngineOptions(flags["engine"], flags["precision"], flags["threads"]),
         crop=None if flags["crop"] is None else Crop.parse(flags["crop"]),
+        shard=None if flags["shard"] is None else Shard.parse(flags["shard"]),
         **{
             name: flags[name]
             for name in (
@@ -178,6 +223,7 @@ def analyze_options(flags: dict[str, Any]) -> AnalyzeOptions:
                 "out_dir",
                 "overwrite",
                 "csv",
+                "recursive",
             )
         },
     )

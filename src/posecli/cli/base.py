@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
 
-from posecli.errors import EXIT_INTERRUPTED, PoseCliError, UsageError
+from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
 from posecli.yamlfile import read_yaml
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
@@ -61,9 +64,33 @@ class Command(click.Command):
                 click.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}, ensure_ascii=False))
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except StopRequest as request:
+            line = f"Stopped by {request}: what was made is kept, and the same command goes on from there."
+            if ctx.params.get("as_json"):
+                click.echo(json.dumps({"error": line, "exit_code": EXIT_RESUME}))
+            click.echo(line, err=True)
+            ctx.exit(EXIT_RESUME)
         except KeyboardInterrupt:
             click.echo("\nInterrupted: what was finished is kept.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def stop_signals() -> Iterator[None]:
+    """Turn the first SIGTERM or SIGUSR1, by which schedulers say that time is up, into a `StopRequest`."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in signals:  # the second one would disturb the way out, and say nothing new
+            signal.signal(each, signal.SIG_IGN)
+        raise StopRequest(signal.Signals(number).name)
+
+    before = {each: signal.signal(each, stop) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def output_options(function: AnyCallback) -> AnyCallback:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Never
 
@@ -14,7 +14,8 @@ import click
 from posecli import __version__
 from posecli.analysis import RunObserver
 from posecli.cli.base import Output, duration
-from posecli.results import StageReport, VideoResult
+from posecli.cli.tables import aligned
+from posecli.results import AnalysisReport, Decision, StageReport, VideoResult
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 #: Seconds between plain lines, and over which their speed is taken.
 PLAIN_INTERVAL = 10.0
+NO_VIDEOS = "no videos fall to this shard"
 
 
 class AnalysisProgress(RunObserver):
@@ -74,6 +76,7 @@ class AnalysisProgress(RunObserver):
             self._output.say(
                 f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file"
             )
+        self._close_bar()
         if self._output.quiet:
             return
         if sys.stderr.isatty():
@@ -82,6 +85,23 @@ class AnalysisProgress(RunObserver):
             self._bar = tqdm(total=info.n_frames, unit=" frames", desc=info.path.name, dynamic_ncols=True, leave=False)
         else:
             self._plain = PlainProgress(info.path.name, info.n_frames)
+
+    def video_resumed(self, info: VideoInfo, first_frame: int) -> None:
+        """Say where a video goes on."""
+        self._output.say(f"{info.path.name}: going on at frame {first_frame} of {info.n_frames}")
+        if self._bar is not None:
+            self._bar.n = self._bar.initial = first_frame
+            self._bar.refresh()
+        if self._plain is not None:
+            self._plain = PlainProgress(info.path.name, info.n_frames, first_frame)
+
+    def started_afresh(self, info: VideoInfo, reason: str) -> None:
+        """Say that earlier work is lost, and why."""
+        self._output.warn(f"{info.path.name}: starting afresh: {reason}")
+
+    def batch_halved(self, info: VideoInfo, batch_size: int) -> None:
+        """Say that memory did not suffice."""
+        self._output.warn(f"{info.path.name}: memory does not suffice: going on in batches of {batch_size}")
 
     def frames_done(self, count: int) -> None:
         """Move the bar."""
@@ -92,15 +112,39 @@ class AnalysisProgress(RunObserver):
 
     def video_finished(self, result: VideoResult) -> None:
         """Print the last line of a video."""
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = self._plain = None
+        self._close_bar()
         if result.state == "failed":
             self._output.warn(f"Error: {result.message}")
+        elif result.state == "busy":
+            self._output.warn(f"{result.video.name}: passed over: {result.message}")
         else:
             self._output.say(summary_line(result))
         if result.stages is not None:
             self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = self._plain = None
+
+
+def closing_lines(report: AnalysisReport) -> list[str]:
+    """Of several videos: how many ended in each state, and those that need a look."""
+    counts = ", ".join(f"{count} {state}" for state, count in report.counts.items())
+    noted = [result for result in report.results if result.state not in ("done", "skipped")]
+    rows = [[result.state, str(result.video), result.message] for result in noted]
+    head = f"{len(report.results)} videos: {counts}" if counts else NO_VIDEOS
+    return [head, *(aligned(rows) if rows else [])]
+
+
+def decision_lines(decisions: Sequence[Decision]) -> list[str]:
+    """What would be done with each video."""
+    words = {"resume": "resume at frame {}", "analyse": "analyse"}
+    rows = [
+        [words.get(each.action, each.action).format(each.first_frame), str(each.video), each.message]
+        for each in decisions
+    ]
+    return aligned(rows) if rows else [NO_VIDEOS]
 
 
 @contextmanager
@@ -126,11 +170,11 @@ def frame_progress(output: Output, name: str, total: int) -> Iterator[Callable[[
 class PlainProgress:
     """Prints a line every `PLAIN_INTERVAL` seconds."""
 
-    def __init__(self, name: str, total: int) -> None:
+    def __init__(self, name: str, total: int, done: int = 0) -> None:
         self._name = name
         self._total = total
-        self._done = 0
-        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=2)
+        self._done = done
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), done)], maxlen=2)
 
     def update(self, count: int) -> None:
         """Count frames."""
@@ -152,6 +196,7 @@ def summary_line(result: VideoResult) -> str:
     if result.state == "skipped":
         return f"{result.video.name}: skipped, {result.message}: {result.table}"
     note = f" ({result.message})" if result.message else ""
+    note += f" (from frame {result.first_frame} on)" if result.first_frame and result.seconds else ""
     speed = f" in {result.seconds:.1f} s, {result.frames_per_second:.1f} fps" if result.seconds else " taken over"
     return f"{result.video.name}: {result.state}{note}, {result.frames} frames{speed}: {result.table}"
 
