@@ -46,7 +46,9 @@ def test_videos_without_points_are_refused(tmp_path: Path) -> None:
     folder = projects.model_folder(tmp_path)
     video = clips.encode(tmp_path / "grey.mp4", clips.numbered_frames(20, 48, 64))
     impossible = ModelFolder(folder.path, folder.description.__class__(**{**vars(folder.description), "pcutoff": 2.0}))
-    with pytest.raises(EngineError, match=r"only 0 points of the videos at \d+x\d+ px are above the likelihood cut-off 2"):
+    with pytest.raises(
+        EngineError, match=r"only 0 points of the videos at \d+x\d+ px are above the likelihood cut-off 2"
+    ):
         quantize_model(impossible, [video], QuantizeOptions((1.0,), frames=4), lambda step: None)
     assert not has_int8(folder)
 

@@ -162,7 +162,7 @@ class TestFolder:
         self.finished(config, tmp_path / "run")
         trainings.write_config(config, project, seed=1)
         line = refused(posecli(config, "--out", tmp_path / "run"), 8)
-        assert "holds a run with other settings: choose another --out, or pass --restart" in line
+        assert "holds a run with other settings: choose another --out-dir, or pass --restart" in line
 
     def test_a_project_is_no_place_for_a_run(self, config: Path, project: Path) -> None:
         for flags in ([], ["--restart"]):

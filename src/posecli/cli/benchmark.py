@@ -77,7 +77,7 @@ def _listed(values: Sequence[object]) -> str:
     "-m",
     "--model",
     type=click.Path(path_type=Path),
-    help="Model folder or DeepLabCut project.  [posecli's own; an untrained one where that does not fit]",
+    help="Model folder or DeepLabCut project.  [the built-in network; an untrained one where it does not fit]",
 )
 @click.option(
     "--design",
@@ -89,6 +89,7 @@ def _listed(values: Sequence[object]) -> str:
 @click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Of the order of conditions.")
 @click.option(
     "-o",
+    "--out-dir",
     "--out",
     "folder",
     type=click.Path(path_type=Path),

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from posecli.cli.base import Command, make_output, output_options
+from posecli.cli.base import Command, config_option, make_output, output_options
 
 
 @click.command(cls=Command)
 @click.option(
     "-o",
+    "--out-dir",
     "--out",
     "folder",
     type=click.Path(path_type=Path),
@@ -22,13 +23,14 @@ from posecli.cli.base import Command, make_output, output_options
 )
 @click.option("--frames", type=int, default=120, show_default=True, help="Length of the rendered video.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier demonstration left there.")
+@config_option
 @output_options
 def demo(folder: Path, frames: int, overwrite: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Render a mouse, find it with the built-in network, and compare with the truth.
 
     \b
     Example:
-        posecli demo --out first-look
+        posecli demo --out-dir first-look
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.cli.progress import AnalysisProgress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, make_output, output_options
+from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--per-hour", type=float, help="What an hour of the machine costs, instead of a named price.")
 @click.option("--cores", type=int, default=1, show_default=True, help="Cores of the machine, for a price by the core.")
 @click.option("--prices", type=click.Path(path_type=Path), help="YAML file with prices.  [posecli's own]")
+@config_option
 @output_options
 def estimate(results: Path | None, fps: float | None, as_json: bool, quiet: bool, verbose: bool, **flags: Any) -> None:
     """Say what an experiment takes: hours of computing, machines, money.

@@ -46,7 +46,9 @@ LABEL_FILES = (".yaml", ".yml", ".h5", ".csv")
     show_default=True,
     help="Frames per call of the network.",
 )
-@click.option("--engine", type=click.Choice(ENGINES), default="openvino", show_default=True, help="Runtime.")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="openvino", show_default=True, help="Runtime of the network."
+)
 @click.option(
     "--precision",
     type=click.Choice(FIXED_PRECISIONS),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from posecli.cli.base import Command, Output, make_output, output_options
+from posecli.cli.base import Command, Output, config_option, make_output, output_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 def choice_options(function: AnyCallback) -> AnyCallback:
     """Add the options that choose among the networks of a DeepLabCut project."""
     for option in (
-        click.option("--trainset-index", type=int, default=0, help="Place in the project's TrainingFraction.  [0]"),
+        click.option(
+            "--trainset-index", type=int, default=0, show_default=True, help="Place in the project's TrainingFraction."
+        ),
         click.option(
             "--snapshot", type=int, help="Training iteration of the snapshot.  [what config.yaml says, else the last]"
         ),
-        click.option("--shuffle", type=int, default=1, help="Shuffle of the DeepLabCut project.  [1]"),
+        click.option("--shuffle", type=int, default=1, show_default=True, help="Shuffle of the DeepLabCut project."),
     ):
         function = option(function)
     return function
@@ -32,7 +34,12 @@ def choice_options(function: AnyCallback) -> AnyCallback:
 
 @click.group()
 def model() -> None:
-    """Import trained networks, and look at them."""
+    """Import trained networks, look at them, make them smaller and faster.
+
+    \b
+    Example:
+        posecli model import path/to/project/config.yaml -o openfield-model
+    """
 
 
 @model.command("import", cls=Command)
@@ -40,6 +47,7 @@ def model() -> None:
 @click.option("-o", "--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
 @choice_options
+@config_option
 @output_options
 def import_command(
     source: Path,
@@ -110,6 +118,7 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
     show_default=True,
     help="Largest shift against fp32 at any scale (99th percentile, px of the network's input).",
 )
+@config_option
 @output_options
 def quantize_command(
     folder: Path,

@@ -31,7 +31,7 @@ def sweep_options(function: AnyCallback) -> AnyCallback:
                 "-m",
                 "--model",
                 type=click.Path(path_type=Path),
-                help="Model folder or DeepLabCut project.  [posecli's own: a mouse seen from above]",
+                help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
             ),
             click.option(
                 "--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--out", "folder", type=click.Path(path_type=Path), help="Folder of the run.  [<name>-training beside CONFIG]"
+    "-o",
+    "--out-dir",
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the run.  [<name>-training beside CONFIG]",
 )
-@click.option("--restart", is_flag=True, help="Throw away what an earlier run left in the folder.")
+@click.option(
+    "--restart", "--overwrite", "restart", is_flag=True, help="Throw away what an earlier run left in the folder."
+)
 @output_options
 def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Train a network as CONFIG.yaml says, from labelled frames, synthetic scenes, or both.
@@ -35,7 +42,7 @@ def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet
 
     \b
     Example:
-        posecli train configs/train-mouse-from-above.yaml --out mouse-from-above
+        posecli train configs/train-mouse-from-above.yaml --out-dir mouse-from-above
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.training.config import read_train_config

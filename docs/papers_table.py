@@ -1,0 +1,194 @@
+"""The generated parts of ``papers.md``: each experiment of the two papers, and what was measured of it here.
+
+An experiment whose result is not in ``benchmarks/results`` says so. To add one, write a function that reads the
+result and says it in a sentence, and name it in its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from speed_tables import markdown, read_result, versus_rows
+
+NOT_YET = "not measured yet"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A row: what the paper did and found, the command that repeats it, and what says our figure."""
+
+    where: str
+    found: str
+    command: str
+    ours: Callable[[], str | None] = lambda: None
+
+
+def speed_of_one_frame() -> str | None:
+    """Frames per second of the whole command at each width, one frame at a time."""
+    return _speeds("one frame at a time", lambda batch: batch == 1)
+
+
+def speed_of_batches() -> str | None:
+    """Frames per second of the whole command at each width, at its best batch size."""
+    found = (_speeds("best batch", lambda batch: batch > 1), against_the_original())
+    return "; ".join(text for text in found if text) or None
+
+
+def _speeds(words: str, wanted: Callable[[int], bool]) -> str | None:
+    result = read_result("analyze-speed-openvino-bf16")
+    if result is None:
+        return None
+    best: dict[int, float] = {}
+    for row in result["rows"]:
+        if wanted(row["batch"]):
+            best[row["width"]] = max(best.get(row["width"], 0.0), row["fps median"])
+    speeds = ", ".join(f"{fps:.0f} at {width} px" for width, fps in best.items())
+    return f"frames/s on {result['machine']['cores']} cores, bf16, {words}: {speeds}"
+
+
+def gain_by_batch() -> str | None:
+    """What batches gain in the whole command, at the narrowest frames."""
+    result = read_result("analyze-speed-openvino-bf16")
+    if result is None:
+        return None
+    width = min(row["width"] for row in result["rows"])
+    speeds = {row["batch"]: row["fps median"] for row in result["rows"] if row["width"] == width}
+    small, large = min(speeds), max(speeds)
+    return (
+        f"at {width} px, NumPy, batch {small} to {large}: {speeds[small]:.0f} to {speeds[large]:.0f} frames/s "
+        f"({speeds[large] / speeds[small]:.1f}-fold; CPU, bf16). Double loop: {NOT_YET}"
+    )
+
+
+def decoders_agree() -> str | None:
+    """How far the tables of the three decoders lie from DeepLabCut's own."""
+    result = read_result("parity-deeplabcut")
+    if result is None:
+        return None
+    rows = result["rows"]
+    largest = max(float(row["largest shift px"]) for row in rows)
+    decoders = sorted({row["decoder"] for row in rows})
+    return f"{', '.join(decoders)}: no point further than {largest:.6f} px from DeepLabCut's own table"
+
+
+def against_the_original() -> str | None:
+    """Speed against DeepLabCut's loop of today, on the same machine."""
+    rows = versus_rows()
+    if not rows:
+        return None
+    width, batch = min((row["width"], row["batch"]) for row in rows)
+    same = [row for row in rows if (row["width"], row["batch"]) == (width, batch)]
+    same.sort(key=lambda row: row["ratio median"])
+    ratios = ", ".join(f"{row['ratio median']:.1f} ({row['setting']})" for row in same)
+    return f"relative to DeepLabCut's loop of today, {width} px, batch {batch}: {ratios}"
+
+
+def precision_gain() -> str | None:
+    """What int8 gains over fp32, and how far it moves points."""
+    rows = versus_rows()
+    fp32 = {(row["width"], row["batch"]): row["posecli fps"] for row in rows if row["setting"] == "openvino fp32"}
+    int8 = {(row["width"], row["batch"]): row for row in rows if row["setting"] == "openvino int8"}
+    both = sorted(set(fp32) & set(int8))
+    if not both:
+        return None
+    gains = [int8[key]["posecli fps"] / fp32[key] for key in both]
+    shift = max(int8[key]["p99 shift px"] for key in both)
+    return (
+        f"pose network on a CPU: int8 {min(gains):.1f} to {max(gains):.1f} times as fast as fp32; 99 % of the points "
+        f"move by {shift:.2f} px at most"
+    )
+
+
+MATHIS_WARREN = (
+    Experiment(
+        "Fig. 1B: speed against frame width, one frame at a time, five machines",
+        "small frames are much faster; GPUs 15 to 60 times one CPU core; more cores help little",
+        "`posecli benchmark`",
+        speed_of_one_frame,
+    ),
+    Experiment(
+        "Fig. 1C: downsampled frames, error against the full frame",
+        "little, until about 30 % of the size, where it reaches some 4 px",
+        "`posecli scale-sweep`",
+    ),
+    Experiment(
+        "Fig. 2A: double loop and NumPy find the same track",
+        "they match",
+        "`posecli analyze --decoder`",
+        decoders_agree,
+    ),
+    Experiment(
+        "Fig. 2B: speed against batch size at 80x60",
+        "up to 450 frames/s on a GPU; NumPy faster than the double loop throughout",
+        "`posecli benchmark`",
+        gain_by_batch,
+    ),
+    Experiment(
+        "Fig. 4: trail-tracking, width, batch and machine",
+        "batches gain 50 to 500 %; GPUs 10 to 100 times a six-core CPU; in the abstract, up to 1,200 frames/s",
+        "`posecli benchmark`",
+        speed_of_batches,
+    ),
+    Experiment(
+        "Fig. 5: the same on the treadmill, 14 body parts",
+        "up to tenfold; 225 frames/s at 278x278 px on a GTX 1080 Ti (abstract)",
+        "`posecli benchmark`",
+    ),
+    Experiment(
+        "not shown: speed ramps up at the start of a video",
+        "seen, and taken for a reason why the longer video gains more",
+        "`posecli benchmark`, figure 7",
+    ),
+    Experiment(
+        "Fig. 3: 13 qualities of H.264, from 2.1 GB to 150 kB",
+        "below 1 px a thousandfold smaller; about 8 px at the worst, which jitters; people differ by about 3 px",
+        "`posecli compress-sweep`",
+    ),
+    Experiment(
+        "proposed: a median filter against the jitter",
+        "not done",
+        "`posecli compress-sweep`, columns 'filtered'; `posecli filter`",
+    ),
+)
+
+GOVINDARAJAN = (
+    Experiment(
+        "Fig. 1: who waits for whom in three pipelines",
+        "synchronous reading leaves the GPU idle; asynchronous fetching fills the gaps",
+        "`posecli benchmark`, figure 4",
+    ),
+    Experiment(
+        "Fig. 2: run time against cores, and of loading alone",
+        "synchronous is indifferent to cores; asynchronous saves about 50 % and levels off",
+        "`posecli benchmark`, figure 5",
+    ),
+    Experiment(
+        "Fig. 3: FP16 and INT8 by TensorRT, batch 4, V100",
+        "faster still; accuracy within 2 % of the original",
+        "`posecli benchmark`, figure 6",
+        precision_gain,
+    ),
+    Experiment(
+        "Table I: cost per hour of video",
+        "0.93 USD synchronous, 0.60 asynchronous, 0.57 FP16, 0.46 INT8",
+        "`posecli estimate`",
+        lambda: "recomputed from the list price; the paper has [two readings](benchmark.md#cost)",
+    ),
+    Experiment(
+        "I3D: behaviour of mice in clips of 64 frames, nine classes",
+        "81.5 % balanced accuracy",
+        "none: posecli has no clip classifier",
+        lambda: "not built",
+    ),
+)
+
+
+def papers_blocks() -> dict[str, str]:
+    """Blocks of the page, by name."""
+    return {"mathis-warren-2018": _table(MATHIS_WARREN), "govindarajan-2022": _table(GOVINDARAJAN)}
+
+
+def _table(experiments: tuple[Experiment, ...]) -> str:
+    rows = [[item.where, item.found, item.command, item.ours() or NOT_YET] for item in experiments]
+    return markdown([["experiment", "what the paper found", "repeated with", "here"], *rows])

@@ -1,0 +1,66 @@
+"""The generated parts of ``speed.md``: what lies in ``benchmarks/results``, nothing typed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
+#: Engine and precision of the columns, in this order; others that were measured follow.
+COLUMNS = ("tensorflow fp32", "openvino fp32", "openvino bf16", "openvino int8")
+
+
+def read_result(name: str) -> dict[str, Any] | None:
+    """A result by its name without ending; ``None`` where it was not measured yet."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def speed_blocks() -> dict[str, str]:
+    """Blocks of the page, by name."""
+    return {"ratios": ratio_table(), "results": every_result()}
+
+
+def versus_rows() -> list[dict[str, Any]]:
+    """Rows of all comparisons with DeepLabCut's loop, each with its engine and precision as ``setting``."""
+    found = []
+    for path in sorted(RESULTS.glob("versus-deeplabcut*.json")):
+        for row in (read_result(path.stem) or {})["rows"]:
+            setting = row["posecli"] if "posecli" in row else f"{row['engine']} {row['precision']}"
+            found.append({**row, "setting": setting})
+    return found
+
+
+def ratio_table() -> str:
+    """Speed relative to DeepLabCut's loop: a row per frame width and batch, a column per engine and precision."""
+    rows = versus_rows()
+    settings = [*COLUMNS, *sorted({row["setting"] for row in rows} - set(COLUMNS))]
+    ratios = {(row["width"], row["batch"], row["setting"]): row["ratio median"] for row in rows}
+    table = [["width px", "batch", *settings]]
+    for width, batch in sorted({(row["width"], row["batch"]) for row in rows}):
+        cells = (ratios.get((width, batch, setting)) for setting in settings)
+        table.append([f"{width}", f"{batch}", *("" if ratio is None else f"{ratio:.2f}" for ratio in cells)])
+    return markdown(table)
+
+
+def every_result() -> str:
+    """Each result's own table, with the machine and the date that stand above it."""
+    return "\n\n".join(
+        f"##{path.read_text(encoding='utf-8').strip()}\n\n`benchmarks/results/{path.name}`"
+        for path in sorted(RESULTS.glob("*.md"))
+    )
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    r"""Rows of cells, the first the head, as a table.
+
+    >>> markdown([["a", "b"], ["1", "2"]])
+    '| a | b |\n|---|---|\n| 1 | 2 |'
+    """
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([lines[0], "|" + "---|" * len(table[0]), *lines[1:]])
