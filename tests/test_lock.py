@@ -71,6 +71,38 @@ def test_dies_with_its_process(path: Path) -> None:
         assert holder(path) == me()
 
 
+def test_the_system_may_take_a_moment_to_free_the_lock_of_the_dead(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    path.write_text(json.dumps({"host": socket.gethostname(), "process": gone.pid}))
+    flock = fcntl.flock
+    calls: list[int] = []
+
+    def late(descriptor: int, how: int) -> None:
+        calls.append(how)
+        if len(calls) < 4:
+            raise BlockingIOError
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with held(path):
+        assert len(calls) == 4
+        assert holder(path) == me()
+
+
+def test_patience_with_the_dead_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the holder is in another container of the same name."""
+
+    def never(descriptor: int, how: int) -> None:
+        raise BlockingIOError
+
+    path.write_text(json.dumps({"host": socket.gethostname(), "process": 2**22 + 1}))
+    monkeypatch.setattr(fcntl, "flock", never)
+    monkeypatch.setattr(locks, "GRACE_SECONDS", 0.05)
+    with pytest.raises(HeldError, match="process 4194305 on "), held(path):
+        pass
+
+
 def test_removed_between_opening_and_locking(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file that was opened is locked, but another one has its name by then."""
     flock = fcntl.flock

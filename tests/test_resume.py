@@ -15,8 +15,10 @@ from support import clips, projects
 from support.fake_engine import FakeEngine
 from support.small_network import shrink
 
-from posecli import analysis, manifest
+from posecli import manifest
 from posecli.analysis import RunObserver, analyze, plan_analysis
+from posecli.analysis import run as analysis_run
+from posecli.analysis import video as analysis_video
 from posecli.batching import BatchChoice
 from posecli.errors import StopRequest
 from posecli.journal import read_journal
@@ -129,9 +131,9 @@ def test_resumed_with_the_batch_size_that_was_measured(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = replace(options, batch_size="auto")
-    monkeypatch.setattr(analysis, "choose_batch", lambda *_: BatchChoice(5))
+    monkeypatch.setattr(analysis_run, "choose_batch", lambda *_: BatchChoice(5))
     interrupt(dots_clip, dots_model, options, 15)
-    monkeypatch.setattr(analysis, "choose_batch", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(analysis_run, "choose_batch", lambda *_: pytest.fail("measured again"))
     FakeEngine.calls.clear()
     assert run(dots_clip, dots_model, options).state == "done"
     assert {shape[0] for shape in FakeEngine.calls} == {5}
@@ -142,12 +144,12 @@ def test_resumed_in_the_precision_that_was_measured(
 ) -> None:
     monkeypatch.setattr(FakeEngine, "obstacle", staticmethod(lambda folder, precision: None))
     monkeypatch.setattr(
-        analysis,
+        analysis_run,
         "choose_precision",
         lambda model, *_: Choice(model.with_precision("bf16"), ()),
     )
     interrupt(dots_clip, dots_model, options, 16)
-    monkeypatch.setattr(analysis, "choose_precision", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(analysis_run, "choose_precision", lambda *_: pytest.fail("measured again"))
     result = run(dots_clip, dots_model, options)
     assert result.state == "done"
     assert result.table is not None
@@ -159,9 +161,9 @@ def test_precision_that_cannot_run_any_more(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(FakeEngine, "obstacle", staticmethod(lambda folder, precision: None))
-        patch.setattr(analysis, "choose_precision", lambda model, *_: Choice(model.with_precision("bf16"), ()))
+        patch.setattr(analysis_run, "choose_precision", lambda model, *_: Choice(model.with_precision("bf16"), ()))
         interrupt(dots_clip, dots_model, options, 16)
-    monkeypatch.setattr(analysis, "choose_precision", lambda model, *_: Choice(model.with_precision("fp32"), ()))
+    monkeypatch.setattr(analysis_run, "choose_precision", lambda model, *_: Choice(model.with_precision("fp32"), ()))
     observer = Interrupting()
     result = run(dots_clip, dots_model, options, observer)
     assert (result.state, observer.frames) == ("done", FRAMES)
@@ -279,7 +281,7 @@ def test_killed_after_the_last_row(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(analysis, "move_into_place", killed)
+        patch.setattr(analysis_video, "move_into_place", killed)
         with pytest.raises(KeyboardInterrupt):
             run(dots_clip, dots_model, options)
     FakeEngine.calls.clear()

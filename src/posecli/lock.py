@@ -27,6 +27,8 @@ except ImportError:  # Windows
 #: On a drive without locks: seconds between renewals, and after which a file that was not renewed counts for nothing.
 RENEWAL_SECONDS = 30.0
 STALE_SECONDS = 900.0
+#: The system may take a moment to free the lock of a process that was killed.
+GRACE_SECONDS = 2.0
 _LARGEST_LOCK_BYTES = 4096
 #: A link under the lock's name could have any file signed.
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -93,26 +95,41 @@ def holder(path: Path) -> str | None:
         return None
     try:
         system_lock = _system_lock(descriptor)
-        return _words(_content(descriptor)) if system_lock is False or _seems_held(descriptor, system_lock) else None
+        content = _content(descriptor)
+        is_held = system_lock is False or _seems_held(descriptor, system_lock)
+        return _words(content) if is_held and not _is_of_the_dead(content) else None
     finally:
         os.close(descriptor)
 
 
 def _acquired(path: Path) -> Lock:
+    patience = time.monotonic() + GRACE_SECONDS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         try:
-            system_lock = _system_lock(descriptor)
-            if system_lock is False or _seems_held(descriptor, system_lock):
-                raise HeldError(_words(_content(descriptor)))
-            # Its last holder may have removed the file between the two steps: then the lock is one on nothing.
-            if _is_at(path, descriptor):
-                _sign(descriptor)
-                return Lock(path, descriptor, by_system=bool(system_lock))
+            lock = _taken(path, descriptor, patient=time.monotonic() < patience)
         except BaseException:
             os.close(descriptor)
             raise
+        if lock is not None:
+            return lock
         os.close(descriptor)
+        time.sleep(0.01)
+
+
+def _taken(path: Path, descriptor: int, *, patient: bool) -> Lock | None:
+    """The lock on an open file, or ``None`` if it is to be tried again."""
+    system_lock = _system_lock(descriptor)
+    if system_lock is False or _seems_held(descriptor, system_lock):
+        content = _content(descriptor)
+        if patient and _is_of_the_dead(content):
+            return None
+        raise HeldError(_words(content))
+    # Its last holder may have removed the file between the two steps: then the lock is one on nothing.
+    if not _is_at(path, descriptor):
+        return None
+    _sign(descriptor)
+    return Lock(path, descriptor, by_system=bool(system_lock))
 
 
 def _system_lock(descriptor: int) -> bool | None:
@@ -136,6 +153,11 @@ def _seems_held(descriptor: int, system_lock: bool | None) -> bool:
     if time.time() - os.fstat(descriptor).st_mtime > STALE_SECONDS:
         return False
     return content.get("host") != socket.gethostname() or _is_alive(content.get("process"))
+
+
+def _is_of_the_dead(content: dict[str, Any]) -> bool:
+    """Whether a lock was signed by a process of this machine that is gone."""
+    return content.get("host") == socket.gethostname() and not _is_alive(content.get("process"))
 
 
 def _is_alive(process: Any) -> bool:

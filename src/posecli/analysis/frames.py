@@ -1,0 +1,225 @@
+"""One video's frames through the network and into its journal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli import manifest as manifests
+from posecli.batching import is_out_of_memory
+from posecli.decode import Pose
+from posecli.errors import EngineError, OutputError
+from posecli.hardware import usable_cores
+from posecli.journal import JournalContent, JournalWriter, read_last_batch
+from posecli.lock import Lock
+from posecli.pipeline import Line, run_pipeline
+from posecli.predictor import PoseModel
+from posecli.results import StageReport
+from posecli.video.reader import FrameBatch, VideoReader
+
+if TYPE_CHECKING:
+    from posecli.analysis.video import VideoRun
+
+
+class NetworkRun:
+    """Frames through the network and into the journal, from wherever an earlier run had come to.
+
+    Attributes
+    ----------
+    first_frame
+        Where this run began.
+    """
+
+    def __init__(self, video: VideoRun, lock: Lock) -> None:
+        self.video = video
+        self.lock = lock
+        self.run = video.run
+        self.options = video.options
+        self.observer = video.observer
+        self.info = video.info
+        self.geometry = video.geometry
+        self.path = video.outputs.journal
+        self.first_frame = 0
+        self._started: float | None = None
+        self.width = video.row_width
+
+    def complete(self, earlier: JournalContent | None) -> StageReport:
+        """Fill the journal to its end."""
+        if earlier is not None:
+            obstacle = self.run.wanted.obstacle(earlier.header["settings"]["precision"])
+            if obstacle is None:
+                try:
+                    return self._resumed(earlier)
+                except RowsDifferError:
+                    obstacle = "its last batch does not come out the same here"
+            self.observer.started_afresh(self.info, f"{earlier.rows} rows of an earlier run are not used: {obstacle}")
+        return self._begun()
+
+    def _begun(self) -> StageReport:
+        """A journal from the first frame on; what was measured for it is settled in its header."""
+        choice = self.run.choice
+        for figures in choice.figures:
+            self.observer.gate_measured(figures)
+        engine = choice.model.engine(self.geometry.height, self.geometry.width)
+        batch = self.run.batch(engine, self.info, self.geometry)
+        if batch.trials:
+            self.observer.batch_measured(batch)
+        self._refuse_full_disk(0)
+        precision = choice.model.options.fixed_precision
+        header = {
+            "fingerprint": self.video.fingerprint(precision),
+            **self.video.sections_that_determine(precision),
+            "engine": asdict(engine.info),
+            "packages": manifests.installed_versions(manifests.VALUE_PACKAGES),
+            "parity_gate": [figures.as_dict() for figures in choice.figures],
+            "batch_trials": batch.as_list(),
+            "batch_asked_for": self.options.network_batch,
+            "batch_size": batch.batch_size,
+            "values_per_row": self.width,
+        }
+        return self._filled(choice.model, JournalWriter.begin(self.path, header), batch.batch_size, None)
+
+    def _resumed(self, earlier: JournalContent) -> StageReport:
+        """On from an earlier run, with what it had settled."""
+        header = earlier.header
+        model = self.run.earlier(header["settings"]["precision"], header["engine"]["threads"])
+        asked = self.options.network_batch
+        settled = asked == "auto" or asked == header.get("batch_asked_for")
+        batch_size = (earlier.batch_size or int(header["batch_size"])) if settled else asked
+        assert isinstance(batch_size, int)
+        self._refuse_full_disk(earlier.rows)
+        return self._filled(model, JournalWriter.resume(self.path, earlier), batch_size, earlier)
+
+    def _refuse_full_disk(self, rows_before: int) -> None:
+        self.video.outputs.refuse_full_disk(self.info.n_frames, rows_before, 8 * self.width, csv=self.options.csv)
+
+    def _filled(
+        self, model: PoseModel, journal: JournalWriter, batch_size: int, earlier: JournalContent | None
+    ) -> StageReport:
+        """Every frame from there on through the network; for lack of memory in smaller batches."""
+        overlap = Overlap.of(self.path, earlier)
+        self.first_frame = journal.rows
+        self._started = None
+        try:
+            stages = None
+            while stages is None:
+                try:
+                    stages = self._through(model, journal, batch_size, overlap)
+                except Exception as error:
+                    batch_size, overlap = self._halved(batch_size, error), Overlap.none(journal.rows)
+            timing = {"whole_seconds": time.perf_counter() - self._start(), **stages.as_dict()}
+            journal.end({"run": self._how(batch_size), "timing": timing})
+        except OutputError as error:
+            kept = f"{journal.rows} of {self.info.n_frames} frames are kept, and the same command goes on from there"
+            raise OutputError(f"{error}; {kept}") from error
+        finally:
+            journal.close()
+        return stages
+
+    def _start(self) -> float:
+        """When the first frame was about to be read; the observer is told of it then."""
+        if self._started is None:
+            self._started = time.perf_counter()
+            self.observer.video_started(self.info)
+            if self.first_frame:
+                self.observer.video_resumed(self.info, self.first_frame)
+        return self._started
+
+    def _halved(self, batch_size: int, error: Exception) -> int:
+        """Half the batch size, if memory is what was missing."""
+        if not is_out_of_memory(error):
+            raise error
+        if batch_size == 1:
+            raise EngineError(
+                f"memory does not suffice for a single frame of '{self.info.path}': close other programs, or choose a "
+                "smaller --scale or --crop"
+            ) from error
+        self.observer.batch_halved(self.info, batch_size // 2)
+        return batch_size // 2
+
+    def _through(self, model: PoseModel, journal: JournalWriter, batch_size: int, overlap: Overlap) -> StageReport:
+        engine = model.engine(self.geometry.height, self.geometry.width)
+        engine.warm_up(min(batch_size, self.info.n_frames))
+        self.observer.engine_ready(model, engine.info, self.geometry, batch_size)
+        self._start()
+        journal.note_session(
+            {
+                "first_row": journal.rows,
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "batch_size": batch_size,
+                "threads": engine.info.threads,
+            }
+        )
+
+        def sink(batch: FrameBatch, pose: Pose) -> None:
+            pose[..., :2] = self.geometry.to_frame(pose[..., :2])
+            rows = overlap.rest(int(batch.indices[0]), pose.reshape(len(pose), self.width))
+            if len(rows):
+                assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"
+                journal.append(rows, batch_size)
+            self.lock.renew()
+            self.observer.frames_done(len(rows))
+
+        reader = VideoReader(self.info, self.geometry, self.options.video_backend)
+        try:
+            # Not sought: what follows is what an unbroken reading gives, whatever the video is like.
+            reader.skip(overlap.first)
+            line = Line(reader, engine, self.run.decode, sink, batch_size, usable_cores())
+            return run_pipeline(self.options.pipeline, line)
+        finally:
+            reader.close()
+
+    def _how(self, batch_size: int) -> dict[str, Any]:
+        """The manifest's part on how frames went through the network."""
+        options = self.options
+        return {
+            "batch_size": batch_size,
+            "decoder": options.decoder,
+            "pipeline": options.pipeline,
+            "video_backend": options.video_backend,
+        }
+
+
+class RowsDifferError(Exception):
+    """The last batch of the earlier run does not come out as before."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Rows that are in the journal and are made once more, to see that all is as it was.
+
+    Attributes
+    ----------
+    first
+        Row that the run begins with: the first of the earlier run's last batch, so that batches are the same again.
+    rows
+        ``(n, width)``, what comes out from there on, as far as it is known.
+    """
+
+    first: int
+    rows: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, path: Path, earlier: JournalContent | None) -> Overlap:
+        """The last batch of an earlier run."""
+        if earlier is None:
+            return cls.none(0)
+        return cls(earlier.last_start, read_last_batch(path, earlier))
+
+    @classmethod
+    def none(cls, first: int) -> Overlap:
+        """Nothing is made once more."""
+        return cls(first, np.empty((0, 0)))
+
+    def rest(self, start: int, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Those of the rows from `start` on that are new; the others must be what they were, bit for bit."""
+        expected = self.rows[start - self.first :][: len(rows)]
+        if rows[: len(expected)].tobytes() != expected.tobytes():
+            raise RowsDifferError
+        return rows[len(expected) :]

@@ -1,0 +1,262 @@
+"""One video on its way to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli import manifest as manifests
+from posecli.analysis.frames import NetworkRun
+from posecli.analysis.run import Run
+from posecli.errors import OutputError, OutputExistsError, ShortVideoError
+from posecli.geometry import Geometry
+from posecli.journal import JournalContent, read_journal, read_rows
+from posecli.lock import HeldError, Lock, held, holder
+from posecli.options import FIXED_PRECISIONS, FixedPrecision
+from posecli.outputs import OutputPaths, deeplabcut_meta
+from posecli.results import Decision, StageReport, VideoResult
+from posecli.table import PoseTableWriter, move_into_place, partial_path, pose_columns, table_to_csv, write_partial
+from posecli.video.probe import content_fingerprint, probe
+
+MADE_BEFORE = "made before with the same video, model and settings"
+
+
+class VideoRun:
+    """One video on its way to a table."""
+
+    def __init__(self, video: Path, outputs: OutputPaths, run: Run) -> None:
+        self.outputs = outputs
+        self.run = run
+        self.options = run.options
+        self.observer = run.observer
+        self.info = probe(video)
+        self.geometry = Geometry.plan(self.info.width, self.info.height, self.options.crop, self.options.exact_scale)
+        self.video_fingerprint = content_fingerprint(video)
+        self.row_width = 3 * len(run.wanted.description.bodyparts) * self.options.num_outputs
+
+    def settings(self, precision: FixedPrecision) -> dict[str, Any]:
+        """What determines the table's values besides video and model."""
+        wanted = self.run.wanted
+        return manifests.determining_settings(
+            wanted.folder, wanted.options.engine, precision, self.options.num_outputs, self.geometry
+        )
+
+    def sections_that_determine(self, precision: FixedPrecision) -> dict[str, Any]:
+        """The manifest's parts on all that determines the table's values."""
+        return {
+            "video": manifests.describe_video(self.info, self.video_fingerprint),
+            "model": manifests.describe_model(self.run.wanted.folder),
+            "settings": self.settings(precision),
+        }
+
+    def fingerprint(self, precision: FixedPrecision) -> str:
+        """Hash of all that determines the table's values."""
+        return manifests.fingerprint(self.video_fingerprint, self.run.wanted.folder, self.settings(precision))
+
+    def is_wanted(self, manifest: dict[str, Any]) -> bool:
+        """Whether an earlier result is the one that is asked for."""
+        return any(manifest.get("fingerprint") == self.fingerprint(name) for name in self.run.acceptable_precisions())
+
+    def what_differs(self, manifest: dict[str, Any]) -> str:
+        """Why an earlier result is not the one that is asked for."""
+        sections = self.sections_that_determine(self.run.acceptable_precisions()[0])
+        return ", ".join(manifests.differences(manifest, sections)) or "by another version"
+
+    def decision(self) -> Decision:
+        """What `result` would do."""
+        table, frames = self.outputs.table, self.info.n_frames
+        if not self.options.overwrite and self._is_finished():
+            return Decision(self.info.path, "skip", table, frames, frames, MADE_BEFORE)
+        if (other := holder(self.outputs.lock)) is not None:
+            return Decision(self.info.path, "busy", table, frames, message=f"being analysed by {other}")
+        self._refuse_missing_packets()
+        self.outputs.refuse_read_only_folder()
+        earlier, reason = self._earlier_rows()
+        if earlier is None:
+            message = "replaces the table that is there" if table.exists() else reason
+            return Decision(self.info.path, "analyse", table, frames, message=message)
+        if earlier.ending is not None:
+            self._refuse_bad_frames(earlier.bad_frames)
+        return Decision(self.info.path, "resume", table, frames, earlier.rows, "an earlier run was interrupted")
+
+    def result(self) -> VideoResult:
+        """Analyse the video, unless the result is there already."""
+        skipped = self._skipped()
+        if skipped is not None:
+            return skipped
+        self._refuse_missing_packets()
+        self.outputs.make_folder()
+        self.outputs.refuse_read_only_folder()
+        with held(self.outputs.lock) as lock:
+            # Whoever held it a moment ago may have made the table.
+            return self._skipped() or self._analyzed(lock)
+
+    def _skipped(self) -> VideoResult | None:
+        """The table that is there already, if it is the one asked for."""
+        if self.options.overwrite or not self._is_finished():
+            return None
+        if self.options.csv and not self.outputs.csv.exists():
+            table_to_csv(self.outputs.table, self.outputs.csv)
+        # A run that was killed on its last steps leaves what nobody needs; one that is being made again is held.
+        if self.outputs.journal.exists() or self.outputs.lock.exists():
+            with suppress(OSError, OutputError, HeldError), held(self.outputs.lock):
+                self.outputs.journal.unlink(missing_ok=True)
+        return VideoResult(self.info.path, "skipped", self.outputs.table, message=MADE_BEFORE)
+
+    def _is_finished(self) -> bool:
+        """Whether the table is there already and is the one asked for; another one is not replaced unasked."""
+        table = self.outputs.table
+        if not table.exists():
+            return False
+        manifest = manifests.read_manifest(self.outputs.manifest)
+        advice = "pass --overwrite to replace it, or choose another folder with --out-dir"
+        if manifest is None:
+            raise OutputExistsError(f"'{table}' exists already and was not made by posecli (no manifest): {advice}")
+        if not self.is_wanted(manifest):
+            raise OutputExistsError(
+                f"'{table}' exists already and was made differently ({self.what_differs(manifest)}): {advice}"
+            )
+        if manifest.get("state") != "complete" and not self.options.allow_short:
+            raise ShortVideoError(
+                f"'{table}' exists already and frames are missing from it: pass --allow-short to accept it, "
+                "or --overwrite to analyse the video again"
+            )
+        return True
+
+    def _refuse_missing_packets(self) -> None:
+        if self.info.missing_packets and not self.options.allow_short:
+            raise ShortVideoError(
+                f"'{self.info.path}' ends early: its container promises {self.info.promised_frames} frames and holds "
+                f"{self.info.n_frames}; copy it again or repair it, or pass --allow-short to analyse what is there"
+            )
+
+    def _earlier_rows(self) -> tuple[JournalContent | None, str]:
+        """Rows of an interrupted run that can be used, or why there are none."""
+        content = None if self.options.overwrite else read_journal(self.outputs.journal)
+        if content is None:
+            return None, ""
+        reason = ""
+        if not self.is_wanted(content.header) or not _is_sound(content, self.row_width):
+            reason = self.what_differs(content.header)
+        elif content.ending is None:
+            installed = manifests.installed_versions(manifests.VALUE_PACKAGES)
+            reason = ", ".join(manifests.changed_values(content.header["packages"], installed))
+        return (None, f"{content.rows} rows of an earlier run are not used: {reason}") if reason else (content, "")
+
+    def _analyzed(self, lock: Lock) -> VideoResult:
+        """From whatever rows are there to the table."""
+        earlier, reason = self._earlier_rows()
+        if reason:
+            self.observer.started_afresh(self.info, reason)
+        stages, first_frame = None, 0 if earlier is None else earlier.rows
+        if earlier is None or earlier.ending is None:
+            network = NetworkRun(self, lock)
+            stages, first_frame = network.complete(earlier), network.first_frame
+        content = read_journal(self.outputs.journal)
+        if content is None or content.ending is None:
+            raise OutputError(f"'{self.outputs.journal}' is not what was written: check its disk, and run again")
+        self._refuse_bad_frames(content.bad_frames)
+        try:
+            self._write_table(content)
+        except OutputError as error:
+            raise OutputError(f"{error}; all rows are kept, and the same command goes on from there") from error
+        return self._finished(content, stages, first_frame)
+
+    def _finished(self, content: JournalContent, stages: StageReport | None, first_frame: int) -> VideoResult:
+        is_short = self._is_short(content.bad_frames)
+        return VideoResult(
+            self.info.path,
+            "short" if is_short else "done",
+            self.outputs.table,
+            content.rows,
+            0.0 if stages is None or content.ending is None else content.ending["timing"]["whole_seconds"],
+            tuple(content.bad_frames),
+            stages,
+            self._what_is_missing(content.bad_frames) if is_short else "",
+            first_frame=first_frame,
+        )
+
+    def _write_table(self, content: JournalContent) -> None:
+        """The table from the journal, and the files beside it; then the journal has done its duty."""
+        description = self.run.wanted.description
+        writer = PoseTableWriter(
+            self.outputs.table, pose_columns(description.scorer, description.bodyparts, self.options.num_outputs)
+        )
+        try:
+            for rows in read_rows(self.outputs.journal, content):
+                writer.append(rows.reshape(len(rows), len(description.bodyparts), self.options.num_outputs, 3))
+            writer.close(self._row_seconds(content.rows))
+            self._write_side_files(content)
+        except BaseException:
+            writer.discard()
+            self.outputs.remove_partial()
+            raise
+        # Final names; the table's last, so that when it appears everything is there. One that is being replaced goes
+        # first, lest it be found with the new one's manifest.
+        self.outputs.table.unlink(missing_ok=True)
+        for path in (self.outputs.meta, self.outputs.manifest, self.outputs.table):
+            move_into_place(partial_path(path), path)
+        if self.options.csv:
+            table_to_csv(self.outputs.table, self.outputs.csv)
+        self.outputs.journal.unlink(missing_ok=True)
+
+    def _row_seconds(self, rows: int) -> npt.NDArray[np.float64]:
+        """Presentation time of each row; NaN for frames that no packet announced."""
+        known = self.info.seconds()[:rows]
+        return np.concatenate([known, np.full(rows - len(known), np.nan)])
+
+    def _write_side_files(self, content: JournalContent) -> None:
+        """Manifest and DeepLabCut's meta file, under partial names."""
+        header, ending = content.header, content.ending
+        assert ending is not None
+        sections = self.sections_that_determine(header["settings"]["precision"])
+        sections["video"] |= manifests.describe_run_of_video(self.info, content.bad_frames, content.rows)
+        sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
+        sections["run"] = ending["run"]
+        sections["sessions"] = content.sessions
+        sections["timing"] = ending["timing"]
+        state = "short" if self._is_short(content.bad_frames) else "complete"
+        manifest = manifests.new_manifest(state, header["fingerprint"], sections)
+        write_partial(self.outputs.manifest, manifests.encode_manifest(manifest))
+        seconds = ending["timing"]["whole_seconds"]
+        meta = deeplabcut_meta(self.info, self.run.wanted.description, content.rows, content.batch_size, seconds)
+        write_partial(self.outputs.meta, meta)
+
+    def _is_short(self, bad_frames: Sequence[int]) -> bool:
+        return bool(bad_frames or self.info.missing_packets)
+
+    def _what_is_missing(self, bad_frames: Sequence[int]) -> str:
+        return f"{len(bad_frames)} frames could not be decoded, {self.info.missing_packets} are not in the file"
+
+    def _refuse_bad_frames(self, bad_frames: Sequence[int]) -> None:
+        if not bad_frames or self.options.allow_short:
+            return
+        first = ", ".join(str(index) for index in bad_frames[:5]) + (", ..." if len(bad_frames) > 5 else "")
+        raise ShortVideoError(
+            f"{len(bad_frames)} of {self.info.n_frames} frames of '{self.info.path}' cannot be decoded ({first}): "
+            "repair the video, or pass --allow-short to accept the rows that were made (with NaN for these)"
+        )
+
+
+def _is_sound(content: JournalContent, row_width: int) -> bool:
+    """Whether a journal has what is needed to go on; it comes from a file, and may be anything."""
+    header, ending = content.header, content.ending
+    kinds = {"settings": dict, "engine": dict, "packages": dict, "parity_gate": list, "batch_trials": list}
+    if content.width != row_width or not all(isinstance(header.get(name), kind) for name, kind in kinds.items()):
+        return False
+    sizes = (header["engine"].get("threads"), header.get("batch_size"))
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        return False
+    if header["settings"].get("precision") not in FIXED_PRECISIONS:
+        return False
+    timing = {} if ending is None else ending.get("timing")
+    return ending is None or (
+        isinstance(ending.get("run"), dict)
+        and isinstance(timing, dict)
+        and isinstance(timing.get("whole_seconds"), float)
+    )
