@@ -132,8 +132,7 @@ def _reference_index(root: click.Context, commands: Mapping[str, click.Command])
         "| command | | explained in |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"
         "## What all of them share\n\n"
         "`-q` prints errors only, `-v` also what libraries have to say. With `--json` standard output holds one JSON\n"
-        "object and nothing else, after an error too (`error`, `exit_code`), except that a wrong option is told on\n"
-        "standard error only; words for people go there as well.\n"
+        "object and nothing else, after an error too (`error`, `exit_code`); words for people go to standard error.\n"
         "`--config FILE.yaml`, where there is one, gives defaults for the command's other options.\n\n"
         f"```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from posecli.cli import cli
 
@@ -54,6 +56,15 @@ def test_every_command_has_what_all_share(name: str) -> None:
     takes_file = "--config" in found or any(item.name == "config" for item in COMMANDS[name].params)
     assert takes_file or name in WRITE_NOTHING or len(own) < MANY, "add @config_option"
     assert all(item.help for item in found.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_flag_is_told_as_json_too(name: str) -> None:
+    result = CliRunner().invoke(cli, [*name.split(), "--json", "--no-such-flag"])
+    assert result.exit_code == 2
+    content = json.loads(result.stdout)
+    assert content["exit_code"] == 2
+    assert "--no-such-flag" in content["error"]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - WRITE_NOTHING))

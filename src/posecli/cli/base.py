@@ -55,6 +55,16 @@ class Output:
 class Command(click.Command):
     """A command that ends in one line and a documented exit code instead of a traceback."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the flags; what is wrong with them is told as JSON too, if that was among them."""
+        as_json = "--json" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if as_json:
+                click.echo(json.dumps({"error": error.format_message(), "exit_code": error.exit_code}))
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
