@@ -85,7 +85,7 @@ def run_posecli(clip: Path, model: Path, out_dir: Path, arguments: Sequence[obje
     """Run the installed command in a process of its own."""
     command = [sys.executable, "-m", "posecli", "analyze", clip, "-m", model, "-o", out_dir, "--overwrite", "--json"]
     start = time.perf_counter()
-    done, peak = _run_measured([str(part) for part in (*command, *arguments)])
+    done, peak = run_measured([str(part) for part in (*command, *arguments)])
     seconds = time.perf_counter() - start
     result = json.loads(done)["results"][0]
     gate = json.loads(Path(result["table"]).with_suffix(".json").read_text())["parity_gate"]
@@ -93,7 +93,7 @@ def run_posecli(clip: Path, model: Path, out_dir: Path, arguments: Sequence[obje
     return Run(result["frames"], result["seconds"], seconds, peak, stage_seconds, gate[-1] if gate else None)
 
 
-def _run_measured(command: list[str]) -> tuple[str, float]:
+def run_measured(command: list[str]) -> tuple[str, float]:
     """Standard output, and peak memory in MiB of this one process."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -11,6 +11,15 @@ from functools import cache
 from typing import Any
 
 
+def choose_kernels() -> None:
+    """Have TensorFlow take oneDNN's kernels, which it asks for once, when it is first imported.
+
+    Its others have no gradient of a dilated convolution on a CPU. By itself it takes oneDNN's on some processors
+    only, and the same video would be analysed by different code on different machines.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 @cache
 def import_tensorflow() -> Any:
     """Import TensorFlow and let it find its devices, without what it says to the terminal meanwhile.
@@ -19,9 +28,7 @@ def import_tensorflow() -> Any:
     If the import fails they are shown after all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's other kernels have no gradient of a dilated convolution on a CPU. By itself it takes these on some
-    # processors only, and the same video would be analysed by different code on different machines.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    choose_kernels()
     # TensorFlow imports Keras, whose own settings file may name another backend.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _muted_stderr():

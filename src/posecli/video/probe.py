@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import stat
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ FORMATS = (
 )
 #: Bytes of a name and a length before what a chunk of an AVI file holds.
 AVI_CHUNK_HEADER = 8
+#: Stands for a timestamp that a packet does not have, as in FFmpeg.
+NO_STAMP = -(1 << 63)
 _SAMPLE_BYTES = 1 << 20
 
 
@@ -133,7 +136,7 @@ def probe(path: Path) -> VideoInfo:
         time_base = stream.time_base or Fraction(1, 1000)
         is_first_stream = stream is container.streams.video[0]
         last_size = packets.last_size(stream)
-        lost = packets.lost_before_others(container, stream)
+        lost = packets.lost_before_others(stream)
     if not packets.pts:
         raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
     if lost:
@@ -239,28 +242,32 @@ def demux(
 class _Packets:
     """Timestamps of all packets of one stream, in file order."""
 
-    pts: list[int | None]
-    dts: list[int | None]
-    unshown: list[int | None]
     codec: str
+    is_avi: bool
     reorders_in_avi: bool
-    places: set[int] = field(default_factory=set)
+    # Arrays of numbers: a list of them takes 40 bytes for each, which a million frames make felt.
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    dts: array[int] = field(default_factory=lambda: array("q"))
+    unshown: array[int] = field(default_factory=lambda: array("q"))
+    places: array[int] = field(default_factory=lambda: array("q"))
     last_key: av.Packet[av.video.stream.VideoStream] | None = None
 
     @classmethod
     def read(cls, container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> _Packets:
         if stream.codec_context is None:
             raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
-        packets = cls([], [], [], stream.codec_context.name, _reorders_in_avi(container, stream))
+        is_avi = container.format.name == "avi"
+        packets = cls(stream.codec_context.name, is_avi, _reorders_in_avi(container, stream))
         for packet in demux(container, stream):
             if packet.size == 0:
                 continue
             if packet.is_discard:
-                packets.unshown.append(packet.pts)
+                packets.unshown.append(_stamp(packet.pts))
                 continue
-            packets.pts.append(packet.pts)
-            packets.dts.append(packet.dts)
-            packets.places.add(packet.pos if packet.pos is not None else -1)
+            packets.pts.append(_stamp(packet.pts))
+            packets.dts.append(_stamp(packet.dts))
+            if is_avi:
+                packets.places.append(-1 if packet.pos is None else packet.pos)
             if packet.is_keyframe:
                 packets.last_key = packet
         return packets
@@ -273,43 +280,54 @@ class _Packets:
             return None
         return (frames[-1].width, frames[-1].height) if frames else None
 
-    def lost_before_others(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> int:
+    def lost_before_others(self, stream: av.video.stream.VideoStream) -> int:
         """Packets of an AVI file that its index lists and that are not there, though later ones are."""
         # PyAV before 17 does not show the index.
         index = getattr(stream, "index_entries", None)
-        if container.format.name != "avi" or not index:
+        if not self.is_avi or not index:
             return 0
-        held = [entry.pos in self.places or entry.pos + AVI_CHUNK_HEADER in self.places for entry in index]
+        places = set(self.places)
+        held = [entry.pos in places or entry.pos + AVI_CHUNK_HEADER in places for entry in index]
         return held[: len(held) - held[::-1].index(True)].count(False) if any(held) else 0
 
     @property
     def discarded(self) -> int:
         """Packets before the first or behind the last one that is shown; others are not cut away but lost."""
-        shown = [pts for pts in self.pts if pts is not None]
-        if not shown or len(set(shown)) < len(shown):  # its times cannot be believed
+        shown, unshown = _known(self.pts), np.array(self.unshown, np.int64)
+        if not len(shown) or len(np.unique(shown)) < len(shown):  # its times cannot be believed
             return 0
-        first, last = min(shown), max(shown)
-        return sum(pts is None or not first <= pts <= last for pts in self.unshown)
+        return int(np.count_nonzero((unshown < shown.min()) | (unshown > shown.max())))
 
     @property
     def constant_rate(self) -> bool:
-        known = sorted(pts for pts in self.pts if pts is not None)
-        return len(known) == len(self.pts) and len(set(np.diff(known))) <= 2
+        known = np.sort(_known(self.pts))
+        return len(known) == len(self.pts) and len(np.unique(np.diff(known))) <= 2
 
     @property
     def pts_follow_file(self) -> bool:
-        known = [pts for pts in self.pts if pts is not None]
-        return known == sorted(known)
+        known = _known(self.pts)
+        return bool((known[1:] >= known[:-1]).all())
 
     def timeline(self, frame_rate: float, time_base: Fraction) -> tuple[npt.NDArray[np.int64], bool]:
         """Sorted timestamps, and whether they are the file's own."""
         guessed = self.reorders_in_avi and self.pts_follow_file
         for stamps in () if guessed else (self.pts, self.dts):
-            known = [stamp for stamp in stamps if stamp is not None]
-            if len(set(known)) == len(stamps):
-                return np.sort(np.asarray(known, np.int64)), True
+            known = np.unique(_known(stamps))
+            if len(known) == len(stamps):
+                return known, True
         step = 1.0 / (frame_rate * float(time_base)) if frame_rate > 0 else 1.0
         return np.round(np.arange(len(self.pts)) * step).astype(np.int64), False
+
+
+def _stamp(stamp: int | None) -> int:
+    return NO_STAMP if stamp is None else stamp
+
+
+def _known(stamps: array[int]) -> npt.NDArray[np.int64]:
+    """Those that are timestamps, in the same order."""
+    values: npt.NDArray[np.int64] = np.array(stamps, np.int64)
+    known: npt.NDArray[np.int64] = values[values != NO_STAMP]
+    return known
 
 
 def _reorders_in_avi(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> bool:
