@@ -134,7 +134,7 @@ def convert_table(
     target = (out_dir or source.parent) / f"{source.stem}{'_tidy' if options.tidy else ''}.{options.to}"
     if target.exists() and not overwrite:
         raise OutputExistsError(
-            f"'{target}' is there already: give --overwrite to replace it, or another folder with --out-dir"
+            f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
         )
     poses = read_poses(source)
     seconds, times = _times(poses, options)

@@ -107,7 +107,7 @@ def run_demo(
     for path in (video, labelled):
         if path.exists() and not overwrite:
             raise OutputExistsError(
-                f"'{path}' is there already: pass --overwrite, or choose another folder with --out-dir"
+                f"'{path}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
             )
     write_sample(
         SceneOptions(frames=frames, seed=SEED), video, EncodeOptions(crf=CRF, preset="veryfast"), overwrite=overwrite

@@ -212,7 +212,7 @@ def filter_table(
     target = (out_dir or raw_path.parent) / f"{raw_path.stem}{SUFFIX}.h5"
     if target.exists() and not overwrite:
         raise OutputExistsError(
-            f"'{target}' is there already: pass --overwrite, or choose another folder with --out-dir"
+            f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
         )
     smooth = filter_pose(pose, options)
     _write_table(raw_path, raw, smooth, target, options)

@@ -314,5 +314,5 @@ def _refuse_existing(folder: Path, names: object, *, overwrite: bool) -> None:
     there += [folder / SUMMARY_NAME] if (folder / SUMMARY_NAME).exists() else []
     if there and not overwrite:
         raise OutputExistsError(
-            f"'{there[0]}' is there already: give --overwrite to replace it, or another folder with --out-dir"
+            f"'{there[0]}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
         )

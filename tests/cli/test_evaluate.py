@@ -67,7 +67,7 @@ def test_files_are_written_and_not_replaced_unasked(base: list[object], tmp_path
     for option, path in (("--csv", table), ("--figure", figure)):
         again = posecli(*base, option, path)
         assert again.exit_code == 8
-        assert f"'{path}' exists already: pass --overwrite" in again.stderr
+        assert f"'{path}' is there already: pass --overwrite" in again.stderr
     assert posecli(*base, "--csv", table, "--overwrite").exit_code == 0
 
 

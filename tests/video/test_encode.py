@@ -132,7 +132,7 @@ def test_the_ends_of_each_scale_are_allowed(codec: str) -> None:
 def test_existing_file_is_kept_unless_told(tmp_path: Path, frames: Images) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("mine")
-    with pytest.raises(OutputExistsError, match=r"'.*a.mp4' is there already: give --overwrite"):
+    with pytest.raises(OutputExistsError, match=r"'.*a.mp4' is there already: pass --overwrite"):
         write(path, frames)
     assert path.read_text() == "mine"
     with VideoEncoder(path, 160, 120, 25, overwrite=True) as encoder:

@@ -106,7 +106,7 @@ def evaluate(model: Path, data: Path, as_json: bool, quiet: bool, verbose: bool,
 def _free(path: Path | None, overwrite: bool) -> Path | None:
     """Refuse a file that is there already, before anything is computed."""
     if path is not None and path.exists() and not overwrite:
-        raise OutputExistsError(f"'{path}' exists already: pass --overwrite to replace it, or choose another name")
+        raise OutputExistsError(f"'{path}' is there already: pass --overwrite to replace it, or choose another name")
     return path
 
 

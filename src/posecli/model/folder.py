@@ -320,7 +320,7 @@ def write_model_folder(
 
     if path.exists() and not (overwrite and is_model_folder(path)):
         advice = "pass --overwrite to replace it" if is_model_folder(path) else "choose another name"
-        raise OutputExistsError(f"'{path}' exists already: {advice}")
+        raise OutputExistsError(f"'{path}' is there already: {advice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:

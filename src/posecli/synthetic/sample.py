@@ -98,7 +98,7 @@ def write_sample(
     stale = truths_beside(files.video)
     if stale and not overwrite:
         raise OutputExistsError(
-            f"'{stale[0]}' is there already: give --overwrite to replace it, or choose another video name"
+            f"'{stale[0]}' is there already: pass --overwrite to replace it, or choose another video name"
         )
     scene = open_scene(options)
     _make_folder(files.video.parent)

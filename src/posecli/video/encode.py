@@ -232,7 +232,9 @@ class VideoEncoder:
 
     def __enter__(self) -> Self:
         if self.path.exists() and not self._overwrite:
-            raise OutputExistsError(f"'{self.path}' is there already: give --overwrite to replace it, or another name")
+            raise OutputExistsError(
+                f"'{self.path}' is there already: pass --overwrite to replace it, or choose another name"
+            )
         command = self._command(find_ffmpeg().path)
         try:
             self._partial.write_bytes(b"")

@@ -174,4 +174,6 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         If it is there.
     """
     if path.exists() and not overwrite:
-        raise OutputExistsError(f"'{path}' is there already: give --overwrite to replace it, or another name with -o")
+        raise OutputExistsError(
+            f"'{path}' is there already: pass --overwrite to replace it, or choose another name with -o"
+        )
