@@ -6,7 +6,7 @@ whose likelihood in fp32 is above the cut-off, the shift is measured in px of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,10 +113,16 @@ class Choice:
     figures: tuple[GateFigures, ...]
 
 
-def choose_precision(model: PoseModel, videos: Sequence[Path], options: AnalyzeOptions) -> Choice:
+def choose_precision(
+    model: PoseModel,
+    videos: Sequence[Path],
+    options: AnalyzeOptions,
+    opens: Callable[[Path | None], object] = lambda _video: None,
+) -> Choice:
     """Settle the precision for a run over videos.
 
     ``auto`` takes the fastest precision that this engine and processor have and that passes the gate, else fp32.
+    `opens` is told of each video before it is opened, and of ``None`` when all are closed.
 
     Raises
     ------
@@ -131,7 +137,9 @@ def choose_precision(model: PoseModel, videos: Sequence[Path], options: AnalyzeO
     candidates = [name for name in CANDIDATES if model.obstacle(name) is None] if wanted == "auto" else [wanted]
     if not candidates:
         return Choice(model.with_precision("fp32"), ())
-    return _measured_choice(model, candidates, list(sample_frames(videos, options)), options, wanted == "auto")
+    samples = list(sample_frames(videos, options, opens=opens))
+    opens(None)
+    return _measured_choice(model, candidates, samples, options, wanted == "auto")
 
 
 def _measured_choice(
@@ -188,7 +196,12 @@ def compare(precision: FixedPrecision, found: Pose, expected: Pose, seen_from: f
     )
 
 
-def sample_frames(videos: Sequence[Path], options: AnalyzeOptions, frames: int | None = None) -> Iterator[Sample]:
+def sample_frames(
+    videos: Sequence[Path],
+    options: AnalyzeOptions,
+    frames: int | None = None,
+    opens: Callable[[Path], object] = lambda _video: None,
+) -> Iterator[Sample]:
     """Frames from all over the videos, as the run will show them to the network; broken videos are passed over.
 
     Parameters
@@ -199,10 +212,13 @@ def sample_frames(videos: Sequence[Path], options: AnalyzeOptions, frames: int |
         Crop, scale and decoder of the video.
     frames
         How many to take, as far as there are so many; by default as many as the parity gate needs for their size.
+    opens
+        Is told of each video before it is opened.
     """
     count = min(len(videos), SAMPLE_VIDEOS)
     chosen = [videos[place] for place in np.linspace(0, len(videos) - 1, count).round().astype(int)]
     for path in chosen:
+        opens(path)
         try:
             info = probe(path)
         except VideoError:

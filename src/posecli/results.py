@@ -126,6 +126,29 @@ class VideoResult:
             "exit_code": self.exit_code,
         }
 
+    @classmethod
+    def from_plain(cls, content: dict[str, Any]) -> VideoResult:
+        """From what `result_note` notes.
+
+        >>> result = VideoResult(Path("m.mp4"), "short", Path("m.h5"), 2, 0.5, (1,), StageReport(2, 0.5, {"read": 0.1}))
+        >>> VideoResult.from_plain(result_note(result)["result"]) == result
+        True
+        """
+        table, stages = content["table"], content["stages"]
+        changes = {
+            "video": Path(content["video"]),
+            "table": None if table is None else Path(table),
+            "bad_frames": tuple(content["bad_frames"]),
+            "stages": None if stages is None else StageReport(**stages),
+        }
+        return cls(**content | changes)
+
+
+def result_note(result: VideoResult) -> dict[str, Any]:
+    """All of a result, in values that JSON has, for another process of the same run."""
+    table = None if result.table is None else str(result.table)
+    return {"result": asdict(result) | {"video": str(result.video), "table": table}}
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from posecli.analysis.known import Known
 from posecli.analysis.observer import RunObserver
 from posecli.analysis.run import Run
 from posecli.analysis.video import VideoRun
@@ -14,7 +15,7 @@ from posecli.options import AnalyzeOptions
 from posecli.predictor import PoseModel
 from posecli.results import AnalysisReport, Decision, VideoResult
 
-__all__ = ["RunObserver", "analyze", "plan_analysis"]
+__all__ = ["Known", "RunObserver", "analyze", "plan_analysis"]
 
 
 def analyze(
@@ -22,6 +23,7 @@ def analyze(
     model: str | Path | PoseModel,
     options: AnalyzeOptions = AnalyzeOptions(),
     observer: RunObserver = RunObserver(),
+    known: Known | None = None,
 ) -> AnalysisReport:
     """Find the body parts in every frame of videos, and write one pose table for each.
 
@@ -38,6 +40,8 @@ def analyze(
         Everything else.
     observer
         Is told of progress.
+    known
+        What earlier processes of the same run have found; for programs that watch over this one.
 
     Returns
     -------
@@ -61,9 +65,13 @@ def analyze(
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('videoDLC_resnet50_openfieldOct30shuffle1_4000.h5')
     """
-    run = Run(videos, model, options, observer)
+    run = Run(videos, model, options, observer, known or Known())
     results = []
     for path, outputs in run.chosen:
+        if path in run.known.results:
+            results.append(run.known.results[path])
+            continue
+        observer.video_opens(path)
         try:
             result = VideoRun(path, outputs, run).result()
         except PrecisionError:
@@ -72,6 +80,7 @@ def analyze(
             result = VideoResult(path, "busy", message=f"being analysed by {other}")
         except PoseCliError as error:
             result = VideoResult(path, "failed", message=str(error), exit_code=error.exit_code)
+        observer.video_opens(None)
         observer.video_finished(result)
         results.append(result)
     return AnalysisReport(tuple(results))
@@ -81,17 +90,25 @@ def plan_analysis(
     videos: str | Path | Iterable[str | Path],
     model: str | Path | PoseModel,
     options: AnalyzeOptions = AnalyzeOptions(),
+    observer: RunObserver = RunObserver(),
+    known: Known | None = None,
 ) -> tuple[Decision, ...]:
     """What `analyze` would do with each video; no network is loaded, and nothing is written.
 
     Parameters and errors are those of `analyze`.
     """
     decisions = []
-    run = Run(videos, model, options, RunObserver())
+    run = Run(videos, model, options, observer, known or Known())
     for path, outputs in run.chosen:
+        if path in run.known.results:
+            lost = run.known.results[path]
+            decisions.append(Decision(path, "refuse", outputs.table, message=lost.message, exit_code=lost.exit_code))
+            continue
+        observer.video_opens(path)
         try:
             decision = VideoRun(path, outputs, run).decision()
         except PoseCliError as error:
             decision = Decision(path, "refuse", outputs.table, message=str(error), exit_code=error.exit_code)
+        observer.video_opens(None)
         decisions.append(decision)
     return tuple(decisions)

@@ -64,6 +64,7 @@ class NetworkRun:
     def _begun(self) -> StageReport:
         """A journal from the first frame on; what was measured for it is settled in its header."""
         choice = self.run.choice
+        self.observer.video_opens(self.info.path)  # again: choosing may have opened others
         for figures in choice.figures:
             self.observer.gate_measured(figures)
         engine = choice.model.engine(self.geometry.height, self.geometry.width)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from posecli.batching import BatchChoice
 from posecli.engine import EngineInfo
 from posecli.geometry import Geometry
-from posecli.precision import GateFigures
+from posecli.precision import Choice, GateFigures
 from posecli.predictor import PoseModel
 from posecli.results import VideoResult
 from posecli.video.probe import VideoInfo
@@ -13,6 +15,15 @@ from posecli.video.probe import VideoInfo
 
 class RunObserver:
     """Is told how a run goes. This one does nothing; a command's own prints."""
+
+    def video_opens(self, video: Path | None) -> None:
+        """A video's file is about to be opened, by libraries that may crash; ``None``: no video is open any more."""
+
+    def precision_settled(self, choice: Choice) -> None:
+        """The precision of the run was chosen."""
+
+    def batch_settled(self, size: tuple[int, int], choice: BatchChoice) -> None:
+        """The batch size was measured for frames of that height and width, px."""
 
     def gate_measured(self, figures: GateFigures) -> None:
         """A faster precision was measured; told for every video of the run."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from posecli.analysis.known import Known
 from posecli.analysis.observer import RunObserver
 from posecli.batching import BatchChoice, choose_batch, first_frames
 from posecli.decode import Pose
@@ -31,13 +32,14 @@ class Run:
         model: str | Path | PoseModel,
         options: AnalyzeOptions,
         observer: RunObserver,
+        known: Known,
     ) -> None:
         arguments = [videos] if isinstance(videos, (str, Path)) else videos
         self.videos = find_videos(arguments, recursive=options.recursive)
         self.wanted = model if isinstance(model, PoseModel) else load_model(model, options.engine)
         self.options = options
         self.observer = observer
-        self._batches: dict[tuple[int, int], BatchChoice] = {}
+        self.known = known
         self._earlier: PoseModel | None = None
         _check_pipeline(self.wanted, options)
         # All videos, also those of other shards: two of one name must not write to one table from two processes.
@@ -48,7 +50,12 @@ class Run:
     @cached_property
     def choice(self) -> Choice:
         """The model in the precision of this run, and what was measured to choose it."""
-        return choose_precision(self.wanted, self.videos, self.options)
+        settled = self.known.settled_choice(self.wanted)
+        if settled is None:
+            videos = [video for video in self.videos if video not in self.known.lost]
+            settled = choose_precision(self.wanted, videos, self.options, self.observer.video_opens)
+            self.observer.precision_settled(settled)
+        return settled
 
     def earlier(self, precision: FixedPrecision, threads: int) -> PoseModel:
         """The model as an interrupted run had it; threads are its own unless the user says otherwise."""
@@ -63,10 +70,11 @@ class Run:
         if wanted != "auto":
             return BatchChoice(wanted)
         size = (geometry.height, geometry.width)
-        if size not in self._batches:
+        if size not in self.known.batches:
             images = first_frames(info, geometry, self.options.video_backend)
-            self._batches[size] = choose_batch(engine, self.decode, images)
-        return self._batches[size]
+            self.known.batches[size] = choose_batch(engine, self.decode, images)
+            self.observer.batch_settled(size, self.known.batches[size])
+        return self.known.batches[size]
 
     def decode(self, output: NetworkOutput) -> Pose:
         """What the network says of a batch to poses, as the options ask."""

@@ -116,14 +116,14 @@ class VideoRun:
         manifest = manifests.read_manifest(self.outputs.manifest)
         advice = "pass --overwrite to replace it, or choose another folder with --out-dir"
         if manifest is None:
-            raise OutputExistsError(f"'{table}' exists already and was not made by posecli (no manifest): {advice}")
+            raise OutputExistsError(f"'{table}' is there already and was not made by posecli (no manifest): {advice}")
         if not self.is_wanted(manifest):
             raise OutputExistsError(
-                f"'{table}' exists already and was made differently ({self.what_differs(manifest)}): {advice}"
+                f"'{table}' is there already and was made differently ({self.what_differs(manifest)}): {advice}"
             )
         if manifest.get("state") != "complete" and not self.options.allow_short:
             raise ShortVideoError(
-                f"'{table}' exists already and frames are missing from it: pass --allow-short to accept it, "
+                f"'{table}' is there already and frames are missing from it: pass --allow-short to accept it, "
                 "or --overwrite to analyse the video again"
             )
         return True

@@ -72,4 +72,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the ``posecli`` script."""
-    cli(prog_name="posecli")
+    from posecli.cli.workers import OWN_PROCESS
+
+    cli(prog_name="posecli", obj=OWN_PROCESS)

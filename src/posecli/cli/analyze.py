@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from posecli.cli.base import Command, Output, config_option, make_output, output_options, stop_signals
 from posecli.cli.model import choice_options
+from posecli.cli.workers import OWN_PROCESS, Watcher, Worker
 from posecli.options import (
     DECODERS,
     ENGINES,
@@ -20,6 +22,7 @@ from posecli.options import (
     EngineOptions,
     Shard,
 )
+from posecli.videos import find_videos
 
 if TYPE_CHECKING:
     from posecli.predictor import PoseModel
@@ -158,6 +161,10 @@ def analyze(
     output = make_output(as_json, quiet, verbose)
     options = analyze_options(flags)
     with stop_signals():
+        worker = watched(videos, options, output, own_process=ctx.obj is OWN_PROCESS)
+        if isinstance(worker, int):
+            ctx.exit(worker)
+
         from posecli.model.builtin import builtin_model_path
         from posecli.model.deeplabcut import Choice
         from posecli.predictor import load_model
@@ -168,15 +175,30 @@ def analyze(
             output.say("no --model is given: using the built-in network, which knows a mouse seen from above")
         loaded = load_model(model, options.engine, choice)
         run = _planned if dry_run else _analyzed
-        ctx.exit(run(videos, loaded, options, output))
+        exit_code = run(videos, loaded, options, output, worker)
+        worker.ends(exit_code)
+        ctx.exit(exit_code)
 
 
-def _analyzed(videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions, output: Output) -> int:
+def watched(videos: tuple[str, ...], options: AnalyzeOptions, output: Output, *, own_process: bool) -> Worker | int:
+    """Where several videos could suffer from the crash of one: a worker for them, or the exit code of the last one.
+
+    A program that calls commands in its own process must not find itself in two.
+    """
+    if not (own_process and sys.platform == "linux" and len(find_videos(videos, recursive=options.recursive)) > 1):
+        return Worker()
+    return Watcher(output).worker()
+
+
+def _analyzed(
+    videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions, output: Output, worker: Worker
+) -> int:
     """Analyse, and report; the exit code."""
+    from posecli.analysis import Known
     from posecli.analysis import analyze as analyze_videos
     from posecli.cli.progress import AnalysisProgress, closing_lines
 
-    report = analyze_videos(videos, model, options, AnalysisProgress(output))
+    report = analyze_videos(videos, model, options, AnalysisProgress(output, worker), Known.of(worker.notes))
     if len(report.results) != 1:
         for line in closing_lines(report):
             output.say(line)
@@ -190,12 +212,12 @@ def _analyzed(videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions
     return report.exit_code
 
 
-def _planned(videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions, output: Output) -> int:
+def _planned(videos: tuple[str, ...], model: PoseModel, options: AnalyzeOptions, output: Output, worker: Worker) -> int:
     """Say what would be done; the exit code of the worst refusal."""
-    from posecli.analysis import plan_analysis
-    from posecli.cli.progress import decision_lines
+    from posecli.analysis import Known, plan_analysis
+    from posecli.cli.progress import AnalysisProgress, decision_lines
 
-    decisions = plan_analysis(videos, model, options)
+    decisions = plan_analysis(videos, model, options, AnalysisProgress(output, worker), Known.of(worker.notes))
     exit_code = max((decision.exit_code for decision in decisions), default=0)
     for line in decision_lines(decisions):
         output.say(line)

@@ -13,17 +13,21 @@ import click
 
 from posecli import __version__
 from posecli.analysis import RunObserver
+from posecli.analysis.known import batch_note, precision_note
 from posecli.cli.base import Output, duration
 from posecli.cli.tables import aligned
-from posecli.results import AnalysisReport, Decision, StageReport, VideoResult
+from posecli.cli.workers import Worker
+from posecli.results import AnalysisReport, Decision, StageReport, VideoResult, result_note
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tqdm import tqdm
 
     from posecli.batching import BatchChoice
     from posecli.engine import EngineInfo
     from posecli.geometry import Geometry
-    from posecli.precision import GateFigures
+    from posecli.precision import Choice, GateFigures
     from posecli.predictor import PoseModel
     from posecli.video.probe import VideoInfo
 
@@ -35,12 +39,25 @@ NO_VIDEOS = "no videos fall to this shard"
 class AnalysisProgress(RunObserver):
     """Prints how an analysis goes."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, worker: Worker | None = None) -> None:
         self._output = output
+        self._worker = worker or Worker()
         self._bar: tqdm[Never] | None = None
         self._plain: PlainProgress | None = None
         self._announced: str | None = None
         self._told: set[str] = set()
+
+    def video_opens(self, video: Path | None) -> None:
+        """Note it for whoever watches this process."""
+        self._worker.opens(video)
+
+    def precision_settled(self, choice: Choice) -> None:
+        """Note it for a process that may have to go on."""
+        self._worker.note(precision_note(choice))
+
+    def batch_settled(self, size: tuple[int, int], choice: BatchChoice) -> None:
+        """Note it for a process that may have to go on."""
+        self._worker.note(batch_note(size, choice))
 
     def gate_measured(self, figures: GateFigures) -> None:
         """Print what the parity gate found."""
@@ -111,7 +128,8 @@ class AnalysisProgress(RunObserver):
             self._plain.update(count)
 
     def video_finished(self, result: VideoResult) -> None:
-        """Print the last line of a video."""
+        """Print the last line of a video, and note that it is finished with."""
+        self._worker.note(result_note(result))
         self._close_bar()
         if result.state == "failed":
             self._output.warn(f"Error: {result.message}")
