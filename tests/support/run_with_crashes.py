@@ -27,7 +27,7 @@ from posecli.video.timeline import Decoded
 from support import clips
 from support.fake_engine import FakeEngine
 
-PLAN = json.loads(sys.argv.pop(1))
+PLAN: dict[str, Any] = json.loads(sys.argv.pop(1)) if __name__ == "__main__" else {}
 
 
 def note(line: str) -> None:
