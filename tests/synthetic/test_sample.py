@@ -72,7 +72,7 @@ def test_progress_is_told_of_every_frame(tmp_path: Path) -> None:
 
 def test_nothing_is_replaced_unless_told(sample: SampleFiles) -> None:
     before = sample.video.read_bytes(), sample.truth.read_bytes()
-    with pytest.raises(OutputExistsError, match="give --overwrite"):
+    with pytest.raises(OutputExistsError, match="pass --overwrite"):
         write_sample(SMALL, sample.video, QUICK)
     assert before == (sample.video.read_bytes(), sample.truth.read_bytes())
 
