@@ -282,8 +282,7 @@ class _Packets:
 
     def lost_before_others(self, stream: av.video.stream.VideoStream) -> int:
         """Packets of an AVI file that its index lists and that are not there, though later ones are."""
-        # PyAV before 17 does not show the index.
-        index = getattr(stream, "index_entries", None)
+        index = stream.index_entries
         if not self.is_avi or not index:
             return 0
         places = set(self.places)

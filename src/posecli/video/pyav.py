@@ -68,7 +68,7 @@ def _decode(container: av.container.InputContainer, stream: av.video.stream.Vide
 
 
 def _to_bgr(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
-    """Convert as OpenCV does: bicubic chroma, BT.601 whatever the file says, to BGR (RGB rounds otherwise)."""
+    """Convert as OpenCV does: bicubic, the matrix the file names (BT.601 if none), to BGR (RGB rounds otherwise)."""
     try:
         converted = frame.reformat(format="bgr24", interpolation="BICUBIC")
     except (av.FFmpegError, ValueError) as error:
