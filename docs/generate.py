@@ -4,8 +4,8 @@
     python docs/generate.py --check
 
 The first writes them; the second names those that are out of date, and fails if there are any. Whole pages are the
-reference of the commands (``reference/``) and the map of the code. Of ``index.md``, ``speed.md`` and ``papers.md`` only
-what lies between two comments is written; the rest is by hand.
+reference of the commands (``reference/``) and the map of the code. Of ``index.md``, ``speed.md``, ``papers.md`` and
+``other-tools.md`` only what lies between two comments is written; the rest is by hand.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 from papers_table import papers_blocks
 from speed_tables import speed_blocks
+from tools_table import tools_blocks
 
 from posecli.cli import cli
 
@@ -70,7 +71,12 @@ def pages() -> dict[Path, str]:
     """Every file that is written, and what it should hold."""
     found = {DOCS / "reference" / f"{name}.md": text for name, text in reference_pages().items()}
     found[DOCS / "code-map.md"] = code_map()
-    written = {"speed": speed_blocks(), "papers": papers_blocks(), "index": {"topics": topics_block()}}
+    written = {
+        "speed": speed_blocks(),
+        "papers": papers_blocks(),
+        "other-tools": tools_blocks(),
+        "index": {"topics": topics_block()},
+    }
     for name, blocks in written.items():
         path = DOCS / f"{name}.md"
         found[path] = with_blocks(path.read_text(encoding="utf-8"), blocks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import paper_studies
 from speed_tables import markdown, read_result, versus_rows
 
 NOT_YET = "not measured yet"
@@ -24,41 +25,9 @@ class Experiment:
     ours: Callable[[], str | None] = lambda: None
 
 
-def speed_of_one_frame() -> str | None:
-    """Frames per second of the whole command at each width, one frame at a time."""
-    return _speeds("one frame at a time", lambda batch: batch == 1)
-
-
-def speed_of_batches() -> str | None:
-    """Frames per second of the whole command at each width, at its best batch size."""
-    found = (_speeds("best batch", lambda batch: batch > 1), against_the_original())
-    return "; ".join(text for text in found if text) or None
-
-
-def _speeds(words: str, wanted: Callable[[int], bool]) -> str | None:
-    result = read_result("analyze-speed-openvino-bf16")
-    if result is None:
-        return None
-    best: dict[int, float] = {}
-    for row in result["rows"]:
-        if wanted(row["batch"]):
-            best[row["width"]] = max(best.get(row["width"], 0.0), row["fps median"])
-    speeds = ", ".join(f"{fps:.0f} at {width} px" for width, fps in best.items())
-    return f"frames/s on {result['machine']['cores']} cores, bf16, {words}: {speeds}"
-
-
-def gain_by_batch() -> str | None:
-    """What batches gain in the whole command, at the narrowest frames."""
-    result = read_result("analyze-speed-openvino-bf16")
-    if result is None:
-        return None
-    width = min(row["width"] for row in result["rows"])
-    speeds = {row["batch"]: row["fps median"] for row in result["rows"] if row["width"] == width}
-    small, large = min(speeds), max(speeds)
-    return (
-        f"at {width} px, NumPy, batch {small} to {large}: {speeds[small]:.0f} to {speeds[large]:.0f} frames/s "
-        f"({speeds[large] / speeds[small]:.1f}-fold; CPU, bf16). Double loop: {NOT_YET}"
-    )
+def all_of(*tellers: Callable[[], str | None]) -> str | None:
+    """What each of them says."""
+    return "; ".join(text for tell in tellers if (text := tell())) or None
 
 
 def decoders_agree() -> str | None:
@@ -105,12 +74,13 @@ MATHIS_WARREN = (
         "Fig. 1B: speed against frame width, one frame at a time, five machines",
         "small frames are much faster; GPUs 15 to 60 times one CPU core; more cores help little",
         "`posecli benchmark`",
-        speed_of_one_frame,
+        paper_studies.one_frame_at_a_time,
     ),
     Experiment(
         "Fig. 1C: downsampled frames, error against the full frame",
         "little, until about 30 % of the size, where it reaches some 4 px",
         "`posecli scale-sweep`",
+        paper_studies.scales,
     ),
     Experiment(
         "Fig. 2A: double loop and NumPy find the same track",
@@ -122,33 +92,37 @@ MATHIS_WARREN = (
         "Fig. 2B: speed against batch size at 80x60",
         "up to 450 frames/s on a GPU; NumPy faster than the double loop throughout",
         "`posecli benchmark`",
-        gain_by_batch,
+        paper_studies.double_loop_and_numpy,
     ),
     Experiment(
         "Fig. 4: trail-tracking, width, batch and machine",
         "batches gain 50 to 500 %; GPUs 10 to 100 times a six-core CPU; in the abstract, up to 1,200 frames/s",
         "`posecli benchmark`",
-        speed_of_batches,
+        lambda: all_of(lambda: paper_studies.batches_of("trail-tracking"), against_the_original),
     ),
     Experiment(
         "Fig. 5: the same on the treadmill, 14 body parts",
         "up to tenfold; 225 frames/s at 278x278 px on a GTX 1080 Ti (abstract)",
         "`posecli benchmark`",
+        lambda: paper_studies.batches_of("treadmill"),
     ),
     Experiment(
         "not shown: speed ramps up at the start of a video",
         "seen, and taken for a reason why the longer video gains more",
         "`posecli benchmark`, figure 7",
+        paper_studies.start_of_a_run,
     ),
     Experiment(
         "Fig. 3: 13 qualities of H.264, from 2.1 GB to 150 kB",
         "below 1 px a thousandfold smaller; about 8 px at the worst, which jitters; people differ by about 3 px",
         "`posecli compress-sweep`",
+        paper_studies.compression,
     ),
     Experiment(
         "proposed: a median filter against the jitter",
         "not done",
         "`posecli compress-sweep`, columns 'filtered'; `posecli filter`",
+        paper_studies.median_filter,
     ),
 )
 
@@ -157,23 +131,25 @@ GOVINDARAJAN = (
         "Fig. 1: who waits for whom in three pipelines",
         "synchronous reading leaves the GPU idle; asynchronous fetching fills the gaps",
         "`posecli benchmark`, figure 4",
+        paper_studies.who_waits,
     ),
     Experiment(
         "Fig. 2: run time against cores, and of loading alone",
         "synchronous is indifferent to cores; asynchronous saves about 50 % and levels off",
         "`posecli benchmark`, figure 5",
+        paper_studies.time_against_cores,
     ),
     Experiment(
         "Fig. 3: FP16 and INT8 by TensorRT, batch 4, V100",
         "faster still; accuracy within 2 % of the original",
         "`posecli benchmark`, figure 6",
-        precision_gain,
+        lambda: all_of(precision_gain, paper_studies.precisions),
     ),
     Experiment(
         "Table I: cost per hour of video",
         "0.93 USD synchronous, 0.60 asynchronous, 0.57 FP16, 0.46 INT8",
         "`posecli estimate`",
-        lambda: "recomputed from the list price; the paper has [two readings](benchmark.md#cost)",
+        lambda: all_of(paper_studies.cost_per_hour, lambda: "the paper has [two readings](benchmark.md#cost)"),
     ),
     Experiment(
         "I3D: behaviour of mice in clips of 64 frames, nine classes",

@@ -170,6 +170,21 @@ def test_csv_is_deeplabcuts(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.to_numpy(), pose.reshape(3, -1), rtol=1e-15)
 
 
+def test_csv_does_not_depend_on_the_pieces_it_is_written_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = write(tmp_path / "v.h5", random_pose(7))
+    table_to_csv(table, tmp_path / "whole.csv")
+    monkeypatch.setattr("posecli.table.READ_CHUNK_ROWS", 3)
+    table_to_csv(table, tmp_path / "pieces.csv")
+    assert (tmp_path / "pieces.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_csv_of_a_damaged_table_is_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "v.h5").write_bytes(b"no HDF5")
+    with pytest.raises(UsageError, match="is damaged"):
+        table_to_csv(tmp_path / "v.h5", tmp_path / "v.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["v.h5"]
+
+
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot be written \(No such file or directory\).*--out-dir"):
         PoseTableWriter(tmp_path / "missing" / "v.h5", pose_columns(SCORER, PARTS))

@@ -11,7 +11,9 @@ import io
 import pickle
 import pickletools
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,11 +37,14 @@ class PlainTable:
         ``N`` labels of rows, one tuple each, of one value where the index has one level.
     values
         ``(N, C)`` float64.
+    stored
+        Type that the numbers have in the file; float64 where they are of several.
     """
 
     columns: Labels
     index: Labels
     values: npt.NDArray[np.float64]
+    stored: np.dtype[Any] = np.dtype(np.float64)
 
 
 #: What h5py, the unpickler and NumPy raise on damage; not documented in full.
@@ -131,6 +136,26 @@ def read_plain_table(path: Path, failure: type[PoseCliError]) -> PlainTable:
     PoseCliError
         `failure`, if the file is damaged, holds something else, or holds Python objects.
     """
+    with _opened(path, failure) as group:
+        return _read_table(group) if "table" in group else _read_fixed(group)
+
+
+def read_plain_pieces(path: Path, failure: type[PoseCliError], rows: int) -> Iterator[PlainTable]:
+    """The same table in pieces of so many rows, which take no more memory however long it is.
+
+    Tables in the layout ``fixed`` come as one piece.
+    """
+    with _opened(path, failure) as group:
+        if "table" not in group:
+            yield _read_fixed(group)
+            return
+        for start in range(0, max(1, len(group["table"])), rows):
+            yield _read_table(group, slice(start, start + rows))
+
+
+@contextmanager
+def _opened(path: Path, failure: type[PoseCliError]) -> Iterator[_Group]:
+    """The one table of a file; whatever is wrong with it becomes `failure`."""
     import h5py
 
     try:
@@ -138,8 +163,7 @@ def read_plain_table(path: Path, failure: type[PoseCliError]) -> PlainTable:
         if not stat.S_ISREG(status.st_mode):
             raise _ForeignError("it is not a file")
         with h5py.File(path, "r") as file:
-            group = _Group(_only_table(file), max(SMALL_BYTES, MOST_COMPRESSED * status.st_size))
-            return _read_table(group) if "table" in group else _read_fixed(group)
+            yield _Group(_only_table(file), max(SMALL_BYTES, MOST_COMPRESSED * status.st_size))
     except FileNotFoundError:
         raise failure(f"'{path}' does not exist: check the path") from None
     except _ForeignError as error:
@@ -191,16 +215,18 @@ def _only_table(file: Any) -> Any:
     return groups[0]
 
 
-def _read_table(group: Any) -> PlainTable:
+def _read_table(group: Any, rows: slice = slice(None)) -> PlainTable:
     """Layout ``table``: one record per row, its numbers in one or several blocks."""
-    table = group["table"]
-    names = [name for name in table.dtype.names if name.startswith("values_block_")]
-    if "index" not in table.dtype.names or set(table.dtype.names) != {"index", *names}:
+    node = group["table"]
+    names = [name for name in node.dtype.names if name.startswith("values_block_")]
+    if "index" not in node.dtype.names or set(node.dtype.names) != {"index", *names}:
         raise _ForeignError("its rows have several index levels or data columns")
-    records = table[:]
-    columns = [label for name in names for label in _column_labels(table.attrs[f"{name}_kind"])]
+    records = node[rows]
+    columns = [label for name in names for label in _column_labels(node.attrs[f"{name}_kind"])]
     blocks = [_numbers(records[name]).reshape(len(records), -1) for name in names]
-    return _assembled(columns, [(value,) for value in _plain_values(records["index"])], blocks)
+    stored = {records[name].dtype for name in names}
+    table = _assembled(columns, [(value,) for value in _plain_values(records["index"])], blocks)
+    return replace(table, stored=stored.pop()) if len(stored) == 1 else table
 
 
 def _column_labels(pickled: Any) -> Labels:

@@ -12,7 +12,6 @@ import os
 import zlib
 from pathlib import Path
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -20,7 +19,7 @@ import tables
 
 from posecli.decode import Pose
 from posecli.errors import OutputError, UsageError
-from posecli.hdf5 import read_plain_table
+from posecli.hdf5 import PlainTable, read_plain_pieces, read_plain_table
 
 KEY = "df_with_missing"
 SECONDS_NODE = "/posecli/seconds"
@@ -31,7 +30,7 @@ PANDAS_VERSION_MARK = "0.15.2"
 #: Rows that are handed to the disk at once: pandas takes milliseconds per call, however few they are.
 CHUNK_ROWS = 1024
 #: Rows that are read back at once, to check them or to write them as text.
-READ_CHUNK_ROWS = 100_000
+READ_CHUNK_ROWS = 8192
 #: What a table may take on the disk besides its rows: chunks that are begun, attributes, indexes.
 OVERHEAD_BYTES = 256 << 10
 
@@ -184,7 +183,10 @@ def read_pose_table(path: str | Path) -> pd.DataFrame:
     --------
     >>> read_pose_table("videoDLC_resnet50_openfieldOct30shuffle1_4000.h5")  # doctest: +SKIP
     """
-    content = read_plain_table(Path(path), UsageError)
+    return _pose_frame(Path(path), read_plain_table(Path(path), UsageError))
+
+
+def _pose_frame(path: Path, content: PlainTable) -> pd.DataFrame:
     levels = {len(label) for label in content.columns}
     names = LEVEL_NAMES.get(levels.pop()) if len(levels) == 1 else None
     if names is None or any(len(label) != 1 for label in content.index):
@@ -194,32 +196,26 @@ def read_pose_table(path: str | Path) -> pd.DataFrame:
         )
     values = content.values  # noqa: PD011  # no pandas object
     return pd.DataFrame(
-        values.astype(_stored_type(path)),
+        values.astype(content.stored),
         index=pd.Index([label for (label,) in content.index]),
         columns=pd.MultiIndex.from_tuples(content.columns, names=names),
     )
-
-
-def _stored_type(path: str | Path) -> npt.DTypeLike:
-    """Type of a table's numbers, where they are all of one."""
-    with h5py.File(path, "r") as file:
-        groups = [group["table"].dtype for group in file.values() if "table" in group]
-        types = {fields[name].base for fields in groups for name in fields.names if name.startswith("values_block_")}
-    return types.pop() if len(types) == 1 else np.float64
 
 
 def table_to_csv(table: Path, csv: Path) -> None:
     """Write a table as DeepLabCut writes its CSV, piece by piece."""
     scratch = partial_path(csv)
     try:
-        with pd.HDFStore(str(table), mode="r") as store, scratch.open("w", encoding="utf-8", newline="") as stream:
-            for number, piece in enumerate(store.select(KEY, chunksize=READ_CHUNK_ROWS)):
-                piece.to_csv(stream, header=number == 0)
+        with scratch.open("w", encoding="utf-8", newline="") as stream:
+            for number, piece in enumerate(read_plain_pieces(table, UsageError, READ_CHUNK_ROWS)):
+                _pose_frame(table, piece).to_csv(stream, header=number == 0)
         move_into_place(scratch, csv)
     except OSError as error:
         raise OutputError(
             f"'{csv}' cannot be written ({error.strerror or error}): check its folder and disk"
         ) from error
+    finally:
+        scratch.unlink(missing_ok=True)  # it has its final name by now, or is not whole
 
 
 def write_partial(path: Path, content: bytes) -> None:

@@ -208,7 +208,8 @@ class VideoRun:
     def _row_seconds(self, rows: int) -> npt.NDArray[np.float64]:
         """Presentation time of each row; NaN for frames that no packet announced."""
         known = self.info.seconds()[:rows]
-        return np.concatenate([known, np.full(rows - len(known), np.nan)])
+        unknown = rows - len(known)
+        return np.concatenate([known, np.full(unknown, np.nan)]) if unknown else known
 
     def _write_side_files(self, content: JournalContent) -> None:
         """Manifest and DeepLabCut's meta file, under partial names."""

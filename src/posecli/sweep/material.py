@@ -163,8 +163,7 @@ def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions)
     if len(points) < source.frames:
         raise LabelError(
             f"truth '{source.truth}' has {len(points)} rows for {source.frames} frames of '{source.info.path}': they "
-            "do "
-            "not belong together"
+            "do not belong together"
         )
     return _in_order(points[: source.frames], known, bodyparts)
 

@@ -131,8 +131,7 @@ def _sentences(summary: Summary, best: Version, *, encoded: bool) -> list[str]:
     what = "smallest file" if encoded else "fastest setting" if best.precision else "fastest scale"
     lines = [
         f"The {what} inside {options.tolerance:g} px is {best.label}: its worst body part, {worst.bodypart}, is off by "
-        "a "
-        f"mean of {worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; p99 "
+        f"a mean of {worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; p99 "
         f"{worst.p99.value:.1f} px; {100 * summary.measure(best).lost.value:.1f} % of the points are lost."
     ]
     if encoded:
@@ -140,8 +139,7 @@ def _sentences(summary: Summary, best: Version, *, encoded: bool) -> list[str]:
         given = summary.totals(summary.reference)["bytes_per_hour"]
         lines.append(
             f"It takes {per_hour / 1e6:.0f} MB per hour of video: {_times(values['raw_compression'])} less than raw "
-            "pixels, "
-            f"{_against_given(values['given_compression'])}; {options.hours_per_year:g} hours a year take "
+            f"pixels, {_against_given(values['given_compression'])}; {options.hours_per_year:g} hours a year take "
             f"{per_hour * options.hours_per_year / 1e9:.3g} GB instead of {given * options.hours_per_year / 1e9:.3g} "
             "GB."
         )
@@ -167,8 +165,7 @@ def _time_saved(summary: Summary, best: Version) -> str:
     frames = summary.study.options.hours_per_year * 3600 * summary.study.sources[0].info.frame_rate
     return (
         f"It runs at {fast:.1f} instead of {slow:.1f} frames/s here: {summary.study.options.hours_per_year:g} hours of "
-        "video "
-        f"a year take {frames / fast / 3600:.0f} instead of {frames / slow / 3600:.0f} hours."
+        f"video a year take {frames / fast / 3600:.0f} instead of {frames / slow / 3600:.0f} hours."
     )
 
 

@@ -97,7 +97,6 @@ def reencode(
     targets = [out_dir / f"{video.stem}.mp4" for video in videos]
     _refuse_collisions(videos, targets)
     refuse_missing_encoders([options.codec])
-    make_folder(out_dir)
     results = []
     for number, (video, target) in enumerate(zip(videos, targets, strict=True), start=1):
         try:
@@ -145,6 +144,7 @@ def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObser
     side = target.with_name(f"{target.name}.json")
     if target.exists() and not overwrite:
         return _made_before(video, target, wanted, read_json(side))
+    make_folder(target.parent)
     trial = target.with_name(f"{target.stem}.unchecked.mp4")
     try:
         with observer.work(f"{video.name}: encoding", info.n_frames) as progress:
@@ -154,8 +154,7 @@ def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObser
         if together.problem is not None:
             raise ShortVideoError(
                 f"'{video}' as encoded anew does not correspond to itself ({together.problem}): it is not kept; try "
-                "another "
-                "codec, or look at the original's timestamps"
+                "another codec, or look at the original's timestamps"
             )
         write_json(side, _manifest(video, wanted, made, together) | {"result": content_fingerprint(trial)})
         move_into_place(trial, target)

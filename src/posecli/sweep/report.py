@@ -142,8 +142,7 @@ def _given_file(summary: Summary) -> str:
         return ""
     return (
         f"The given video is itself compressed, {given['raw_compression']:,.0f} times ({given['bit_rate'] / 1e3:.0f} "
-        "kbit/s): "
-        "distances are from what the network finds in it, and its own losses are in all of them."
+        "kbit/s): distances are from what the network finds in it, and its own losses are in all of them."
     )
 
 
@@ -157,8 +156,7 @@ def _colour(summary: Summary, versions: Sequence[Version]) -> str:
         return ""
     return (
         f"The given video is {', '.join(sorted(given))} and the lossless version {', '.join(sorted(made))}: they "
-        "differ in "
-        "colour."
+        "differ in colour."
     )
 
 
@@ -195,8 +193,7 @@ def _filter_effect(summary: Summary) -> str:
     return (
         f"A median filter of {summary.study.options.window} frames takes the jitter of {worst.label} from "
         f"{raw.jitter.value:.2f} to {smooth.jitter.value:.2f} px per frame beyond the original's, and its mean error "
-        "from "
-        f"{raw.mean.value:.2f} to {smooth.mean.value:.2f} px."
+        f"from {raw.mean.value:.2f} to {smooth.mean.value:.2f} px."
     )
 
 
@@ -304,24 +301,20 @@ def _method(summary: Summary) -> list[str]:
         "Every version went through the same network with the same settings. A point counts where the original's "
         "likelihood "
         f"is {summary.study.cutoff:g} or more ({100 * summary.seen.mean():.0f} % of all points). Distances are "
-        "Euclidean, in "
-        "px of the full frame.",
+        "Euclidean, in px of the full frame.",
         f"Intervals are of {100 * CONFIDENCE:.0f} %, from a circular block bootstrap: {len(resampling.counts)} "
         "resamples, seed "
         f"{options.seed}, blocks of {blocks} frames (one second where the video is long enough), {resampling.n_blocks} "
-        "blocks "
-        "in all.",
+        "blocks in all.",
         f"The median filter has a window of {options.window} frames, and runs over the original too before they are "
-        "compared. "
-        "Jitter is the mean step from frame to frame less the original's.",
+        "compared. Jitter is the mean step from frame to frame less the original's.",
         f"Recommended is what stays inside {options.tolerance:g} px in every body part's upper bound and loses at most "
         f"{100 * options.max_lost:g} % of the points of each.",
     ]
     if any(version.encode is not None for version in summary.study.versions):
         sentences.append(
             "ffmpeg encoded straight from the video's own colour values with every frame at its own time; count, times "
-            "and "
-            "pictures were compared frame by frame before anything was believed. Raw pixels are three bytes each."
+            "and pictures were compared frame by frame before anything was believed. Raw pixels are three bytes each."
         )
         sentences += [f"{version.name}: {version.note}." for version in summary.study.versions if version.note]
     trained = summary.trained_scales

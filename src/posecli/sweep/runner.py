@@ -480,8 +480,7 @@ def _refuse_another(folder: Path, asked: dict[str, Any], *, overwrite: bool) -> 
     if changes:
         raise OutputExistsError(
             f"'{folder}' holds a sweep with another {', '.join(changes)}: choose another folder with --out-dir, or "
-            "pass "
-            "--overwrite"
+            "pass --overwrite"
         )
 
 

@@ -226,8 +226,7 @@ def _within_budget(
     late = f", although {FEWEST_FRAMES} take longer than that" if frames > affordable else ""
     observer.say(
         f"in {search_options.budget / 60:g} min this machine gets through {affordable} frames of each setting: the "
-        "first "
-        f"{frames} are used{late} (repeat the same search with --frames {frames})"
+        f"first {frames} are used{late} (repeat the same search with --frames {frames})"
     )
     return replace(options, frames=frames)
 

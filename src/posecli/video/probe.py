@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -116,8 +117,16 @@ class VideoInfo:
         return bool(np.any(np.abs(gaps - usual) > max(1.0, GAP_TOLERANCE * usual)))
 
     def seconds(self) -> npt.NDArray[np.float64]:
-        """``(n,)`` presentation times in seconds, on the container's own clock."""
-        return self.pts.astype(np.float64) * float(self.time_base)
+        """``(n,)`` presentation times in seconds, on the container's own clock; not to be written to."""
+        return self._seconds
+
+    @cached_property
+    def _seconds(self) -> npt.NDArray[np.float64]:
+        """Kept, since all who read a long video would have an array of their own."""
+        seconds = self.pts.astype(np.float64)
+        seconds *= float(self.time_base)
+        seconds.flags.writeable = False
+        return seconds
 
 
 def probe(path: Path) -> VideoInfo:
