@@ -6,11 +6,11 @@ result and says it in a sentence, and name it in its row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import paper_studies
-from speed_tables import markdown, read_result, versus_rows
+from speed_tables import RESULTS, markdown, read_result, versus_rows
 
 NOT_YET = "not measured yet"
 
@@ -160,9 +160,49 @@ GOVINDARAJAN = (
 )
 
 
+#: Figures of studies: folder and file, and what they show.
+FIGURES_2018 = {
+    "mathis-warren-2018/1-speed-against-width": "Fig. 1B: one frame at a time, fp32, one core and two.",
+    "mathis-warren-2018/2-decoders-against-batch-size": "Fig. 2: two decoders find the same track; speed by batch "
+    "size, dots are single repeats.",
+    "mathis-warren-2018/3-speed-against-width-and-batch-size": "Fig. 4 and 5: width, batch size, and the gain over the "
+    "standard method.",
+    "mathis-warren-2018/7-ramp-up": "Speed during a run.",
+    "scales-imported/scale-error-speed": "Fig. 1C: the network imported from DeepLabCut.",
+    "scales-built-in/scale-error-speed": "Fig. 1C: the built-in network.",
+    "compression-imported/error-bit-rate": "Fig. 3C: error against bit rate, the network imported from DeepLabCut.",
+    "compression-built-in/error-bit-rate": "Fig. 3C: the built-in network.",
+    "compression-imported/trajectories": "Fig. 3B: x along time in every version.",
+    "compression-imported/median-filter": "What a median filter repairs.",
+    "compression-synthetic/first-frames": "Fig. 3A: first frames, of the rendered scene.",
+    "compression-codecs/codecs": "Not in the paper: other codecs.",
+}
+FIGURES_2022 = {
+    "govindarajan-2022/4-timelines": "Fig. 1: which stage ran when, on which thread.",
+    "govindarajan-2022/5-run-time-against-cores": "Fig. 2: run time of an hour of video against cores.",
+    "govindarajan-2022/6-run-time-and-cost": "Fig. 3 and Table I: run time and cost of an hour of video.",
+}
+
+
 def papers_blocks() -> dict[str, str]:
     """Blocks of the page, by name."""
-    return {"mathis-warren-2018": _table(MATHIS_WARREN), "govindarajan-2022": _table(GOVINDARAJAN)}
+    return {
+        "mathis-warren-2018": _table(MATHIS_WARREN),
+        "figures-2018": _figures(FIGURES_2018),
+        "govindarajan-2022": _table(GOVINDARAJAN),
+        "figures-2022": _figures(FIGURES_2022),
+    }
+
+
+def _figures(wanted: Mapping[str, str]) -> str:
+    """Those that were made."""
+    shown = [(RESULTS / f"{name}.png", caption) for name, caption in wanted.items()]
+    lines = [
+        f"![{caption}](../benchmarks/results/{path.parent.name}/{path.name})\n\n*{caption}*"
+        for path, caption in shown
+        if path.exists()
+    ]
+    return "\n\n".join(lines) or "None was made yet."
 
 
 def _table(experiments: tuple[Experiment, ...]) -> str:

@@ -23,7 +23,7 @@ def read_result(name: str) -> dict[str, Any] | None:
 
 def speed_blocks() -> dict[str, str]:
     """Blocks of the page, by name."""
-    return {"ratios": ratio_table(), "results": every_result()}
+    return {"ratios": ratio_table(), "overhead": overhead_table(), "results": every_result()}
 
 
 def versus_rows() -> list[dict[str, Any]]:
@@ -45,6 +45,19 @@ def ratio_table() -> str:
     for width, batch in sorted({(row["width"], row["batch"]) for row in rows}):
         cells = (ratios.get((width, batch, setting)) for setting in settings)
         table.append([f"{width}", f"{batch}", *("" if ratio is None else f"{ratio:.2f}" for ratio in cells)])
+    return markdown(table)
+
+
+def overhead_table() -> str:
+    """The whole loop (reading, network, decoding, writing) against the network alone, in one process each."""
+    result = read_result("mathis-warren-2018/results")
+    cells = [] if result is None else [cell for cell in result["conditions"] if cell["state"] == "done"]
+    table = [["width px", "precision", "batch", "network only, frames/s", "whole loop, async", "share"]]
+    for cell in cells:
+        if cell["pipeline"] == "async":
+            speeds = [f"{cell[name]:.3g}" for name in ("network_fps", "fps")]
+            share = f"{100 * cell['fps'] / cell['network_fps']:.0f} %"
+            table.append([str(cell["width"]), cell["precision"], str(cell["batch_size"]), *speeds, share])
     return markdown(table)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,26 @@ STYLE: Any = {
     "svg.hashsalt": "posecli",
     "svg.fonttype": "path",
 }
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure that was written.
+
+    Attributes
+    ----------
+    name
+        Of its files, without ending.
+    caption
+        What it shows.
+    png, svg
+        The files.
+    """
+
+    name: str
+    caption: str
+    png: Path
+    svg: Path
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def test_findings_tell_every_comparison(summary: Summary) -> None:
         "Poses of the NumPy and double-loop decoders differ by 0 px at most.",
         "Async against sync, dots, 80 px, 2 cores: 1.00x; in sync the network takes 95 % of the time",
         "2 cores against 1, standard method: 2.00x at 80 px (dots)",
-        "int8 against fp32, dots, 80 px, async: 1.00x; 99th percentile of the shift 14.14 px.",
+        "int8 against fp32, dots, 80 px, 2 cores, async: 1.00x; 99th percentile of the shift 14.14 px.",
     ):
         assert words in text
     assert "Other programs" not in text

@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from support.sweeps import make_study, moved, walk
 
 from posecli.model.folder import ModelFolder
 from posecli.sweep.charts import COMPRESSION_CHARTS, draw_charts
 from posecli.sweep.options import SweepOptions
-from posecli.sweep.report import findings, version_table, write_report
+from posecli.sweep.report import Report, findings, version_table, write_report
 from posecli.sweep.summary import Summary
 from posecli.sweep.versions import encoded_versions, scaled_versions
 
@@ -29,27 +30,33 @@ def compressed(folder: Path, model: ModelFolder) -> Summary:
     return Summary(make_study(folder, model, VERSIONS, poses, FAST, [truth]))
 
 
-def test_every_figure_is_drawn_and_every_file_is_whole(dots_model: ModelFolder, tmp_path: Path) -> None:
-    report = write_report(compressed(tmp_path, dots_model))
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    from conftest import make_dots_model
+
+    model = make_dots_model(tmp_path_factory.mktemp("model") / "dots-model")
+    return write_report(compressed(tmp_path_factory.mktemp("sweep"), model))
+
+
+def test_every_figure_is_drawn_and_every_file_is_whole(report: Report) -> None:
     assert [chart.name for chart in report.charts] == [name for name, _, _ in COMPRESSION_CHARTS]
     for chart in report.charts:
         assert chart.png.read_bytes().startswith(b"\x89PNG")
         assert chart.png.stat().st_size > 5000
         assert b"<svg" in chart.svg.read_bytes()
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(report.folder.rglob("*.partial"))
 
 
-def test_the_page_needs_nothing_else(dots_model: ModelFolder, tmp_path: Path) -> None:
-    page = write_report(compressed(tmp_path, dots_model)).page.read_text()
+def test_the_page_needs_nothing_else(report: Report) -> None:
+    page = report.page.read_text()
     assert "<script" not in page
     assert not re.search(r"(src|href)=['\"]?(http|/|\.)", page)
     assert page.count("data:image/png;base64,") == len(COMPRESSION_CHARTS)
     assert "CRF 0 is lossless in x264" in page
 
 
-def test_the_table_is_tidy(dots_model: ModelFolder, tmp_path: Path) -> None:
-    write_report(compressed(tmp_path, dots_model))
-    with (tmp_path / "results.csv").open() as stream:
+def test_the_table_is_tidy(report: Report) -> None:
+    with (report.folder / "results.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     keys = {(row["video"], row["version"], row["bodypart"], row["filtering"]) for row in rows}
     assert len(keys) == len(rows) == 4 * 4 * 2
@@ -59,9 +66,8 @@ def test_the_table_is_tidy(dots_model: ModelFolder, tmp_path: Path) -> None:
     assert float(worst["truth_mean_px"]) > 5
 
 
-def test_json_holds_numbers_only(dots_model: ModelFolder, tmp_path: Path) -> None:
-    write_report(compressed(tmp_path, dots_model))
-    text = (tmp_path / "results.json").read_text()
+def test_json_holds_numbers_only(report: Report) -> None:
+    text = (report.folder / "results.json").read_text()
     assert "NaN" not in text
     content = json.loads(text)
     assert content["recommendation"]["version"] == "libx264-crf30"

@@ -7,7 +7,6 @@ are dots, medians are lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from posecli.benchmark.options import engine_of_pipeline
 from posecli.benchmark.summary import Cell, Summary, load_poses
 from posecli.benchmark.trace import spans_of, threads_of
-from posecli.figures import COLOURS, GREY, MARKERS, house_style, new_figure, plain_log_ticks, save_figure
+from posecli.figures import COLOURS, GREY, MARKERS, Chart, house_style, new_figure, plain_log_ticks, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,26 +41,6 @@ MOST_PANELS = 4
 SHORT_LEGEND = 5
 #: Frames that the trajectories show.
 FRAMES_SHOWN = 200
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure that was written.
-
-    Attributes
-    ----------
-    name
-        Of its files, without ending.
-    caption
-        What it shows, and which figure of the papers it repeats.
-    png, svg
-        The files.
-    """
-
-    name: str
-    caption: str
-    png: Path
-    svg: Path
 
 
 def draw_charts(summary: Summary, folder: Path) -> tuple[Chart, ...]:
@@ -207,17 +186,24 @@ def timelines(summary: Summary) -> Figure | None:
 
 def timeline_cells(summary: Summary) -> list[Cell]:
     """One condition per pipeline, alike in all else."""
+    groups = _by_pipeline(summary)
+    return max(([cell for cell in group if cell.rows[0].get("spans")] for group in groups), key=len, default=[])
+
+
+def _by_pipeline(summary: Summary) -> list[list[Cell]]:
+    """Conditions of the first engine, on all cores, that differ in nothing but their pipeline, together.
+
+    A pipeline that needs another engine stands beside them with that.
+    """
     engine = summary.study.design["factors"]["engines"][0]
-    cells = [cell for cell in summary.select(cores=summary.most_cores) if cell.rows[0].get("spans")]
-    cells = [cell for cell in cells if engine_of_pipeline(cell.condition.pipeline) or cell.condition.engine == engine]
     order = list(PIPELINE_COLOURS)
-    alike: dict[tuple[Any, ...], dict[str, Cell]] = {}
-    for cell in cells:
+    alike: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in sorted(summary.select(cores=summary.most_cores), key=lambda cell: order.index(cell.condition.pipeline)):
         item = cell.condition
-        key = (item.data, item.width, item.precision, item.batch_size, item.decoder)
-        alike.setdefault(key, {})[item.pipeline] = cell
-    richest = max(alike.values(), key=len, default={})
-    return [richest[name] for name in sorted(richest, key=order.index)]
+        if engine_of_pipeline(item.pipeline) or item.engine == engine:
+            key = (item.data, item.width, item.precision, item.batch_size, item.decoder)
+            alike.setdefault(key, []).append(cell)
+    return list(alike.values())
 
 
 def _shown_spans(cell: Cell) -> list[tuple[str, str, float, float]]:
@@ -365,8 +351,9 @@ def _cost_label(summary: Summary, cell: Cell, minutes: float) -> str:
 
 def ramp_up(summary: Summary) -> Figure | None:
     """Speed from moment to moment: what the 2018 paper saw and did not show."""
-    cells = [cell for cell in timeline_cells(summary) if len(cell.rows[0]["curve"]) > 2]
-    if not cells:
+    # The runs of most batches: one of three has no course.
+    cells = max(_by_pipeline(summary), key=lambda group: len(group[0].rows[0]["curve"]), default=[])
+    if not cells or len(cells[0].rows[0]["curve"]) <= 2:
         return None
     figure = new_figure(6.4, 3.9)
     axes: Any = figure.subplots()
@@ -383,6 +370,7 @@ def ramp_up(summary: Summary) -> Figure | None:
     axes.set_xlabel("seconds since the first frame was asked for")
     axes.set_ylabel("frames per second")
     axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
     axes.legend(title="after compilation and one batch of warm-up")
     return figure
 

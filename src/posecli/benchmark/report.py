@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from posecli.benchmark.charts import Chart, draw_charts, timeline_cells
+from posecli import webpage
+from posecli.benchmark.charts import draw_charts, timeline_cells
 from posecli.benchmark.design import Condition
 from posecli.benchmark.machine import machine_line
 from posecli.benchmark.summary import Cell, Summary, Winner
 from posecli.benchmark.trace import trace_events
+from posecli.figures import Chart
 from posecli.table import move_into_place, partial_path, write_partial
 
 RESULTS_FORMAT = "posecli-benchmark-results"
@@ -228,67 +228,35 @@ def speed(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-STYLE_SHEET = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; font-size: 1.2rem; border-bottom: 1px solid #ddd; }
-table { border-collapse: collapse; font-size: 13px; } .wide { overflow-x: auto; }
-th, td { padding: 0.25rem 0.6rem; text-align: left; border-bottom: 1px solid #eee; white-space: nowrap; }
-th { border-bottom: 2px solid #999; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: #f4f4f4; padding: 0.7rem 1rem; overflow-x: auto; } figure { margin: 1.5rem 0; }
-img { max-width: 100%; } figcaption { color: #555; font-size: 13px; } .quiet { color: #666; }
-"""
-
-
 def html_page(summary: Summary, charts: Sequence[Chart]) -> str:
     """One page that holds tables, figures and the commands to use; it loads nothing."""
     design = summary.study.design
     machine = design["machine"]
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>posecli benchmark</title>",
-        f"<style>{STYLE_SHEET}</style></head><body>",
-        f"<h1>posecli benchmark</h1><p>{escape(machine_line(machine))}; posecli {design['posecli']}, "
-        f"{design['written']}.</p>",
-        *([] if summary.study.is_complete else ["<p><b>Not complete:</b> the same command continues it.</p>"]),
-        "<h2>Settings that won</h2>",
-        _html_table(winner_table(summary)),
-        *(_html_command(summary, winner) for winner in summary.winners()),
-        "<h2>What came out</h2>",
-        f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in summary.findings())}</ul>",
-        "<h2>Figures</h2>",
-        *(_html_figure(chart) for chart in charts),
-        "<h2>Every condition</h2>",
-        _html_table(_condition_table(summary)),
-        "<h2>How it was measured</h2>",
-        *(f"<p>{escape(sentence)}</p>" for sentence in _method(summary)),
-        f"<pre>{escape(json.dumps(machine, indent=1, ensure_ascii=False))}</pre>",
-        "</body></html>",
+        webpage.heading("posecli benchmark"),
+        webpage.paragraph(f"{machine_line(machine)}; posecli {design['posecli']}, {design['written']}."),
+        *([] if summary.study.is_complete else [webpage.paragraph("Not complete: the same command continues it.")]),
+        webpage.section(
+            "Settings that won",
+            webpage.table(winner_table(summary)),
+            *(_command(summary, winner) for winner in summary.winners()),
+        ),
+        webpage.section("What came out", webpage.bullets(summary.findings())),
+        webpage.section("Figures", *(webpage.figure(chart.svg, chart.caption) for chart in charts)),
+        webpage.section("Every condition", webpage.table(_condition_table(summary))),
+        webpage.section(
+            "How it was measured",
+            *map(webpage.paragraph, _method(summary)),
+            webpage.verbatim(json.dumps(machine, indent=1, ensure_ascii=False)),
+        ),
     ]
-    return "\n".join(parts) + "\n"
+    return webpage.page("posecli benchmark", parts)
 
 
-def _html_command(summary: Summary, winner: Winner) -> str:
+def _command(summary: Summary, winner: Winner) -> str:
     item = winner.cell.condition
     head = f"{item.data} at {item.width}x{item.height} px, {speed(winner.cell.fps)} frames/s:"
-    return f"<p>{escape(head)}</p><pre>{escape(summary.analyze_line(winner.cell))}</pre>"
-
-
-def _html_figure(chart: Chart) -> str:
-    picture = base64.b64encode(chart.svg.read_bytes()).decode()
-    return (
-        f"<figure><img alt='{escape(chart.caption, quote=True)}' src='data:image/svg+xml;base64,{picture}'>"
-        f"<figcaption>{escape(chart.caption)}</figcaption></figure>"
-    )
-
-
-def _html_table(table: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table[0])
-    rows = "".join(f"<tr>{''.join(_html_cell(cell) for cell in row)}</tr>" for row in table[1:])
-    return f"<div class='wide'><table><tr>{head}</tr>{rows}</table></div>"
-
-
-def _html_cell(cell: str) -> str:
-    kind = " class='number'" if cell[:1].isdigit() else ""
-    return f"<td{kind}>{escape(cell)}</td>"
+    return webpage.paragraph(head) + webpage.verbatim(summary.analyze_line(winner.cell))
 
 
 def _condition_table(summary: Summary) -> list[list[str]]:

@@ -374,7 +374,8 @@ def _precision_findings(summary: Summary) -> Iterable[str]:
         for exact in summary.select(**(_levels(condition) | {"precision": "fp32"})):
             moved = "not judged" if cell.shift is None else f"99th percentile of the shift {cell.shift.p99_px:.2f} px"
             yield (
-                f"{condition.precision} against fp32, {condition.data}, {condition.width} px, {condition.pipeline}: "
+                f"{condition.precision} against fp32, {condition.data}, {condition.width} px, "
+                f"{_cores(condition.cores)}, {condition.pipeline}: "
                 f"{cell.fps / exact.fps:.2f}x; {moved}."
             )
 

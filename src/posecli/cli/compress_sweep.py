@@ -9,7 +9,14 @@ import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.cli.model import choice_options
-from posecli.cli.sweeps import SweepProgress, show_results, sweep_options, sweep_options_of
+from posecli.cli.sweeps import (
+    SweepProgress,
+    folder_option,
+    network_of,
+    show_results,
+    sweep_options,
+    sweep_options_of,
+)
 from posecli.sweep.options import DEFAULT_CRF
 
 
@@ -33,15 +40,7 @@ from posecli.sweep.options import DEFAULT_CRF
 @sweep_options
 @choice_options
 @click.option("--keep", is_flag=True, help="Keep the encoded videos.")
-@click.option(
-    "-o",
-    "--out-dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("posecli-compress-sweep"),
-    show_default=True,
-    help="Folder for everything; the same command continues what lies there.",
-)
+@folder_option("posecli-compress-sweep")
 @config_option
 @output_options
 def compress_sweep(
@@ -67,18 +66,19 @@ def compress_sweep(
     """
     output = make_output(as_json, quiet, verbose)
     options = sweep_options_of(videos, flags)
-    from posecli.model.deeplabcut import Choice
-    from posecli.sweep.report import write_report
     from posecli.sweep.runner import run_sweep
-    from posecli.sweep.summary import Summary
     from posecli.sweep.versions import encoded_versions, parse_crf, parse_presets
 
     codecs = [name.strip() for name in flags["codec"].split(",")]
     crf = parse_crf(flags["crf"], codecs)
     versions = encoded_versions(crf, parse_presets(flags["preset"], crf), flags["pix_fmt"], flags["gop"])
-    network = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
     study = run_sweep(
-        "compress-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
+        "compress-sweep",
+        options,
+        versions,
+        folder,
+        SweepProgress(output),
+        overwrite=overwrite,
+        network=network_of(flags),
     )
-    summary = Summary(study)
-    show_results(summary, write_report(summary), output)
+    show_results(study, output)

@@ -10,7 +10,7 @@ import click
 from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.cli.model import choice_options
 from posecli.cli.scale_sweep import parse_scales
-from posecli.cli.sweeps import SweepProgress, sweep_options, sweep_options_of
+from posecli.cli.sweeps import SweepProgress, folder_option, network_of, sweep_options, sweep_options_of
 
 
 @click.command(cls=Command)
@@ -27,15 +27,7 @@ from posecli.cli.sweeps import SweepProgress, sweep_options, sweep_options_of
 )
 @sweep_options
 @choice_options
-@click.option(
-    "-o",
-    "--out-dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("posecli-recommendation"),
-    show_default=True,
-    help="Folder for everything; the same command continues what lies there.",
-)
+@folder_option("posecli-recommendation")
 @config_option
 @output_options
 def recommend(
@@ -60,7 +52,6 @@ def recommend(
     """
     output = make_output(as_json, quiet, verbose)
     sweep = sweep_options_of(videos, flags)
-    from posecli.model.deeplabcut import Choice
     from posecli.sweep.report import version_table
     from posecli.sweep.search import SearchOptions, search
     from posecli.sweep.versions import parse_crf
@@ -74,8 +65,7 @@ def recommend(
         crf,
         60 * flags["budget"],
     )
-    network = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
-    found = search(options, folder, SweepProgress(output), overwrite=overwrite, network=network)
+    found = search(options, folder, SweepProgress(output), overwrite=overwrite, network=network_of(flags))
     from posecli.cli.tables import aligned
 
     for line in aligned(version_table(found.settings)):

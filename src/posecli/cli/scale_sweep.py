@@ -9,7 +9,14 @@ import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.cli.model import choice_options
-from posecli.cli.sweeps import SweepProgress, show_results, sweep_options, sweep_options_of
+from posecli.cli.sweeps import (
+    SweepProgress,
+    folder_option,
+    network_of,
+    show_results,
+    sweep_options,
+    sweep_options_of,
+)
 from posecli.errors import UsageError
 from posecli.sweep.options import DEFAULT_SCALES
 
@@ -24,15 +31,7 @@ from posecli.sweep.options import DEFAULT_SCALES
 )
 @sweep_options
 @choice_options
-@click.option(
-    "-o",
-    "--out-dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("posecli-scale-sweep"),
-    show_default=True,
-    help="Folder for everything; the same command continues what lies there.",
-)
+@folder_option("posecli-scale-sweep")
 @config_option
 @output_options
 def scale_sweep(
@@ -56,19 +55,14 @@ def scale_sweep(
     """
     output = make_output(as_json, quiet, verbose)
     options = sweep_options_of(videos, flags)
-    from posecli.model.deeplabcut import Choice
-    from posecli.sweep.report import write_report
     from posecli.sweep.runner import run_sweep
-    from posecli.sweep.summary import Summary
     from posecli.sweep.versions import scaled_versions
 
     versions = scaled_versions(parse_scales(flags["scales"]))
-    network = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
     study = run_sweep(
-        "scale-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
+        "scale-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network_of(flags)
     )
-    summary = Summary(study)
-    show_results(summary, write_report(summary), output)
+    show_results(study, output)
 
 
 def parse_scales(text: str) -> list[float]:

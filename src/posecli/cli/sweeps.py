@@ -15,107 +15,126 @@ from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
 
 if TYPE_CHECKING:
-    from posecli.sweep.report import Report
-    from posecli.sweep.summary import Summary
+    from posecli.model.deeplabcut import Choice
+    from posecli.sweep.runner import Study
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 DEFAULTS = SweepOptions()
 ANALYSIS = AnalyzeOptions()
 
 
+#: How the frames of every version are analysed.
+NETWORK_OPTIONS = (
+    click.option(
+        "-m",
+        "--model",
+        type=click.Path(path_type=Path),
+        help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
+    ),
+    click.option("--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"),
+    click.option(
+        "-b",
+        "--batchsize",
+        "--batch-size",
+        "batch_size",
+        type=int,
+        default=ANALYSIS.batch_size,
+        show_default=True,
+        help="Frames per call of the network.",
+    ),
+    click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px."),
+    click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default=ANALYSIS.engine.engine,
+        show_default=True,
+        help="Runtime of the network.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=ANALYSIS.engine.precision,
+        show_default=True,
+        help="Arithmetic of the network, settled on the originals and the same for all versions.",
+    ),
+    click.option(
+        "--pipeline",
+        type=click.Choice(PIPELINES),
+        default=ANALYSIS.pipeline,
+        show_default=True,
+        help="How reading, network and decoding are laid over each other.",
+    ),
+    click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]"),
+)
+#: What the versions are compared by.
+MEASURE_OPTIONS = (
+    click.option("--truth", type=click.Path(path_type=Path), help="Pose table with the true points of the one video."),
+    click.option(
+        "--labels",
+        type=click.Path(path_type=Path),
+        help="DeepLabCut project whose labelled frames of these videos count as truth.",
+    ),
+    click.option("--pcutoff", type=float, help="Likelihood from which on a point counts.  [the model's own]"),
+    click.option(
+        "--tolerance",
+        default=f"{DEFAULTS.tolerance:g}px",
+        show_default=True,
+        help="Mean error of a body part that is still fine; people who label differ by 3 px.",
+    ),
+    click.option(
+        "--max-lost",
+        type=float,
+        default=DEFAULTS.max_lost,
+        show_default=True,
+        help="Share of a body part's points that may fall below the cut-off.",
+    ),
+    click.option(
+        "--window", type=int, default=DEFAULTS.window, show_default=True, help="Of the median filter, frames."
+    ),
+    click.option("--resamples", type=int, default=DEFAULTS.resamples, show_default=True, help="Of the bootstrap."),
+    click.option(
+        "--seed",
+        type=int,
+        default=SCENE_SEED,
+        show_default=True,
+        help="Of the bootstrap and of the rendered scene.",
+    ),
+    click.option(
+        "--hours-per-year",
+        type=float,
+        default=DEFAULTS.hours_per_year,
+        show_default=True,
+        help="Hours of video that savings are stated for.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Begin anew where another sweep lies."),
+)
+
+
 def sweep_options(function: AnyCallback) -> AnyCallback:
     """Add the options that all sweeps have."""
-    for option in reversed(
-        (
-            click.option(
-                "-m",
-                "--model",
-                type=click.Path(path_type=Path),
-                help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
-            ),
-            click.option(
-                "--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"
-            ),
-            click.option(
-                "-b",
-                "--batchsize",
-                "--batch-size",
-                "batch_size",
-                type=int,
-                default=ANALYSIS.batch_size,
-                show_default=True,
-                help="Frames per call of the network.",
-            ),
-            click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px."),
-            click.option(
-                "--engine",
-                type=click.Choice(ENGINES),
-                default=ANALYSIS.engine.engine,
-                show_default=True,
-                help="Runtime of the network.",
-            ),
-            click.option(
-                "--precision",
-                type=click.Choice(PRECISIONS),
-                default=ANALYSIS.engine.precision,
-                show_default=True,
-                help="Arithmetic of the network, settled on the originals and the same for all versions.",
-            ),
-            click.option(
-                "--pipeline",
-                type=click.Choice(PIPELINES),
-                default=ANALYSIS.pipeline,
-                show_default=True,
-                help="How reading, network and decoding are laid over each other.",
-            ),
-            click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]"),
-            click.option(
-                "--truth", type=click.Path(path_type=Path), help="Pose table with the true points of the one video."
-            ),
-            click.option(
-                "--labels",
-                type=click.Path(path_type=Path),
-                help="DeepLabCut project whose labelled frames of these videos count as truth.",
-            ),
-            click.option("--pcutoff", type=float, help="Likelihood from which on a point counts.  [the model's own]"),
-            click.option(
-                "--tolerance",
-                default=f"{DEFAULTS.tolerance:g}px",
-                show_default=True,
-                help="Mean error of a body part that is still fine; people who label differ by 3 px.",
-            ),
-            click.option(
-                "--max-lost",
-                type=float,
-                default=DEFAULTS.max_lost,
-                show_default=True,
-                help="Share of a body part's points that may fall below the cut-off.",
-            ),
-            click.option(
-                "--window", type=int, default=DEFAULTS.window, show_default=True, help="Of the median filter, frames."
-            ),
-            click.option(
-                "--resamples", type=int, default=DEFAULTS.resamples, show_default=True, help="Of the bootstrap."
-            ),
-            click.option(
-                "--seed",
-                type=int,
-                default=SCENE_SEED,
-                show_default=True,
-                help="Of the bootstrap and of the rendered scene.",
-            ),
-            click.option(
-                "--hours-per-year",
-                type=float,
-                default=DEFAULTS.hours_per_year,
-                show_default=True,
-                help="Hours of video that savings are stated for.",
-            ),
-            click.option("--overwrite", is_flag=True, help="Begin anew where another sweep lies."),
-        )
-    ):
+    for option in reversed(NETWORK_OPTIONS + MEASURE_OPTIONS):
         function = option(function)
     return function
+
+
+def folder_option(default: str) -> Callable[[AnyCallback], AnyCallback]:
+    """Where a sweep's files go."""
+    return click.option(
+        "-o",
+        "--out-dir",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=Path(default),
+        show_default=True,
+        help="Folder for everything; the same command continues what lies there.",
+    )
+
+
+def network_of(flags: dict[str, Any]) -> Choice:
+    """Which network of a DeepLabCut project is meant."""
+    from posecli.model.deeplabcut import Choice
+
+    return Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
 
 
 def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOptions:
@@ -166,11 +185,14 @@ class SweepProgress(SweepObserver):
             yield progress
 
 
-def show_results(summary: Summary, report: Report, output: Output) -> None:
-    """Print the table, what came out, and what to use."""
+def show_results(study: Study, output: Output) -> None:
+    """Write the report, and print the table, what came out, and what to use."""
     from posecli.cli.tables import aligned
-    from posecli.sweep.report import findings, results, version_table
+    from posecli.sweep.report import findings, results, version_table, write_report
+    from posecli.sweep.summary import Summary
 
+    summary = Summary(study)
+    report = write_report(summary)
     for line in aligned(version_table(summary)):
         output.say(line)
     output.say("")

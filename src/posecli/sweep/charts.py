@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.figures import COLOURS, GREY, MARKERS, house_style, new_figure, part_colours, save_figure
+from posecli.figures import COLOURS, GREY, MARKERS, Chart, house_style, new_figure, part_colours, save_figure
 from posecli.sweep.measures import MEDIAN, RAW, PartMeasures
 from posecli.sweep.resampling import Interval
 from posecli.sweep.runner import frame_path
@@ -33,26 +32,6 @@ TRACE_SECONDS = 20.0
 COLUMNS, MOST_PANELS = 5, 15
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A figure that was written.
-
-    Attributes
-    ----------
-    name
-        Of its files.
-    png, svg
-        The files.
-    caption
-        What it shows.
-    """
-
-    name: str
-    png: Path
-    svg: Path
-    caption: str
-
-
 def draw_charts(summary: Summary, folder: Path) -> tuple[Chart, ...]:
     """Draw what can be drawn of a sweep into a folder.
 
@@ -68,8 +47,7 @@ def draw_charts(summary: Summary, folder: Path) -> tuple[Chart, ...]:
         if not _says_something(name, summary):
             continue
         with house_style():
-            png, svg = save_figure(draw(summary), folder / name)
-        charts.append(Chart(name, png, svg, caption))
+            charts.append(Chart(name, caption, *save_figure(draw(summary), folder / name)))
     return tuple(charts)
 
 

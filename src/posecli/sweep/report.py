@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from posecli.sweep.charts import Chart, draw_charts
+from posecli import webpage
+from posecli.figures import Chart
+from posecli.sweep.charts import draw_charts
 from posecli.sweep.journal import write_json, write_text
 from posecli.sweep.measures import MEDIAN
 from posecli.sweep.recommendation import Recommendation, recommend
@@ -248,41 +248,26 @@ def _version_row(summary: Summary, version: Version, *, encoded: bool) -> list[s
     return [*row, f"{values['read_fps']:.0f}", f"{values['analysis_fps']:.1f}"]
 
 
-STYLE_SHEET = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; font-size: 1.2rem; border-bottom: 1px solid #ddd; }
-table { border-collapse: collapse; font-size: 13px; } .wide { overflow-x: auto; }
-th, td { padding: 0.25rem 0.6rem; text-align: left; border-bottom: 1px solid #eee; white-space: nowrap; }
-th { border-bottom: 2px solid #999; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: #f4f4f4; padding: 0.7rem 1rem; overflow-x: auto; } figure { margin: 1.5rem 0; }
-img { max-width: 100%; } figcaption { color: #555; font-size: 13px; }
-"""
-
-
 def html_page(summary: Summary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
     """One page that holds recommendation, figures and tables; it loads nothing."""
-    design = summary.study.design
-    kind = design["determined_by"]["kind"]
+    kind = summary.study.design["determined_by"]["kind"]
     commands = [line for line in (recommendation.acquisition, recommendation.analysis) if line]
     names = ", ".join(source.name for source in summary.study.sources)
     parts = [
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>posecli {escape(kind)}</title>",
-        f"<style>{STYLE_SHEET}</style></head><body>",
-        f"<h1>posecli {escape(kind)}: {escape(names)}</h1><p>{escape(_head(summary))}</p>",
-        "<h2>Recommendation</h2>",
-        *(f"<p>{escape(reason)}</p>" for reason in recommendation.reasons),
-        *([f"<pre>{escape(chr(10).join(commands))}</pre>"] if commands else []),
-        "<h2>What came out</h2>",
-        f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in findings(summary))}</ul>",
-        "<h2>Figures</h2>",
-        *(_html_figure(chart) for chart in charts),
-        "<h2>Every version</h2>",
-        _html_table(version_table(summary)),
-        "<h2>How it was measured</h2>",
-        *(f"<p>{escape(sentence)}</p>" for sentence in _method(summary)),
-        "</body></html>",
+        webpage.heading(f"posecli {kind}: {names}"),
+        webpage.paragraph(_head(summary)),
+        webpage.section(
+            "Recommendation",
+            *map(webpage.paragraph, recommendation.reasons),
+            *([webpage.verbatim("\n".join(commands))] if commands else []),
+        ),
+        webpage.section("What came out", webpage.bullets(findings(summary))),
+        # PNG: frames of a video are many times as large in SVG.
+        webpage.section("Figures", *(webpage.figure(chart.png, chart.caption) for chart in charts)),
+        webpage.section("Every version", webpage.table(version_table(summary))),
+        webpage.section("How it was measured", *map(webpage.paragraph, _method(summary))),
     ]
-    return "\n".join(parts) + "\n"
+    return webpage.page(f"posecli {kind}", parts)
 
 
 def _head(summary: Summary) -> str:
@@ -321,22 +306,3 @@ def _method(summary: Summary) -> list[str]:
     if trained is not None:
         sentences.append(f"The network was trained on scales {trained[0]:.2g} to {trained[1]:.2g}.")
     return sentences
-
-
-def _html_figure(chart: Chart) -> str:
-    picture = base64.b64encode(chart.png.read_bytes()).decode()
-    return (
-        f"<figure><img alt='{escape(chart.caption, quote=True)}' src='data:image/png;base64,{picture}'>"
-        f"<figcaption>{escape(chart.caption)}</figcaption></figure>"
-    )
-
-
-def _html_table(table: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table[0])
-    rows = "".join(f"<tr>{''.join(_html_cell(cell) for cell in row)}</tr>" for row in table[1:])
-    return f"<div class='wide'><table><tr>{head}</tr>{rows}</table></div>"
-
-
-def _html_cell(cell: str) -> str:
-    kind = " class='number'" if cell[:1].isdigit() else ""
-    return f"<td{kind}>{escape(cell)}</td>"
