@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
 from common import RESULTS, machine, make_clip, markdown_table
 
 PEER = Path(__file__).resolve().parent / "peer" / "deeplabcut_round_trip.py"
@@ -44,7 +45,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="round trip ") as scratch:
         folder = Path(scratch)
-        project = Path(shutil.copytree(arguments.project, folder / "project"))
+        project = with_skeleton(Path(shutil.copytree(arguments.project, folder / "project")))
         videos = folder / "videos"
         videos.mkdir()
         clip = make_clip(arguments.video, arguments.width, arguments.frames, folder).rename(videos / "day 1.mp4")
@@ -55,6 +56,15 @@ def main() -> None:
     content = {"machine": machine(), "frames": arguments.frames, "width": arguments.width, "rows": rows}
     (RESULTS / "round-trip.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     print(markdown_table(rows))
+
+
+def with_skeleton(project: Path) -> Path:
+    """A bone between the first two body parts, without which one of the steps has nothing to do."""
+    path = project / "config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["skeleton"] = [config["bodyparts"][:2]]
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return project
 
 
 def analysed(clip: Path, project: Path) -> Path:
