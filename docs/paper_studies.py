@@ -164,7 +164,7 @@ def _findings(studies: dict[str, str], words: Sequence[str]) -> str | None:
         result = read_result(study)
         if result is not None:
             found = [text for text in result["findings"] if any(word in text for word in words)]
-            told.append(f"{name} network: {' '.join(found)}")
+            told.append(f"{name} network, {result['versions'][0]['frames']} frames: {' '.join(found)}")
     return " ".join(told) or None
 
 

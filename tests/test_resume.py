@@ -407,9 +407,12 @@ def test_kills_at_random_moments(
 
 
 @pytest.mark.slow
-def test_kills_with_a_real_engine(dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("engine", "kills"), [("openvino", 12), ("tensorflow", 6)])
+def test_kills_with_a_real_engine(
+    dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, kills: int
+) -> None:
     shrink(monkeypatch)
     description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER)
     model = write_model_folder(tmp_path / "small-model", description, projects.random_weights())
-    tally = killed_series("openvino", dots_clip, model.path, tmp_path / "poses", "async", 12, "openvino")
-    assert tally["kills"] == 12
+    tally = killed_series(engine, dots_clip, model.path, tmp_path / "poses", "async", kills, engine)
+    assert tally["kills"] == kills

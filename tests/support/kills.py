@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from posecli import engine
 from posecli.analysis import analyze
 from posecli.journal import read_journal
-from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
+from posecli.options import AnalyzeOptions, EngineName, EngineOptions, PipelineName
 from posecli.table import read_pose_table
 from support.small_network import shrink
 
@@ -128,15 +128,16 @@ class Series:
 
 
 def main() -> None:
-    """Run a series with the fake engine, or with OpenVINO and a small network."""
+    """Run a series with the fake engine, or with a real one and a small network."""
     which, video, model, out_dir, pipeline, kills, seed = sys.argv[1:]
     if which == "fake":
         for name in engine.ENGINE_CLASSES:
             engine.ENGINE_CLASSES[name] = "support.fake_engine:FakeEngine"
     else:
         shrink(pytest.MonkeyPatch())
+    runtime: EngineName = "tensorflow" if which == "tensorflow" else "openvino"
     options = AnalyzeOptions(
-        EngineOptions(precision="fp32"), BATCH_SIZE, pipeline=cast(PipelineName, pipeline), out_dir=Path(out_dir)
+        EngineOptions(runtime, "fp32"), BATCH_SIZE, pipeline=cast(PipelineName, pipeline), out_dir=Path(out_dir)
     )
     Path(out_dir).mkdir()
     print(json.dumps(vars(Series(Path(video), Path(model), options, seed).run(int(kills)))))
