@@ -45,8 +45,8 @@ def main() -> None:
 def without_folders(value: Any) -> Any:
     """The same value with file names in the place of whole paths, however deep they lie.
 
-    >>> without_folders({"video": "/home/ada/mouse.mp4", "lines": ["ffmpeg -i /home/ada/mouse.mp4 out.mp4", "1/2"]})
-    {'video': 'mouse.mp4', 'lines': ['ffmpeg -i mouse.mp4 out.mp4', '1/2']}
+    >>> without_folders({"video": "/home/ada/mouse.mp4", "run": ["ffmpeg -i file:/home/ada/mouse.mp4 a.mp4", "1/2"]})
+    {'video': 'mouse.mp4', 'run': ['ffmpeg -i mouse.mp4 a.mp4', '1/2']}
     """
     if isinstance(value, dict):
         return {name: without_folders(item) for name, item in value.items()}
@@ -56,7 +56,8 @@ def without_folders(value: Any) -> Any:
 
 
 def _file_name(word: str) -> str:
-    return Path(word).name if word.startswith("/") else word
+    """The name in the place of a path, also of one that ffmpeg is told to take for a file."""
+    return Path(word).name if word.startswith(("/", "file:/")) else word
 
 
 def csv_without_folders(path: Path) -> str:
