@@ -12,12 +12,15 @@ import argparse
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from common import RESULTS
 
+#: What stands before a file's name in a whole path, also in one that ffmpeg is told to take for a file.
+FOLDERS = re.compile(r"(?<![\w:/.])(?:file:)?/(?:[^\s'\"/]+/)*(?=[^\s'\"/])")
 #: Shows frames of the video.
 FRAMES_FIGURE = "first-frames.png"
 
@@ -47,17 +50,14 @@ def without_folders(value: Any) -> Any:
 
     >>> without_folders({"video": "/home/ada/mouse.mp4", "run": ["ffmpeg -i file:/home/ada/mouse.mp4 a.mp4", "1/2"]})
     {'video': 'mouse.mp4', 'run': ['ffmpeg -i mouse.mp4 a.mp4', '1/2']}
+    >>> without_folders("model '/home/ada/my-model' has no int8 version, see https://example.org/help")
+    "model 'my-model' has no int8 version, see https://example.org/help"
     """
     if isinstance(value, dict):
         return {name: without_folders(item) for name, item in value.items()}
     if isinstance(value, list):
         return [without_folders(item) for item in value]
-    return " ".join(_file_name(word) for word in value.split(" ")) if isinstance(value, str) else value
-
-
-def _file_name(word: str) -> str:
-    """The name in the place of a path, also of one that ffmpeg is told to take for a file."""
-    return Path(word).name if word.startswith(("/", "file:/")) else word
+    return FOLDERS.sub("", value) if isinstance(value, str) else value
 
 
 def csv_without_folders(path: Path) -> str:
