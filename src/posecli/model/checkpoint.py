@@ -42,7 +42,7 @@ def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
     tf = import_tensorflow()
     _check_sizes(prefix)
     try:
-        with _without_wildcards(prefix) as plain:
+        with without_wildcards(prefix) as plain:
             reader = tf.train.load_checkpoint(str(plain))
             held = reader.get_variable_to_shape_map()
             for name in (name for name in shapes if name in held):  # before a claim takes memory
@@ -69,7 +69,7 @@ def _check_sizes(prefix: Path) -> None:
 
 
 @contextmanager
-def _without_wildcards(prefix: Path) -> Iterator[Path]:
+def without_wildcards(prefix: Path) -> Iterator[Path]:
     """The checkpoint under a path that TensorFlow, which takes it for a glob pattern, finds again."""
     if not set(str(prefix)) & set("*?[\\"):
         yield prefix

@@ -34,10 +34,20 @@ def fold_batch_norm(
     folded: dict[str, npt.NDArray[np.float32]] = {}
     for conv in convolutions(net_type):
         norm = {name: weights[f"{conv.scope}/BatchNorm/{name}"].astype(np.float64) for name in BATCH_NORM_VARIABLES}
-        scale = norm["gamma"] / np.sqrt(norm["moving_variance"] + BATCH_NORM_EPSILON)
-        folded[f"{conv.scope}/weights"] = (weights[f"{conv.scope}/weights"] * scale).astype(np.float32)
-        folded[f"{conv.scope}/biases"] = (norm["beta"] - scale * norm["moving_mean"]).astype(np.float32)
+        kernel, bias = folded_convolution(weights[f"{conv.scope}/weights"], norm, norm["gamma"], BATCH_NORM_EPSILON)
+        folded[f"{conv.scope}/weights"], folded[f"{conv.scope}/biases"] = kernel, bias
     for head in head_channels(n_bodyparts, locref=locref):
         for name in ("weights", "biases"):
             folded[f"{head}/{name}"] = np.asarray(weights[f"{head}/{name}"], dtype=np.float32)
     return folded
+
+
+def folded_convolution(
+    kernel: npt.NDArray[np.float32],
+    norm: Mapping[str, npt.NDArray[np.float64]],
+    gamma: npt.NDArray[np.float64] | float,
+    epsilon: float,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """One convolution's kernel and bias, of any rank, from its batch normalisation's ``beta`` and moving statistics."""
+    scale = gamma / np.sqrt(norm["moving_variance"] + epsilon)
+    return (kernel * scale).astype(np.float32), (norm["beta"] - scale * norm["moving_mean"]).astype(np.float32)

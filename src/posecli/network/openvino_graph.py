@@ -7,12 +7,11 @@ files to keep, to lock or to go stale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from posecli.network.openvino_ops import GraphBuilder, Weights
 from posecli.network.variables import LOCREF_HEAD, SCOREMAP_HEAD, Convolution, Unit, head_channels, stem, units
 
 if TYPE_CHECKING:
@@ -21,14 +20,8 @@ if TYPE_CHECKING:
     from posecli.network.int8 import Int8Plan
     from posecli.network.spec import PoseNetworkSpec
 
-Weights = Mapping[str, npt.NDArray[np.float32]]
-
 _TO_NCHW = (0, 3, 1, 2)
 _TO_NHWC = (0, 2, 3, 1)
-
-
-#: Steps of an eight-bit activation, and of a weight (symmetric about zero).
-ACTIVATION_LEVELS, WEIGHT_LEVELS = 256, 255
 
 
 def build_openvino_graph(
@@ -70,39 +63,30 @@ def build_calibration_graph(
     return ov.Model(results, frames, f"{spec.net_type}-calibration"), list(graph.entering)
 
 
-class _Graph:
+class _Graph(GraphBuilder):
     """Spells one network in OpenVINO operations, channels first as its CPU kernels want them."""
 
     def __init__(self, spec: PoseNetworkSpec, weights: Weights, int8: Int8Plan | None) -> None:
-        from openvino import opset13
-
-        self.op: Any = opset13
+        super().__init__(int8)
         self.spec = spec
         self.weights = weights
-        self.int8 = int8
-        #: What enters each convolution, before it is made eight bits wide.
-        self.entering: dict[str, Any] = {}
 
     def build(self, height: int, width: int) -> tuple[list[Any], list[Any]]:
         """Results and parameters."""
         frames = self.op.parameter([-1, height, width, 3], np.uint8, name="frames")
         mean = np.asarray(self.spec.mean_pixel, np.float32)
         x = self.op.subtract(self.op.convert(frames, "f32"), self.op.constant(mean))
-        x = self._transpose(x, _TO_NCHW)
+        x = self.transpose(x, _TO_NCHW)
         x = self._conv(x, stem(self.spec.net_type))
         x = self._max_pool(x, kernel=3)
         for unit in units(self.spec.net_type):
             x = self._bottleneck(x, unit)
         scoremap = self.op.sigmoid(self._head(x, SCOREMAP_HEAD))
         outputs = [scoremap, self._head(x, LOCREF_HEAD)] if self.spec.locref else [scoremap]
-        return [self.op.result(self._transpose(output, _TO_NHWC)) for output in outputs], [frames]
+        return [self.op.result(self.transpose(output, _TO_NHWC)) for output in outputs], [frames]
 
     def _conv(self, x: Any, conv: Convolution) -> Any:
-        self.entering[conv.scope] = x
-        kernel = self._constant(self.weights[f"{conv.scope}/weights"].transpose(3, 2, 0, 1))
-        if self.int8 is not None and conv.scope in self.int8.ranges:
-            x = self._eight_bits(x, self.int8.ranges[conv.scope])
-            kernel = self._eight_bit_weights(kernel)
+        x, kernel = self.operands(x, self.weights[f"{conv.scope}/weights"].transpose(3, 2, 0, 1), conv.scope)
         padding = [conv.kernel // 2 * conv.dilation] * 2
         y = self.op.convolution(x, kernel, [conv.stride] * 2, padding, padding, [conv.dilation] * 2, name=conv.scope)
         y = self.op.add(y, self._bias(conv.scope))
@@ -122,32 +106,14 @@ class _Graph:
         """Stride 2, padded as TensorFlow's SAME: an odd padding's extra pixel at the end."""
         return self.op.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [kernel] * 2, auto_pad="same_upper").output(0)
 
-    def _eight_bits(self, x: Any, limits: tuple[float, float]) -> Any:
-        """Round to eight bits within limits; OpenVINO turns the convolution behind it into integer arithmetic."""
-        low, high = (self._constant(np.full((1, 1, 1, 1), limit, np.float32)) for limit in limits)
-        return self.op.fake_quantize(x, low, high, low, high, ACTIVATION_LEVELS)
-
-    def _eight_bit_weights(self, kernel: Any) -> Any:
-        """Round each output channel's weights to eight bits of its own range."""
-        widest = np.abs(kernel.data).max(axis=(1, 2, 3), keepdims=True)
-        high = self._constant(np.maximum(widest, np.finfo(np.float32).tiny))
-        low = self._constant(-np.maximum(widest, np.finfo(np.float32).tiny))
-        return self.op.fake_quantize(kernel, low, high, low, high, WEIGHT_LEVELS)
-
     def _head(self, features: Any, head: str) -> Any:
         """Transposed convolution to exactly twice the size: the last row and column are left out."""
         kernel = self.weights[f"{head}/weights"].transpose(3, 2, 0, 1)
         y = self.op.convolution_backprop_data(
-            features, self._constant(kernel), [2, 2], pads_begin=[0, 0], pads_end=[1, 1], auto_pad="explicit", name=head
+            features, self.constant(kernel), [2, 2], pads_begin=[0, 0], pads_end=[1, 1], auto_pad="explicit", name=head
         )
         assert len(kernel[0]) == head_channels(self.spec.n_bodyparts, locref=True)[head]
         return self.op.add(y, self._bias(head))
 
     def _bias(self, scope: str) -> Any:
-        return self._constant(self.weights[f"{scope}/biases"].reshape(1, -1, 1, 1))
-
-    def _constant(self, array: npt.NDArray[np.float32]) -> Any:
-        return self.op.constant(np.ascontiguousarray(array))
-
-    def _transpose(self, x: Any, order: tuple[int, ...]) -> Any:
-        return self.op.transpose(x, self.op.constant(np.asarray(order)))
+        return self.constant(self.weights[f"{scope}/biases"].reshape(1, -1, 1, 1))

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from posecli.network.keras_layers import assign_by_name, dtype_policy, layer_name, read_by_name
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import (
     BATCH_NORM_EPSILON,
@@ -25,6 +26,9 @@ from posecli.network.variables import (
     stem,
     units,
 )
+
+#: What slim calls Keras' variables.
+VARIABLE_WORDS = {"kernel": "weights", "bias": "biases"}
 
 
 @keras.saving.register_keras_serializable("posecli")
@@ -78,12 +82,8 @@ def build_pose_network(
     -----
     Output stride 16 in the backbone, times the heads' upsampling by two: one cell is 8 px wide.
     """
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
+    with dtype_policy(policy):
         return _network(spec, height, width, batch_norm=batch_norm)
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _network(spec: PoseNetworkSpec, height: int | None, width: int | None, *, batch_norm: bool) -> keras.Model:
@@ -94,11 +94,6 @@ def _network(spec: PoseNetworkSpec, height: int | None, width: int | None, *, ba
     for unit in units(spec.net_type):
         x = _bottleneck(x, unit, batch_norm=batch_norm)
     return keras.Model(frames, _heads(x, spec), name=spec.net_type)
-
-
-def layer_name(scope: str) -> str:
-    """Keras forbids slashes in layer names; everything else keeps its checkpoint name."""
-    return scope.replace("/", "__")
 
 
 def assign_weights(model: keras.Model, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -117,24 +112,12 @@ def assign_weights(model: keras.Model, weights: Mapping[str, npt.NDArray[np.floa
     KeyError
         If a layer's array is missing.
     """
-    for layer in model.layers:
-        names = [_variable_name(layer, variable.name) for variable in layer.variables]
-        if names:
-            layer.set_weights([weights[name] for name in names])
+    assign_by_name(model, weights, VARIABLE_WORDS)
 
 
 def read_weights(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
     """Every layer's arrays by checkpoint name, the inverse of `assign_weights`."""
-    return {
-        _variable_name(layer, variable.name): np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
-        for layer in model.layers
-        for variable in layer.variables
-    }
-
-
-def _variable_name(layer: keras.Layer, variable: str) -> str:
-    slim = {"kernel": "weights", "bias": "biases"}.get(variable, variable)
-    return f"{layer.name.replace('__', '/')}/{slim}"
+    return read_by_name(model, VARIABLE_WORDS)
 
 
 def _conv(x: Any, conv: Convolution, *, batch_norm: bool) -> Any:
