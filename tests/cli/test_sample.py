@@ -40,6 +40,20 @@ def test_json(tmp_path: Path) -> None:
     assert content["frames"] == 4
     assert content["fps"] == 150.0
     assert Path(content["truth"]).exists()
+    assert content["behaviours"] is None
+
+
+def test_behaviours(tmp_path: Path) -> None:
+    video, table = tmp_path / "cage.mp4", tmp_path / "cage_behaviours.csv"
+    arguments = (*SMALL, "--scene", "home-cage", "-o", str(video))
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[2] == f"{table}: the true behaviours"
+    assert table.read_text().splitlines()[1].startswith("cage.mp4,0,4,")
+    video.unlink()
+    assert run(*arguments).exit_code == 8
+    content = json.loads(run(*arguments, "--overwrite", "--json", "-q").stdout)
+    assert content["behaviours"] == str(table)
 
 
 def test_the_scenes_name_is_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from posecli import read_pose_table
+from posecli.behaviour.intervals import frame_labels, read_intervals
 from posecli.errors import LabelError, OutputError, OutputExistsError
 from posecli.synthetic import SampleFiles, SceneOptions, open_scene, read_truth, sample_files, write_sample
 from posecli.table import PoseTableWriter
 from posecli.video.encode import EncodeOptions
 
 SMALL = SceneOptions(width=160, height=120, frames=30, seed=3, occlusion=0.5)
+CAGE = SceneOptions("home-cage", width=64, height=48, frames=200, seed=1)
 QUICK = EncodeOptions(crf=12, preset="ultrafast")
 
 
@@ -90,22 +92,50 @@ def test_a_stale_truth_does_not_stay_beside_another_video(tmp_path: Path) -> Non
     assert (tmp_path / "aaDLC_synthetic_trailtrackingseed7.h5").exists()
 
 
-def test_interruption_leaves_nothing(tmp_path: Path) -> None:
+def test_behaviours_are_those_of_the_scene(tmp_path: Path) -> None:
+    files = write_sample(CAGE, tmp_path / "cage.mp4", QUICK)
+    assert files.behaviours == tmp_path / "cage_behaviours.csv"
+    assert files == sample_files(CAGE, files.video)
+    intervals = read_intervals(files.behaviours)
+    assert {interval.video for interval in intervals} == {files.video}
+    scene = open_scene(CAGE)
+    np.testing.assert_array_equal(frame_labels(intervals, scene.behaviours, 200), scene.labels())
+    assert len(read_truth(files.video)) == 200
+
+
+def test_stale_behaviours_do_not_stay_beside_another_video(tmp_path: Path) -> None:
+    old = write_sample(CAGE, tmp_path / "a.mp4", QUICK)
+    assert old.behaviours is not None
+    old.video.unlink()
+    old.truth.unlink()
+    tiny = SceneOptions(width=64, height=48, frames=3)
+    with pytest.raises(OutputExistsError, match=r"a_behaviours\.csv' is there already"):
+        write_sample(tiny, old.video, QUICK)
+    assert write_sample(tiny, old.video, QUICK, overwrite=True).behaviours is None
+    assert not old.behaviours.exists()
+    write_sample(CAGE, old.video, QUICK, overwrite=True)
+    assert old.behaviours.exists()
+    assert old.truth.exists()
+
+
+@pytest.mark.parametrize("options", [SMALL, CAGE])
+def test_interruption_leaves_nothing(tmp_path: Path, options: SceneOptions) -> None:
     def stop(_count: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_sample(SMALL, tmp_path / "a.mp4", QUICK, progress=stop)
+        write_sample(options, tmp_path / "a.mp4", QUICK, progress=stop)
     assert not list(tmp_path.iterdir())
 
 
-def test_table_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("options", [SMALL, CAGE])
+def test_table_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: SceneOptions) -> None:
     def full(*_: object) -> None:
         raise OutputError("the disk is full")
 
     monkeypatch.setattr(PoseTableWriter, "close", full)
     with pytest.raises(OutputError, match="disk is full"):
-        write_sample(SMALL, tmp_path / "a.mp4", QUICK)
+        write_sample(options, tmp_path / "a.mp4", QUICK)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""``posecli sample``: rendered videos whose true poses are known."""
+"""``posecli sample``: rendered videos whose true poses and behaviours are known."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.errors import UsageError
-from posecli.synthetic.options import SCENES, SceneOptions
+from posecli.synthetic.options import ALL_SCENES, SceneOptions
 
 PLAIN = SceneOptions()
 
 
 @click.command(cls=Command)
-@click.option("--scene", type=click.Choice(SCENES), default=PLAIN.scene, show_default=True, help="What is shown.")
+@click.option("--scene", type=click.Choice(ALL_SCENES), default=PLAIN.scene, show_default=True, help="What is shown.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Video to make.  [<scene>.mp4]")
-@click.option("--frames", type=int, help="Number of frames.  [2330; treadmill 10000]")
+@click.option("--frames", type=int, help="Number of frames.  [2330; treadmill 10000; home-cage 5400]")
 @click.option("--width", type=int, help="Frame width in px; the animal grows with the frame.  [640; treadmill 554]")
 @click.option("--height", type=int, help="Frame height in px.  [480; treadmill 554]")
 @click.option("--fps", type=float, help="Frames per second.  [30; treadmill 150]")
@@ -52,12 +52,14 @@ def sample(
     """Render a video of a mouse, with its true poses beside it as a pose table.
 
     trail-tracking is a mouse on an open field, from above; treadmill is one that runs in place, from the side and from
-    below.
+    below; home-cage is one in its cage, from the side, of nine behaviours, which are written beside the video too, as
+    labelled intervals.
 
     \b
     Examples:
         posecli sample --frames 300 -o mouse.mp4
         posecli sample --scene treadmill --seed 7 --crf lossless -o run.mp4
+        posecli sample --scene home-cage -o cage.mp4
     """
     output = make_output(as_json, quiet, verbose)
     options = SceneOptions(**scene)  # type: ignore[arg-type]  # click has checked the types
@@ -77,10 +79,13 @@ def sample(
         f"{encode.codec} {quality} (ffmpeg {ffmpeg.version})"
     )
     output.say(f"{files.truth}: the true poses")
+    if files.behaviours is not None:
+        output.say(f"{files.behaviours}: the true behaviours")
     output.result(
         {
             "video": str(files.video),
             "truth": str(files.truth),
+            "behaviours": None if files.behaviours is None else str(files.behaviours),
             "scorer": files.scorer,
             "scene": options.scene,
             "seed": options.seed,

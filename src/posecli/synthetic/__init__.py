@@ -1,4 +1,4 @@
-"""Rendered scenes whose true poses are known.
+"""Rendered scenes whose true poses, and in a home cage also behaviours, are known.
 
 >>> from posecli.synthetic import SceneOptions, open_scene
 >>> scene = open_scene(SceneOptions("trail-tracking", frames=300, seed=3))
@@ -15,12 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from posecli.synthetic.options import SCENES, SceneOptions
+    from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SCENES, SceneOptions
     from posecli.synthetic.sample import SampleFiles, read_truth, sample_files, write_sample
     from posecli.synthetic.scene import Scene, SceneFrame
     from posecli.synthetic.scenes import open_scene
 
 _HOMES = {
+    "ALL_SCENES": "posecli.synthetic.options",
+    "BEHAVIOUR_SCENES": "posecli.synthetic.options",
     "SCENES": "posecli.synthetic.options",
     "SampleFiles": "posecli.synthetic.sample",
     "Scene": "posecli.synthetic.scene",
@@ -33,6 +35,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "ALL_SCENES",
+    "BEHAVIOUR_SCENES",
     "SCENES",
     "SampleFiles",
     "Scene",

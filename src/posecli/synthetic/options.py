@@ -8,7 +8,11 @@ from typing import Literal, get_args
 from posecli.errors import UsageError
 
 SceneName = Literal["trail-tracking", "treadmill"]
+BehaviourSceneName = Literal["home-cage"]
+#: Scenes to find poses in, and those to tell behaviours in.
 SCENES: tuple[SceneName, ...] = get_args(SceneName)
+BEHAVIOUR_SCENES: tuple[BehaviourSceneName, ...] = get_args(BehaviourSceneName)
+ALL_SCENES: tuple[str, ...] = (*SCENES, *BEHAVIOUR_SCENES)
 
 #: Smallest side of a frame, px: below it an animal has no body parts to speak of.
 SMALLEST_SIDE = 32
@@ -16,7 +20,7 @@ SMALLEST_SIDE = 32
 
 @dataclass(frozen=True)
 class SceneDefaults:
-    """Size, length and speed that a scene has when nothing else is asked for: those of Mathis & Warren (2018)."""
+    """Size, length and speed that a scene has when nothing else is asked for."""
 
     width: int
     height: int
@@ -24,9 +28,11 @@ class SceneDefaults:
     fps: float
 
 
+#: Those of the two data sets of Mathis & Warren (2018), and three minutes of the frames of Govindarajan et al. (2022).
 DEFAULTS: dict[str, SceneDefaults] = {
     "trail-tracking": SceneDefaults(640, 480, 2330, 30.0),
     "treadmill": SceneDefaults(554, 554, 10_000, 150.0),
+    "home-cage": SceneDefaults(640, 480, 5400, 30.0),
 }
 
 
@@ -37,7 +43,7 @@ class SceneOptions:
     Attributes
     ----------
     scene
-        ``trail-tracking`` or ``treadmill``.
+        ``trail-tracking``, ``treadmill`` or ``home-cage``.
     width, height
         Frame size, px; the animal grows with it. ``None`` takes the scene's own.
     frames
@@ -74,7 +80,7 @@ class SceneOptions:
 
     def __post_init__(self) -> None:
         if self.scene not in DEFAULTS:
-            raise UsageError(f"scene '{self.scene}' is not known: choose one of {', '.join(SCENES)}")
+            raise UsageError(f"scene '{self.scene}' is not known: choose one of {', '.join(ALL_SCENES)}")
         for name in ("width", "height"):
             _at_least(name, getattr(self, name), SMALLEST_SIDE)
         _at_least("frames", self.frames, 1)

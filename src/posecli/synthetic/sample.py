@@ -1,4 +1,4 @@
-"""A scene as a video file with its true poses beside it, in the layout of a pose table."""
+"""A scene as a video file with its truth beside it: poses as a pose table, and behaviours as labelled intervals."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from posecli.behaviour.intervals import intervals_csv, intervals_of_labels
 from posecli.errors import LabelError, OutputError, OutputExistsError
-from posecli.synthetic.options import SCENES, SceneOptions
-from posecli.synthetic.scene import SceneFrame
+from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SceneOptions
+from posecli.synthetic.scene import Scene, SceneFrame
 from posecli.synthetic.scenes import open_scene
-from posecli.table import PoseTableWriter, move_into_place, pose_columns, read_pose_table
+from posecli.table import PoseTableWriter, move_into_place, partial_path, pose_columns, read_pose_table, write_partial
 from posecli.video.encode import EncodeOptions, VideoEncoder
 
 #: Every truth table's scorer begins with this.
 SCORER_START = "DLC_synthetic_"
+#: The table of a video's true behaviours is called by the video's name and this.
+BEHAVIOURS_END = "_behaviours.csv"
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,14 @@ class SampleFiles:
         The table of its true poses, ``<video><scorer>.h5``.
     scorer
         Names scene and seed.
+    behaviours
+        The labelled intervals of its true behaviours, ``<video>_behaviours.csv``; ``None`` where the scene has none.
     """
 
     video: Path
     truth: Path
     scorer: str
+    behaviours: Path | None = None
 
 
 def truth_scorer(options: SceneOptions) -> str:
@@ -55,7 +61,8 @@ def sample_files(options: SceneOptions, path: str | Path) -> SampleFiles:
     'clips/mouseDLC_synthetic_trailtrackingseed3.h5'
     """
     video, scorer = Path(path), truth_scorer(options)
-    return SampleFiles(video, video.with_name(f"{video.stem}{scorer}.h5"), scorer)
+    behaviours = behaviours_beside(video) if options.scene in BEHAVIOUR_SCENES else None
+    return SampleFiles(video, video.with_name(f"{video.stem}{scorer}.h5"), scorer, behaviours)
 
 
 def write_sample(
@@ -66,7 +73,7 @@ def write_sample(
     overwrite: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> SampleFiles:
-    """Render a scene into a video, and write its true poses beside it.
+    """Render a scene into a video, and write its true poses, and behaviours if it has any, beside it.
 
     Parameters
     ----------
@@ -85,17 +92,18 @@ def write_sample(
     -------
     SampleFiles
         The truth table has one row per frame: x, y in px and likelihood 1 of a body part that can be seen; NaN, NaN and
-        0 of one that is off the frame or hidden.
+        0 of one that is off the frame or hidden. The table of behaviours labels every frame.
 
     Raises
     ------
     OutputExistsError
         If the video, or a truth of it, is there already.
     OutputError
-        If the files cannot be written; then neither of them is left.
+        If the files cannot be written; then none of them is left.
     """
     files = sample_files(options, path)
-    stale = truths_beside(files.video)
+    behaviours = behaviours_beside(files.video)
+    stale = truths_beside(files.video) + ([behaviours] if behaviours.exists() else [])
     if stale and not overwrite:
         raise OutputExistsError(
             f"'{stale[0]}' is there already: pass --overwrite to replace it, or choose another video name"
@@ -114,14 +122,25 @@ def write_sample(
                 if progress is not None:
                     progress(1)
             table.close(np.arange(scene.n_frames) / scene.fps)
+            _write_behaviours(scene, files)
             encoder.close()
             for other in stale:
                 other.unlink()
             move_into_place(table.partial_path, files.truth)
+            if files.behaviours is not None:
+                move_into_place(partial_path(files.behaviours), files.behaviours)
         except BaseException:
             table.discard()
+            partial_path(behaviours).unlink(missing_ok=True)
             raise
     return files
+
+
+def _write_behaviours(scene: Scene, files: SampleFiles) -> None:
+    """The intervals under their partial name, if the scene has any."""
+    if files.behaviours is not None:
+        intervals = intervals_of_labels(scene.labels(), scene.behaviours, files.video)
+        write_partial(files.behaviours, intervals_csv(files.behaviours, intervals))
 
 
 def truth_row(frame: SceneFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -170,10 +189,19 @@ def find_truth(video: Path) -> Path:
 
 def truths_beside(video: Path) -> list[Path]:
     """The truth tables of a video's name."""
-    starts = tuple(f"{video.stem}{SCORER_START}{scene.replace('-', '')}seed" for scene in SCENES)
+    starts = tuple(f"{video.stem}{SCORER_START}{scene.replace('-', '')}seed" for scene in ALL_SCENES)
     if not video.parent.is_dir():
         return []
     return sorted(path for path in video.parent.iterdir() if path.name.startswith(starts) and path.suffix == ".h5")
+
+
+def behaviours_beside(video: Path) -> Path:
+    """Where the true behaviours of a video are.
+
+    >>> behaviours_beside(Path("clips/cage.mp4")).as_posix()
+    'clips/cage_behaviours.csv'
+    """
+    return video.with_name(f"{video.stem}{BEHAVIOURS_END}")
 
 
 def _make_folder(folder: Path) -> None:

@@ -55,6 +55,8 @@ class Scene(ABC):
         As in `SceneOptions`.
     bodyparts
         The K names, in the order of `SceneFrame.points`.
+    behaviours
+        The names that `labels` counts; empty where a scene tells none.
     options
         What was asked for.
     width, height
@@ -71,6 +73,7 @@ class Scene(ABC):
     mirror_pairs: ClassVar[tuple[tuple[str, str], ...]]
     #: Share of the seeds whose camera sees colour.
     in_colour: ClassVar[float]
+    behaviours: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: SceneOptions) -> None:
         self.options = options
@@ -98,6 +101,10 @@ class Scene(ABC):
         x, y = points.T
         on_frame = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
         return SceneFrame(self._with_noise(canvas.image, index), points, on_frame & ~hidden)
+
+    def labels(self) -> npt.NDArray[np.int8]:
+        """``(n_frames,)`` index of every frame's behaviour in `behaviours`; -1 where none is told."""
+        return np.full(self.n_frames, -1, np.int8)
 
     @abstractmethod
     def _render(self, index: int) -> tuple[Canvas, Points, npt.NDArray[np.bool_]]:

@@ -1,0 +1,281 @@
+"""Labelled intervals: which behaviour a video shows from which frame to which, as a CSV table.
+
+::
+
+    video,start,end,label
+    cage.mp4,0,90,rest
+    cage.mp4,90,212,walk
+
+`start` and `end` are numbers of frames, the first frame being 0; `end` itself is no longer part of the interval. A
+video's path is relative to the table's folder, or absolute. Frames that no interval covers are not labelled.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import LabelError
+from posecli.table import move_into_place, partial_path, write_partial
+
+COLUMNS = ("video", "start", "end", "label")
+#: In place of a label's number, where a frame has none.
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A stretch of a video that shows one behaviour.
+
+    Attributes
+    ----------
+    video
+        The file.
+    start, end
+        Its first frame, and the one behind its last.
+    label
+        Name of the behaviour.
+
+    Raises
+    ------
+    LabelError
+        If it holds no frame, begins before the video or has no name.
+    """
+
+    video: Path
+    start: int
+    end: int
+    label: str
+
+    def __post_init__(self) -> None:
+        if self.start < 0:
+            raise LabelError(f"start {self.start} is negative: frames are counted from 0")
+        if self.start >= self.end:
+            raise LabelError(
+                f"the interval from {self.start} to {self.end} holds no frame: its end must be greater than its start"
+            )
+        if not self.label.strip():
+            raise LabelError(f"the interval from {self.start} to {self.end} has no label: give the behaviour's name")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def read_intervals(csv_path: str | Path) -> list[Interval]:
+    """Read a table of intervals, and check every row of it.
+
+    Parameters
+    ----------
+    csv_path
+        The table, UTF-8; columns other than video, start, end and label are passed over.
+
+    Returns
+    -------
+    list of Interval
+        In the table's order; a video's path is joined to the table's folder.
+
+    Raises
+    ------
+    LabelError
+        If the table cannot be read, has no row, lacks a column, or a row is wrong; then with its line.
+    """
+    path = Path(csv_path)
+    rows = list(_rows(path))
+    if not rows:
+        raise LabelError(f"'{path}' holds no interval: give it at least one row below {','.join(COLUMNS)}")
+    _refuse_overlaps([interval for _, interval in rows], [f"'{path}', line {line}: " for line, _ in rows])
+    return [interval for _, interval in rows]
+
+
+def write_intervals(csv_path: str | Path, intervals: Sequence[Interval]) -> None:
+    """Write a table of intervals, whole or not at all; a table that is there is replaced.
+
+    Parameters
+    ----------
+    csv_path
+        The table to make. Videos in its folder, or below, are named relative to it, others by their full path.
+    intervals
+        At least one.
+
+    Raises
+    ------
+    LabelError
+        If there is no interval, or two of one video overlap.
+    OutputError
+        If the table cannot be written.
+    """
+    path = Path(csv_path)
+    write_partial(path, intervals_csv(path, intervals))
+    move_into_place(partial_path(path), path)
+
+
+def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:
+    r"""What `write_intervals` writes.
+
+    >>> intervals_csv(Path("a.csv"), [Interval(Path("cage.mp4"), 0, 90, "rest")])
+    b'video,start,end,label\ncage.mp4,0,90,rest\n'
+    """
+    if not intervals:
+        raise LabelError(f"no interval is to be written to '{csv_path}': give at least one")
+    _refuse_overlaps(intervals, [""] * len(intervals))
+    folder = csv_path.absolute().parent
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_named(item.video, folder), item.start, item.end, item.label] for item in intervals)
+    return stream.getvalue().encode()
+
+
+def intervals_of_labels(labels: npt.ArrayLike, names: Sequence[str], video: str | Path) -> list[Interval]:
+    """Intervals of a video whose frames' labels are known.
+
+    Parameters
+    ----------
+    labels
+        ``(n_frames,)`` integers: index in `names`, or -1 where a frame has no label.
+    names
+        Of the behaviours.
+    video
+        The file.
+
+    Returns
+    -------
+    list of Interval
+        As few as can be, by their start.
+
+    Raises
+    ------
+    LabelError
+        If a number has no name.
+
+    Examples
+    --------
+    >>> intervals_of_labels([1, 1, -1, 0], ["rest", "walk"], "cage.mp4")  # doctest: +ELLIPSIS
+    [Interval(video=...('cage.mp4'), start=0, end=2, label='walk'), Interval(..., start=3, end=4, label='rest')]
+    """
+    numbers = np.asarray(labels, np.int64)
+    unknown = numbers[(numbers < UNLABELLED) | (numbers >= len(names))]
+    if unknown.size:
+        raise LabelError(f"label {unknown[0]} has no name: give numbers from 0 to {len(names) - 1}, or -1 for none")
+    starts = np.flatnonzero(np.diff(numbers, prepend=UNLABELLED - 1))
+    stops = np.append(starts, len(numbers))[1:]
+    return [
+        Interval(Path(video), int(start), int(stop), names[numbers[start]])
+        for start, stop in zip(starts, stops, strict=True)
+        if numbers[start] != UNLABELLED
+    ]
+
+
+def frame_labels(intervals: Iterable[Interval], names: Sequence[str], n_frames: int) -> npt.NDArray[np.int64]:
+    """Labels of a video's frames: what `intervals_of_labels` came from.
+
+    Parameters
+    ----------
+    intervals
+        Of one video.
+    names
+        Of the behaviours.
+    n_frames
+        Of the video.
+
+    Returns
+    -------
+    ndarray
+        ``(n_frames,)`` int64: index in `names`, -1 where nothing is labelled.
+
+    Raises
+    ------
+    LabelError
+        If a label is not among the names, an interval ends behind the video, or two overlap.
+
+    Examples
+    --------
+    >>> frame_labels([Interval(Path("cage.mp4"), 1, 3, "walk")], ["rest", "walk"], 4).tolist()
+    [-1, 1, 1, -1]
+    """
+    number_of = {name: number for number, name in enumerate(names)}
+    labels = np.full(n_frames, UNLABELLED, np.int64)
+    for item in intervals:
+        if item.label not in number_of:
+            raise LabelError(f"label '{item.label}' of '{item.video}' is not known: use one of {', '.join(names)}")
+        if item.end > n_frames:
+            raise LabelError(
+                f"the interval from {item.start} to {item.end} ends behind '{item.video}', which has {n_frames} "
+                f"frames: its end can be {n_frames} at most"
+            )
+        if (labels[item.start : item.end] != UNLABELLED).any():
+            raise LabelError(_overlap(item))
+        labels[item.start : item.end] = number_of[item.label]
+    return labels
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Interval]]:
+    """Each interval of a table, and its line."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            _refuse_missing_columns(path, reader.fieldnames or ())
+            for row in reader:
+                yield reader.line_num, _interval(row, path, reader.line_num)
+    except OSError as error:
+        raise LabelError(f"'{path}' cannot be read ({error.strerror or error}): check the path") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise LabelError(f"'{path}' is no CSV table in UTF-8 ({error}): save it as one") from error
+
+
+def _refuse_missing_columns(path: Path, found: Sequence[str]) -> None:
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise LabelError(
+            f"'{path}', line 1: column {', '.join(missing)} is missing: the first line must be {','.join(COLUMNS)}"
+        )
+
+
+def _interval(row: dict[str, str | None], path: Path, line: int) -> Interval:
+    texts = {name: (row[name] or "").strip() for name in COLUMNS}
+    try:
+        if not texts["video"]:
+            raise LabelError("the row names no video: give its path")
+        start, end = (_frame_number(name, texts[name]) for name in ("start", "end"))
+        return Interval(path.parent / texts["video"], start, end, texts["label"])
+    except LabelError as error:
+        raise LabelError(f"'{path}', line {line}: {error}") from None
+
+
+def _frame_number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise LabelError(f"{name} '{text}' is no number of a frame: give a whole number of 0 or more")
+    return int(text)
+
+
+def _refuse_overlaps(intervals: Sequence[Interval], where: Sequence[str]) -> None:
+    """Refuse two labels of one frame; `where` goes before the message on each interval."""
+    by_video: dict[Path, list[int]] = defaultdict(list)
+    for number, interval in enumerate(intervals):
+        by_video[interval.video].append(number)
+    for numbers in by_video.values():
+        numbers.sort(key=lambda number: intervals[number].start)
+        for before, number in pairwise(numbers):
+            if intervals[number].start < intervals[before].end:
+                later = max(before, number)
+                raise LabelError(where[later] + _overlap(intervals[later]))
+
+
+def _overlap(item: Interval) -> str:
+    return (
+        f"the interval from {item.start} to {item.end} overlaps another of '{item.video}': a frame can have one "
+        "label only"
+    )
+
+
+def _named(video: Path, folder: Path) -> str:
+    whole = video.absolute()
+    return (whole.relative_to(folder) if whole.is_relative_to(folder) else whole).as_posix()
