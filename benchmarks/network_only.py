@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from posecli.batching import first_frames
-from posecli.geometry import Geometry
+from posecli.batching import first_items
 from posecli.options import ENGINES, FIXED_PRECISIONS, EngineOptions
 from posecli.predictor import load_model
 from posecli.video.probe import probe
+from posecli.video.reader import VideoReader
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     info = probe(arguments.video)
-    images = first_frames(info, Geometry.plan(info.width, info.height), "auto")
+    images = first_items(VideoReader(info), (info.height, info.width, 3))
     batch = np.resize(images, (arguments.batchsize, *images.shape[1:]))
     engine = load_model(arguments.model, EngineOptions(arguments.engine, arguments.precision)).engine(*batch.shape[1:3])
     engine.warm_up(len(batch))

@@ -123,7 +123,7 @@ def run_phases(arguments: argparse.Namespace) -> None:
 
     from posecli.geometry import Geometry
     from posecli.options import AnalyzeOptions, EngineOptions
-    from posecli.precision import choose_precision
+    from posecli.precision import PoseGate, choose_precision
     from posecli.predictor import load_model
     from posecli.video.probe import probe
 
@@ -138,7 +138,7 @@ def run_phases(arguments: argparse.Namespace) -> None:
     )
     load_model(arguments.model).decode(network(images))
     laps.end("first pose")
-    choose_precision(load_model(arguments.model, options.engine), [arguments.video], options)
+    choose_precision(load_model(arguments.model, options.engine), PoseGate([arguments.video], options))
     laps.end("parity gate")
     print(json.dumps(laps.seconds))
 
@@ -147,7 +147,7 @@ def openvino_network(model: Path, precision: Any, images: Any, laps: Laps) -> Ca
     """As `posecli.engine.openvino.OpenVINOEngine` does it."""
     import openvino  # noqa: F401  # what is timed is the import
 
-    from posecli.engine.openvino import CompiledNetwork, PoseGraph
+    from posecli.engine.openvino import CompiledNetwork, FoldedGraph
     from posecli.hardware import usable_cores
     from posecli.model.folder import read_model_folder
     from posecli.model.int8 import read_int8_plan
@@ -155,9 +155,9 @@ def openvino_network(model: Path, precision: Any, images: Any, laps: Laps) -> Ca
     laps.end("import runtime")
     folder = read_model_folder(model)
     plan = read_int8_plan(folder) if precision == "int8" else None
-    graph = PoseGraph(folder)
+    graph = FoldedGraph(folder)
     laps.end("read model")
-    built = graph.built(images.shape[1], images.shape[2], plan)
+    built = graph.built(images.shape[1:], plan)
     laps.end("build graph")
     network = CompiledNetwork(built, precision, usable_cores(), min(usable_cores(), len(images)))
     laps.end("compile")
@@ -169,7 +169,7 @@ def tensorflow_network(model: Path, _precision: Any, images: Any, laps: Laps) ->
     from posecli.network.tensorflow_runtime import import_tensorflow
 
     tf = import_tensorflow()
-    from posecli.engine import NetworkOutput
+    from posecli.engine.kinds import NetworkOutput
     from posecli.model.folder import read_model_folder
     from posecli.network.pose import assign_weights, build_pose_network
 

@@ -11,7 +11,8 @@ from support import clips
 from support.fake_engine import FakeEngine
 
 from posecli import engine
-from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelDescription, ModelFolder, read_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelFolder, read_model_folder
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

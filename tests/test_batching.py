@@ -14,14 +14,14 @@ from support.fake_engine import FakeEngine
 
 from posecli import batching
 from posecli.analysis import RunObserver, analyze
-from posecli.batching import BatchChoice, choose_batch, first_frames
-from posecli.engine import NetworkOutput
+from posecli.batching import BatchChoice, choose_batch, first_items
+from posecli.engine.kinds import NetworkOutput
 from posecli.errors import EngineError
-from posecli.geometry import Geometry
 from posecli.manifest import read_manifest
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions
 from posecli.video.probe import probe
+from posecli.video.reader import VideoReader
 
 FRAMES = np.zeros((5, 16, 24, 3), np.uint8)
 
@@ -101,8 +101,8 @@ def test_nothing_can_be_run(clock: list[float]) -> None:
 
 def test_trials_show_the_network_the_videos_frames_again_and_again(clock: list[float], dots_clip: Path) -> None:
     info = probe(dots_clip)
-    images = first_frames(info, Geometry.plan(info.width, info.height), "auto")
-    assert [clips.read_number(image) for image in images] == list(range(batching.TRIAL_FRAMES))
+    images = first_items(VideoReader(info), (info.height, info.width, 3))
+    assert [clips.read_number(image) for image in images] == list(range(batching.TRIAL_ITEMS))
     seen: list[list[int]] = []
 
     class Looking(TimedEngine):

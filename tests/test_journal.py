@@ -53,7 +53,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     written(path, rows, ended=True)
     content = known(path)
     assert (content.header, content.rows, content.batch_size) == (HEADER, 22, 4)
-    assert content.bad_frames == [3, 10, 17]
+    assert content.bad_rows == [3, 10, 17]
     assert (content.sessions, content.ending) == ([{"first_row": 0}], {"timing": 1})
     assert rows_of(path) == rows.tobytes()
     assert read_last_batch(path, content).tobytes() == rows[20:].tobytes()

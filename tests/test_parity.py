@@ -16,7 +16,7 @@ import pytest
 
 from posecli.analysis import analyze
 from posecli.decode import Pose
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.model.folder import ModelFolder
 from posecli.model.importing import import_model
 from posecli.options import DECODERS, AnalyzeOptions, DecoderName, EngineOptions

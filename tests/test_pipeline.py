@@ -13,7 +13,7 @@ from support.fake_engine import FakeEngine
 
 from posecli import tfdata
 from posecli.decode import DecodeOptions, Pose, decode_numpy
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.model.folder import ModelFolder
 from posecli.options import PIPELINES, EngineOptions, PipelineName
 from posecli.pipeline import BUFFERS, Line, run_pipeline
@@ -27,7 +27,12 @@ def decode(output: NetworkOutput) -> Pose:
     return decode_numpy(output.scoremap, output.locref, DecodeOptions(8.0, 7.2801))
 
 
-def make_line(clip: Path, model: ModelFolder, **changes: Any) -> tuple[Line, list[tuple[list[int], bytes]]]:
+def stop(line: Line[FrameBatch]) -> None:
+    assert isinstance(line.reader, VideoReader)
+    line.reader.close()
+
+
+def make_line(clip: Path, model: ModelFolder, **changes: Any) -> tuple[Line[FrameBatch], list[tuple[list[int], bytes]]]:
     """A line over a clip with the fake engine, and what reaches its sink."""
     received: list[tuple[list[int], bytes]] = []
 
@@ -36,7 +41,7 @@ def make_line(clip: Path, model: ModelFolder, **changes: Any) -> tuple[Line, lis
 
     stages: dict[str, Any] = {
         "reader": VideoReader(probe(clip)),
-        "engine": FakeEngine(model, 120, 160, EngineOptions()),
+        "engine": FakeEngine(model, (120, 160, 3), EngineOptions()),
         "decode": decode,
         "sink": sink,
         "batch_size": 7,
@@ -129,7 +134,7 @@ def test_preparing_a_frame_fails(
         run_pipeline(name, line)
     assert threading.active_count() == before
     assert len(received) <= 2
-    line.reader.close()
+    stop(line)
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -143,7 +148,7 @@ def test_error_in_any_stage_stops_all_and_surfaces_once(
     )
     stages: dict[str, Callable[[], Any]] = {
         "reader": lambda: failing_reader(dots_clip, failure),
-        "engine": lambda: FailingEngine(dots_model, 120, 160, EngineOptions()),
+        "engine": lambda: FailingEngine(dots_model, (120, 160, 3), EngineOptions()),
         "decode": lambda: failing(failure, 2),
         "sink": lambda: failing(failure, 2),
     }
@@ -151,7 +156,7 @@ def test_error_in_any_stage_stops_all_and_surfaces_once(
     with pytest.raises(type(failure), match=str(failure)):
         run_pipeline(name, line)
     assert threading.active_count() == before
-    line.reader.close()  # a thread still in it would be an error
+    stop(line)  # a thread still in it would be an error
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -161,12 +166,12 @@ def test_ctrl_c_in_the_network_stops_the_threads(name: PipelineName, dots_clip: 
             raise KeyboardInterrupt
 
     before = threading.active_count()
-    line, received = make_line(dots_clip, dots_model, engine=Interrupted(dots_model, 120, 160, EngineOptions()))
+    line, received = make_line(dots_clip, dots_model, engine=Interrupted(dots_model, (120, 160, 3), EngineOptions()))
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(name, line)
     assert threading.active_count() == before
     assert received == []
-    line.reader.close()
+    stop(line)
 
 
 def test_ctrl_c_while_threads_are_started(
@@ -209,7 +214,7 @@ def test_reader_waits_when_it_is_ahead(dots_clip: Path, dots_model: ModelFolder)
             return super().__call__(images)
 
     line, _ = make_line(
-        dots_clip, dots_model, reader=reader, engine=Slow(dots_model, 120, 160, EngineOptions()), batch_size=2
+        dots_clip, dots_model, reader=reader, engine=Slow(dots_model, (120, 160, 3), EngineOptions()), batch_size=2
     )
     assert run_pipeline("async", line).frames == 50
     assert seen[0] <= BUFFERS

@@ -16,9 +16,9 @@ from support.fake_engine import FakeEngine
 
 from posecli import engine as engines
 from posecli.analysis import analyze
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput, Shape
 from posecli.errors import EngineError, PrecisionError
-from posecli.model.folder import ModelFolder
+from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
 from posecli.precision import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare, sample_frames
 from posecli.results import AnalysisReport
@@ -31,12 +31,12 @@ class ShakyEngine(FakeEngine):
 
     shifts: ClassVar[dict[FixedPrecision, float]] = {}
 
-    def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
-        super().__init__(folder, height, width, options)
+    def __init__(self, folder: ModelFolder, shape: Shape, options: EngineOptions) -> None:
+        super().__init__(folder, shape, options)
         self._shift = 0.0 if options.fixed_precision == "fp32" else self.shifts[options.fixed_precision]
 
     @staticmethod
-    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+    def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:
         known = precision == "fp32" or precision in ShakyEngine.shifts
         return None if known else f"this processor does not compute in {precision}"
 
@@ -112,7 +112,7 @@ def test_precision_that_the_processor_does_not_have_is_said(
     with pytest.raises(PrecisionError, match="this processor does not compute in int8"):
         run(dots_clip, dots_model, tmp_path, "int8")
     with pytest.raises(EngineError, match="does not compute in fp16"):
-        engines.open_engine(dots_model, 120, 160, EngineOptions(precision="fp16"))
+        engines.open_engine(dots_model, (120, 160, 3), EngineOptions(precision="fp16"))
 
 
 def test_fp32_is_not_measured(

@@ -10,9 +10,10 @@ import pytest
 from support import clips, projects
 from support.fake_engine import FakeEngine
 
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.errors import EngineError, ModelError, UsageError
-from posecli.model.folder import ModelDescription, ModelFolder, write_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import ModelFolder, write_model_folder
 from posecli.options import DECODERS, DecoderName
 from posecli.predictor import PoseModel, load_model
 

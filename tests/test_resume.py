@@ -22,7 +22,8 @@ from posecli.analysis import video as analysis_video
 from posecli.batching import BatchChoice
 from posecli.errors import StopRequest
 from posecli.journal import read_journal
-from posecli.model.folder import ModelDescription, ModelFolder, write_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import ModelFolder, write_model_folder
 from posecli.options import AnalyzeOptions, PipelineName
 from posecli.precision import Choice
 from posecli.results import VideoResult

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from posecli.analysis import analyze
+    from posecli.analysis import analyze, classify
+    from posecli.behaviour.table import read_behaviours
     from posecli.errors import PoseCliError
-    from posecli.options import AnalyzeOptions, Crop, EngineOptions
-    from posecli.predictor import PoseModel, load_model
+    from posecli.options import AnalyzeOptions, ClassifyOptions, Crop, EngineOptions, InputSize
+    from posecli.predictor import ClipModel, PoseModel, load_clip_model, load_model
     from posecli.results import AnalysisReport, VideoResult
     from posecli.table import read_pose_table
     from posecli.tfdata import tf_dataset
@@ -27,13 +28,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "AnalysisReport": "posecli.results",
     "AnalyzeOptions": "posecli.options",
+    "ClassifyOptions": "posecli.options",
+    "ClipModel": "posecli.predictor",
     "Crop": "posecli.options",
     "EngineOptions": "posecli.options",
+    "InputSize": "posecli.options",
     "PoseCliError": "posecli.errors",
     "PoseModel": "posecli.predictor",
     "VideoResult": "posecli.results",
     "analyze": "posecli.analysis",
+    "classify": "posecli.analysis",
+    "load_clip_model": "posecli.predictor",
     "load_model": "posecli.predictor",
+    "read_behaviours": "posecli.behaviour.table",
     "read_pose_table": "posecli.table",
     "tf_dataset": "posecli.tfdata",
 }
@@ -41,14 +48,20 @@ _HOMES = {
 __all__ = [
     "AnalysisReport",
     "AnalyzeOptions",
+    "ClassifyOptions",
+    "ClipModel",
     "Crop",
     "EngineOptions",
+    "InputSize",
     "PoseCliError",
     "PoseModel",
     "VideoResult",
     "__version__",
     "analyze",
+    "classify",
+    "load_clip_model",
     "load_model",
+    "read_behaviours",
     "read_pose_table",
     "tf_dataset",
 ]

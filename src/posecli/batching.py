@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import Engine, NetworkOutput
+from posecli.engine import Engine
+from posecli.engine.kinds import Shape
 from posecli.errors import EngineError, PoseCliError
-from posecli.geometry import Geometry
 from posecli.hardware import free_memory
-from posecli.options import VideoBackend
-from posecli.video.probe import VideoInfo
-from posecli.video.reader import VideoReader
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 
 #: Sizes that are tried, smallest first.
 SIZES = (1, 4, 8, 16, 32, 64, 128)
-#: Frames of the video that trials are made of; larger batches repeat them.
-TRIAL_FRAMES = 32
+#: Items of the video that trials are made of, as far as they fit into so many bytes; larger batches repeat them.
+TRIAL_ITEMS, TRIAL_BYTES = 32, 32 * 640 * 480 * 3
 #: A size is timed for this long, and for this many calls at least.
 TRIAL_SECONDS = 0.4
 TRIAL_CALLS = 3
@@ -85,7 +83,7 @@ class BatchChoice:
 
 
 def choose_batch(
-    engine: Engine, decode: Callable[[NetworkOutput], object], images: Images, sizes: Sequence[int] = SIZES
+    engine: Engine[Any], decode: Callable[[Any], object], images: Images, sizes: Sequence[int] = SIZES
 ) -> BatchChoice:
     """Try batch sizes, and take the fastest; of those that are as fast, the smallest.
 
@@ -94,7 +92,7 @@ def choose_batch(
     engine, decode
         The run's own.
     images
-        ``(n, H, W, 3)`` uint8 RGB, frames of the video; a batch of more than n repeats them.
+        ``(n, *shape)`` uint8 RGB, items of the video; a batch of more than n repeats them.
     sizes
         What to try, smallest first.
 
@@ -131,14 +129,26 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)
 
 
-def first_frames(info: VideoInfo, geometry: Geometry, backend: VideoBackend) -> Images:
-    """Frames for trials, as the network sees them: ``(n, H, W, 3)``, at least one."""
-    reader = VideoReader(info, geometry, backend)
+class ItemReader(Protocol):
+    """Gives a video's items."""
+
+    def new_buffer(self, batch_size: int) -> Images:
+        """An array for `read_into`."""
+
+    def read_into(self, buffer: Images) -> Any:
+        """Fill it; ``None`` where there is nothing."""
+
+    def close(self) -> None:
+        """Let the decoders go."""
+
+
+def first_items(reader: ItemReader, shape: Shape) -> Images:
+    """Frames, or chunks of them, for trials, as the network sees them: ``(n, *shape)``, at least one."""
     try:
-        batch = reader.read_into(reader.new_buffer(TRIAL_FRAMES))
+        batch = reader.read_into(reader.new_buffer(max(1, min(TRIAL_ITEMS, TRIAL_BYTES // math.prod(shape)))))
     finally:
         reader.close()
-    return np.zeros((1, geometry.height, geometry.width, 3), np.uint8) if batch is None else batch.images
+    return np.zeros((1, *shape), np.uint8) if batch is None else np.asarray(batch.images)
 
 
 def _foreseen(size: int, images: Images, trials: Sequence[BatchTrial]) -> str:
@@ -152,7 +162,7 @@ def _foreseen(size: int, images: Images, trials: Sequence[BatchTrial]) -> str:
     return ""
 
 
-def _tried(engine: Engine, decode: Callable[[NetworkOutput], object], images: Images, size: int) -> BatchTrial:
+def _tried(engine: Engine[Any], decode: Callable[[Any], object], images: Images, size: int) -> BatchTrial:
     batch = np.resize(images, (size, *images.shape[1:]))
     try:
         engine.warm_up(size)

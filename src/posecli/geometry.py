@@ -8,7 +8,7 @@ centres lie at ``(column + 1/2) stride``. Rotation is undone by the video reader
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -73,6 +73,14 @@ class Geometry:
                 f"so that both sides have at least {SMALLEST_SIDE} px"
             )
         return cls(frame_width, frame_height, box, width, height)
+
+    def brought_to(self, width: int, height: int) -> Geometry:
+        """The same part of the frame for a network that sees another size, px; the two sides may shrink differently.
+
+        >>> Geometry.plan(640, 480).brought_to(224, 224).scale
+        (0.35, 0.4666666666666667)
+        """
+        return replace(self, width=width, height=height)
 
     @property
     def is_cropped(self) -> bool:

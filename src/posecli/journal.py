@@ -58,8 +58,8 @@ class JournalContent:
         First row of the last batch, and where it lies in the file.
     batch_size
         Frames per batch when the last batch was written; 0 if there is none.
-    bad_frames
-        Rows without a pose.
+    bad_rows
+        Rows without values.
     ending
         What was noted when all rows were there; ``None`` if they are not.
     size, checksum
@@ -73,7 +73,7 @@ class JournalContent:
     last_start: int = 0
     last_offset: int = 0
     batch_size: int = 0
-    bad_frames: list[int] = field(default_factory=list)
+    bad_rows: list[int] = field(default_factory=list)
     ending: dict[str, Any] | None = None
     size: int = 0
     checksum: int = 0
@@ -100,7 +100,7 @@ class JournalContent:
         if len(record.content) % self.row_bytes or not record.batch_size:
             return False
         values = np.frombuffer(record.content).reshape(-1, self.width)
-        self.bad_frames.extend((self.rows + np.flatnonzero(np.isnan(values[:, 0]))).tolist())
+        self.bad_rows.extend((self.rows + np.flatnonzero(np.isnan(values[:, 0]))).tolist())
         self.last_start, self.last_offset = self.rows, record.end - len(record.content)
         self.rows += len(values)
         self.batch_size = record.batch_size

@@ -21,7 +21,7 @@ from typing import Any
 from posecli import __version__
 from posecli.errors import OutputError
 from posecli.geometry import Geometry
-from posecli.model.folder import ModelFolder
+from posecli.model.folder import AnyFolder
 from posecli.model.int8 import int8_fingerprint
 from posecli.options import EngineName, FixedPrecision
 from posecli.table import SECONDS_NODE
@@ -49,21 +49,20 @@ VALUE_PACKAGES = ("posecli", "numpy", "opencv-python", "opencv-python-headless",
 
 
 def determining_settings(
-    model: ModelFolder, engine: EngineName, precision: FixedPrecision, num_outputs: int, geometry: Geometry
+    model: AnyFolder, engine: EngineName, precision: FixedPrecision, geometry: Geometry
 ) -> dict[str, Any]:
-    """The settings that change poses, as plain values."""
+    """The settings that change results of any kind of network, as plain values."""
     return {
         "engine": engine,
         "precision": precision,
         "int8_version": int8_fingerprint(model) if precision == "int8" else None,
-        "num_outputs": num_outputs,
         "crop": str(geometry.crop) if geometry.is_cropped else None,
         "network_width": geometry.width,
         "network_height": geometry.height,
     }
 
 
-def fingerprint(video_fingerprint: str, model: ModelFolder, settings: Mapping[str, Any]) -> str:
+def fingerprint(video_fingerprint: str, model: AnyFolder, settings: Mapping[str, Any]) -> str:
     """Hash of everything that determines a table's values."""
     parts = {"video": video_fingerprint, "model": model.identity, "settings": dict(settings)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -122,7 +121,7 @@ def describe_run_of_video(info: VideoInfo, bad_frames: list[int], rows: int) -> 
     }
 
 
-def describe_model(model: ModelFolder) -> dict[str, Any]:
+def describe_model(model: AnyFolder) -> dict[str, Any]:
     """The manifest's part on the model."""
     return {"path": str(model.path.resolve()), "identity": model.identity, **asdict(model.description)}
 

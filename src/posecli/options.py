@@ -28,6 +28,8 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
 PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
+#: Pipelines over chunks of frames.
+CLIP_PIPELINES: tuple[PipelineName, ...] = ("async", "parallel", "sync")
 DATASET_MODES: tuple[DatasetMode, ...] = get_args(DatasetMode)
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
@@ -35,6 +37,12 @@ VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 #: Default limit of the parity gate: half of the 3 px by which two people differ who label the same frames
 #: (Mathis & Warren 2018).
 MAX_SHIFT_PX = 1.5
+#: Default limit of the parity gate for behaviours: a chunk's probabilities may change by a tenth.
+MAX_CHANGE = 0.1
+#: Shortest chunk, frames: the network halves time three times, and needs two steps of what is left.
+SHORTEST_CHUNK = 9
+#: Sides of the network's input for behaviours, px: it halves each five times.
+SMALLEST_INPUT, LARGEST_INPUT = 32, 2048
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -167,32 +175,22 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class AnalyzeOptions:
-    """How a video is analysed.
+class RunOptions:
+    """What every run over videos has, whatever its network tells of them.
 
     Attributes
     ----------
     engine
-        How the network is run.
+        How the network is run. A model that is loaded already keeps its own.
     batch_size
-        Frames per call of the network, or ``auto`` to measure a few sizes and take the best. It changes speed and
-        memory, not poses.
-    decoder
-        How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
-    num_outputs
-        Peaks reported per body part, best first.
+        Frames, or chunks of them, per call of the network; ``auto`` tries a few sizes on the video.
     crop
         Part of the displayed frame that the network sees; ``None`` shows it all.
-    scale
-        Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
     video_backend
         Library that decodes the video; ``auto`` is OpenCV, and PyAV for what OpenCV cannot decode.
     pipeline
         How reading, network and decoding are laid over each other. Those that begin with ``tf-`` read through a
         `tf.data.Dataset`, and need the TensorFlow engine.
-    max_shift
-        Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
-        faster precision pass.
     allow_short
         Finish a table although frames of the video could not be decoded.
     out_dir
@@ -209,13 +207,9 @@ class AnalyzeOptions:
 
     engine: EngineOptions = EngineOptions()
     batch_size: int | Literal["auto"] = 8
-    decoder: DecoderName = "numpy"
-    num_outputs: int = 1
     crop: Crop | None = None
-    scale: float = 1.0
     video_backend: VideoBackend = "auto"
     pipeline: PipelineName = "async"
-    max_shift: float = MAX_SHIFT_PX
     allow_short: bool = False
     out_dir: Path | None = None
     overwrite: bool = False
@@ -228,10 +222,41 @@ class AnalyzeOptions:
             _one_of("batch size", self.batch_size, ("auto", "a whole number of 1 or more"))
         else:
             _at_least_one("batch size", self.batch_size)
-        _at_least_one("num-outputs", self.num_outputs)
-        _one_of("decoder", self.decoder, DECODERS)
         _one_of("video backend", self.video_backend, VIDEO_BACKENDS)
         _one_of("pipeline", self.pipeline, PIPELINES)
+
+    @property
+    def network_batch(self) -> int | Literal["auto"]:
+        """Frames, or chunks of them, per call of the network."""
+        return self.batch_size
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions(RunOptions):
+    """Everything about an analysis but its videos and its model: `RunOptions`, and
+
+    Attributes
+    ----------
+    decoder
+        How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
+    num_outputs
+        Peaks reported per body part, best first.
+    scale
+        Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
+    max_shift
+        Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
+        faster precision pass.
+    """
+
+    decoder: DecoderName = "numpy"
+    num_outputs: int = 1
+    scale: float = 1.0
+    max_shift: float = MAX_SHIFT_PX
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least_one("num-outputs", self.num_outputs)
+        _one_of("decoder", self.decoder, DECODERS)
         if not self.max_shift > 0:
             raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
         if not 0 < self.scale <= 4:
@@ -246,3 +271,71 @@ class AnalyzeOptions:
     def exact_scale(self) -> Fraction:
         """The scale as a fraction, so that sizes do not depend on the rounding of a float."""
         return Fraction(self.scale).limit_denominator(10_000)
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """The size to which frames are brought, px, whatever shape they had.
+
+    >>> InputSize.parse("224"), InputSize.parse("640x480")
+    (InputSize(width=224, height=224), InputSize(width=640, height=480))
+    """
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_INPUT <= min(self.width, self.height) <= max(self.width, self.height) <= LARGEST_INPUT:
+            raise UsageError(
+                f"input size {self} is out of range: give {SMALLEST_INPUT} to {LARGEST_INPUT} px a side, as in 224 "
+                "or 320x240"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> InputSize:
+        """Read ``WIDTHxHEIGHT``, or one number for a square."""
+        width, _, height = str(text).partition("x")
+        if not (width.isdecimal() and (height or width).isdecimal()):
+            raise UsageError(f"input size '{text}' is not a size: give one number or WIDTHxHEIGHT, as in 320x240")
+        return cls(int(width), int(height or width))
+
+
+@dataclass(frozen=True)
+class ClassifyOptions(RunOptions):
+    """Everything about a classification but its videos and its model: `RunOptions`, and
+
+    Attributes
+    ----------
+    length, stride
+        Frames that the network sees in a chunk, and frames of the video from the start of one chunk to the start of the
+        next; ``None`` takes the model's own.
+    frame_step
+        Every how many-th frame of the video a chunk holds; ``None`` takes the model's own.
+    input_size
+        Size to which (cropped) frames are brought; ``None`` takes the model's own.
+    max_change
+        Largest 95th percentile of the change of a chunk's probabilities against fp32 at which the parity gate lets a
+        faster precision pass.
+    """
+
+    batch_size: int | Literal["auto"] = 1
+    length: int | None = None
+    stride: int | None = None
+    frame_step: int | None = None
+    input_size: InputSize | None = None
+    max_change: float = MAX_CHANGE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_of("pipeline", self.pipeline, CLIP_PIPELINES)
+        if self.length is not None and self.length < SHORTEST_CHUNK:
+            raise UsageError(f"chunk length {self.length} is too small: give {SHORTEST_CHUNK} frames or more")
+        for name in ("stride", "frame_step"):
+            value = getattr(self, name)
+            if value is not None:
+                _at_least_one(name.replace("_", "-"), value)
+        if not 0 < self.max_change <= 1:
+            raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0 and at most 1")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
-from posecli.model.folder import ModelDescription
+from posecli.model.description import ModelDescription
 from posecli.table import OVERHEAD_BYTES, partial_path
 from posecli.video.probe import VideoInfo
 
@@ -24,11 +24,12 @@ class OutputPaths:
     Attributes
     ----------
     table
-        The pose table, ``<video><scorer>.h5``.
+        The table, ``<video><scorer>.h5``.
     manifest
         What was done, ``.json``.
-    meta
-        What DeepLabCut's labelled-video step asks for, ``_meta.pickle``.
+    side
+        For poses what DeepLabCut's labelled-video step asks for, ``_meta.pickle``; for behaviours the ethogram,
+        ``.png``.
     csv
         The table as text, where asked for.
     journal
@@ -39,13 +40,13 @@ class OutputPaths:
 
     table: Path
     manifest: Path
-    meta: Path
+    side: Path
     csv: Path
     journal: Path
     lock: Path
 
     @classmethod
-    def plan(cls, video: Path, scorer: str, out_dir: Path | None) -> OutputPaths:
+    def plan(cls, video: Path, scorer: str, out_dir: Path | None, side_ending: str = "_meta.pickle") -> OutputPaths:
         """Names in the video's folder, or in `out_dir`.
 
         >>> OutputPaths.plan(Path("a/m1.mp4"), "DLC_x", None).table.as_posix()
@@ -53,7 +54,7 @@ class OutputPaths:
         """
         stem = f"{video.stem}{scorer}"
         folder = out_dir or video.parent
-        endings = (".h5", ".json", "_meta.pickle", ".csv", ".rows.partial", ".lock")
+        endings = (".h5", ".json", side_ending, ".csv", ".rows.partial", ".lock")
         return cls(*(folder / f"{stem}{ending}" for ending in endings))
 
     def make_folder(self) -> None:
@@ -99,11 +100,13 @@ class OutputPaths:
 
     def remove_partial(self) -> None:
         """Remove what was begun of the files beside the table."""
-        for path in (self.manifest, self.meta):
+        for path in (self.manifest, self.side):
             partial_path(path).unlink(missing_ok=True)
 
 
-def plan_outputs(videos: list[Path], scorer: str, out_dir: Path | None) -> list[OutputPaths]:
+def plan_outputs(
+    videos: list[Path], scorer: str, out_dir: Path | None, side_ending: str = "_meta.pickle"
+) -> list[OutputPaths]:
     """Names for every video.
 
     Raises
@@ -114,7 +117,7 @@ def plan_outputs(videos: list[Path], scorer: str, out_dir: Path | None) -> list[
     rivals: dict[Path, Path] = {}
     outputs = []
     for video in videos:
-        paths = OutputPaths.plan(video, scorer, out_dir)
+        paths = OutputPaths.plan(video, scorer, out_dir, side_ending)
         rival = rivals.setdefault(paths.table, video)
         if rival is not video:
             raise UsageError(

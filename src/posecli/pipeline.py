@@ -19,20 +19,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.decode import Pose
-from posecli.engine import Engine, NetworkOutput
+from posecli.engine import Engine
 from posecli.options import DatasetMode, EngineName, PipelineName
 from posecli.results import STAGES, StageReport
 from posecli.tfdata import dataset_batches
-from posecli.video.reader import FrameBatch, VideoReader
+from posecli.video.reader import VideoReader
 
 #: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
 BUFFERS = 3
@@ -40,40 +39,75 @@ BUFFERS = 3
 PATIENCE = 0.1
 
 Buffer: TypeAlias = npt.NDArray[np.uint8]
-Decode: TypeAlias = Callable[[NetworkOutput], Pose]
-#: Takes a batch and its pose ``(B, K, N, 3)`` in network pixels. The batch's images may be overwritten already.
-Sink: TypeAlias = Callable[[FrameBatch, Pose], None]
-#: Takes a video through all stages, and counts its frames.
-Pipeline: TypeAlias = "Callable[[Line, _StageClock], int]"
+#: What the network's output becomes, one item per item of the batch: poses, or probabilities.
+Values: TypeAlias = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 
+class Batch(Protocol):
+    """Consecutive items of a video, frames or chunks of them, as the network sees them."""
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]:
+        """``(B, H, W, 3)`` or ``(B, T, H, W, 3)`` uint8 RGB."""
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """``(B,)``, whether an item could be decoded."""
+
+    @property
+    def frames(self) -> int:
+        """How many more frames of the video are read with it."""
+
+
+BatchT = TypeVar("BatchT", bound=Batch)
+BatchT_co = TypeVar("BatchT_co", bound=Batch, covariant=True)
+
+
+class Reader(Protocol[BatchT_co]):
+    """Gives a video batch by batch."""
+
+    def new_buffer(self, batch_size: int) -> Buffer:
+        """An array for `read_into`."""
+
+    def read_into(self, buffer: Buffer, pool: Executor | None = None) -> BatchT_co | None:
+        """Fill a buffer with the next items, preparing them side by side in a pool; ``None`` at the end."""
+
+
 @dataclass(frozen=True)
-class Line:
+class Line(Generic[BatchT]):
     """What a pipeline is made of.
 
     Attributes
     ----------
     reader, engine, decode, sink
-        The stages. The engine is called from the thread that runs the pipeline, and from no other.
+        The stages. The engine is called from the thread that runs the pipeline, and from no other. The sink takes a
+        batch, whose images may be overwritten already, and its values.
     batch_size
-        Frames per batch.
+        Items per batch.
     workers
         Threads that prepare frames in the parallel pipelines.
+    missing
+        What stands for the values of an item that could not be decoded; by default those of a pose.
     """
 
-    reader: VideoReader
-    engine: Engine
-    decode: Decode
-    sink: Sink
+    reader: Reader[BatchT]
+    engine: Engine[Any]
+    decode: Callable[[Any], Values]
+    sink: Callable[[BatchT, Values], None]
     batch_size: int
     workers: int = 2
+    missing: tuple[float, ...] = (np.nan, np.nan, 0.0)
 
 
-def run_pipeline(name: PipelineName, line: Line) -> StageReport:
+#: Takes a video through all stages, and counts its frames.
+Pipeline: TypeAlias = "Callable[[Line[Any], _StageClock], int]"
+
+
+def run_pipeline(name: PipelineName, line: Line[Any]) -> StageReport:
     """Take a whole video through the network.
 
-    Frames that could not be decoded reach the sink as NaN, NaN, 0.
+    Items that could not be decoded reach the sink as `Line.missing`.
     """
     clock = _StageClock()
     start = time.perf_counter()
@@ -96,11 +130,11 @@ class _StageClock:
             self.seconds[name] += time.perf_counter() - start
 
 
-def _run_sync(line: Line, clock: _StageClock) -> int:
+def _run_sync(line: Line[Any], clock: _StageClock) -> int:
     return _one_after_the_other(line, clock, _read(line, clock))
 
 
-def _run_parallel(line: Line, clock: _StageClock) -> int:
+def _run_parallel(line: Line[Any], clock: _StageClock) -> int:
     with ThreadPoolExecutor(line.workers, thread_name_prefix="posecli-prepare") as pool:
         return _one_after_the_other(line, clock, _read(line, clock, pool))
 
@@ -108,7 +142,8 @@ def _run_parallel(line: Line, clock: _StageClock) -> int:
 def _run_dataset(mode: DatasetMode) -> Pipeline:
     """Batches come from a `tf.data.Dataset`, which reads ahead of this thread or not as its mode says."""
 
-    def run(line: Line, clock: _StageClock) -> int:
+    def run(line: Line[Any], clock: _StageClock) -> int:
+        assert isinstance(line.reader, VideoReader), "only frames come through datasets"
         batches = dataset_batches(line.reader, mode, line.batch_size, line.workers, lambda: clock.stage("read"))
         with closing(batches):  # also when a later stage fails: no thread may read on
             return _one_after_the_other(line, clock, batches)
@@ -116,7 +151,7 @@ def _run_dataset(mode: DatasetMode) -> Pipeline:
     return run
 
 
-def _read(line: Line, clock: _StageClock, pool: ThreadPoolExecutor | None = None) -> Iterator[FrameBatch]:
+def _read(line: Line[BatchT], clock: _StageClock, pool: ThreadPoolExecutor | None = None) -> Iterator[BatchT]:
     """Batches until the end, all in one buffer."""
     buffer = line.reader.new_buffer(line.batch_size)
     while True:
@@ -127,22 +162,22 @@ def _read(line: Line, clock: _StageClock, pool: ThreadPoolExecutor | None = None
         yield batch
 
 
-def _one_after_the_other(line: Line, clock: _StageClock, batches: Iterable[FrameBatch]) -> int:
+def _one_after_the_other(line: Line[BatchT], clock: _StageClock, batches: Iterable[BatchT]) -> int:
     frames = 0
     for batch in batches:
         with clock.stage("network"):
             output = line.engine(batch.images)
         _finish(line, clock, batch, output)
-        frames += len(batch)
+        frames += batch.frames
     return frames
 
 
-def _run_async(line: Line, clock: _StageClock) -> int:
+def _run_async(line: Line[BatchT], clock: _StageClock) -> int:
     """Reader and finisher in threads of their own; the network in this one."""
     crew = _Crew()
     free: _Lane[Buffer] = _Lane(crew)
-    ready: _Lane[tuple[Buffer, FrameBatch] | None] = _Lane(crew)
-    done: _Lane[tuple[FrameBatch, NetworkOutput] | None] = _Lane(crew)
+    ready: _Lane[tuple[Buffer, BatchT] | None] = _Lane(crew)
+    done: _Lane[tuple[BatchT, Any] | None] = _Lane(crew)
 
     def read() -> None:
         while True:
@@ -167,7 +202,7 @@ def _run_async(line: Line, clock: _StageClock) -> int:
                 output = line.engine(batch.images)
             free.put(buffer)
             done.put((batch, output))
-            frames += len(batch)
+            frames += batch.frames
         done.put(None)
     return frames
 
@@ -189,17 +224,12 @@ ENGINES_OF_PIPELINES: dict[PipelineName, EngineName] = {
 }
 
 
-def _finish(line: Line, clock: _StageClock, batch: FrameBatch, output: NetworkOutput) -> None:
+def _finish(line: Line[BatchT], clock: _StageClock, batch: BatchT, output: Any) -> None:
     with clock.stage("decode"):
-        pose = line.decode(output)
-        blank_invalid(pose, batch)
+        values = line.decode(output)
+        values[~batch.valid] = line.missing
     with clock.stage("write"):
-        line.sink(batch, pose)
-
-
-def blank_invalid(pose: Pose, batch: FrameBatch) -> None:
-    """Set the pose of frames that could not be decoded to NaN, NaN, 0."""
-    pose[~batch.valid] = (np.nan, np.nan, 0.0)
+        line.sink(batch, values)
 
 
 class _Stopped(Exception):  # noqa: N818  # a message between threads, never an error of its own

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from posecli.errors import PrecisionError, VideoError
 from posecli.geometry import Geometry
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, FixedPrecision
-from posecli.predictor import PoseModel
+from posecli.predictor import Model, PoseModel
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
 
@@ -92,9 +92,13 @@ class GateFigures:
             f"({self.points} points of {self.frames} frames; limit {self.limit_px:g} px)"
         )
 
+    def as_plain(self) -> dict[str, Any]:
+        """Its fields as plain values."""
+        return asdict(self)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests."""
-        return asdict(self) | {"passed": self.passed}
+        return self.as_plain() | {"passed": self.passed}
 
 
 @dataclass(frozen=True)
@@ -105,24 +109,54 @@ class Sample:
     geometry: Geometry
 
 
+class Figures(Protocol):
+    """What was measured of a faster precision, in whatever a network's results are measured in."""
+
+    @property
+    def precision(self) -> FixedPrecision:
+        """What was measured."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether enough was seen."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether enough was seen, and it changed little enough."""
+
+    def as_plain(self) -> dict[str, Any]:
+        """Its fields as plain values, from which it can be made again."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for manifests."""
+
+
+ModelT = TypeVar("ModelT", bound=Model[Any, Any])
+ModelT_contra = TypeVar("ModelT_contra", bound=Model[Any, Any], contravariant=True)
+
+
+class Gate(Protocol[ModelT_contra]):
+    """Compares a faster precision with fp32 on samples of a run's own videos."""
+
+    #: The option by which a user allows more.
+    limit_option: str
+
+    def compare(self, fast: ModelT_contra, exact: ModelT_contra) -> Figures:
+        """Measure; samples are drawn when they are first needed."""
+
+
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[ModelT]):
     """The precision of a run, and what was measured to choose it."""
 
-    model: PoseModel
-    figures: tuple[GateFigures, ...]
+    model: ModelT
+    figures: tuple[Figures, ...]
 
 
-def choose_precision(
-    model: PoseModel,
-    videos: Sequence[Path],
-    options: AnalyzeOptions,
-    opens: Callable[[Path | None], object] = lambda _video: None,
-) -> Choice:
-    """Settle the precision for a run over videos.
+def choose_precision(model: ModelT, gate: Gate[ModelT]) -> Choice[ModelT]:
+    """Settle the precision for a run.
 
     ``auto`` takes the fastest precision that this engine and processor have and that passes the gate, else fp32.
-    `opens` is told of each video before it is opened, and of ``None`` when all are closed.
 
     Raises
     ------
@@ -135,33 +169,55 @@ def choose_precision(
     if wanted != "auto" and (obstacle := model.obstacle(wanted)) is not None:
         raise PrecisionError(obstacle)
     candidates = [name for name in CANDIDATES if model.obstacle(name) is None] if wanted == "auto" else [wanted]
-    if not candidates:
-        return Choice(model.with_precision("fp32"), ())
-    samples = list(sample_frames(videos, options, opens=opens))
-    opens(None)
-    return _measured_choice(model, candidates, samples, options, wanted == "auto")
-
-
-def _measured_choice(
-    model: PoseModel,
-    candidates: Sequence[FixedPrecision],
-    samples: Sequence[Sample],
-    options: AnalyzeOptions,
-    may_fall_back: bool,
-) -> Choice:
     exact = model.with_precision("fp32")
-    expected = predict_all(exact, samples)
-    seen_from = model_cutoff(model.folder)
-    figures = []
+    figures: list[Figures] = []
     for name in candidates:
         fast = model.with_precision(name)
-        figures.append(compare(name, predict_all(fast, samples), expected, seen_from, options.max_shift))
+        figures.append(gate.compare(fast, exact))
         if figures[-1].passed:
             return Choice(fast, tuple(figures))
-    if not may_fall_back:
-        more = ", or allow more with --max-shift" if figures[-1].judged else ""
+    if wanted != "auto":
+        more = f", or allow more with {gate.limit_option}" if figures[-1].judged else ""
         raise PrecisionError(f"{figures[-1]}: choose --precision auto or fp32{more}")
     return Choice(exact, tuple(figures))
+
+
+class PoseGate:
+    """The gate for pose networks: how far points move on frames of the videos.
+
+    Parameters
+    ----------
+    videos
+        The run's videos.
+    options
+        Crop, scale, decoder of the video, and the limit.
+    opens
+        Is told of each video before it is opened, and of ``None`` when all are closed.
+    """
+
+    limit_option = "--max-shift"
+
+    def __init__(
+        self,
+        videos: Sequence[Path],
+        options: AnalyzeOptions,
+        opens: Callable[[Path | None], object] = lambda _video: None,
+    ) -> None:
+        self._videos = videos
+        self._options = options
+        self._opens = opens
+        self._samples: list[Sample] | None = None
+        self._expected: Pose | None = None
+
+    def compare(self, fast: PoseModel, exact: PoseModel) -> GateFigures:
+        """Measure how far the faster model's points lie from the exact one's."""
+        if self._samples is None or self._expected is None:
+            self._samples = list(sample_frames(self._videos, self._options, opens=self._opens))
+            self._opens(None)
+            self._expected = predict_all(exact, self._samples)
+        found = predict_all(fast, self._samples)
+        seen_from = model_cutoff(exact.folder)
+        return compare(fast.options.fixed_precision, found, self._expected, seen_from, self._options.max_shift)
 
 
 def model_cutoff(folder: ModelFolder) -> float:

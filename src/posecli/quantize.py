@@ -2,12 +2,12 @@
 
 1. *Calibrate.* The network runs in fp32 on frames from all over the user's videos, at several scales; the lowest and
    highest value that enters each convolution are noted.
-2. *Rank.* Each convolution alone is computed in eight bits, and how far that moves the points is measured. Nothing is
-   assumed about names or depths.
+2. *Rank.* Each convolution alone is computed in eight bits, and how far that moves the points, or changes the
+   probabilities of behaviours, is measured. Nothing is assumed about names or depths.
 3. *Choose.* Starting with all convolutions in eight bits, the worst ones are given back to the wider precision until
-   the points of frames that calibration has not seen stay within the limit, at every scale.
+   the results on frames that calibration has not seen stay within the limit, at every scale.
 
-The scoremap and location heads always stay in the wider precision: they are a hundredth of the work.
+The heads, or logits, always stay in the wider precision: they are a hundredth of the work.
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli import __version__
-from posecli.decode import DecodeOptions, Pose, decode_numpy
-from posecli.engine import NetworkOutput
-from posecli.engine.openvino import PoseGraph
+from posecli.behaviour.chunks import ChunkPlan
+from posecli.clip_precision import FEWEST_CHUNKS, ClipGateFigures, compare_probabilities, sample_chunks
+from posecli.decode import DecodeOptions, decode_numpy
+from posecli.engine.kinds import ClipOutput, NetworkOutput
+from posecli.engine.openvino import FoldedGraph
 from posecli.errors import EngineError, UsageError
-from posecli.model.folder import ModelFolder
+from posecli.geometry import Geometry
+from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
-from posecli.options import AnalyzeOptions
-from posecli.precision import FEWEST_POINTS, GateFigures, Sample, compare, model_cutoff, sample_frames
+from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision
+from posecli.precision import FEWEST_POINTS, Figures, GateFigures, compare, model_cutoff, sample_frames
+from posecli.predictor import ClipModel
+from posecli.video.probe import probe
+
+Images: TypeAlias = npt.NDArray[np.uint8]
+Values: TypeAlias = npt.NDArray[np.float64]
 
 #: Convolutions given back to the wider precision at each attempt.
 GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -64,23 +72,45 @@ class QuantizeOptions:
 
 
 @dataclass(frozen=True)
+class ClipQuantizeOptions:
+    """How the eight-bit version of a network for behaviours is made.
+
+    Attributes
+    ----------
+    chunks
+        Chunks drawn from the videos for calibration, and as many again for the choice.
+    max_change
+        Largest 95th percentile of the change of a chunk's probabilities against fp32.
+    """
+
+    chunks: int = 16
+    max_change: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.chunks < FEWEST_CHUNKS:
+            raise UsageError(f"chunks {self.chunks} is too small: give a whole number of {FEWEST_CHUNKS} or more")
+        if not 0 < self.max_change <= 1:
+            raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0, up to 1")
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """One set of convolutions left in the wider precision, and what it measured at the worst scale.
+    """One set of convolutions left in the wider precision, and what it measured.
 
     Attributes
     ----------
     kept
         Scopes of the convolutions that are not in eight bits.
     figures
-        One per scale.
+        One per sample: per scale for poses.
     """
 
     kept: tuple[str, ...]
-    figures: tuple[GateFigures, ...]
+    figures: tuple[Figures, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether every scale did."""
+        """Whether every sample did."""
         return all(figures.passed for figures in self.figures)
 
 
@@ -89,7 +119,7 @@ Tell = Callable[[str], None]
 
 
 def quantize_model(folder: ModelFolder, videos: Sequence[Path], options: QuantizeOptions, tell: Tell) -> Attempt:
-    """Make a model folder's eight-bit version, ``int8.yaml``.
+    """Make the eight-bit version of a pose network, ``int8.yaml`` in its folder.
 
     Parameters
     ----------
@@ -113,66 +143,176 @@ def quantize_model(folder: ModelFolder, videos: Sequence[Path], options: Quantiz
         If the videos show too few points to judge by, or no choice stays within the limit.
     """
     learning, judging = _samples(videos, options)
-    workshop = _Workshop(folder, judging, options.max_shift)
-    tell(f"calibrating on {sum(len(sample.images) for sample in learning)} frames at {len(options.scales)} scales")
+    tell(f"calibrating on {sum(map(len, learning))} frames at {len(options.scales)} scales")
+    judge = _PoseJudge(folder, options)
+    record = {"frames": options.frames, "scales": list(options.scales), "max_shift_px": options.max_shift}
+    return _quantized(_Workshop(folder, judge, judging), learning, tell, _record(videos, record))
+
+
+def quantize_clip_model(
+    folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuantizeOptions, tell: Tell
+) -> Attempt:
+    """Make the eight-bit version of a network for behaviours, ``int8.yaml`` in its folder; as `quantize_model`."""
+    learning, judging = _chunks(folder, videos, options)
+    tell(f"calibrating on {len(learning)} chunks of {folder.description.length} frames")
+    record = {"chunks": options.chunks, "max_change": options.max_change}
+    workshop = _Workshop(folder, _ClipJudge(folder, options), [judging])
+    return _quantized(workshop, [learning], tell, _record(videos, record))
+
+
+def _quantized(workshop: _Workshop, learning: Sequence[Images], tell: Tell, record: dict[str, Any]) -> Attempt:
     plan = Int8Plan(workshop.ranges(learning))
     tell(f"measuring each of {len(plan.ranges)} convolutions alone")
     ranking = workshop.ranking(plan)
     attempts = []
     for attempt in workshop.attempts(plan, ranking):
         attempts.append(attempt)
-        worst = max(attempt.figures, key=lambda figures: figures.p99_px)
-        tell(f"{len(attempt.kept)} convolutions left wider: {worst}")
+        tell(f"{len(attempt.kept)} convolutions left wider: {workshop.judge.worst(attempt.figures)}")
         if attempt.passed:
-            write_int8(folder, plan.without(frozenset(attempt.kept)), _record(videos, options, attempts))
+            write_int8(workshop.folder, plan.without(frozenset(attempt.kept)), record | _found(attempts))
             return attempt
     raise EngineError(
-        f"no eight-bit version of '{folder.path}' stays within {options.max_shift:g} px: "
-        "allow more with --max-shift, or analyse in bf16"
+        f"no eight-bit version of '{workshop.folder.path}' stays within the limit ({workshop.judge.limit}): allow more "
+        f"with {workshop.judge.limit_option}, or use bf16"
     )
 
 
-class _Workshop:
-    """Runs one model in many versions on the same frames."""
+class _Judge(Protocol):
+    """Says how far one version's output is from that of fp32."""
 
-    def __init__(self, folder: ModelFolder, judging: Sequence[Sample], limit_px: float) -> None:
-        self._folder = folder
-        self._graph = PoseGraph(folder)
-        self._judging = judging
-        self._limit_px = limit_px
-        self._exact = [self._poses(sample, None, "fp32") for sample in judging]
-        for sample, exact in zip(judging, self._exact, strict=True):
-            self._refuse_thin(sample, int((exact[..., 2] >= model_cutoff(folder)).sum()))
+    limit_option: str
 
-    def _refuse_thin(self, sample: Sample, seen: int) -> None:
-        """Too few points at one size would fail every version, with nothing wrong in them."""
+    @property
+    def limit(self) -> str:
+        """For people."""
+
+    def read(self, output: Any) -> Values:
+        """The network's output as what it means."""
+
+    def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:
+        """Refuse a sample that would fail every version, with nothing wrong in them."""
+
+    def distance(self, found: Values, exact: Values) -> float:
+        """One number to rank by."""
+
+    def figures(self, found: Values, exact: Values) -> Figures:
+        """What decides."""
+
+    def worst(self, figures: Sequence[Any]) -> Figures:
+        """The ones that are furthest off."""
+
+
+class _PoseJudge:
+    """By how far points move."""
+
+    limit_option = "--max-shift"
+
+    def __init__(self, folder: ModelFolder, options: QuantizeOptions) -> None:
+        self._decode = DecodeOptions(folder.description.stride, folder.description.locref_stdev)
+        self._cutoff = model_cutoff(folder)
+        self._limit_px = options.max_shift
+
+    @property
+    def limit(self) -> str:
+        """In px."""
+        return f"{self._limit_px:g} px"
+
+    def read(self, output: NetworkOutput) -> Values:
+        """Poses in network px, ``(N, K, 3)``."""
+        return decode_numpy(output.scoremap, output.locref, self._decode)[:, :, 0]
+
+    def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:
+        """Too few points at one size."""
+        seen = int((exact[..., 2] >= self._cutoff).sum())
         if seen < FEWEST_POINTS:
-            height, width = sample.images.shape[1:3]
             raise EngineError(
-                f"only {seen} points of the videos at {width}x{height} px are above the likelihood cut-off "
-                f"{model_cutoff(self._folder):g}, {FEWEST_POINTS} are needed: calibrate with videos in which this "
+                f"only {seen} points of the videos at {shape[1]}x{shape[0]} px are above the likelihood cut-off "
+                f"{self._cutoff:g}, {FEWEST_POINTS} are needed: calibrate with videos in which this "
                 "network sees the animal, with more --frames, or leave this size out of --scales"
             )
 
-    def ranges(self, learning: Sequence[Sample]) -> dict[str, tuple[float, float]]:
+    def distance(self, found: Values, exact: Values) -> float:
+        """Mean shift of the points that are seen."""
+        shift = np.linalg.norm((found - exact)[..., :2], axis=-1)[exact[..., 2] >= self._cutoff]
+        # A point that jumps to another peak says little about the layer: it counts as one moved by a cell.
+        return float(np.minimum(shift, 8.0).mean())
+
+    def figures(self, found: Values, exact: Values) -> GateFigures:
+        """Quantiles of the shift."""
+        return compare("int8", found, exact, self._cutoff, self._limit_px)
+
+    def worst(self, figures: Sequence[GateFigures]) -> GateFigures:
+        """Of the scales."""
+        return max(figures, key=lambda each: each.p99_px)
+
+
+class _ClipJudge:
+    """By how far probabilities change."""
+
+    limit_option = "--max-change"
+
+    def __init__(self, folder: ClipModelFolder, options: ClipQuantizeOptions) -> None:
+        self._model = ClipModel(folder)
+        self._limit = options.max_change
+
+    @property
+    def limit(self) -> str:
+        """Of a probability."""
+        return f"a change of {self._limit:g}"
+
+    def read(self, output: ClipOutput) -> Values:
+        """Probabilities, ``(N, C)``."""
+        return self._model.probabilities(output)
+
+    def refuse_thin(self, exact: Values, _shape: tuple[int, ...]) -> None:
+        """Too few chunks."""
+        if len(exact) < FEWEST_CHUNKS:
+            raise EngineError(
+                f"only {len(exact)} chunks could be read from the videos to judge by, {FEWEST_CHUNKS} are needed: "
+                "calibrate with longer videos, or more of them"
+            )
+
+    def distance(self, found: Values, exact: Values) -> float:
+        """Mean change of the probability that changes most."""
+        return float(np.abs(found - exact).max(axis=1).mean())
+
+    def figures(self, found: Values, exact: Values) -> ClipGateFigures:
+        """Quantiles of the change."""
+        return compare_probabilities("int8", found, exact, self._limit)
+
+    def worst(self, figures: Sequence[ClipGateFigures]) -> ClipGateFigures:
+        """The only ones."""
+        return figures[0]
+
+
+class _Workshop:
+    """Runs one model in many versions on the same samples."""
+
+    def __init__(self, folder: AnyFolder, judge: _Judge, judging: Sequence[Images]) -> None:
+        self.folder = folder
+        self.judge = judge
+        self._graph = FoldedGraph(folder)
+        self._judging = judging
+        self._exact = [self._found(images, None, "fp32") for images in judging]
+        for images, exact in zip(judging, self._exact, strict=True):
+            judge.refuse_thin(exact, images.shape[1:])
+
+    def ranges(self, learning: Sequence[Images]) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that enters each convolution; zero is always within."""
         ranges: dict[str, tuple[float, float]] = {}
-        for sample in learning:
-            for scope, (low, high) in self._graph.entering_ranges(sample.images).items():
+        for images in learning:
+            for scope, (low, high) in self._graph.entering_ranges(images).items():
                 before = ranges.get(scope, (0.0, 0.0))
                 ranges[scope] = min(before[0], low), max(before[1], high)
         return ranges
 
     def ranking(self, plan: Int8Plan) -> list[str]:
-        """Scopes by how far each alone moves the points, the worst first; on the smallest frames."""
-        smallest = min(range(len(self._judging)), key=lambda place: self._judging[place].images[0].size)
+        """Scopes by how far each alone moves the results, the worst first; on the smallest items."""
+        smallest = min(range(len(self._judging)), key=lambda place: self._judging[place][0].size)
         moved = {}
         for scope, limits in plan.ranges.items():
-            found = self._poses(self._judging[smallest], Int8Plan({scope: limits}), "int8")
-            seen = self._exact[smallest][..., 2] >= model_cutoff(self._folder)
-            shift = np.linalg.norm((found - self._exact[smallest])[..., :2], axis=-1)[seen]
-            # A point that jumps to another peak says little about the layer: it counts as one moved by a cell.
-            moved[scope] = float(np.minimum(shift, 8.0).mean())
+            found = self._found(self._judging[smallest], Int8Plan({scope: limits}), "int8")
+            moved[scope] = self.judge.distance(found, self._exact[smallest])
         return sorted(moved, key=lambda scope: -moved[scope])
 
     def attempts(self, plan: Int8Plan, ranking: Sequence[str]) -> Iterator[Attempt]:
@@ -181,49 +321,61 @@ class _Workshop:
             kept = tuple(ranking[:count])
             version = plan.without(frozenset(kept))
             figures = tuple(
-                compare("int8", self._poses(sample, version, "int8"), exact, model_cutoff(self._folder), self._limit_px)
-                for sample, exact in zip(self._judging, self._exact, strict=True)
+                self.judge.figures(self._found(images, version, "int8"), exact)
+                for images, exact in zip(self._judging, self._exact, strict=True)
             )
             yield Attempt(kept, figures)
 
-    def _poses(self, sample: Sample, plan: Int8Plan | None, precision: Any) -> Pose:
-        """Poses of a sample in network px, ``(N, K, 3)``."""
-        output = self._graph.run(sample.images, plan, precision)
-        description = self._folder.description
-        decode = DecodeOptions(description.stride, description.locref_stdev)
-        return _decode(output, decode)
+    def _found(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Values:
+        return self.judge.read(self._graph.run(images, plan, precision))
 
 
-def _decode(output: NetworkOutput, options: DecodeOptions) -> Pose:
-    return decode_numpy(output.scoremap, output.locref, options)[:, :, 0]
-
-
-def _samples(videos: Sequence[Path], options: QuantizeOptions) -> tuple[list[Sample], list[Sample]]:
+def _samples(videos: Sequence[Path], options: QuantizeOptions) -> tuple[list[Images], list[Images]]:
     """Frames to calibrate with and frames to judge by, in turn, at each scale."""
     learning, judging = [], []
     for scale in options.scales:
         chosen = replace(AnalyzeOptions(), scale=scale)
         for sample in sample_frames(videos, chosen, 2 * options.frames):
-            learning.append(replace(sample, images=_every_other(sample.images, 0)))
-            judging.append(replace(sample, images=_every_other(sample.images, 1)))
-    if not any(len(sample.images) for sample in judging):
+            learning.append(_every_other(sample.images, 0))
+            judging.append(_every_other(sample.images, 1))
+    if not any(len(images) for images in judging):
         raise UsageError("no frame could be read from the videos to calibrate with: check that they play")
     return learning, judging
 
 
-def _every_other(images: npt.NDArray[np.uint8], first: int) -> npt.NDArray[np.uint8]:
+def _chunks(folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuantizeOptions) -> tuple[Images, Images]:
+    """Chunks to calibrate with and chunks to judge by, in turn, as the model's own settings cut them."""
+    own = folder.description
+    # From every stretch of the videos: a stride of half a chunk gives short ones enough.
+    plan = ChunkPlan(own.length, max(1, own.length * own.frame_step // 2), own.frame_step)
+    each = -(-2 * options.chunks // len(videos))
+    found = []
+    for path in videos:
+        info = probe(path)
+        geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
+        found.append(sample_chunks(info, geometry, plan, ClassifyOptions(), each))
+    chunks = np.concatenate(found)
+    if len(chunks) < 2:
+        raise UsageError("no chunk could be read from the videos to calibrate with: check that they play")
+    return _every_other(chunks, 0), _every_other(chunks, 1)
+
+
+def _every_other(images: Images, first: int) -> Images:
     return np.ascontiguousarray(images[first::2])
 
 
-def _record(videos: Sequence[Path], options: QuantizeOptions, attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _record(videos: Sequence[Path], options: dict[str, Any]) -> dict[str, Any]:
     """How the version was found, for ``int8.yaml``."""
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "made_by": f"posecli {__version__}",
         "videos": [path.name for path in videos],
-        "frames": options.frames,
-        "scales": list(options.scales),
-        "max_shift_px": options.max_shift,
+        **options,
+    }
+
+
+def _found(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    return {
         "left_wider": list(attempts[-1].kept),
         "attempts": [
             {"left_wider": len(attempt.kept), "figures": [figures.as_dict() for figures in attempt.figures]}

@@ -1,4 +1,4 @@
-"""Whether pose tables are what their manifests and videos say: ``posecli verify``."""
+"""Whether tables of poses and of behaviours are what their manifests and videos say: ``posecli verify``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from posecli.behaviour.table import CHUNKS, is_behaviour_table, labels_of, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.hdf5 import PlainTable, read_plain_table
 from posecli.manifest import read_manifest
+from posecli.model.clip import TABLE_COLUMNS
 from posecli.table import KEY, SECONDS_NODE
 from posecli.video.probe import content_fingerprint, probe
 
@@ -98,6 +101,9 @@ def verify(path: Path, *, recursive: bool = False) -> VerifyReport:
 
 def _table_findings(path: Path) -> Iterator[Finding]:
     try:
+        if is_behaviour_table(path):
+            yield from _behaviour_findings(path)
+            return
         table = read_plain_table(path, OutputError)
         for words in [*_layout(table), *_storage(path)]:
             yield Finding(path, "error", words)
@@ -163,6 +169,43 @@ def _times(node: Any, rows: int) -> Iterator[str]:
         yield f"its frames' times run backwards (first behind row {int(np.flatnonzero(np.diff(known) < 0)[0])})"
 
 
+def _behaviour_findings(path: Path) -> Iterator[Finding]:
+    """What is checked of a behaviour table: the same, as far as it has it."""
+    frames, chunks = read_behaviours(path), read_behaviours(path, CHUNKS)
+    for words in [*_probabilities(frames), *_probabilities(chunks), *_covered(frames, chunks)]:
+        yield Finding(path, "error", words)
+    manifest = read_manifest(path.with_suffix(".json"))
+    if manifest is None:
+        words = "it has no manifest beside it: nothing says which video and model it is of (posecli writes one)"
+        yield Finding(path, "warning", words)
+        return
+    video = _mapping(manifest, "video")
+    for part, rows in (("rows", len(frames)), ("chunks", len(chunks))):
+        promised = _mapping(video, "frames").get("rows") if part == "rows" else video.get("chunks")
+        if promised != rows:
+            yield Finding(path, "error", f"it has {rows} {part}, and its manifest says {str(promised)[:40]}")
+    yield from _against_state(path, manifest)
+    yield from _against_video(path, len(frames), video)
+
+
+def _probabilities(table: pd.DataFrame) -> Iterator[str]:
+    """Probabilities and labels that belong together."""
+    classes = [name for name in table.columns if name not in TABLE_COLUMNS]
+    values = table[classes].to_numpy()
+    known = np.isfinite(values).all(axis=1)
+    if ((values[known] < 0) | (values[known] > 1)).any() or not np.allclose(values[known].sum(axis=1), 1):
+        yield "its probabilities are not between 0 and 1 with a sum of 1"
+    if table["label"].tolist() != labels_of(values, tuple(classes)).tolist():
+        yield "its labels are not those of the highest probabilities"
+
+
+def _covered(frames: pd.DataFrame, chunks: pd.DataFrame) -> Iterator[str]:
+    if frames.index.tolist() != list(range(len(frames))):
+        yield "its frames are not counted from 0 without gaps"
+    if len(chunks) and not 0 <= chunks["first_frame"].min() <= chunks["end_frame"].max() <= len(frames):
+        yield "its chunks lie outside its frames"
+
+
 # Against manifest and video ------------------------------------------------------------------------------------------
 
 
@@ -176,6 +219,11 @@ def _against_manifest(path: Path, table: PlainTable) -> Iterator[Finding]:
     video, model = _mapping(manifest, "video"), _mapping(manifest, "model")
     for words in [*_counts(table, video), *_names(table, model)]:
         yield Finding(path, "error", words)
+    yield from _against_state(path, manifest)
+    yield from _against_video(path, len(table.index), video)
+
+
+def _against_state(path: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     state = manifest.get("state")
     if state not in ("complete", "short"):
         yield Finding(
@@ -183,7 +231,6 @@ def _against_manifest(path: Path, table: PlainTable) -> Iterator[Finding]:
         )
     if state == "short":
         yield Finding(path, "warning", "frames are missing from it, which was allowed with --allow-short")
-    yield from _against_video(path, table, video)
 
 
 def _is_filtered(side: Path) -> bool:
@@ -229,7 +276,7 @@ def _names(table: PlainTable, model: Mapping[str, Any]) -> Iterator[str]:
         yield "its scorer is not that of the model in its manifest"
 
 
-def _against_video(path: Path, table: PlainTable, video: Mapping[str, Any]) -> Iterator[Finding]:
+def _against_video(path: Path, rows: int, video: Mapping[str, Any]) -> Iterator[Finding]:
     named = video.get("path")
     places = [Path(named), path.parent / Path(named).name] if isinstance(named, str) and "\0" not in named else []
     found = next((place for place in places if place.is_file()), None)
@@ -244,5 +291,5 @@ def _against_video(path: Path, table: PlainTable, video: Mapping[str, Any]) -> I
         )
         return
     frames = probe(found).n_frames
-    if frames > len(table.index):
-        yield Finding(path, "error", f"it has {len(table.index)} rows, and '{found}' {frames} frames: analyse again")
+    if frames > rows:
+        yield Finding(path, "error", f"it has {rows} rows, and '{found}' {frames} frames: analyse again")

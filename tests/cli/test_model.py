@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from support import projects
 
 from posecli.cli import cli
-from posecli.model.folder import WEIGHTS_FILE, ModelDescription, read_model_folder, write_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import WEIGHTS_FILE, read_model_folder, write_model_folder
 
 
 def test_compact_halves_the_file_and_rounds_the_kernels(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 from support import projects
 
-from posecli.engine import NetworkOutput, engine_obstacle, open_engine
+from posecli.engine import engine_obstacle, open_engine
+from posecli.engine.kinds import NetworkOutput
 from posecli.engine.openvino import OpenVINOEngine
 from posecli.errors import EngineError
 from posecli.model.folder import ModelFolder
@@ -44,21 +45,21 @@ def relative_difference(found: NetworkOutput, expected: NetworkOutput) -> float:
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (65, 97), (79, 48), (120, 160)])
 def test_fp32_is_the_tensorflow_engine_s(model: ModelFolder, height: int, width: int) -> None:
     images = frames(2, height, width)
-    expected = open_engine(model, height, width, EngineOptions("tensorflow"))(images)
-    found = open_engine(model, height, width, FP32)(images)
+    expected = open_engine(model, (height, width, 3), EngineOptions("tensorflow"))(images)
+    found = open_engine(model, (height, width, 3), FP32)(images)
     assert relative_difference(found, expected) < 2e-5
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_any_number_of_frames_in_order(model: ModelFolder, count: int) -> None:
-    engine = open_engine(model, 64, 96, EngineOptions("openvino", "fp32", threads=2))
+    engine = open_engine(model, (64, 96, 3), EngineOptions("openvino", "fp32", threads=2))
     images = frames(8, 64, 96)
     whole, part = engine(images), engine(images[:count])
     np.testing.assert_allclose(part.scoremap, whole.scoremap[:count], atol=1e-5)
 
 
 def test_a_larger_batch_after_a_smaller_one(model: ModelFolder) -> None:
-    engine = open_engine(model, 64, 96, EngineOptions("openvino", "fp32", threads=2))
+    engine = open_engine(model, (64, 96, 3), EngineOptions("openvino", "fp32", threads=2))
     images = frames(8, 64, 96)
     first, whole, again = engine(images[:1]), engine(images), engine(images[:1])
     np.testing.assert_allclose(first.scoremap, whole.scoremap[:1], atol=1e-5)
@@ -66,7 +67,7 @@ def test_a_larger_batch_after_a_smaller_one(model: ModelFolder) -> None:
 
 
 def test_streams_follow_the_batch(model: ModelFolder) -> None:
-    engine = OpenVINOEngine(model, 64, 96, EngineOptions("openvino", "fp32", threads=2))
+    engine = OpenVINOEngine(model, (64, 96, 3), EngineOptions("openvino", "fp32", threads=2))
     layouts = []
     for batch_size in (8, 1, 3):
         engine.warm_up(batch_size)
@@ -76,7 +77,7 @@ def test_streams_follow_the_batch(model: ModelFolder) -> None:
 
 
 def test_results_are_the_caller_s_own(model: ModelFolder) -> None:
-    engine = open_engine(model, 64, 96, FP32)
+    engine = open_engine(model, (64, 96, 3), FP32)
     first = engine(frames(2, 64, 96))
     before = first.scoremap.copy()
     engine(np.zeros((2, 64, 96, 3), np.uint8))
@@ -90,7 +91,7 @@ def test_bf16_is_near_and_not_the_same(model: ModelFolder) -> None:
         pytest.skip(obstacle)
     images = frames(2, 64, 96)
     difference = relative_difference(
-        open_engine(model, 64, 96, options)(images), open_engine(model, 64, 96, FP32)(images)
+        open_engine(model, (64, 96, 3), options)(images), open_engine(model, (64, 96, 3), FP32)(images)
     )
     assert 1e-5 < difference < 0.2
 
@@ -106,11 +107,11 @@ def test_precision_that_the_processor_would_imitate_is_refused(
 
     monkeypatch.setattr(engine_module, "openvino_core", OldProcessor)
     with pytest.raises(EngineError, match=r"\(Old CPU\) does not compute in bf16: choose --precision auto or fp32"):
-        open_engine(model, 64, 96, EngineOptions("openvino", "bf16"))
+        open_engine(model, (64, 96, 3), EngineOptions("openvino", "bf16"))
 
 
 def test_info(model: ModelFolder) -> None:
-    info = open_engine(model, 64, 96, EngineOptions("openvino", "fp32", threads=1)).info
+    info = open_engine(model, (64, 96, 3), EngineOptions("openvino", "fp32", threads=1)).info
     assert (info.name, info.device, info.precision, info.threads) == ("openvino", "CPU", "fp32", 1)
 
 

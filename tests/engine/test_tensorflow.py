@@ -17,7 +17,8 @@ from support import projects
 from posecli.engine import open_engine
 from posecli.engine.tensorflow import TensorFlowEngine
 from posecli.errors import EngineError, ModelError
-from posecli.model.folder import WEIGHTS_FILE, ModelDescription, ModelFolder, write_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import WEIGHTS_FILE, ModelFolder, write_model_folder
 from posecli.network import pose
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
@@ -33,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 @pytest.fixture(scope="module")
 def engine(model: ModelFolder) -> TensorFlowEngine:
-    engine = open_engine(model, HEIGHT, WIDTH, EngineOptions("tensorflow"))
+    engine = open_engine(model, (HEIGHT, WIDTH, 3), EngineOptions("tensorflow"))
     assert isinstance(engine, TensorFlowEngine)
     return engine
 
@@ -79,7 +80,7 @@ def test_network_is_traced_once(model: ModelFolder, monkeypatch: pytest.MonkeyPa
         return convolve(layer, inputs)
 
     monkeypatch.setattr(pose.DilatedConv2D, "call", counted)
-    engine = open_engine(model, 32, 32, EngineOptions("tensorflow"))
+    engine = open_engine(model, (32, 32, 3), EngineOptions("tensorflow"))
     traced = len(calls)
     assert traced > 0
     engine.warm_up(8)
@@ -91,7 +92,7 @@ def test_network_is_traced_once(model: ModelFolder, monkeypatch: pytest.MonkeyPa
 def test_network_without_location_refinement(tmp_path: Path) -> None:
     description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER, location_refinement=False)
     model = write_model_folder(tmp_path / "model", description, projects.weights())
-    output = open_engine(model, 32, 32, EngineOptions("tensorflow"))(np.zeros((1, 32, 32, 3), np.uint8))
+    output = open_engine(model, (32, 32, 3), EngineOptions("tensorflow"))(np.zeros((1, 32, 32, 3), np.uint8))
     assert output.scoremap.shape == (1, 4, 4, 4)
     assert output.locref is None
 
@@ -105,19 +106,19 @@ def test_info(engine: TensorFlowEngine) -> None:
 
 def test_threads_cannot_change_once_tensorflow_runs(model: ModelFolder, engine: TensorFlowEngine) -> None:
     with pytest.raises(EngineError, match="cannot change to 3 threads"):
-        open_engine(model, HEIGHT, WIDTH, EngineOptions("tensorflow", threads=3))
+        open_engine(model, (HEIGHT, WIDTH, 3), EngineOptions("tensorflow", threads=3))
 
 
 def test_keras_backend_of_another_kind(model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(EngineError, match=r"'jax'.*unset KERAS_BACKEND"):
-        open_engine(model, HEIGHT, WIDTH, EngineOptions("tensorflow"))
+        open_engine(model, (HEIGHT, WIDTH, 3), EngineOptions("tensorflow"))
 
 
 def test_keras_that_already_runs_on_another_backend(model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keras.backend.backend", lambda: "torch")
     with pytest.raises(EngineError, match="'torch'"):
-        open_engine(model, HEIGHT, WIDTH, EngineOptions("tensorflow"))
+        open_engine(model, (HEIGHT, WIDTH, 3), EngineOptions("tensorflow"))
 
 
 def test_memory_that_does_not_suffice(engine: TensorFlowEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +136,7 @@ def test_damaged_weights_are_refused_before_anything_is_built(
     monkeypatch.setattr("posecli.engine.tensorflow.import_tensorflow", None)
     (tmp_path / WEIGHTS_FILE).write_bytes(b"")
     with pytest.raises(ModelError, match="cannot be read"):
-        open_engine(ModelFolder(tmp_path, model.description), HEIGHT, WIDTH, EngineOptions("tensorflow"))
+        open_engine(ModelFolder(tmp_path, model.description), (HEIGHT, WIDTH, 3), EngineOptions("tensorflow"))
 
 
 @pytest.mark.slow

@@ -15,11 +15,12 @@ from safetensors.numpy import load_file, save_file
 from support import projects
 
 from posecli.errors import ModelError, OutputError, OutputExistsError
+from posecli.model import description as description_module
 from posecli.model import folder as folder_module
+from posecli.model.description import ModelDescription
 from posecli.model.folder import (
     MODEL_FILE,
     WEIGHTS_FILE,
-    ModelDescription,
     ModelFolder,
     file_sha256,
     is_model_folder,
@@ -48,7 +49,7 @@ SMALL: projects.Tensors = {
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every network has just two small tensors."""
-    monkeypatch.setattr(folder_module, "variable_shapes", lambda *_, **__: SMALL_SHAPES)
+    monkeypatch.setattr(description_module, "variable_shapes", lambda *_, **__: SMALL_SHAPES)
 
 
 @pytest.fixture

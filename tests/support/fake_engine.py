@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo, NetworkOutput
-from posecli.model.folder import ModelFolder
+from posecli.engine import EngineInfo
+from posecli.engine.kinds import NetworkOutput, Shape
+from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import EngineOptions, FixedPrecision
 
 STRIDE = 8
@@ -20,12 +21,12 @@ class FakeEngine:
     #: Shapes of all images that any fake engine was called with, in order.
     calls: ClassVar[list[tuple[int, ...]]] = []
 
-    def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
+    def __init__(self, folder: ModelFolder, shape: Shape, options: EngineOptions) -> None:
         self.info = EngineInfo("fake", "0", "CPU", options.fixed_precision, options.threads or 1)
-        self._shape = (height, width)
+        self._shape = shape[:2]
 
     @staticmethod
-    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+    def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:
         """It is exact."""
         return None if precision == "fp32" else f"the fake engine does not compute in {precision}"
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo, NetworkOutput
-from posecli.model.folder import ModelFolder
+from posecli.engine import EngineInfo
+from posecli.engine.kinds import NetworkOutput, Shape
+from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import EngineOptions, FixedPrecision
 from support import clips
 from support.fake_engine import STRIDE
@@ -69,13 +70,13 @@ def _columns(width: int) -> int:
 class NumberEngine:
     """Scoremaps that are zero but for the cell of the frame's number."""
 
-    def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
+    def __init__(self, folder: ModelFolder, shape: Shape, options: EngineOptions) -> None:
         self.info = EngineInfo("numbers", "0", "CPU", options.fixed_precision, options.threads or 1)
-        self._cells = (2 * -(-height // 16), _columns(width))
+        self._cells = (2 * -(-shape[0] // 16), _columns(shape[1]))
         self._bodyparts = len(folder.description.bodyparts)
 
     @staticmethod
-    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+    def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:
         """It is exact."""
         return None if precision == "fp32" else f"the engine of numbers does not compute in {precision}"
 

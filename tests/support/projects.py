@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from posecli.model.folder import ModelDescription, ModelFolder, write_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import ModelFolder, write_model_folder
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.network.variables import variable_shapes
 

@@ -1,21 +1,23 @@
-"""Videos to pose tables."""
+"""Videos to tables: of poses, or of behaviours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from posecli.analysis.behaviours import BehaviourTask
 from posecli.analysis.known import Known
 from posecli.analysis.observer import RunObserver
+from posecli.analysis.poses import PoseTask
 from posecli.analysis.run import Run
 from posecli.analysis.video import VideoRun
 from posecli.errors import PoseCliError, PrecisionError
 from posecli.lock import HeldError
-from posecli.options import AnalyzeOptions
-from posecli.predictor import PoseModel
+from posecli.options import AnalyzeOptions, ClassifyOptions
+from posecli.predictor import ClipModel, PoseModel, load_clip_model, load_model
 from posecli.results import AnalysisReport, Decision, VideoResult
 
-__all__ = ["Known", "RunObserver", "analyze", "plan_analysis"]
+__all__ = ["Known", "RunObserver", "analyze", "classify", "plan_analysis", "plan_classification"]
 
 
 def analyze(
@@ -65,13 +67,65 @@ def analyze(
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('videoDLC_resnet50_openfieldOct30shuffle1_4000.h5')
     """
-    run = Run(videos, model, options, observer, known or Known())
+    return _run(Run(videos, _pose_task(model, options), observer, known or Known()))
+
+
+def classify(
+    videos: str | Path | Iterable[str | Path],
+    model: str | Path | ClipModel,
+    options: ClassifyOptions = ClassifyOptions(),
+    observer: RunObserver = RunObserver(),
+    known: Known | None = None,
+) -> AnalysisReport:
+    """Say of every chunk of frames of videos what the animal does, and write one behaviour table for each.
+
+    Everything but the network and the table is as with `analyze`: precision behind a gate, pipelines, rows on the disk
+    as they are made, taking up interrupted runs.
+
+    Parameters
+    ----------
+    videos, observer, known
+        As for `analyze`.
+    model
+        A loaded model, which keeps its own engine options, or the path of a model folder.
+    options
+        Everything else.
+
+    Returns
+    -------
+    AnalysisReport
+        One result per video.
+
+    Raises
+    ------
+    UsageError, VideoError, ModelError, PrecisionError
+        As `analyze`.
+
+    Examples
+    --------
+    >>> report = classify("cage.mp4", "home-cage", ClassifyOptions(stride=16))  # doctest: +SKIP
+    >>> report.results[0].table  # doctest: +SKIP
+    PosixPath('cageI3D_homecage_800.h5')
+    """
+    return _run(Run(videos, _behaviour_task(model, options), observer, known or Known()))
+
+
+def _pose_task(model: str | Path | PoseModel, options: AnalyzeOptions) -> PoseTask:
+    return PoseTask(model if isinstance(model, PoseModel) else load_model(model, options.engine), options)
+
+
+def _behaviour_task(model: str | Path | ClipModel, options: ClassifyOptions) -> BehaviourTask:
+    return BehaviourTask(model if isinstance(model, ClipModel) else load_clip_model(model, options.engine), options)
+
+
+def _run(run: Run) -> AnalysisReport:
+    """Every video; one that fails does not stop the others."""
     results = []
     for path, outputs in run.chosen:
         if path in run.known.results:
             results.append(run.known.results[path])
             continue
-        observer.video_opens(path)
+        run.observer.video_opens(path)
         try:
             result = VideoRun(path, outputs, run).result()
         except PrecisionError:
@@ -80,8 +134,8 @@ def analyze(
             result = VideoResult(path, "busy", message=f"being analysed by {other}")
         except PoseCliError as error:
             result = VideoResult(path, "failed", message=str(error), exit_code=error.exit_code)
-        observer.video_opens(None)
-        observer.video_finished(result)
+        run.observer.video_opens(None)
+        run.observer.video_finished(result)
         results.append(result)
     return AnalysisReport(tuple(results))
 
@@ -97,18 +151,32 @@ def plan_analysis(
 
     Parameters and errors are those of `analyze`.
     """
+    return _plan(Run(videos, _pose_task(model, options), observer, known or Known()))
+
+
+def plan_classification(
+    videos: str | Path | Iterable[str | Path],
+    model: str | Path | ClipModel,
+    options: ClassifyOptions = ClassifyOptions(),
+    observer: RunObserver = RunObserver(),
+    known: Known | None = None,
+) -> tuple[Decision, ...]:
+    """What `classify` would do with each video; as `plan_analysis`."""
+    return _plan(Run(videos, _behaviour_task(model, options), observer, known or Known()))
+
+
+def _plan(run: Run) -> tuple[Decision, ...]:
     decisions = []
-    run = Run(videos, model, options, observer, known or Known())
     for path, outputs in run.chosen:
         if path in run.known.results:
             lost = run.known.results[path]
             decisions.append(Decision(path, "refuse", outputs.table, message=lost.message, exit_code=lost.exit_code))
             continue
-        observer.video_opens(path)
+        run.observer.video_opens(path)
         try:
             decision = VideoRun(path, outputs, run).decision()
         except PoseCliError as error:
             decision = Decision(path, "refuse", outputs.table, message=str(error), exit_code=error.exit_code)
-        observer.video_opens(None)
+        run.observer.video_opens(None)
         decisions.append(decision)
     return tuple(decisions)

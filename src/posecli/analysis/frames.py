@@ -1,4 +1,4 @@
-"""One video's frames through the network and into its journal."""
+"""One video's frames through the network, and what comes of them into its journal."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli import manifest as manifests
+from posecli.analysis.task import RunBatch
 from posecli.batching import is_out_of_memory
-from posecli.decode import Pose
 from posecli.errors import EngineError, OutputError
 from posecli.hardware import usable_cores
 from posecli.journal import JournalContent, JournalWriter, read_last_batch
 from posecli.lock import Lock
-from posecli.pipeline import Line, run_pipeline
-from posecli.predictor import PoseModel
+from posecli.pipeline import Line, Values, run_pipeline
+from posecli.predictor import Model
 from posecli.results import StageReport
-from posecli.video.reader import FrameBatch, VideoReader
 
 if TYPE_CHECKING:
     from posecli.analysis.video import VideoRun
@@ -32,7 +31,7 @@ class NetworkRun:
 
     Attributes
     ----------
-    first_frame
+    first_row
         Where this run began.
     """
 
@@ -45,9 +44,11 @@ class NetworkRun:
         self.info = video.info
         self.geometry = video.geometry
         self.path = video.outputs.journal
-        self.first_frame = 0
+        self.first_row = 0
         self._started: float | None = None
-        self.width = video.row_width
+        self._account: dict[str, Any] = {}
+        self.task = video.task
+        self.width = video.task.row_width
 
     def complete(self, earlier: JournalContent | None) -> StageReport:
         """Fill the journal to its end."""
@@ -67,7 +68,7 @@ class NetworkRun:
         self.observer.video_opens(self.info.path)  # again: choosing may have opened others
         for figures in choice.figures:
             self.observer.gate_measured(figures)
-        engine = choice.model.engine(self.geometry.height, self.geometry.width)
+        engine = choice.model.engine_for(self.task.shape(self.geometry))
         batch = self.run.batch(engine, self.info, self.geometry)
         if batch.trials:
             self.observer.batch_measured(batch)
@@ -101,11 +102,11 @@ class NetworkRun:
         self.video.outputs.refuse_full_disk(self.info.n_frames, rows_before, 8 * self.width, csv=self.options.csv)
 
     def _filled(
-        self, model: PoseModel, journal: JournalWriter, batch_size: int, earlier: JournalContent | None
+        self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, earlier: JournalContent | None
     ) -> StageReport:
         """Every frame from there on through the network; for lack of memory in smaller batches."""
         overlap = Overlap.of(self.path, earlier)
-        self.first_frame = journal.rows
+        self.first_row = journal.rows
         self._started = None
         try:
             stages = None
@@ -115,9 +116,10 @@ class NetworkRun:
                 except Exception as error:
                     batch_size, overlap = self._halved(batch_size, error), Overlap.none(journal.rows)
             timing = {"whole_seconds": time.perf_counter() - self._start(), **stages.as_dict()}
-            journal.end({"run": self._how(batch_size), "timing": timing})
+            journal.end({"run": self._how(batch_size), "timing": timing, **self._account})
         except OutputError as error:
-            kept = f"{journal.rows} of {self.info.n_frames} frames are kept, and the same command goes on from there"
+            done = self.task.frames_before(journal.rows, self.info)
+            kept = f"{done} of {self.info.n_frames} frames are kept, and the same command goes on from there"
             raise OutputError(f"{error}; {kept}") from error
         finally:
             journal.close()
@@ -128,8 +130,8 @@ class NetworkRun:
         if self._started is None:
             self._started = time.perf_counter()
             self.observer.video_started(self.info)
-            if self.first_frame:
-                self.observer.video_resumed(self.info, self.first_frame)
+            if self.first_row:
+                self.observer.video_resumed(self.info, self.task.frames_before(self.first_row, self.info))
         return self._started
 
     def _halved(self, batch_size: int, error: Exception) -> int:
@@ -138,16 +140,19 @@ class NetworkRun:
             raise error
         if batch_size == 1:
             raise EngineError(
-                f"memory does not suffice for a single frame of '{self.info.path}': close other programs, or choose a "
-                "smaller --scale or --crop"
+                f"memory does not suffice for a single {self.task.item} of '{self.info.path}': close other programs, "
+                f"or choose a smaller {self.task.size_options}"
             ) from error
         self.observer.batch_halved(self.info, batch_size // 2)
         return batch_size // 2
 
-    def _through(self, model: PoseModel, journal: JournalWriter, batch_size: int, overlap: Overlap) -> StageReport:
-        engine = model.engine(self.geometry.height, self.geometry.width)
-        engine.warm_up(min(batch_size, self.info.n_frames))
-        self.observer.engine_ready(model, engine.info, self.geometry, batch_size)
+    def _through(
+        self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, overlap: Overlap
+    ) -> StageReport:
+        engine = model.engine_for(self.task.shape(self.geometry))
+        engine.warm_up(min(batch_size, self.task.items(self.info)))
+        network = f"{model.folder.description.scorer} ({self.task.network_words})"
+        self.observer.engine_ready(network, engine.info, self.task.work_words(self.geometry, batch_size))
         self._start()
         journal.note_session(
             {
@@ -158,21 +163,22 @@ class NetworkRun:
             }
         )
 
-        def sink(batch: FrameBatch, pose: Pose) -> None:
-            pose[..., :2] = self.geometry.to_frame(pose[..., :2])
-            rows = overlap.rest(int(batch.indices[0]), pose.reshape(len(pose), self.width))
+        def sink(batch: RunBatch, values: Values) -> None:
+            rows = overlap.rest(int(batch.indices[0]), self.task.rows(values, self.geometry))
             if len(rows):
                 assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"
                 journal.append(rows, batch_size)
             self.lock.renew()
-            self.observer.frames_done(len(rows))
+            self.observer.frames_done(batch.frames_of_last(len(rows)))
 
-        reader = VideoReader(self.info, self.geometry, self.options.video_backend)
+        reader = self.task.reader(self.info, self.geometry)
         try:
             # Not sought: what follows is what an unbroken reading gives, whatever the video is like.
             reader.skip(overlap.first)
-            line = Line(reader, engine, self.run.decode, sink, batch_size, usable_cores())
-            return run_pipeline(self.options.pipeline, line)
+            line = Line(reader, engine, self.task.decode, sink, batch_size, usable_cores(), self.task.missing)
+            stages = run_pipeline(self.options.pipeline, line)
+            self._account = self.task.account(reader)
+            return stages
         finally:
             reader.close()
 
@@ -181,7 +187,7 @@ class NetworkRun:
         options = self.options
         return {
             "batch_size": batch_size,
-            "decoder": options.decoder,
+            **self.task.run_settings(),
             "pipeline": options.pipeline,
             "video_backend": options.video_backend,
         }

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from posecli.analysis.task import Task
 from posecli.batching import BatchChoice, BatchTrial
-from posecli.precision import Choice, GateFigures
-from posecli.predictor import PoseModel
+from posecli.engine.kinds import Shape
+from posecli.precision import Choice
 from posecli.results import VideoResult
 
 
@@ -26,20 +27,20 @@ class Known:
     choice
         Precision and gate figures, as `precision_note` has them; ``None`` before they are settled.
     batches
-        Batch size by height and width of the network's input, px.
+        Batch size by the shape of an item.
     """
 
     results: dict[Path, VideoResult] = field(default_factory=dict)
     lost: set[Path] = field(default_factory=set)
     choice: dict[str, Any] | None = None
-    batches: dict[tuple[int, int], BatchChoice] = field(default_factory=dict)
+    batches: dict[Shape, BatchChoice] = field(default_factory=dict)
 
-    def settled_choice(self, model: PoseModel) -> Choice | None:
+    def settled_choice(self, task: Task[Any]) -> Choice[Any] | None:
         """The model in the precision that was settled."""
         if self.choice is None:
             return None
-        figures = tuple(GateFigures(**each) for each in self.choice["figures"])
-        return Choice(model.with_precision(self.choice["precision"]), figures)
+        figures = tuple(task.gate_figures(each) for each in self.choice["figures"])
+        return Choice(task.model.with_precision(self.choice["precision"]), figures)
 
     @classmethod
     def of(cls, notes: Iterable[dict[str, Any]]) -> Known:
@@ -56,16 +57,16 @@ class Known:
                     known.choice = content
                 case {"batch": dict(content)}:
                     trials = tuple(BatchTrial(**trial) for trial in content["trials"])
-                    known.batches[content["height"], content["width"]] = BatchChoice(content["batch_size"], trials)
+                    known.batches[tuple(content["shape"])] = BatchChoice(content["batch_size"], trials)
         return known
 
 
-def precision_note(choice: Choice) -> dict[str, Any]:
+def precision_note(choice: Choice[Any]) -> dict[str, Any]:
     """A note that the precision is settled."""
-    figures = [asdict(each) for each in choice.figures]
+    figures = [each.as_plain() for each in choice.figures]
     return {"choice": {"precision": choice.model.options.fixed_precision, "figures": figures}}
 
 
-def batch_note(size: tuple[int, int], choice: BatchChoice) -> dict[str, Any]:
-    """A note that the batch size is settled for frames of that height and width, px."""
-    return {"batch": {"height": size[0], "width": size[1]} | asdict(choice)}
+def batch_note(shape: Shape, choice: BatchChoice) -> dict[str, Any]:
+    """A note that the batch size is settled for items of that shape."""
+    return {"batch": {"shape": list(shape)} | asdict(choice)}

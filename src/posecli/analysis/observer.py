@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from posecli.batching import BatchChoice
 from posecli.engine import EngineInfo
-from posecli.geometry import Geometry
-from posecli.precision import Choice, GateFigures
-from posecli.predictor import PoseModel
+from posecli.engine.kinds import Shape
+from posecli.precision import Choice, Figures
 from posecli.results import VideoResult
 from posecli.video.probe import VideoInfo
 
@@ -19,20 +19,20 @@ class RunObserver:
     def video_opens(self, video: Path | None) -> None:
         """A video's file is about to be opened, by libraries that may crash; ``None``: no video is open any more."""
 
-    def precision_settled(self, choice: Choice) -> None:
+    def precision_settled(self, choice: Choice[Any]) -> None:
         """The precision of the run was chosen."""
 
-    def batch_settled(self, size: tuple[int, int], choice: BatchChoice) -> None:
-        """The batch size was measured for frames of that height and width, px."""
+    def batch_settled(self, shape: Shape, choice: BatchChoice) -> None:
+        """The batch size was measured for items of that shape."""
 
-    def gate_measured(self, figures: GateFigures) -> None:
+    def gate_measured(self, figures: Figures) -> None:
         """A faster precision was measured; told for every video of the run."""
 
     def batch_measured(self, choice: BatchChoice) -> None:
         """Batch sizes were tried; told for every video of the run."""
 
-    def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
-        """The network is compiled for a video's frames."""
+    def engine_ready(self, network: str, info: EngineInfo, work: str) -> None:
+        """The network is compiled for a video's frames; what it is, and what goes through it at once, in words."""
 
     def video_started(self, info: VideoInfo) -> None:
         """A video's frames are about to be read."""

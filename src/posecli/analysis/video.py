@@ -7,20 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from posecli import manifest as manifests
 from posecli.analysis.frames import NetworkRun
 from posecli.analysis.run import Run
 from posecli.errors import OutputError, OutputExistsError, ShortVideoError
-from posecli.geometry import Geometry
-from posecli.journal import JournalContent, read_journal, read_rows
+from posecli.journal import JournalContent, read_journal
 from posecli.lock import HeldError, Lock, held, holder
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
-from posecli.outputs import OutputPaths, deeplabcut_meta
+from posecli.outputs import OutputPaths
 from posecli.results import Decision, StageReport, VideoResult
-from posecli.table import PoseTableWriter, move_into_place, partial_path, pose_columns, table_to_csv, write_partial
+from posecli.table import move_into_place, partial_path, write_partial
 from posecli.video.probe import content_fingerprint, probe
 
 MADE_BEFORE = "made before with the same video, model and settings"
@@ -35,16 +31,13 @@ class VideoRun:
         self.options = run.options
         self.observer = run.observer
         self.info = probe(video)
-        self.geometry = Geometry.plan(self.info.width, self.info.height, self.options.crop, self.options.exact_scale)
+        self.task = run.task
+        self.geometry = self.task.geometry(self.info)
         self.video_fingerprint = content_fingerprint(video)
-        self.row_width = 3 * len(run.wanted.description.bodyparts) * self.options.num_outputs
 
     def settings(self, precision: FixedPrecision) -> dict[str, Any]:
         """What determines the table's values besides video and model."""
-        wanted = self.run.wanted
-        return manifests.determining_settings(
-            wanted.folder, wanted.options.engine, precision, self.options.num_outputs, self.geometry
-        )
+        return self.task.settings(precision, self.geometry)
 
     def sections_that_determine(self, precision: FixedPrecision) -> dict[str, Any]:
         """The manifest's parts on all that determines the table's values."""
@@ -81,8 +74,9 @@ class VideoRun:
             message = "replaces the table that is there" if table.exists() else reason
             return Decision(self.info.path, "analyse", table, frames, message=message)
         if earlier.ending is not None:
-            self._refuse_bad_frames(earlier.bad_frames)
-        return Decision(self.info.path, "resume", table, frames, earlier.rows, "an earlier run was interrupted")
+            self._refuse_bad_frames(self.task.bad_frames(earlier))
+        done = self.task.frames_before(earlier.rows, self.info)
+        return Decision(self.info.path, "resume", table, frames, done, "an earlier run was interrupted")
 
     def result(self) -> VideoResult:
         """Analyse the video, unless the result is there already."""
@@ -101,7 +95,7 @@ class VideoRun:
         if self.options.overwrite or not self._is_finished():
             return None
         if self.options.csv and not self.outputs.csv.exists():
-            table_to_csv(self.outputs.table, self.outputs.csv)
+            self.task.write_csv(self.outputs)
         # A run that was killed on its last steps leaves what nobody needs; one that is being made again is held.
         if self.outputs.journal.exists() or self.outputs.lock.exists():
             with suppress(OSError, OutputError, HeldError), held(self.outputs.lock):
@@ -141,7 +135,7 @@ class VideoRun:
         if content is None:
             return None, ""
         reason = ""
-        if not self.is_wanted(content.header) or not _is_sound(content, self.row_width):
+        if not self.is_wanted(content.header) or not self._is_sound(content):
             reason = self.what_differs(content.header)
         elif content.ending is None:
             installed = manifests.installed_versions(manifests.VALUE_PACKAGES)
@@ -153,80 +147,63 @@ class VideoRun:
         earlier, reason = self._earlier_rows()
         if reason:
             self.observer.started_afresh(self.info, reason)
-        stages, first_frame = None, 0 if earlier is None else earlier.rows
+        stages, first_row = None, 0 if earlier is None else earlier.rows
         if earlier is None or earlier.ending is None:
             network = NetworkRun(self, lock)
-            stages, first_frame = network.complete(earlier), network.first_frame
+            stages, first_row = network.complete(earlier), network.first_row
         content = read_journal(self.outputs.journal)
         if content is None or content.ending is None:
             raise OutputError(f"'{self.outputs.journal}' is not what was written: check its disk, and run again")
-        self._refuse_bad_frames(content.bad_frames)
+        self._refuse_bad_frames(self.task.bad_frames(content))
         try:
             self._write_table(content)
         except OutputError as error:
             raise OutputError(f"{error}; all rows are kept, and the same command goes on from there") from error
-        return self._finished(content, stages, first_frame)
+        return self._finished(content, stages, first_row)
 
-    def _finished(self, content: JournalContent, stages: StageReport | None, first_frame: int) -> VideoResult:
-        is_short = self._is_short(content.bad_frames)
+    def _finished(self, content: JournalContent, stages: StageReport | None, first_row: int) -> VideoResult:
+        bad_frames = self.task.bad_frames(content)
+        is_short = self._is_short(bad_frames)
         return VideoResult(
             self.info.path,
             "short" if is_short else "done",
             self.outputs.table,
-            content.rows,
+            self.task.frames(content),
             0.0 if stages is None or content.ending is None else content.ending["timing"]["whole_seconds"],
-            tuple(content.bad_frames),
+            tuple(bad_frames),
             stages,
-            self._what_is_missing(content.bad_frames) if is_short else "",
-            first_frame=first_frame,
+            self._what_is_missing(bad_frames) if is_short else "",
+            first_frame=self.task.frames_before(first_row, self.info),
         )
 
     def _write_table(self, content: JournalContent) -> None:
         """The table from the journal, and the files beside it; then the journal has done its duty."""
-        description = self.run.wanted.description
-        writer = PoseTableWriter(
-            self.outputs.table, pose_columns(description.scorer, description.bodyparts, self.options.num_outputs)
-        )
+        self.task.write(self.outputs, self.info, content)
         try:
-            for rows in read_rows(self.outputs.journal, content):
-                writer.append(rows.reshape(len(rows), len(description.bodyparts), self.options.num_outputs, 3))
-            writer.close(self._row_seconds(content.rows))
-            self._write_side_files(content)
+            write_partial(self.outputs.manifest, self._manifest(content))
         except BaseException:
-            writer.discard()
             self.outputs.remove_partial()
             raise
         # Final names; the table's last, so that when it appears everything is there. One that is being replaced goes
         # first, lest it be found with the new one's manifest.
         self.outputs.table.unlink(missing_ok=True)
-        for path in (self.outputs.meta, self.outputs.manifest, self.outputs.table):
+        for path in (self.outputs.side, self.outputs.manifest, self.outputs.table):
             move_into_place(partial_path(path), path)
         if self.options.csv:
-            table_to_csv(self.outputs.table, self.outputs.csv)
+            self.task.write_csv(self.outputs)
         self.outputs.journal.unlink(missing_ok=True)
 
-    def _row_seconds(self, rows: int) -> npt.NDArray[np.float64]:
-        """Presentation time of each row; NaN for frames that no packet announced."""
-        known = self.info.seconds()[:rows]
-        unknown = rows - len(known)
-        return np.concatenate([known, np.full(unknown, np.nan)]) if unknown else known
-
-    def _write_side_files(self, content: JournalContent) -> None:
-        """Manifest and DeepLabCut's meta file, under partial names."""
+    def _manifest(self, content: JournalContent) -> bytes:
         header, ending = content.header, content.ending
         assert ending is not None
         sections = self.sections_that_determine(header["settings"]["precision"])
-        sections["video"] |= manifests.describe_run_of_video(self.info, content.bad_frames, content.rows)
+        sections["video"] |= self.task.describe(self.info, content)
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
         sections["run"] = ending["run"]
         sections["sessions"] = content.sessions
         sections["timing"] = ending["timing"]
-        state = "short" if self._is_short(content.bad_frames) else "complete"
-        manifest = manifests.new_manifest(state, header["fingerprint"], sections)
-        write_partial(self.outputs.manifest, manifests.encode_manifest(manifest))
-        seconds = ending["timing"]["whole_seconds"]
-        meta = deeplabcut_meta(self.info, self.run.wanted.description, content.rows, content.batch_size, seconds)
-        write_partial(self.outputs.meta, meta)
+        state = "short" if self._is_short(self.task.bad_frames(content)) else "complete"
+        return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 
     def _is_short(self, bad_frames: Sequence[int]) -> bool:
         return bool(bad_frames or self.info.missing_packets)
@@ -243,21 +220,22 @@ class VideoRun:
             "repair the video, or pass --allow-short to accept the rows that were made (with NaN for these)"
         )
 
-
-def _is_sound(content: JournalContent, row_width: int) -> bool:
-    """Whether a journal has what is needed to go on; it comes from a file, and may be anything."""
-    header, ending = content.header, content.ending
-    kinds = {"settings": dict, "engine": dict, "packages": dict, "parity_gate": list, "batch_trials": list}
-    if content.width != row_width or not all(isinstance(header.get(name), kind) for name, kind in kinds.items()):
-        return False
-    sizes = (header["engine"].get("threads"), header.get("batch_size"))
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        return False
-    if header["settings"].get("precision") not in FIXED_PRECISIONS:
-        return False
-    timing = {} if ending is None else ending.get("timing")
-    return ending is None or (
-        isinstance(ending.get("run"), dict)
-        and isinstance(timing, dict)
-        and isinstance(timing.get("whole_seconds"), float)
-    )
+    def _is_sound(self, content: JournalContent) -> bool:
+        """Whether a journal has what is needed to go on; it comes from a file, and may be anything."""
+        header, ending = content.header, content.ending
+        kinds = {"settings": dict, "engine": dict, "packages": dict, "parity_gate": list, "batch_trials": list}
+        is_whole = all(isinstance(header.get(name), kind) for name, kind in kinds.items())
+        if content.width != self.task.row_width or not is_whole:
+            return False
+        sizes = (header["engine"].get("threads"), header.get("batch_size"))
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            return False
+        if header["settings"].get("precision") not in FIXED_PRECISIONS:
+            return False
+        timing = {} if ending is None else ending.get("timing")
+        return ending is None or (
+            isinstance(ending.get("run"), dict)
+            and isinstance(timing, dict)
+            and isinstance(timing.get("whole_seconds"), float)
+            and self.task.is_sound(ending)
+        )

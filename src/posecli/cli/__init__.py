@@ -15,6 +15,7 @@ from posecli import __version__
 COMMANDS = {
     "analyze": "posecli.cli.analyze:analyze",
     "benchmark": "posecli.cli.benchmark:benchmark",
+    "classify": "posecli.cli.classify:classify",
     "compress-sweep": "posecli.cli.compress_sweep:compress_sweep",
     "convert": "posecli.cli.convert:convert",
     "demo": "posecli.cli.demo:demo",

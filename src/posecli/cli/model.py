@@ -12,7 +12,7 @@ from posecli.cli.base import Command, Output, config_option, make_output, output
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from posecli.model.folder import ModelFolder
+    from posecli.model.folder import AnyFolder
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 
@@ -78,6 +78,66 @@ def import_command(
     _show(imported, output)
 
 
+@model.command("import-i3d", cls=Command)
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("-o", "--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option(
+    "--classes",
+    required=True,
+    help="Names of the behaviours in the order of the network's outputs, separated by commas; or how many there are.",
+)
+@click.option("--name", default="imported", show_default=True, help="Goes into the names of result files.")
+@click.option("--length", type=int, default=64, show_default=True, help="Frames of a chunk.")
+@click.option("--stride", type=int, default=64, show_default=True, help="Frames from one chunk's start to the next's.")
+@click.option("--input-size", default="224", show_default=True, metavar="N|WxH", help="Size of frames, px.")
+@click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
+@config_option
+@output_options
+def import_i3d_command(
+    checkpoint: Path,
+    folder: Path,
+    classes: str,
+    name: str,
+    length: int,
+    stride: int,
+    input_size: str,
+    overwrite: bool,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Make a model folder for 'posecli classify' from a published I3D checkpoint (TensorFlow, RGB).
+
+    CHECKPOINT is its path without '.index'. Where the number of classes is not that of the checkpoint, the last layer
+    is left at zero: all classes are equally likely until the network is trained.
+
+    \b
+    Examples:
+        posecli model import-i3d data/rgb_imagenet/model.ckpt --classes 400 -o kinetics
+        posecli model import-i3d mice/model.ckpt --classes drink,eat,groom,hang,sniff,rear,rest,walk,eathand -o mice
+    """
+    output = make_output(as_json, quiet, verbose)
+    from posecli.model.clip import ClipDescription
+    from posecli.model.importing import import_i3d
+    from posecli.options import InputSize
+
+    size = InputSize.parse(input_size)
+    description = ClipDescription(
+        class_names(classes),
+        f"I3D_{name}",
+        length=length,
+        stride=stride,
+        input_height=size.height,
+        input_width=size.width,
+    )
+    imported, notes = import_i3d(checkpoint, folder, description, overwrite=overwrite)
+    for note in notes:
+        output.warn(note)
+    output.say(f"imported '{checkpoint}' to '{folder}'")
+    _show(imported, output)
+
+
 @model.command("info", cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path))
 @output_options
@@ -89,10 +149,10 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
         posecli model info openfield-model
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.model.folder import read_model_folder
+    from posecli.model.folder import read_any_folder
     from posecli.model.int8 import has_int8, read_int8_plan
 
-    found = read_model_folder(folder)
+    found = read_any_folder(folder)
     found.weights()
     if has_int8(found):
         read_int8_plan(found)
@@ -118,6 +178,20 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
     show_default=True,
     help="Largest shift against fp32 at any scale (99th percentile, px of the network's input).",
 )
+@click.option(
+    "--chunks",
+    type=int,
+    default=16,
+    show_default=True,
+    help="For behaviours: chunks to calibrate with, and to judge by.",
+)
+@click.option(
+    "--max-change",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="For behaviours: largest change of probabilities against fp32 (95th percentile).",
+)
 @config_option
 @output_options
 def quantize_command(
@@ -126,25 +200,34 @@ def quantize_command(
     scales: str,
     frames: int,
     max_shift: float,
+    chunks: int,
+    max_change: float,
     *,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Make the int8 version of a model folder, for 'analyze --precision int8' and 'auto'.
+    """Make the int8 version of a model folder, for '--precision int8' and 'auto' of analyze and classify.
 
     Convolutions that do not bear eight bits are found by measurement on the videos' own frames and left wider.
+    --scales, --frames and --max-shift are for pose networks.
 
     \b
     Example:
         posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.model.folder import read_model_folder
-    from posecli.quantize import QuantizeOptions, quantize_model
+    from posecli.model.folder import ClipModelFolder, ModelFolder, read_any_folder
+    from posecli.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
 
-    options = QuantizeOptions(parse_numbers(scales), frames, max_shift)
-    chosen = quantize_model(read_model_folder(folder), videos, options, output.say)
+    for_poses = QuantizeOptions(parse_numbers(scales), frames, max_shift)
+    for_behaviours = ClipQuantizeOptions(chunks, max_change)
+    found = read_any_folder(folder)
+    if isinstance(found, ClipModelFolder):
+        chosen = quantize_clip_model(found, videos, for_behaviours, output.say)
+    else:
+        assert isinstance(found, ModelFolder)
+        chosen = quantize_model(found, videos, for_poses, output.say)
     output.say(f"'{folder}' has an int8 version now; {len(chosen.kept)} convolutions are left wider")
     output.result({"left_wider": list(chosen.kept), "figures": [figures.as_dict() for figures in chosen.figures]})
 
@@ -166,12 +249,23 @@ def compact_command(
         posecli model compact openfield-model -o openfield-small
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.model.folder import read_model_folder, write_model_folder
+    from posecli.model.folder import read_any_folder, write_folder
 
-    source = read_model_folder(folder)
-    copy = write_model_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
+    source = read_any_folder(folder)
+    write_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
     output.say(f"wrote '{destination}'")
-    _show(copy, output)
+    _show(read_any_folder(destination), output)
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, or as many numbered ones.
+
+    >>> class_names("rest, walk"), class_names("2")
+    (('rest', 'walk'), ('class1', 'class2'))
+    """
+    if text.isdecimal():
+        return tuple(f"class{number}" for number in range(1, int(text) + 1))
+    return tuple(part.strip() for part in text.split(","))
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
@@ -186,7 +280,7 @@ def parse_numbers(text: str) -> tuple[float, ...]:
         raise UsageError(f"'{text}' is not a list of numbers: separate them by commas, as in 1,0.5") from None
 
 
-def _show(folder: ModelFolder, output: Output) -> None:
+def _show(folder: AnyFolder, output: Output) -> None:
     from dataclasses import asdict
 
     from posecli.model.int8 import has_int8

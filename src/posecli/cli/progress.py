@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import click
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from posecli.batching import BatchChoice
     from posecli.engine import EngineInfo
-    from posecli.geometry import Geometry
-    from posecli.precision import Choice, GateFigures
-    from posecli.predictor import PoseModel
+    from posecli.engine.kinds import Shape
+    from posecli.precision import Choice, Figures
     from posecli.video.probe import VideoInfo
 
 #: Seconds between plain lines, and over which their speed is taken.
@@ -51,15 +50,15 @@ class AnalysisProgress(RunObserver):
         """Note it for whoever watches this process."""
         self._worker.opens(video)
 
-    def precision_settled(self, choice: Choice) -> None:
+    def precision_settled(self, choice: Choice[Any]) -> None:
         """Note it for a process that may have to go on."""
         self._worker.note(precision_note(choice))
 
-    def batch_settled(self, size: tuple[int, int], choice: BatchChoice) -> None:
+    def batch_settled(self, shape: Shape, choice: BatchChoice) -> None:
         """Note it for a process that may have to go on."""
-        self._worker.note(batch_note(size, choice))
+        self._worker.note(batch_note(shape, choice))
 
-    def gate_measured(self, figures: GateFigures) -> None:
+    def gate_measured(self, figures: Figures) -> None:
         """Print what the parity gate found."""
         verdict = "passes" if figures.passed else "does not pass"
         self._say_once(f"parity gate: {figures}: {verdict}")
@@ -74,14 +73,11 @@ class AnalysisProgress(RunObserver):
             self._told.add(line)
             self._output.say(line)
 
-    def engine_ready(self, model: PoseModel, info: EngineInfo, geometry: Geometry, batch_size: int) -> None:
+    def engine_ready(self, network: str, info: EngineInfo, work: str) -> None:
         """Print the first line of a run."""
-        description = model.description
-        parts = len(description.bodyparts)
         line = (
-            f"posecli {__version__}: model {description.scorer} ({description.net_type}, {parts} body parts), "
-            f"engine {info.name} {info.version} on {info.device} ({info.threads} threads), {info.precision}, "
-            f"batch {batch_size}, network input {geometry.width}x{geometry.height} px"
+            f"posecli {__version__}: model {network}, engine {info.name} {info.version} on {info.device} "
+            f"({info.threads} threads), {info.precision}, {work}"
         )
         if line != self._announced:
             self._output.say(line)

@@ -1,4 +1,4 @@
-"""Runtimes: each runs one pose network on arrays of one frame size.
+"""Runtimes: each runs one network on arrays of one shape.
 
 To add one, write a class that follows `Engine` in a module of its own and name it in `ENGINE_CLASSES`.
 """
@@ -7,31 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.kinds import ClipOutput, NetworkOutput, OutputT_co, Shape
 from posecli.errors import EngineError
-from posecli.model.folder import ModelFolder
+from posecli.model.folder import AnyFolder
 from posecli.options import EngineName, EngineOptions, FixedPrecision
-
-
-@dataclass(frozen=True)
-class NetworkOutput:
-    """What the network says of a batch.
-
-    Attributes
-    ----------
-    scoremap
-        ``(B, h, w, K)`` float32 probabilities.
-    locref
-        ``(B, h, w, K, 2)`` float32 offsets (x, y) in units of the location standard deviation; ``None`` for a
-        network that does not refine locations.
-    """
-
-    scoremap: npt.NDArray[np.float32]
-    locref: npt.NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -57,22 +41,27 @@ class EngineInfo:
     threads: int
 
 
-class Engine(Protocol):
-    """A network compiled for frames of one height and width, and any number of them."""
+class Engine(Protocol[OutputT_co]):
+    """A network compiled for items of one shape (frames, or chunks of frames), and any number of them."""
 
     @property
     def info(self) -> EngineInfo:
         """What it is."""
 
     @staticmethod
-    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+    def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:
         """Why this runtime, on this machine, cannot run a model in a precision; ``None`` if it can."""
 
     def warm_up(self, batch_size: int) -> None:
         """Do what the first call with this batch size would otherwise be late for."""
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
-        """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
+    def __call__(self, images: npt.NDArray[np.uint8]) -> OutputT_co:
+        """Run the network on ``(B, H, W, 3)`` uint8 RGB, or on ``(B, T, H, W, 3)``."""
+
+
+#: An engine that runs a pose network, and one that runs a network for behaviours.
+PoseEngine: TypeAlias = Engine[NetworkOutput]
+ClipEngine: TypeAlias = Engine[ClipOutput]
 
 
 ENGINE_CLASSES: dict[EngineName, str] = {
@@ -81,8 +70,17 @@ ENGINE_CLASSES: dict[EngineName, str] = {
 }
 
 
-def open_engine(folder: ModelFolder, height: int, width: int, options: EngineOptions) -> Engine:
-    """Compile a model folder's network for frames of ``height`` x ``width`` px.
+def open_engine(folder: AnyFolder, shape: Shape, options: EngineOptions) -> Engine[Any]:
+    """Compile a model folder's network.
+
+    Parameters
+    ----------
+    folder
+        The model.
+    shape
+        Of one item of a batch: ``(H, W, 3)`` for a pose network, ``(T, H, W, 3)`` for one of behaviours.
+    options
+        Engine, precision and threads.
 
     Raises
     ------
@@ -94,11 +92,11 @@ def open_engine(folder: ModelFolder, height: int, width: int, options: EngineOpt
     obstacle = engine_obstacle(folder, options)
     if obstacle is not None:
         raise EngineError(obstacle)
-    engine: Engine = _engine_class(options.engine)(folder, height, width, options)
+    engine: Engine[Any] = _engine_class(options.engine)(folder, shape, options)
     return engine
 
 
-def engine_obstacle(folder: ModelFolder, options: EngineOptions) -> str | None:
+def engine_obstacle(folder: AnyFolder, options: EngineOptions) -> str | None:
     """Why an engine cannot run a model in a precision, as a sentence; ``None`` if it can."""
     obstacle: str | None = _engine_class(options.engine).obstacle(folder, options.fixed_precision)
     return obstacle

@@ -1,4 +1,4 @@
-"""The engine for CPUs: the network as an OpenVINO graph."""
+"""The engine for CPUs: a network as an OpenVINO graph."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo, NetworkOutput
+from posecli.engine import EngineInfo
+from posecli.engine.kinds import Shape, kind_of
 from posecli.hardware import usable_cores
-from posecli.model.folder import ModelFolder
+from posecli.model.folder import AnyFolder
 from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.network.int8 import Int8Plan
-from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
 from posecli.network.openvino_runtime import openvino_core
 from posecli.options import EngineOptions, FixedPrecision
 
@@ -27,36 +27,38 @@ SMALL_BATCH = 4
 
 
 class OpenVINOEngine:
-    """A pose network on OpenVINO's CPU device.
+    """A network on OpenVINO's CPU device.
 
     Each core runs a stream of its own over its share of a batch: small networks' layers are too short to be worth
-    sharing between cores, and large ones lose nothing. A batch of fewer frames than cores gives each frame several.
+    sharing between cores, and large ones lose nothing. A batch of fewer items than cores gives each item several.
     The graph is compiled for the batch it is warmed up with, and anew only when a larger one has more shares to give.
 
     Parameters
     ----------
     folder
         The model.
-    height, width
-        Frame size, px.
+    shape
+        Of one item of a batch: ``(H, W, 3)`` for a frame, ``(T, H, W, 3)`` for a chunk of them.
     options
         Precision and threads.
     """
 
-    def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
+    def __init__(self, folder: AnyFolder, shape: Shape, options: EngineOptions) -> None:
         import openvino as ov
 
         precision = options.fixed_precision
         plan = read_int8_plan(folder) if precision == "int8" else None
-        self._model = PoseGraph(folder).built(height, width, plan)
+        graph = FoldedGraph(folder)
+        self._kind = graph.kind
+        self._model = graph.built(shape, plan)
         self._precision: FixedPrecision = precision
         self._network: CompiledNetwork | None = None
-        self._frame_shape = (height, width, 3)
+        self._shape = shape
         threads = options.threads or usable_cores()
         self.info = EngineInfo("openvino", ov.__version__.partition("-")[0], "CPU", precision, threads)
 
     @staticmethod
-    def obstacle(folder: ModelFolder, precision: FixedPrecision) -> str | None:
+    def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:
         """Whether the processor computes in the precision by itself: OpenVINO would imitate it in silence."""
         if precision == "int8" and not has_int8(folder):
             return (
@@ -75,11 +77,11 @@ class OpenVINOEngine:
         """Lay streams out for a batch's size, and run once on black frames: kernels are made when it first comes."""
         if self._network is not None and self._network.streams != min(self.info.threads, batch_size):
             self._network = None
-        self(np.zeros((batch_size, *self._frame_shape), np.uint8))
+        self(np.zeros((batch_size, *self._shape), np.uint8))
 
-    def __call__(self, images: Images) -> NetworkOutput:
-        """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
-        return self._network_for(len(images))(images)
+    def __call__(self, images: Images) -> Any:
+        """Run the network on ``(B, *shape)`` uint8 RGB."""
+        return self._kind.output(self._network_for(len(images))(images))
 
     def _network_for(self, batch_size: int) -> CompiledNetwork:
         streams = min(self.info.threads, batch_size)
@@ -88,7 +90,7 @@ class OpenVINOEngine:
         return self._network
 
 
-class PoseGraph:
+class FoldedGraph:
     """A model's folded weights, from which graphs of any size and precision are built.
 
     Parameters
@@ -97,29 +99,24 @@ class PoseGraph:
         The model.
     """
 
-    def __init__(self, folder: ModelFolder) -> None:
-        self._spec = folder.description.network
+    def __init__(self, folder: AnyFolder) -> None:
+        self.kind = kind_of(folder)
         self._weights = folder.folded_weights()
 
-    def built(self, height: int, width: int, plan: Int8Plan | None) -> Any:
-        """The network for one frame size, not yet compiled."""
-        return build_openvino_graph(self._spec, self._weights, height, width, plan)
+    def built(self, shape: Shape, plan: Int8Plan | None) -> Any:
+        """The network for items of one shape, not yet compiled."""
+        return self.kind.openvino_graph(self._weights, shape, plan)
 
-    def run(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> NetworkOutput:
-        """What the network says of any number of frames, in one precision; built for this call alone."""
-        height, width = images.shape[1:3]
+    def run(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Any:
+        """What the network says of any number of items, in one precision; built for this call alone."""
         cores = usable_cores()
-        network = CompiledNetwork(self.built(height, width, plan), precision, cores, min(cores, SMALL_BATCH))
+        network = CompiledNetwork(self.built(images.shape[1:], plan), precision, cores, min(cores, SMALL_BATCH))
         parts = [network(images[start : start + SMALL_BATCH]) for start in range(0, len(images), SMALL_BATCH)]
-        locrefs = [part.locref for part in parts if part.locref is not None]
-        return NetworkOutput(
-            np.concatenate([part.scoremap for part in parts]), np.concatenate(locrefs) if locrefs else None
-        )
+        return self.kind.output([np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
 
     def entering_ranges(self, images: Images) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that enters each convolution in fp32, by its scope."""
-        height, width = images.shape[1:3]
-        model, scopes = build_calibration_graph(self._spec, self._weights, height, width)
+        model, scopes = self.kind.calibration_graph(self._weights, images.shape[1:])
         request = _compile(model, "fp32", usable_cores(), streams=1).create_infer_request()
         lows, highs = [], []
         for image in images:
@@ -131,7 +128,7 @@ class PoseGraph:
 
 
 class CompiledNetwork:
-    """A graph compiled for the CPU, called with any number of frames; each stream takes its share of them."""
+    """A graph compiled for the CPU, called with any number of items; each stream takes its share of them."""
 
     def __init__(self, model: Any, precision: FixedPrecision, threads: int, streams: int) -> None:
         self._compiled = _compile(model, precision, threads, streams)
@@ -142,8 +139,8 @@ class CompiledNetwork:
         """Shares that a batch is split into."""
         return len(self._requests)
 
-    def __call__(self, images: Images) -> NetworkOutput:
-        """Run on ``(B, H, W, 3)`` uint8 RGB."""
+    def __call__(self, images: Images) -> list[npt.NDArray[np.float32]]:
+        """Run on ``(B, *shape)`` uint8 RGB; the graph's outputs in order."""
         shares = [share for share in np.array_split(images, len(self._requests)) if len(share)]
         busy = list(zip(self._requests, shares, strict=False))
         for request, share in busy:
@@ -170,13 +167,9 @@ def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) 
     )
 
 
-def _gathered(requests: list[Any]) -> NetworkOutput:
+def _gathered(requests: list[Any]) -> list[npt.NDArray[np.float32]]:
     """The shares' outputs put together; copies, since a request's own memory is used again."""
-    scoremap, *rest = (
+    return [
         np.concatenate([request.get_output_tensor(number).data for request in requests])
         for number in range(len(requests[0].model_outputs))
-    )
-    if not rest:
-        return NetworkOutput(scoremap, None)
-    locref = rest[0]
-    return NetworkOutput(scoremap, locref.reshape(*locref.shape[:3], -1, 2))
+    ]

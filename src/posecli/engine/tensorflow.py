@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo, NetworkOutput
+from posecli.engine import EngineInfo
+from posecli.engine.kinds import Shape, kind_of
 from posecli.errors import EngineError
 from posecli.hardware import usable_cores
-from posecli.model.folder import ModelFolder
+from posecli.model.folder import AnyFolder
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions, FixedPrecision
 
 
 class TensorFlowEngine:
-    """A pose network in float32 on TensorFlow.
+    """A network in float32 on TensorFlow.
 
-    The graph takes uint8, subtracts the mean itself, and has a static height and width and a free batch
-    dimension: a short last batch costs no second compilation.
+    The graph takes uint8, scales it itself, and has static sizes and a free batch dimension: a short last batch costs
+    no second compilation.
 
     Parameters
     ----------
     folder
         The model.
-    height, width
-        Frame size, px.
+    shape
+        Of one item of a batch: ``(H, W, 3)`` for a frame, ``(T, H, W, 3)`` for a chunk of them.
     options
         ``threads`` can be set once per process, before TensorFlow first computes.
     """
 
-    def __init__(self, folder: ModelFolder, height: int, width: int, options: EngineOptions) -> None:
+    def __init__(self, folder: AnyFolder, shape: Shape, options: EngineOptions) -> None:
         weights = folder.folded_weights()  # before the framework: a damaged folder is refused at once
         self._tf = import_tensorflow()
         _set_threads(self._tf, options.threads)
         _check_keras_backend()
-        from posecli.network.pose import assign_weights, build_pose_network
-
-        network = build_pose_network(folder.description.network, height, width)
-        assign_weights(network, weights)
+        self._kind = kind_of(folder)
+        network = self._kind.keras_network(weights, shape)
         self._network = network  # the function below holds its variables weakly
-        self._function = self._tf.function(lambda frames: network(frames, training=False)).get_concrete_function(
-            self._tf.TensorSpec((None, height, width, 3), self._tf.uint8)
+        self._function = self._tf.function(lambda images: network(images, training=False)).get_concrete_function(
+            self._tf.TensorSpec((None, *shape), self._tf.uint8)
         )
-        self._frame_shape = (height, width, 3)
+        self._shape = shape
         devices = self._tf.config.list_logical_devices("GPU")
         self.info = EngineInfo(
             name="tensorflow",
@@ -55,7 +55,7 @@ class TensorFlowEngine:
         )
 
     @staticmethod
-    def obstacle(_folder: ModelFolder, precision: FixedPrecision) -> str | None:
+    def obstacle(_folder: AnyFolder, precision: FixedPrecision) -> str | None:
         """TensorFlow is the reference, and computes in float32 only."""
         if precision == "fp32":
             return None
@@ -63,19 +63,19 @@ class TensorFlowEngine:
 
     def warm_up(self, batch_size: int) -> None:
         """Run once on black frames: TensorFlow places and allocates at the first call."""
-        self(np.zeros((batch_size, *self._frame_shape), np.uint8))
+        self(np.zeros((batch_size, *self._shape), np.uint8))
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
-        """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Any:
+        """Run the network on ``(B, *shape)`` uint8 RGB."""
         try:
             outputs = self._function(self._tf.convert_to_tensor(images))
         except self._tf.errors.ResourceExhaustedError as error:
+            what = "frames" if images.ndim == 4 else f"chunks of {images.shape[1]} frames"
             raise EngineError(
-                f"memory does not suffice for {len(images)} frames of {images.shape[2]}x{images.shape[1]} px: "
-                "choose a smaller --batchsize or --scale"
+                f"memory does not suffice for {len(images)} {what} of {images.shape[-2]}x{images.shape[-3]} px: "
+                "choose a smaller --batchsize or frame size"
             ) from error
-        locref = outputs.get("locref")
-        return NetworkOutput(outputs["scoremap"].numpy(), None if locref is None else locref.numpy())
+        return self._kind.output([outputs[name].numpy() for name in self._kind.outputs if name in outputs])
 
 
 def _set_threads(tf: object, threads: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The network that comes with posecli: a mouse seen from above."""
+"""The networks that come with posecli: a mouse seen from above, and the behaviours of the rendered home cage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from posecli.errors import ModelError
 from posecli.model.folder import is_model_folder
 
 BUILTIN_FOLDER = Path(__file__).resolve().parents[1] / "builtin" / "mouse-from-above"
+BEHAVIOURS_FOLDER = BUILTIN_FOLDER.with_name("home-cage")
 
 
 def builtin_model_path() -> Path:
@@ -18,9 +19,18 @@ def builtin_model_path() -> Path:
     ModelError
         If this installation of posecli lacks it.
     """
-    if not is_model_folder(BUILTIN_FOLDER):
+    return _here(BUILTIN_FOLDER)
+
+
+def builtin_behaviours_path() -> Path:
+    """The model folder of the built-in network for behaviours; errors as `builtin_model_path`."""
+    return _here(BEHAVIOURS_FOLDER)
+
+
+def _here(folder: Path) -> Path:
+    if not is_model_folder(folder):
         raise ModelError(
-            f"this installation has no built-in network ('{BUILTIN_FOLDER}' is missing): install posecli again, "
+            f"this installation has no built-in network ('{folder}' is missing): install posecli again, "
             "or give a network with --model"
         )
-    return BUILTIN_FOLDER
+    return folder

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import math
-import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,113 +21,61 @@ import yaml
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
-from posecli.network.folding import fold_batch_norm
-from posecli.network.spec import PoseNetworkSpec
-from posecli.network.variables import UNITS_PER_BLOCK, variable_shapes
+from posecli.model.clip import ClipDescription
+from posecli.model.description import ModelDescription
 from posecli.yamlfile import brief, read_yaml
 
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "posecli-model"
 FORMAT_VERSION = 1
-#: Two halvings more in the backbone than the heads take back: the only stride these networks have.
-STRIDE = 8.0
 #: Ten times the largest network: a file beyond that is none, and hashing it would take hours.
 LARGEST_WEIGHTS_BYTES = 4 << 30
+#: How the names of kernels end, in pose networks and in I3D.
+KERNELS = ("/weights", "/w")
 #: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
 LARGEST_HEADER_BYTES = 4 << 20
-#: More would make file names longer than file systems take.
-LONGEST_SCORER = 150
 
 
-@dataclass(frozen=True)
-class ModelDescription:
-    """What ``model.yaml`` says.
+class Description(Protocol):
+    """What ``model.yaml`` says, of whatever kind of network."""
 
-    Attributes
-    ----------
-    net_type
-        ``resnet_50``, ``resnet_101`` or ``resnet_152``.
-    bodyparts
-        Names, in the order of the scoremaps.
-    scorer
-        Begins with ``DLC_``; names result files and the first column level.
-    stride
-        Input px per scoremap cell.
-    locref_stdev
-        Px per unit of location refinement.
-    location_refinement
-        Whether the network refines locations.
-    mean_pixel
-        RGB mean subtracted before the network, 0..255.
-    pcutoff
-        Likelihood below which the project's owner holds a point for not seen; ``None`` if not known.
-    source
-        Where the network came from: plain strings and numbers, for people and manifests.
-    weights_sha256
-        Hash of the weights file.
-    """
-
-    net_type: str
-    bodyparts: tuple[str, ...]
-    scorer: str
-    stride: float = STRIDE
-    locref_stdev: float = 7.2801
-    location_refinement: bool = True
-    mean_pixel: tuple[float, float, float] = (123.68, 116.779, 103.939)
-    pcutoff: float | None = None
-    source: Mapping[str, Any] = field(default_factory=dict)
-    weights_sha256: str = ""
-
-    def __post_init__(self) -> None:
-        for problem in self._problems():
-            raise ModelError(f"a model cannot be used: {problem}")
-
-    def _problems(self) -> list[str]:
-        problems = []
-        if self.net_type not in UNITS_PER_BLOCK:
-            problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(UNITS_PER_BLOCK)}")
-        names = self.bodyparts
-        if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
-            problems.append(f"its body parts {brief(list(names))} are not distinct names")
-        if not str(self.scorer).startswith("DLC_") or re.search(r"[/\\\x00-\x1f\x7f]", str(self.scorer)):
-            problems.append(
-                f"scorer {brief(str(self.scorer))} must begin with 'DLC_' and hold no slash, because the field's tools "
-                "split file names there"
-            )
-        if self.stride != STRIDE:
-            problems.append(f"stride {self.stride} is not supported yet, only {STRIDE:g}")
-        if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
-            problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
-        if len(self.mean_pixel) != 3 or not all(math.isfinite(value) for value in self.mean_pixel):
-            problems.append(f"mean_pixel {brief(self.mean_pixel)} is not three numbers")
-        return problems + self._problems_of_type()
-
-    def _problems_of_type(self) -> list[str]:
-        problems = []
-        if len(str(self.scorer)) > LONGEST_SCORER:
-            problems.append(f"scorer {brief(str(self.scorer))} is too long for a part of file names")
-        if self.pcutoff is not None and not math.isfinite(self.pcutoff):
-            problems.append(f"pcutoff {self.pcutoff} is not a number")
-        wanted = {"location_refinement": bool, "source": Mapping, "weights_sha256": str, "scorer": str}
-        return problems + [
-            f"{name} {brief(getattr(self, name))} is not of the type {kind.__name__}"
-            for name, kind in wanted.items()
-            if not isinstance(getattr(self, name), kind)
-        ]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
-    def network(self) -> PoseNetworkSpec:
-        """The network to build."""
-        return PoseNetworkSpec(self.net_type, len(self.bodyparts), self.mean_pixel, self.location_refinement)
+    def net_type(self) -> str:
+        """The kind of network."""
+
+    @property
+    def scorer(self) -> str:
+        """Names result files."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights file."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the tensors that the network needs."""
-        return variable_shapes(self.net_type, len(self.bodyparts), locref=self.location_refinement)
+
+    def folded(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+        """Weights for inference: batch normalisation folded into the convolutions."""
+
+    def convolutions(self) -> tuple[str, ...]:
+        """Scopes of the convolutions that can compute in eight bits."""
+
+    def what_counts(self) -> dict[str, Any]:
+        """All that determines results, as plain values."""
+
+    @classmethod
+    def from_plain(cls, content: dict[str, Any]) -> Self:
+        """From what a file says; raises what Python raises where it says something else."""
+
+
+D = TypeVar("D", bound=Description)
 
 
 @dataclass(frozen=True)
-class ModelFolder:
+class FolderOf(Generic[D]):
     """A model folder on disk.
 
     Attributes
@@ -141,13 +87,13 @@ class ModelFolder:
     """
 
     path: Path
-    description: ModelDescription
+    description: D
 
     @property
     def identity(self) -> str:
-        """Hash of everything that determines poses: the weights and how they are used; not where they lie."""
-        used = asdict(self.description) | {"source": None, "pcutoff": None, "scorer": None}
-        return hashlib.sha256(yaml.safe_dump(_plain(used), sort_keys=True).encode()).hexdigest()
+        """Hash of everything that determines results: the weights and how they are used; not where they lie."""
+        used = _plain(self.description.what_counts())
+        return hashlib.sha256(yaml.safe_dump(used, sort_keys=True).encode()).hexdigest()
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Every tensor by its checkpoint name, in float32.
@@ -174,8 +120,19 @@ class ModelFolder:
 
     def folded_weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Weights for inference: batch normalisation folded into the convolutions; errors as `weights`."""
-        network = self.description.network
-        return fold_batch_norm(self.weights(), network.net_type, network.n_bodyparts, locref=network.locref)
+        return self.description.folded(self.weights())
+
+
+#: A folder of whatever kind of network.
+AnyFolder: TypeAlias = FolderOf[Any]
+
+
+class ModelFolder(FolderOf[ModelDescription]):
+    """The folder of a pose network."""
+
+
+class ClipModelFolder(FolderOf[ClipDescription]):
+    """The folder of a network that classifies behaviour."""
 
 
 def _read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
@@ -241,7 +198,7 @@ def _stored(tensors: Mapping[str, npt.NDArray[np.float32]], *, half: bool) -> di
 
 def _halved(name: str, tensor: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     """Kernels rounded to float16; the few numbers of biases and batch normalisation as they are."""
-    if not name.endswith("weights"):
+    if not name.endswith(KERNELS):
         return tensor
     with np.errstate(over="ignore"):
         rounded = tensor.astype(np.float16)
@@ -260,28 +217,55 @@ def is_model_folder(path: Path) -> bool:
 
 
 def read_model_folder(path: Path) -> ModelFolder:
-    """Read ``model.yaml``; the weights are read when they are needed.
+    """Read the ``model.yaml`` of a pose network; the weights are read when they are needed.
 
     Raises
     ------
     ModelError
-        If the folder is none, or its description is not usable.
+        If the folder is none, its description is not usable, or it is for behaviours.
     """
+    content = _read_description(path)
+    if content.get("net_type") == ClipDescription.net_type:
+        raise ModelError(f"'{path}' is a network for behaviours: use it with 'posecli classify'")
+    return ModelFolder(path, _described(path, ModelDescription, content))
+
+
+def read_clip_folder(path: Path) -> ClipModelFolder:
+    """Read the ``model.yaml`` of a network for behaviours; errors as `read_model_folder`, the other way round."""
+    if not is_model_folder(path):
+        raise ModelError(
+            f"'{path}' is no model folder: make one with 'posecli train', or from a checkpoint with 'posecli model "
+            "import-i3d'"
+        )
+    content = _read_description(path)
+    if content.get("net_type") != ClipDescription.net_type:
+        raise ModelError(f"'{path}' is a pose network, not one for behaviours: use it with 'posecli analyze'")
+    return ClipModelFolder(path, _described(path, ClipDescription, content))
+
+
+def read_any_folder(path: Path) -> AnyFolder:
+    """Read the ``model.yaml`` of whatever kind of network; errors as `read_model_folder`."""
+    is_clip = _read_description(path).get("net_type") == ClipDescription.net_type
+    return read_clip_folder(path) if is_clip else read_model_folder(path)
+
+
+def _read_description(path: Path) -> dict[str, Any]:
     content = read_yaml(path / MODEL_FILE, ModelError)
     if content.pop("format", None) != FORMAT or content.pop("format_version", None) != FORMAT_VERSION:
         raise ModelError(
             f"'{path / MODEL_FILE}' is not a {FORMAT} file of version {FORMAT_VERSION}: "
             f"import the model with this version of posecli ({__version__})"
         )
+    return content
+
+
+def _described(path: Path, kind: type[D], content: dict[str, Any]) -> D:
     try:
-        content["bodyparts"] = tuple(content["bodyparts"])
-        content["mean_pixel"] = tuple(float(value) for value in content["mean_pixel"])
-        description = ModelDescription(**content)
+        return kind.from_plain(content)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise ModelError(f"'{path / MODEL_FILE}' is damaged ({brief(str(error))}): import the model again") from error
     except ModelError as error:
         raise ModelError(f"'{path / MODEL_FILE}': {error}") from error
-    return ModelFolder(path, description)
 
 
 def write_model_folder(
@@ -292,6 +276,32 @@ def write_model_folder(
     overwrite: bool = False,
     half: bool = False,
 ) -> ModelFolder:
+    """Write the folder of a pose network; parameters and errors are those of `write_folder`."""
+    write_folder(path, description, tensors, overwrite=overwrite, half=half)
+    return read_model_folder(path)
+
+
+def write_clip_folder(
+    path: Path,
+    description: ClipDescription,
+    tensors: Mapping[str, npt.NDArray[np.float32]],
+    *,
+    overwrite: bool = False,
+    half: bool = False,
+) -> ClipModelFolder:
+    """Write the folder of a network for behaviours; parameters and errors are those of `write_folder`."""
+    write_folder(path, description, tensors, overwrite=overwrite, half=half)
+    return read_clip_folder(path)
+
+
+def write_folder(
+    path: Path,
+    description: Description,
+    tensors: Mapping[str, npt.NDArray[np.float32]],
+    *,
+    overwrite: bool = False,
+    half: bool = False,
+) -> None:
     """Write a folder beside its final name and move it there when it is whole.
 
     Parameters
@@ -337,7 +347,6 @@ def write_model_folder(
         raise OutputError(
             f"model folder '{path}' cannot be written ({error.strerror or error}): choose another place"
         ) from error
-    return read_model_folder(path)
 
 
 def _move_into_place(new: Path, path: Path, aside: Path, *, overwrite: bool) -> None:

@@ -1,28 +1,34 @@
-"""A DeepLabCut network to a model folder, by hand or into the cache."""
+"""Networks trained elsewhere to model folders: DeepLabCut's, by hand or into the cache, and published I3D ones."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputExistsError
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
+from posecli.model.clip import ClipDescription
 from posecli.model.deeplabcut import Choice, Source, find_source
+from posecli.model.description import ModelDescription
 from posecli.model.folder import (
     FORMAT_VERSION,
-    ModelDescription,
+    ClipModelFolder,
     ModelFolder,
     check_tensors,
     is_model_folder,
     read_model_folder,
+    write_clip_folder,
     write_model_folder,
 )
+from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.variables import UNITS_PER_BLOCK
 from posecli.yamlfile import brief
 
@@ -47,6 +53,49 @@ def import_model(path: Path, destination: Path, choice: Choice = Choice(), *, ov
         If the folder cannot be made.
     """
     return _import(find_source(path, choice), destination, overwrite=overwrite)
+
+
+def import_i3d(
+    checkpoint: Path, destination: Path, description: ClipDescription, *, overwrite: bool = False
+) -> tuple[ClipModelFolder, tuple[str, ...]]:
+    """Copy an I3D network from a TensorFlow checkpoint into a model folder.
+
+    Parameters
+    ----------
+    checkpoint
+        As for `posecli.model.i3d_checkpoint.read_i3d_checkpoint`.
+    destination
+        The folder to make.
+    description
+        What to write into it; its source is filled in.
+
+    Returns
+    -------
+    ClipModelFolder
+        The folder.
+    tuple of str
+        What was left out of the checkpoint and why, a sentence each.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint is not usable; the message names every tensor that does not fit.
+    OutputError
+        If the folder cannot be made.
+    """
+    found = read_i3d_checkpoint(checkpoint, description.network)
+    # Only the last layer may be missing: at zero it says that all classes are equally likely.
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in description.shapes().items()}
+    source = {
+        "kind": "I3D checkpoint",
+        "checkpoint": str(checkpoint),
+        "notes": list(found.notes),
+        "imported": datetime.now(UTC).isoformat(timespec="seconds"),
+        "imported_with": f"posecli {__version__}",
+    }
+    tensors = zeros | found.tensors
+    folder = write_clip_folder(destination, replace(description, source=source), tensors, overwrite=overwrite)
+    return folder, found.notes
 
 
 def open_model(path: Path, choice: Choice = Choice()) -> ModelFolder:

@@ -14,9 +14,8 @@ from typing import Any
 import yaml
 
 from posecli.errors import ModelError, OutputError
-from posecli.model.folder import ModelFolder
+from posecli.model.folder import AnyFolder
 from posecli.network.int8 import Int8Plan
-from posecli.network.variables import convolutions
 from posecli.yamlfile import brief, read_yaml
 
 INT8_FILE = "int8.yaml"
@@ -24,12 +23,12 @@ FORMAT = "posecli-int8"
 FORMAT_VERSION = 1
 
 
-def has_int8(folder: ModelFolder) -> bool:
+def has_int8(folder: AnyFolder) -> bool:
     """Whether a model folder has an eight-bit version."""
     return (folder.path / INT8_FILE).is_file()
 
 
-def read_int8_plan(folder: ModelFolder) -> Int8Plan:
+def read_int8_plan(folder: AnyFolder) -> Int8Plan:
     """Read what computes in eight bits.
 
     Raises
@@ -44,7 +43,7 @@ def read_int8_plan(folder: ModelFolder) -> Int8Plan:
         raise ModelError(f"'{path}' is not a {FORMAT} file of version {FORMAT_VERSION}: {advice}")
     if content.get("model_identity") != folder.identity:
         raise ModelError(f"'{path}' was made for other weights than '{folder.path}' holds: {advice}")
-    known = {conv.scope for conv in convolutions(folder.description.net_type)}
+    known = set(folder.description.convolutions())
     try:
         ranges = {str(scope): (float(low), float(high)) for scope, (low, high) in content["ranges"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -55,7 +54,7 @@ def read_int8_plan(folder: ModelFolder) -> Int8Plan:
     return Int8Plan(ranges)
 
 
-def int8_fingerprint(folder: ModelFolder) -> str | None:
+def int8_fingerprint(folder: AnyFolder) -> str | None:
     """Hash of what computes in eight bits; ``None`` for a folder without an eight-bit version."""
     if not has_int8(folder):
         return None
@@ -63,7 +62,7 @@ def int8_fingerprint(folder: ModelFolder) -> str | None:
     return hashlib.sha256(repr(ranges).encode()).hexdigest()
 
 
-def write_int8(folder: ModelFolder, plan: Int8Plan, record: Mapping[str, Any]) -> None:
+def write_int8(folder: AnyFolder, plan: Int8Plan, record: Mapping[str, Any]) -> None:
     """Write a plan and the record of how it was found, whole or not at all."""
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, "model_identity": folder.identity}
     ranges = {scope: [float(low), float(high)] for scope, (low, high) in plan.ranges.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.decode import Pose
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.geometry import Geometry
 from posecli.hardware import usable_cores
 from posecli.options import VideoBackend

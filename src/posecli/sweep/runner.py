@@ -24,7 +24,7 @@ from posecli.decode import Pose
 from posecli.errors import OutputError, OutputExistsError
 from posecli.manifest import describe_machine
 from posecli.model.deeplabcut import Choice as NetworkChoice
-from posecli.precision import choose_precision, model_cutoff
+from posecli.precision import PoseGate, choose_precision, model_cutoff
 from posecli.predictor import PoseModel, load_model
 from posecli.results import StageReport
 from posecli.sweep.correspondence import Correspondence, compare_frames, first_frame, write_image
@@ -231,7 +231,7 @@ class _Sweep:
         """The precision is measured on the originals once, and then is that of all versions."""
         design = read_json(self.folder / DESIGN_FILE)
         if design is None:
-            choice = choose_precision(model, [source.info.path for source in sources], self.options.analysis)
+            choice = choose_precision(model, PoseGate([source.info.path for source in sources], self.options.analysis))
             for figures in choice.figures:
                 self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
             design = {

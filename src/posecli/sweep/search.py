@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posecli.batching import BatchChoice, choose_batch, first_frames
-from posecli.engine import NetworkOutput
+from posecli.batching import BatchChoice, choose_batch, first_items
+from posecli.engine.kinds import NetworkOutput
 from posecli.errors import UsageError
 from posecli.figures import house_style, save_figure
 from posecli.model.deeplabcut import Choice as NetworkChoice
@@ -32,6 +32,7 @@ from posecli.sweep.report import Report, write_report
 from posecli.sweep.runner import DESIGN_FILE, run_sweep
 from posecli.sweep.summary import Summary
 from posecli.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
+from posecli.video.reader import VideoReader
 
 FORMAT = "posecli-recommendation"
 #: Pipelines that are tried, and frames that each is tried on.
@@ -243,7 +244,8 @@ def _tuned(
     def decode(output: NetworkOutput) -> object:
         return chosen.decode(output)
 
-    batch = choose_batch(engine, decode, first_frames(source.info, geometry, options.analysis.video_backend))
+    reader = VideoReader(source.info, geometry, options.analysis.video_backend)
+    batch = choose_batch(engine, decode, first_items(reader, (geometry.height, geometry.width, 3)))
     observer.say(f"batch size: {batch}")
     speeds: dict[str, float] = {}
     frames = min(source.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))

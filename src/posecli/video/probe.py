@@ -120,6 +120,12 @@ class VideoInfo:
         """``(n,)`` presentation times in seconds, on the container's own clock; not to be written to."""
         return self._seconds
 
+    def row_seconds(self, rows: int) -> npt.NDArray[np.float64]:
+        """``(rows,)`` presentation times; NaN for frames that no packet announced."""
+        known = self._seconds[:rows]
+        unknown = rows - len(known)
+        return np.concatenate([known, np.full(unknown, np.nan)]) if unknown else known
+
     @cached_property
     def _seconds(self) -> npt.NDArray[np.float64]:
         """Kept, since all who read a long video would have an array of their own."""

@@ -61,6 +61,15 @@ class FrameBatch:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def frames(self) -> int:
+        """Frames of the video in the batch."""
+        return len(self.images)
+
+    def frames_of_last(self, count: int) -> int:
+        """Frames of the video among the last so many items: a frame is an item."""
+        return count
+
     def __repr__(self) -> str:
         span = f"{self.indices[0]}..{self.indices[-1]}" if len(self) else "none"
         return f"FrameBatch(images={self.images.shape} {self.images.dtype}, frames {span}, valid={self.valid.sum()})"

@@ -1,0 +1,137 @@
+"""Videos to pose tables: what is particular to poses about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli import manifest as manifests
+from posecli.analysis.task import RunReader, Task
+from posecli.decode import Pose
+from posecli.engine.kinds import NetworkOutput
+from posecli.geometry import Geometry
+from posecli.journal import JournalContent, read_rows
+from posecli.options import AnalyzeOptions, FixedPrecision
+from posecli.outputs import OutputPaths, deeplabcut_meta
+from posecli.pipeline import Values
+from posecli.precision import GateFigures, PoseGate
+from posecli.predictor import PoseModel
+from posecli.table import PoseTableWriter, pose_columns, table_to_csv, write_partial
+from posecli.video.probe import VideoInfo
+from posecli.video.reader import VideoReader
+
+
+class PoseTask(Task[PoseModel]):
+    """One row per frame: x, y and likelihood of every body part."""
+
+    missing: ClassVar[tuple[float, ...]] = (np.nan, np.nan, 0.0)
+    side_ending: ClassVar[str] = "_meta.pickle"
+    item: ClassVar[str] = "frame"
+    size_options: ClassVar[str] = "--scale or --crop"
+    options: AnalyzeOptions
+
+    @property
+    def row_width(self) -> int:
+        """Three numbers for each peak of each body part."""
+        return 3 * len(self.model.description.bodyparts) * self.options.num_outputs
+
+    @property
+    def network_words(self) -> str:
+        """Its net type and how many body parts it knows."""
+        description = self.model.description
+        return f"{description.net_type}, {len(description.bodyparts)} body parts"
+
+    def work_words(self, geometry: Geometry, batch_size: int) -> str:
+        """Frames of which size, and how many."""
+        return f"batch {batch_size}, network input {geometry.width}x{geometry.height} px"
+
+    def geometry(self, info: VideoInfo) -> Geometry:
+        """Crop and scale."""
+        return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
+
+    def shape(self, geometry: Geometry) -> tuple[int, ...]:
+        """A frame's."""
+        return geometry.height, geometry.width, 3
+
+    def reader(self, info: VideoInfo, geometry: Geometry) -> VideoReader:
+        """Frame by frame."""
+        return VideoReader(info, geometry, self.options.video_backend)
+
+    def items(self, info: VideoInfo) -> int:
+        """Its frames."""
+        return info.n_frames
+
+    def frames_before(self, row: int, _info: VideoInfo) -> int:
+        """A row is a frame."""
+        return row
+
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> PoseGate:
+        """By how far points move."""
+        return PoseGate(videos, self.options, opens)
+
+    def gate_figures(self, content: dict[str, Any]) -> GateFigures:
+        """As they were noted."""
+        return GateFigures(**content)
+
+    def decode(self, output: NetworkOutput) -> Pose:
+        """``(B, K, N, 3)`` in network px."""
+        return self.model.decode(output, self.options.decoder, self.options.num_outputs)
+
+    def rows(self, values: Values, geometry: Geometry) -> npt.NDArray[np.float64]:
+        """Poses in px of the full frame."""
+        values[..., :2] = geometry.to_frame(values[..., :2])
+        return values.reshape(len(values), self.row_width)
+
+    def settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
+        """Engine, precision, crop, size, peaks."""
+        return manifests.determining_settings(self.model.folder, self.model.options.engine, precision, geometry) | {
+            "num_outputs": self.options.num_outputs
+        }
+
+    def run_settings(self) -> dict[str, Any]:
+        """The decoder: all give the same poses."""
+        return {"decoder": self.options.decoder}
+
+    def account(self, _reader: RunReader) -> dict[str, Any]:
+        """Nothing: a frame without a pose has a row that says so."""
+        return {}
+
+    def bad_frames(self, content: JournalContent) -> list[int]:
+        """Rows without a pose."""
+        return content.bad_rows
+
+    def frames(self, content: JournalContent) -> int:
+        """A row each."""
+        return content.rows
+
+    def is_sound(self, _ending: dict[str, Any]) -> bool:
+        """Nothing is asked of it."""
+        return True
+
+    def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
+        """All counts, the frames without a pose, and where the clock is."""
+        return manifests.describe_run_of_video(info, content.bad_rows, content.rows)
+
+    def write(self, outputs: OutputPaths, info: VideoInfo, content: JournalContent) -> None:
+        """The pose table, and DeepLabCut's meta file."""
+        description, peaks = self.model.description, self.options.num_outputs
+        writer = PoseTableWriter(outputs.table, pose_columns(description.scorer, description.bodyparts, peaks))
+        assert content.ending is not None
+        try:
+            for rows in read_rows(outputs.journal, content):
+                writer.append(rows.reshape(len(rows), len(description.bodyparts), peaks, 3))
+            writer.close(info.row_seconds(content.rows))
+            seconds = content.ending["timing"]["whole_seconds"]
+            meta = deeplabcut_meta(info, description, content.rows, content.batch_size, seconds)
+            write_partial(outputs.side, meta)
+        except BaseException:
+            writer.discard()
+            raise
+
+    def write_csv(self, outputs: OutputPaths) -> None:
+        """As DeepLabCut writes it."""
+        table_to_csv(outputs.table, outputs.csv)

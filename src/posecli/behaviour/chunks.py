@@ -1,0 +1,227 @@
+"""A video as chunks of frames, which may overlap; every frame is decoded once.
+
+Chunk number k begins at frame k times the stride. The last one would run beyond the end of most videos: it is moved
+back so far that it ends with the video's last frame, and none is made up. Only a video that is shorter than one chunk
+has its last frame repeated.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.video.prepare import prepare
+from posecli.video.reader import VideoReader
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """How a video is cut into chunks.
+
+    Attributes
+    ----------
+    length
+        Frames that the network sees in a chunk.
+    stride
+        Frames of the video from the start of one chunk to the start of the next.
+    frame_step
+        Every how many-th frame of the video the network sees.
+
+    Examples
+    --------
+    >>> ChunkPlan(length=64, stride=64).starts(150)
+    array([ 0, 64, 86])
+    """
+
+    length: int
+    stride: int
+    frame_step: int = 1
+
+    @property
+    def span(self) -> int:
+        """Frames of the video that a chunk stands for."""
+        return self.length * self.frame_step
+
+    def starts(self, n_frames: int) -> npt.NDArray[np.int64]:
+        """First frame of each chunk of a video of so many frames."""
+        if n_frames <= 0:
+            return np.empty(0, np.int64)
+        whole = list(range(0, n_frames - self.span + 1, self.stride))
+        if not whole:
+            return np.zeros(1, np.int64)
+        # Frames behind the last whole chunk, and where the next would begin: what is left of it is worth one more.
+        if max(whole[-1] + self.span, whole[-1] + self.stride) < n_frames:
+            whole.append(n_frames - self.span)
+        return np.asarray(whole, np.int64)
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Consecutive chunks of a video.
+
+    Attributes
+    ----------
+    images
+        ``(B, T, H, W, 3)`` uint8 RGB, as the network sees them; black where not decoded.
+    indices
+        ``(B,)`` int64, numbers of the chunks.
+    valid
+        ``(B,)`` bool, whether all frames that the network sees could be decoded.
+    fresh
+        ``(B,)`` int64, how many frames of the video were read for each.
+    """
+
+    images: Images
+    indices: npt.NDArray[np.int64]
+    valid: npt.NDArray[np.bool_]
+    fresh: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def frames(self) -> int:
+        """Frames of the video that were read for the batch."""
+        return int(self.fresh.sum())
+
+    def frames_of_last(self, count: int) -> int:
+        """Those that were read for its last chunks."""
+        return int(self.fresh[len(self.fresh) - count :].sum())
+
+
+class ClipReader:
+    """Reads a video once, as chunks.
+
+    Parameters
+    ----------
+    reader
+        Gives the frames, and says what is done to each.
+    plan
+        How they are cut into chunks.
+
+    Attributes
+    ----------
+    frames
+        Frames read so far.
+    lost
+        Which of them could not be decoded.
+    """
+
+    def __init__(self, reader: VideoReader, plan: ChunkPlan) -> None:
+        self.plan = plan
+        self.frames = 0
+        self.lost: list[int] = []
+        self._reader = reader
+        self._decoded = reader.decoded()
+        self._chunks = 0
+        self._ended = False
+        shape = (reader.geometry.height, reader.geometry.width, 3)
+        # The last frames of the video so far, as many as a chunk spans: frame i is at i modulo that.
+        self._ring = np.zeros((plan.span, *shape), np.uint8)
+        self._valid = np.zeros(plan.span, np.bool_)
+
+    def close(self) -> None:
+        """Stop reading and let the decoders go."""
+        self._reader.close()
+
+    def skip(self, count: int) -> None:
+        """Pass over the next chunks; their frames are decoded all the same."""
+        for _ in range(count):
+            if self._next_chunk(None) is None:
+                return
+
+    def new_buffer(self, batch_size: int) -> Images:
+        """An array for `read_into`: ``(batch_size, T, H, W, 3)`` uint8."""
+        return np.empty((batch_size, self.plan.length, *self._ring.shape[1:]), np.uint8)
+
+    def read_into(self, buffer: Images, pool: Executor | None = None) -> ClipBatch | None:
+        """Fill a caller's buffer with the next chunks.
+
+        Parameters
+        ----------
+        buffer
+            ``(n, T, H, W, 3)`` uint8, as `new_buffer` makes them.
+        pool
+            Prepares frames side by side; decoding stays one after the other.
+
+        Returns
+        -------
+        ClipBatch or None
+            A batch whose images are a view of the buffer, shorter than it at the end of the video; ``None`` when there
+            are no chunks left.
+        """
+        first = self._chunks
+        valid: list[bool] = []
+        fresh: list[int] = []
+        for slot in buffer:
+            read = self._next_chunk(pool)
+            if read is None:
+                break
+            seen = self._places()
+            np.take(self._ring, seen, axis=0, out=slot)
+            valid.append(bool(self._valid[seen].all()))
+            fresh.append(read)
+        if not valid:
+            return None
+        numbers = np.arange(first, first + len(valid), dtype=np.int64)
+        return ClipBatch(buffer[: len(valid)], numbers, np.asarray(valid), np.asarray(fresh, np.int64))
+
+    def _places(self) -> npt.NDArray[np.int64]:
+        """Where the frames of the chunk that ends with the last frame read lie in the ring, in their order."""
+        start = max(0, self.frames - self.plan.span)
+        places = (start + np.arange(0, self.plan.span, self.plan.frame_step)) % self.plan.span
+        # Of a video that is shorter than a chunk the last frame is repeated.
+        return np.minimum(places, self.frames - 1) if self.frames < self.plan.span else places
+
+    def _next_chunk(self, pool: Executor | None) -> int | None:
+        """Read on to the end of the next chunk; how many frames that took, ``None`` where there is no such chunk."""
+        if self._ended:
+            return None
+        is_first = self._chunks == 0
+        wanted = self.plan.span if is_first else self.plan.stride
+        between = 0 if is_first else max(0, self.plan.stride - self.plan.span)
+        read = self._read(wanted, pool)
+        self._ended = read < wanted
+        if read <= between:
+            return None
+        self._chunks += 1
+        return read
+
+    def _read(self, count: int, pool: Executor | None) -> int:
+        """Read so many frames into the ring, as far as there are; how many there were."""
+        read = 0
+        while read < count:
+            piece = self._read_piece(min(count - read, self.plan.span), pool)
+            if piece == 0:
+                break
+            read += piece
+        return read
+
+    def _read_piece(self, count: int, pool: Executor | None) -> int:
+        """Read no more frames than the ring has places: none is overwritten while it is being prepared."""
+        jobs: list[Future[None]] = []
+        read = 0
+        for index, image in islice(self._decoded, count):
+            place = self.frames % self.plan.span
+            self._valid[place] = image is not None
+            if image is None:
+                self.lost.append(index)
+                self._ring[place] = 0
+            elif pool is None:
+                self._prepare(image, place)
+            else:  # the decoder's own picture is overwritten by the next one
+                jobs.append(pool.submit(self._prepare, image.copy(), place))
+            self.frames += 1
+            read += 1
+        for job in jobs:
+            job.result()
+        return read
+
+    def _prepare(self, image: Images, place: int) -> None:
+        prepare(image, self._reader.info.rotation, self._reader.geometry, self._ring[place])

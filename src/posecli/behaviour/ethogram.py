@@ -1,0 +1,92 @@
+"""An ethogram: when the animal did what, for how long in all, and how sure the network was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.behaviour.table import Behaviours
+from posecli.errors import OutputError
+from posecli.figures import DPI, GREY, house_style, new_figure, part_colours
+from posecli.table import partial_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Moments at which a video is looked at: more than a figure has dots.
+MOST_MOMENTS = 20_000
+#: Seconds from which on an axis counts in minutes, and in hours.
+MINUTES_FROM, HOURS_FROM = 300.0, 3 * 3600.0
+
+
+def draw_ethogram(found: Behaviours, title: str) -> Figure:
+    """Draw what was done when, with the share of time of each behaviour, above the probability of what was taken."""
+    frames = _moments(len(found.seconds))
+    probabilities = _at(found, frames)
+    times, unit = _times(found.seconds[frames])
+    labels = np.where(np.isfinite(probabilities[:, 0]), np.nan_to_num(probabilities).argmax(axis=1), -1)
+    with house_style():
+        figure = new_figure(9.0, 1.9 + 0.26 * len(found.classes))
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(0.26 * len(found.classes), 1))
+        _draw_bouts(above, times, labels, found.classes)
+        above.set_title(title)
+        below.plot(times, probabilities.max(axis=1), color=GREY, linewidth=0.8, rasterized=True)
+        below.set(ylim=(0, 1.02), ylabel="probability", xlabel=f"time ({unit})", xlim=(times[0], times[-1]))
+    return figure
+
+
+def _moments(n_frames: int) -> npt.NDArray[np.int64]:
+    return np.unique(np.linspace(0, n_frames - 1, min(n_frames, MOST_MOMENTS)).round().astype(np.int64))
+
+
+def _at(found: Behaviours, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Probabilities of single frames, ``(len(frames), C)``; all frames in pieces, so that memory stays flat."""
+    pieces = []
+    for start in range(0, len(found.seconds), MOST_MOMENTS):
+        piece = range(start, min(start + MOST_MOMENTS, len(found.seconds)))
+        wanted = frames[(frames >= piece.start) & (frames < piece.stop)] - start
+        pieces.append(found.frame_probabilities(piece)[wanted])
+    return np.concatenate(pieces)
+
+
+def _times(seconds: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], str]:
+    """Times since the first frame, in a unit that suits them; counted frames where the clock is not known."""
+    if not np.isfinite(seconds).all():
+        return np.arange(len(seconds), dtype=np.float64), "frames"
+    passed = seconds - seconds[0]
+    if passed[-1] >= HOURS_FROM:
+        return passed / 3600, "h"
+    return (passed / 60, "min") if passed[-1] >= MINUTES_FROM else (passed, "s")
+
+
+def _draw_bouts(
+    axes: Axes, times: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], classes: tuple[str, ...]
+) -> None:
+    """A line for each behaviour, filled while it lasts."""
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    starts, stops = np.concatenate([[0], edges]), np.concatenate([edges, [len(labels)]])
+    ends = np.append(times, times[-1] + (times[-1] - times[0]) / max(len(times) - 1, 1))
+    for number, colour in enumerate(part_colours(len(classes))):
+        mine = labels[starts] == number
+        spans = [(ends[start], ends[stop] - ends[start]) for start, stop in zip(starts[mine], stops[mine], strict=True)]
+        axes.broken_barh(spans, (number - 0.4, 0.8), color=colour, linewidth=0)
+    shares = [f"{name}  {100 * np.mean(labels == number):.0f} %" for number, name in enumerate(classes)]
+    axes.set(ylim=(len(classes) - 0.4, -0.6), yticks=range(len(classes)), yticklabels=shares)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="x")
+
+
+def save_ethogram(path: Path, found: Behaviours, title: str) -> None:
+    """Write the figure as PNG under its partial name (`posecli.table.partial_path`)."""
+    try:
+        with house_style():
+            draw_ethogram(found, title).savefig(partial_path(path), format="png", dpi=DPI)
+    except OSError as error:
+        partial_path(path).unlink(missing_ok=True)
+        raise OutputError(
+            f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
+        ) from error

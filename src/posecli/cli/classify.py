@@ -1,0 +1,98 @@
+"""``posecli classify``: videos to behaviour tables."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.runs import Go, batch_options, engine_options, run_over, running_options, shared_fields
+from posecli.options import CLIP_PIPELINES, ClassifyOptions, InputSize
+
+DEFAULTS = ClassifyOptions()
+
+
+@click.command(cls=Command)
+@click.argument("videos", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "-m",
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Model folder of a network for behaviours.  [the built-in network: the rendered home cage]",
+)
+@batch_options(DEFAULTS, "Chunks")
+@click.option("--length", type=int, help="Frames that the network sees in a chunk.  [the model's own]")
+@click.option(
+    "--stride", type=int, help="Frames from the start of one chunk to the start of the next.  [the model's own]"
+)
+@click.option("--frame-step", type=int, help="Every how many-th frame a chunk holds.  [the model's own]")
+@click.option(
+    "--input-size", metavar="N|WxH", help="Size to which frames are brought for the network, px.  [the model's own]"
+)
+@engine_options(
+    DEFAULTS,
+    click.option(
+        "--max-change",
+        type=float,
+        default=DEFAULTS.max_change,
+        show_default=True,
+        help="Largest change of probabilities against fp32 (95th percentile) that the parity gate allows.",
+    ),
+)
+@running_options(
+    DEFAULTS,
+    CLIP_PIPELINES,
+    "How reading, network and decoding are laid over each other; results are the same.",
+)
+@config_option
+@output_options
+@click.pass_context
+def classify(
+    ctx: click.Context,
+    /,
+    videos: tuple[str, ...],
+    model: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Say what an animal does in VIDEOS, chunk by chunk and frame by frame.
+
+    VIDEOS are files, folders, quoted patterns ('day*/*.avi') and lists (@list.txt). One HDF5 behaviour table per video
+    (probabilities and labels) and an ethogram are put beside the video or into --out-dir. Skipping, interruption and
+    all else is as with 'posecli analyze'.
+
+    \b
+    Examples:
+        posecli classify cage.mp4
+        posecli classify recordings --recursive -m my-behaviours -o ethograms --csv
+        posecli classify cage.mp4 -m my-behaviours --stride 16 --precision int8
+    """
+    output = make_output(as_json, quiet, verbose)
+    options = classify_options(flags)
+
+    def open_run() -> tuple[Go, Go]:
+        from posecli.analysis import classify as classify_videos
+        from posecli.analysis import plan_classification
+        from posecli.model.builtin import builtin_behaviours_path
+        from posecli.predictor import load_clip_model
+
+        source = model or builtin_behaviours_path()
+        if model is None:
+            output.say("no --model is given: using the built-in network, which knows the rendered home cage only")
+        loaded = load_clip_model(source, options.engine)
+        return partial(classify_videos, videos, loaded, options), partial(plan_classification, videos, loaded, options)
+
+    run_over(ctx, videos, options, output, open_run, dry_run=dry_run)
+
+
+def classify_options(flags: dict[str, Any]) -> ClassifyOptions:
+    """Flags as they come from the command line to the options that they mean."""
+    own = {name: flags[name] for name in ("length", "stride", "frame_step", "max_change")}
+    size = None if flags["input_size"] is None else InputSize.parse(flags["input_size"])
+    return ClassifyOptions(**shared_fields(flags), **own, input_size=size)

@@ -1,0 +1,138 @@
+"""What ``model.yaml`` says of a network that classifies behaviour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import ModelError
+from posecli.model.description import LONGEST_SCORER
+from posecli.network.folding import Arrays
+from posecli.network.i3d.folding import fold_batch_norm
+from posecli.network.i3d.variables import I3DSpec, units, variable_shapes
+from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
+from posecli.yamlfile import brief
+
+#: The behaviours of Govindarajan et al. (2022), in the order of their networks' outputs.
+BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")
+#: What columns of a behaviour table are called besides its classes.
+TABLE_COLUMNS = frozenset({"index", "seconds", "label", "first_frame", "end_frame"})
+#: More classes than any ethogram: a file beyond that is damaged.
+MOST_CLASSES = 10_000
+
+
+@dataclass(frozen=True)
+class ClipDescription:
+    """What ``model.yaml`` says.
+
+    Attributes
+    ----------
+    classes
+        Names of the behaviours, in the order of the network's outputs.
+    scorer
+        Begins with ``I3D_``; names result files.
+    width
+        Factor on the number of channels; 1 for the published network.
+    length, stride
+        Frames of a chunk that the network sees, and frames of the video from the start of one chunk to the start of the
+        next, unless the user says otherwise.
+    frame_step
+        Every how many-th frame of the video the network sees: a chunk spans ``length * frame_step`` frames of it.
+    input_height, input_width
+        Size to which frames are brought, px, unless the user says otherwise.
+    source
+        Where the network came from: plain strings and numbers, for people and manifests.
+    weights_sha256
+        Hash of the weights file.
+    net_type
+        ``i3d``.
+    """
+
+    classes: tuple[str, ...]
+    scorer: str
+    width: float = 1.0
+    length: int = 64
+    stride: int = 64
+    input_height: int = 224
+    input_width: int = 224
+    frame_step: int = 1
+    source: Mapping[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+    net_type: str = "i3d"
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise ModelError(f"a model cannot be used: {problem}")
+
+    def _problems(self) -> list[str]:
+        return [*self._problems_of_names(), *self._problems_of_numbers()]
+
+    def _problems_of_names(self) -> list[str]:
+        problems = []
+        names = self.classes
+        if not 0 < len(names) <= MOST_CLASSES or len(set(names)) < len(names):
+            problems.append(f"its classes {brief(list(names))} are not distinct names")
+        if not all(isinstance(name, str) and name and name.isprintable() and "/" not in name for name in names):
+            problems.append(f"its classes {brief(list(names))} are not names without slashes")
+        if taken := sorted(set(names) & TABLE_COLUMNS):
+            problems.append(f"its classes {taken} are called what columns of the table are called")
+        scorer = str(self.scorer)
+        if not scorer.startswith("I3D_") or re.search(r"[/\\\x00-\x1f\x7f]", scorer) or len(scorer) > LONGEST_SCORER:
+            problems.append(f"scorer {brief(scorer)} must begin with 'I3D_', be short, and hold no slash")
+        if not isinstance(self.source, Mapping) or not isinstance(self.weights_sha256, str):
+            problems.append("its source or hash is not what it should be")
+        return problems
+
+    def _problems_of_numbers(self) -> list[str]:
+        problems = []
+        if not 0 < self.width <= 4:
+            problems.append(f"width {self.width} is out of range")
+        if self.length < SHORTEST_CHUNK or self.stride < 1 or self.frame_step < 1:
+            problems.append(
+                f"chunks of {self.length} frames, {self.frame_step} apart, every {self.stride} frames cannot be"
+            )
+        if min(self.input_height, self.input_width) < SMALLEST_INPUT:
+            problems.append(f"frames of {self.input_width}x{self.input_height} px are too small")
+        return problems
+
+    @property
+    def network(self) -> I3DSpec:
+        """The network to build."""
+        return I3DSpec(len(self.classes), self.width)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the tensors that the network needs."""
+        return variable_shapes(self.network)
+
+    def folded(self, weights: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+        """Weights for inference: batch normalisation folded into the convolutions."""
+        return fold_batch_norm(self.network, weights)
+
+    def convolutions(self) -> tuple[str, ...]:
+        """Scopes of the convolutions that can compute in eight bits."""
+        return tuple(unit.scope for unit in units(self.network))
+
+    def what_counts(self) -> dict[str, Any]:
+        """All that determines results besides the options of a run, as plain values."""
+        return {
+            "net_type": self.net_type,
+            "classes": self.classes,
+            "width": self.width,
+            "frame_step": self.frame_step,
+            "weights_sha256": self.weights_sha256,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, content: dict[str, Any]) -> ClipDescription:
+        """From what a file says; raises what Python raises where it says something else."""
+        content["classes"] = tuple(content["classes"])
+        return cls(**content)
