@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from network.i3d import reference
 from support import clips, projects
 
 from posecli.analysis import analyze
 from posecli.cli import cli
 from posecli.errors import EngineError, UsageError
-from posecli.model.folder import ModelFolder
+from posecli.model.clip import ClipDescription
+from posecli.model.folder import ClipModelFolder, ModelFolder, write_clip_folder
 from posecli.model.importing import import_model
 from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.options import AnalyzeOptions, EngineOptions
-from posecli.quantize import QuantizeOptions, quantize_model
+from posecli.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
 
 
 @pytest.mark.slow
@@ -40,6 +43,31 @@ def test_real_network(shared_data: Path, tmp_path: Path) -> None:
     assert figures["median_px"] < 0.15
     assert figures["p99_px"] < 1.5
     assert figures["points"] > 60
+
+
+def clip_model(folder: Path) -> ClipModelFolder:
+    description = ClipDescription(("rest", "walk", "groom"), "I3D_test", 0.1, 9, 9, 32, 40)
+    return write_clip_folder(folder / "clips", description, dict(reference.random_weights(description.network)))
+
+
+def test_network_for_behaviours(tmp_path: Path) -> None:
+    folder = clip_model(tmp_path)
+    video = clips.encode(tmp_path / "moving.mp4", clips.numbered_frames(60, 48, 64))
+    told: list[str] = []
+    chosen = quantize_clip_model(folder, [video], ClipQuantizeOptions(chunks=5, max_change=0.5), told.append)
+    assert chosen.passed
+    assert told[:2] == ["calibrating on 5 chunks of 9 frames", "measuring each of 57 convolutions alone"]
+    assert len(read_int8_plan(folder).ranges) == 57 - len(chosen.kept)
+    record = yaml.safe_load((folder.path / "int8.yaml").read_text())
+    assert (record["chunks"], record["max_change"], record["left_wider"]) == (5, 0.5, list(chosen.kept))
+    result = CliRunner().invoke(cli, ["model", "info", str(folder.path), "--json"])
+    assert json.loads(result.stdout)["int8_version"] is True
+
+
+def test_too_few_chunks_are_refused(tmp_path: Path) -> None:
+    video = clips.encode(tmp_path / "short.mp4", clips.numbered_frames(20, 48, 64))
+    with pytest.raises(EngineError, match=r"only 2 chunks could be read from the videos to judge by, 4 are needed"):
+        quantize_clip_model(clip_model(tmp_path), [video], ClipQuantizeOptions(), lambda step: None)
 
 
 def test_videos_without_points_are_refused(tmp_path: Path) -> None:

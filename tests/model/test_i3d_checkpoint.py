@@ -7,12 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from network.i3d import reference
 from support import projects
 
+from posecli.cli import cli
 from posecli.errors import ModelError
+from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
+from posecli.model.importing import import_i3d
 from posecli.network.i3d.variables import I3DSpec, variable_shapes
+from posecli.options import EngineOptions
+from posecli.predictor import ClipModel
 
 SPEC = I3DSpec(9, width=0.05)
 LOGITS = "Logits/Conv3d_0c_1x1/conv_3d"
@@ -118,3 +124,31 @@ def test_damaged_checkpoint(tmp_path: Path) -> None:
     data.write_bytes(data.read_bytes()[:5000])
     with pytest.raises(ModelError, match=r"cannot be read \(.+\): copy it again"):
         read_i3d_checkpoint(prefix, SPEC)
+
+
+def test_a_model_folder_of_it(tmp_path: Path) -> None:
+    description = ClipDescription(BEHAVIOURS, "I3D_test", width=SPEC.width)
+    prefix = projects.write_checkpoint(tmp_path / "model.ckpt", published(tensors()))
+    folder, notes = import_i3d(prefix, tmp_path / "a folder", description)
+    assert notes == ()
+    assert folder.description.source["checkpoint"] == str(prefix)
+    assert all(np.array_equal(folder.weights()[name], tensor) for name, tensor in tensors().items())
+
+
+def test_a_last_layer_that_does_not_fit_is_left_at_zero(tmp_path: Path) -> None:
+    description = ClipDescription(("rest", "walk"), "I3D_test", width=SPEC.width)
+    prefix = projects.write_checkpoint(tmp_path / "model.ckpt", published(tensors()))
+    folder, notes = import_i3d(prefix, tmp_path / "model", description)
+    assert len(notes) == 1
+    assert not folder.weights()[f"{LOGITS}/w"].any()
+    chunk = np.random.default_rng(0).integers(0, 256, (1, 9, 32, 32, 3), np.uint8)
+    model = ClipModel(folder, EngineOptions(precision="fp32"))
+    np.testing.assert_allclose(model.predict(chunk), [[0.5, 0.5]])
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    arguments = ["model", "import-i3d", str(tmp_path / "no.ckpt"), "--classes", "9", "-o", str(tmp_path / "model")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 5
+    assert "no.ckpt" in result.stderr
+    assert not (tmp_path / "model").exists()

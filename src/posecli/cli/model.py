@@ -292,7 +292,10 @@ def _show(folder: AnyFolder, output: Output) -> None:
         "folder": folder.path,
         **description,
         "identity": folder.identity,
-        **{f"source {k}": v for k, v in source.items()},
+        **{
+            f"source {key}": value if isinstance(value, (str, int, float)) else "see model.yaml"
+            for key, value in source.items()
+        },
     }
     width = max(len(key) for key in rows)
     for key, value in rows.items():
