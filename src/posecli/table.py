@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -204,11 +205,23 @@ def _pose_frame(path: Path, content: PlainTable) -> pd.DataFrame:
 
 def table_to_csv(table: Path, csv: Path) -> None:
     """Write a table as DeepLabCut writes its CSV, piece by piece."""
+    pieces = read_plain_pieces(table, UsageError, READ_CHUNK_ROWS)
+    pieces_to_csv(csv, (_pose_frame(table, piece) for piece in pieces))
+
+
+def pieces_to_csv(csv: Path, pieces: Iterable[pd.DataFrame]) -> None:
+    """Write what follows one another as one CSV, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     scratch = partial_path(csv)
     try:
         with scratch.open("w", encoding="utf-8", newline="") as stream:
-            for number, piece in enumerate(read_plain_pieces(table, UsageError, READ_CHUNK_ROWS)):
-                _pose_frame(table, piece).to_csv(stream, header=number == 0)
+            for number, piece in enumerate(pieces):
+                piece.to_csv(stream, header=number == 0)
         move_into_place(scratch, csv)
     except OSError as error:
         raise OutputError(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import pandas as pd
 import tables
 
 from posecli.errors import OutputError, UsageError
-from posecli.table import move_into_place, partial_path
+from posecli.table import partial_path, pieces_to_csv
 
 Floats = npt.NDArray[np.float64]
 
@@ -124,7 +123,9 @@ def write_behaviours(path: Path, found: Behaviours) -> None:
 
 
 def _pieces(found: Behaviours) -> Iterator[tuple[str, pd.DataFrame]]:
-    chunks = pd.DataFrame({"first_frame": found.starts, "end_frame": found.ends, "seconds": found.seconds[found.starts]})
+    chunks = pd.DataFrame(
+        {"first_frame": found.starts, "end_frame": found.ends, "seconds": found.seconds[found.starts]}
+    )
     yield CHUNKS, _with_classes(chunks, found.probabilities, found.classes)
     for start in range(0, len(found.seconds), PIECE_ROWS):
         frames = range(start, min(start + PIECE_ROWS, len(found.seconds)))
@@ -212,16 +213,4 @@ def _piece(rows: npt.NDArray[Any], key: str, classes: tuple[str, ...]) -> pd.Dat
 
 def behaviours_to_csv(table: Path, csv: Path) -> None:
     """Write the table of frames as CSV, piece by piece."""
-    scratch = partial_path(csv)
-    try:
-        with scratch.open("w", encoding="utf-8", newline="") as stream:
-            for number, piece in enumerate(_read_pieces(table, FRAMES)):
-                piece.to_csv(stream, header=number == 0, index_label="frame")
-        move_into_place(scratch, csv)
-    except OSError as error:
-        raise OutputError(
-            f"'{csv}' cannot be written ({error.strerror or error}): check its folder and disk"
-        ) from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
+    pieces_to_csv(csv, (piece.rename_axis("frame") for piece in _read_pieces(table, FRAMES)))
