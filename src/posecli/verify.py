@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from posecli.behaviour.table import CHUNKS, is_behaviour_table, labels_of, read_behaviours
+from posecli.behaviour.checks import problems_of
+from posecli.behaviour.table import CHUNKS, is_behaviour_table, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.hdf5 import PlainTable, read_plain_table
 from posecli.manifest import read_manifest
-from posecli.model.clip import TABLE_COLUMNS
 from posecli.table import KEY, SECONDS_NODE
 from posecli.video.probe import content_fingerprint, probe
 
@@ -172,7 +171,7 @@ def _times(node: Any, rows: int) -> Iterator[str]:
 def _behaviour_findings(path: Path) -> Iterator[Finding]:
     """What is checked of a behaviour table: the same, as far as it has it."""
     frames, chunks = read_behaviours(path), read_behaviours(path, CHUNKS)
-    for words in [*_probabilities(frames), *_probabilities(chunks), *_covered(frames, chunks)]:
+    for words in problems_of(frames, chunks):
         yield Finding(path, "error", words)
     manifest = read_manifest(path.with_suffix(".json"))
     if manifest is None:
@@ -186,24 +185,6 @@ def _behaviour_findings(path: Path) -> Iterator[Finding]:
             yield Finding(path, "error", f"it has {rows} {part}, and its manifest says {str(promised)[:40]}")
     yield from _against_state(path, manifest)
     yield from _against_video(path, len(frames), video)
-
-
-def _probabilities(table: pd.DataFrame) -> Iterator[str]:
-    """Probabilities and labels that belong together."""
-    classes = [name for name in table.columns if name not in TABLE_COLUMNS]
-    values = table[classes].to_numpy()
-    known = np.isfinite(values).all(axis=1)
-    if ((values[known] < 0) | (values[known] > 1)).any() or not np.allclose(values[known].sum(axis=1), 1):
-        yield "its probabilities are not between 0 and 1 with a sum of 1"
-    if table["label"].tolist() != labels_of(values, tuple(classes)).tolist():
-        yield "its labels are not those of the highest probabilities"
-
-
-def _covered(frames: pd.DataFrame, chunks: pd.DataFrame) -> Iterator[str]:
-    if frames.index.tolist() != list(range(len(frames))):
-        yield "its frames are not counted from 0 without gaps"
-    if len(chunks) and not 0 <= chunks["first_frame"].min() <= chunks["end_frame"].max() <= len(frames):
-        yield "its chunks lie outside its frames"
 
 
 # Against manifest and video ------------------------------------------------------------------------------------------
