@@ -28,7 +28,7 @@ def main() -> None:
     last = folders[-1].description
     weights = [folder.weights() for folder in folders]
     mean = {
-        name: np.mean([held[name] for held in weights], axis=0, dtype=np.float64).astype(np.float32)
+        name: np.asarray(np.mean([held[name] for held in weights], axis=0, dtype=np.float64), np.float32)
         for name in last.shapes()
     }
     source = {

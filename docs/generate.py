@@ -42,6 +42,7 @@ EXPLAINED_IN = {
 #: The order of the topics in the navigation. Those that are not written yet are left out, others follow.
 TOPICS = (
     "analyze",
+    "classify",
     "clusters",
     "damaged-videos",
     "verify",

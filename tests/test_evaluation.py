@@ -172,7 +172,7 @@ class TestFrames:
     def test_the_network_sees_what_analyze_shows_it(
         self, model: PoseModel, project: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from posecli import evaluation as module
+        from posecli.evaluation import poses as module
 
         shown = []
 

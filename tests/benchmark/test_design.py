@@ -9,29 +9,23 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecli.benchmark.design import (
-    FEWEST_BATCHES,
-    DataSet,
-    Factors,
-    Trial,
-    conditions_of,
-    frames_of,
-    make_plan,
-)
+from posecli.benchmark.conditions import DataSet
+from posecli.benchmark.design import FEWEST_BATCHES, Trial, frames_of, make_plan
+from posecli.benchmark.factors import PoseFactors, conditions_of
 from posecli.benchmark.options import BenchmarkOptions
 
 OPEN_FIELD = DataSet("open-field", Path("a.mp4"), 640, 480, Path("m"), trained=True)
 SQUARE = DataSet("square", Path("b.mp4"), 554, 554, Path("m"), trained=False)
 TRIAL = Trial(start_seconds=2.5, seconds_per_pixel=6e-7, cores=2)
-FACTORS = Factors(
-    (OPEN_FIELD, SQUARE),
-    (80, 160, 320, 640),
-    (1, 2),
-    ("openvino",),
-    ("fp32", "bf16"),
-    (1, 8, 64),
-    ("standard", "double-loop", "numpy"),
-    ("sync", "parallel", "async"),
+FACTORS = PoseFactors(
+    data=(OPEN_FIELD, SQUARE),
+    sizes=(80, 160, 320, 640),
+    cores=(1, 2),
+    engines=("openvino",),
+    precisions=("fp32", "bf16"),
+    batch_sizes=(1, 8, 64),
+    decoders=("standard", "double-loop", "numpy"),
+    pipelines=("sync", "parallel", "async"),
 )
 DEFAULT = conditions_of(FACTORS, "figures")
 FULL = conditions_of(FACTORS, "full")
@@ -136,7 +130,7 @@ def test_frames_are_as_many_as_asked_for_or_enough() -> None:
     small = FACTORS.condition(OPEN_FIELD, 80, batch_size=64)
     frames = frames_of(small, BenchmarkOptions(), TRIAL)
     assert frames % 64 == 0
-    assert frames * TRIAL.frame_seconds(small) >= 1.5
+    assert frames * TRIAL.item_seconds(small) >= 1.5
     assert frames_of(small, BenchmarkOptions(frames=10), TRIAL) == 10
 
 
@@ -149,7 +143,7 @@ def test_clips_are_long_enough_for_every_run() -> None:
 
 def test_guesses_follow_cores_and_precision() -> None:
     base = FACTORS.condition(OPEN_FIELD, 320)
-    seconds = TRIAL.frame_seconds(base)
-    assert TRIAL.frame_seconds(replace(base, cores=1)) > 1.9 * seconds
-    assert TRIAL.frame_seconds(replace(base, precision="bf16")) < 0.6 * seconds
+    seconds = TRIAL.item_seconds(base)
+    assert TRIAL.item_seconds(replace(base, cores=1)) > 1.9 * seconds
+    assert TRIAL.item_seconds(replace(base, precision="bf16")) < 0.6 * seconds
     assert TRIAL.start(replace(base, engine="tensorflow")) > TRIAL.start(base) + 5

@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posecli.benchmark.design import Condition
-from posecli.benchmark.measure import FirstFrames, Job, Recorder, busy_seconds, measure, peak_mib, steady_rate
+from posecli.benchmark.bench import Job
+from posecli.benchmark.conditions import Condition
+from posecli.benchmark.load import busy_seconds, peak_mib
+from posecli.benchmark.measure import measure
+from posecli.benchmark.readers import FirstFrames
+from posecli.benchmark.recorder import Recorder, steady_rate
 from posecli.model.folder import ModelFolder
 from posecli.options import PipelineName
 
@@ -21,7 +25,7 @@ CONDITION = Condition("dots", 160, 120, 1, "openvino", "fp32", 8, "numpy", "sync
 
 @pytest.fixture
 def job(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, fake_engine: object) -> Job:
-    return Job(CONDITION, dots_clip, dots_model.path, 30, (0, 1), tmp_path / "poses" / "dots.npy")
+    return Job("pose", CONDITION, dots_clip, dots_model.path, 30, (0, 1), tmp_path / "poses" / "dots.npy")
 
 
 def with_pipeline(job: Job, name: PipelineName, poses: str) -> Job:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from posecli.benchmark.options import BenchmarkOptions, engine_of_pipeline
+from posecli.benchmark.options import BenchmarkOptions, ClipBenchmarkOptions, engine_of_pipeline
 from posecli.errors import UsageError
+from posecli.options import InputSize
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,22 @@ def test_wrong_options_are_refused_with_the_value(wrong: dict[str, Any], words: 
         BenchmarkOptions(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"lengths": (8,)}, "chunk length 8 is too small: give 9 frames or more"),
+        ({"strides": (0,)}, "stride 0 is too small"),
+        ({"strides": ()}, r"strides \(nothing\) is empty"),
+        ({"sizes": (InputSize(64, 64), InputSize(64, 64))}, "sizes 64x64,64x64 is empty or names something twice"),
+        ({"pipelines": ("tf-sync",)}, "pipelines 'tf-sync' is not known: choose among async, parallel, sync"),
+        ({"batch_sizes": (0,)}, "batch size 0 is too small"),
+    ],
+)
+def test_wrong_options_of_chunks_are_refused_with_the_value(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        ClipBenchmarkOptions(**wrong)
+
+
 def test_pipelines_of_one_engine() -> None:
     assert engine_of_pipeline("async") is None
     assert engine_of_pipeline("tf-prefetch") == "tensorflow"
@@ -48,3 +65,6 @@ def test_options_as_plain_values() -> None:
     assert plain["sizes"] == [80, 160, 320, 640]
     assert plain["model"] is None
     assert plain["videos"] == []
+    assert plain["network"] == "pose"
+    chunks = ClipBenchmarkOptions().as_dict()
+    assert (chunks["network"], chunks["sizes"], chunks["lengths"]) == ("i3d", ["224x224"], [64])

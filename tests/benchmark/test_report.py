@@ -14,11 +14,14 @@ import pytest
 from support.studies import write_study
 
 from posecli.benchmark import charts
+from posecli.benchmark.charts.timeline import timeline_cells
 from posecli.benchmark.machine import describe_bench, machine_line
 from posecli.benchmark.options import BenchmarkOptions
-from posecli.benchmark.report import COLUMNS, Report, csv_text, html_page, results, winner_table, write_report
+from posecli.benchmark.page import html_page
+from posecli.benchmark.report import Report, results, write_report
 from posecli.benchmark.study import Study
 from posecli.benchmark.summary import Summary, summarize
+from posecli.benchmark.tables import columns_of, csv_text, winner_table
 from posecli.benchmark.trace import spans_of, threads_of, trace_events
 from posecli.cost import Price
 from posecli.model.folder import ModelFolder
@@ -73,7 +76,7 @@ def test_one_condition_is_no_figure_of_batches_or_cores(tmp_path: Path, model: M
 def test_csv_has_a_row_per_repeat(summary: Summary, report: Report) -> None:
     text = (report.folder / "results.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == columns_of(summary.subject)
     assert len(rows) == len(summary.study.rows)
     first = next(row for row in rows if row["precision"] == "bf16")
     assert float(first["cost_per_video_hour"]) == pytest.approx(
@@ -130,7 +133,7 @@ def test_terminal_table(summary: Summary) -> None:
 
 
 def test_trace_is_what_trace_viewers_read(summary: Summary, report: Report) -> None:
-    cells = charts.timeline_cells(summary)
+    cells = timeline_cells(summary)
     assert [cell.condition.pipeline for cell in cells] == ["sync", "parallel", "async"]
     trace = json.loads((report.folder / "timelines.json").read_text())
     assert trace == json.loads(json.dumps(trace_events(cells)))

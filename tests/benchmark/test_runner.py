@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.studies import FAKE_ENGINE_WORKER, WORKER
 
-from posecli.benchmark import material, runner
+from posecli.benchmark import runner, untrained
 from posecli.benchmark.design import Visit
 from posecli.benchmark.observer import BenchmarkObserver
 from posecli.benchmark.options import BenchmarkOptions
@@ -228,12 +228,12 @@ def test_no_benchmark_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_untrained_network_is_made_once_and_spreads_neither_zeros_nor_infinities(private_cache: Path) -> None:
-    model = material.untrained_model(2, seed=3)
+    model = untrained.untrained_model(2, seed=3)
     assert model.path.is_relative_to(private_cache)
     written = (model.path / "weights.safetensors").stat().st_mtime_ns
-    assert material.untrained_model(2, seed=3).identity == model.identity
+    assert untrained.untrained_model(2, seed=3).identity == model.identity
     assert (model.path / "weights.safetensors").stat().st_mtime_ns == written
-    assert material.untrained_model(2, seed=4).identity != model.identity
+    assert untrained.untrained_model(2, seed=4).identity != model.identity
 
 
 @pytest.mark.slow

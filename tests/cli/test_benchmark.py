@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from support.fake_clip_engine import make_fake_clip_model
 from support.studies import WORKER
 
 from posecli.benchmark import runner
-from posecli.benchmark.options import BenchmarkOptions
+from posecli.benchmark.options import BenchmarkOptions, SharedOptions
 from posecli.cli import cli
 from posecli.cli.benchmark import benchmark_options
 from posecli.errors import UsageError
@@ -131,15 +132,45 @@ def test_another_benchmark_in_the_folder(small: list[object]) -> None:
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("benchmark-*.yaml")), ids=lambda path: path.name)
 def test_shipped_configurations_are_designs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[BenchmarkOptions] = []
+    seen: list[SharedOptions] = []
 
-    def look(options: BenchmarkOptions, *_: object, **__: object) -> None:
+    def look(options: SharedOptions, *_: object, **__: object) -> None:
         seen.append(options)
         raise UsageError("looked at")
 
     monkeypatch.setattr(runner, "run_benchmark", look)
     assert "looked at" in benchmark("--config", path).stderr
-    assert seen[0].repeats in (2, 5)
+    assert seen[0].repeats in (2, 3, 5)
+    assert seen[0].network == ("i3d" if "i3d" in path.name else "pose")
+
+
+def test_networks_for_behaviours(dots_clip: Path, tmp_path: Path) -> None:
+    model = make_fake_clip_model(tmp_path / "model")
+    settings = ["--network", "i3d", "--sizes", "64,160x120", "--lengths", 10, "--strides", 10, "--frames", 50]
+    settings += ["--repeats", 1, "--cores", 1, "--video", dots_clip, "--model", model.path, "--out", tmp_path / "out"]
+    result = benchmark(*settings)
+    assert result.exit_code == 0, result.output
+    assert "left] dots 64x64 px, chunks of 10 every 10, 1 core, openvino fp32, batch 1, sync" in result.stderr
+    assert "dots at 160x120 px, chunks of 10 every 10: posecli classify" in result.stdout
+    assert "USD for 2,880 h" in result.stdout
+    content = json.loads(benchmark(*settings, "--json", "--quiet").stdout)
+    assert {(row["width"], row["height"]) for row in content["costs"]} == {(64, 64), (160, 120)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--lengths", "64"), "--lengths '64' is nothing for --network pose"),
+        (("--network", "i3d", "--decoders", "numpy"), "--decoders 'numpy' is nothing for --network i3d"),
+        (("--network", "i3d", "--sizes", "wide"), "input size 'wide' is not a size"),
+        (("--network", "i3d", "--sizes", "16"), "input size 16x16 is out of range"),
+        (("--network", "i3d", "--lengths", "8"), "chunk length 8 is too small"),
+    ],
+)
+def test_options_of_the_other_network(arguments: tuple[str, ...], words: str) -> None:
+    result = benchmark(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
 
 
 def test_several_videos_from_a_file(small: list[object], dots_clip: Path, tmp_path: Path) -> None:
@@ -156,9 +187,10 @@ def test_several_videos_from_a_file(small: list[object], dots_clip: Path, tmp_pa
 
 def test_options_of_flags() -> None:
     flags = {"sizes": "80, 160", "batch_sizes": "1", "cores": "2", "decoders": "numpy, standard", "pipelines": "sync"}
-    flags |= {"engines": "openvino", "precisions": ""}
+    flags |= {"engines": "openvino", "precisions": "", "network": "pose"}
     same = {"repeats": 2, "frames": None, "seconds": 1.0, "longest": None, "per_process": None, "videos": ()}
     options = benchmark_options({**flags, **same, "model": None, "design": "full", "seed": 3})
+    assert isinstance(options, BenchmarkOptions)
     assert options.sizes == (80, 160)
     assert options.decoders == ("numpy", "standard")
     assert options.precisions is None

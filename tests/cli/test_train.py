@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from support import labels, trainings
+from support import clip_trainings, labels, trainings
 
 from posecli.cli import cli
 from posecli.training.config import read_train_config
+from posecli.training.rows import AccuracyRow
 from posecli.training.state import ErrorRow, Progress, RunFolder
 
 
@@ -186,3 +187,44 @@ def test_a_backend_that_is_not_there(config: Path, monkeypatch: pytest.MonkeyPat
     assert done.returncode == 6
     assert done.stderr.startswith("Error: Keras cannot use KERAS_BACKEND=nonesuch (")
     assert "Traceback" not in done.stderr
+
+
+class TestBehaviours:
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> Path:
+        return clip_trainings.write_data(tmp_path / "my videos", 1)
+
+    @pytest.mark.parametrize(
+        ("settings", "words", "code"),
+        [
+            ({"classes": ["across", "round"]}, "label 'updown' of '", 10),
+            ({"classes": ["across", "updown", "round"]}, "no training example of 9 frames shows 'round'", 10),
+            ({"held_out_videos": ["round.mp4"]}, "'round.mp4' is to be held out but no interval is of that video", 2),
+            ({"clips": {"length": 8}}, "length 8 is out of range: give 9 to 512 frames", 2),
+            ({"bodyparts": ["snout"]}, "has 'classes', as for a network for behaviours, and 'bodyparts'", 2),
+            ({"initial_weights": "nothing-there"}, "nothing-there", 5),
+        ],
+    )
+    def test_settings_that_do_not_fit(
+        self, tmp_path: Path, table: Path, settings: dict[str, Any], words: str, code: int
+    ) -> None:
+        config = clip_trainings.write_config(tmp_path / "c.yaml", table, **settings)
+        assert words in refused(posecli(config), code)
+
+    def test_a_video_that_is_gone(self, tmp_path: Path, table: Path) -> None:
+        (table.parent / "across0.mp4").unlink()
+        config = clip_trainings.write_config(tmp_path / "c.yaml", table)
+        assert "across0.mp4' does not exist" in refused(posecli(config), 3)
+
+    def test_a_project_is_no_table_of_intervals(self, tmp_path: Path, project: Path) -> None:
+        config = clip_trainings.write_config(tmp_path / "c.yaml", None, data=[{"labels": str(project)}])
+        assert "'labels' are body parts and teach a pose network" in refused(posecli(config), 2)
+
+    def test_a_finished_run_tells_its_last_accuracies(self, tmp_path: Path, table: Path) -> None:
+        config = clip_trainings.write_config(tmp_path / "c.yaml", table)
+        run = RunFolder(tmp_path / "tiny-training", read_train_config(config))
+        run.errors += [AccuracyRow(step, "labels", 6, 2, 0.5, 0.7) for step in (2, 4)]
+        run.finish(Progress(4, 0, 0.5, "float32", "", (0.0, 0.0), 0))
+        content = json.loads(posecli(config, "--json").stdout)
+        assert [row["step"] for row in content["last_accuracies"]] == [4]
+        assert "last_errors" not in content

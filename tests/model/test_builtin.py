@@ -33,13 +33,15 @@ def test_the_folder_is_whole_small_and_has_an_eight_bit_version() -> None:
     assert size < 50_000_000
 
 
-def test_the_recipe_in_the_folder_is_the_one_in_configs() -> None:
-    made = read_model_folder(BUILTIN_FOLDER).description.source["config"]
+def test_the_recipes_in_the_folder_are_those_in_configs() -> None:
+    halves = read_model_folder(BUILTIN_FOLDER).description.source["of"]
     configs = Path(__file__).resolve().parents[2] / "configs"
-    recipe = yaml.safe_load((configs / "train-mouse-from-above.yaml").read_text(encoding="utf-8"))
-    assert [phase["steps"] for phase in made["phases"]] == [phase["steps"] for phase in recipe["phases"]]
-    assert made["initial_weights"] == recipe["initial_weights"] == "scratch"
-    assert "/" not in made["data"][0]["labels"], "no path of the machine that it was made on"
+    for half, name in zip(halves, ("train", "refine"), strict=True):
+        made = half["config"]
+        recipe = yaml.safe_load((configs / f"{name}-mouse-from-above.yaml").read_text(encoding="utf-8"))
+        assert [phase["steps"] for phase in made["phases"]] == [phase["steps"] for phase in recipe["phases"]]
+        assert Path(made["initial_weights"]).name == Path(recipe["initial_weights"]).name
+        assert "/" not in made["data"][0]["labels"], "no path of the machine that it was made on"
 
 
 def test_an_installation_without_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

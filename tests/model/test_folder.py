@@ -88,6 +88,11 @@ def test_round_trip(model: ModelFolder) -> None:
     }
 
 
+def test_who_may_read_it_is_left_to_the_user(model: ModelFolder) -> None:
+    modes = {path.stat().st_mode for path in model.path.iterdir()}
+    assert len(modes) == 1, "a laboratory shares its folders"
+
+
 def test_half_rounds_kernels_and_widens_them_exactly(tmp_path: Path, small_network: None) -> None:
     kernels = np.array([[1 / 3, -1e-8, 65504], [np.nan, -np.inf, 0.5]], np.float32)
     half = write_model_folder(tmp_path / "half", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)

@@ -27,7 +27,7 @@ def main() -> None:
         ]
         print(
             json.dumps(
-                {"start_seconds": 0.1, "frames": 32, "cpu_seconds": 0.01, "seconds": 0.01, "obstacles": obstacles}
+                {"start_seconds": 0.1, "items": 32, "cpu_seconds": 0.01, "seconds": 0.01, "obstacles": obstacles}
             )
         )
         return
@@ -50,11 +50,13 @@ def row(condition: dict[str, Any], frames: int, number: int) -> dict[str, Any]:
     return {
         "repeat": number,
         "frames": frames,
+        "items": items_of(condition, frames),
         "seconds": seconds,
         "fps": fps,
         "loop_fps": fps,
         "network_fps": 1.1 * fps,
         "read_fps": 20 * fps,
+        "gmac_per_item": None if condition["decoder"] else 2.0,
         "cpu_seconds": seconds,
         "peak_mib": 100.0,
         "open_seconds": 0.1,
@@ -68,6 +70,12 @@ def row(condition: dict[str, Any], frames: int, number: int) -> dict[str, Any]:
         "curve": [(frames * part // 4, seconds * part / 4) for part in (1, 2, 3, 4)],
         "spans": [] if number else [("read", thread, 0.0, 0.01), ("network", "MainThread", 0.01, seconds)],
     }
+
+
+def items_of(condition: dict[str, Any], frames: int) -> int:
+    """Frames or chunks."""
+    behind = frames - condition["length"] * condition["frame_step"]
+    return 1 + max(0, -(-behind // int(condition["stride"])))
 
 
 def exit_now() -> str:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from posecli import engine, precision
 from posecli.analysis import run, video
 from posecli.cli import main
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.video import reader
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.timeline import Decoded

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posecli.benchmark.design import DataSet, Factors, Trial, conditions_of, make_plan
+from posecli.benchmark.conditions import DataSet
+from posecli.benchmark.design import Trial, make_plan
+from posecli.benchmark.factors import PoseFactors, conditions_of
 from posecli.benchmark.machine import describe_bench
 from posecli.benchmark.options import BenchmarkOptions
 from posecli.benchmark.study import (
@@ -47,15 +49,15 @@ def write_study(
         DataSet("dots", folder / "dots.mp4", 160, 120, model, trained=True),
         DataSet("blind", folder / "blind.mp4", 160, 160, model, trained=False),
     )
-    factors = Factors(
-        data,
-        options.sizes,
-        cores,
-        options.engines,
-        precisions,
-        options.batch_sizes,
-        options.decoders,
-        options.pipelines,
+    factors = PoseFactors(
+        data=data,
+        sizes=options.sizes,
+        cores=cores,
+        engines=options.engines,
+        precisions=precisions,
+        batch_sizes=options.batch_sizes,
+        decoders=options.decoders,
+        pipelines=options.pipelines,
     )
     trial = Trial(1.0, 1e-7, max(cores))
     plan = make_plan(conditions_of(factors, options.design), options, trial)

@@ -18,7 +18,9 @@ BASE: dict[str, Any] = {"name": "n", "data": [{"labels": "p"}], "phases": [{"ste
 
 def read(folder: Path, **settings: Any) -> TrainConfig:
     content = {key: value for key, value in (BASE | settings).items() if value != "gone"}
-    return read_train_config(projects.write_yaml(folder / "my c.yaml", content))
+    config = read_train_config(projects.write_yaml(folder / "my c.yaml", content))
+    assert isinstance(config, TrainConfig)
+    return config
 
 
 class TestReading:
@@ -67,6 +69,7 @@ class TestFingerprint:
         config = read(tmp_path / "a", initial_weights="m")
         monkeypatch.chdir(tmp_path / "a")
         again = read_train_config(Path("my c.yaml"))
+        assert isinstance(again, TrainConfig)
         assert again.data != config.data
         assert again.fingerprint == config.fingerprint
 
@@ -103,6 +106,11 @@ PHASE = {"steps": 10, "warm_up": 1}
             {"data": [{"labels": "p", "wait": 1}]},
             "data has an unknown key 'wait': it knows labels, scene, weight",
         ),
+        (
+            {"data": [{"intervals": "i.csv"}]},
+            "'intervals' teach a network for behaviours, but these are the settings of a pose network",
+        ),
+        ({"data": [{"scene": "home-cage"}]}, "scene 'home-cage' is not known: choose one of trail-tracking"),
         ({"data": [{"scene": "treadmil"}]}, "scene 'treadmil' is not known: choose one of trail-tracking, treadmill"),
         ({"data": [{"labels": "p", "weight": 0}]}, "weight 0.0 is too small"),
         ({"data": [{"scene": "treadmill", "seeds": 1.5}]}, "seeds 1.5 is not a whole number"),

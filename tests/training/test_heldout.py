@@ -11,7 +11,7 @@ from support import clips, labels, trainings
 from support.fake_engine import FakeEngine
 
 from posecli.decode import DecodeOptions
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
 from posecli.training.config import DataSource, Phase, TrainConfig
@@ -86,7 +86,7 @@ def test_colours_reach_the_network_as_they_are(dots_model: ModelFolder) -> None:
     """The fake engine finds dots by colour: red and blue must not have changed places."""
     points = clips.dot_centres(3, 120, 160)
     example = Example(clips.numbered_frames(4)[3], points, np.ones(3, bool))
-    engine = FakeEngine(dots_model, 120, 160, EngineOptions(precision="fp32"))
+    engine = FakeEngine(dots_model, (120, 160, 3), EngineOptions(precision="fp32"))
     row = HeldOut("labels", (example,)).errors(1, 1.0, engine, DECODE)
     assert row is not None
     assert row.mean_px < 8

@@ -11,9 +11,11 @@ from support import projects
 from support.small_network import shrink
 
 from posecli.errors import ModelError
-from posecli.model.folder import ModelDescription, write_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import write_model_folder
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import variable_shapes
+from posecli.training import initial
 from posecli.training.initial import PRIOR, initial_weights, scratch_weights
 
 SPEC = PoseNetworkSpec("resnet_50", 4, (0.0, 0.0, 0.0))
@@ -99,8 +101,15 @@ class TestCheckpoint:
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError) as error:
             initial_weights(SPEC, str(tmp_path / "no" / "resnet_v1_50.ckpt"), "", 0)
-        assert "resnet_v1_50.ckpt' are not there: give 'scratch', a model folder" in str(error.value)
-        assert "nothing is downloaded" in str(error.value)
+        assert "resnet_v1_50.ckpt' are not there: give 'scratch', 'imagenet', a model folder" in str(error.value)
+
+    def test_by_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = projects.write_checkpoint(tmp_path / "resnet_v1_50.ckpt", backbone(tensors()))
+        asked = []
+        monkeypatch.setattr(initial, "imagenet_checkpoint", lambda *given: asked.append(given) or path)
+        weights = initial_weights(SPEC, "imagenet", "a" * 64, 0)
+        assert asked == [("resnet_50", "a" * 64)]
+        assert all(np.array_equal(weights[name], array) for name, array in backbone(tensors()).items())
 
     def test_another_networks_checkpoint(self, tmp_path: Path) -> None:
         path = projects.write_checkpoint(tmp_path / "c", {"vgg/weights": np.zeros(3, np.float32)})

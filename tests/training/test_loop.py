@@ -20,8 +20,8 @@ import posecli
 from posecli.errors import OutputExistsError, UsageError
 from posecli.labels import read_image
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.training.config import TrainConfig, read_train_config
-from posecli.training.state import LossRow, RunFolder
+from posecli.training.config import AnyConfig, TrainConfig, read_train_config
+from posecli.training.state import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -52,17 +52,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(project: Path, folder: Path, **changes: Any) -> TrainConfig:
-    return read_train_config(
+    config = read_train_config(
         trainings.write_config(folder / "c.yaml", project, **({"phases": PHASES} | EVERY | changes))
     )
+    assert isinstance(config, TrainConfig)
+    return config
 
 
-def train(config: TrainConfig, folder: Path, at: Callable[[int], None] = lambda step: None, **options: bool) -> Any:
+def train(config: AnyConfig, folder: Path, at: Callable[[int], None] = lambda step: None, **options: bool) -> Any:
     """Train, or go on, calling `at` after each step; the trainer."""
     from posecli.training.loop import Trainer, TrainingObserver
 
     class Observer(TrainingObserver):
-        def stepped(self, step: int, row: LossRow | None) -> None:
+        def stepped(self, step: int, row: object) -> None:
             at(step)
 
     trainer = Trainer(config, RunFolder(folder, config, **options), Observer())
@@ -134,8 +136,8 @@ class TestRun:
         from posecli.network.pose import read_weights
 
         trainer = train(settings(project, tmp_path, evaluate_every=1000), tmp_path / "run")
-        image = read_image(trainer.data.test[0].frames[0].image)[None]
-        ours = trainer._predict(image)
+        image = read_image(trainer.task.data.test[0].frames[0].image)[None]
+        ours = trainer.task.predict(trainer.network, image)
         model = posecli.load_model(tmp_path / "run" / "model")
         theirs = model.engine(*image.shape[1:3])(image)
         np.testing.assert_allclose(ours.scoremap, theirs.scoremap, atol=1e-4)
@@ -153,7 +155,7 @@ class TestRun:
         config = settings(project, tmp_path)
 
         class Observer(TrainingObserver):
-            def stepped(self, step: int, row: LossRow | None) -> None:
+            def stepped(self, step: int, row: object) -> None:
                 if step == 5:
                     seen["before"] = read_weights(trainer.network)
 
@@ -320,7 +322,7 @@ loop.Trainer(config, RunFolder(Path(sys.argv[2]), config), Observer()).train()
         skip_without_bf16()
         phase = {"steps": 3, "crop": 64, "batch_size": 2, "warm_up": 1}
         config = settings(project, tmp_path, phases=[phase], precision="auto")
-        monkeypatch.setattr(loop, "fastest_policy", lambda precision: "mixed_bfloat16")
+        monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: "mixed_bfloat16")
 
         def interrupt(done: int) -> None:
             if done == 3:
@@ -328,7 +330,7 @@ loop.Trainer(config, RunFolder(Path(sys.argv[2]), config), Observer()).train()
 
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "run", interrupt)
-        monkeypatch.setattr(loop, "fastest_policy", lambda precision: pytest.fail("measured again"))
+        monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: pytest.fail("measured again"))
         assert train(config, tmp_path / "run").policy == "mixed_bfloat16"
 
 

@@ -1,8 +1,10 @@
 """The papers' speed experiments on this machine: a designed study that ends in a tidy table, figures and advice.
 
-``design`` says which conditions there are and in what order; ``material`` makes the clips and untrained networks;
-``worker`` measures one condition in a process of its own (``measure``); ``runner`` goes through the design and can be
-continued after a kill (``study``); ``summary``, ``charts``, ``trace`` and ``report`` turn rows into what people read.
+``options``, ``factors`` and ``design`` say which ``conditions`` there are and in what order; ``material`` and
+``untrained`` make clips and networks; ``worker`` measures one condition in a process of its own (``measure``,
+``bench``); ``runner`` goes through the design and can be continued after a kill (``study``); ``summary``, ``tables``,
+``charts``, ``trace`` and ``report`` turn rows into what people read. What differs between pose networks and networks
+for behaviours is a `posecli.benchmark.subject.Subject`: ``poses`` and ``behaviours``; and in a worker, ``benches``.
 
 >>> from posecli.benchmark import BenchmarkOptions, run_benchmark, summarize, write_report
 >>> from posecli.cost import read_prices
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posecli.benchmark.observer import BenchmarkObserver
-    from posecli.benchmark.options import BenchmarkOptions
+    from posecli.benchmark.options import BenchmarkOptions, ClipBenchmarkOptions
     from posecli.benchmark.report import Report, write_report
     from posecli.benchmark.runner import run_benchmark
     from posecli.benchmark.study import Study, open_study
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BenchmarkObserver": "posecli.benchmark.observer",
     "BenchmarkOptions": "posecli.benchmark.options",
+    "ClipBenchmarkOptions": "posecli.benchmark.options",
     "Report": "posecli.benchmark.report",
     "Study": "posecli.benchmark.study",
     "Summary": "posecli.benchmark.summary",
@@ -42,6 +45,7 @@ _HOMES = {
 __all__ = [
     "BenchmarkObserver",
     "BenchmarkOptions",
+    "ClipBenchmarkOptions",
     "Report",
     "Study",
     "Summary",

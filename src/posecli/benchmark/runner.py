@@ -6,22 +6,23 @@ one is refused.
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from posecli.benchmark.design import Condition, DataSet, Factors, Plan, Trial, Visit, conditions_of, make_plan
+from posecli.benchmark.asking import Pace, ask
+from posecli.benchmark.benches import read_network
+from posecli.benchmark.conditions import ClipKey, Condition, DataSet
+from posecli.benchmark.design import Plan, Trial, Visit, make_plan
+from posecli.benchmark.factors import conditions_of
 from posecli.benchmark.machine import describe_bench
-from posecli.benchmark.material import gather_data, make_clip
+from posecli.benchmark.material import make_clip
 from posecli.benchmark.observer import BenchmarkObserver
-from posecli.benchmark.options import BenchmarkOptions
+from posecli.benchmark.options import SharedOptions
 from posecli.benchmark.study import (
     CLIPS_FOLDER,
     DESIGN_FILE,
@@ -39,21 +40,19 @@ from posecli.benchmark.study import (
     visits_of,
     write_json,
 )
+from posecli.benchmark.subject import subject_of
 from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError
 from posecli.hardware import usable_cores
-from posecli.model.folder import read_model_folder
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.video.probe import content_fingerprint
 
 WORKER: tuple[str, ...] = (sys.executable, "-m", "posecli.benchmark.worker")
 #: A process that takes this many times as long as expected, and at least so many seconds, is stopped.
 PATIENCE, LEAST_PATIENCE = 10.0, 600.0
-#: Frame width and batch size of the trial.
-TRIAL_WIDTH, TRIAL_BATCH = 160, 8
 
 
 def run_benchmark(
-    options: BenchmarkOptions,
+    options: SharedOptions,
     folder: Path,
     observer: BenchmarkObserver = BenchmarkObserver(),
     *,
@@ -103,18 +102,19 @@ class _Bench:
     """One call of `run_benchmark`."""
 
     def __init__(
-        self, options: BenchmarkOptions, folder: Path, observer: BenchmarkObserver, worker: Sequence[str]
+        self, options: SharedOptions, folder: Path, observer: BenchmarkObserver, worker: Sequence[str]
     ) -> None:
         self.options = options
         self.folder = folder
         self.observer = observer
         self.worker = worker
+        self.subject = subject_of(options.network)
 
     def design(self, *, overwrite: bool) -> dict[str, Any]:
         """The design that lies in the folder, if it is the one asked for; else a new one."""
         if overwrite:
             _clear(self.folder)
-        data = gather_data(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
+        data = self.subject.gather(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
         machine = describe_bench()
         asked = _what_determines(self.options, data, machine)
         found = read_design(self.folder)
@@ -129,18 +129,10 @@ class _Bench:
         cores = options.cores or tuple(sorted({1, usable_cores()}))
         _refuse_cores(cores)
         trial, obstacles = self._trial(data, max(cores))
-        factors = Factors(
-            data,
-            options.sizes,
-            cores,
-            options.engines,
-            options.precisions or _runnable(data[0], obstacles),
-            options.batch_sizes,
-            options.decoders,
-            options.pipelines,
-        )
-        conditions = self._without_obstacles(conditions_of(factors, options.design), data, obstacles)
-        plan = make_plan(conditions, options, trial)
+        precisions = self.subject.wanted_precisions(options, _runnable(data[0], obstacles))
+        factors = self.subject.factors(options, data, cores, precisions)
+        conditions, blocked = self._split(conditions_of(factors, options.design), data, obstacles)
+        plan = make_plan(conditions, options, trial, blocked)
         if not plan.visits:
             raise UsageError(
                 f"nothing is left to measure, since every run would take longer than {options.limit:g} s: choose "
@@ -151,36 +143,28 @@ class _Bench:
         write_json(self.folder / DESIGN_FILE, design)
         return design
 
-    def _without_obstacles(
+    def _split(
         self, conditions: list[Condition], data: tuple[DataSet, ...], obstacles: list[Obstacle]
-    ) -> list[Condition]:
-        """Only what can run, where the precisions were not asked for by name."""
+    ) -> tuple[list[Condition], list[tuple[Condition, str]]]:
+        """What can run, and what cannot and why; of precisions that were asked for by name, all is tried."""
         if self.options.precisions:
-            return conditions
-        blocked = {(item.engine, item.precision, item.model) for item in obstacles if item.reason is not None}
+            return conditions, []
+        reasons = {(item.engine, item.precision, item.model): item.reason for item in obstacles}
         models = {item.name: str(item.model) for item in data}
-        return [item for item in conditions if (item.engine, item.precision, models[item.data]) not in blocked]
+        told = [(item, reasons.get((item.engine, item.precision, models[item.data]))) for item in conditions]
+        free = [item for item, reason in told if reason is None]
+        return free, [(item, reason) for item, reason in told if reason is not None]
 
     def _trial(self, data: tuple[DataSet, ...], cores: int) -> tuple[Trial, list[Obstacle]]:
         """A short run of the baseline."""
         self.observer.say("measuring for a moment, to know how long the design will take")
-        width = min(self.options.sizes, key=lambda size: abs(size - TRIAL_WIDTH))
         precisions = self.options.precisions or FIXED_PRECISIONS
         precision: FixedPrecision = "fp32" if "fp32" in precisions else precisions[0]
         first = data[0]
-        condition = Condition(
-            first.name,
-            width,
-            first.height_at(width),
-            cores,
-            self.options.engines[0],
-            precision,
-            TRIAL_BATCH,
-            "numpy",
-            "sync",
-        )
-        clip = make_clip(first, width, TRIAL_BATCH * 4, self.folder / CLIPS_FOLDER)
-        job = self._job(condition, clip, first.model, TRIAL_BATCH * 4, (0,)) | {
+        condition, items = self.subject.trial(self.options, first, cores, precision)
+        frames = condition.frames_of(items)
+        clip = make_clip(first, condition.clip[1], frames, self.folder / CLIPS_FOLDER)
+        job = self._job(condition, clip, first.model, frames, (0,)) | {
             "trial": True,
             "candidates": [
                 (engine, name, model)
@@ -189,7 +173,7 @@ class _Bench:
                 for model in sorted({str(item.model) for item in data})
             ],
         }
-        answer = _ask(self.worker, job, LEAST_PATIENCE)
+        answer = ask(self.worker, job, LEAST_PATIENCE)
         if "error" in answer:
             raise EngineError(
                 f"not even a first trial runs ({answer['error']}): check --engines, --precisions, --model"
@@ -206,18 +190,18 @@ class _Bench:
             return
         clips = self._clips(design)
         models = {item["name"]: Path(item["model"]) for item in design["data"]}
-        pace = _Pace(left)
+        pace = Pace(left)
         for number, visit in enumerate(left, start=len(visits) - len(left) + 1):
             self.observer.visit_started(number, len(visits), visit, pace.seconds_left)
             condition = visit.condition
             job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
-            answer = _ask(self.worker, job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
+            answer = ask(self.worker, job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)
             append_rows(rows_file, rows)
             pace.done(visit)
             self.observer.visit_done(rows)
 
-    def _clips(self, design: dict[str, Any]) -> dict[tuple[str, int], Path]:
+    def _clips(self, design: dict[str, Any]) -> dict[ClipKey, Path]:
         plan = Plan(visits_of(design), ())
         data = {item.name: item for item in Study(self.folder, design, ()).data}
         return {
@@ -230,6 +214,7 @@ class _Bench:
     ) -> dict[str, Any]:
         poses = self.folder / POSES_FOLDER / f"{condition.key}.npy"
         return {
+            "network": self.options.network,
             "condition": asdict(condition),
             "clip": str(clip.absolute()),
             "model": str(model.absolute()),
@@ -240,31 +225,10 @@ class _Bench:
 
 
 def _trial_of(answer: dict[str, Any], condition: Condition) -> Trial:
-    pixels = answer["frames"] * condition.width * condition.height
+    pixels = answer["items"] * condition.pixels
     alone = answer["cpu_seconds"] / condition.cores  # what it would take with nothing else running
     slowdown = max(1.0, answer["seconds"] / alone) if alone > 0 else 1.0
     return Trial(answer["start_seconds"], alone / pixels, condition.cores, slowdown)
-
-
-class _Pace:
-    """How long it will take, from how long it took against the guess."""
-
-    def __init__(self, visits: Sequence[Visit]) -> None:
-        self._left = sum(visit.seconds for visit in visits)
-        self._guessed = 0.0
-        self._start = time.perf_counter()
-
-    @property
-    def seconds_left(self) -> float:
-        """Guess of the time that is left."""
-        # The first visits say little: the guess before them counts as much as a minute of measurement.
-        taken = time.perf_counter() - self._start
-        return self._left * (taken + 60) / (self._guessed + 60)
-
-    def done(self, visit: Visit) -> None:
-        """A visit is over."""
-        self._left -= visit.seconds
-        self._guessed += visit.seconds
 
 
 def _refuse_cores(cores: Sequence[int]) -> None:
@@ -280,34 +244,6 @@ def _runnable(first: DataSet, obstacles: list[Obstacle]) -> tuple[FixedPrecision
     return tuple(name for name in FIXED_PRECISIONS if name in free)
 
 
-def _ask(worker: Sequence[str], job: dict[str, Any], patience: float) -> dict[str, Any]:
-    """A worker's answer; ``{"error": ...}`` where it died or took too long."""
-    with subprocess.Popen(  # noqa: S603  # our own worker
-        list(worker), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            output, errors = process.communicate(json.dumps(job), timeout=patience)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return {"error": f"stopped after {patience:.0f} s, many times as long as expected"}
-        except BaseException:
-            process.kill()
-            raise
-    try:
-        answer = json.loads(output.strip().splitlines()[-1])
-        return answer if isinstance(answer, dict) else {"error": f"the process answered '{answer}'"}
-    except (IndexError, ValueError):
-        return {"error": _how_it_died(process.returncode, errors)}
-
-
-def _how_it_died(code: int, errors: str) -> str:
-    words = errors.strip().splitlines()
-    last = f": {words[-1]}" if words else ""
-    if code == -9:
-        return f"killed by the system, as when memory does not suffice{last}"
-    return f"the process ended with {'signal' if code < 0 else 'code'} {abs(code)} and no answer{last}"
-
-
 def _rows_of(answer: dict[str, Any], visit: Visit, number: int) -> list[Row]:
     head = plain_condition(visit.condition) | {
         "order": number,
@@ -319,12 +255,12 @@ def _rows_of(answer: dict[str, Any], visit: Visit, number: int) -> list[Row]:
     return [head | failed | {"repeat": repeat} for repeat in visit.repeats]
 
 
-def _what_determines(options: BenchmarkOptions, data: tuple[DataSet, ...], machine: dict[str, Any]) -> dict[str, Any]:
+def _what_determines(options: SharedOptions, data: tuple[DataSet, ...], machine: dict[str, Any]) -> dict[str, Any]:
     """What two benchmarks must share for one to continue the other."""
     videos = {item.name: content_fingerprint(item.video) for item in data} if options.videos else "scenes"
     return options.as_dict() | {
         "videos": videos,
-        "model": sorted({read_model_folder(item.model).identity for item in data}),
+        "model": sorted({read_network(options.network, item.model).identity for item in data}),
         "processor": machine["processor"],
         "usable_cores": machine["usable_cores"],
         "packages": machine["packages"],
@@ -332,7 +268,7 @@ def _what_determines(options: BenchmarkOptions, data: tuple[DataSet, ...], machi
 
 
 def _refuse_another(found: dict[str, Any], asked: dict[str, Any], folder: Path) -> None:
-    old = found.get("determined_by", {})
+    old = {"network": "pose"} | found.get("determined_by", {})
     changes = [name for name in asked if old.get(name) != asked[name]]
     if not changes:
         return

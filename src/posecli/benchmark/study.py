@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from posecli import __version__
-from posecli.benchmark.design import Condition, DataSet, Factors, Plan, Trial, Visit
-from posecli.benchmark.options import BenchmarkOptions
+from posecli.benchmark.conditions import Condition, DataSet
+from posecli.benchmark.design import Plan, Trial, Visit
+from posecli.benchmark.factors import Factors
+from posecli.benchmark.options import NetworkName, SharedOptions
 from posecli.errors import OutputError, OutputExistsError
 from posecli.table import move_into_place, partial_path, write_partial
 
@@ -52,6 +54,12 @@ class Study:
         return tuple(_data_set(item) for item in self.design["data"])
 
     @property
+    def network(self) -> NetworkName:
+        """The kind of network that was measured."""
+        network: NetworkName = self.design["options"].get("network", "pose")
+        return network
+
+    @property
     def is_complete(self) -> bool:
         """Whether nothing is left to measure."""
         done = {(row["key"], row["repeat"]) for row in self.rows}
@@ -84,7 +92,7 @@ class Obstacle:
 
 
 def describe_design(
-    options: BenchmarkOptions, factors: Factors, trial: Trial, plan: Plan, obstacles: Sequence[Obstacle]
+    options: SharedOptions, factors: Factors, trial: Trial, plan: Plan, obstacles: Sequence[Obstacle]
 ) -> dict[str, Any]:
     """A design as plain values, but for the machine and what determines it."""
     return {
@@ -94,7 +102,7 @@ def describe_design(
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "options": options.as_dict(),
         "data": [_plain_data(item) for item in factors.data],
-        "factors": {name: list(value) for name, value in asdict(factors).items() if name != "data"},
+        "factors": factors.as_plain(),
         "obstacles": [asdict(item) for item in obstacles if item.reason is not None],
         "trial": asdict(trial),
         "estimated_seconds": plan.seconds,
@@ -185,7 +193,7 @@ def plain_condition(condition: Condition) -> dict[str, Any]:
 
 def condition_of(content: dict[str, Any]) -> Condition:
     """The condition that a row or a design's entry names."""
-    return Condition(**{name: content[name] for name in Condition.__dataclass_fields__})
+    return Condition(**{name: content[name] for name in Condition.__dataclass_fields__ if name in content})
 
 
 def _plain_visit(visit: Visit) -> dict[str, Any]:

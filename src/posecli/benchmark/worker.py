@@ -56,24 +56,24 @@ def _rows(job: dict[str, Any], pinned: bool) -> dict[str, Any]:
 
 def _trial(job: dict[str, Any]) -> dict[str, Any]:
     """Processor time of start-up and of the network, and what keeps each engine from each precision."""
-    from posecli.benchmark.measure import Bench
+    from posecli.benchmark.benches import open_bench, read_network
     from posecli.engine import engine_obstacle
-    from posecli.model.folder import read_model_folder
     from posecli.options import EngineOptions
 
-    bench = Bench(_job(job))
+    bench = open_bench(_job(job))
     start_seconds = time.process_time()
     wall = time.perf_counter()
-    frames = bench.run_network()
+    items = bench.run_network()
     wall = time.perf_counter() - wall
     cpu_seconds = time.process_time() - start_seconds
+    folders = {model: read_network(job["network"], Path(model)) for *_, model in job["candidates"]}
     obstacles = [
-        (engine, precision, model, engine_obstacle(read_model_folder(Path(model)), EngineOptions(engine, precision)))
+        (engine, precision, model, engine_obstacle(folders[model], EngineOptions(engine, precision)))
         for engine, precision, model in job["candidates"]
     ]
     return {
         "start_seconds": start_seconds,
-        "frames": frames,
+        "items": items,
         "cpu_seconds": cpu_seconds,
         "seconds": wall,
         "obstacles": obstacles,
@@ -81,10 +81,11 @@ def _trial(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _job(content: dict[str, Any]) -> Any:
-    from posecli.benchmark.design import Condition
-    from posecli.benchmark.measure import Job
+    from posecli.benchmark.bench import Job
+    from posecli.benchmark.conditions import Condition
 
     return Job(
+        content["network"],
         Condition(**content["condition"]),
         Path(content["clip"]),
         Path(content["model"]),

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecli.benchmark.observer import BenchmarkObserver
-from posecli.benchmark.options import DESIGNS, LONGEST_SECONDS, BenchmarkOptions
+from posecli.benchmark.options import (
+    DESIGNS,
+    NETWORKS,
+    BenchmarkOptions,
+    ClipBenchmarkOptions,
+    SharedOptions,
+)
 from posecli.cli.base import Command, Output, config_option, duration, make_output, output_options
 from posecli.errors import EXIT_INTERRUPTED, UsageError
-from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES
+from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES, InputSize
 
 if TYPE_CHECKING:
     from posecli.benchmark.design import Visit
@@ -20,7 +26,9 @@ if TYPE_CHECKING:
     from posecli.benchmark.study import Study
     from posecli.benchmark.summary import Summary
 
-DEFAULTS = BenchmarkOptions()
+DEFAULTS, CLIP_DEFAULTS = BenchmarkOptions(), ClipBenchmarkOptions()
+#: Options of one kind of network only, as parameters.
+POSE_ONLY, CLIP_ONLY = ("decoders",), ("lengths", "strides", "labels")
 #: A machine on which everything takes so many times longer than alone is busy.
 BUSY = 1.3
 #: Lines of one kind that are printed.
@@ -31,17 +39,33 @@ def _listed(values: Sequence[object]) -> str:
     return ",".join(str(value) for value in values)
 
 
+def _default(name: str) -> str:
+    """Both kinds' default, as a help text ends."""
+    pose, clips = (_listed(getattr(options, name)) for options in (DEFAULTS, CLIP_DEFAULTS))
+    return f"[{pose}; {clips} with i3d]"
+
+
 @click.command(cls=Command)
-@click.option("--sizes", default=_listed(DEFAULTS.sizes), show_default=True, help="Frame widths, px.")
+@click.option(
+    "--network",
+    type=click.Choice(NETWORKS),
+    default=DEFAULTS.network,
+    show_default=True,
+    help="pose: frames to poses; i3d: chunks of frames to behaviours.",
+)
+@click.option("--sizes", help=f"Frame widths, px; with i3d the network's input, N or WxH.  {_default('sizes')}")
 @click.option(
     "--batchsizes",
     "--batch-sizes",
     "batch_sizes",
-    default=_listed(DEFAULTS.batch_sizes),
-    show_default=True,
-    help="Frames per call of the network.",
+    help=f"Frames, or chunks, per call of the network.  {_default('batch_sizes')}",
 )
-@click.option("--decoders", default=_listed(DEFAULTS.decoders), show_default=True, help=f"Any of {_listed(DECODERS)}.")
+@click.option("--decoders", help=f"Any of {_listed(DECODERS)}; for poses only.  [all]")
+@click.option("--lengths", help=f"Frames of a chunk; for i3d only.  [{_listed(CLIP_DEFAULTS.lengths)}]")
+@click.option(
+    "--strides",
+    help=f"Frames from the start of one chunk to the next; for i3d only.  [{_listed(CLIP_DEFAULTS.strides)}]",
+)
 @click.option(
     "--pipelines",
     default=_listed(DEFAULTS.pipelines),
@@ -56,12 +80,15 @@ def _listed(values: Sequence[object]) -> str:
 @click.option("--repeats", type=int, default=DEFAULTS.repeats, show_default=True, help="Runs of each condition.")
 @click.option("--frames", type=int, help="Frames of a run.  [what the network does in --seconds, whole batches]")
 @click.option(
-    "--seconds", type=float, default=DEFAULTS.seconds, show_default=True, help="Length of a run that is aimed at."
+    "--seconds",
+    type=float,
+    help=f"Length of a run that is aimed at.  [{DEFAULTS.seconds:g}; {CLIP_DEFAULTS.seconds:g} with i3d]",
 )
 @click.option(
     "--longest",
     type=float,
-    help=f"Leave conditions out whose run would take more seconds.  [{LONGEST_SECONDS:g}; none with --frames or 0]",
+    help="Leave conditions out whose run would take more seconds.  "
+    f"[{DEFAULTS.longest_seconds:g}; {CLIP_DEFAULTS.longest_seconds:g} with i3d; none with --frames or 0]",
 )
 @click.option(
     "--per-process", type=int, help="Repeats of a condition that share a process.  [1; all if it would take long]"
@@ -71,7 +98,12 @@ def _listed(values: Sequence[object]) -> str:
     "videos",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Video to measure with; may be given several times.  [the two synthetic scenes]",
+    help="Video to measure with; may be given several times.  [synthetic scenes]",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="CSV of labelled intervals, to tell balanced accuracy by; for i3d only. Its videos are taken without --video.",
 )
 @click.option(
     "-m",
@@ -117,17 +149,18 @@ def benchmark(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    """Measure how fast this machine finds poses, and find the settings to use.
+    """Measure how fast this machine finds poses or behaviours, and find the settings to use.
 
-    Repeats the speed experiments of two papers: frame width, batch size, decoder, pipeline, precision, cores. Leaves
-    a report with figures, tables and the command to use. Says beforehand how long it will take. Killed, it is
-    continued by the same command.
+    Repeats the speed experiments of two papers: frame width, batch size, decoder, pipeline, precision, cores. With
+    --network i3d those of the second, with its own kind of network. Leaves a report with figures, tables and the
+    command to use. Says beforehand how long it will take. Killed, it is continued by the same command.
 
     \b
     Examples:
         posecli benchmark --sizes 80,160,320,640
         posecli benchmark --video day1.mp4 --model openfield-model --batchsizes 1,8,64
         posecli benchmark --config configs/benchmark-mathis-warren-2018.yaml
+        posecli benchmark --network i3d --video cage.mp4 --model my-behaviours
     """
     output = make_output(as_json, quiet, verbose)
     options = benchmark_options(flags)
@@ -150,18 +183,33 @@ def benchmark(
     _show_results(summary, write_report(summary), output)
 
 
-def benchmark_options(flags: dict[str, Any]) -> BenchmarkOptions:
+def benchmark_options(flags: dict[str, Any]) -> SharedOptions:
     """Flags as they come from the command line to the options that they mean."""
+    network = flags["network"]
+    for name in CLIP_ONLY if network == "pose" else POSE_ONLY:
+        if flags.get(name):
+            raise UsageError(f"--{name} '{flags[name]}' is nothing for --network {network}: leave one of them out")
     numbers: dict[str, Any] = {
-        name: parse_integers(name, flags[name]) for name in ("sizes", "batch_sizes", "cores") if flags[name]
+        name: parse_integers(name, flags[name])
+        for name in ("batch_sizes", "cores", "lengths", "strides")
+        if flags.get(name)
     }
     names: dict[str, Any] = {
         name: tuple(part.strip() for part in flags[name].split(","))
         for name in ("decoders", "pipelines", "engines", "precisions")
         if flags[name]
     }
-    same = ("repeats", "frames", "seconds", "longest", "per_process", "videos", "model", "design", "seed")
-    return BenchmarkOptions(**numbers, **names, **{name: flags[name] for name in same})
+    same = ("repeats", "frames", "longest", "per_process", "videos", "model", "design", "seed")
+    given = numbers | names | {name: flags[name] for name in same}
+    if flags["seconds"] is not None:
+        given["seconds"] = flags["seconds"]
+    if flags["sizes"] is not None:
+        given["sizes"] = parse_integers("sizes", flags["sizes"]) if network == "pose" else _input_sizes(flags["sizes"])
+    return BenchmarkOptions(**given) if network == "pose" else ClipBenchmarkOptions(**given, labels=flags["labels"])
+
+
+def _input_sizes(text: str) -> tuple[InputSize, ...]:
+    return tuple(InputSize.parse(part.strip()) for part in str(text).split(","))
 
 
 def parse_integers(name: str, text: str) -> tuple[int, ...]:
@@ -195,12 +243,7 @@ class _Progress(BenchmarkObserver):
 
     def visit_started(self, number: int, total: int, visit: Visit, seconds_left: float) -> None:
         """Remember what is being measured."""
-        item = visit.condition
-        self._head = (
-            f"[{number}/{total}, {duration(seconds_left)} left] {item.data} {item.width} px, "
-            f"{_count(item.cores, 'core')}, {item.engine} {item.precision}, batch {item.batch_size}, {item.decoder}, "
-            f"{item.pipeline}"
-        )
+        self._head = f"[{number}/{total}, {duration(seconds_left)} left] {visit.condition.words}"
 
     def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
         """Print what was measured."""
@@ -254,19 +297,21 @@ def _show_plan(study: Study, output: Output) -> None:
 
 
 def _show_results(summary: Summary, report: Report, output: Output) -> None:
-    from posecli.benchmark.report import results, winner_table
+    from posecli.benchmark.report import results
+    from posecli.benchmark.tables import winner_table
     from posecli.cli.tables import aligned
 
-    for line in aligned(winner_table(summary)):
-        output.say(line)
-    output.say("")
+    for table in (winner_table(summary), *(rows for _, rows, _ in summary.subject.tables(summary))):
+        for line in aligned(table):
+            output.say(line)
+        output.say("")
     for sentence in summary.findings():
         output.say(sentence)
     output.say("")
     for winner in summary.winners():
-        output.say(
-            f"{winner.cell.condition.data} at {winner.cell.condition.width} px: {summary.analyze_line(winner.cell)}"
-        )
+        item = winner.cell.condition
+        seen = item.view_words if item.has_chunks else f"{item.width} px"
+        output.say(f"{item.data} at {seen}: {summary.analyze_line(winner.cell)}")
     failed = [cell for cell in summary.cells if cell.state == "failed"]
     for cell in failed:
         output.say(f"failed: {cell.condition.key}: {cell.reason}")

@@ -1,4 +1,4 @@
-"""``posecli train``: labels and scenes to a model folder."""
+"""``posecli train``: labels, intervals and scenes to a model folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from posecli.cli.base import Command, Output, duration, make_output, output_opti
 from posecli.errors import EngineError
 
 if TYPE_CHECKING:
-    from posecli.training.config import TrainConfig
+    from posecli.training.config import AnyConfig
     from posecli.training.loop import Trainer
-    from posecli.training.state import ErrorRow, LossRow, RunFolder
+    from posecli.training.rows import AnyLossRow, AnyMeasureRow
+    from posecli.training.state import RunFolder
 
 
 @click.command(cls=Command)
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
 def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Train a network as CONFIG.yaml says, from labelled frames, synthetic scenes, or both.
 
-    The run's folder gets the best network (model/), losses.csv, errors.csv, curves.png, and which frames were held out
-    (split.yaml). The same command after an interruption goes on where it was. Keras' backend is TensorFlow, or the
-    one that the environment variable KERAS_BACKEND names.
+    Settings that name 'bodyparts', or none, are for a pose network; those that name 'classes' are for a network that
+    tells behaviours apart, and take labelled intervals of videos.
+
+    The run's folder gets the best network (model/), losses.csv, errors.csv or accuracy.csv, curves.png, and what was
+    held out (split.yaml). The same command after an interruption goes on where it was. Keras' backend is TensorFlow, or
+    the one that the environment variable KERAS_BACKEND names.
 
     \b
     Example:
         posecli train configs/train-mouse-from-above.yaml --out-dir mouse-from-above
+        posecli train configs/train-home-cage.yaml --out-dir home-cage
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.training.config import read_train_config
@@ -61,12 +66,12 @@ def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet
         {
             "model": str(run.model),
             "steps": wanted.steps,
-            "last_errors": [vars(row) for row in run.errors if row.step == last],
+            wanted.rows.last_key: [vars(row) for row in run.errors if row.step == last],
         }
     )
 
 
-def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
+def _train(config: AnyConfig, run: RunFolder, output: Output) -> None:
     _prepare_framework()
     from posecli.training import loop
 
@@ -77,32 +82,27 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
             """Print the first lines."""
             self._start, self._first, self._total = time.monotonic(), trainer.step, config.steps
             goes_on = f"going on after step {trainer.step} of" if trainer.step else "training for"
-            parts = ", ".join(trainer.data.bodyparts)
             output.say(
-                f"posecli {__version__}: {config.net_type} for {parts}; {goes_on} {config.steps} steps, "
+                f"posecli {__version__}: {trainer.task.subject}; {goes_on} {config.steps} steps, "
                 f"{trainer.backend}, {trainer.policy}"
             )
-            for note in trainer.data.notes:
+            for note in trainer.task.notes:
                 output.warn(f"Note: {note}")
 
-        def stepped(self, step: int, row: LossRow | None) -> None:
+        def stepped(self, step: int, row: AnyLossRow | None) -> None:
             """Print losses now and then."""
             if row is None:
                 return
             speed = (step - self._first) / (time.monotonic() - self._start)
             left = duration((self._total - step) / speed)
             output.progress(
-                f"step {step} of {self._total}: scoremap loss {row.scoremap_loss:.4f}, location loss "
-                f"{row.locref_loss:.3f}, {row.steps_per_second:.2f} steps/s, {left} left"
+                f"step {step} of {self._total}: {row.text}, {row.steps_per_second:.2f} steps/s, {left} left"
             )
 
-        def measured(self, rows: list[ErrorRow], *, best: bool) -> None:
-            """Print held-out errors."""
+        def measured(self, rows: list[AnyMeasureRow], *, best: bool) -> None:
+            """Print what was measured."""
             for row in rows:
-                output.say(
-                    f"  held out, {row.source}, scale {row.scale:g}: mean {row.mean_px:.1f} px, "
-                    f"median {row.median_px:.1f} px ({row.points} points)"
-                )
+                output.say(f"  held out, {row.text}")
             if best:
                 output.say(f"  best so far: {run.model}")
 

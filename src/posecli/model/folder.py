@@ -342,6 +342,8 @@ def write_folder(
             header = {"format": FORMAT, "format_version": FORMAT_VERSION}
             text = yaml.safe_dump(header | _plain(content), sort_keys=False, allow_unicode=True)
             (new / MODEL_FILE).write_text(text, encoding="utf-8")
+            # safetensors makes files that nobody else may read, whatever the user's own habits.
+            (new / WEIGHTS_FILE).chmod((new / MODEL_FILE).stat().st_mode)
             _move_into_place(new, path, Path(scratch) / "old", overwrite=overwrite)
     except OSError as error:
         raise OutputError(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,27 +27,55 @@ WORKERS = 1
 Floats = npt.NDArray[np.float32]
 
 
+class AnyBatch(Protocol):
+    """What one step sees, of whatever kind of network."""
+
+    def inputs(self) -> npt.NDArray[np.float32]:
+        """For the network."""
+
+    def targets(self) -> Any:
+        """For its losses."""
+
+
+B_co = TypeVar("B_co", bound=AnyBatch, covariant=True)
+
+
+class Maker(Protocol[B_co]):
+    """Makes the batches of one phase."""
+
+    def make(self, number: int) -> B_co:
+        """The batch of one step, counted over the whole run."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees.
+    """What one step of a pose network sees.
 
     Attributes
     ----------
     images
-        ``(B, H, W, 3)`` uint8 RGB.
+        ``(B_co, H, W, 3)`` uint8 RGB.
     scoremap
-        ``(B, h, w, K, 2)`` float32: target, weight.
+        ``(B_co, h, w, K, 2)`` float32: target, weight.
     locref
-        ``(B, h, w, K, 3)`` float32: x, y, mask.
+        ``(B_co, h, w, K, 3)`` float32: x, y, mask.
     """
 
     images: npt.NDArray[np.uint8]
     scoremap: Floats
     locref: Floats
 
+    def inputs(self) -> Floats:
+        """For the network."""
+        return self.images.astype(np.float32)
+
+    def targets(self) -> dict[str, Floats]:
+        """For its losses."""
+        return {"scoremap": self.scoremap, "locref": self.locref}
+
 
 class BatchMaker:
-    """Makes the batches of one phase."""
+    """Makes the batches of one phase of a pose network."""
 
     def __init__(self, data: TrainingData, config: TrainConfig, phase: Phase) -> None:
         self._data = data
@@ -106,10 +135,10 @@ def _stacked(items: list[Batch]) -> Batch:
     )
 
 
-def batches(maker: BatchMaker, first: int, count: int) -> Iterator[Batch]:
+def batches(maker: Maker[B_co], first: int, count: int) -> Iterator[B_co]:
     """Batches `first` to ``first + count - 1``, made ahead by other threads."""
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="posecli-batches")
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[B_co]] = deque()
     numbers = iter(range(first, first + count))
     try:
         for number in numbers:

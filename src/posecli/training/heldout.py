@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.decode import DecodeOptions, decode_numpy
-from posecli.engine import NetworkOutput
+from posecli.engine.kinds import NetworkOutput
 from posecli.geometry import SMALLEST_SIDE, Geometry
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.config import TrainConfig
+from posecli.training.rows import ErrorRow
 from posecli.training.sources import Example, LabeledSource, TrainingData, scene_example
-from posecli.training.state import ErrorRow
 from posecli.video.prepare import prepare
 
 #: Images per source: the full test belongs to 'posecli evaluate'.
@@ -60,7 +60,7 @@ def held_out_examples(data: TrainingData, config: TrainConfig) -> list[HeldOut]:
     """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
     kept = []
     for labelled in data.test:
-        frames = _spread(labelled.frames, MOST_IMAGES)
+        frames = spread(labelled.frames, MOST_IMAGES)
         source = LabeledSource(frames, labelled.bodyparts, data.bodyparts)
         kept.append(HeldOut("labels", tuple(source.example(frame) for frame in frames)))
     scenes = [item.scene for item in config.data if item.scene is not None]
@@ -69,10 +69,10 @@ def held_out_examples(data: TrainingData, config: TrainConfig) -> list[HeldOut]:
 
 def _scene_examples(name: str, bodyparts: tuple[str, ...]) -> tuple[Example, ...]:
     scene = open_scene(SceneOptions(scene=name, seed=HELD_OUT_SEED))
-    return tuple(scene_example(scene, index, bodyparts) for index in _spread(range(scene.n_frames), SCENE_FRAMES))
+    return tuple(scene_example(scene, index, bodyparts) for index in spread(range(scene.n_frames), SCENE_FRAMES))
 
 
-def _spread(items: Sequence[T], count: int) -> list[T]:
+def spread(items: Sequence[T], count: int) -> list[T]:
     """Up to so many items, from all over."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places]

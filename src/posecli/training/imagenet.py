@@ -15,8 +15,6 @@ from posecli.errors import ModelError, OutputError
 from posecli.model.importing import cache_directory
 from posecli.network.variables import backbone_scope
 
-#: What `TrainConfig.initial_weights` says for it.
-IMAGENET = "imagenet"
 #: Where TensorFlow's model garden offers the archives; nobody publishes their hashes.
 URL = "https://storage.googleapis.com/download.tensorflow.org/models/{scope}_2016_08_28.tar.gz"
 #: The archive of ResNet-152 has a fifth of it.

@@ -14,6 +14,8 @@ from posecli.model.checkpoint import read_checkpoint
 from posecli.model.folder import check_tensors, file_sha256, is_model_folder, read_model_folder
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import SCOREMAP_HEAD, backbone_scope, variable_shapes
+from posecli.training.imagenet import imagenet_checkpoint
+from posecli.training.settings import IMAGENET
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -29,9 +31,10 @@ def initial_weights(spec: PoseNetworkSpec, start: str, sha256: str, seed: int) -
     spec
         The network.
     start
-        ``scratch``, the path of a model folder, or the path of a TensorFlow checkpoint whose backbone is taken.
+        ``scratch``, ``imagenet``, the path of a model folder, or the path of a TensorFlow checkpoint whose backbone is
+        taken.
     sha256
-        What the checkpoint's data file must hash to; empty for no check.
+        What the checkpoint's data file, or the archive of ``imagenet``, must hash to; empty for no check.
     seed
         Of the random ones.
 
@@ -43,6 +46,8 @@ def initial_weights(spec: PoseNetworkSpec, start: str, sha256: str, seed: int) -
     weights = scratch_weights(spec, seed)
     if start == "scratch":
         return weights
+    if start == IMAGENET:
+        return weights | _from_checkpoint(imagenet_checkpoint(spec.net_type, sha256), "", spec)
     path = Path(start)
     if is_model_folder(path):
         return weights | _from_folder(path, spec)
@@ -92,8 +97,8 @@ def _from_checkpoint(path: Path, sha256: str, spec: PoseNetworkSpec) -> Weights:
     data = next((file for file in reversed(files) if file.is_file()), None)
     if data is None:
         raise ModelError(
-            f"initial weights '{path}' are not there: give 'scratch', a model folder, or the path of the {scope} "
-            f"checkpoint, which TensorFlow's model garden offers as {scope}_2016_08_28.tar.gz (nothing is downloaded)"
+            f"initial weights '{path}' are not there: give 'scratch', 'imagenet', a model folder, or the path of the "
+            f"{scope} checkpoint, which TensorFlow's model garden offers as {scope}_2016_08_28.tar.gz"
         )
     found = file_sha256(data)
     if sha256 and found != sha256.lower():

@@ -1,7 +1,9 @@
-"""The training loop: phases, checkpoints, held-out errors, and the best snapshot as a model folder."""
+"""The training loop of every network: phases, checkpoints, held-out measures, the best snapshot as a model folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -9,21 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli import __version__
-from posecli.decode import DecodeOptions
-from posecli.engine import NetworkOutput
 from posecli.errors import OutputExistsError, UsageError
-from posecli.model.folder import ModelDescription, write_model_folder
-from posecli.network.pose import assign_weights, build_pose_network, read_weights
-from posecli.training.batches import Batch, BatchMaker, batches
-from posecli.training.config import Phase, TrainConfig
-from posecli.training.heldout import held_out_examples, overall
-from posecli.training.initial import Weights, initial_weights
+from posecli.training.batches import AnyBatch, batches
+from posecli.training.clip_task import ClipTask
+from posecli.training.config import AnyConfig, TrainConfig
 from posecli.training.interrupt import InterruptRequest, held_back_interrupts
-from posecli.training.losses import locref_loss, scoremap_loss
 from posecli.training.meter import LossMeter
+from posecli.training.pose_task import PoseTask
 from posecli.training.precision import fastest_policy
-from posecli.training.sources import TrainingData, open_sources
-from posecli.training.state import Arrays, ErrorRow, LossRow, Progress, RunFolder
+from posecli.training.rows import AnyLossRow, AnyMeasureRow
+from posecli.training.settings import AnyPhase
+from posecli.training.state import Arrays, Progress, RunFolder
+from posecli.training.task import Task
 
 #: Steps between rows of losses.
 LOSS_EVERY = 25
@@ -37,11 +36,16 @@ class TrainingObserver:
     def started(self, trainer: Trainer) -> None:
         """Training begins, or goes on after ``trainer.step`` steps."""
 
-    def stepped(self, step: int, row: LossRow | None) -> None:
+    def stepped(self, step: int, row: AnyLossRow | None) -> None:
         """A step is done; now and then with mean losses."""
 
-    def measured(self, rows: list[ErrorRow], *, best: bool) -> None:
-        """Held-out errors were measured; the snapshot is the best so far or not."""
+    def measured(self, rows: list[AnyMeasureRow], *, best: bool) -> None:
+        """Held-out examples were measured; the snapshot is the best so far or not."""
+
+
+def open_task(config: AnyConfig) -> Task:
+    """The data and the rest of what is to be trained; errors are those of their kinds."""
+    return PoseTask(config) if isinstance(config, TrainConfig) else ClipTask(config)
 
 
 class Trainer:
@@ -57,40 +61,27 @@ class Trainer:
         Is told of progress.
     """
 
-    def __init__(self, config: TrainConfig, run: RunFolder, observer: TrainingObserver = TrainingObserver()) -> None:
+    def __init__(self, config: AnyConfig, run: RunFolder, observer: TrainingObserver = TrainingObserver()) -> None:
         self.config = config
         self.run = run
         self.observer = observer
-        self.data: TrainingData = open_sources(config)
+        self.task = open_task(config)
         self._saved = run.load()
         self._refuse_other_labels()
-        self.held_out = held_out_examples(self.data, config)
-        self.description = ModelDescription(
-            config.net_type,
-            self.data.bodyparts,
-            f"DLC_{config.net_type.replace('_', '')}_{config.name}shuffle1_{config.steps}",
-        )
         # Before the network, which takes long to build: their file may be missing. A run that goes on has its own.
-        start = None if self._saved else self._initial_weights()
-        self.policy = self._saved[1].policy if self._saved else fastest_policy(config.precision)
-        self.network: keras.Model = build_pose_network(self.description.network, batch_norm=True, policy=self.policy)
+        start = None if self._saved else self.task.initial_weights()
+        self.policy = self._saved[1].policy if self._saved else fastest_policy(config.precision, self.task.trial)
+        self.network: keras.Model = self.task.build(self.policy)
         if start is not None:
-            assign_weights(self.network, start)
+            self.task.assign(self.network, start)
         self.backend: str = keras.backend.backend()
         self.step = 0
         self.best = float("inf")
         self._meter = LossMeter()
-        self.run.write_split(
-            [frame.name for part in self.data.train for frame in part.frames],
-            [frame.name for part in self.data.test for frame in part.frames],
-        )
-
-    def _initial_weights(self) -> Weights:
-        config = self.config
-        return initial_weights(self.description.network, config.initial_weights, config.initial_sha256, config.seed)
+        self.run.write_split(*self.task.split)
 
     def _refuse_other_labels(self) -> None:
-        if self._saved is not None and self._saved[1].data != self.data.fingerprint:
+        if self._saved is not None and self._saved[1].data != self.task.fingerprint:
             raise OutputExistsError(
                 f"labels have changed since the run in '{self.run.path}' was begun: pass --restart to begin anew, or "
                 "choose another --out-dir"
@@ -112,16 +103,17 @@ class Trainer:
             self._meter = LossMeter(progress.losses, progress.summed)
         self.observer.started(self)
         first = 0
+        phases: Sequence[AnyPhase] = self.config.phases
         with held_back_interrupts() as interrupt:
-            for number, phase in enumerate(self.config.phases):
+            for number, phase in enumerate(phases):
                 if self.step < first + phase.steps:
                     self._compile(phase)
                     self._take_up(number)
-                    self._phase(number, phase, first + phase.steps, interrupt)
+                    self._phase(number, first + phase.steps, interrupt)
                 first += phase.steps
         self.run.finish(self._progress(len(self.config.phases) - 1))
 
-    def _compile(self, phase: Phase) -> None:
+    def _compile(self, phase: AnyPhase) -> None:
         for layer in self.network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = phase.batch_norm == "batch"
@@ -136,15 +128,14 @@ class Trainer:
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self.network.compile(
             optimizer,
-            loss={"scoremap": scoremap_loss, "locref": locref_loss},
-            loss_weights={"scoremap": 1.0, "locref": self.config.locref_weight},
+            **self.task.losses(),
             # XLA compiles long for every shape of batch, and on a CPU its convolutions are slower.
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
         optimizer.build(self.network.trainable_variables)
 
-    def _phase(self, number: int, phase: Phase, end: int, interrupt: InterruptRequest) -> None:
-        maker = BatchMaker(self.data, self.config, phase)
+    def _phase(self, number: int, end: int, interrupt: InterruptRequest) -> None:
+        maker = self.task.maker(number)
         self._meter.skip_time()
         for batch in batches(maker, self.step, end - self.step):
             self._meter.add(self._learn(batch))
@@ -159,12 +150,11 @@ class Trainer:
                 raise KeyboardInterrupt
             self._meter.skip_time()
 
-    def _learn(self, batch: Batch) -> npt.NDArray[np.float64]:
-        targets = {"scoremap": batch.scoremap, "locref": batch.locref}
-        logs = self.network.train_on_batch(batch.images.astype(np.float32), targets, return_dict=True)
+    def _learn(self, batch: AnyBatch) -> npt.NDArray[np.float64]:
+        logs = self.network.train_on_batch(batch.inputs(), batch.targets(), return_dict=True)
         # Keras gives means since the last reset.
         self.network.reset_metrics()
-        losses = np.array([logs["scoremap_loss"], logs["locref_loss"]], dtype=np.float64)
+        losses = np.array([logs[name] for name in self.task.log_names], dtype=np.float64)
         if not np.isfinite(losses).all():
             raise UsageError(
                 f"the loss is {losses.sum()} at step {self.step + 1}: begin anew with a lower learning_rate, or a "
@@ -172,24 +162,18 @@ class Trainer:
             )
         return losses
 
-    def _loss_row(self, phase: int) -> LossRow:
+    def _loss_row(self, phase: int) -> AnyLossRow:
         losses, speed = self._meter.take()
         rate = float(keras.ops.convert_to_numpy(self.network.optimizer.learning_rate))
-        row = LossRow(self.step, phase, rate, float(losses[0]), float(losses[1]), speed)
+        row = self.config.rows.losses(self.step, phase, rate, float(losses[0]), float(losses[1]), speed)
         self.run.losses.append(row)
         return row
 
     def _measure(self) -> None:
-        """Errors on held-out examples; the best snapshot so far becomes the model folder."""
-        decode = DecodeOptions(self.description.stride, self.description.locref_stdev)
-        rows = [
-            row
-            for kept in self.held_out
-            for scale in self.config.augment.scales
-            if (row := kept.errors(self.step, scale, self._predict, decode)) is not None
-        ]
+        """Measure on held-out examples; the best snapshot so far becomes the model folder."""
+        rows = self.task.measure(self.network, self.step)
         self.run.errors.extend(rows)
-        found = overall(rows)
+        found = self.task.overall(rows)
         # With nothing held out there is nothing to choose by: the last snapshot is taken.
         best = found < self.best or not rows
         if best:
@@ -198,13 +182,7 @@ class Trainer:
         self.observer.measured(rows, best=best)
         self.run.draw_curves()
 
-    def _predict(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
-        outputs = self.network.predict_on_batch(images.astype(np.float32))
-        return NetworkOutput(np.asarray(outputs["scoremap"], np.float32), np.asarray(outputs["locref"], np.float32))
-
-    def _write_model(self, rows: list[ErrorRow]) -> None:
-        from dataclasses import asdict, replace
-
+    def _write_model(self, rows: list[AnyMeasureRow]) -> None:
         source = {
             "kind": "trained by posecli",
             "posecli": __version__,
@@ -212,19 +190,18 @@ class Trainer:
             "backend": self.backend,
             "arithmetic": self.policy,
             "step": self.step,
-            "held_out_errors": [asdict(row) for row in rows],
+            self.config.rows.source_key: [asdict(row) for row in rows],
         }
-        description = replace(self.description, pcutoff=self.config.pcutoff, source=source)
-        write_model_folder(self.run.model, description, read_weights(self.network), overwrite=True)
+        self.task.write_model(self.run.model, self.network, source)
 
     def _save(self, phase: int) -> None:
         arrays = _numbered("network", self.network.variables) | _numbered("optimizer", self.network.optimizer.variables)
         self.run.save(arrays, self._progress(phase))
 
     def _progress(self, phase: int) -> Progress:
-        scoremap, locref = map(float, self._meter.losses)
+        first, second = map(float, self._meter.losses)
         return Progress(
-            self.step, phase, self.best, self.policy, self.data.fingerprint, (scoremap, locref), self._meter.summed
+            self.step, phase, self.best, self.policy, self.task.fingerprint, (first, second), self._meter.summed
         )
 
     def _take_up(self, phase: int) -> None:

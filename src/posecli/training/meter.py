@@ -47,5 +47,5 @@ class LossMeter:
         [2.0, 2.0]
         """
         means, speed = self.losses / self.summed, self._timed / max(self._seconds, 1e-9)
-        self.losses, self.summed, self._timed, self._seconds = np.zeros(2), 0, 0, 0.0
+        self.losses, self.summed, self._timed, self._seconds = np.zeros_like(self.losses), 0, 0, 0.0
         return means, speed

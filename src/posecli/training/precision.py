@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import keras
-import numpy as np
 
 from posecli.errors import PrecisionError
 from posecli.network.openvino_runtime import openvino_core
-from posecli.network.pose import build_pose_network
-from posecli.network.spec import PoseNetworkSpec
-from posecli.training.config import TrainingPrecision
+from posecli.training.settings import TrainingPrecision
 
 FLOAT32 = "float32"
 MIXED = "mixed_bfloat16"
-#: Size of the trial, and its repeats; the first call, which compiles, does not count.
-TRIAL_SIDE = 96
-TRIAL_BATCH = 4
+#: Repeats of the trial; the first call, which compiles, does not count.
 TRIAL_CALLS = 3
 
+#: Makes a small compiled network of a policy, inputs and targets.
+Trial: TypeAlias = Callable[[str], tuple[keras.Model, Any, Any]]
 
-def fastest_policy(precision: TrainingPrecision) -> str:
+
+def fastest_policy(precision: TrainingPrecision, trial: Trial) -> str:
     """The Keras dtype policy to train with.
 
     ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster.
+
+    Parameters
+    ----------
+    precision
+        What is asked for.
+    trial
+        What is measured.
 
     Raises
     ------
@@ -42,7 +49,7 @@ def fastest_policy(precision: TrainingPrecision) -> str:
         return FLOAT32
     if precision == "bf16":
         return MIXED
-    return MIXED if _seconds(MIXED) < _seconds(FLOAT32) else FLOAT32
+    return MIXED if _seconds(MIXED, trial) < _seconds(FLOAT32, trial) else FLOAT32
 
 
 def computes_bf16() -> bool:
@@ -60,15 +67,11 @@ def computes_bf16() -> bool:
     return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _seconds(policy: str) -> float:
-    """Time of a few steps on a small network input."""
-    spec = PoseNetworkSpec("resnet_50", 1, (0.0, 0.0, 0.0))
-    network = build_pose_network(spec, TRIAL_SIDE, TRIAL_SIDE, batch_norm=True, policy=policy)
-    network.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
-    images = np.zeros((TRIAL_BATCH, TRIAL_SIDE, TRIAL_SIDE, 3), np.float32)
-    targets = {name: np.zeros((TRIAL_BATCH, *output.shape[1:]), np.float32) for name, output in network.output.items()}
-    network.train_on_batch(images, targets)
+def _seconds(policy: str, trial: Trial) -> float:
+    """Time of a few steps of a small network."""
+    network, inputs, targets = trial(policy)
+    network.train_on_batch(inputs, targets)
     start = time.perf_counter()
     for _ in range(TRIAL_CALLS):
-        network.train_on_batch(images, targets)
+        network.train_on_batch(inputs, targets)
     return time.perf_counter() - start

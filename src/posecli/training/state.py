@@ -9,17 +9,19 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy.typing as npt
 import yaml
 
 from posecli.errors import OutputError, OutputExistsError
-from posecli.figures import COLOURS, MARKERS, house_style, new_figure, save_figure
+from posecli.figures import house_style, save_figure
 from posecli.labels import write_split
 from posecli.model.folder import is_model_folder
 from posecli.table import move_into_place, partial_path, write_partial
-from posecli.training.config import TrainConfig
+from posecli.training.config import AnyConfig
+from posecli.training.curves import curves
+from posecli.training.rows import CLIP_ROWS, POSE_ROWS, AnyLossRow, AnyMeasureRow, ErrorRow, LossRow
 from posecli.yamlfile import read_yaml
 
 #: Not ``config.yaml``, which makes a folder a DeepLabCut project.
@@ -27,40 +29,23 @@ RUN_FILE = "training.yaml"
 RUN_FORMAT = "posecli-training"
 SPLIT_FILE = "split.yaml"
 LOSSES_FILE = "losses.csv"
-ERRORS_FILE = "errors.csv"
 CURVES = "curves"
 MODEL_FOLDER = "model"
 STATE_FILE = "state.safetensors"
-FILES = (RUN_FILE, SPLIT_FILE, LOSSES_FILE, ERRORS_FILE, f"{CURVES}.png", f"{CURVES}.svg", STATE_FILE)
+FILES = (
+    RUN_FILE,
+    SPLIT_FILE,
+    LOSSES_FILE,
+    POSE_ROWS.measures_file,
+    CLIP_ROWS.measures_file,
+    f"{CURVES}.png",
+    f"{CURVES}.svg",
+    STATE_FILE,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+__all__ = ["Arrays", "ErrorRow", "LossRow", "Progress", "RunFolder"]
 
-Arrays = dict[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class LossRow:
-    """Mean losses since the row before."""
-
-    step: int
-    phase: int
-    learning_rate: float
-    scoremap_loss: float
-    locref_loss: float
-    steps_per_second: float
-
-
-@dataclass(frozen=True)
-class ErrorRow:
-    """Errors on held-out examples at one scale, in px of the labelled images."""
-
-    step: int
-    source: str
-    scale: float
-    points: int
-    mean_px: float
-    median_px: float
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ class Progress:
     data
         Hash of the labels that it was begun with.
     losses
-        Sums of the two losses since the last `LossRow`.
+        Sums of the two numbers that a row of losses tells, since the last one.
     summed
         Steps in these sums.
     """
@@ -114,11 +99,11 @@ class RunFolder:
         If it cannot be written.
     """
 
-    def __init__(self, path: Path, config: TrainConfig, *, restart: bool = False) -> None:
+    def __init__(self, path: Path, config: AnyConfig, *, restart: bool = False) -> None:
         self.path = path
         self.config = config
-        self.losses: list[LossRow] = []
-        self.errors: list[ErrorRow] = []
+        self.losses: list[AnyLossRow] = []
+        self.errors: list[AnyMeasureRow] = []
         self._claim(restart)
 
     @property
@@ -166,7 +151,7 @@ class RunFolder:
             shutil.rmtree(self.model)
 
     def write_split(self, train: Sequence[str], test: Sequence[str]) -> None:
-        """Which labelled images were trained on, and which held out."""
+        """Which labelled images or videos were trained on, and which held out."""
         write_split(self.path / SPLIT_FILE, train, test)
 
     def write_text(self, name: str, text: str) -> None:
@@ -191,8 +176,8 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise OutputError(f"'{path}' cannot be written ({error}): make room on its disk") from error
         move_into_place(partial_path(path), path)
-        self._write_rows(LOSSES_FILE, LossRow, self.losses)
-        self._write_rows(ERRORS_FILE, ErrorRow, self.errors)
+        self._write_rows(LOSSES_FILE, self.config.rows.losses, self.losses)
+        self._write_rows(self.config.rows.measures_file, self.config.rows.measures, self.errors)
 
     def finish(self, progress: Progress) -> None:
         """Keep that the run is at its end, without what is needed only to go on: several times the model's size."""
@@ -215,14 +200,16 @@ class RunFolder:
             with safe_open(path, framework="numpy") as file:
                 content = json.loads(file.metadata()["posecli"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-            self.losses = [LossRow(**row) for row in content["losses"]]
-            self.errors = [ErrorRow(**row) for row in content["errors"]]
+            self.losses = [self.config.rows.losses(**row) for row in content["losses"]]
+            self.errors = [self.config.rows.measures(**row) for row in content["errors"]]
             progress = Progress(**content["progress"] | {"losses": tuple(content["progress"]["losses"])})
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise OutputError(f"'{path}' is damaged ({error}): pass --restart to begin anew") from error
         return arrays, progress
 
-    def _write_rows(self, name: str, kind: type[LossRow | ErrorRow], rows: Sequence[LossRow | ErrorRow]) -> None:
+    def _write_rows(
+        self, name: str, kind: type[AnyLossRow | AnyMeasureRow], rows: Sequence[AnyLossRow | AnyMeasureRow]
+    ) -> None:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, [field.name for field in fields(kind)])
         writer.writeheader()
@@ -230,48 +217,7 @@ class RunFolder:
         self.write_text(name, text.getvalue())
 
     def draw_curves(self) -> None:
-        """Loss, and held-out error for each source and scale, against steps, as PNG and SVG."""
+        """Losses, and what was measured on held-out examples, against steps, as PNG and SVG."""
         with house_style():
-            figure = new_figure(12, 4.2)
-            left, right = figure.subplots(1, 2)
-            _draw_losses(left, self.losses)
-            _draw_errors(right, self.errors)
+            figure = curves(self.config.rows.kind, self.losses, self.errors)
         save_figure(figure, self.path / CURVES)
-
-
-def _draw_losses(axes: Axes, losses: Sequence[LossRow]) -> None:
-    steps = [row.step for row in losses]
-    axes.plot(steps, [row.scoremap_loss for row in losses], color=COLOURS[0], label="scoremap")
-    axes.plot(steps, [row.locref_loss for row in losses], color=COLOURS[1], label="location refinement")
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title="Training loss")
-    axes.legend(loc="upper right")
-
-
-def _draw_errors(axes: Axes, errors: Sequence[ErrorRow]) -> None:
-    """One line per source and scale: the scale is its colour, the source its marker."""
-    from matplotlib.ticker import LogFormatter
-
-    curves = _by_curve(errors)
-    sources = list(dict.fromkeys(source for source, _ in curves))
-    scales = list(dict.fromkeys(scale for _, scale in curves))
-    for (source, scale), rows in curves.items():
-        axes.plot(
-            [row.step for row in rows],
-            [row.mean_px for row in rows],
-            color=COLOURS[scales.index(scale) % len(COLOURS)],
-            marker=MARKERS[sources.index(source) % len(MARKERS)],
-            label=f"{source}, scale {scale:g}",
-        )
-    axes.set(xlabel="step", ylabel="mean error (px of the full frame)", yscale="log", title="Held-out error")
-    # Numbers written out, between the powers of ten too where these are few.
-    axes.yaxis.set_major_formatter(LogFormatter())
-    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-    if errors:
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-
-
-def _by_curve(errors: Sequence[ErrorRow]) -> dict[tuple[str, float], list[ErrorRow]]:
-    curves: dict[tuple[str, float], list[ErrorRow]] = {}
-    for row in errors:
-        curves.setdefault((row.source, row.scale), []).append(row)
-    return curves

@@ -1,0 +1,146 @@
+"""One combination of factors, and the video that it is measured on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from posecli.options import DecoderName, EngineName, FixedPrecision, PipelineName
+
+#: A data set, and the width of its frames in the clip, px; ``None`` for the video's own.
+ClipKey: TypeAlias = "tuple[str, int | None]"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A video at its own size, and the network that looks at it.
+
+    Attributes
+    ----------
+    name
+        Of the scene, or the video's stem.
+    video
+        The file that the clips of all widths are made from.
+    width, height
+        Its frame, px.
+    model
+        A model folder.
+    trained
+        Whether the network was trained on anything: without, only its speed means something.
+    frame_step
+        Every how many-th frame of the video the network sees.
+    """
+
+    name: str
+    video: Path
+    width: int
+    height: int
+    model: Path
+    trained: bool
+    frame_step: int = 1
+
+    def height_at(self, width: int) -> int:
+        """Height of a frame of a width, even, as video wants it.
+
+        >>> DataSet("a", Path("a.mp4"), 640, 480, Path("m"), True).height_at(80)
+        60
+        """
+        return 2 * round(width * self.height / self.width / 2)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One combination of factors.
+
+    What goes through the network as one, an item, is a frame, or a chunk of `length` of them.
+
+    Attributes
+    ----------
+    data
+        Name of the data set.
+    width, height
+        What the network sees, px.
+    cores
+        Cores that the run may use.
+    engine, precision, batch_size, pipeline
+        How it runs.
+    decoder
+        How poses are found in the network's output; ``None`` for chunks.
+    length, stride, frame_step
+        Of chunks; 1 for frames.
+    """
+
+    data: str
+    width: int
+    height: int
+    cores: int
+    engine: EngineName
+    precision: FixedPrecision
+    batch_size: int
+    decoder: DecoderName | None
+    pipeline: PipelineName
+    length: int = 1
+    stride: int = 1
+    frame_step: int = 1
+
+    @property
+    def has_chunks(self) -> bool:
+        """Whether its items are chunks."""
+        return self.decoder is None
+
+    @property
+    def key(self) -> str:
+        """A name for files and logs."""
+        how = f"c{self.cores}-{self.engine}-{self.precision}-b{self.batch_size}"
+        if self.has_chunks:
+            return f"{self.data}-{self.width}x{self.height}-l{self.length}-s{self.stride}-{how}-{self.pipeline}"
+        return f"{self.data}-w{self.width}-{how}-{self.decoder}-{self.pipeline}"
+
+    @property
+    def words(self) -> str:
+        """All factors, for people."""
+        cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
+        how = f"{cores}, {self.engine} {self.precision}, batch {self.batch_size}"
+        if self.has_chunks:
+            return f"{self.data} {self.view_words}, {how}, {self.pipeline}"
+        return f"{self.data} {self.width} px, {how}, {self.decoder}, {self.pipeline}"
+
+    @property
+    def view_words(self) -> str:
+        """What the network sees, for people; the size alone where it sees single frames."""
+        size = f"{self.width}x{self.height} px"
+        return f"{size}, chunks of {self.length} every {self.stride}" if self.has_chunks else size
+
+    @property
+    def clip(self) -> ClipKey:
+        """Which clip it reads: chunks are read from frames of the video's own size, and brought to the network's."""
+        return self.data, None if self.has_chunks else self.width
+
+    @property
+    def view(self) -> tuple[str, int, int, int, int, int]:
+        """What the network sees: conditions that share it look at the same items."""
+        return self.data, self.width, self.height, self.length, self.stride, self.frame_step
+
+    @property
+    def pixels(self) -> int:
+        """Of an item."""
+        return self.width * self.height * self.length
+
+    @property
+    def span(self) -> int:
+        """Frames of the video that an item stands for."""
+        return self.length * self.frame_step
+
+    def frames_of(self, items: int) -> int:
+        """Frames of a video that has so many items, none of them cut short."""
+        return (items - 1) * self.stride + self.span
+
+    def items_in(self, frames: int) -> int:
+        """Items of a video of so many frames; the last may be moved back to end with it.
+
+        >>> Condition("a", 64, 64, 1, "openvino", "fp32", 1, None, "sync", length=64, stride=64).items_in(150)
+        3
+        """
+        return 1 + max(0, math.ceil((frames - self.span) / self.stride))

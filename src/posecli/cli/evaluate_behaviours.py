@@ -1,0 +1,224 @@
+"""What `posecli evaluate` does with a network for behaviours: classify, compare, and the tables that it prints."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from posecli.cli.base import Output, stop_signals
+from posecli.cli.findings import Findings
+from posecli.cli.progress import AnalysisProgress
+from posecli.cli.tables import aligned
+from posecli.errors import LabelError, PoseCliError, VideoError
+from posecli.options import ClassifyOptions, EngineOptions
+from posecli.results import AnalysisReport, VideoResult
+
+if TYPE_CHECKING:
+    from posecli.behaviour.agreement import Agreement, AgreementOptions, BehaviourEvaluation
+    from posecli.behaviour.metrics import Absent
+    from posecli.model.folder import ClipModelFolder
+
+#: The parity gate is measured and told, but lets every change of probabilities pass: what it does is what is asked.
+ANY_CHANGE = 1.0
+
+
+def behaviour_evaluation(
+    folder: ClipModelFolder, data: Path, flags: Mapping[str, Any], output: Output
+) -> Callable[[], Findings]:
+    """Classifies the videos and compares them with their labels; the options are checked before."""
+    from posecli.behaviour.agreement import AgreementOptions
+
+    counting = AgreementOptions(flags["slack"], cast("Absent", flags["absent"].replace("-", " ")))
+    options = ClassifyOptions(
+        engine=EngineOptions(flags["engine"], flags["precision"], flags["threads"]),
+        batch_size=ClassifyOptions().batch_size if flags["batch_size"] is None else flags["batch_size"],
+        stride=flags["stride"],
+        pipeline=flags["pipeline"],
+        max_change=ANY_CHANGE,
+        out_dir=flags["out_dir"],
+        overwrite=flags["overwrite"],
+        allow_short=True,  # frames that cannot be decoded are counted, and in no score
+    )
+    return partial(_found, folder, data, options, counting, output)
+
+
+def _found(
+    folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
+) -> Findings:
+    from posecli.agreement_figure import draw_agreement
+    from posecli.behaviour.agreement import write_agreement_csv
+
+    evaluation = _measure(folder, data, options, counting, output)
+    return Findings(
+        (*evaluation.notes, *table_lines(evaluation)),
+        evaluation.as_dict(),
+        partial(write_agreement_csv, evaluation),
+        partial(draw_agreement, evaluation),
+    )
+
+
+def _measure(
+    folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
+) -> BehaviourEvaluation:
+    from posecli.behaviour.agreement import BehaviourEvaluation
+    from posecli.behaviour.comparison import compare_video, true_labels
+
+    classes = folder.description.classes
+    truths = true_labels(*_labels_of(data, classes))
+    with stop_signals(), _classified(folder, tuple(truths), options, output) as tables:
+        videos = tuple(compare_video(video, truth, tables[video], classes) for video, truth in truths.items())
+    return BehaviourEvaluation(classes, videos, counting)
+
+
+def _labels_of(data: Path, classes: tuple[str, ...]) -> tuple[Path, tuple[str, ...], Path | None]:
+    """The table of intervals that DATA stands for, and the video, if it names one."""
+    from posecli.synthetic.sample import behaviours_beside
+
+    if data.suffix.casefold() == ".csv":
+        return data, classes, None
+    if not data.is_file():
+        raise LabelError(
+            f"'{data}' is no file: give a table of labelled intervals (.csv), or a video with one beside it"
+        )
+    table = behaviours_beside(data)
+    if not table.is_file():
+        raise LabelError(
+            f"no labels are beside '{data}', where a table of intervals named '{table.name}' is expected: write one, "
+            "or give a table of intervals instead of the video"
+        )
+    return table, classes, data
+
+
+@contextmanager
+def _classified(
+    folder: ClipModelFolder, videos: Iterable[Path], options: ClassifyOptions, output: Output
+) -> Iterator[dict[Path, Path]]:
+    """Behaviour tables by video; only those in a folder of the user's own last longer than the block."""
+    from posecli.analysis import classify
+    from posecli.predictor import ClipModel
+
+    model = ClipModel(folder, options.engine)
+    progress = ClassifyingProgress(output, keeps=options.out_dir is not None)
+    with tempfile.TemporaryDirectory(prefix="posecli-evaluate-") as scratch:
+        tables: dict[Path, Path] = {}
+        for number, group in enumerate(_groups(videos, together=options.out_dir is not None)):
+            place = options.out_dir or Path(scratch, str(number))
+            tables |= _tables(classify(group, model, replace(options, out_dir=place), progress))
+        yield tables
+
+
+def _groups(videos: Iterable[Path], *, together: bool) -> list[list[Path]]:
+    """Videos whose tables can lie in one folder: recordings of different days are often called the same."""
+    if together:
+        return [list(videos)]
+    seen: Counter[str] = Counter()
+    groups: defaultdict[int, list[Path]] = defaultdict(list)
+    for video in videos:
+        groups[seen[video.stem]].append(video)
+        seen[video.stem] += 1
+    return list(groups.values())
+
+
+def _tables(report: AnalysisReport) -> dict[Path, Path]:
+    """Where each video's table is; one that has none ends the evaluation."""
+    for result in report.results:
+        if result.table is None:
+            raise _lost(result)
+    return {result.video: result.table for result in report.results if result.table is not None}
+
+
+def _lost(result: VideoResult) -> PoseCliError:
+    error = VideoError(f"'{result.video}' could not be classified, and nothing is evaluated: {result.message}")
+    error.exit_code = result.exit_code or error.exit_code
+    return error
+
+
+class ClassifyingProgress(AnalysisProgress):
+    """Prints how classifying goes; tables that nobody will find are not named."""
+
+    def __init__(self, output: Output, *, keeps: bool) -> None:
+        super().__init__(output)
+        self._keeps = keeps
+
+    def video_finished(self, result: VideoResult) -> None:
+        """Print the last line of a video."""
+        if self._keeps or result.table is None:
+            super().video_finished(result)
+            return
+        self._close_bar()
+        note = f" ({result.message})" if result.message else ""
+        speed = f"{result.seconds:.1f} s, {result.frames_per_second:.1f} fps"
+        self._output.say(f"{result.video.name}: {result.frames} frames classified in {speed}{note}")
+
+
+def table_lines(evaluation: BehaviourEvaluation) -> list[str]:
+    """The tables for people: behaviours, what was taken for what, and videos where there are several."""
+    frames, chunks = evaluation.frames(), evaluation.chunks()
+    several = f" of {len(evaluation.videos)} videos" if len(evaluation.videos) > 1 else ""
+    lines = ["", f"{frames.scored} labelled frames{several}", *_behaviours(evaluation, frames), ""]
+    lines += ["frames of each labelled behaviour (rows) that were taken for each (columns)"]
+    lines += [*_confusion(evaluation, frames), ""]
+    if several:
+        lines += [*_videos(evaluation), ""]
+    return [*lines, *_closing(evaluation, frames, chunks), ""]
+
+
+def _behaviours(evaluation: BehaviourEvaluation, frames: Agreement) -> list[str]:
+    scores, true = frames.scores, frames.confusion.sum(axis=1)
+    rows = [["behaviour", "frames", "recall", "precision", "F1"]]
+    for number, name in enumerate(evaluation.classes):
+        shares = (_percent(scores.recall[number]), _percent(scores.precision[number]), _score(scores.f1[number]))
+        rows.append([name, str(true[number]), *shares])
+    return aligned(rows)
+
+
+def _confusion(evaluation: BehaviourEvaluation, frames: Agreement) -> list[str]:
+    rows = [["", *evaluation.classes]]
+    rows += [
+        [name, *map(str, counts)] for name, counts in zip(evaluation.classes, frames.confusion.tolist(), strict=True)
+    ]
+    return aligned(rows)
+
+
+def _videos(evaluation: BehaviourEvaluation) -> list[str]:
+    rows = [["video", "frames", "balanced accuracy", "accuracy", f"within {evaluation.options.slack} frames"]]
+    for video in evaluation.videos:
+        own = evaluation.frames(video)
+        shares = (own.balanced_accuracy, own.accuracy, own.slack_accuracy)
+        rows.append([str(video.video), str(own.scored), *map(_percent, shares)])
+    return aligned(rows)
+
+
+def _closing(evaluation: BehaviourEvaluation, frames: Agreement, chunks: Agreement) -> list[str]:
+    slack = evaluation.options.slack
+    return [
+        f"frames: balanced accuracy {_percent(frames.balanced_accuracy)} ({_rule(evaluation, frames)}), accuracy "
+        f"{_percent(frames.accuracy)}, {_percent(frames.slack_accuracy)} with {slack} frames of slack",
+        f"chunks of one behaviour, {chunks.scored} of {chunks.total}: balanced accuracy "
+        f"{_percent(chunks.balanced_accuracy)} ({_rule(evaluation, chunks)}), accuracy {_percent(chunks.accuracy)}",
+    ]
+
+
+def _rule(evaluation: BehaviourEvaluation, agreement: Agreement) -> str:
+    """Which behaviours balanced accuracy is the mean of."""
+    there, count = int((agreement.confusion.sum(axis=1) > 0).sum()), len(evaluation.classes)
+    if there == count:
+        return f"all {count} behaviours"
+    if evaluation.options.absent == "zero":
+        return f"{count - there} of {count} behaviours are absent and count as 0"
+    return f"{there} of {count} behaviours, absent ones left out"
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _score(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"

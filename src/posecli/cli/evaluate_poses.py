@@ -1,0 +1,176 @@
+"""What `posecli evaluate` does with a pose network or a pose table, and the tables that it prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posecli.cli.base import Output
+from posecli.cli.findings import Findings
+from posecli.cli.model import parse_numbers
+from posecli.errors import UsageError
+from posecli.options import EngineOptions
+
+if TYPE_CHECKING:
+    from posecli.evaluation import EvaluateOptions, Evaluation
+    from posecli.labels import LabeledData
+
+#: What holds labels; every other file is taken for a video.
+LABEL_FILES = (".yaml", ".yml", ".h5", ".csv")
+#: Frames per call of the network.
+BATCH_SIZE = 8
+
+
+def pose_evaluation(model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> Callable[[], Findings]:
+    """Measures a network, or a pose table, against labels; the options are checked before."""
+    from posecli.evaluation import EvaluateOptions
+
+    batch_size = BATCH_SIZE if flags["batch_size"] is None else flags["batch_size"]
+    if batch_size == "auto":
+        raise UsageError("--batchsize auto is for networks for behaviours: give a number of frames")
+    options = EvaluateOptions(
+        parse_numbers(flags["scales"]), flags["pcutoff"], parse_numbers(flags["pck"]), batch_size, flags["every"]
+    )
+    return partial(_found, model, data, options, flags, output)
+
+
+def _found(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Findings:
+    from posecli.evaluation import write_evaluation_csv
+    from posecli.evaluation_figure import draw_evaluation
+
+    evaluation = _measure(model, data, options, flags, output)
+    return Findings(
+        (*evaluation.notes, *table_lines(evaluation), *deeplabcut_lines(evaluation)),
+        evaluation.as_dict(),
+        partial(write_evaluation_csv, evaluation),
+        partial(draw_evaluation, evaluation),
+    )
+
+
+def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Evaluation:
+    from posecli.evaluation import evaluate_table
+    from posecli.model.deeplabcut import Choice
+    from posecli.predictor import load_model
+
+    if model.suffix == ".h5":
+        return evaluate_table(model, data, options)
+    choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
+    loaded = load_model(model, EngineOptions(flags["engine"], flags["precision"], flags["threads"]), choice)
+    description = loaded.description
+    output.say(
+        f"model {description.scorer} ({description.net_type}, {len(description.bodyparts)} body parts), "
+        f"engine {flags['engine']}, {flags['precision']}"
+    )
+    if data.is_file() and data.suffix not in LABEL_FILES:
+        return _measure_video(loaded, data, options, flags, output)
+    return _measure_frames(loaded, data, options, flags, output)
+
+
+def _measure_video(
+    model: Any, video: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output
+) -> Evaluation:
+    from posecli.cli.progress import frame_progress
+    from posecli.evaluation import evaluate_video
+    from posecli.video.probe import probe
+
+    if flags["split"] is not None or flags["held_out"] is not None:
+        raise UsageError(f"'{video}' is a video: --split and --held-out choose among labelled frames")
+    total = len(options.scales) * math.ceil(probe(video).n_frames / options.every)
+    with frame_progress(output, video.name, total) as progress:
+        return evaluate_video(model, video, flags["truth"], options, progress)
+
+
+def _measure_frames(
+    model: Any, path: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output
+) -> Evaluation:
+    from posecli.cli.progress import frame_progress
+    from posecli.evaluation import ALL, evaluate_frames
+    from posecli.labels import read_labeled_data
+
+    if flags["truth"] is not None:
+        raise UsageError(f"'{path}' holds labels of its own: --truth is for videos")
+    data = read_labeled_data(path, allow_unlabeled=True)
+    splits = _splits(data, flags) or {ALL: data}
+    total = len(options.scales) * sum(len(group) for group in splits.values())
+    with frame_progress(output, path.name, total) as progress:
+        return evaluate_frames(model, data, options, splits, progress)
+
+
+def _splits(data: LabeledData, flags: Mapping[str, Any]) -> dict[str, LabeledData] | None:
+    """Frames to train on and to test on, where the flags tell them apart."""
+    from posecli.labels import read_split, split_frames
+
+    held_out = flags["held_out"]
+    if flags["split"] is not None:
+        if held_out is not None:
+            raise UsageError("--split and --held-out exclude each other: give one of them")
+        train, test = read_split(flags["split"], data)
+    elif held_out is not None:
+        train, test = split_frames(data, _held_out(str(held_out)), flags["seed"])
+    else:
+        return None
+    return {"train": train, "test": test}
+
+
+def _held_out(text: str) -> float | list[str]:
+    """A fraction, or the names in a file."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        lines = Path(text).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"'{text}' is neither a fraction nor a readable list of frame names ({error})") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def table_lines(evaluation: Evaluation) -> list[str]:
+    """The table for people: a block for each group of frames, a line for each scale and body part."""
+    from posecli.evaluation import ALL
+
+    width = max(len(part) for part in (*evaluation.bodyparts, "body part"))
+    titles = ("points", "mean", "median", "p90", "p99", *(f"<={radius:g} px" for radius in evaluation.radii))
+    titles_found = (f"p>={evaluation.cutoff:g}", "mean", "median")
+    head = f"{'scale':>6}  {'body part':<{width}}{_cells(titles)}  |{_cells(titles_found)}"
+    lines = []
+    for split, frames in evaluation.splits.items():
+        lines += ["", f"{split}: {int(frames.sum())} frames, errors in px of the full frame", head]
+        for scale in evaluation.scales:
+            for part in (*evaluation.bodyparts, ALL):
+                every = evaluation.summary(split, scale, part)
+                found = evaluation.summary(split, scale, part, evaluation.cutoff)
+                px = [_px(value) for value in (every.mean, every.median, every.p90, every.p99)]
+                cells = _cells([str(every.points), *px, *map(_percent, every.pck)])
+                cells_found = _cells([_percent(found.share), _px(found.mean), _px(found.median)])
+                lines.append(f"{scale:>6g}  {part:<{width}}{cells}  |{cells_found}")
+    return [*lines, ""]
+
+
+def _cells(texts: Iterable[str]) -> str:
+    return "".join(f"{text:>9}" for text in texts)
+
+
+def _px(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def deeplabcut_lines(evaluation: Evaluation) -> list[str]:
+    """DeepLabCut's train and test error.
+
+    They are called so where the frames are split, and just error elsewhere.
+    """
+    from posecli.evaluation import ALL
+
+    return [
+        f"{'' if split == ALL else f'{split} '}error as DeepLabCut counts it, at full size: {plain:.2f} px; "
+        f"{cut:.2f} px of points with a likelihood of {evaluation.cutoff:g} or more"
+        for split, (plain, cut) in evaluation.deeplabcut().items()
+    ]

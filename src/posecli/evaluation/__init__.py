@@ -1,0 +1,40 @@
+"""How far predicted points lie from where people, or a renderer, say that they are.
+
+Errors are Euclidean distances in px of the full frame, at whatever scale the network saw it. Shapes: ``S`` scales,
+``N`` frames, ``K`` body parts.
+"""
+
+from __future__ import annotations
+
+from posecli.evaluation.measure import evaluate_frames, evaluate_table, evaluate_video
+from posecli.evaluation.options import EvaluateOptions
+from posecli.evaluation.poses import Progress, untold
+from posecli.evaluation.summary import (
+    ALL,
+    ErrorSummary,
+    Evaluation,
+    EvaluationRow,
+    Floats,
+    Mask,
+    point_errors,
+    write_evaluation_csv,
+)
+from posecli.evaluation.truth import read_truth
+
+__all__ = [
+    "ALL",
+    "ErrorSummary",
+    "EvaluateOptions",
+    "Evaluation",
+    "EvaluationRow",
+    "Floats",
+    "Mask",
+    "Progress",
+    "evaluate_frames",
+    "evaluate_table",
+    "evaluate_video",
+    "point_errors",
+    "read_truth",
+    "untold",
+    "write_evaluation_csv",
+]

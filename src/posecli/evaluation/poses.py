@@ -1,0 +1,84 @@
+"""Poses of labelled images and of videos at one scale, as `posecli analyze --scale` would find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.evaluation.options import EvaluateOptions
+from posecli.geometry import Geometry
+from posecli.labels import LabeledFrame, image_size, read_bgr
+from posecli.predictor import PoseModel
+from posecli.video.prepare import prepare
+from posecli.video.probe import probe
+from posecli.video.reader import VideoReader
+
+Floats = npt.NDArray[np.float64]
+#: Is told how many more frames have a pose.
+Progress = Callable[[int], object]
+
+
+def untold(_count: int) -> None:
+    """A `Progress` that tells nobody."""
+
+
+def poses_of_frames(
+    model: PoseModel, frames: Sequence[LabeledFrame], scale: float, options: EvaluateOptions, progress: Progress
+) -> Floats:
+    """``(N, K, 3)`` at one scale; images of one size go through the network together."""
+    poses = np.empty((len(frames), len(model.description.bodyparts), 3))
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for place, frame in enumerate(frames):
+        by_size.setdefault(image_size(frame.image), []).append(place)
+    for (width, height), places in by_size.items():
+        geometry = Geometry.plan(width, height, None, _exact(scale))
+        images = (read_bgr(frames[place].image) for place in places)
+        poses[places] = _poses(model, images, 0, geometry, options, progress)
+    return poses
+
+
+def poses_of_video(model: PoseModel, video: Path, scale: float, options: EvaluateOptions, progress: Progress) -> Floats:
+    """``(N, K, 3)`` of the frames that are used, at one scale."""
+    info = probe(video)
+    geometry = Geometry.plan(info.width, info.height, None, _exact(scale))
+    reader = VideoReader(info, geometry)
+    images = (image for index, image in reader.decoded() if index % options.every == 0)
+    return _poses(model, images, info.rotation, geometry, options, progress)
+
+
+def _exact(scale: float) -> Fraction:
+    """As `AnalyzeOptions.exact_scale` has it, so that the network sees the frames that it would see there."""
+    return Fraction(scale).limit_denominator(10_000)
+
+
+def _poses(
+    model: PoseModel,
+    images: Iterator[npt.NDArray[np.uint8] | None],
+    rotation: int,
+    geometry: Geometry,
+    options: EvaluateOptions,
+    progress: Progress,
+) -> Floats:
+    """``(N, K, 3)`` of BGR images of one size, in px of the full frame; NaN, NaN, 0 where there is no image."""
+    slots = np.zeros((options.batch_size, geometry.height, geometry.width, 3), np.uint8)
+    poses = [np.empty((0, len(model.description.bodyparts), 3))]
+    # Slots come first: a batch that is full must not take another image.
+    while valid := [_filled(slot, image, rotation, geometry) for slot, image in zip(slots, images, strict=False)]:
+        pose = model.predict(slots[: len(valid)], batch_size=options.batch_size)
+        pose[..., :2] = geometry.to_frame(pose[..., :2])
+        pose[~np.array(valid)] = (np.nan, np.nan, 0)
+        poses.append(pose)
+        progress(len(valid))
+    return np.concatenate(poses)
+
+
+def _filled(
+    slot: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8] | None, rotation: int, geometry: Geometry
+) -> bool:
+    if image is not None:
+        prepare(image, rotation, geometry, slot)
+    return image is not None

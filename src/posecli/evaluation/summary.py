@@ -1,0 +1,254 @@
+"""Errors in px of poses beside the truth: by body part, scale and group of frames.
+
+Shapes: ``S`` scales, ``N`` frames, ``K`` body parts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.table import move_into_place, partial_path, write_partial
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+#: Name of a row over all body parts, and of the only group of frames where there is no split.
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ErrorSummary:
+    """Errors of some points.
+
+    Attributes
+    ----------
+    points
+        Labelled points.
+    counted
+        Those of them that count: all, or those above a likelihood cut-off.
+    mean, median, p90, p99
+        Of the counted points' errors, px; NaN where none counts.
+    pck
+        Share of the counted points within each radius.
+
+    Examples
+    --------
+    >>> summary = ErrorSummary.of(np.array([1.0, 3.0, np.nan]), np.array([0.9, 0.2, 0.9]), None, (2.0,))
+    >>> summary.points, summary.mean, summary.pck
+    (2, 2.0, (0.5,))
+    >>> ErrorSummary.of(np.array([1.0, 3.0, np.nan]), np.array([0.9, 0.2, 0.9]), 0.6, (2.0,)).share
+    0.5
+    """
+
+    points: int
+    counted: int
+    mean: float
+    median: float
+    p90: float
+    p99: float
+    pck: tuple[float, ...]
+
+    @classmethod
+    def of(cls, errors: Floats, likelihood: Floats, cutoff: float | None, radii: Sequence[float]) -> ErrorSummary:
+        """Sum up.
+
+        Parameters
+        ----------
+        errors
+            Px, of any shape; NaN where nothing was labelled.
+        likelihood
+            Of the same points.
+        cutoff
+            Least likelihood that counts; ``None`` counts every point.
+        radii
+            Px.
+        """
+        labeled = ~np.isnan(errors)
+        counted = errors[labeled if cutoff is None else labeled & (likelihood >= cutoff)]
+        if not counted.size:
+            return cls(int(labeled.sum()), 0, math.nan, math.nan, math.nan, math.nan, (math.nan,) * len(radii))
+        median, p90, p99 = (float(value) for value in np.quantile(counted, (0.5, 0.9, 0.99)))
+        pck = tuple(float((counted <= radius).mean()) for radius in radii)
+        return cls(int(labeled.sum()), counted.size, float(counted.mean()), median, p90, p99, pck)
+
+    @property
+    def share(self) -> float:
+        """Share of the labelled points that count; NaN where nothing was labelled."""
+        return self.counted / self.points if self.points else math.nan
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One line of the tidy table: a group of frames, a scale, a body part, with or without cut-off."""
+
+    split: str
+    scale: float
+    bodypart: str
+    pcutoff: float | None
+    summary: ErrorSummary
+
+    def as_dict(self, radii: Sequence[float]) -> dict[str, Any]:
+        """Plain values by column name; ``None`` for what is not known."""
+        summary = self.summary
+        values = {
+            "split": self.split,
+            "scale": self.scale,
+            "bodypart": self.bodypart,
+            "pcutoff": self.pcutoff,
+            "points": summary.points,
+            "counted": summary.counted,
+            "share_counted": summary.share,
+            "mean_px": summary.mean,
+            "median_px": summary.median,
+            "p90_px": summary.p90,
+            "p99_px": summary.p99,
+            **{f"pck_{radius:g}px": share for radius, share in zip(radii, summary.pck, strict=True)},
+        }
+        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Poses of labelled frames at several scales, beside the truth.
+
+    Attributes
+    ----------
+    bodyparts
+        Those that both the network and the labels know.
+    frames
+        Names of the frames.
+    scales
+        Factors by which the frames were resized for the network.
+    truth
+        ``(N, K, 2)`` float64 px of the full frame; NaN where nothing is labelled.
+    poses
+        ``(S, N, K, 3)`` float64: x px, y px of the full frame, likelihood.
+    cutoff
+        Likelihood from which on a point counts as found.
+    radii
+        For the share of points within them, px.
+    splits
+        Groups of frames: ``(N,)`` bool each.
+    notes
+        What was passed over, a sentence each, for people.
+    """
+
+    bodyparts: tuple[str, ...]
+    frames: tuple[str, ...]
+    scales: tuple[float, ...]
+    truth: Floats
+    poses: Floats
+    cutoff: float
+    radii: tuple[float, ...]
+    splits: Mapping[str, Mask]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def errors(self) -> Floats:
+        """``(S, N, K)`` px; NaN where nothing is labelled."""
+        return point_errors(self.poses, self.truth)
+
+    def summary(self, split: str, scale: float, bodypart: str = ALL, cutoff: float | None = None) -> ErrorSummary:
+        """Errors of one group of frames at one scale, of one body part or of `ALL`."""
+        place = self.scales.index(scale)
+        parts = (
+            slice(None)
+            if bodypart == ALL
+            else slice(self.bodyparts.index(bodypart), self.bodyparts.index(bodypart) + 1)
+        )
+        chosen = (place, self.splits[split], parts)
+        return ErrorSummary.of(self.errors[chosen], self.poses[..., 2][chosen], cutoff, self.radii)
+
+    def rows(self) -> Iterator[EvaluationRow]:
+        """The tidy table: each group of frames, scale and body part, without and with cut-off."""
+        for split in self.splits:
+            for scale in self.scales:
+                for bodypart in (*self.bodyparts, ALL):
+                    for cutoff in (None, self.cutoff):
+                        summary = self.summary(split, scale, bodypart, cutoff)
+                        yield EvaluationRow(split, scale, bodypart, cutoff, summary)
+
+    def deeplabcut(self) -> dict[str, tuple[float, float]]:
+        """What DeepLabCut calls train and test error: of each group of frames, without and with cut-off.
+
+        The mean over all labelled points at full size, px, rounded to two decimals; empty where full size is not
+        among the scales. It is called RMSE there, but no square is taken.
+        """
+        if 1.0 not in self.scales:
+            return {}
+        return {
+            split: (
+                round(self.summary(split, 1.0).mean, 2),
+                round(self.summary(split, 1.0, cutoff=self.cutoff).mean, 2),
+            )
+            for split in self.splits
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "bodyparts": list(self.bodyparts),
+            "frames": {split: int(mask.sum()) for split, mask in self.splits.items()},
+            "pcutoff": self.cutoff,
+            "deeplabcut_error_px": {
+                split: {"all": _known(plain), "above_pcutoff": _known(cut)}
+                for split, (plain, cut) in self.deeplabcut().items()
+            },
+            "rows": [row.as_dict(self.radii) for row in self.rows()],
+            "notes": list(self.notes),
+        }
+
+
+def point_errors(predicted: Floats, truth: Floats) -> Floats:
+    """Euclidean distances, px.
+
+    Parameters
+    ----------
+    predicted
+        ``(..., K, 3)`` or ``(..., K, 2)``: x, y in px, and what else there is.
+    truth
+        ``(..., K, 2)`` px; NaN where nothing is labelled.
+
+    Returns
+    -------
+    ndarray
+        ``(..., K)``; NaN where nothing is labelled, or nothing could be predicted.
+
+    Examples
+    --------
+    >>> point_errors(np.array([[[3.0, 4.0, 0.9], [1.0, 1.0, 0.9]]]), np.array([[[0.0, 0.0], [np.nan, np.nan]]]))
+    array([[ 5., nan]])
+    """
+    difference = predicted[..., :2] - truth
+    return np.asarray(np.hypot(difference[..., 0], difference[..., 1]), np.float64)
+
+
+def write_evaluation_csv(evaluation: Evaluation, path: Path) -> None:
+    """Write the tidy table, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    rows = [row.as_dict(evaluation.radii) for row in evaluation.rows()]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_partial(path, stream.getvalue().encode())
+    move_into_place(partial_path(path), path)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,96 @@
+"""Frames to train on and frames to test on: drawn, named, or read from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from posecli.errors import UsageError
+from posecli.labels.data import LabeledData
+from posecli.table import move_into_place, partial_path, write_partial
+from posecli.yamlfile import read_yaml
+
+
+def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int = 0) -> tuple[LabeledData, LabeledData]:
+    """Split into frames to train on and frames to test on.
+
+    Parameters
+    ----------
+    data
+        All frames.
+    held_out
+        Names of the frames to test on, in full or as far as they are unique (``img0007.png``), none included; or the
+        fraction of frames to draw at random, between 0 and 1, of which at least one is drawn.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    train, test : LabeledData
+        Together all frames.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown or not unique, or no frame would be left to train on.
+    """
+    if isinstance(held_out, float | int):
+        chosen = _drawn(data, float(held_out), seed)
+    else:
+        chosen = {_named(data, name) for name in held_out}
+    train = data.select(name for name in data.names if name not in chosen)
+    if not train.frames:
+        raise UsageError(f"holding out {len(chosen)} of {len(data)} labelled frames leaves none: hold out fewer")
+    return train, data.select(chosen)
+
+
+def read_split(path: Path, data: LabeledData) -> tuple[LabeledData, LabeledData]:
+    """Frames to train on and to test on, as a YAML file with the lists ``train`` and ``test`` says.
+
+    Frames that stand in neither list are in neither.
+
+    Raises
+    ------
+    UsageError
+        If the file has other keys, names a frame that is not in the data, or names one in both lists.
+    """
+    content = read_yaml(path, UsageError)
+    if set(content) != {"train", "test"} or not all(_is_names(names) for names in content.values()):
+        raise UsageError(f"'{path}' is no split: expected two lists of frame names, 'train' and 'test'")
+    train, test = ({_named(data, name) for name in content[key]} for key in ("train", "test"))
+    if both := sorted(train & test):
+        raise UsageError(f"'{path}' has '{both[0]}' in both lists: keep it in one, or the test error means nothing")
+    return data.select(train), data.select(test)
+
+
+def write_split(path: Path, train: Sequence[str], test: Sequence[str]) -> None:
+    """Write the file that `read_split` reads: names of the images trained on and held out."""
+    content = {"train": list(train), "test": list(test)}
+    write_partial(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    move_into_place(partial_path(path), path)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _drawn(data: LabeledData, fraction: float, seed: int) -> set[str]:
+    if not 0 < fraction < 1:
+        raise UsageError(f"held-out fraction {fraction:g} is out of range: give a number between 0 and 1")
+    count = max(1, round(len(data) * fraction))
+    order = np.random.default_rng(seed).permutation(len(data))
+    return {data.names[place] for place in order[:count]}
+
+
+def _named(data: LabeledData, name: str) -> str:
+    wanted = name.replace("\\", "/")
+    found = [full for full in data.names if full == wanted or full.endswith(f"/{wanted}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"frame '{name}' could be '{found[0]}' or '{found[1]}': give its name in full")
+    raise UsageError(f"frame '{name}' is not among the labelled frames ('{data.names[0]}', ...): correct its name")

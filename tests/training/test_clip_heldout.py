@@ -1,0 +1,73 @@
+"""Accuracy on held-out examples of behaviours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from support import clip_trainings
+
+from posecli.training.clip_config import ClipConfig, ClipOptions, ClipPhase, ClipSource
+from posecli.training.clip_heldout import MOST_EXAMPLES, HeldOutClips, held_out_clips, overall_error
+from posecli.training.clip_sources import open_clip_sources
+from posecli.training.rows import AccuracyRow
+
+CLIPS = ClipOptions(9, 1, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> HeldOutClips:
+    table = clip_trainings.write_data(tmp_path_factory.mktemp("data"))
+    held_out = ("across1.mp4", "updown1.mp4")
+    source, phase = ClipSource(intervals=table), ClipPhase(8, warm_up=0)
+    config = ClipConfig("t", clip_trainings.CLASSES, (source,), (phase,), CLIPS, held_out)
+    (kept,) = held_out_clips(open_clip_sources(config), CLIPS)
+    return kept
+
+
+def seeing(clips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits by where the brightness moves: over columns or over rows."""
+    grey = clips[..., 0].astype(np.float64)
+    across, updown = (np.abs(np.diff(grey.mean(axis=axis), axis=1)).mean(axis=(1, 2)) for axis in (2, 3))
+    return np.stack([across, updown], axis=1).astype(np.float32) * 20
+
+
+def test_one_who_sees_is_right(kept: HeldOutClips) -> None:
+    row = kept.accuracy(7, seeing, 8)
+    assert (row.step, row.examples, row.classes) == (7, 2 * MOST_EXAMPLES, 2)
+    assert row.balanced_accuracy == 1
+    assert row.loss < 0.3
+
+
+def test_one_who_guesses_is_not(kept: HeldOutClips) -> None:
+    row = kept.accuracy(7, lambda clips: np.zeros((len(clips), 2), np.float32), 8)
+    assert row.balanced_accuracy == 0.5
+    assert row.loss == pytest.approx(np.log(2))
+
+
+def test_every_batch_has_the_same_size_and_the_same_examples_come_each_time(kept: HeldOutClips) -> None:
+    seen: list[npt.NDArray[np.uint8]] = []
+
+    def predict(clips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen.append(clips)
+        return seeing(clips)
+
+    first, again = kept.accuracy(1, predict, 7), kept.accuracy(1, predict, 7)
+    assert first == again
+    assert {clips.shape for clips in seen} == {(7, 9, 32, 32, 3)}
+    half = len(seen) // 2
+    assert all(np.array_equal(seen[place], seen[half + place]) for place in range(half))
+
+
+def test_nothing_held_out(tmp_path: Path) -> None:
+    table = clip_trainings.write_data(tmp_path, 1)
+    config = ClipConfig("t", clip_trainings.CLASSES, (ClipSource(table),), (ClipPhase(8, warm_up=0),), CLIPS)
+    assert held_out_clips(open_clip_sources(config), CLIPS) == []
+    assert overall_error([]) == float("inf")
+
+
+def test_a_better_network_has_a_lower_error() -> None:
+    rows = [AccuracyRow(1, "a", 9, 3, accuracy, 1.0) for accuracy in (0.9, 0.2)]
+    assert overall_error(rows[:1]) < overall_error(rows) < overall_error(rows[1:])
