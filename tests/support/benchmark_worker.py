@@ -74,7 +74,7 @@ def row(condition: dict[str, Any], frames: int, number: int) -> dict[str, Any]:
 
 def items_of(condition: dict[str, Any], frames: int) -> int:
     """Frames or chunks."""
-    behind = frames - condition["length"] * condition["frame_step"]
+    behind = frames - int(condition["length"]) * int(condition["frame_step"])
     return 1 + max(0, -(-behind // int(condition["stride"])))
 
 

@@ -93,9 +93,7 @@ CLASSIFYING = ClassifyOptions()
     help="Behaviours: folder to keep the tables of 'posecli classify' in, and to take them from.  [they are not kept]",
 )
 @click.option("--csv", type=click.Path(path_type=Path), help="Write every figure into this CSV file.")
-@click.option(
-    "--figure", type=click.Path(path_type=Path), help="Draw them into this PNG file, and an SVG beside it."
-)
+@click.option("--figure", type=click.Path(path_type=Path), help="Draw them into this PNG file, and an SVG beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @config_option
 @output_options
