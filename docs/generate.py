@@ -4,8 +4,8 @@
     python docs/generate.py --check
 
 The first writes them; the second names those that are out of date, and fails if there are any. Whole pages are the
-reference of the commands (``reference/``) and the map of the code. Of ``index.md``, ``speed.md``, ``papers.md`` and
-``other-tools.md`` only what lies between two comments is written; the rest is by hand.
+reference of the commands (``reference/``) and the map of the code. Of ``index.md``, ``classify.md``, ``speed.md``,
+``papers.md`` and ``other-tools.md`` only what lies between two comments is written; the rest is by hand.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+from behaviour_tables import classify_blocks
 from papers_table import papers_blocks
 from speed_tables import speed_blocks
 from tools_table import tools_blocks
@@ -73,6 +74,7 @@ def pages() -> dict[Path, str]:
     found = {DOCS / "reference" / f"{name}.md": text for name, text in reference_pages().items()}
     found[DOCS / "code-map.md"] = code_map()
     written = {
+        "classify": classify_blocks(),
         "speed": speed_blocks(),
         "papers": papers_blocks(),
         "other-tools": tools_blocks(),
