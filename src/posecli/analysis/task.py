@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -15,7 +14,7 @@ from posecli.geometry import Geometry
 from posecli.journal import JournalContent
 from posecli.options import FixedPrecision, RunOptions
 from posecli.outputs import OutputPaths
-from posecli.pipeline import Buffer, Values
+from posecli.pipeline import Batch, Reader, Values
 from posecli.precision import Figures, Gate
 from posecli.predictor import Model
 from posecli.video.probe import VideoInfo
@@ -23,37 +22,19 @@ from posecli.video.probe import VideoInfo
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 
 
-class RunBatch(Protocol):
-    """Consecutive items of a video that know their places."""
-
-    @property
-    def images(self) -> npt.NDArray[np.uint8]:
-        """As the network sees them."""
-
-    @property
-    def valid(self) -> npt.NDArray[np.bool_]:
-        """Whether an item could be decoded."""
+class RunBatch(Batch, Protocol):
+    """A batch that knows the places of its items."""
 
     @property
     def indices(self) -> npt.NDArray[np.int64]:
         """Numbers of the items: rows of the journal."""
 
-    @property
-    def frames(self) -> int:
-        """How many more frames of the video are read with it."""
-
     def frames_of_last(self, count: int) -> int:
-        """How many of them are read with the last items."""
+        """How many more frames of the video are read with the last items."""
 
 
-class RunReader(Protocol):
-    """Gives a video batch by batch, and can go on in the middle."""
-
-    def new_buffer(self, batch_size: int) -> Buffer:
-        """An array for `read_into`."""
-
-    def read_into(self, buffer: Buffer, pool: Executor | None = None) -> RunBatch | None:
-        """Fill a buffer with the next items."""
+class RunReader(Reader[RunBatch], Protocol):
+    """A reader that can go on in the middle."""
 
     def skip(self, count: int) -> None:
         """Pass over the next items."""

@@ -94,18 +94,7 @@ def import_command(
 @config_option
 @output_options
 def import_i3d_command(
-    checkpoint: Path,
-    folder: Path,
-    classes: str,
-    name: str,
-    length: int,
-    stride: int,
-    input_size: str,
-    overwrite: bool,
-    *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    checkpoint: Path, folder: Path, overwrite: bool, as_json: bool, quiet: bool, verbose: bool, **flags: Any
 ) -> None:
     """Make a model folder for 'posecli classify' from a published I3D checkpoint (TensorFlow, RGB).
 
@@ -122,12 +111,12 @@ def import_i3d_command(
     from posecli.model.importing import import_i3d
     from posecli.options import InputSize
 
-    size = InputSize.parse(input_size)
+    size = InputSize.parse(flags["input_size"])
     description = ClipDescription(
-        class_names(classes),
-        f"I3D_{name}",
-        length=length,
-        stride=stride,
+        class_names(flags["classes"]),
+        f"I3D_{flags['name']}",
+        length=flags["length"],
+        stride=flags["stride"],
         input_height=size.height,
         input_width=size.width,
     )

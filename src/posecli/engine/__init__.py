@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.kinds import ClipOutput, NetworkOutput, OutputT_co, Shape
+from posecli.engine.kinds import NetworkOutput, OutputT_co, Shape
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
 from posecli.options import EngineName, EngineOptions, FixedPrecision
@@ -59,9 +59,8 @@ class Engine(Protocol[OutputT_co]):
         """Run the network on ``(B, H, W, 3)`` uint8 RGB, or on ``(B, T, H, W, 3)``."""
 
 
-#: An engine that runs a pose network, and one that runs a network for behaviours.
+#: An engine that runs a pose network.
 PoseEngine: TypeAlias = Engine[NetworkOutput]
-ClipEngine: TypeAlias = Engine[ClipOutput]
 
 
 ENGINE_CLASSES: dict[EngineName, str] = {

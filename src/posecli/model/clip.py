@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -126,10 +126,6 @@ class ClipDescription:
             "frame_step": self.frame_step,
             "weights_sha256": self.weights_sha256,
         }
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> ClipDescription:
