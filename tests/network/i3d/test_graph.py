@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from network.i3d import reference
 
+from posecli.network.i3d import graph
 from posecli.network.i3d.folding import fold_batch_norm
 from posecli.network.i3d.graph import build_i3d_calibration_graph, build_i3d_graph
 from posecli.network.i3d.variables import LOGITS, I3DSpec, units
@@ -54,10 +55,14 @@ def ranges(folded: Folded) -> dict[str, tuple[float, float]]:
     }
 
 
-def arithmetic(network: Any, kind: str) -> list[str]:
-    """The arithmetic of every layer of one kind, as OpenVINO runs it."""
+def layers(network: Any, kind: str, about: str) -> list[str]:
+    """What OpenVINO says about every layer of one kind, as it runs it."""
     infos = [node.get_rt_info() for node in network.get_runtime_model().get_ordered_ops()]
-    return [info["runtimePrecision"].astype(str) for info in infos if info["layerType"].astype(str) == kind]
+    return [info[about].astype(str) for info in infos if info["layerType"].astype(str) == kind]
+
+
+def arithmetic(network: Any, kind: str) -> list[str]:
+    return layers(network, kind, "runtimePrecision")
 
 
 @pytest.mark.parametrize("size", [(16, 64, 64), (9, 48, 80), (17, 65, 50), (12, 33, 97), (1, 32, 32), (33, 40, 70)])
@@ -112,6 +117,25 @@ def test_maps_between_them_are_joined_and_pooled_in_eight_bits(
     assert arithmetic(whole, "FakeQuantize") == []
     assert arithmetic(whole, "Concatenation").count("u8") == 8  # the last leads to the logits
     assert arithmetic(whole, "Pooling").count("u8") == 13  # without the average
+
+
+def test_large_maps_are_pooled_in_parts(
+    folded: Folded, ranges: dict[str, tuple[float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = compiled(build_i3d_graph(NARROW, folded, *SIZE, Int8Plan(ranges)))
+    monkeypatch.setattr(graph, "_LARGEST_POOLED", 20_000)
+    parted = compiled(build_i3d_graph(NARROW, folded, *SIZE, Int8Plan(ranges)))
+    assert len(layers(parted, "Pooling", "primitiveType")) > len(layers(whole, "Pooling", "primitiveType"))
+    frames = chunks(2, *SIZE)
+    np.testing.assert_array_equal(parted(frames)[0], whole(frames)[0])
+
+
+def test_no_pooling_of_the_papers_chunks_takes_openvinos_plain_loop() -> None:
+    published = I3DSpec(9)
+    plan = Int8Plan({unit.scope: (-1.0, 4.0) for unit in units(published)})
+    whole = fold_batch_norm(published, reference.random_weights(published))
+    network = compiled(build_i3d_graph(published, whole, 64, 480, 640, plan))
+    assert not [kind for kind in layers(network, "Pooling", "primitiveType") if kind.startswith("ref")]
 
 
 def test_the_logits_are_never_in_eight_bits(folded: Folded, ranges: dict[str, tuple[float, float]]) -> None:

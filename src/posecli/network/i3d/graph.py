@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _TO_NCDHW = (0, 4, 1, 2, 3)
 #: A kernel's axes as OpenVINO has them, outputs first.
 _KERNEL_AXES = (4, 3, 0, 1, 2)
+#: Values in a pooled map of one chunk from which on OpenVINO 2026.4 may take its plain loop for eight bits, hundreds of
+#: times slower: their number times 64 does not fit 32 bits.
+_LARGEST_POOLED = 2**25
 
 
 def build_i3d_graph(
@@ -114,6 +118,17 @@ class _Graph(GraphBuilder):
         self._pooled[_name(y)] = x, pool
         return y
 
+    def _pool_in_parts(self, x: Any, pool: Pool, extents: list[Any]) -> Any:
+        """The maximum, of so few channels at a time that no part of the pooled map of these extents is too large."""
+        channels, *places = (extent.get_length() for extent in extents)
+        most = max(1, (_LARGEST_POOLED - 1) // math.prod(places))
+        if channels <= most:
+            return self._pool(x, pool)
+        lengths = [len(part) for part in np.array_split(np.arange(channels), -(-channels // most))]
+        axis, sizes = (self.op.constant(np.asarray(value, np.int64)) for value in (1, lengths))
+        split = self.op.variadic_split(x, axis, sizes)
+        return self.op.concat([self._pool(part, pool) for part in split.outputs()], 1).output(0)
+
     def eight_bits(self, x: Any, limits: tuple[float, float], rank: int) -> Any:
         """Round as early as gives the same values, and once for all that want them.
 
@@ -131,7 +146,7 @@ class _Graph(GraphBuilder):
             return self._join([self.eight_bits(part, limits, rank) for part in self._joined[name]])
         if name in self._pooled:
             before, pool = self._pooled[name]
-            return self._pool(self.eight_bits(before, limits, rank), pool)
+            return self._pool_in_parts(self.eight_bits(before, limits, rank), pool, list(x.partial_shape)[1:])
         return super().eight_bits(x, limits, rank)
 
     def _logits(self, x: Any) -> Any:
