@@ -24,9 +24,9 @@ Cell = dict[str, Any]
 
 def one_frame_at_a_time() -> str | None:
     """Speed of the standard method at each width, per number of cores: 2018, figure 1B."""
-    cells = _cells(SPEED_2018, data="trail-tracking", decoder="standard", pipeline="sync", precision="fp32")
+    cells = cells_of(SPEED_2018, data="trail-tracking", decoder="standard", pipeline="sync", precision="fp32")
     by_cores = [
-        f"{_cores(cores)}: {_by_width([cell for cell in cells if cell['cores'] == cores])}"
+        f"{cores_words(cores)}: {_by_width([cell for cell in cells if cell['cores'] == cores])}"
         for cores in sorted({cell["cores"] for cell in cells})
     ]
     return f"frames/s in fp32, {'; '.join(by_cores)}" if by_cores else None
@@ -34,7 +34,7 @@ def one_frame_at_a_time() -> str | None:
 
 def double_loop_and_numpy() -> str | None:
     """Speed of two decoders against batch size, at the narrowest frames: 2018, figure 2B."""
-    study = _cells(SPEED_2018, data="trail-tracking", pipeline="sync", precision="fp32")
+    study = cells_of(SPEED_2018, data="trail-tracking", pipeline="sync", precision="fp32")
     if not study:
         return None
     width, cores = min(cell["width"] for cell in study), max(cell["cores"] for cell in study)
@@ -44,12 +44,12 @@ def double_loop_and_numpy() -> str | None:
         cells.sort(key=lambda cell: cell["batch_size"])
         speeds = ", ".join(f"{cell['fps']:.0f} (batch {cell['batch_size']})" for cell in cells)
         told.append(f"{decoder} {speeds}")
-    return f"frames/s at {width} px on {_cores(cores)}, fp32: {'; '.join(told)}"
+    return f"frames/s at {width} px on {cores_words(cores)}, fp32: {'; '.join(told)}"
 
 
 def batches_of(data: str) -> str | None:
     """Best batch size against the standard method, at each width: 2018, figures 4 and 5."""
-    study = _cells(SPEED_2018, data=data, pipeline="sync", precision="fp32")
+    study = cells_of(SPEED_2018, data=data, pipeline="sync", precision="fp32")
     if not study:
         return None
     cores = max(cell["cores"] for cell in study)
@@ -62,12 +62,12 @@ def batches_of(data: str) -> str | None:
             best = max(batches, key=lambda cell: cell["fps"])
             gain = best["fps"] / standard[0]["fps"]
             told.append(f"{best['fps']:.3g} at {width} px ({gain:.2f} times the standard method)")
-    return f"frames/s on {_cores(cores)}, fp32, best batch: {', '.join(told)}" if told else None
+    return f"frames/s on {cores_words(cores)}, fp32, best batch: {', '.join(told)}" if told else None
 
 
 def start_of_a_run() -> str | None:
     """Speed of the whole loop against its steady state, in short runs."""
-    cells = _cells(SPEED_2018)
+    cells = cells_of(SPEED_2018)
     if not cells:
         return None
     ratios = sorted(cell["loop_fps"] / cell["fps"] for cell in cells)
@@ -79,7 +79,7 @@ def start_of_a_run() -> str | None:
 
 def who_waits() -> str | None:
     """Share of the time in which the network works, per pipeline: 2022, figure 1."""
-    cells = _full(_cells(SPEED_2022, data="trail-tracking", precision="fp32"))
+    cells = on_all_cores(cells_of(SPEED_2022, data="trail-tracking", precision="fp32"))
     told = []
     for width in sorted({cell["width"] for cell in cells}):
         shares = ", ".join(
@@ -91,7 +91,7 @@ def who_waits() -> str | None:
 
 def time_against_cores() -> str | None:
     """Hours per hour of video: 2022, figure 2."""
-    study = _cells(SPEED_2022, data="trail-tracking", precision="fp32")
+    study = cells_of(SPEED_2022, data="trail-tracking", precision="fp32")
     told = []
     for width in sorted({cell["width"] for cell in study}):
         for pipeline in ("sync", "async"):
@@ -105,7 +105,7 @@ def time_against_cores() -> str | None:
 
 def precisions() -> str | None:
     """Gain and shift of each reduced precision: 2022, figure 3."""
-    cells = _full(_cells(SPEED_2022, data="trail-tracking", pipeline="async"))
+    cells = on_all_cores(cells_of(SPEED_2022, data="trail-tracking", pipeline="async"))
     exact = {cell["width"]: cell for cell in cells if cell["precision"] == "fp32"}
     told = [
         f"{cell['precision']} {cell['fps'] / exact[cell['width']]['fps']:.2f} times as fast at {cell['width']} px"
@@ -123,7 +123,7 @@ def _moved(cell: Cell) -> str:
 def cost_per_hour() -> str | None:
     """Cost of an hour of video: 2022, table I."""
     result = read_result(SPEED_2022)
-    cells = _full(_cells(SPEED_2022, data="trail-tracking"))
+    cells = on_all_cores(cells_of(SPEED_2022, data="trail-tracking"))
     if result is None or not cells:
         return None
     told = [
@@ -173,14 +173,14 @@ def _totals(rows: Sequence[Cell]) -> list[Cell]:
     return [row for row in rows if row["bodypart"] == "all" and row["filtering"] == "none"]
 
 
-def _cells(study: str, **levels: object) -> list[Cell]:
+def cells_of(study: str, **levels: object) -> list[Cell]:
     """Measured conditions of a benchmark at these levels."""
     result = read_result(study)
     cells = [] if result is None else [cell for cell in result["conditions"] if cell["state"] == "done"]
     return [cell for cell in cells if all(cell[name] == level for name, level in levels.items())]
 
 
-def _full(cells: list[Cell]) -> list[Cell]:
+def on_all_cores(cells: list[Cell]) -> list[Cell]:
     """Those on all cores."""
     most = max((cell["cores"] for cell in cells), default=0)
     return [cell for cell in cells if cell["cores"] == most]
@@ -191,5 +191,6 @@ def _by_width(cells: list[Cell]) -> str:
     return ", ".join(f"{cell['fps']:.3g} at {cell['width']} px" for cell in ordered)
 
 
-def _cores(count: int) -> str:
+def cores_words(count: int) -> str:
+    """A number of cores, for people."""
     return f"{count} core" if count == 1 else f"{count} cores"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import clip_studies
 import paper_studies
 from speed_tables import RESULTS, markdown, read_result, versus_rows
 
@@ -28,6 +29,12 @@ class Experiment:
 def all_of(*tellers: Callable[[], str | None]) -> str | None:
     """What each of them says."""
     return "; ".join(text for tell in tellers if (text := tell())) or None
+
+
+def both_networks(pose: Callable[[], str | None], clip: Callable[[], str | None]) -> str | None:
+    """What was measured with the pose network, and with an I3D."""
+    told = {"pose network": pose(), "I3D": clip()}
+    return ". ".join(f"**{name}**: {text}" for name, text in told.items() if text) or None
 
 
 def decoders_agree() -> str | None:
@@ -140,26 +147,29 @@ GOVINDARAJAN = (
     Experiment(
         "Fig. 1: who waits for whom in three pipelines",
         "synchronous reading leaves the GPU idle; asynchronous fetching fills the gaps",
-        "`posecli benchmark`, figure 4",
-        paper_studies.who_waits,
+        "`posecli benchmark`, figure 4; with `--network i3d`, figure 1",
+        lambda: both_networks(paper_studies.who_waits, clip_studies.who_waits),
     ),
     Experiment(
         "Fig. 2: run time against cores, and of loading alone",
         "synchronous is indifferent to cores; asynchronous saves about 50 % and levels off",
-        "`posecli benchmark`, figure 5",
-        paper_studies.time_against_cores,
+        "`posecli benchmark`, figure 5; with `--network i3d`, figure 2",
+        lambda: both_networks(paper_studies.time_against_cores, clip_studies.time_against_cores),
     ),
     Experiment(
         "Fig. 3: FP16 and INT8 by TensorRT, batch 4, V100",
         "faster still; accuracy within 2 % of the original",
-        "`posecli benchmark`, figure 6",
-        lambda: all_of(precision_gain, paper_studies.precisions),
+        "`posecli benchmark`, figure 6; with `--network i3d`, figure 3",
+        lambda: all_of(precision_gain, paper_studies.precisions, lambda: "an I3D is in the table below"),
     ),
     Experiment(
         "Table I: cost per hour of video",
         "0.93 USD synchronous, 0.60 asynchronous, 0.57 FP16, 0.46 INT8",
-        "`posecli estimate`",
-        lambda: all_of(paper_studies.cost_per_hour, lambda: "the paper has [two readings](benchmark.md#cost)"),
+        "`posecli benchmark`, `posecli estimate`",
+        lambda: all_of(
+            lambda: both_networks(paper_studies.cost_per_hour, clip_studies.cost_per_hour),
+            lambda: "the paper has [two readings](benchmark.md#cost)",
+        ),
     ),
     Experiment(
         "I3D: behaviour of mice in clips of 64 frames, nine classes",
@@ -191,6 +201,11 @@ FIGURES_2022 = {
     "govindarajan-2022/4-timelines": "Fig. 1: which stage ran when, on which thread.",
     "govindarajan-2022/5-run-time-against-cores": "Fig. 2: run time of an hour of video against cores.",
     "govindarajan-2022/6-run-time-and-cost": "Fig. 3 and Table I: run time and cost of an hour of video.",
+    "govindarajan-2022-i3d/1-timelines": "Fig. 1 with an I3D of the published size: the network takes most time.",
+    "govindarajan-2022-i3d-small/1-timelines": "Fig. 1 with the small built-in I3D: reading takes most time.",
+    "govindarajan-2022-i3d/2-run-time-against-cores": "Fig. 2 with an I3D, and loading alone.",
+    "govindarajan-2022-i3d/3-speed-against-precision": "Fig. 3 with an I3D.",
+    "govindarajan-2022-i3d/4-run-time-and-cost": "Table I with an I3D.",
 }
 
 
@@ -200,6 +215,7 @@ def papers_blocks() -> dict[str, str]:
         "mathis-warren-2018": _table(MATHIS_WARREN),
         "figures-2018": _figures(FIGURES_2018),
         "govindarajan-2022": _table(GOVINDARAJAN),
+        "i3d-steps": clip_studies.steps_table() or NOT_YET,
         "figures-2022": _figures(FIGURES_2022),
     }
 

@@ -117,6 +117,7 @@ def save_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
         If the folder cannot be written to.
     """
     paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
+    _break_long_titles(figure)
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for path in paths:
@@ -130,6 +131,16 @@ def save_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
             f"figure '{stem}' cannot be written ({error.strerror or error}): check its folder and disk"
         ) from error
     return paths
+
+
+def _break_long_titles(figure: Figure) -> None:
+    """Let titles that are wider than the figure go on in a second line."""
+    from matplotlib.text import Text
+
+    for axes in figure.axes:
+        for child in axes.get_children():
+            if isinstance(child, Text) and child not in axes.texts:
+                child.set_wrap(True)
 
 
 def part_colours(count: int) -> list[str]:
