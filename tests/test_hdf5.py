@@ -139,8 +139,8 @@ def _missing_label(path: Path) -> None:
     ("spoil", "words"),
     [
         (_truncated, "is damaged"),
-        (_text, "is damaged"),
-        (_empty, "is damaged"),
+        (_text, "is not an HDF5 file"),
+        (_empty, "is not an HDF5 file"),
         (_two_tables, "holds 2 pandas tables where one is expected"),
         (_no_table, "holds 0 pandas tables"),
         (_no_blocks, "is damaged"),

@@ -161,7 +161,7 @@ def test_any_manifest_is_only_a_finding(content: str, table: Path) -> None:
 
 def test_command(table: Path) -> None:
     done = CliRunner().invoke(cli, ["verify", str(table.parent)])
-    assert (done.exit_code, done.output) == (0, "1 tables: 1 as they should be, 0 not\n")
+    assert (done.exit_code, done.output) == (0, "1 table: 1 sound, 0 not\n")
     other_video(table)
     done = CliRunner().invoke(cli, ["verify", str(table), "--json"])
     content = json.loads(done.stdout)

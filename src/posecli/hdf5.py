@@ -162,6 +162,11 @@ def _opened(path: Path, failure: type[PoseCliError]) -> Iterator[_Group]:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise _ForeignError("it is not a file")
+        if not h5py.is_hdf5(path):
+            raise failure(
+                f"'{path}' is not an HDF5 file: give the table that posecli or DeepLabCut wrote, or copy it again if "
+                "this should be one"
+            )
         with h5py.File(path, "r") as file:
             yield _Group(_only_table(file), max(SMALL_BYTES, MOST_COMPRESSED * status.st_size))
     except FileNotFoundError:

@@ -36,6 +36,7 @@ def verify(ctx: click.Context, /, path: Path, recursive: bool, as_json: bool, qu
         else:
             output.say(line)
     wrong = {finding.file for finding in report.findings if finding.severity == "error"}
-    output.say(f"{len(report.tables)} tables: {len(report.tables) - len(wrong)} as they should be, {len(wrong)} not")
+    count = len(report.tables)
+    output.say(f"{count} {'table' if count == 1 else 'tables'}: {count - len(wrong)} sound, {len(wrong)} not")
     output.result(report.as_dict())
     ctx.exit(report.exit_code)
