@@ -49,7 +49,6 @@ DEFAULTS = AnalyzeOptions()
     help="Peaks to report per body part, best first.",
 )
 @engine_options(
-    DEFAULTS,
     click.option(
         "--max-shift",
         type=float,

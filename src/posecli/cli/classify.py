@@ -33,7 +33,6 @@ DEFAULTS = ClassifyOptions()
     "--input-size", metavar="N|WxH", help="Size to which frames are brought for the network, px.  [the model's own]"
 )
 @engine_options(
-    DEFAULTS,
     click.option(
         "--max-change",
         type=float,

@@ -12,9 +12,9 @@ from click.core import ParameterSource
 from posecli.cli.base import Command, Output, config_option, make_output, output_options
 from posecli.cli.findings import Findings
 from posecli.cli.model import choice_options
-from posecli.cli.runs import batch_size_option
+from posecli.cli.network_options import batch_size_option, engine_option, precision_option, threads_option
 from posecli.errors import OutputExistsError, UsageError
-from posecli.options import CLIP_PIPELINES, ENGINES, FIXED_PRECISIONS, ClassifyOptions
+from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
 
 #: Options of one kind of network, by what its networks are for: with the other kind they would do nothing.
 ONLY_POSES = (
@@ -40,26 +40,12 @@ CLASSIFYING = ClassifyOptions()
 @click.option("--held-out", help="Text file with a frame name to test on per line, or a fraction to draw with --seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the frames drawn by --held-out.")
 @click.option("--every", type=int, default=1, show_default=True, help="Of a video, use every so many-th frame.")
-@click.option(
-    "-b",
-    "--batchsize",
-    "--batch-size",
-    "batch_size",
-    type=batch_size_option,
-    metavar="N|auto",
-    help="Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]",
+@batch_size_option(
+    "Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]", None, auto=True
 )
-@click.option(
-    "--engine", type=click.Choice(ENGINES), default="openvino", show_default=True, help="Runtime of the network."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(FIXED_PRECISIONS),
-    default="fp32",
-    show_default=True,
-    help="Arithmetic of the network; no parity gate stops it, since the errors themselves are measured.",
-)
-@click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]")
+@engine_option()
+@precision_option("; no parity gate stops it, since the errors themselves are measured.", FIXED_PRECISIONS, "fp32")
+@threads_option()
 @click.option(
     "--stride",
     type=int,

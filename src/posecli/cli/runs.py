@@ -5,15 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from posecli.cli.base import Output, stop_signals
+from posecli.cli.network_options import (
+    AnyCallback,
+    all_of,
+    batch_size_option,
+    crop_option,
+    engine_option,
+    pipeline_option,
+    precision_option,
+    threads_option,
+)
 from posecli.cli.workers import OWN_PROCESS, Watcher, Worker
 from posecli.options import (
-    ENGINES,
-    PRECISIONS,
     VIDEO_BACKENDS,
     Crop,
     EngineOptions,
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
     from posecli.analysis import Known, RunObserver
     from posecli.results import AnalysisReport, Decision
 
-AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 
 #: Options of the command line that are called what their fields are called.
 SAME_NAMES = (
@@ -42,66 +49,25 @@ SAME_NAMES = (
 )
 
 
-def batch_size_option(value: int | str) -> int | str:
-    """What ``--batchsize`` takes: a whole number, or ``auto``."""
-    try:
-        return value if value == "auto" else int(value)
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is neither a whole number nor 'auto'.") from None
-
-
 def batch_options(defaults: RunOptions, items: str) -> Callable[[AnyCallback], AnyCallback]:
     """Add what comes first: the batch size, and the crop."""
-    return _all_of(
-        click.option(
-            "-b",
-            "--batchsize",
-            "--batch-size",
-            "batch_size",
-            type=batch_size_option,
-            metavar="N|auto",
-            default=defaults.batch_size,
-            show_default=True,
-            help=f"{items} per call of the network; auto tries a few sizes on the video and takes the fastest.",
-        ),
-        click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px."),
-    )
+    words = f"{items} per call of the network; auto tries a few sizes on the video and takes the fastest."
+    return all_of(batch_size_option(words, defaults.batch_size, auto=True), crop_option())
 
 
-def engine_options(defaults: RunOptions, limit: Any) -> Callable[[AnyCallback], AnyCallback]:
+def engine_options(limit: Any) -> Callable[[AnyCallback], AnyCallback]:
     """Add engine and precision, and the option that sets the limit of the parity gate."""
-    return _all_of(
-        click.option(
-            "--engine",
-            type=click.Choice(ENGINES),
-            default=defaults.engine.engine,
-            show_default=True,
-            help="Runtime of the network.",
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(PRECISIONS),
-            default=defaults.engine.precision,
-            show_default=True,
-            help="Arithmetic of the network; auto is the fastest that passes the parity gate on these videos.",
-        ),
-        limit,
-    )
+    words = "; auto is the fastest that passes the parity gate on these videos."
+    return all_of(engine_option(), precision_option(words), limit)
 
 
 def running_options(
     defaults: RunOptions, pipelines: tuple[PipelineName, ...], pipeline_help: str
 ) -> Callable[[AnyCallback], AnyCallback]:
     """Add pipeline, threads, where results go, and which videos are meant."""
-    return _all_of(
-        click.option(
-            "--pipeline",
-            type=click.Choice(pipelines),
-            default=defaults.pipeline,
-            show_default=True,
-            help=pipeline_help,
-        ),
-        click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]"),
+    return all_of(
+        pipeline_option(pipeline_help, pipelines),
+        threads_option(),
         click.option(
             "--video-backend",
             type=click.Choice(VIDEO_BACKENDS),
@@ -130,15 +96,6 @@ def running_options(
         ),
         click.option("--dry-run", is_flag=True, help="Say what would be done with each video, and do nothing."),
     )
-
-
-def _all_of(*options: Any) -> Callable[[AnyCallback], AnyCallback]:
-    def add(function: AnyCallback) -> AnyCallback:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
 
 
 def shared_fields(flags: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from posecli.cli.base import Output
-from posecli.options import ENGINES, PIPELINES, PRECISIONS, AnalyzeOptions, Crop, EngineOptions
+from posecli.cli.network_options import (
+    AnyCallback,
+    all_of,
+    batch_size_option,
+    crop_option,
+    engine_option,
+    pipeline_option,
+    precision_option,
+    threads_option,
+)
+from posecli.options import AnalyzeOptions, Crop, EngineOptions
 from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
 
@@ -18,7 +28,6 @@ if TYPE_CHECKING:
     from posecli.model.deeplabcut import Choice
     from posecli.sweep.runner import Study
 
-AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 DEFAULTS = SweepOptions()
 ANALYSIS = AnalyzeOptions()
 
@@ -32,39 +41,12 @@ NETWORK_OPTIONS = (
         help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
     ),
     click.option("--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"),
-    click.option(
-        "-b",
-        "--batchsize",
-        "--batch-size",
-        "batch_size",
-        type=int,
-        default=ANALYSIS.batch_size,
-        show_default=True,
-        help="Frames per call of the network.",
-    ),
-    click.option("--crop", help="Part of the frame to look at: x1,x2,y1,y2 in px."),
-    click.option(
-        "--engine",
-        type=click.Choice(ENGINES),
-        default=ANALYSIS.engine.engine,
-        show_default=True,
-        help="Runtime of the network.",
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(PRECISIONS),
-        default=ANALYSIS.engine.precision,
-        show_default=True,
-        help="Arithmetic of the network, settled on the originals and the same for all versions.",
-    ),
-    click.option(
-        "--pipeline",
-        type=click.Choice(PIPELINES),
-        default=ANALYSIS.pipeline,
-        show_default=True,
-        help="How reading, network and decoding are laid over each other.",
-    ),
-    click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]"),
+    batch_size_option("Frames per call of the network.", ANALYSIS.batch_size, auto=False),
+    crop_option(),
+    engine_option(),
+    precision_option(", settled on the originals and the same for all versions."),
+    pipeline_option("How reading, network and decoding are laid over each other."),
+    threads_option(),
 )
 #: What the versions are compared by.
 MEASURE_OPTIONS = (
@@ -110,11 +92,7 @@ MEASURE_OPTIONS = (
 )
 
 
-def sweep_options(function: AnyCallback) -> AnyCallback:
-    """Add the options that all sweeps have."""
-    for option in reversed(NETWORK_OPTIONS + MEASURE_OPTIONS):
-        function = option(function)
-    return function
+sweep_options = all_of(*NETWORK_OPTIONS, *MEASURE_OPTIONS)
 
 
 def folder_option(default: str) -> Callable[[AnyCallback], AnyCallback]:
