@@ -70,7 +70,13 @@ def make_study(
     """Write a study whose versions have these poses, one array per video."""
     count = len(poses[versions[0].name])
     sources = tuple(
-        Source(f"video{number}", video_info(folder / f"video{number}.mp4", len(first)), len(first), 40_000_000)
+        Source(
+            f"video{number}",
+            video_info(folder / f"video{number}.mp4", len(first)),
+            len(first),
+            (range(len(first)),),
+            40_000_000,
+        )
         for number, first in enumerate(poses[versions[0].name])
     )
     rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -110,6 +116,7 @@ def _row(version: Version, source: Source, problem: str | None) -> dict[str, Any
         "crf": version.crf,
         "scale": version.scale,
         "frames": source.frames,
+        "looked_at": source.looked_at,
         "bytes": size,
         "bit_rate": 8 * size / source.seconds,
         "bytes_per_hour": 3600 * size / source.seconds,

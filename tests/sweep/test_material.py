@@ -17,7 +17,7 @@ PARTS = ("red", "green", "blue")
 
 
 def source_named(name: str, frames: int = 50) -> Source:
-    return Source(name, video_info(Path(f"{name}.mp4"), frames), frames, 1000)
+    return Source(name, video_info(Path(f"{name}.mp4"), frames), frames, (range(frames),), 1000)
 
 
 def test_labelled_frames_are_placed_by_their_numbers(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from support.fake_engine import FakeEngine
 from posecli.errors import LabelError, OutputError, OutputExistsError, VideoError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
+from posecli.sweep import material
 from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SweepOptions
+from posecli.sweep.report import write_report
 from posecli.sweep.runner import Study, run_sweep
 from posecli.sweep.summary import Summary
 from posecli.sweep.transcode import transcode
@@ -67,6 +70,42 @@ def sweep(
     overwrite: bool = False,
 ) -> Study:
     return run_sweep("compress-sweep", options, versions, folder, observer or SweepObserver(), overwrite=overwrite)
+
+
+def test_a_sample_has_the_poses_of_its_frames(options: SweepOptions, tmp_path: Path) -> None:
+    whole = sweep(options, tmp_path / "whole")
+    study = sweep(replace(options, sample=24), tmp_path / "sample")
+    (source,) = study.sources
+    rate = round(source.info.frame_rate)
+    assert source.looked_at < source.frames == 50
+    assert source.stretches[0].start == 0
+    assert len(source.stretches[0]) == min(24, rate)
+    for version in study.versions:
+        poses = study.poses(source, version)
+        assert np.array_equal(poses, whole.poses(source, version)[source.places])
+        assert study.row(source, version)["frames"] == 50
+        assert study.row(source, version)["looked_at"] == len(poses) == source.looked_at
+    with pytest.raises(OutputExistsError, match="another sample"):
+        sweep(replace(options, sample=25), tmp_path / "sample")
+
+
+def test_steps_do_not_go_from_stretch_to_stretch(
+    options: SweepOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = (range(5), range(20, 25), range(40, 50))
+    monkeypatch.setattr(material, "stretches_of", lambda *_: parts)
+    study = sweep(replace(options, sample=20), tmp_path / "out")
+    summary = Summary(study)
+    assert summary.original.lengths == (5, 5, 10)
+    assert np.isnan(summary.original.steps()[[0, 5, 10]]).all()
+    seen = summary.seen[np.setdiff1d(np.arange(20), [0, 5, 10])].sum()
+    assert np.isfinite(summary.original.steps()[summary.seen]).sum() == seen
+    worst = summary.measure(study.versions[-1])
+    assert worst.points == summary.seen.sum()
+    assert worst.mean.value > summary.measure(study.versions[1]).mean.value == 0
+    report = write_report(summary)
+    page = (report.folder / "report.html").read_text(encoding="utf-8")
+    assert "looked at 20 of 50 frames, in 3 stretches" in page
 
 
 def test_lossless_gives_the_same_poses_and_the_worst_does_not(options: SweepOptions, tmp_path: Path) -> None:

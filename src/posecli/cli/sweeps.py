@@ -41,6 +41,12 @@ NETWORK_OPTIONS = (
         help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
     ),
     click.option("--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"),
+    click.option(
+        "--sample",
+        type=int,
+        help="Look at about N of these frames only, in stretches of a second from all over each video; versions are "
+        "encoded whole.  [all]",
+    ),
     batch_size_option("Frames per call of the network.", ANALYSIS.batch_size, auto=False),
     crop_option(),
     engine_option(),
@@ -126,6 +132,7 @@ def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOp
     same = (
         "model",
         "frames",
+        "sample",
         "truth",
         "labels",
         "pcutoff",

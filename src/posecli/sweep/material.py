@@ -40,7 +40,9 @@ class Source:
     info
         What is known of the file.
     frames
-        How many of its first frames are used.
+        How many of its first frames are used: of which versions are made.
+    stretches
+        Those of them that the network looks at.
     file_bytes
         Size of the file.
     truth
@@ -52,9 +54,20 @@ class Source:
     name: str
     info: VideoInfo
     frames: int
+    stretches: tuple[range, ...]
     file_bytes: int
     truth: Path | None = None
     rendered: bool = False
+
+    @property
+    def places(self) -> npt.NDArray[np.int64]:
+        """Places in the video of the frames that the network looks at."""
+        return np.concatenate([np.arange(part.start, part.stop, dtype=np.int64) for part in self.stretches])
+
+    @property
+    def looked_at(self) -> int:
+        """How many the network looks at."""
+        return sum(map(len, self.stretches))
 
     @property
     def raw_bytes(self) -> int:
@@ -76,6 +89,23 @@ class Source:
         info = of or self.info
         crop = options.analysis.crop or Crop(0, self.info.width, 0, self.info.height)
         return Geometry.plan(info.width, info.height, crop, _exact(scale) * options.analysis.exact_scale)
+
+
+def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[range, ...]:
+    """Stretches of a second, evenly over a video, that have about so many frames together; the first begins it.
+
+    Stretches and not single frames, so that steps from frame to frame and filters over time have what they need.
+
+    >>> stretches_of(2330, 30.0, 90)
+    (range(0, 30), range(1150, 1180), range(2300, 2330))
+    >>> stretches_of(50, 30.0, 200), stretches_of(50, 30.0, None)
+    ((range(0, 50),), (range(0, 50),))
+    """
+    if sample is None or sample >= frames:
+        return (range(frames),)
+    length = min(sample, max(2, round(frame_rate)))
+    starts = np.linspace(0, frames - length, max(1, round(sample / length))).round().astype(int).tolist()
+    return tuple(range(start, start + length) for start in starts)
 
 
 def _exact(scale: float) -> Fraction:
@@ -111,7 +141,8 @@ def _own_video(path: Path, options: SweepOptions) -> Source:
     if info.n_frames < 2 or info.frame_rate <= 0:
         raise VideoError(f"'{path}' has {info.n_frames} frames at {info.frame_rate:g} per second: give a longer video")
     frames = min(info.n_frames, options.frames or info.n_frames)
-    return Source(path.stem, info, frames, path.stat().st_size, _truth_of(path, options))
+    stretches = stretches_of(frames, info.frame_rate, options.sample)
+    return Source(path.stem, info, frames, stretches, path.stat().st_size, _truth_of(path, options))
 
 
 def _truth_of(path: Path, options: SweepOptions) -> Path | None:
@@ -144,11 +175,13 @@ def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> S
     files = sample_files(scene, path)
     if not (files.video.exists() and files.truth.exists()):
         files = write_sample(scene, path, SCENE_ENCODING, overwrite=True, progress=progress)
-    return Source(path.stem, probe(files.video), scene.n_frames, path.stat().st_size, files.truth, rendered=True)
+    info = probe(files.video)
+    stretches = stretches_of(scene.n_frames, info.frame_rate, options.sample)
+    return Source(path.stem, info, scene.n_frames, stretches, path.stat().st_size, files.truth, rendered=True)
 
 
 def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions) -> Floats | None:
-    """``(N, K, 2)`` px, NaN where nothing is known; ``None`` where there is no truth.
+    """``(N, K, 2)`` px of the frames that are looked at, NaN where nothing is known; ``None`` where there is no truth.
 
     Raises
     ------
@@ -165,7 +198,7 @@ def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions)
             f"truth '{source.truth}' has {len(points)} rows for {source.frames} frames of '{source.info.path}': they "
             "do not belong together"
         )
-    return _in_order(points[: source.frames], known, bodyparts)
+    return _in_order(points[source.places], known, bodyparts)
 
 
 def _labelled_points(source: Source, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
@@ -178,7 +211,8 @@ def _labelled_points(source: Source, bodyparts: Sequence[str], data: LabeledData
             raise LabelError(f"image '{frame.name}' does not end in the number of its frame: it cannot be placed")
         if int(number[1]) < source.frames:
             points[int(number[1])] = _in_order(frame.points[None], data.bodyparts, bodyparts)[0]
-    return points if np.isfinite(points).any() else None
+    looked_at = points[source.places]
+    return looked_at if np.isfinite(looked_at).any() else None
 
 
 def _in_order(points: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from itertools import islice
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,35 +23,44 @@ from posecli.sweep.options import SweepOptions
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import FrameBatch, VideoReader
 
+Frame: TypeAlias = tuple[int, npt.NDArray[np.uint8] | None]
 
-class FirstFrames(VideoReader):
-    """Reads a video up to a number of frames."""
 
-    def __init__(self, info: VideoInfo, geometry: Geometry, frames: int, backend: VideoBackend = "auto") -> None:
+class Stretches(VideoReader):
+    """Reads stretches of a video; the frames between them are decoded and passed over."""
+
+    def __init__(
+        self, info: VideoInfo, geometry: Geometry, stretches: Sequence[range], backend: VideoBackend = "auto"
+    ) -> None:
         super().__init__(info, geometry, backend)
-        self._left = min(frames, info.n_frames)
-        self._length = self._left
+        self._length = sum(map(len, stretches))
+        self._frames = _only(self._frames, stretches)
 
     def __len__(self) -> int:
         return self._length
 
-    def read_into(self, buffer: npt.NDArray[np.uint8], pool: Executor | None = None) -> FrameBatch | None:
-        """As `VideoReader` does, until the last frame that is wanted."""
-        if self._left == 0:
-            return None
-        batch = super().read_into(buffer[: self._left], pool)
-        self._left -= 0 if batch is None else len(batch)
-        return batch
 
-    def decoded(self) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
-        """As `VideoReader` does, until the last frame that is wanted."""
-        yield from islice(super().decoded(), self._left)
+def _only(frames: Generator[Frame], stretches: Sequence[range]) -> Generator[Frame]:
+    with closing(frames):
+        left = deque(stretches)
+        for index, image in frames:
+            if index in left[0]:
+                yield index, image
+            if index >= left[0].stop - 1:
+                left.popleft()
+            if not left:
+                return
 
 
 def find_poses(
-    model: PoseModel, info: VideoInfo, geometry: Geometry, frames: int, options: SweepOptions, progress: Progress
+    model: PoseModel,
+    info: VideoInfo,
+    geometry: Geometry,
+    stretches: Sequence[range],
+    options: SweepOptions,
+    progress: Progress,
 ) -> tuple[Pose, StageReport]:
-    """Poses of the first frames.
+    """Poses of stretches of a video.
 
     Parameters
     ----------
@@ -58,8 +68,8 @@ def find_poses(
         In the precision of the sweep.
     info, geometry
         The version, and what is done to its frames.
-    frames
-        How many.
+    stretches
+        Which frames, in order.
     options
         Batch size and pipeline.
     progress
@@ -73,8 +83,8 @@ def find_poses(
         Of the run, the network's warm-up left out.
     """
     engine = model.engine(geometry.height, geometry.width)
-    engine.warm_up(min(options.batch_size, frames))
-    reader = FirstFrames(info, geometry, frames, options.analysis.video_backend)
+    reader = Stretches(info, geometry, stretches, options.analysis.video_backend)
+    engine.warm_up(min(options.batch_size, len(reader)))
     poses: list[Pose] = []
 
     def decode(output: NetworkOutput) -> Pose:
@@ -98,5 +108,5 @@ def frame_seconds(model: PoseModel, info: VideoInfo, geometry: Geometry, options
     engine = model.engine(geometry.height, geometry.width)
     count = min(options.batch_size, info.n_frames)
     engine.warm_up(count)
-    _, stages = find_poses(model, info, geometry, count, options, lambda _count: None)
+    _, stages = find_poses(model, info, geometry, [range(count)], options, lambda _count: None)
     return stages.seconds / count

@@ -36,6 +36,9 @@ class SweepOptions:
         How videos are analysed: engine, precision, batch size, crop, pipeline.
     frames
         Use the first so many frames of each video; ``None`` uses all, and `SCENE_FRAMES` of the rendered scene.
+    sample
+        Look at about so many of them only, in stretches from all over each video; ``None`` looks at all. Versions are
+        encoded whole all the same.
     truth
         Pose table with the true points of the one video; the one beside a rendered video is found by itself.
     labels
@@ -62,6 +65,7 @@ class SweepOptions:
     model: Path | None = None
     analysis: AnalyzeOptions = field(default_factory=AnalyzeOptions)
     frames: int | None = None
+    sample: int | None = None
     truth: Path | None = None
     labels: Path | None = None
     pcutoff: float | None = None
@@ -86,7 +90,8 @@ class SweepOptions:
             raise UsageError(f"num-outputs {self.analysis.num_outputs} cannot be compared: leave it at 1")
 
     def _check_counts(self) -> None:
-        least = {"frames": (self.frames, 2), "resamples": (self.resamples, 100), "seed": (self.seed, 0)}
+        least = {"frames": (self.frames, 2), "sample": (self.sample, 2)}
+        least |= {"resamples": (self.resamples, 100), "seed": (self.seed, 0)}
         for name, (value, bound) in least.items():
             if value is not None and value < bound:
                 raise UsageError(f"{name} {value} is too small: give a whole number of {bound} or more")

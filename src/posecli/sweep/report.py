@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -279,10 +279,22 @@ def _head(summary: Summary) -> str:
     )
 
 
+def _sampled(summary: Summary) -> Iterator[str]:
+    sources = summary.study.sources
+    looked_at, frames = sum(source.looked_at for source in sources), sum(source.frames for source in sources)
+    stretches = sum(len(source.stretches) for source in sources)
+    if looked_at < frames:
+        yield (
+            f"The network looked at {looked_at:,} of {frames:,} frames, in {stretches} stretches from all over; sizes, "
+            "bit rates and whether frames belong together are of all."
+        )
+
+
 def _method(summary: Summary) -> list[str]:
     options, resampling = summary.study.options, summary.resampling
     blocks = ", ".join(str(block) for block in resampling.blocks)
-    sentences = [
+    sentences = [*_sampled(summary)]
+    sentences += [
         "Every version went through the same network with the same settings. A point counts where the original's "
         "likelihood "
         f"is {summary.study.cutoff:g} or more ({100 * summary.seen.mean():.0f} % of all points). Distances are "

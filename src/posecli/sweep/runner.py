@@ -257,8 +257,8 @@ class _Sweep:
         seconds = 0.0
         for item, version in left:
             seen = item.geometry(self.options, version.scale)
-            seconds += item.frames * per_pixel * seen.width * seen.height
-        frames = sum(item.frames for item, _ in left)
+            seconds += item.looked_at * per_pixel * seen.width * seen.height
+        frames = sum(item.looked_at for item, _ in left)
         engine = model.engine(geometry.height, geometry.width).info
         self.observer.say(
             f"posecli {__version__}: model {model.description.scorer}, engine {engine.name} {engine.version} on "
@@ -277,10 +277,10 @@ class _Sweep:
             if together is not None and together.problem is not None:
                 self.observer.say(f"{name}: left out, since {together.problem}")
                 return _row(source, version, info, made, together, None)
-            with self.observer.work(f"{name}: poses", source.frames) as progress:
+            with self.observer.work(f"{name}: poses", source.looked_at) as progress:
                 geometry = source.geometry(self.options, version.scale, info)
                 chosen = model if version.precision is None else model.with_precision(version.precision)
-                poses, stages = find_poses(chosen, info, geometry, source.frames, self.options, progress)
+                poses, stages = find_poses(chosen, info, geometry, source.stretches, self.options, progress)
             _save(poses_path(self.folder, source, version), poses)
         row = _row(source, version, info, made, together, stages) | {
             "network_width": geometry.width,
@@ -364,6 +364,7 @@ def _row(
         "scale": version.scale,
         "precision": version.precision,
         "frames": source.frames,
+        "looked_at": source.looked_at,
         "bytes": size,
         "bit_rate": 8 * size / source.seconds,
         "bytes_per_hour": 3600 * size / source.seconds,
@@ -371,7 +372,8 @@ def _row(
         "given_compression": source.given_bytes / size,
         "encode_seconds": made and made.seconds,
         "encode_fps": made and source.frames / made.seconds,
-        "read_fps": stages and stages.alone_fps["read"],
+        # Frames between the stretches are read too.
+        "read_fps": stages and stages.alone_fps["read"] * source.stretches[-1].stop / source.looked_at,
         "network_fps": stages and stages.alone_fps["network"],
         "analysis_fps": stages and stages.frames / stages.seconds,
         "problem": together and together.problem,
@@ -428,6 +430,7 @@ def _what_determines(
         "kind": kind,
         "videos": {source.name: content_fingerprint(source.info.path) for source in sources} or "scene",
         "frames": options.frames,
+        "sample": options.sample,
         "scene_seed": None if sources else options.seed,
         "model": model.folder.identity,
         "engine": analysis.engine.engine,
@@ -454,6 +457,7 @@ def _plain_source(source: Source) -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "frames": source.frames,
+        "stretches": [[part.start, part.stop] for part in source.stretches],
         "frame_rate": info.frame_rate,
         "bytes": source.given_bytes,
         "raw_bytes": source.raw_bytes,

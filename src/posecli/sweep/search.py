@@ -214,7 +214,7 @@ def _within_budget(
 ) -> SweepOptions:
     """As many frames as the budget allows, unless their number was given."""
     sources = own_videos(options)
-    if options.frames is not None:
+    if options.frames is not None or options.sample is not None:
         return options
     first = sources[0]
     seconds = frame_seconds(model.with_precision("fp32"), first.info, first.geometry(options, 1.0), options)
@@ -254,7 +254,7 @@ def _tuned(
             continue
         tried = replace(options, analysis=replace(options.analysis, batch_size=batch.batch_size, pipeline=name))
         with observer.work(f"pipeline {name}", frames) as progress:
-            _, stages = find_poses(chosen, source.info, geometry, frames, tried, progress)
+            _, stages = find_poses(chosen, source.info, geometry, [range(frames)], tried, progress)
         speeds[name] = stages.frames / stages.seconds
     return batch, speeds
 

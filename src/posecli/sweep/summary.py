@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posecli.decode import Pose
 from posecli.evaluation import ALL
 from posecli.sweep.material import Source
 from posecli.sweep.measures import RAW, Comparison, PartMeasures, Trajectories
@@ -32,6 +33,7 @@ VERSION_COLUMNS = (
     "network_width",
     "network_height",
     "frames",
+    "looked_at",
     "bytes",
     "bit_rate",
     "bytes_per_hour",
@@ -46,7 +48,7 @@ VERSION_COLUMNS = (
     "problem",
 )
 #: Of several videos these add up.
-ADDED = ("frames", "bytes")
+ADDED = ("frames", "looked_at", "bytes")
 #: And these are frames over the sum of seconds.
 SPEEDS = ("encode_fps", "read_fps", "network_fps", "analysis_fps")
 
@@ -152,7 +154,12 @@ class Summary:
         }
 
     def _trajectories(self, sources: Sequence[Source], version: Version) -> Trajectories:
-        return Trajectories.of([self.study.poses(source, version) for source in sources])
+        """Each stretch is a trajectory of its own."""
+        return Trajectories.of([part for source in sources for part in self._parts(source, version)])
+
+    def _parts(self, source: Source, version: Version) -> list[Pose]:
+        ends = np.cumsum([len(part) for part in source.stretches])[:-1]
+        return np.split(self.study.poses(source, version), ends)
 
     def _truth(self, sources: Sequence[Source]) -> npt.NDArray[np.float64] | None:
         if not self.has_truth:
@@ -161,15 +168,15 @@ class Summary:
         empty = (len(self.bodyparts), 2)
         return np.concatenate(
             [
-                np.full((source.frames, *empty), np.nan) if known[source.name] is None else known[source.name]
+                np.full((source.looked_at, *empty), np.nan) if known[source.name] is None else known[source.name]
                 for source in sources
             ]
         )
 
     def _resampling(self, sources: Sequence[Source]) -> Resampling:
-        blocks = tuple(block_length(source.frames, source.info.frame_rate) for source in sources)
+        blocks = tuple(block_length(source.looked_at, source.info.frame_rate) for source in sources)
         options = self.study.options
-        return Resampling(tuple(source.frames for source in sources), blocks, options.resamples, options.seed)
+        return Resampling(tuple(source.looked_at for source in sources), blocks, options.resamples, options.seed)
 
 
 def total(rows: Sequence[dict[str, Any]], sources: Sequence[Source]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from posecli.figures import GREY, new_figure, part_colours
 from posecli.sweep.charts.axes import SMALLEST_PX, error_axis
@@ -73,18 +74,19 @@ def draw_traces(summary: Summary) -> Figure:
     """The first body part's x against time, and its distance from the original, for all versions."""
     source, part = summary.study.sources[0], _most_seen(summary)
     rate = source.info.frame_rate
-    count = min(source.frames, round(TRACE_SECONDS * rate))
-    seconds = np.arange(count) / rate
+    count = min(source.looked_at, round(TRACE_SECONDS * rate))
+    seconds = source.places[:count] / rate
+    gaps = np.flatnonzero(np.diff(source.places[:count]) > 1) + 1
     original = summary.study.poses(source, summary.reference)[:count, part]
     figure = new_figure(10.0, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     versions = sorted(summary.compared, key=lambda version: -summary.totals(version)["bytes"])
     for version, colour in zip(versions, _ramp(len(versions)), strict=True):
         pose = summary.study.poses(source, version)[:count, part]
-        upper.plot(seconds, pose[:, 0], color=colour, linewidth=1.1, label=version.label)
+        upper.plot(seconds, _broken(pose[:, 0], gaps), color=colour, linewidth=1.1, label=version.label)
         distance = np.hypot(*(pose[:, :2] - original[:, :2]).T)
-        lower.plot(seconds, np.maximum(distance, SMALLEST_PX), color=colour, linewidth=0.9)
-    upper.plot(seconds, original[:, 0], color="black", linewidth=1.4, label=summary.reference.label)
+        lower.plot(seconds, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=colour, linewidth=0.9)
+    upper.plot(seconds, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=summary.reference.label)
     unseen = original[:, 2] < summary.study.cutoff
     for axes in (upper, lower):
         axes.fill_between(
@@ -99,6 +101,13 @@ def draw_traces(summary: Summary) -> Figure:
     lower.set_xlabel("time (s)")
     figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     return figure
+
+
+def _broken(values: npt.NDArray[np.float64], gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The same with NaN at these places, so that no line goes from one stretch of the video to the next."""
+    broken = values.copy()
+    broken[gaps] = np.nan
+    return broken
 
 
 def _spread(versions: Sequence[Version], most: int) -> list[Version]:
