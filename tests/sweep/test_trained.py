@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from posecli.sweep.trained import trained_scales
-from posecli.training.config import AugmentOptions
+from posecli.training.pose_config import AugmentOptions
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posecli.training import augment
 from posecli.training.augment import View, choose_view, disturb, h264_round_trip, motion_kernel, show, swap_sides
-from posecli.training.config import AugmentOptions
+from posecli.training.pose_config import AugmentOptions
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]

@@ -13,7 +13,7 @@ from posecli.decode import DecodeOptions, decode_numpy
 from posecli.labels import LabeledData
 from posecli.training import batches as batches_module
 from posecli.training.batches import AHEAD, Batch, BatchMaker, batches
-from posecli.training.config import AugmentOptions, DataSource, Phase, TrainConfig
+from posecli.training.pose_config import AugmentOptions, DataSource, PoseConfig, PosePhase
 from posecli.training.sources import Example, ExampleSource, TrainingData, open_sources
 
 PLAIN = AugmentOptions(
@@ -37,9 +37,9 @@ def data_of(*sources: ExampleSource) -> TrainingData:
     return TrainingData(sources[0].bodyparts, sources, weights, (), ())
 
 
-def config(augment: AugmentOptions = PLAIN, **settings: object) -> TrainConfig:
-    values = {"name": "t", "data": (DataSource(scene="trail-tracking"),), "phases": (Phase(steps=8, warm_up=0),)}
-    return TrainConfig(**(values | {"augment": augment} | settings))  # type: ignore[arg-type]
+def config(augment: AugmentOptions = PLAIN, **settings: object) -> PoseConfig:
+    values = {"name": "t", "data": (DataSource(scene="trail-tracking"),), "phases": (PosePhase(steps=8, warm_up=0),)}
+    return PoseConfig(**(values | {"augment": augment} | settings))  # type: ignore[arg-type]
 
 
 def example(height: int, width: int, points: list[list[float]], known: list[bool]) -> Example:
@@ -62,7 +62,7 @@ class TestMaking:
         settings = config(
             AugmentOptions(),
             data=(DataSource(labels=project),),
-            phases=(Phase(8, 3, 64, framing, warm_up=0),),  # type: ignore[arg-type]
+            phases=(PosePhase(8, 3, crop=64, framing=framing, warm_up=0),),  # type: ignore[arg-type]
         )
         makers = [BatchMaker(open_sources(item), item, item.phases[0]) for item in (settings, settings)]
         made = [makers[0].make(number) for number in range(4)]
@@ -73,14 +73,14 @@ class TestMaking:
 
     def test_shapes_and_types(self) -> None:
         source = Fixed(example(100, 120, [[50, 50], [60, 40]], [True, True]), ("a", "b"))
-        batch = BatchMaker(data_of(source), config(), Phase(8, 3, 72, warm_up=0)).make(0)
+        batch = BatchMaker(data_of(source), config(), PosePhase(8, 3, crop=72, warm_up=0)).make(0)
         assert (batch.images.shape, batch.images.dtype) == ((3, 72, 72, 3), np.dtype(np.uint8))
         assert (batch.scoremap.shape, batch.scoremap.dtype) == ((3, 10, 10, 2, 2), np.dtype(np.float32))
         assert (batch.locref.shape, batch.locref.dtype) == ((3, 10, 10, 2, 3), np.dtype(np.float32))
 
     def test_whole_frames_keep_their_shape_and_small_ones_come_in_larger_batches(self) -> None:
         source = Fixed(example(120, 160, [[50, 50]], [True]), ("a",))
-        phase = Phase(8, 2, 96, "frames", warm_up=0)
+        phase = PosePhase(8, 2, crop=96, framing="frames", warm_up=0)
         shapes = [
             BatchMaker(data_of(source), config(replace(PLAIN, scales=(scale,))), phase).make(0).images.shape
             for scale in (1.0, 0.5, 0.25)
@@ -89,7 +89,7 @@ class TestMaking:
 
     def test_targets_are_where_the_picture_is(self, project: Path) -> None:
         settings = config(data=(DataSource(labels=project),))
-        batch = BatchMaker(open_sources(settings), settings, Phase(8, 4, 96, warm_up=0)).make(0)
+        batch = BatchMaker(open_sources(settings), settings, PosePhase(8, 4, crop=96, warm_up=0)).make(0)
         pose = decode_numpy(batch.scoremap[..., 0], batch.locref[..., :2], DecodeOptions(8.0, 7.2801))[:, :, 0]
         found = [
             batch.images[item, int(y), int(x), part]
@@ -103,7 +103,7 @@ class TestMaking:
     def test_mirrored_sides_change_places(self) -> None:
         source = Fixed(example(64, 64, [[20, 30], [44, 30]], [True, True]), ("left", "right"))
         settings = config(replace(PLAIN, mirror=1), mirror_pairs=(("left", "right"),))
-        batch = BatchMaker(data_of(source), settings, Phase(8, 1, 64, warm_up=0)).make(0)
+        batch = BatchMaker(data_of(source), settings, PosePhase(8, 1, crop=64, warm_up=0)).make(0)
         pose = decode_numpy(batch.scoremap[..., 0], batch.locref[..., :2], DecodeOptions(8.0, 7.2801))[0, :, 0]
         assert pose[0, 0] < pose[1, 0], "left is still left of right"
 
@@ -111,7 +111,7 @@ class TestMaking:
         source = Fixed(
             example(64, 64, [[32, 32], [np.nan, np.nan], [np.nan, np.nan]], [True, True, False]), ("a", "b", "c")
         )
-        batch = BatchMaker(data_of(source), config(), Phase(8, 2, 64, warm_up=0)).make(0)
+        batch = BatchMaker(data_of(source), config(), PosePhase(8, 2, crop=64, warm_up=0)).make(0)
         target, weight = batch.scoremap[..., 0], batch.scoremap[..., 1]
         assert weight.min(axis=(0, 1, 2)).tolist() == weight.max(axis=(0, 1, 2)).tolist() == [1, 1, 0]
         assert target.max(axis=(0, 1, 2)).tolist() == [1, 0, 0]
@@ -120,7 +120,7 @@ class TestMaking:
     def test_what_is_known_is_mirrored_too(self) -> None:
         source = Fixed(example(64, 64, [[20, 30], [np.nan, np.nan]], [True, False]), ("left", "right"))
         settings = config(replace(PLAIN, mirror=1), mirror_pairs=(("left", "right"),))
-        batch = BatchMaker(data_of(source), settings, Phase(8, 1, 64, warm_up=0)).make(0)
+        batch = BatchMaker(data_of(source), settings, PosePhase(8, 1, crop=64, warm_up=0)).make(0)
         assert batch.scoremap.max(axis=(0, 1, 2))[:, 1].tolist() == [0, 1]
         assert batch.scoremap.max(axis=(0, 1, 2))[:, 0].tolist() == [0, 1]
 
@@ -129,7 +129,7 @@ class TestIterating:
     def numbers(self, monkeypatch: pytest.MonkeyPatch) -> tuple[BatchMaker, list[int]]:
         made: list[int] = []
         source = Fixed(example(64, 64, [[20, 30]], [True]), ("a",))
-        maker = BatchMaker(data_of(source), config(), Phase(8, 1, 64, warm_up=0))
+        maker = BatchMaker(data_of(source), config(), PosePhase(8, 1, crop=64, warm_up=0))
         make = maker.make
 
         def noted(number: int) -> Batch:

@@ -11,8 +11,9 @@ import pytest
 from support import clip_trainings, clips
 
 from posecli.training.clip_batches import ClipBatchMaker, augment_clip
-from posecli.training.clip_config import ClipAugment, ClipConfig, ClipOptions, ClipPhase, ClipSource
+from posecli.training.clip_config import ClipAugment, ClipConfig, ClipOptions, ClipSource
 from posecli.training.clip_sources import open_clip_sources
+from posecli.training.settings import Phase
 
 NOTHING = ClipAugment(mirror=0, zoom=0, speed=0, light=0, noise=0)
 
@@ -27,8 +28,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(table: Path, **settings: object) -> ClipConfig:
     values = {"clips": ClipOptions(9, 1, 32, 32), "augment": NOTHING} | settings
-    data, phases = (ClipSource(intervals=table),), (ClipPhase(8, 6, warm_up=0),)
-    return ClipConfig("t", clip_trainings.CLASSES, data, phases, **values)  # type: ignore[arg-type]
+    data, phases = (ClipSource(intervals=table),), (Phase(8, 6, warm_up=0),)
+    return ClipConfig(name="t", classes=clip_trainings.CLASSES, data=data, phases=phases, **values)  # type: ignore[arg-type]
 
 
 def maker(settings: ClipConfig) -> ClipBatchMaker:

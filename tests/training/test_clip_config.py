@@ -10,8 +10,9 @@ import pytest
 from support import projects
 
 from posecli.errors import UsageError
-from posecli.training.clip_config import ClipAugment, ClipConfig, ClipOptions, ClipPhase, ClipSource
+from posecli.training.clip_config import ClipAugment, ClipConfig, ClipOptions, ClipSource
 from posecli.training.config import read_train_config
+from posecli.training.settings import Phase
 
 BASE: dict[str, Any] = {
     "name": "n",
@@ -29,8 +30,8 @@ def read(folder: Path, **settings: Any) -> ClipConfig:
 
 
 def test_defaults(tmp_path: Path) -> None:
-    source, phase = ClipSource(intervals=tmp_path / "i.csv"), ClipPhase(10, warm_up=1)
-    assert read(tmp_path) == ClipConfig("n", ("rest", "walk"), (source,), (phase,))
+    source, phase = ClipSource(intervals=tmp_path / "i.csv"), Phase(10, warm_up=1)
+    assert read(tmp_path) == ClipConfig(name="n", classes=("rest", "walk"), data=(source,), phases=(phase,))
 
 
 def test_every_kind_of_value(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ PHASE = {"steps": 10, "warm_up": 1}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"nane": "x"}, "has an unknown key 'nane': it knows name, classes, data, phases, clips"),
+        ({"nane": "x"}, "has an unknown key 'nane': it knows name, data, phases, initial_weights"),
         ({"bodyparts": ["snout"]}, "has 'classes', as for a network for behaviours, and 'bodyparts', as for a pose"),
         ({"net_type": "resnet_50"}, "and 'net_type', as for a pose network: keep one"),
         ({"data": [{"labels": "p"}]}, "'labels' are body parts and teach a pose network"),

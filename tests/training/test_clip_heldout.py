@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pytest
 from support import clip_trainings
 
-from posecli.training.clip_config import ClipConfig, ClipOptions, ClipPhase, ClipSource
+from posecli.training.clip_config import ClipConfig, ClipOptions, ClipSource
 from posecli.training.clip_heldout import MOST_EXAMPLES, HeldOutClips, held_out_clips, overall_error
 from posecli.training.clip_sources import open_clip_sources
 from posecli.training.rows import AccuracyRow
+from posecli.training.settings import Phase
 
 CLIPS = ClipOptions(9, 1, 32, 32)
 
@@ -21,8 +22,15 @@ CLIPS = ClipOptions(9, 1, 32, 32)
 def kept(tmp_path_factory: pytest.TempPathFactory) -> HeldOutClips:
     table = clip_trainings.write_data(tmp_path_factory.mktemp("data"))
     held_out = ("across1.mp4", "updown1.mp4")
-    source, phase = ClipSource(intervals=table), ClipPhase(8, warm_up=0)
-    config = ClipConfig("t", clip_trainings.CLASSES, (source,), (phase,), CLIPS, held_out)
+    source, phase = ClipSource(intervals=table), Phase(8, warm_up=0)
+    config = ClipConfig(
+        name="t",
+        classes=clip_trainings.CLASSES,
+        data=(source,),
+        phases=(phase,),
+        clips=CLIPS,
+        held_out_videos=held_out,
+    )
     (kept,) = held_out_clips(open_clip_sources(config), CLIPS)
     return kept
 
@@ -63,7 +71,13 @@ def test_every_batch_has_the_same_size_and_the_same_examples_come_each_time(kept
 
 def test_nothing_held_out(tmp_path: Path) -> None:
     table = clip_trainings.write_data(tmp_path, 1)
-    config = ClipConfig("t", clip_trainings.CLASSES, (ClipSource(table),), (ClipPhase(8, warm_up=0),), CLIPS)
+    config = ClipConfig(
+        name="t",
+        classes=clip_trainings.CLASSES,
+        data=(ClipSource(table),),
+        phases=(Phase(8, warm_up=0),),
+        clips=CLIPS,
+    )
     assert held_out_clips(open_clip_sources(config), CLIPS) == []
     assert overall_error([]) == float("inf")
 

@@ -14,16 +14,17 @@ from support import clip_trainings, clips
 from posecli.errors import LabelError, UsageError, VideoError
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import clip_sources
-from posecli.training.clip_config import ClipConfig, ClipOptions, ClipPhase, ClipSource
+from posecli.training.clip_config import ClipConfig, ClipOptions, ClipSource
 from posecli.training.clip_sources import Examples, frame_numbers, open_clip_sources
 from posecli.training.clip_videos import SyntheticVideo
+from posecli.training.settings import Phase
 from posecli.training.sources import FIRST_TRAINING_SEED
 
 CLIPS = ClipOptions(9, 1, 32, 32)
 
 
 def config(*data: ClipSource, clips: ClipOptions = CLIPS, **settings: object) -> ClipConfig:
-    values = {"name": "t", "classes": clip_trainings.CLASSES, "phases": (ClipPhase(8, warm_up=0),), "clips": clips}
+    values = {"name": "t", "classes": clip_trainings.CLASSES, "phases": (Phase(8, warm_up=0),), "clips": clips}
     return ClipConfig(data=data, **(values | settings))  # type: ignore[arg-type]
 
 

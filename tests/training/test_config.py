@@ -10,23 +10,26 @@ import pytest
 from support import projects, trainings
 
 from posecli.errors import UsageError
-from posecli.training.config import DataSource, Phase, TrainConfig, read_train_config
+from posecli.training.config import read_train_config
+from posecli.training.pose_config import DataSource, PoseConfig, PosePhase
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE: dict[str, Any] = {"name": "n", "data": [{"labels": "p"}], "phases": [{"steps": 10, "warm_up": 1}]}
 
 
-def read(folder: Path, **settings: Any) -> TrainConfig:
+def read(folder: Path, **settings: Any) -> PoseConfig:
     content = {key: value for key, value in (BASE | settings).items() if value != "gone"}
     config = read_train_config(projects.write_yaml(folder / "my c.yaml", content))
-    assert isinstance(config, TrainConfig)
+    assert isinstance(config, PoseConfig)
     return config
 
 
 class TestReading:
     def test_defaults(self, tmp_path: Path) -> None:
         config = read(tmp_path)
-        assert config == TrainConfig("n", (DataSource(labels=tmp_path / "p"),), (Phase(10, warm_up=1),))
+        assert config == PoseConfig(
+            name="n", data=(DataSource(labels=tmp_path / "p"),), phases=(PosePhase(10, warm_up=1),)
+        )
         assert config.steps == 10
 
     def test_every_kind_of_value(self, tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ class TestFingerprint:
         config = read(tmp_path / "a", initial_weights="m")
         monkeypatch.chdir(tmp_path / "a")
         again = read_train_config(Path("my c.yaml"))
-        assert isinstance(again, TrainConfig)
+        assert isinstance(again, PoseConfig)
         assert again.data != config.data
         assert again.fingerprint == config.fingerprint
 
@@ -79,7 +82,7 @@ class TestFingerprint:
             replace(config, seed=1),
             replace(config, data=(DataSource(labels=tmp_path / "q"),)),
             replace(config, data=(DataSource(scene="treadmill"),)),
-            replace(config, phases=(Phase(10, warm_up=2),)),
+            replace(config, phases=(PosePhase(10, warm_up=2),)),
             replace(config, augment=replace(config.augment, rotation=10)),
             replace(config, initial_weights="m"),
         ]

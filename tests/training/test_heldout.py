@@ -14,8 +14,8 @@ from posecli.decode import DecodeOptions
 from posecli.engine.kinds import NetworkOutput
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
-from posecli.training.config import DataSource, Phase, TrainConfig
 from posecli.training.heldout import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples, overall
+from posecli.training.pose_config import DataSource, PoseConfig, PosePhase
 from posecli.training.sources import Example, open_sources
 from posecli.training.state import ErrorRow
 from posecli.training.targets import make_targets
@@ -23,8 +23,8 @@ from posecli.training.targets import make_targets
 DECODE = DecodeOptions(8.0, 7.2801)
 
 
-def config(*data: DataSource, held_out: float = 0.5) -> TrainConfig:
-    return TrainConfig("n", data, (Phase(10, warm_up=1),), held_out=held_out)
+def config(*data: DataSource, held_out: float = 0.5) -> PoseConfig:
+    return PoseConfig(name="n", data=data, phases=(PosePhase(10, warm_up=1),), held_out=held_out)
 
 
 def all_knowing(points: npt.NDArray[np.float64], size: tuple[int, int]) -> Predict:
@@ -70,7 +70,7 @@ def test_a_few_examples_of_every_source(tmp_path: Path) -> None:
     wanted = config(
         DataSource(labels=tmp_path / "a"), DataSource(labels=tmp_path / "b"), DataSource(scene="trail-tracking")
     )
-    wanted = TrainConfig(**(vars(wanted) | {"bodyparts": ("red", "nose", "snout")}))
+    wanted = PoseConfig(**(vars(wanted) | {"bodyparts": ("red", "nose", "snout")}))
     data = open_sources(wanted)
     kept = held_out_examples(data, wanted)
     assert [item.source for item in kept] == ["labels", "labels", "trail-tracking"]

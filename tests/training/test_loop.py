@@ -20,7 +20,8 @@ import posecli
 from posecli.errors import OutputExistsError, UsageError
 from posecli.labels import read_image
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.training.config import AnyConfig, TrainConfig, read_train_config
+from posecli.training.config import AnyConfig, read_train_config
+from posecli.training.pose_config import PoseConfig
 from posecli.training.state import RunFolder
 
 pytestmark = pytest.mark.slow
@@ -51,11 +52,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return labels.write_project(tmp_path_factory.mktemp("data") / "project", 8)
 
 
-def settings(project: Path, folder: Path, **changes: Any) -> TrainConfig:
+def settings(project: Path, folder: Path, **changes: Any) -> PoseConfig:
     config = read_train_config(
         trainings.write_config(folder / "c.yaml", project, **({"phases": PHASES} | EVERY | changes))
     )
-    assert isinstance(config, TrainConfig)
+    assert isinstance(config, PoseConfig)
     return config
 
 

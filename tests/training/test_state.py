@@ -10,10 +10,10 @@ import pytest
 from support import projects, trainings
 
 from posecli.errors import OutputError, OutputExistsError
-from posecli.training.config import DataSource, Phase, TrainConfig
+from posecli.training.pose_config import DataSource, PoseConfig, PosePhase
 from posecli.training.state import STATE_FILE, ErrorRow, LossRow, Progress, RunFolder
 
-CONFIG = TrainConfig("n", (DataSource(scene="trail-tracking"),), (Phase(10, warm_up=1),))
+CONFIG = PoseConfig(name="n", data=(DataSource(scene="trail-tracking"),), phases=(PosePhase(10, warm_up=1),))
 OTHER = replace(CONFIG, seed=1)
 PROGRESS = Progress(6, 0, 12.5, "float32", "abc", (1.5, 0.25), 2)
 ARRAYS = {"network/0": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer/0": np.array(6)}

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from posecli.training.config import AugmentOptions
+from posecli.training.pose_config import AugmentOptions
 from posecli.video.opencv import import_cv2
 
 cv2 = import_cv2()

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.training.augment import choose_view, disturb, show, swap_sides
-from posecli.training.config import Phase, TrainConfig
+from posecli.training.pose_config import PoseConfig, PosePhase
 from posecli.training.sources import Example, TrainingData
 from posecli.training.targets import make_targets
 
@@ -77,7 +77,7 @@ class Batch:
 class BatchMaker:
     """Makes the batches of one phase of a pose network."""
 
-    def __init__(self, data: TrainingData, config: TrainConfig, phase: Phase) -> None:
+    def __init__(self, data: TrainingData, config: PoseConfig, phase: PosePhase) -> None:
         self._data = data
         self._config = config
         self._phase = phase

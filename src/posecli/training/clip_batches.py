@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.training.augment import View, add_noise, change_light, show
-from posecli.training.clip_config import ClipAugment, ClipConfig, ClipPhase
+from posecli.training.clip_config import ClipAugment, ClipConfig
 from posecli.training.clip_sources import ClipData
 from posecli.training.clip_videos import Images
+from posecli.training.settings import Phase
 
 NOWHERE = np.empty((0, 2))
 
@@ -42,7 +43,7 @@ class ClipBatch:
 class ClipBatchMaker:
     """Makes the batches of one phase of a network for behaviours."""
 
-    def __init__(self, data: ClipData, config: ClipConfig, phase: ClipPhase) -> None:
+    def __init__(self, data: ClipData, config: ClipConfig, phase: Phase) -> None:
         self._data = data
         self._config = config
         self._phase = phase

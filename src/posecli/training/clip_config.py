@@ -12,11 +12,8 @@ from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
 from posecli.synthetic.options import BEHAVIOUR_SCENES
 from posecli.training.rows import CLIP_ROWS, RowKinds
 from posecli.training.settings import (
-    SCRATCH,
-    BatchNormMode,
+    Phase,
     RunConfig,
-    TrainingPrecision,
-    check_phase,
     distinct,
     initial_path,
     items_of,
@@ -113,35 +110,6 @@ class ClipOptions:
 
 
 @dataclass(frozen=True)
-class ClipPhase:
-    """A stretch of training with settings of its own.
-
-    Attributes
-    ----------
-    steps
-        Batches.
-    batch_size
-        Examples per batch.
-    learning_rate
-        Its peak, reached after `warm_up` steps and followed by half a cosine down to a hundredth.
-    warm_up
-        Steps.
-    batch_norm
-        ``batch`` normalises with each batch's own statistics and gathers running averages; ``frozen`` normalises with
-        those averages, exactly as inference does.
-    """
-
-    steps: int
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    warm_up: int = 100
-    batch_norm: BatchNormMode = "batch"
-
-    def __post_init__(self) -> None:
-        check_phase(self)
-
-
-@dataclass(frozen=True)
 class ClipAugment:
     """What is done to an example, the same to all of its frames.
 
@@ -172,28 +140,20 @@ class ClipAugment:
                 raise UsageError(f"{name} {getattr(self, name)} is out of range: give 0 to {most:g}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipConfig(RunConfig):
     """A whole training run of a network for behaviours.
 
     Attributes
     ----------
-    name
-        Names the network and, in its scorer, every table that it makes.
     classes
         Behaviours, in the order of the network's outputs.
-    data
-        Where examples come from.
-    phases
-        One after the other.
     clips
         What an example is.
     held_out_videos
         Videos of the intervals that are kept out of training. Scenes keep out seeds of their own.
     network_width
         Factor on the channels of the network; 1 is the published one.
-    initial_weights
-        ``scratch``, a model folder, or a checkpoint of the published network.
     class_balance
         Draw every class equally often, whatever its share of the frames.
     dropout
@@ -202,39 +162,23 @@ class ClipConfig(RunConfig):
         Part of the truth that is spread evenly over all classes.
     augment
         What is done to examples.
-    weight_decay
-        Of the kernels, decoupled (AdamW).
-    precision
-        ``bf16`` computes mixed; ``auto`` takes it where this machine has it and it measures faster.
-    evaluate_every, checkpoint_every
-        Steps.
-    seed
-        Of everything random.
     """
 
     SOURCE_PATHS: ClassVar[tuple[str, ...]] = ("intervals",)
     rows: ClassVar[RowKinds] = CLIP_ROWS
 
-    name: str
-    classes: tuple[str, ...]
     data: tuple[ClipSource, ...]
-    phases: tuple[ClipPhase, ...]
+    classes: tuple[str, ...]
     clips: ClipOptions = ClipOptions()
     held_out_videos: tuple[str, ...] = ()
     network_width: float = 1.0
-    initial_weights: str = SCRATCH
     class_balance: bool = True
     dropout: float = 0.5
     label_smoothing: float = 0.05
     augment: ClipAugment = ClipAugment()
-    weight_decay: float = 0.004
-    precision: TrainingPrecision = "auto"
-    evaluate_every: int = 500
-    checkpoint_every: int = 250
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        self.check_common()
+        super().__post_init__()
         distinct("classes", self.classes)
         distinct("held_out_videos", self.held_out_videos)
         if len(self.classes) < 2:
@@ -261,7 +205,7 @@ def clip_config(content: dict[str, Any], folder: Path) -> ClipConfig:
             )
     nested: dict[str, Any] = {
         "data": tuple(_source(item, folder) for item in items_of(_given(content), "data")),
-        "phases": tuple(settings_of(ClipPhase, item, "phases") for item in items_of(_given(content), "phases")),
+        "phases": tuple(settings_of(Phase, item, "phases") for item in items_of(_given(content), "phases")),
         "clips": settings_of(ClipOptions, _given(content).get("clips", {}), "clips"),
         "augment": settings_of(ClipAugment, _given(content).get("augment", {}), "augment"),
     }

@@ -14,7 +14,7 @@ from posecli.decode import DecodeOptions, decode_numpy
 from posecli.engine.kinds import NetworkOutput
 from posecli.geometry import SMALLEST_SIDE, Geometry
 from posecli.synthetic import SceneOptions, open_scene
-from posecli.training.config import TrainConfig
+from posecli.training.pose_config import PoseConfig
 from posecli.training.rows import ErrorRow
 from posecli.training.sources import Example, LabeledSource, TrainingData, scene_example
 from posecli.video.prepare import prepare
@@ -56,7 +56,7 @@ class HeldOut:
         return ErrorRow(step, self.source, scale, len(found), float(found.mean()), float(np.median(found)))
 
 
-def held_out_examples(data: TrainingData, config: TrainConfig) -> list[HeldOut]:
+def held_out_examples(data: TrainingData, config: PoseConfig) -> list[HeldOut]:
     """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
     kept = []
     for labelled in data.test:

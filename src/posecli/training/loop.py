@@ -14,13 +14,14 @@ from posecli import __version__
 from posecli.errors import OutputExistsError, UsageError
 from posecli.training.batches import AnyBatch, batches
 from posecli.training.clip_task import ClipTask
-from posecli.training.config import AnyConfig, TrainConfig
+from posecli.training.config import AnyConfig
 from posecli.training.interrupt import InterruptRequest, held_back_interrupts
 from posecli.training.meter import LossMeter
+from posecli.training.pose_config import PoseConfig
 from posecli.training.pose_task import PoseTask
 from posecli.training.precision import fastest_policy
 from posecli.training.rows import AnyLossRow, AnyMeasureRow
-from posecli.training.settings import AnyPhase
+from posecli.training.settings import Phase
 from posecli.training.state import Arrays, Progress, RunFolder
 from posecli.training.task import Task
 
@@ -45,7 +46,7 @@ class TrainingObserver:
 
 def open_task(config: AnyConfig) -> Task:
     """The data and the rest of what is to be trained; errors are those of their kinds."""
-    return PoseTask(config) if isinstance(config, TrainConfig) else ClipTask(config)
+    return PoseTask(config) if isinstance(config, PoseConfig) else ClipTask(config)
 
 
 class Trainer:
@@ -103,7 +104,7 @@ class Trainer:
             self._meter = LossMeter(progress.losses, progress.summed)
         self.observer.started(self)
         first = 0
-        phases: Sequence[AnyPhase] = self.config.phases
+        phases: Sequence[Phase] = self.config.phases
         with held_back_interrupts() as interrupt:
             for number, phase in enumerate(phases):
                 if self.step < first + phase.steps:
@@ -113,7 +114,7 @@ class Trainer:
                 first += phase.steps
         self.run.finish(self._progress(len(self.config.phases) - 1))
 
-    def _compile(self, phase: AnyPhase) -> None:
+    def _compile(self, phase: Phase) -> None:
         for layer in self.network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = phase.batch_norm == "batch"

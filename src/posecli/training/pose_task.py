@@ -19,10 +19,10 @@ from posecli.model.folder import write_model_folder
 from posecli.network.pose import assign_weights, build_pose_network, read_weights
 from posecli.network.spec import PoseNetworkSpec
 from posecli.training.batches import BatchMaker
-from posecli.training.config import TrainConfig
 from posecli.training.heldout import held_out_examples, overall
 from posecli.training.initial import initial_weights
 from posecli.training.losses import locref_loss, scoremap_loss
+from posecli.training.pose_config import PoseConfig
 from posecli.training.rows import AnyMeasureRow, ErrorRow
 from posecli.training.sources import TrainingData, open_sources
 from posecli.training.task import Weights
@@ -43,7 +43,7 @@ class PoseTask:
 
     log_names = ("scoremap_loss", "locref_loss")
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: PoseConfig) -> None:
         self.config = config
         self.data: TrainingData = open_sources(config)
         self.held_out = held_out_examples(self.data, config)

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
@@ -26,24 +26,37 @@ SHA256 = re.compile("[0-9a-fA-F]{64}")
 Settings = TypeVar("Settings")
 
 
-class AnyPhase(Protocol):
-    """What every stretch of training says, of whatever kind of network."""
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with settings of its own, of whatever kind of network.
 
-    @property
-    def steps(self) -> int:
-        """Batches."""
+    Attributes
+    ----------
+    steps
+        Batches.
+    batch_size
+        Examples per batch.
+    learning_rate
+        Its peak, reached after `warm_up` steps and followed by half a cosine down to a hundredth.
+    warm_up
+        Steps.
+    batch_norm
+        ``batch`` normalises with each batch's own statistics and gathers running averages; ``frozen`` normalises with
+        those averages, exactly as inference does.
+    """
 
-    @property
-    def learning_rate(self) -> float:
-        """Its peak."""
+    steps: int
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    warm_up: int = 100
+    batch_norm: BatchNormMode = "batch"
 
-    @property
-    def warm_up(self) -> int:
-        """Steps up to the peak."""
-
-    @property
-    def batch_norm(self) -> BatchNormMode:
-        """Whose statistics normalise."""
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "learning_rate"):
+            positive(name, getattr(self, name))
+        if not 0 <= self.warm_up < self.steps:
+            raise UsageError(f"warm_up {self.warm_up} does not fit: give fewer than the phase's {self.steps} steps")
+        one_of("batch_norm", self.batch_norm, get_args(BatchNormMode))
 
 
 class AnySource(Protocol):
@@ -52,13 +65,16 @@ class AnySource(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What the settings of every training run have in common; a frozen dataclass for each kind of network adds its own.
+    """What the settings of every training run have in common; each kind of network adds its own.
 
     Attributes
     ----------
     name
         Names the network and, in its scorer, every table that it makes.
+    data
+        Where examples come from.
     phases
         One after the other.
     initial_weights
@@ -78,16 +94,15 @@ class RunConfig:
 
     name: str
     data: tuple[AnySource, ...]
-    phases: tuple[AnyPhase, ...]
-    initial_weights: str
-    weight_decay: float
-    precision: TrainingPrecision
-    evaluate_every: int
-    checkpoint_every: int
-    seed: int
+    phases: tuple[Phase, ...]
+    initial_weights: str = SCRATCH
+    weight_decay: float = 0.004
+    precision: TrainingPrecision = "auto"
+    evaluate_every: int = 500
+    checkpoint_every: int = 250
+    seed: int = 0
 
-    def check_common(self) -> None:
-        """Refuse values that cannot be."""
+    def __post_init__(self) -> None:
         if not self.name or not all(letter.isalnum() or letter in "-_" for letter in self.name):
             raise UsageError(f"name '{self.name}' cannot name a network: use letters, digits, '-' and '_'")
         one_of("precision", self.precision, get_args(TrainingPrecision))
@@ -116,17 +131,8 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, for YAML."""
-        plain: dict[str, Any] = _plain(asdict(self))  # type: ignore[call-overload]  # every kind is a dataclass
+        plain: dict[str, Any] = _plain(asdict(self))
         return plain
-
-
-def check_phase(phase: AnyPhase) -> None:
-    """Refuse numbers of a phase that cannot be."""
-    for name in ("steps", "batch_size", "learning_rate"):
-        positive(name, getattr(phase, name))
-    if not 0 <= phase.warm_up < phase.steps:
-        raise UsageError(f"warm_up {phase.warm_up} does not fit: give fewer than the phase's {phase.steps} steps")
-    one_of("batch_norm", phase.batch_norm, get_args(BatchNormMode))
 
 
 def shares(options: object, names: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from posecli.errors import UsageError
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_image, read_labeled_data, split_frames
 from posecli.synthetic import Scene, SceneOptions, open_scene
-from posecli.training.config import DataSource, TrainConfig
+from posecli.training.pose_config import DataSource, PoseConfig
 
 #: Decoded images of a source kept in memory, bytes: 640x480 px take 0.9 MB each.
 IMAGE_BYTES_KEPT = 400 << 20
@@ -143,7 +143,7 @@ class TrainingData:
         return self.sources[rng.choice(len(self.sources), p=self.weights)].draw(rng)
 
 
-def open_sources(config: TrainConfig) -> TrainingData:
+def open_sources(config: PoseConfig) -> TrainingData:
     """Read all labels and settle which images are held out.
 
     Raises
@@ -178,7 +178,7 @@ def _source(source: DataSource, train: LabeledData | None, bodyparts: tuple[str,
     return SceneSource(source.scene, source.seeds, bodyparts)
 
 
-def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ...]], config: TrainConfig) -> None:
+def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ...]], config: PoseConfig) -> None:
     known = dict.fromkeys(part for parts in offered for part in parts)
     for part in bodyparts:
         if part not in known:
@@ -194,7 +194,7 @@ def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ..
             )
 
 
-def _splits(labelled: Sequence[LabeledData], config: TrainConfig) -> list[tuple[LabeledData, LabeledData]]:
+def _splits(labelled: Sequence[LabeledData], config: PoseConfig) -> list[tuple[LabeledData, LabeledData]]:
     """Each table's training and held-out images."""
     if not isinstance(config.held_out, tuple):
         chosen = config.held_out or ()
