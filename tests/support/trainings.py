@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,38 @@ TINY: dict[str, Any] = {
     "checkpoint_every": 2,
     "phases": [{"steps": 4, "crop": 64, "batch_size": 2, "warm_up": 1}],
 }
+
+#: Trains in a process that kills itself after a step. Takes settings, folder, step, the module whose `shrink` makes
+#: networks small, and how often losses are told.
+KILLED = f"""
+import importlib, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
+import pytest
+from posecli.network.tensorflow_runtime import import_tensorflow
+file, folder, last, module, losses_every = sys.argv[1:]
+importlib.import_module(module).shrink(pytest.MonkeyPatch())
+import_tensorflow()
+from posecli.training import loop
+from posecli.training.config import read_train_config
+from posecli.training.state import RunFolder
+loop.LOSS_EVERY = int(losses_every)
+class Observer(loop.TrainingObserver):
+    def stepped(self, step, row):
+        if step == int(last):
+            os.kill(os.getpid(), signal.SIGKILL)
+config = read_train_config(Path(file))
+loop.Trainer(config, RunFolder(Path(folder), config), Observer()).train()
+"""
+
+
+def train_until_killed(file: Path, folder: Path, step: int, module: str, losses_every: int) -> None:
+    """Begin a run that is killed after a step."""
+    arguments = [file, folder, step, module, losses_every]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def write_config(path: Path, labelled: Path | None, **settings: Any) -> Path:

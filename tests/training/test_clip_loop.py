@@ -189,31 +189,8 @@ class TestBreaks:
         check_equal(tmp_path / "run", unbroken[0])
 
     def test_a_killed_run_ends_as_an_unbroken_one(self, tmp_path: Path, unbroken: tuple[Path, Any]) -> None:
-        program = f"""
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {str(TESTS)!r})
-import pytest
-from support.clip_trainings import shrink
-shrink(pytest.MonkeyPatch())
-from posecli.network.tensorflow_runtime import import_tensorflow
-import_tensorflow()
-from posecli.training import loop
-from posecli.training.config import read_train_config
-from posecli.training.state import RunFolder
-loop.LOSS_EVERY = {LOSSES_EVERY}
-class Observer(loop.TrainingObserver):
-    def stepped(self, step, row):
-        if step == 7:
-            os.kill(os.getpid(), signal.SIGKILL)
-config = read_train_config(Path(sys.argv[1]))
-loop.Trainer(config, RunFolder(Path(sys.argv[2]), config), Observer()).train()
-"""
         file = unbroken[0].parent / "c.yaml"
-        done = subprocess.run(
-            [sys.executable, "-c", program, file, tmp_path / "run"], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        trainings.train_until_killed(file, tmp_path / "run", 7, "support.clip_trainings", LOSSES_EVERY)
         config = read_train_config(file)
         saved = RunFolder(tmp_path / "run", config).load()
         assert saved is not None
