@@ -27,7 +27,18 @@ def accuracy_text(result: dict[str, Any]) -> str:
         f"{model['frame_step']} apart, {result['input']} px) on {len(videos['seeds'])} rendered videos that it never "
         f"saw, {videos['frames']} frames of 640x480 px each, read back from H.264, a chunk every {videos['stride']} "
         f"frames; chance is {100 * result['chance']:.1f} % ({made}). "
-        f"In fp32 OpenVINO's logits differ from Keras' by {largest:.1e} at most.\n\n{markdown(rows)}"
+        f"In fp32 OpenVINO's logits differ from Keras' by {largest:.1e} at most."
+        f"{_still_text(result)}\n\n{markdown(rows)}"
+    )
+
+
+def _still_text(result: dict[str, Any]) -> str:
+    """What the row of the network for single frames is."""
+    if not any(row["network"] == "single frame" for row in result["rows"]):
+        return ""
+    return (
+        " The network of the last row sees the same chunks, their middle frame in the place of all, and was trained "
+        "so (`configs/train-home-cage-still.yaml`): what a single frame gives away."
     )
 
 
