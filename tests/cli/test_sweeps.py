@@ -126,6 +126,7 @@ def test_flags_become_options() -> None:
         "tolerance": "0.5px",
         "model": None,
         "frames": 9,
+        "sample": 5,
         "truth": None,
         "labels": None,
         "pcutoff": None,
@@ -139,6 +140,7 @@ def test_flags_become_options() -> None:
     options = sweep_options_of((), flags)
     assert (options.tolerance, options.window, options.keep, options.batch_size) == (0.5, 7, True, 4)
     assert str(options.analysis.crop) == "0,10,0,20"
+    assert (options.frames, options.sample) == (9, 5)
 
 
 @pytest.fixture

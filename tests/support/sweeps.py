@@ -14,7 +14,7 @@ from posecli.model.folder import ModelFolder
 from posecli.predictor import PoseModel
 from posecli.sweep.material import Source
 from posecli.sweep.options import SweepOptions
-from posecli.sweep.runner import Study, poses_path
+from posecli.sweep.study import Study, poses_path
 from posecli.sweep.versions import Version
 from posecli.video.probe import VideoInfo
 

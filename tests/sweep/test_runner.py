@@ -21,7 +21,8 @@ from posecli.sweep import material
 from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SweepOptions
 from posecli.sweep.report import write_report
-from posecli.sweep.runner import Study, run_sweep
+from posecli.sweep.runner import run_sweep
+from posecli.sweep.study import Study
 from posecli.sweep.summary import Summary
 from posecli.sweep.transcode import transcode
 from posecli.sweep.versions import Version, encoded_versions, scaled_versions

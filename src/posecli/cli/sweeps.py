@@ -26,7 +26,7 @@ from posecli.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_
 
 if TYPE_CHECKING:
     from posecli.model.deeplabcut import Choice
-    from posecli.sweep.runner import Study
+    from posecli.sweep.study import Study
 
 DEFAULTS = SweepOptions()
 ANALYSIS = AnalyzeOptions()

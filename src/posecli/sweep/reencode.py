@@ -13,7 +13,7 @@ from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError, Usa
 from posecli.sweep.correspondence import Correspondence, compare_frames
 from posecli.sweep.journal import read_json, write_json
 from posecli.sweep.observer import SweepObserver
-from posecli.sweep.runner import make_folder
+from posecli.sweep.study import make_folder
 from posecli.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.table import move_into_place
 from posecli.video.encode import EncodeOptions, find_ffmpeg

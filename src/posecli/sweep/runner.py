@@ -7,27 +7,30 @@ are needed, unless they are to be kept. The same command continues; another one 
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from posecli import __version__
-from posecli.decode import Pose
-from posecli.errors import OutputError, OutputExistsError
+from posecli.errors import OutputError
 from posecli.manifest import describe_machine
 from posecli.model.deeplabcut import Choice as NetworkChoice
 from posecli.precision import PoseGate, choose_precision, model_cutoff
 from posecli.predictor import PoseModel, load_model
-from posecli.results import StageReport
 from posecli.sweep.correspondence import Correspondence, compare_frames, first_frame, write_image
+from posecli.sweep.design import (
+    DESIGN_FILE,
+    FORMAT,
+    FORMAT_VERSION,
+    ROWS_FILE,
+    plain_source,
+    refuse_another,
+    what_determines,
+)
 from posecli.sweep.journal import Row, append_row, read_json, read_rows, write_json
 from posecli.sweep.material import (
     Source,
@@ -40,84 +43,26 @@ from posecli.sweep.material import (
 from posecli.sweep.network import find_poses, frame_seconds
 from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SweepOptions
+from posecli.sweep.rows import row_sentence, version_row
+from posecli.sweep.study import (
+    SCENE_FOLDER,
+    VIDEOS_FOLDER,
+    Study,
+    frame_path,
+    make_folder,
+    poses_path,
+    remove_folder,
+    save_poses,
+)
 from posecli.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.sweep.versions import Version
-from posecli.table import partial_path
 from posecli.video.encode import find_ffmpeg
-from posecli.video.probe import VideoInfo, content_fingerprint, probe
+from posecli.video.probe import VideoInfo, probe
 
-FORMAT = "posecli-sweep"
-FORMAT_VERSION = 1
-DESIGN_FILE, ROWS_FILE = "design.json", "versions.jsonl"
-POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER = "poses", "frames", "videos", "scene"
 #: Bits per pixel of an encoded video, at most, at CRF 0; they halve every `HALVING` steps of the CRF scale.
 MOST_BITS_PER_PIXEL, HALVING = 14.0, 10.0
 #: Room that is left on the disk.
 RESERVE_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class Study:
-    """A sweep, finished.
-
-    Attributes
-    ----------
-    folder
-        Where it lies.
-    options
-        What was asked.
-    versions
-        The reference first.
-    sources
-        The videos.
-    model
-        The network, in the precision of the sweep.
-    cutoff
-        Likelihood from which on a point counts as seen.
-    truths
-        Of each video: ``(N, K, 2)`` px, or ``None``.
-    design
-        What ``design.json`` says.
-    rows
-        By video and version.
-    """
-
-    folder: Path
-    options: SweepOptions
-    versions: tuple[Version, ...]
-    sources: tuple[Source, ...]
-    model: PoseModel
-    cutoff: float
-    truths: tuple[Any, ...]
-    design: dict[str, Any]
-    rows: dict[tuple[str, str], Row]
-
-    def poses(self, source: Source, version: Version) -> Pose:
-        """``(N, K, 3)`` float64."""
-        return np.asarray(np.load(poses_path(self.folder, source, version), allow_pickle=False), np.float64)
-
-    def row(self, source: Source, version: Version) -> Row:
-        """What is known of a version of a video."""
-        return self.rows[source.name, version.name]
-
-    @property
-    def usable(self) -> tuple[Version, ...]:
-        """The versions whose frames are those of the original, in every video."""
-        return tuple(
-            version
-            for version in self.versions
-            if all(self.row(source, version)["problem"] is None for source in self.sources)
-        )
-
-
-def poses_path(folder: Path, source: Source, version: Version) -> Path:
-    """Where a version's poses are."""
-    return folder / POSES_FOLDER / f"{source.name}-{version.name}.npy"
-
-
-def frame_path(folder: Path, source: Source, version: Version) -> Path:
-    """Where a version's first frame is."""
-    return folder / FRAMES_FOLDER / f"{source.name}-{version.name}.png"
 
 
 def run_sweep(
@@ -163,8 +108,8 @@ def run_sweep(
     given = own_videos(options)
     make_folder(folder)
     model = load_model(path, options.analysis.engine, network)
-    asked = _what_determines(kind, options, versions, given, model)
-    _refuse_another(folder, asked, overwrite=overwrite)
+    asked = what_determines(kind, options, versions, given, model)
+    refuse_another(folder, asked, overwrite=overwrite)
     for version in versions:
         if version.note:
             observer.say(f"{version.name}: {version.note}")
@@ -212,8 +157,8 @@ class _Sweep:
             append_row(self.folder / ROWS_FILE, row)
             rows[source.name, version.name] = row
         if not self.options.keep:
-            _remove(self.folder / VIDEOS_FOLDER)
-            _remove(self.folder / SCENE_FOLDER)
+            remove_folder(self.folder / VIDEOS_FOLDER)
+            remove_folder(self.folder / SCENE_FOLDER)
         return Study(self.folder, self.options, self.versions, sources, model, cutoff, truths, design, rows)
 
     def _scene(self) -> Source:
@@ -245,7 +190,7 @@ class _Sweep:
                 "model": {"path": str(model.folder.path), "scorer": model.description.scorer},
                 "ffmpeg": find_ffmpeg().version,
                 "machine": describe_machine(),
-                "videos": [_plain_source(source) for source in sources],
+                "videos": [plain_source(source) for source in sources],
             }
             write_json(self.folder / DESIGN_FILE, design)
         return design, model.with_precision(design["precision"])
@@ -276,13 +221,13 @@ class _Sweep:
             self._write_first_frame(source, version, info)
             if together is not None and together.problem is not None:
                 self.observer.say(f"{name}: left out, since {together.problem}")
-                return _row(source, version, info, made, together, None)
+                return version_row(source, version, info, made, together, None)
             with self.observer.work(f"{name}: poses", source.looked_at) as progress:
                 geometry = source.geometry(self.options, version.scale, info)
                 chosen = model if version.precision is None else model.with_precision(version.precision)
                 poses, stages = find_poses(chosen, info, geometry, source.stretches, self.options, progress)
-            _save(poses_path(self.folder, source, version), poses)
-        row = _row(source, version, info, made, together, stages) | {
+            save_poses(poses_path(self.folder, source, version), poses)
+        row = version_row(source, version, info, made, together, stages) | {
             "network_width": geometry.width,
             "network_height": geometry.height,
         }
@@ -334,158 +279,6 @@ def encoded_bytes(source: Source, version: Version) -> float:
     pixels = source.info.width * source.info.height * source.frames
     bits = MOST_BITS_PER_PIXEL if version.is_lossless else MOST_BITS_PER_PIXEL * 0.5 ** ((version.crf or 0) / HALVING)
     return pixels * bits / 8
-
-
-def row_sentence(row: Row) -> str:
-    """One version in a few words."""
-    size = f"{row['bytes'] / 1e6:.2f} MB, {row['bit_rate'] / 1e3:.0f} kbit/s, " if row["codec"] else ""
-    return f"{size}{row['analysis_fps']:.1f} fps"
-
-
-def _row(
-    source: Source,
-    version: Version,
-    info: VideoInfo,
-    made: Transcoded | None,
-    together: Correspondence | None,
-    stages: StageReport | None,
-) -> Row:
-    size = source.given_bytes if made is None else made.bytes
-    row: Row = {
-        "video": source.name,
-        "version": version.name,
-        "codec": version.codec,
-        "crf": version.crf,
-        "crf_asked": version.asked,
-        "lossless": version.is_lossless,
-        "preset": version.encode and version.encode.preset,
-        "pix_fmt": info.pixel_format,
-        "gop": version.encode and version.encode.gop,
-        "scale": version.scale,
-        "precision": version.precision,
-        "frames": source.frames,
-        "looked_at": source.looked_at,
-        "bytes": size,
-        "bit_rate": 8 * size / source.seconds,
-        "bytes_per_hour": 3600 * size / source.seconds,
-        "raw_compression": source.raw_bytes / size,
-        "given_compression": source.given_bytes / size,
-        "encode_seconds": made and made.seconds,
-        "encode_fps": made and source.frames / made.seconds,
-        # Frames between the stretches are read too.
-        "read_fps": stages and stages.alone_fps["read"] * source.stretches[-1].stop / source.looked_at,
-        "network_fps": stages and stages.alone_fps["network"],
-        "analysis_fps": stages and stages.frames / stages.seconds,
-        "problem": together and together.problem,
-        "command": made and list(made.command),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    if together is not None:
-        row |= {
-            "psnr": together.psnr if math.isfinite(together.psnr) else None,
-            "worst_psnr": together.worst_psnr,
-            "largest_time_shift_frames": together.largest_time_shift,
-        }
-    return row
-
-
-def _save(path: Path, poses: Pose) -> None:
-    make_folder(path.parent)
-    try:
-        with partial_path(path).open("wb") as stream:
-            np.save(stream, poses, allow_pickle=False)
-        partial_path(path).replace(path)
-    except OSError as error:
-        partial_path(path).unlink(missing_ok=True)
-        raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its disk") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, parents too.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out-dir"
-        ) from error
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder)
-
-
-def _what_determines(
-    kind: str, options: SweepOptions, versions: Sequence[Version], sources: Sequence[Source], model: PoseModel
-) -> dict[str, Any]:
-    """What two sweeps must share for one to continue the other."""
-    analysis = options.analysis
-    return {
-        "kind": kind,
-        "videos": {source.name: content_fingerprint(source.info.path) for source in sources} or "scene",
-        "frames": options.frames,
-        "sample": options.sample,
-        "scene_seed": None if sources else options.seed,
-        "model": model.folder.identity,
-        "engine": analysis.engine.engine,
-        "precision": analysis.engine.precision,
-        "crop": None if analysis.crop is None else str(analysis.crop),
-        "scale": float(analysis.exact_scale),
-        "versions": [_plain_version(version) for version in versions],
-    }
-
-
-def _plain_version(version: Version) -> dict[str, Any]:
-    plain = asdict(version)
-    return {name: plain[name] for name in ("name", "encode", "scale", "precision")}
-
-
-def _plain_source(source: Source) -> dict[str, Any]:
-    info = source.info
-    return {
-        "name": source.name,
-        "path": str(info.path.resolve()),
-        "rendered": source.rendered,
-        "codec": info.codec,
-        "pixel_format": info.pixel_format,
-        "width": info.width,
-        "height": info.height,
-        "frames": source.frames,
-        "stretches": [[part.start, part.stop] for part in source.stretches],
-        "frame_rate": info.frame_rate,
-        "bytes": source.given_bytes,
-        "raw_bytes": source.raw_bytes,
-        "truth": None if source.truth is None else str(source.truth),
-    }
-
-
-def _refuse_another(folder: Path, asked: dict[str, Any], *, overwrite: bool) -> None:
-    design = folder / DESIGN_FILE
-    if overwrite:
-        for name in (DESIGN_FILE, ROWS_FILE):
-            (folder / name).unlink(missing_ok=True)
-        for name in (POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER):
-            _remove(folder / name)
-        return
-    found = read_json(design)
-    if found is None:
-        return
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise OutputExistsError(f"'{design}' is no sweep's: choose another folder with --out-dir")
-    old = found.get("determined_by", {})
-    wanted = json.loads(json.dumps(asked))
-    changes = [name for name in wanted if old.get(name) != wanted[name]]
-    if changes:
-        raise OutputExistsError(
-            f"'{folder}' holds a sweep with another {', '.join(changes)}: choose another folder with --out-dir, or "
-            "pass --overwrite"
-        )
 
 
 def _minutes(seconds: float) -> str:

@@ -22,6 +22,7 @@ from posecli.options import FIXED_PRECISIONS, EngineOptions, FixedPrecision, Pip
 from posecli.pipeline import ENGINES_OF_PIPELINES
 from posecli.predictor import PoseModel, load_model
 from posecli.sweep.charts import draw_settings
+from posecli.sweep.design import DESIGN_FILE
 from posecli.sweep.journal import read_json, write_json
 from posecli.sweep.material import model_path, own_videos
 from posecli.sweep.network import find_poses, frame_seconds
@@ -29,7 +30,7 @@ from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SweepOptions
 from posecli.sweep.recommendation import Recommendation, analysis_line, recommend
 from posecli.sweep.report import Report, write_report
-from posecli.sweep.runner import DESIGN_FILE, run_sweep
+from posecli.sweep.runner import run_sweep
 from posecli.sweep.summary import Summary
 from posecli.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
 from posecli.video.reader import VideoReader

@@ -15,7 +15,7 @@ from posecli.evaluation import ALL
 from posecli.sweep.material import Source
 from posecli.sweep.measures import RAW, Comparison, PartMeasures, Trajectories
 from posecli.sweep.resampling import Resampling, block_length
-from posecli.sweep.runner import Study
+from posecli.sweep.study import Study
 from posecli.sweep.trained import trained_scales
 from posecli.sweep.versions import Version
 

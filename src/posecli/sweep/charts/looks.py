@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from posecli.figures import GREY, new_figure, part_colours
 from posecli.sweep.charts.axes import SMALLEST_PX, error_axis
-from posecli.sweep.runner import frame_path
+from posecli.sweep.study import frame_path
 from posecli.sweep.summary import Summary
 from posecli.sweep.versions import Version
 
