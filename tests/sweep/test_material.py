@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import labels
 from support.sweeps import video_info
 
 from posecli.errors import LabelError, UsageError
-from posecli.sweep.material import Source, own_videos, refuse_labels_of_other_videos, true_points
+from posecli.sweep.material import Source, own_videos, refuse_labels_of_other_videos, stretches_of, true_points
 from posecli.sweep.options import SweepOptions
 
 PARTS = ("red", "green", "blue")
@@ -18,6 +21,17 @@ PARTS = ("red", "green", "blue")
 
 def source_named(name: str, frames: int = 50) -> Source:
     return Source(name, video_info(Path(f"{name}.mp4"), frames), frames, (range(frames),), 1000)
+
+
+@given(frames=st.integers(2, 10_000), rate=st.floats(0.5, 240), sample=st.integers(2, 12_000))
+def test_stretches_lie_apart_and_reach_from_end_to_end(frames: int, rate: float, sample: int) -> None:
+    stretches = stretches_of(frames, rate, sample)
+    assert stretches[0].start == 0
+    assert stretches[-1].stop == frames or len(stretches) == 1
+    assert all(before.stop <= after.start for before, after in pairwise(stretches))
+    lengths = {len(part) for part in stretches}
+    assert len(lengths) == 1
+    assert sum(map(len, stretches)) <= min(frames, sample + lengths.pop())
 
 
 def test_labelled_frames_are_placed_by_their_numbers(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_search_is_continued_on_the_frames_it_began_with(
     teller = Teller()
     first = search(options_for(clip, dots_model, tolerance=30.0), tmp_path, teller)
     assert first.as_dict()["frames"] == 200
-    assert any("repeat the same search with --frames 200" in line for line in teller.lines)
+    assert any("repeat the same search with --sample 200" in line for line in teller.lines)
     monkeypatch.setattr("posecli.sweep.search.frame_seconds", lambda *_: 1e-6)
     again = search(options_for(clip, dots_model, tolerance=30.0), tmp_path)
     assert again.as_dict()["rows"] == first.as_dict()["rows"]

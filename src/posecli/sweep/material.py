@@ -104,7 +104,8 @@ def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[ra
     if sample is None or sample >= frames:
         return (range(frames),)
     length = min(sample, max(2, round(frame_rate)))
-    starts = np.linspace(0, frames - length, max(1, round(sample / length))).round().astype(int).tolist()
+    count = min(max(1, round(sample / length)), frames // length)
+    starts = np.linspace(0, frames - length, count).round().astype(int).tolist()
     return tuple(range(start, start + length) for start in starts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from itertools import islice, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -23,21 +24,36 @@ from posecli.sweep.options import SweepOptions
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import FrameBatch, VideoReader
 
+#: Frames between two stretches from which on they are sought over: key frames are often 250 apart, and it is decoded
+#: from the one before.
+WORTH_SEEKING = 1000
 Frame: TypeAlias = tuple[int, npt.NDArray[np.uint8] | None]
 
 
 class Stretches(VideoReader):
-    """Reads stretches of a video; the frames between them are decoded and passed over."""
+    """Reads stretches of a video; what lies between is decoded and passed over, or sought over where it is long."""
 
     def __init__(
         self, info: VideoInfo, geometry: Geometry, stretches: Sequence[range], backend: VideoBackend = "auto"
     ) -> None:
-        super().__init__(info, geometry, backend)
+        sought = are_sought(info, stretches)
+        super().__init__(info, geometry, "pyav" if sought else backend)
         self._length = sum(map(len, stretches))
-        self._frames = _only(self._frames, stretches)
+        self._frames = self._each(stretches) if sought else _only(self._frames, stretches)
 
     def __len__(self) -> int:
         return self._length
+
+    def _each(self, stretches: Sequence[range]) -> Generator[Frame]:
+        for stretch in stretches:
+            with closing(self._merged(stretch.start)) as frames:
+                yield from islice(frames, len(stretch))
+
+
+def are_sought(info: VideoInfo, stretches: Sequence[range]) -> bool:
+    """Whether finding each stretch by its time is worth more than decoding all that lies between them."""
+    gaps = [after.start - before.stop for before, after in pairwise(stretches)]
+    return info.can_seek and bool(gaps) and min(gaps) >= WORTH_SEEKING
 
 
 def _only(frames: Generator[Frame], stretches: Sequence[range]) -> Generator[Frame]:

@@ -245,7 +245,8 @@ def _version_row(summary: Summary, version: Version, *, encoded: bool) -> list[s
     ]
     if summary.has_truth:
         row.append(f"{item.truth_mean.value:.2f}")
-    return [*row, f"{values['read_fps']:.0f}", f"{values['analysis_fps']:.1f}"]
+    read = values["read_fps"]
+    return [*row, "-" if read is None else f"{read:.0f}", f"{values['analysis_fps']:.1f}"]
 
 
 def html_page(summary: Summary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:

@@ -9,6 +9,7 @@ from posecli.results import StageReport
 from posecli.sweep.correspondence import Correspondence
 from posecli.sweep.journal import Row
 from posecli.sweep.material import Source
+from posecli.sweep.network import are_sought
 from posecli.sweep.transcode import Transcoded
 from posecli.sweep.versions import Version
 from posecli.video.probe import VideoInfo
@@ -59,8 +60,7 @@ def version_row(
         "given_compression": source.given_bytes / size,
         "encode_seconds": made and made.seconds,
         "encode_fps": made and source.frames / made.seconds,
-        # Frames between the stretches are read too.
-        "read_fps": stages and stages.alone_fps["read"] * source.stretches[-1].stop / source.looked_at,
+        "read_fps": None if stages is None else _read_fps(source, info, stages),
         "network_fps": stages and stages.alone_fps["network"],
         "analysis_fps": stages and stages.frames / stages.seconds,
         "problem": together and together.problem,
@@ -74,6 +74,13 @@ def version_row(
             "largest_time_shift_frames": together.largest_time_shift,
         }
     return row
+
+
+def _read_fps(source: Source, info: VideoInfo, stages: StageReport) -> float | None:
+    """Frames between the stretches are read too; how many is not known where they were sought over."""
+    if are_sought(info, source.stretches):
+        return None
+    return stages.alone_fps["read"] * source.stretches[-1].stop / source.looked_at
 
 
 def row_sentence(row: Row) -> str:

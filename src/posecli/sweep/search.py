@@ -119,7 +119,7 @@ class Found:
         return {
             "format": FORMAT,
             "folder": str(self.folder),
-            "frames": sum(source.frames for source in self.settings.study.sources),
+            "frames": sum(source.looked_at for source in self.settings.study.sources),
             "tolerance_px": self.settings.study.options.tolerance,
             "setting": {"scale": self.setting.scale, "precision": self.setting.precision},
             "batch_size": self.batch.batch_size,
@@ -203,7 +203,9 @@ def _as_begun(options: SweepOptions, folder: Path) -> SweepOptions:
     """A search that was begun is continued on as many frames, however fast the machine is now."""
     design = read_json(folder / "settings" / DESIGN_FILE)
     begun = design.get("determined_by", {}) if isinstance(design, dict) else {}
-    return options if options.frames is not None else replace(options, frames=begun.get("frames"))
+    if options.frames is not None or options.sample is not None:
+        return options
+    return replace(options, sample=begun.get("sample"))
 
 
 def _within_budget(
@@ -227,10 +229,10 @@ def _within_budget(
     frames = max(FEWEST_FRAMES, affordable)
     late = f", although {FEWEST_FRAMES} take longer than that" if frames > affordable else ""
     observer.say(
-        f"in {search_options.budget / 60:g} min this machine gets through {affordable} frames of each setting: the "
-        f"first {frames} are used{late} (repeat the same search with --frames {frames})"
+        f"in {search_options.budget / 60:g} min this machine gets through {affordable} frames of each setting: "
+        f"{frames} from all over are used{late} (repeat the same search with --sample {frames})"
     )
-    return replace(options, frames=frames)
+    return replace(options, sample=frames)
 
 
 def _tuned(
@@ -269,7 +271,12 @@ def _compression(
     network: NetworkChoice,
     overwrite: bool,
 ) -> Report:
-    """Compressed versions in the chosen setting against the full, given video in fp32."""
+    """Compressed versions in the chosen setting against the full, given video in fp32.
+
+    Of a sample only as many first frames are encoded: hours of video are not, for seconds of it.
+    """
+    if exact.sample is not None:
+        exact = replace(exact, frames=exact.frames or exact.sample, sample=None)
     encoded = encoded_versions({"libx264": options.crf}, {})
     versions = [
         Version(ORIGINAL, precision="fp32"),

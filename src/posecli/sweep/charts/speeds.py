@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +31,12 @@ def draw_frontier(summary: Summary) -> Figure:
     versions = summary.compared
     sizes = np.array([summary.totals(version)["bytes_per_hour"] / 1e6 for version in versions])
     errors = np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
-    speeds = np.array([summary.totals(version)["read_fps"] for version in versions])
+    speeds = [summary.totals(version)["read_fps"] for version in versions]
     order = _not_beaten(sizes, errors)
     axes.plot(sizes[order], errors[order], color=GREY, linewidth=1.2, zorder=1)
-    dots = axes.scatter(sizes, errors, c=speeds, cmap="viridis", s=60, edgecolor="black", linewidth=0.6, zorder=2)
+    known = None not in speeds
+    look: Any = {"c": speeds, "cmap": "viridis"} if known else {"color": COLOURS[0]}
+    dots = axes.scatter(sizes, errors, s=60, edgecolor="black", linewidth=0.6, zorder=2, **look)
     for version, size, error in zip(versions, sizes, errors, strict=True):
         axes.annotate(version.label, (size, error), textcoords="offset points", xytext=(7, 5), fontsize="small")
     tolerance_line(axes, summary)
@@ -44,8 +46,9 @@ def draw_frontier(summary: Summary) -> Figure:
     axes.margins(x=0.12)
     axes.set_xlabel("MB per hour of video")
     axes.set_ylabel("upper bound of the worst part's mean error (px)")
-    axes.set_title("Size, error, speed of reading")
-    figure.colorbar(dots, ax=axes, label="frames read per second")
+    axes.set_title("Size, error, speed of reading" if known else "Size, error")
+    if known:
+        figure.colorbar(dots, ax=axes, label="frames read per second")
     return figure
 
 
