@@ -11,6 +11,7 @@ from posecli import __version__
 
 project = "posecli"
 author = "The posecli developers"
+project_copyright = author
 version = release = __version__
 language = "en"
 
