@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from paper_studies import Cell, cells_of, cores_words, on_all_cores
+from paper_studies import Cell, cells_of, on_all_cores
 from speed_tables import markdown, read_result
 
+from posecli.benchmark.cost_table import PAPER_COSTS
+from posecli.benchmark.summary import cores_words
+
 STUDY = "govindarajan-2022-i3d/results"
-#: Table I of the paper, USD per hour of video on one V100: speed relative to its synchronous pipeline is their ratio.
-PAPER_COSTS = {"sync fp32": 0.93, "async fp32": 0.60, "async bf16": 0.57, "async int8": 0.46}
+#: The paper's way from its slowest to its fastest; speed relative to the first follows from the costs of its Table I.
+STEPS = ("sync fp32", "async fp32", "async bf16", "async int8")
 #: What the paper ran in the place of a precision that its machine did not have.
 PAPER_WORDS = {"async bf16": " (fp16)"}
 
@@ -20,8 +23,8 @@ def steps_table() -> str | None:
     if not cells:
         return None
     sync = PAPER_COSTS["sync fp32"]
-    paper = [f"{sync / cost:.2f}{PAPER_WORDS.get(step, '')}" for step, cost in PAPER_COSTS.items()]
-    rows = [["", *PAPER_COSTS], ["paper: V100, 640x480 px, batch 4", *paper]]
+    paper = [f"{sync / PAPER_COSTS[step]:.2f}{PAPER_WORDS.get(step, '')}" for step in STEPS]
+    rows = [["", *STEPS], ["paper: V100, 640x480 px, batch 4", *paper]]
     for width, height in sorted({(cell["width"], cell["height"]) for cell in cells}):
         own = [cell for cell in cells if (cell["width"], cell["height"]) == (width, height)]
         rows.append([f"here: {own[0]['cores']} cores, {width}x{height} px, batch 1", *_steps(own)])
@@ -30,7 +33,7 @@ def steps_table() -> str | None:
 
 def _steps(cells: list[Cell]) -> list[str]:
     fps = {f"{cell['pipeline']} {cell['precision']}": cell["fps"] for cell in cells}
-    return [f"{fps[step] / fps['sync fp32']:.2f}" if step in fps else "not on this processor" for step in PAPER_COSTS]
+    return [f"{fps[step] / fps['sync fp32']:.2f}" if step in fps else "not on this processor" for step in STEPS]
 
 
 def _where() -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from speed_tables import read_result
 
+from posecli.benchmark.summary import cores_words
+
 #: The speed experiments of both papers.
 SPEED_2018, SPEED_2022 = "mathis-warren-2018/results", "govindarajan-2022/results"
 #: H.264 at the 2018 paper's qualities, and other codecs, of its kind of video; by whose network looked at it.
@@ -189,8 +191,3 @@ def on_all_cores(cells: list[Cell]) -> list[Cell]:
 def _by_width(cells: list[Cell]) -> str:
     ordered = sorted(cells, key=lambda cell: cell["width"])
     return ", ".join(f"{cell['fps']:.3g} at {cell['width']} px" for cell in ordered)
-
-
-def cores_words(count: int) -> str:
-    """A number of cores, for people."""
-    return f"{count} core" if count == 1 else f"{count} cores"

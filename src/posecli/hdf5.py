@@ -162,11 +162,6 @@ def _opened(path: Path, failure: type[PoseCliError]) -> Iterator[_Group]:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise _ForeignError("it is not a file")
-        if not h5py.is_hdf5(path):
-            raise failure(
-                f"'{path}' is not an HDF5 file: give the table that posecli or DeepLabCut wrote, or copy it again if "
-                "this should be one"
-            )
         with h5py.File(path, "r") as file:
             yield _Group(_only_table(file), max(SMALL_BYTES, MOST_COMPRESSED * status.st_size))
     except FileNotFoundError:
@@ -174,6 +169,11 @@ def _opened(path: Path, failure: type[PoseCliError]) -> Iterator[_Group]:
     except _ForeignError as error:
         raise failure(f"'{path}' cannot be used ({error}): write it again with DeepLabCut or pandas") from None
     except _DAMAGE as error:
+        if not h5py.is_hdf5(path):
+            raise failure(
+                f"'{path}' is not an HDF5 file: give the table that posecli or DeepLabCut wrote, or copy it again if "
+                "this should be one"
+            ) from error
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise failure(f"'{path}' is damaged ({reason}): copy it again, or write it again from its CSV") from error
 

@@ -48,7 +48,7 @@ COMPRESSION_CHARTS: tuple[Drawing, ...] = (
     ("codecs", draw_codecs, "The same over all body parts, codecs beside each other."),
     ("median-filter", draw_repair, "What a median filter over time repairs, over all body parts."),
     ("truth", draw_truth, "Mean distance from the true points, over all body parts."),
-    ("frontier", draw_frontier, "Size against error; colour is the speed at which frames are read."),
+    ("frontier", draw_frontier, "Size against error; colour is the speed at which frames are read, where it is known."),
 )
 SCALE_CHARTS: tuple[Drawing, ...] = (
     ("scale-error-speed", draw_scales, "Error and speed against the width that the network sees."),

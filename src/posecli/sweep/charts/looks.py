@@ -75,22 +75,27 @@ def draw_traces(summary: Summary) -> Figure:
     source, part = summary.study.sources[0], _most_seen(summary)
     rate = source.info.frame_rate
     count = min(source.looked_at, round(TRACE_SECONDS * rate))
-    seconds = source.places[:count] / rate
+    seconds = np.arange(count) / rate
+    # Stretches stand side by side: at their places in a long video they could not be seen.
     gaps = np.flatnonzero(np.diff(source.places[:count]) > 1) + 1
+    along = _broken(seconds, gaps)
     original = summary.study.poses(source, summary.reference)[:count, part]
     figure = new_figure(10.0, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     versions = sorted(summary.compared, key=lambda version: -summary.totals(version)["bytes"])
     for version, colour in zip(versions, _ramp(len(versions)), strict=True):
         pose = summary.study.poses(source, version)[:count, part]
-        upper.plot(seconds, _broken(pose[:, 0], gaps), color=colour, linewidth=1.1, label=version.label)
+        upper.plot(along, _broken(pose[:, 0], gaps), color=colour, linewidth=1.1, label=version.label)
         distance = np.hypot(*(pose[:, :2] - original[:, :2]).T)
-        lower.plot(seconds, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=colour, linewidth=0.9)
-    upper.plot(seconds, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=summary.reference.label)
+        lower.plot(along, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=colour, linewidth=0.9)
+    upper.plot(along, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=summary.reference.label)
     unseen = original[:, 2] < summary.study.cutoff
     for axes in (upper, lower):
         axes.fill_between(
             seconds, 0, 1, where=unseen, transform=axes.get_xaxis_transform(), color="#EFEFEF", linewidth=0, zorder=0
+        )
+        axes.vlines(
+            seconds[gaps] - 0.5 / rate, 0, 1, transform=axes.get_xaxis_transform(), color=GREY, linewidth=0.8, zorder=0
         )
     name = summary.bodyparts[part]
     upper.set_ylabel(f"{name}: x (px)")
@@ -98,16 +103,14 @@ def draw_traces(summary: Summary) -> Figure:
     lower.axhline(summary.study.options.tolerance, color=GREY, linestyle="--", linewidth=1)
     error_axis(lower)
     lower.set_ylabel("distance from the original (px)")
-    lower.set_xlabel("time (s)")
+    lower.set_xlabel("time (s)" if not gaps.size else "time looked at (s), stretches side by side")
     figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     return figure
 
 
 def _broken(values: npt.NDArray[np.float64], gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The same with NaN at these places, so that no line goes from one stretch of the video to the next."""
-    broken = values.copy()
-    broken[gaps] = np.nan
-    return broken
+    """The same with NaN before these places, so that no line goes from one stretch of the video to the next."""
+    return np.insert(values, gaps, np.nan)
 
 
 def _spread(versions: Sequence[Version], most: int) -> list[Version]:
