@@ -139,7 +139,15 @@ def test_swapping_sides_twice_changes_nothing(order: list[int], count: int) -> N
 
 class TestDisturbances:
     @pytest.mark.parametrize(
-        "change", [augment.occlude, augment.blur, augment.add_noise, augment.compress_jpeg, augment.compress_h264]
+        "change",
+        [
+            augment.occlude,
+            augment.blur,
+            augment.add_noise,
+            augment.compress_jpeg,
+            augment.compress_h264,
+            augment.strew,
+        ],
     )
     @pytest.mark.parametrize("size", [(64, 48), (37, 51), (33, 32)])
     def test_shape_and_type_stay(
@@ -165,6 +173,17 @@ class TestDisturbances:
         options = AugmentOptions(light=0, blur=0, noise=0, occlusion=0, jpeg=0, h264=0)
         # The table of levels may round one down.
         assert np.abs(disturb(np.random.default_rng(0), image, options).astype(int) - image).max() <= 1
+
+    def test_specks_are_dark_small_and_leave_the_rest(self) -> None:
+        image = np.random.default_rng(1).integers(20, 255, (240, 320, 3), np.uint8)
+        for seed in range(5):
+            strewn = augment.strew(np.random.default_rng(seed), image)
+            darker = (strewn < image).any(axis=2)
+            assert (strewn <= image).all()
+            assert 0 < darker.mean() < 0.1
+            _, _, boxes, _ = cv2.connectedComponentsWithStats(darker.astype(np.uint8))
+            widest = boxes[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max()
+            assert widest < 0.15 * 240, "a few that touch at most"
 
     @pytest.mark.parametrize("reach", [1, 2, 3])
     def test_movement_does_not_move_the_animal(self, reach: int) -> None:

@@ -29,6 +29,12 @@ ON_ANIMAL = 0.8
 OFF_CENTRE = 0.35
 #: Rotation of most whole frames, degrees: videos are rarely filmed askew.
 SLIGHT_ROTATION = 15.0
+#: Most specks strewn over an image, their half axes as shares of its shorter side, the share of light that they take.
+MOST_SPECKS = 60
+SPECK_SIZES = 0.0015, 0.01
+SPECK_DARKNESS = 0.3, 0.95
+#: OpenCV draws at sixteenths of a pixel.
+SUBPIXEL_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,34 @@ def swap_sides(
         order[i], order[j] = j, i
     swapped: npt.NDArray[Scalar] = values[order]
     return swapped
+
+
+def strew(rng: np.random.Generator, image: Image) -> Image:
+    """Small dark ellipses anywhere: an animal's black ear must not be found on a floor that is not clean."""
+    height, width = image.shape[:2]
+    light = np.full((height, width), 255, np.uint8)
+    for _ in range(rng.integers(3, MOST_SPECKS + 1)):
+        half_axes = min(height, width) * rng.uniform(*SPECK_SIZES) * np.array([1.0, rng.uniform(0.4, 1.0)])
+        cv2.ellipse(
+            light,
+            _subpixels(rng.random(2) * (width, height)),
+            _subpixels(half_axes),
+            float(rng.uniform(0, 180)),
+            0,
+            360,
+            255 * (1 - rng.uniform(*SPECK_DARKNESS)),
+            thickness=-1,
+            lineType=cv2.LINE_AA,
+            shift=SUBPIXEL_BITS,
+        )
+    soft = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.4, 1.3))
+    strewn: Image = cv2.multiply(image, cv2.merge([soft] * 3), scale=1 / 255)
+    return strewn
+
+
+def _subpixels(pair: npt.NDArray[np.float64]) -> tuple[int, int]:
+    x, y = np.rint(pair * 2**SUBPIXEL_BITS).astype(int).tolist()
+    return x, y
 
 
 def disturb(rng: np.random.Generator, image: Image, options: AugmentOptions) -> Image:

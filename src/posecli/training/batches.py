@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.training.augment import choose_view, disturb, show, swap_sides
+from posecli.training.augment import choose_view, disturb, show, strew, swap_sides
 from posecli.training.pose_config import PoseConfig, PosePhase
 from posecli.training.sources import Example, TrainingData
 from posecli.training.targets import make_targets
@@ -115,7 +115,9 @@ class BatchMaker:
         """One example as a batch of one."""
         augment = self._config.augment
         view = choose_view(rng, example.image.shape[:2], example.points, scale, size, augment)
-        image, points = show(example.image, example.points, view)
+        # Drawn only where asked for, so that a run without it sees what it saw before there were specks.
+        dirty = augment.specks > 0 and rng.random() < augment.specks
+        image, points = show(strew(rng, example.image) if dirty else example.image, example.points, view)
         known = example.known
         if view.mirrored:
             bodyparts, pairs = self._data.bodyparts, self._config.mirror_pairs
