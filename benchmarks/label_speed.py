@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 from common import machine, make_clip, markdown_table, write_results
 
+from posecli.files import move_into_place
 from posecli.poses import read_poses
-from posecli.table import PoseTableWriter, move_into_place, pose_columns
+from posecli.table import PoseTableWriter, pose_columns
 
 PEER = Path(__file__).resolve().parent / "peer" / "deeplabcut_label.py"
 PCUTOFF = 0.6

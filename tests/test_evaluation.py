@@ -29,12 +29,13 @@ from posecli.evaluation import (
     write_evaluation_csv,
 )
 from posecli.evaluation_figure import draw_evaluation
+from posecli.files import move_into_place
 from posecli.geometry import Geometry
 from posecli.labels import read_labeled_data, split_frames
 from posecli.model.folder import ModelFolder
 from posecli.predictor import PoseModel
 from posecli.synthetic.sample import find_truth
-from posecli.table import PoseTableWriter, move_into_place, pose_columns
+from posecli.table import PoseTableWriter, pose_columns
 from posecli.video.prepare import prepare
 
 #: The fake engine knows the cell that a dot is in, so half a cell's diagonal is the most by which it can be wrong.

@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as hnp
 from scipy.signal import medfilt
 
 from posecli.errors import OutputExistsError, UsageError
+from posecli.files import move_into_place
 from posecli.filtering import FILTERS, FilterName, FilterOptions, filter_pose, filter_table
-from posecli.table import PoseTableWriter, move_into_place, pose_columns, read_pose_table
+from posecli.table import PoseTableWriter, pose_columns, read_pose_table
 
 LINES = hnp.arrays(np.float64, st.integers(7, 40), elements=st.floats(1, 600, width=32))
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from posecli.errors import UsageError, VideoError
+from posecli.files import move_into_place
 from posecli.poses import find_table, model_pcutoff, read_poses
-from posecli.table import KEY, PoseTableWriter, move_into_place, pose_columns
+from posecli.table import KEY, PoseTableWriter, pose_columns
 
 
 def write_table(path: Path, rows: int = 4, num_outputs: int = 1, scorer: str = "DLC_x") -> np.ndarray:

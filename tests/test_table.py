@@ -16,16 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecli.errors import OutputError, UsageError
-from posecli.table import (
-    CHUNK_ROWS,
-    KEY,
-    PoseTableWriter,
-    move_into_place,
-    partial_path,
-    pose_columns,
-    read_pose_table,
-    table_to_csv,
-)
+from posecli.files import move_into_place, partial_path
+from posecli.table import CHUNK_ROWS, KEY, PoseTableWriter, pose_columns, read_pose_table, table_to_csv
 
 Poses = npt.NDArray[np.float64]
 

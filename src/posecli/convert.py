@@ -23,9 +23,10 @@ import pandas as pd
 
 from posecli import __version__
 from posecli.errors import OutputError, OutputExistsError, UsageError, VideoError
+from posecli.files import move_into_place, partial_path
 from posecli.hdf5 import read_plain_table
 from posecli.poses import COORDS, PoseData, read_poses
-from posecli.table import KEY, move_into_place, partial_path
+from posecli.table import KEY
 from posecli.video.probe import probe
 
 Floats = npt.NDArray[np.float64]

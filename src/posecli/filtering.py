@@ -22,18 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli import __version__
-from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.errors import OutputExistsError, UsageError
+from posecli.files import make_folder, move_into_place, write_whole
 from posecli.hdf5 import PlainTable, read_plain_table
-from posecli.table import (
-    KEY,
-    SECONDS_NODE,
-    PoseTableWriter,
-    move_into_place,
-    partial_path,
-    pose_columns,
-    table_to_csv,
-    write_partial,
-)
+from posecli.table import KEY, SECONDS_NODE, PoseTableWriter, pose_columns, table_to_csv
 
 Floats = npt.NDArray[np.float64]
 FilterName = Literal["median", "savgol", "kalman"]
@@ -238,12 +230,7 @@ def _write_table(source: Path, raw: PlainTable, smooth: Floats, target: Path, op
     bodyparts = tuple(dict.fromkeys(str(label[1]) for label in raw.columns))
     peaks = len(raw.columns) // 3 // len(bodyparts)
     dtype, seconds = _number_type_and_times(source, len(smooth))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder '{target.parent}' cannot be made ({error.strerror or error}): choose another with --out-dir"
-        ) from error
+    make_folder(target.parent)
     writer = PoseTableWriter(target, pose_columns(str(raw.columns[0][0]), bodyparts, peaks))
     try:
         writer.append(smooth.astype(dtype).reshape(len(smooth), len(bodyparts), peaks, 3))
@@ -259,8 +246,7 @@ def _write_table(source: Path, raw: PlainTable, smooth: Floats, target: Path, op
         "options": asdict(options),
     }
     side = target.with_suffix(".json")
-    write_partial(side, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
-    move_into_place(partial_path(side), side)
+    write_whole(side, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
     move_into_place(writer.partial_path, target)
 
 

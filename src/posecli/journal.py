@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError
-from posecli.table import sync_folder
+from posecli.files import sync_folder
 
 Rows = npt.NDArray[np.float64]
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
+from posecli.files import make_folder, partial_path
 from posecli.model.description import ModelDescription
-from posecli.table import OVERHEAD_BYTES, partial_path
+from posecli.table import OVERHEAD_BYTES
 from posecli.video.probe import VideoInfo
 
 #: What a number takes in a CSV, comma included, at most on the average.
@@ -59,12 +60,7 @@ class OutputPaths:
 
     def make_folder(self) -> None:
         """Create the folder, parents too."""
-        try:
-            self.table.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"folder '{self.table.parent}' cannot be made ({error.strerror or error}): choose another with -o"
-            ) from error
+        make_folder(self.table.parent)
 
     def refuse_read_only_folder(self) -> None:
         """Say at once what the first write would find out."""

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from posecli.errors import OutputError, OutputExistsError, UsageError, VideoError
 from posecli.figures import save_figure
+from posecli.files import write_whole
 from posecli.manifest import read_manifest
 from posecli.plot_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths
 from posecli.poses import PoseData, model_pcutoff, read_poses
-from posecli.table import move_into_place, partial_path, write_partial
 from posecli.trajectory_figure import draw_trajectories
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
@@ -193,8 +193,7 @@ def plot_table(
         {name: _summary(poses, part, pcutoff, steps) for part, name in enumerate(poses.names)},
         largest_jumps(poses, steps, options.jumps),
     )
-    write_partial(summary, (json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n").encode())
-    move_into_place(partial_path(summary), summary)
+    write_whole(summary, (json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n").encode())
     return result
 
 

@@ -7,7 +7,6 @@ plain array, ``/posecli/seconds``, which pandas does not look at.
 
 from __future__ import annotations
 
-import errno
 import os
 import zlib
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import tables
 
 from posecli.decode import Pose
 from posecli.errors import OutputError, UsageError
+from posecli.files import move_into_place, partial_path
 from posecli.hdf5 import PlainTable, read_plain_pieces, read_plain_table
 
 KEY = "df_with_missing"
@@ -157,15 +157,6 @@ def _checksum_of(path: Path) -> int:
     return checksum
 
 
-def partial_path(path: Path) -> Path:
-    """Where a table's rows are until it is whole; not ``.h5``, since tools take every such file for a table.
-
-    >>> partial_path(Path("m1DLC_x.h5")).name
-    'm1DLC_x.h5.partial'
-    """
-    return path.with_name(f"{path.name}.partial")
-
-
 def read_pose_table(path: str | Path) -> pd.DataFrame:
     """Read a pose table, posecli's or DeepLabCut's; as plain data, where pandas' own reader would run what is in it.
 
@@ -229,39 +220,3 @@ def pieces_to_csv(csv: Path, pieces: Iterable[pd.DataFrame]) -> None:
         ) from error
     finally:
         scratch.unlink(missing_ok=True)  # it has its final name by now, or is not whole
-
-
-def write_partial(path: Path, content: bytes) -> None:
-    """Write a small file whole, under its partial name."""
-    try:
-        partial_path(path).write_bytes(content)
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
-        ) from error
-
-
-def move_into_place(partial: Path, path: Path) -> None:
-    """Give a whole file its final name, after its content has reached the disk."""
-    try:
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be put in place ({error.strerror or error}): check its folder") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder sent to the disk itself."""
-    if os.name != "posix":  # elsewhere a folder cannot be opened, and need not be
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network drives refuse, because they write names at once.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)

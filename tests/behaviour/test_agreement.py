@@ -26,7 +26,7 @@ from posecli.behaviour.comparison import compare_video, true_labels
 from posecli.behaviour.intervals import Interval, write_intervals
 from posecli.behaviour.table import Behaviours, write_behaviours
 from posecli.errors import LabelError, OutputError, UsageError
-from posecli.table import move_into_place, partial_path
+from posecli.files import move_into_place, partial_path
 
 NAMES = ("drink", "rest", "walk")
 Labels = npt.NDArray[np.int64]

@@ -12,8 +12,9 @@ from support import clips
 
 from posecli.cli import cli
 from posecli.cli.sweeps import sweep_options_of
+from posecli.files import move_into_place
 from posecli.model.folder import ModelFolder
-from posecli.table import PoseTableWriter, move_into_place, pose_columns
+from posecli.table import PoseTableWriter, pose_columns
 
 
 def posecli(*arguments: str | Path) -> Result:

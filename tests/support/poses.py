@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posecli.table import PoseTableWriter, move_into_place, pose_columns
+from posecli.files import move_into_place
+from posecli.table import PoseTableWriter, pose_columns
 from support import clips
 
 #: Height and width of the clips, px.

@@ -261,7 +261,8 @@ def test_without_a_video_the_scene_is_rendered(dots_model: ModelFolder, tmp_path
 def test_truth_with_fewer_rows_than_frames_is_refused(
     options: SweepOptions, tmp_path: Path, dots_model: ModelFolder, dots_clip: Path
 ) -> None:
-    from posecli.table import PoseTableWriter, move_into_place, pose_columns
+    from posecli.files import move_into_place
+    from posecli.table import PoseTableWriter, pose_columns
 
     truth = tmp_path / "truth.h5"
     writer = PoseTableWriter(truth, pose_columns("DLC_me", ("red", "green", "blue")))

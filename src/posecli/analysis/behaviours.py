@@ -16,13 +16,13 @@ from posecli.behaviour.ethogram import save_ethogram
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.clip_precision import ClipGate, ClipGateFigures
 from posecli.engine.kinds import ClipOutput
+from posecli.files import partial_path
 from posecli.geometry import Geometry
 from posecli.journal import JournalContent, read_rows
 from posecli.options import ClassifyOptions, FixedPrecision, InputSize
 from posecli.outputs import OutputPaths
 from posecli.pipeline import Values
 from posecli.predictor import ClipModel
-from posecli.table import partial_path
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 

@@ -13,6 +13,7 @@ from posecli import manifest as manifests
 from posecli.analysis.task import RunReader, Task
 from posecli.decode import Pose
 from posecli.engine.kinds import NetworkOutput
+from posecli.files import write_partial
 from posecli.geometry import Geometry
 from posecli.journal import JournalContent, read_rows
 from posecli.options import AnalyzeOptions, FixedPrecision
@@ -20,7 +21,7 @@ from posecli.outputs import OutputPaths, deeplabcut_meta
 from posecli.pipeline import Values
 from posecli.precision import GateFigures, PoseGate
 from posecli.predictor import PoseModel
-from posecli.table import PoseTableWriter, pose_columns, table_to_csv, write_partial
+from posecli.table import PoseTableWriter, pose_columns, table_to_csv
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 

@@ -11,12 +11,12 @@ from posecli import manifest as manifests
 from posecli.analysis.frames import NetworkRun
 from posecli.analysis.run import Run
 from posecli.errors import OutputError, OutputExistsError, ShortVideoError
+from posecli.files import move_into_place, partial_path, write_partial
 from posecli.journal import JournalContent, read_journal
 from posecli.lock import HeldError, Lock, held, holder
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.outputs import OutputPaths
 from posecli.results import Decision, StageReport, VideoResult
-from posecli.table import move_into_place, partial_path, write_partial
 from posecli.video.probe import content_fingerprint, probe
 
 MADE_BEFORE = "made before with the same video, model and settings"

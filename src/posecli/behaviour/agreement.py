@@ -29,7 +29,7 @@ from posecli.behaviour.metrics import (
     slack_accuracy,
 )
 from posecli.errors import UsageError
-from posecli.table import move_into_place, partial_path, write_partial
+from posecli.files import write_whole
 
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -306,8 +306,7 @@ def write_agreement_csv(evaluation: BehaviourEvaluation, path: Path) -> None:
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_partial(path, stream.getvalue().encode())
-    move_into_place(partial_path(path), path)
+    write_whole(path, stream.getvalue().encode())
 
 
 def _slack_accuracy(videos: Sequence[Pairs], slack: int) -> float:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from posecli.behaviour.table import Behaviours
 from posecli.errors import OutputError
 from posecli.figures import DPI, GREY, house_style, new_figure, part_colours
-from posecli.table import partial_path
+from posecli.files import partial_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

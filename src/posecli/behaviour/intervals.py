@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError
-from posecli.table import move_into_place, partial_path, write_partial
+from posecli.files import write_whole
 
 COLUMNS = ("video", "start", "end", "label")
 #: In place of a label's number, where a frame has none.
@@ -113,8 +113,7 @@ def write_intervals(csv_path: str | Path, intervals: Sequence[Interval]) -> None
         If the table cannot be written.
     """
     path = Path(csv_path)
-    write_partial(path, intervals_csv(path, intervals))
-    move_into_place(partial_path(path), path)
+    write_whole(path, intervals_csv(path, intervals))
 
 
 def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:

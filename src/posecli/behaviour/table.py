@@ -21,7 +21,8 @@ import pandas as pd
 import tables
 
 from posecli.errors import OutputError, UsageError
-from posecli.table import partial_path, pieces_to_csv
+from posecli.files import partial_path
+from posecli.table import pieces_to_csv
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from posecli.benchmark.summary import Summary, Winner
 from posecli.benchmark.tables import csv_text, plain_cell, plain_rows
 from posecli.benchmark.trace import trace_events
 from posecli.figures import Chart
-from posecli.table import move_into_place, partial_path, write_partial
+from posecli.files import write_whole
 
 RESULTS_FORMAT = "posecli-benchmark-results"
 CSV_FILE, JSON_FILE, TRACE_FILE, HTML_FILE = "results.csv", "results.json", "timelines.json", "report.html"
@@ -60,8 +60,7 @@ def write_report(summary: Summary) -> Report:
 
 
 def _write(path: Path, text: str) -> None:
-    write_partial(path, text.encode())
-    move_into_place(partial_path(path), path)
+    write_whole(path, text.encode())
 
 
 def results(summary: Summary) -> dict[str, Any]:

@@ -41,7 +41,8 @@ from posecli.benchmark.study import (
     write_json,
 )
 from posecli.benchmark.subject import subject_of
-from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError
+from posecli.errors import EngineError, OutputExistsError, UsageError
+from posecli.files import make_folder
 from posecli.hardware import usable_cores
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.video.probe import content_fingerprint
@@ -84,12 +85,7 @@ def run_benchmark(
     EngineError
         If not even the baseline runs.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out-dir"
-        ) from error
+    make_folder(folder)
     bench = _Bench(options, folder, observer, worker or WORKER)
     design = bench.design(overwrite=overwrite)
     if not dry_run:

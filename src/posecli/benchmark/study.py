@@ -20,7 +20,7 @@ from posecli.benchmark.design import Plan, Trial, Visit
 from posecli.benchmark.factors import Factors
 from posecli.benchmark.options import NetworkName, SharedOptions
 from posecli.errors import OutputError, OutputExistsError
-from posecli.table import move_into_place, partial_path, write_partial
+from posecli.files import write_whole
 
 Row = dict[str, Any]
 
@@ -182,8 +182,7 @@ def read_design(folder: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file whole."""
-    write_partial(path, (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode())
-    move_into_place(partial_path(path), path)
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode())
 
 
 def plain_condition(condition: Condition) -> dict[str, Any]:

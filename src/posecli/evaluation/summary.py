@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.table import move_into_place, partial_path, write_partial
+from posecli.files import write_whole
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -246,8 +246,7 @@ def write_evaluation_csv(evaluation: Evaluation, path: Path) -> None:
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_partial(path, stream.getvalue().encode())
-    move_into_place(partial_path(path), path)
+    write_whole(path, stream.getvalue().encode())
 
 
 def _known(value: float) -> float | None:

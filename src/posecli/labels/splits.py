@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 
 from posecli.errors import UsageError
+from posecli.files import write_whole
 from posecli.labels.data import LabeledData
-from posecli.table import move_into_place, partial_path, write_partial
 from posecli.yamlfile import read_yaml
 
 
@@ -70,8 +70,7 @@ def read_split(path: Path, data: LabeledData) -> tuple[LabeledData, LabeledData]
 def write_split(path: Path, train: Sequence[str], test: Sequence[str]) -> None:
     """Write the file that `read_split` reads: names of the images trained on and held out."""
     content = {"train": list(train), "test": list(test)}
-    write_partial(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
-    move_into_place(partial_path(path), path)
+    write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
 
 
 def _is_names(value: Any) -> bool:

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from posecli.files import write_whole
 from posecli.geometry import Geometry
 from posecli.sweep.observer import Progress
-from posecli.table import move_into_place, partial_path, write_partial
 from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
@@ -147,8 +147,7 @@ def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
         If it cannot be written.
     """
     _, coded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-    write_partial(path, coded.tobytes())
-    move_into_place(partial_path(path), path)
+    write_whole(path, coded.tobytes())
 
 
 def _grays(info: VideoInfo, original: VideoInfo) -> Generator[Gray | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import OutputError
-from posecli.table import move_into_place, partial_path, write_partial
+from posecli.files import write_whole
 
 Row = dict[str, Any]
 
@@ -60,8 +60,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    write_partial(path, text.encode())
-    move_into_place(partial_path(path), path)
+    write_whole(path, text.encode())
 
 
 def read_json(path: Path) -> Any:

@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 from posecli import __version__
 from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError, UsageError
+from posecli.files import make_folder, move_into_place
 from posecli.sweep.correspondence import Correspondence, compare_frames
 from posecli.sweep.journal import read_json, write_json
 from posecli.sweep.observer import SweepObserver
-from posecli.sweep.study import make_folder
 from posecli.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
-from posecli.table import move_into_place
 from posecli.video.encode import EncodeOptions, find_ffmpeg
 from posecli.video.probe import content_fingerprint, probe
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from posecli import __version__
 from posecli.errors import OutputError
+from posecli.files import make_folder
 from posecli.manifest import describe_machine
 from posecli.model.deeplabcut import Choice as NetworkChoice
 from posecli.precision import PoseGate, choose_precision, model_cutoff
@@ -44,16 +45,7 @@ from posecli.sweep.network import find_poses, frame_seconds
 from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SweepOptions
 from posecli.sweep.rows import row_sentence, version_row
-from posecli.sweep.study import (
-    SCENE_FOLDER,
-    VIDEOS_FOLDER,
-    Study,
-    frame_path,
-    make_folder,
-    poses_path,
-    remove_folder,
-    save_poses,
-)
+from posecli.sweep.study import SCENE_FOLDER, VIDEOS_FOLDER, Study, frame_path, poses_path, remove_folder, save_poses
 from posecli.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.sweep.versions import Version
 from posecli.video.encode import find_ffmpeg

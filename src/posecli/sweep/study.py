@@ -11,12 +11,12 @@ import numpy as np
 
 from posecli.decode import Pose
 from posecli.errors import OutputError
+from posecli.files import make_folder, partial_path
 from posecli.predictor import PoseModel
 from posecli.sweep.journal import Row
 from posecli.sweep.material import Source
 from posecli.sweep.options import SweepOptions
 from posecli.sweep.versions import Version
-from posecli.table import partial_path
 
 POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER = "poses", "frames", "videos", "scene"
 
@@ -101,22 +101,6 @@ def save_poses(path: Path, poses: Pose) -> None:
     except OSError as error:
         partial_path(path).unlink(missing_ok=True)
         raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its disk") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, parents too.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out-dir"
-        ) from error
 
 
 def remove_folder(folder: Path) -> None:

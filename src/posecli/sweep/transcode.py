@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
+from posecli.files import move_into_place, partial_path
 from posecli.sweep.observer import Progress
-from posecli.table import move_into_place, partial_path
 from posecli.video.encode import CONTAINERS, FFMPEG_VARIABLE, EncodeOptions, find_ffmpeg, plain_words
 from posecli.video.probe import VideoInfo, open_container, video_stream
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from posecli.behaviour.intervals import intervals_csv, intervals_of_labels
-from posecli.errors import LabelError, OutputError, OutputExistsError
+from posecli.errors import LabelError, OutputExistsError
+from posecli.files import make_folder, move_into_place, partial_path, write_partial
 from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SceneOptions
 from posecli.synthetic.scene import Scene, SceneFrame
 from posecli.synthetic.scenes import open_scene
-from posecli.table import PoseTableWriter, move_into_place, partial_path, pose_columns, read_pose_table, write_partial
+from posecli.table import PoseTableWriter, pose_columns, read_pose_table
 from posecli.video.encode import EncodeOptions, VideoEncoder
 
 #: Every truth table's scorer begins with this.
@@ -109,7 +110,7 @@ def write_sample(
             f"'{stale[0]}' is there already: pass --overwrite to replace it, or choose another video name"
         )
     scene = open_scene(options)
-    _make_folder(files.video.parent)
+    make_folder(files.video.parent, "--out")
     with VideoEncoder(
         files.video, scene.width, scene.height, scene.fps, encode_options, overwrite=overwrite
     ) as encoder:
@@ -202,12 +203,3 @@ def behaviours_beside(video: Path) -> Path:
     'clips/cage_behaviours.csv'
     """
     return video.with_name(f"{video.stem}{BEHAVIOURS_END}")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with --out"
-        ) from error

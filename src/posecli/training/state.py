@@ -16,9 +16,9 @@ import yaml
 
 from posecli.errors import OutputError, OutputExistsError
 from posecli.figures import house_style, save_figure
+from posecli.files import move_into_place, partial_path, write_whole
 from posecli.labels import write_split
 from posecli.model.folder import is_model_folder
-from posecli.table import move_into_place, partial_path, write_partial
 from posecli.training.config import AnyConfig
 from posecli.training.curves import curves
 from posecli.training.rows import CLIP_ROWS, POSE_ROWS, AnyLossRow, AnyMeasureRow, ErrorRow, LossRow
@@ -157,8 +157,7 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Write a small file whole."""
         path = self.path / name
-        write_partial(path, text.encode())
-        move_into_place(partial_path(path), path)
+        write_whole(path, text.encode())
 
     def save(self, arrays: Arrays, progress: Progress) -> None:
         """Keep the state of the run, in one file: it is the whole of one step, or of the one before."""
