@@ -166,8 +166,14 @@ def _findings(studies: dict[str, str], words: Sequence[str]) -> str | None:
         result = read_result(study)
         if result is not None:
             found = [text for text in result["findings"] if any(word in text for word in words)]
-            told.append(f"{name} network, {result['versions'][0]['frames']} frames: {' '.join(found)}")
+            told.append(f"{name} network, {_frames_words(result['versions'][0])}: {' '.join(found)}")
     return " ".join(told) or None
+
+
+def _frames_words(version: Cell) -> str:
+    """How many frames the network looked at."""
+    frames, looked_at = version["frames"], version.get("looked_at", version["frames"])
+    return f"{frames:,} frames" if looked_at == frames else f"{looked_at:,} of {frames:,} frames"
 
 
 def _totals(rows: Sequence[Cell]) -> list[Cell]:

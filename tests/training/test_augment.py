@@ -118,6 +118,13 @@ class TestChoice:
             assert np.isfinite(moved).all()
             assert view.angle == 0
 
+    @pytest.mark.parametrize(("background", "expected"), [(0.0, True), (1.0, False)])
+    def test_how_many_show_the_background_is_an_option(self, background: float, expected: bool) -> None:
+        rng, points = np.random.default_rng(0), np.array([[400.0, 300.0]])
+        options = AugmentOptions(background=background)
+        views = [choose_view(rng, (480, 640), points, 1.0, (64, 64), options) for _ in range(20)]
+        assert {bool((view.focus == points[0]).all()) for view in views} == {expected}
+
     @pytest.mark.parametrize(("mirror", "expected"), [(0.0, False), (1.0, True)])
     def test_mirroring_is_an_option(self, mirror: float, expected: bool) -> None:
         rng = np.random.default_rng(0)
@@ -174,16 +181,14 @@ class TestDisturbances:
         # The table of levels may round one down.
         assert np.abs(disturb(np.random.default_rng(0), image, options).astype(int) - image).max() <= 1
 
-    def test_specks_are_dark_small_and_leave_the_rest(self) -> None:
+    def test_clutter_is_dark_and_leaves_most_of_the_picture(self) -> None:
         image = np.random.default_rng(1).integers(20, 255, (240, 320, 3), np.uint8)
-        for seed in range(5):
+        shares = []
+        for seed in range(20):
             strewn = augment.strew(np.random.default_rng(seed), image)
-            darker = (strewn < image).any(axis=2)
             assert (strewn <= image).all()
-            assert 0 < darker.mean() < 0.1
-            _, _, boxes, _ = cv2.connectedComponentsWithStats(darker.astype(np.uint8))
-            widest = boxes[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max()
-            assert widest < 0.15 * 240, "a few that touch at most"
+            shares.append((strewn < image).any(axis=2).mean())
+        assert 0 < min(shares) < max(shares) < 0.5
 
     @pytest.mark.parametrize("reach", [1, 2, 3])
     def test_movement_does_not_move_the_animal(self, reach: int) -> None:

@@ -100,13 +100,13 @@ class TestMaking:
         assert len(found) >= 4
         assert set(found) == {255}, "a dot of the body part's own colour"
 
-    def test_specks_lie_on_the_image_before_it_is_viewed(self) -> None:
+    def test_clutter_lies_on_the_image_before_it_is_viewed(self) -> None:
         source = Fixed(example(120, 160, [[50, 50]], [True]), ("a",))
         phase = PosePhase(8, 3, crop=64, warm_up=0)
-        clean, dirty = (
-            BatchMaker(data_of(source), config(replace(PLAIN, specks=share)), phase) for share in (1e-9, 1.0)
+        clean, cluttered = (
+            BatchMaker(data_of(source), config(replace(PLAIN, clutter=share)), phase) for share in (1e-9, 1.0)
         )
-        first, second = clean.make(0), dirty.make(0)
+        first, second = clean.make(0), cluttered.make(0)
         assert np.array_equal(first.scoremap[:1], second.scoremap[:1]), "the same view"
         assert (second.images[0] <= first.images[0]).all()
         assert (second.images[0] < first.images[0]).any()

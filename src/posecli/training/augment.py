@@ -23,16 +23,15 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: What lies outside the image: the mean pixel, which the network subtracts, as its own padding is nothing.
 OUTSIDE = (124, 117, 104)
-#: Share of views that are centred near a body part; the others show any place of the image.
-ON_ANIMAL = 0.8
 #: How far from the middle of a view its chosen place may lie, as a share of the view.
 OFF_CENTRE = 0.35
 #: Rotation of most whole frames, degrees: videos are rarely filmed askew.
 SLIGHT_ROTATION = 15.0
-#: Most specks strewn over an image, their half axes as shares of its shorter side, the share of light that they take.
-MOST_SPECKS = 60
+#: Most specks and lines strewn over an image; half axes and widths as shares of its shorter side; share of light taken.
+MOST_SPECKS, MOST_LINES = 60, 6
 SPECK_SIZES = 0.0015, 0.01
-SPECK_DARKNESS = 0.3, 0.95
+LINE_WIDTHS = 0.002, 0.03
+DARKNESS = 0.1, 0.95
 #: OpenCV draws at sixteenths of a pixel.
 SUBPIXEL_BITS = 4
 
@@ -111,14 +110,14 @@ def choose_view(
         place = middle + rng.uniform(-0.02, 0.02, 2) * (width, height)
     else:
         limit = options.rotation
-        focus = _focus(rng, image_size, points)
+        focus = _focus(rng, image_size, points, options.background)
         place = middle + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * (width, height)
     return View(height, width, scale, float(rng.uniform(-limit, limit)), mirrored, focus, place)
 
 
-def _focus(rng: np.random.Generator, image_size: tuple[int, int], points: Points) -> Points:
+def _focus(rng: np.random.Generator, image_size: tuple[int, int], points: Points, background: float) -> Points:
     seen = points[np.isfinite(points).all(axis=1)]
-    if len(seen) and rng.random() < ON_ANIMAL:
+    if len(seen) and rng.random() < 1 - background:
         chosen: Points = seen[rng.integers(len(seen))]
         return chosen
     return rng.random(2) * (image_size[1], image_size[0])
@@ -173,31 +172,49 @@ def swap_sides(
 
 
 def strew(rng: np.random.Generator, image: Image) -> Image:
-    """Small dark ellipses anywhere: an animal's black ear must not be found on a floor that is not clean."""
+    """Dark specks, lines and bars anywhere: no ear or snout must be found in droppings, cables and corners."""
     height, width = image.shape[:2]
     light = np.full((height, width), 255, np.uint8)
+    for _ in range(rng.integers(0, MOST_LINES + 1)):
+        _draw_line(rng, light)
     for _ in range(rng.integers(3, MOST_SPECKS + 1)):
-        half_axes = min(height, width) * rng.uniform(*SPECK_SIZES) * np.array([1.0, rng.uniform(0.4, 1.0)])
-        cv2.ellipse(
-            light,
-            _subpixels(rng.random(2) * (width, height)),
-            _subpixels(half_axes),
-            float(rng.uniform(0, 180)),
-            0,
-            360,
-            255 * (1 - rng.uniform(*SPECK_DARKNESS)),
-            thickness=-1,
-            lineType=cv2.LINE_AA,
-            shift=SUBPIXEL_BITS,
-        )
+        _draw_speck(rng, light)
     soft = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.4, 1.3))
     strewn: Image = cv2.multiply(image, cv2.merge([soft] * 3), scale=1 / 255)
     return strewn
 
 
-def _subpixels(pair: npt.NDArray[np.float64]) -> tuple[int, int]:
-    x, y = np.rint(pair * 2**SUBPIXEL_BITS).astype(int).tolist()
-    return x, y
+def _draw_speck(rng: np.random.Generator, light: Image) -> None:
+    half_axes = min(light.shape) * rng.uniform(*SPECK_SIZES) * np.array([1.0, rng.uniform(0.4, 1.0)])
+    cv2.ellipse(
+        light,
+        _subpixels(rng.random(2) * light.shape[::-1]).tolist(),
+        _subpixels(half_axes).tolist(),
+        float(rng.uniform(0, 180)),
+        0,
+        360,
+        _left_over(rng),
+        thickness=-1,
+        lineType=cv2.LINE_AA,
+        shift=SUBPIXEL_BITS,
+    )
+
+
+def _draw_line(rng: np.random.Generator, light: Image) -> None:
+    """Two ends, mostly with corners between them; wide ones are bars."""
+    corners = rng.random((rng.integers(2, 6), 2)) * light.shape[::-1]
+    # Narrow ones are more frequent.
+    thinnest, widest = np.log(LINE_WIDTHS)
+    thickness = max(1, round(min(light.shape) * math.exp(rng.uniform(thinnest, widest))))
+    cv2.polylines(light, [_subpixels(corners)], False, _left_over(rng), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _left_over(rng: np.random.Generator) -> float:
+    return 255 * (1 - rng.uniform(*DARKNESS))
+
+
+def _subpixels(points: Points) -> npt.NDArray[np.int32]:
+    return np.rint(points * 2**SUBPIXEL_BITS).astype(np.int32)
 
 
 def disturb(rng: np.random.Generator, image: Image, options: AugmentOptions) -> Image:

@@ -115,9 +115,9 @@ class BatchMaker:
         """One example as a batch of one."""
         augment = self._config.augment
         view = choose_view(rng, example.image.shape[:2], example.points, scale, size, augment)
-        # Drawn only where asked for, so that a run without it sees what it saw before there were specks.
-        dirty = augment.specks > 0 and rng.random() < augment.specks
-        image, points = show(strew(rng, example.image) if dirty else example.image, example.points, view)
+        # Drawn only where asked for, so that a run without it sees what it saw before there was clutter.
+        cluttered = augment.clutter > 0 and rng.random() < augment.clutter
+        image, points = show(strew(rng, example.image) if cluttered else example.image, example.points, view)
         known = example.known
         if view.mirrored:
             bodyparts, pairs = self._data.bodyparts, self._config.mirror_pairs

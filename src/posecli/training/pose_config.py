@@ -94,7 +94,8 @@ class AugmentOptions:
     Attributes
     ----------
     scales
-        Sizes at which the network will be used, relative to the labelled images; drawn evenly.
+        Sizes at which the network will be used, relative to the labelled images; drawn evenly, one that is named twice
+        twice as often.
     scale_jitter
         Each scale is multiplied by a factor drawn log-uniformly between the inverse of this and this.
     rotation
@@ -105,8 +106,10 @@ class AugmentOptions:
         Strength of changes of brightness, contrast, gamma and tint.
     blur, noise, occlusion, jpeg, h264
         Share of examples with each.
-    specks
-        Share of examples whose image is strewn with small dark specks, such as droppings.
+    clutter
+        Share of examples whose image is strewn with dark specks, lines and bars.
+    background
+        Share of crops that show any place of the image, and not one near a body part.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
@@ -119,14 +122,15 @@ class AugmentOptions:
     occlusion: float = 0.15
     jpeg: float = 0.1
     h264: float = 0.1
-    specks: float = 0.0
+    clutter: float = 0.0
+    background: float = 0.2
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
             raise UsageError(f"scales {list(self.scales)} are out of range: give factors above 0 and at most 4")
         if not 1 <= self.scale_jitter <= 4:
             raise UsageError(f"scale_jitter {self.scale_jitter} is out of range: give a factor of 1 to 4")
-        shares(self, ("mirror", "blur", "noise", "occlusion", "jpeg", "h264", "specks"))
+        shares(self, ("mirror", "blur", "noise", "occlusion", "jpeg", "h264", "clutter", "background"))
         if not 0 <= self.rotation <= 180 or not 0 <= self.light <= 2:
             raise UsageError(
                 f"rotation {self.rotation} or light {self.light} is out of range: give 0 to 180 degrees, and 0 to 2"

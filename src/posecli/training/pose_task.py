@@ -118,7 +118,7 @@ class PoseTask:
         return [
             row
             for kept in self.held_out
-            for scale in self.config.augment.scales
+            for scale in dict.fromkeys(self.config.augment.scales)
             if (row := kept.errors(step, scale, predict, decode)) is not None
         ]
 
