@@ -214,7 +214,8 @@ def _left_over(rng: np.random.Generator) -> float:
 
 
 def _subpixels(points: Points) -> npt.NDArray[np.int32]:
-    return np.rint(points * 2**SUBPIXEL_BITS).astype(np.int32)
+    whole: npt.NDArray[np.int32] = np.rint(points * 2**SUBPIXEL_BITS).astype(np.int32)
+    return whole
 
 
 def disturb(rng: np.random.Generator, image: Image, options: AugmentOptions) -> Image:
