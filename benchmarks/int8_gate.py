@@ -38,19 +38,23 @@ def main() -> None:
     arguments = parser.parse_args()
     full = probe(arguments.video).width
     facts = machine()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for width in arguments.widths:
         reference = arguments.reference if width == full else None
         rows.append({"width": width} | compared(arguments.video, arguments.model, Fraction(width, full), reference))
-        print(rows[-1], flush=True)
-    content = {"machine": facts, "network": arguments.name, "video": arguments.video.name, "rows": rows}
+        keep(arguments.name, arguments.video, facts, rows)
+
+
+def keep(network: str, video: Path, facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Write what is known so far: large frames take long."""
     text = (
-        f"# int8 against fp32 on all frames of {arguments.video.name}: {arguments.name} network\n\n"
+        f"# int8 against fp32 on all frames of {video.name}: {network} network\n\n"
         f"{facts['processor']}, OpenVINO {facts['packages']['openvino']}, {facts['date']}. Shifts are px of the full "
         "frame, over the points whose likelihood in fp32 reaches the network's cut-off. The last columns are what the "
         "parity gate measured on its sample of the same video before the run.\n\n"
     )
-    write_results(f"int8-gate-{arguments.name}", content, text + markdown_table(rows))
+    content = {"machine": facts, "network": network, "video": video.name, "rows": rows}
+    write_results(f"int8-gate-{network}", content, text + markdown_table(rows))
 
 
 def compared(video: Path, model: Path, scale: Fraction, reference: Path | None) -> dict[str, Any]:

@@ -6,7 +6,10 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from support import clips
 from support.fake_engine import FakeEngine
 
@@ -48,6 +51,18 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
         monkeypatch.setitem(engine.ENGINE_CLASSES, name, "support.fake_engine:FakeEngine")
     monkeypatch.setattr(FakeEngine, "calls", [])
     return FakeEngine
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made but hold one pixel: where they are not what is tested, drawing them takes most of the time."""
+    _, pixel = cv2.imencode(".png", np.zeros((1, 1), np.uint8))
+    blank = {"png": pixel.tobytes(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>'}
+
+    def save(figure: Figure, path: Path, *, format: str, **settings: object) -> None:  # noqa: A002  # matplotlib's name
+        path.write_bytes(blank[format])
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture

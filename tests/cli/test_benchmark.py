@@ -22,6 +22,8 @@ from posecli.cli.benchmark import benchmark_options
 from posecli.errors import UsageError
 from posecli.model.folder import ModelFolder
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 #: The real command with a worker that answers at once. A shell's background job ignores Ctrl-C, and so would this.
 PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"

@@ -15,6 +15,8 @@ from posecli.cli import cli
 from posecli.cost import read_prices
 from posecli.model.folder import ModelFolder
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def estimate(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["estimate", *map(str, arguments)])

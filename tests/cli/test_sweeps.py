@@ -16,6 +16,8 @@ from posecli.files import move_into_place
 from posecli.model.folder import ModelFolder
 from posecli.table import PoseTableWriter, pose_columns
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def posecli(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])

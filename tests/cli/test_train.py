@@ -18,6 +18,8 @@ from posecli.training.config import read_train_config
 from posecli.training.rows import AccuracyRow
 from posecli.training.state import ErrorRow, Progress, RunFolder
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def posecli(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["train", *map(str, arguments)], catch_exceptions=False)

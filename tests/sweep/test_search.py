@@ -17,6 +17,8 @@ from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SweepOptions
 from posecli.sweep.search import SearchOptions, search
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 class Teller(SweepObserver):
     def __init__(self) -> None:
