@@ -66,6 +66,7 @@ def compared(video: Path, model: Path, scale: Fraction, reference: Path | None) 
         figures = compare("int8", poses(table), poses(expected), seen_from, ANY_SHIFT)
         sample = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))["parity_gate"][-1]
     return {
+        "fp32 from": reference.stem if reference else "posecli",
         "frames": figures.frames,
         "points": figures.points,
         "median px": figures.median_px,
