@@ -172,6 +172,7 @@ def test_sample_comes_from_all_over_the_videos(dots_clip: Path, tmp_path: Path) 
     assert len(second.images) == 16
 
 
+@pytest.mark.slow
 def test_small_frames_make_a_larger_sample_from_as_many_places(dots_clip: Path, tmp_path: Path) -> None:
     long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(1000))
     (sample,) = sample_frames([long], AnalyzeOptions())

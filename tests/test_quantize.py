@@ -50,6 +50,7 @@ def clip_model(folder: Path) -> ClipModelFolder:
     return write_clip_folder(folder / "clips", description, dict(reference.random_weights(description.network)))
 
 
+@pytest.mark.slow
 def test_network_for_behaviours(tmp_path: Path) -> None:
     folder = clip_model(tmp_path)
     video = clips.encode(tmp_path / "moving.mp4", clips.numbered_frames(60, 48, 64))
