@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from posecli.errors import ModelError, OutputError
+from posecli.errors import ModelError
+from posecli.files import write_whole
 from posecli.model.folder import AnyFolder
 from posecli.network.int8 import Int8Plan
 from posecli.yamlfile import brief, read_yaml
@@ -67,10 +68,4 @@ def write_int8(folder: AnyFolder, plan: Int8Plan, record: Mapping[str, Any]) -> 
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, "model_identity": folder.identity}
     ranges = {scope: [float(low), float(high)] for scope, (low, high) in plan.ranges.items()}
     text = yaml.safe_dump({**header, **record, "ranges": ranges}, sort_keys=False, allow_unicode=True)
-    path = folder.path / INT8_FILE
-    partial = path.with_name(f"{INT8_FILE}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check the folder") from error
+    write_whole(folder.path / INT8_FILE, text.encode())
