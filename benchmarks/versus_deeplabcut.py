@@ -4,9 +4,10 @@
     posecli model quantize FOLDER --calibrate VIDEO
     python benchmarks/versus_deeplabcut.py VIDEO PROJECT FOLDER --peer-python PYTHON
 
-PYTHON is the interpreter of an environment with DeepLabCut 3.0.2 and TensorFlow 2.15 (its TensorFlow engine).
-Both sides' figure is the loop over frames, without start-up. The ratio is taken within each round, since the two
-runs of a round saw the machine in much the same state.
+PYTHON is the interpreter of an environment with DeepLabCut 3.0.2 and both of its engines, TensorFlow 2.15 and PyTorch.
+The latter cannot run the project's network: DeepLabCut's own network of the same name, with random weights, stands for
+it. Every figure is the loop over frames, without start-up. The ratio is to the faster of DeepLabCut's engines, within
+each round, since the runs of a round saw the machine in much the same state.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from common import Run, machine, make_clip, markdown_table, run_posecli, write_results
 
-PEER = Path(__file__).resolve().parent / "peer" / "deeplabcut_tensorflow.py"
+PEERS = {name: Path(__file__).resolve().parent / "peer" / f"deeplabcut_{name}.py" for name in ("tensorflow", "pytorch")}
 #: Width, batch size, frames.
 CONDITIONS = ((80, 64, 1216), (160, 64, 512), (320, 8, 128), (640, 8, 32))
 #: posecli's engines and precisions.
@@ -51,12 +52,11 @@ def main() -> None:
             clip = make_clip(arguments.video, width, frames, folder)
             rounds = []
             for _ in range(arguments.rounds):
-                fps = {"peer": run_peer(clip, project, batch, arguments.peer_python)}
+                fps = {name: run_peer(name, clip, project, batch, arguments.peer_python) for name in PEERS}
                 ours = {name: run_setting(name, clip, arguments.model, batch) for name in arguments.settings}
                 rounds.append(fps | {name: run.fps for name, run in ours.items()})
-            for name in arguments.settings:
-                rows.append(summary(width, batch, name, rounds, ours[name]))
-                print(rows[-1], flush=True)
+                print(width, {name: round(value, 2) for name, value in rounds[-1].items()}, flush=True)
+            rows += [summary(width, batch, name, rounds, ours[name]) for name in arguments.settings]
     content = {"machine": facts, "rounds": arguments.rounds, "rows": rows}
     write_results(arguments.name, content, report(facts, arguments.rounds, rows))
 
@@ -68,12 +68,12 @@ def run_setting(name: str, clip: Path, model: Path, batch: int) -> Run:
     return run_posecli(clip, model, clip.parent / "out", arguments)
 
 
-def run_peer(clip: Path, project: Path, batch: int, python: Path) -> float:
-    """Frames per second of DeepLabCut's loop, by its own account."""
+def run_peer(name: str, clip: Path, project: Path, batch: int, python: Path) -> float:
+    """Frames per second of one of DeepLabCut's engines, by its own account."""
     out_dir = clip.parent / "peer"
     shutil.rmtree(out_dir, ignore_errors=True)
     out_dir.mkdir()
-    command = [python, PEER, project / "config.yaml", clip, batch, out_dir]
+    command = [python, PEERS[name], project / "config.yaml", clip, batch, out_dir]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
     peer = json.loads(done.stdout.splitlines()[-1])
     return float(peer["frames"] / peer["seconds"])
@@ -81,12 +81,12 @@ def run_peer(clip: Path, project: Path, batch: int, python: Path) -> float:
 
 def summary(width: int, batch: int, name: str, rounds: list[dict[str, float]], run: Run) -> dict[str, Any]:
     """One condition and setting: both medians, the ratio round by round, and what the parity gate measured."""
-    ratios = [fps[name] / fps["peer"] for fps in rounds]
+    ratios = [fps[name] / max(fps[peer] for peer in PEERS) for fps in rounds]
     return {
         "width": width,
         "batch": batch,
         "posecli": name,
-        "DeepLabCut fps": statistics.median(fps["peer"] for fps in rounds),
+        **{f"DeepLabCut {peer} fps": statistics.median(fps[peer] for fps in rounds) for peer in PEERS},
         "posecli fps": statistics.median(fps[name] for fps in rounds),
         "ratio median": statistics.median(ratios),
         "ratio lowest": min(ratios),
@@ -98,11 +98,13 @@ def summary(width: int, batch: int, name: str, rounds: list[dict[str, float]], r
 
 def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> str:
     """The result for people."""
+    packages = facts["packages"]
     return (
-        f"# posecli versus DeepLabCut 3.0.2 (TensorFlow 2.15)\n\n{facts['processor']}, {facts['cores']} cores, "
-        f"{facts['date']}, TensorFlow {facts['packages']['tensorflow']}, OpenVINO {facts['packages']['openvino']}; "
-        f"medians of {rounds} rounds, taking turns. Shifts are the parity gate's, against fp32 on the same clip; "
-        f"its default limit for the 99th percentile is 1.5 px.\n\n{markdown_table(rows)}"
+        f"# posecli versus DeepLabCut 3.0.2 (TensorFlow 2.15, PyTorch)\n\n{facts['processor']}, "
+        f"{facts['cores']} cores, {facts['date']}, TensorFlow {packages['tensorflow']}, "
+        f"OpenVINO {packages['openvino']}; medians of {rounds} rounds, taking turns; ratios to the faster of DeepLabCut's "
+        "engines. Shifts are the parity gate's, against fp32 on the same clip; its default limit for the 99th "
+        f"percentile is 1.5 px.\n\n{markdown_table(rows)}"
     )
 
 

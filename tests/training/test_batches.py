@@ -34,7 +34,7 @@ class Fixed:
 
 def data_of(*sources: ExampleSource) -> TrainingData:
     weights = np.full(len(sources), 1 / len(sources))
-    return TrainingData(sources[0].bodyparts, sources, weights, (), ())
+    return TrainingData(sources[0].bodyparts, sources, weights, (None,) * len(sources), (), ())
 
 
 def config(augment: AugmentOptions = PLAIN, **settings: object) -> PoseConfig:
@@ -204,6 +204,23 @@ class TestSources:
         data = open_sources(config(data=(DataSource(labels=project),), held_out=nothing))
         assert data.test == ()
         assert len(data.train[0]) == 8
+
+    def test_a_source_s_own_augmentation_is_what_is_done_to_its_examples(self, tmp_path: Path) -> None:
+        first, second = (labels.write_project(tmp_path / name, 4) for name in "ab")
+        own = replace(PLAIN, occlusion=1)
+        sources = (DataSource(labels=first, augment=own), DataSource(labels=second))
+        data = open_sources(config(data=sources))
+        rng = np.random.default_rng(0)
+        assert {data.draw(rng).augment for _ in range(50)} == {own, None}
+
+        def disturbed(augment: AugmentOptions | None) -> bool:
+            settings = config(data=(DataSource(labels=first, augment=augment),))
+            plain = config(data=(DataSource(labels=first),))
+            made = [BatchMaker(open_sources(item), item, item.phases[0]).make(0) for item in (settings, plain)]
+            return not np.array_equal(made[0].images, made[1].images)
+
+        assert disturbed(own)
+        assert not disturbed(PLAIN)
 
     def test_two_sources_with_other_body_parts(self, tmp_path: Path) -> None:
         labels.write_project(tmp_path / "a", 4)

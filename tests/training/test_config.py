@@ -11,7 +11,7 @@ from support import projects, trainings
 
 from posecli.errors import UsageError
 from posecli.training.config import read_train_config
-from posecli.training.pose_config import DataSource, PoseConfig, PosePhase
+from posecli.training.pose_config import AugmentOptions, DataSource, PoseConfig, PosePhase
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE: dict[str, Any] = {"name": "n", "data": [{"labels": "p"}], "phases": [{"steps": 10, "warm_up": 1}]}
@@ -59,6 +59,15 @@ class TestReading:
         empty = dict.fromkeys(("bodyparts", "mirror_pairs", "augment", "seed", "held_out", "initial_weights"))
         assert read(tmp_path, **empty) == read(tmp_path)
 
+    def test_a_source_s_own_augmentation_lies_over_the_run_s(self, tmp_path: Path) -> None:
+        config = read(
+            tmp_path,
+            data=[{"labels": "p", "augment": {"rotation": 20, "mirror": 0}}, {"scene": "treadmill"}],
+            augment={"scales": [1], "mirror": 0.25, "clutter": 0.5},
+        )
+        assert config.data[0].augment == AugmentOptions(scales=(1.0,), rotation=20.0, mirror=0.0, clutter=0.5)
+        assert config.data[1].augment is None
+
     def test_paths_may_be_absolute(self, tmp_path: Path) -> None:
         assert read(tmp_path, data=["/somewhere/else"]).data[0].labels == Path("/somewhere/else")
 
@@ -82,11 +91,12 @@ class TestFingerprint:
             replace(config, seed=1),
             replace(config, data=(DataSource(labels=tmp_path / "q"),)),
             replace(config, data=(DataSource(scene="treadmill"),)),
+            replace(config, data=(replace(config.data[0], augment=AugmentOptions(mirror=0)),)),
             replace(config, phases=(PosePhase(10, warm_up=2),)),
             replace(config, augment=replace(config.augment, rotation=10)),
             replace(config, initial_weights="m"),
         ]
-        assert len({item.fingerprint for item in (config, *others)}) == 7
+        assert len({item.fingerprint for item in (config, *others)}) == 8
 
 
 PHASE = {"steps": 10, "warm_up": 1}
@@ -109,6 +119,12 @@ PHASE = {"steps": 10, "warm_up": 1}
             {"data": [{"labels": "p", "wait": 1}]},
             "data has an unknown key 'wait': it knows labels, scene, weight",
         ),
+        (
+            {"data": [{"labels": "p", "augment": {"scales": [1]}}]},
+            "a source has 'scales' of its own, but a batch mixes sources",
+        ),
+        ({"data": [{"labels": "p", "augment": {"turn": 1}}]}, "augment of a source has an unknown key 'turn'"),
+        ({"data": [{"labels": "p", "augment": [1]}]}, "augment of a source holds [1] where settings are expected"),
         (
             {"data": [{"intervals": "i.csv"}]},
             "'intervals' teach a network for behaviours, but these are the settings of a pose network",

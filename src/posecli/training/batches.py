@@ -113,7 +113,7 @@ class BatchMaker:
 
     def _item(self, rng: np.random.Generator, example: Example, scale: float, size: tuple[int, int]) -> Batch:
         """One example as a batch of one."""
-        augment = self._config.augment
+        augment = example.augment or self._config.augment
         view = choose_view(rng, example.image.shape[:2], example.points, scale, size, augment)
         # Drawn only where asked for, so that a run without it sees what it saw before there was clutter.
         cluttered = augment.clutter > 0 and rng.random() < augment.clutter

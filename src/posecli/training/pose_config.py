@@ -33,61 +33,6 @@ Framing = Literal["crops", "frames"]
 
 
 @dataclass(frozen=True)
-class DataSource:
-    """Where examples come from: labelled images, or a synthetic scene.
-
-    Attributes
-    ----------
-    labels
-        DeepLabCut project, ``labeled-data`` folder or table, as for `posecli.labels.read_labeled_data`.
-    scene
-        Name of a synthetic scene.
-    weight
-        How often it is drawn, relative to the other sources.
-    seeds
-        Number of different synthetic videos to draw from.
-    """
-
-    labels: Path | None = None
-    scene: str | None = None
-    weight: float = 1.0
-    seeds: int = 256
-
-    def __post_init__(self) -> None:
-        if (self.labels is None) == (self.scene is None):
-            raise UsageError("a data source needs either 'labels' (a path) or 'scene' (a name): give one of them")
-        if self.scene is not None:
-            one_of("scene", self.scene, SCENES)
-        positive("weight", self.weight)
-        positive("seeds", self.seeds)
-
-
-@dataclass(frozen=True)
-class PosePhase(Phase):
-    """A stretch of training with settings of its own.
-
-    Attributes
-    ----------
-    batch_size
-        Examples per batch, for crops of `crop` px; smaller frames come in larger batches.
-    crop
-        Side of the square crops, px of the network's input; frames are cut down to it.
-    framing
-        ``crops`` mixes all scales in each batch of square crops. ``frames`` shows whole frames where they fit, one
-        scale per batch, as they will be at inference, edges included.
-    """
-
-    crop: int = 160
-    framing: Framing = "crops"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 32 <= self.crop <= 1024:
-            raise UsageError(f"crop {self.crop} is out of range: give 32 to 1024 px")
-        one_of("framing", self.framing, get_args(Framing))
-
-
-@dataclass(frozen=True)
 class AugmentOptions:
     """What is done to an example; the shares are probabilities.
 
@@ -135,6 +80,64 @@ class AugmentOptions:
             raise UsageError(
                 f"rotation {self.rotation} or light {self.light} is out of range: give 0 to 180 degrees, and 0 to 2"
             )
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where examples come from: labelled images, or a synthetic scene.
+
+    Attributes
+    ----------
+    labels
+        DeepLabCut project, ``labeled-data`` folder or table, as for `posecli.labels.read_labeled_data`.
+    scene
+        Name of a synthetic scene.
+    weight
+        How often it is drawn, relative to the other sources.
+    seeds
+        Number of different synthetic videos to draw from.
+    augment
+        What is done to this source's examples, where it differs from the run's; its scales are the run's.
+    """
+
+    labels: Path | None = None
+    scene: str | None = None
+    weight: float = 1.0
+    seeds: int = 256
+    augment: AugmentOptions | None = None
+
+    def __post_init__(self) -> None:
+        if (self.labels is None) == (self.scene is None):
+            raise UsageError("a data source needs either 'labels' (a path) or 'scene' (a name): give one of them")
+        if self.scene is not None:
+            one_of("scene", self.scene, SCENES)
+        positive("weight", self.weight)
+        positive("seeds", self.seeds)
+
+
+@dataclass(frozen=True)
+class PosePhase(Phase):
+    """A stretch of training with settings of its own.
+
+    Attributes
+    ----------
+    batch_size
+        Examples per batch, for crops of `crop` px; smaller frames come in larger batches.
+    crop
+        Side of the square crops, px of the network's input; frames are cut down to it.
+    framing
+        ``crops`` mixes all scales in each batch of square crops. ``frames`` shows whole frames where they fit, one
+        scale per batch, as they will be at inference, edges included.
+    """
+
+    crop: int = 160
+    framing: Framing = "crops"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 32 <= self.crop <= 1024:
+            raise UsageError(f"crop {self.crop} is out of range: give 32 to 1024 px")
+        one_of("framing", self.framing, get_args(Framing))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,17 +202,18 @@ def pose_config(content: dict[str, Any], folder: Path) -> PoseConfig:
         If a key is unknown or a value of the wrong kind.
     """
     given = {key: value for key, value in content.items() if value is not None}
+    augment = given.get("augment", {})
     nested: dict[str, Any] = {
-        "data": tuple(_source(item, folder) for item in items_of(given, "data")),
+        "data": tuple(_source(item, folder, augment) for item in items_of(given, "data")),
         "phases": tuple(settings_of(PosePhase, item, "phases") for item in items_of(given, "phases")),
-        "augment": settings_of(AugmentOptions, given.get("augment", {}), "augment"),
+        "augment": settings_of(AugmentOptions, augment, "augment"),
         "mirror_pairs": tuple(_pair(item) for item in items_of(given, "mirror_pairs")),
         "held_out": _held_out(given.get("held_out", PoseConfig.held_out)),
     }
     return settings_of(PoseConfig, content | nested | initial_path(content, folder), "the file")
 
 
-def _source(item: Any, folder: Path) -> DataSource:
+def _source(item: Any, folder: Path, augment: Any) -> DataSource:
     source = dict(item) if isinstance(item, dict) else {"labels": item}
     if "intervals" in source:
         raise UsageError(
@@ -218,7 +222,21 @@ def _source(item: Any, folder: Path) -> DataSource:
         )
     if source.get("labels") is not None:
         source["labels"] = resolved(text_of("labels", source["labels"]), folder)
+    if source.get("augment") is not None:
+        source["augment"] = _own_augment(source["augment"], augment)
     return settings_of(DataSource, source, "data")
+
+
+def _own_augment(own: Any, augment: Any) -> AugmentOptions:
+    """The run's settings with those of a source over them."""
+    if not isinstance(own, dict) or not isinstance(augment, dict):
+        return settings_of(AugmentOptions, own, "augment of a source")
+    for key in ("scales", "scale_jitter"):
+        if key in own:
+            raise UsageError(
+                f"a source has '{key}' of its own, but a batch mixes sources: move it to the run's augment"
+            )
+    return settings_of(AugmentOptions, augment | own, "augment of a source")
 
 
 def _pair(item: Any) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from posecli.errors import UsageError
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_image, read_labeled_data, split_frames
 from posecli.synthetic import Scene, SceneOptions, open_scene
-from posecli.training.pose_config import DataSource, PoseConfig
+from posecli.training.pose_config import AugmentOptions, DataSource, PoseConfig
 
 #: Decoded images of a source kept in memory, bytes: 640x480 px take 0.9 MB each.
 IMAGE_BYTES_KEPT = 400 << 20
@@ -35,11 +35,14 @@ class Example:
         ``(K, 2)`` x, y px, in the order of the network's scoremaps; NaN where nothing is to be seen.
     known
         ``(K,)``: whether this source knows the body part at all.
+    augment
+        What is done to it, where its source differs from the run.
     """
 
     image: npt.NDArray[np.uint8]
     points: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_]
+    augment: AugmentOptions | None = None
 
 
 class ExampleSource(Protocol):
@@ -115,6 +118,8 @@ class TrainingData:
         In the order of the scoremaps.
     sources, weights
         What to draw from, and how often.
+    augments
+        What is done to each source's examples, where it differs from the run.
     train, test
         Labelled images by role; errors are measured on those held out.
     """
@@ -122,6 +127,7 @@ class TrainingData:
     bodyparts: tuple[str, ...]
     sources: tuple[ExampleSource, ...]
     weights: npt.NDArray[np.float64]
+    augments: tuple[AugmentOptions | None, ...]
     train: tuple[LabeledData, ...]
     test: tuple[LabeledData, ...]
 
@@ -140,7 +146,8 @@ class TrainingData:
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any example of any source."""
-        return self.sources[rng.choice(len(self.sources), p=self.weights)].draw(rng)
+        number = int(rng.choice(len(self.sources), p=self.weights))
+        return replace(self.sources[number].draw(rng), augment=self.augments[number])
 
 
 def open_sources(config: PoseConfig) -> TrainingData:
@@ -166,6 +173,7 @@ def open_sources(config: PoseConfig) -> TrainingData:
         bodyparts,
         sources,
         weights / weights.sum(),
+        tuple(source.augment for source in config.data),
         tuple(train for train, _ in splits),
         tuple(test for _, test in splits if test.frames),
     )
