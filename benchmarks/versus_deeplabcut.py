@@ -102,9 +102,9 @@ def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> st
     return (
         f"# posecli versus DeepLabCut 3.0.2 (TensorFlow 2.15, PyTorch)\n\n{facts['processor']}, "
         f"{facts['cores']} cores, {facts['date']}, TensorFlow {packages['tensorflow']}, "
-        f"OpenVINO {packages['openvino']}; medians of {rounds} rounds, taking turns; ratios to the faster of DeepLabCut's "
-        "engines. Shifts are the parity gate's, against fp32 on the same clip; its default limit for the 99th "
-        f"percentile is 1.5 px.\n\n{markdown_table(rows)}"
+        f"OpenVINO {packages['openvino']}; medians of {rounds} rounds, taking turns; ratios to the faster of "
+        "DeepLabCut's engines. Shifts are the parity gate's, against fp32 on the same clip; its default limit for the "
+        f"99th percentile is 1.5 px.\n\n{markdown_table(rows)}"
     )
 
 

@@ -3,8 +3,8 @@
     python deeplabcut_pytorch.py CONFIG VIDEO BATCH OUT_DIR
 
 The project has no network of that engine, so DeepLabCut's own ``resnet_50`` for its body parts is put into it, with
-random weights: its speed does not depend on what it finds. Prints one JSON line: frames, and the seconds that DeepLabCut
-itself reports for its call.
+random weights: its speed does not depend on what it finds. Prints one JSON line: frames, and the seconds that
+DeepLabCut itself reports for its call.
 """
 
 import contextlib
