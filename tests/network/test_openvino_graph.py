@@ -10,7 +10,7 @@ from support import projects
 
 from posecli.network.folding import fold_batch_norm
 from posecli.network.int8 import Int8Plan
-from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph
+from posecli.network.openvino_graph import build_calibration_graph, build_openvino_graph, subpixel_kernel
 from posecli.network.openvino_runtime import openvino_core
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import convolutions
@@ -41,8 +41,26 @@ def convolution_types(weights: projects.Tensors, plan: Int8Plan | None) -> list[
     """The arithmetic of every convolution as OpenVINO runs it, heads excepted."""
     model = build_openvino_graph(SPEC, weights, 64, 96, plan)
     compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    nodes = compiled.get_runtime_model().get_ordered_ops()
+    infos = [node.get_rt_info() for node in nodes if node.get_friendly_name() != "pose/heads"]
     return [info["runtimePrecision"].astype(str) for info in infos if info["layerType"].astype(str) == "Convolution"]
+
+
+def test_a_subpixel_convolution_is_the_transposed_one() -> None:
+    rng = np.random.default_rng(3)
+    kernel = rng.normal(size=(3, 3, 2, 5)).astype(np.float32)
+    cells = rng.normal(size=(5, 4, 3))
+    expected = np.zeros((2, 2 * 4 + 1, 2 * 3 + 1))
+    for row, column, y, x in np.ndindex(4, 3, 3, 3):
+        expected[:, 2 * row + y, 2 * column + x] += kernel[y, x] @ cells[:, row, column]
+    before = np.pad(cells, ((0, 0), (1, 0), (1, 0)))  # cells before the first are nothing
+    subpixel = subpixel_kernel(kernel).reshape(2, 2, 2, 5, 2, 2)
+    found = np.zeros((2, 8, 6))
+    for row, column in np.ndindex(4, 3):
+        window = before[:, row : row + 2, column : column + 2]
+        for y, x in np.ndindex(2, 2):
+            found[:, 2 * row + y, 2 * column + x] = np.einsum("cdyx,dyx->c", subpixel[y, x], window)
+    np.testing.assert_allclose(found, expected[:, :-1, :-1], rtol=1e-5)
 
 
 def test_calibration_sees_what_enters_every_convolution(ranges: dict[str, tuple[float, float]]) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from posecli.network.openvino_ops import GraphBuilder, Weights
-from posecli.network.variables import LOCREF_HEAD, SCOREMAP_HEAD, Convolution, Unit, head_channels, stem, units
+from posecli.network.variables import Convolution, Unit, head_channels, stem, units
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -63,6 +64,38 @@ def build_calibration_graph(
     return ov.Model(results, frames, f"{spec.net_type}-calibration"), list(graph.entering)
 
 
+def subpixel_kernel(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A 3x3 transposed convolution of stride 2 as an ordinary one with four times the channels.
+
+    A pixel of the doubled map sees at most two cells of the small one along each side: even ones tap 0 of the cell
+    above them and tap 2 of the one before, odd ones tap 1 (Shi et al. 2016, "Is the deconvolution layer the same as a
+    convolutional layer?"). OpenVINO computes this in the network's own precision; its transposed convolutions compute
+    in float32 and, with few channels, mostly on padding.
+
+    Parameters
+    ----------
+    kernel
+        ``(3, 3, C, D)`` float32, from D channels to C, as TensorFlow keeps it.
+
+    Returns
+    -------
+    ``(4 C, D, 2, 2)`` float32; C channels for each of the upper left, upper right, lower left and lower right pixel.
+
+    Examples
+    --------
+    >>> subpixel_kernel(np.arange(9.0, dtype=np.float32).reshape(3, 3, 1, 1))[:, 0].tolist()
+    [[[8.0, 6.0], [2.0, 0.0]], [[0.0, 7.0], [0.0, 1.0]], [[0.0, 0.0], [5.0, 3.0]], [[0.0, 0.0], [0.0, 4.0]]]
+    """
+    _, _, out, entering = kernel.shape
+    subpixel = np.zeros((2, 2, out, entering, 2, 2), np.float32)
+    taps = {0: ((0, 2), (1, 0)), 1: ((1, 1),)}  # of even and odd pixels: which cell, which tap
+    for row, column in np.ndindex(2, 2):
+        for y, tap_y in taps[row]:
+            for x, tap_x in taps[column]:
+                subpixel[row, column, :, :, y, x] = kernel[tap_y, tap_x]
+    return subpixel.reshape(4 * out, entering, 2, 2)
+
+
 class _Graph(GraphBuilder):
     """Spells one network in OpenVINO operations, channels first as its CPU kernels want them."""
 
@@ -81,8 +114,8 @@ class _Graph(GraphBuilder):
         x = self._max_pool(x, kernel=3)
         for unit in units(self.spec.net_type):
             x = self._bottleneck(x, unit)
-        scoremap = self.op.sigmoid(self._head(x, SCOREMAP_HEAD))
-        outputs = [scoremap, self._head(x, LOCREF_HEAD)] if self.spec.locref else [scoremap]
+        scoremap, *locref = self._heads(x)
+        outputs = [self.op.sigmoid(scoremap), *locref]
         return [self.op.result(self.transpose(output, _TO_NHWC)) for output in outputs], [frames]
 
     def _conv(self, x: Any, conv: Convolution) -> Any:
@@ -106,14 +139,19 @@ class _Graph(GraphBuilder):
         """Stride 2, padded as TensorFlow's SAME: an odd padding's extra pixel at the end."""
         return self.op.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [kernel] * 2, auto_pad="same_upper").output(0)
 
-    def _head(self, features: Any, head: str) -> Any:
-        """Transposed convolution to exactly twice the size: the last row and column are left out."""
-        kernel = self.weights[f"{head}/weights"].transpose(3, 2, 0, 1)
-        y = self.op.convolution_backprop_data(
-            features, self.constant(kernel), [2, 2], pads_begin=[0, 0], pads_end=[1, 1], auto_pad="explicit", name=head
+    def _heads(self, features: Any) -> list[Any]:
+        """All heads, transposed convolutions to exactly twice the size, as one convolution; see `subpixel_kernel`."""
+        channels = head_channels(self.spec.n_bodyparts, locref=self.spec.locref)
+        kernel = np.concatenate([self.weights[f"{head}/weights"] for head in channels], axis=2)
+        bias = np.concatenate([self.weights[f"{head}/biases"] for head in channels])
+        y = self.op.convolution(
+            features, self.constant(subpixel_kernel(kernel)), [1, 1], [1, 1], [0, 0], [1, 1], name="pose/heads"
         )
-        assert len(kernel[0]) == head_channels(self.spec.n_bodyparts, locref=True)[head]
-        return self.op.add(y, self._bias(head))
+        y = self.op.add(y, self.constant(np.tile(bias, 4).reshape(1, -1, 1, 1)))
+        y = self.op.depth_to_space(y, "blocks_first", 2)
+        if len(channels) == 1:
+            return [y]
+        return list(self.op.variadic_split(y, 1, list(channels.values())).outputs())
 
     def _bias(self, scope: str) -> Any:
         return self.constant(self.weights[f"{scope}/biases"].reshape(1, -1, 1, 1))

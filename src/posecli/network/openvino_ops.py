@@ -45,6 +45,9 @@ class GraphBuilder:
     def eight_bits(self, x: Any, limits: tuple[float, float], rank: int) -> Any:
         """Round to eight bits within limits; OpenVINO turns the convolution behind it into integer arithmetic."""
         low, high = (self.constant(np.full((1,) * rank, limit, np.float32)) for limit in limits)
+        # Rounding cuts off at the lowest value anyway. Said before it, as an operation of its own, it is what OpenVINO
+        # merges the rounding into: one pass over a map that the next sum needs too, where it would take three.
+        x = self.op.maximum(x, low)
         return self.op.fake_quantize(x, low, high, low, high, ACTIVATION_LEVELS)
 
     def eight_bit_weights(self, kernel: Any) -> Any:
