@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -18,8 +20,17 @@ from posecli.model.clip import ClipDescription
 from posecli.model.folder import ClipModelFolder, ModelFolder, write_clip_folder
 from posecli.model.importing import import_model
 from posecli.model.int8 import has_int8, read_int8_plan
+from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, EngineOptions
-from posecli.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
+from posecli.precision import compare
+from posecli.quantize import (
+    Attempt,
+    ClipQuantizeOptions,
+    QuantizeOptions,
+    _quantized,
+    quantize_clip_model,
+    quantize_model,
+)
 
 
 @pytest.mark.slow
@@ -48,6 +59,63 @@ def test_real_network(shared_data: Path, tmp_path: Path) -> None:
 def clip_model(folder: Path) -> ClipModelFolder:
     description = ClipDescription(("rest", "walk", "groom"), "I3D_test", 0.1, 9, 9, 32, 40)
     return write_clip_folder(folder / "clips", description, dict(reference.random_weights(description.network)))
+
+
+class Stub:
+    """A workshop in which a version passes if some convolutions are left wider."""
+
+    def __init__(self, folder: ModelFolder, needed: set[str]) -> None:
+        self.folder = folder
+        self.needed = needed
+        self.tried: list[set[str]] = []
+        self.judge = self
+
+    limit, limit_option = "1 px", "--max-shift"
+
+    def ranges(self, learning: object) -> dict[str, tuple[float, float]]:
+        return dict.fromkeys("abcdef", (0.0, 1.0))
+
+    def ranking(self, plan: Int8Plan) -> list[str]:
+        return list(plan.ranges)
+
+    def dearest_first(self, scopes: Sequence[str]) -> list[str]:
+        return sorted(scopes, reverse=True)
+
+    def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:
+        self.tried.append(set(kept))
+        limit = 1.0 if self.needed <= set(kept) else -1.0
+        return Attempt(kept, (compare("int8", np.zeros((40, 1, 3)), np.zeros((40, 1, 3)), 0.0, limit),))
+
+    def worst(self, figures: Sequence[object]) -> object:
+        return figures[0]
+
+
+def test_what_need_not_stay_wider_is_taken_back(tmp_path: Path) -> None:
+    stub = Stub(projects.model_folder(tmp_path), {"b", "d"})
+    chosen = _quantized(stub, [], lambda step: None, {})  # type: ignore[arg-type]
+    assert chosen.kept == ("b", "d")
+    assert stub.tried == [
+        set(),
+        {"a"},
+        set("ab"),
+        set("abc"),
+        set("abcd"),
+        set("abc"),
+        set("abd"),
+        set("ad"),
+        set("bd"),
+    ]
+    record = yaml.safe_load((stub.folder.path / "int8.yaml").read_text())
+    assert set(record["ranges"]) == set("acef")
+    assert record["left_wider"] == ["b", "d"]
+    assert record["attempts"][-1]["left_wider"] == ["b", "d"]
+
+
+def test_nothing_is_written_where_no_version_passes(tmp_path: Path) -> None:
+    stub = Stub(projects.model_folder(tmp_path), {"nothing has it"})
+    with pytest.raises(EngineError, match=r"no eight-bit version of '.*' stays within the limit \(1 px\)"):
+        _quantized(stub, [], lambda step: None, {})  # type: ignore[arg-type]
+    assert not has_int8(stub.folder)
 
 
 @pytest.mark.slow

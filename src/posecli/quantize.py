@@ -6,13 +6,15 @@
    probabilities of behaviours, is measured. Nothing is assumed about names or depths.
 3. *Choose.* Starting with all convolutions in eight bits, the worst ones are given back to the wider precision until
    the results on frames that calibration has not seen stay within the limit, at every scale.
+4. *Take back.* Of those given back each is tried in eight bits once more, the one with most multiplications first: the
+   worst ones are not always the needed ones, and some cost much time.
 
 The heads, or logits, always stay in the wider precision: they are a hundredth of the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,17 +166,24 @@ def _quantized(workshop: _Workshop, learning: Sequence[Images], tell: Tell, reco
     plan = Int8Plan(workshop.ranges(learning))
     tell(f"measuring each of {len(plan.ranges)} convolutions alone")
     ranking = workshop.ranking(plan)
-    attempts = []
-    for attempt in workshop.attempts(plan, ranking):
-        attempts.append(attempt)
-        tell(f"{len(attempt.kept)} convolutions left wider: {workshop.judge.worst(attempt.figures)}")
-        if attempt.passed:
-            write_int8(workshop.folder, plan.without(frozenset(attempt.kept)), record | _found(attempts))
-            return attempt
-    raise EngineError(
-        f"no eight-bit version of '{workshop.folder.path}' stays within the limit ({workshop.judge.limit}): allow more "
-        f"with {workshop.judge.limit_option}, or use bf16"
-    )
+    attempts: list[Attempt] = []
+
+    def tried(kept: Sequence[str]) -> Attempt:
+        attempts.append(workshop.attempt(plan, tuple(kept)))
+        tell(f"{len(kept)} convolutions left wider: {workshop.judge.worst(attempts[-1].figures)}")
+        return attempts[-1]
+
+    chosen = next((attempt for count in GIVEN_BACK if (attempt := tried(ranking[:count])).passed), None)
+    if chosen is None:
+        raise EngineError(
+            f"no eight-bit version of '{workshop.folder.path}' stays within the limit ({workshop.judge.limit}): allow "
+            f"more with {workshop.judge.limit_option}, or use bf16"
+        )
+    for scope in workshop.dearest_first(chosen.kept) if len(chosen.kept) > 1 else ():
+        fewer = tried([other for other in chosen.kept if other != scope])
+        chosen = fewer if fewer.passed else chosen
+    write_int8(workshop.folder, plan.without(frozenset(chosen.kept)), record | _found(chosen, attempts))
+    return chosen
 
 
 class _Judge(Protocol):
@@ -315,16 +324,19 @@ class _Workshop:
             moved[scope] = self.judge.distance(found, self._exact[smallest])
         return sorted(moved, key=lambda scope: -moved[scope])
 
-    def attempts(self, plan: Int8Plan, ranking: Sequence[str]) -> Iterator[Attempt]:
-        """Fewer and fewer convolutions in eight bits."""
-        for count in GIVEN_BACK:
-            kept = tuple(ranking[:count])
-            version = plan.without(frozenset(kept))
-            figures = tuple(
-                self.judge.figures(self._found(images, version, "int8"), exact)
-                for images, exact in zip(self._judging, self._exact, strict=True)
-            )
-            yield Attempt(kept, figures)
+    def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:
+        """Some convolutions left in the wider precision, all others in eight bits."""
+        version = plan.without(frozenset(kept))
+        figures = tuple(
+            self.judge.figures(self._found(images, version, "int8"), exact)
+            for images, exact in zip(self._judging, self._exact, strict=True)
+        )
+        return Attempt(kept, figures)
+
+    def dearest_first(self, scopes: Sequence[str]) -> list[str]:
+        """Convolutions by their number of multiplications."""
+        cost = self._graph.multiplications(self._judging[0].shape[1:])
+        return sorted(scopes, key=lambda scope: -cost[scope])
 
     def _found(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Values:
         return self.judge.read(self._graph.run(images, plan, precision))
@@ -374,11 +386,11 @@ def _record(videos: Sequence[Path], options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _found(attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _found(chosen: Attempt, attempts: Sequence[Attempt]) -> dict[str, Any]:
     return {
-        "left_wider": list(attempts[-1].kept),
+        "left_wider": list(chosen.kept),
         "attempts": [
-            {"left_wider": len(attempt.kept), "figures": [figures.as_dict() for figures in attempt.figures]}
+            {"left_wider": list(attempt.kept), "figures": [figures.as_dict() for figures in attempt.figures]}
             for attempt in attempts
         ],
     }

@@ -12,7 +12,7 @@ from support import projects
 
 from posecli.engine import engine_obstacle, open_engine
 from posecli.engine.kinds import NetworkOutput
-from posecli.engine.openvino import OpenVINOEngine
+from posecli.engine.openvino import FoldedGraph, OpenVINOEngine
 from posecli.errors import EngineError
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
@@ -108,6 +108,13 @@ def test_precision_that_the_processor_would_imitate_is_refused(
     monkeypatch.setattr(engine_module, "openvino_core", OldProcessor)
     with pytest.raises(EngineError, match=r"\(Old CPU\) does not compute in bf16: choose --precision auto or fp32"):
         open_engine(model, (64, 96, 3), EngineOptions("openvino", "bf16"))
+
+
+def test_multiplications_of_every_convolution(model: ModelFolder) -> None:
+    counted = FoldedGraph(model).multiplications((480, 640, 3))
+    assert set(counted) == {*model.description.convolutions(), "pose/heads"}
+    assert counted["resnet_v1_50/conv1"] == 240 * 320 * 7 * 7 * 3 * 64
+    assert counted["resnet_v1_50/block4/unit_1/bottleneck_v1/shortcut"] == 30 * 40 * 1024 * 2048
 
 
 def test_info(model: ModelFolder) -> None:

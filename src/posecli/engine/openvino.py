@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,16 @@ class FoldedGraph:
         network = CompiledNetwork(self.built(images.shape[1:], plan), precision, cores, min(cores, SMALL_BATCH))
         parts = [network(images[start : start + SMALL_BATCH]) for start in range(0, len(images), SMALL_BATCH)]
         return self.kind.output([np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
+
+    def multiplications(self, shape: Shape) -> dict[str, int]:
+        """Of each convolution for one item of a shape, by its scope."""
+        model = self.built(shape, None)
+        model.reshape([1, *shape])
+        return {
+            node.get_friendly_name(): math.prod(node.get_output_shape(0)[2:]) * math.prod(node.get_input_shape(1))
+            for node in model.get_ops()
+            if node.get_type_name() == "Convolution"
+        }
 
     def entering_ranges(self, images: Images) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that enters each convolution in fp32, by its scope."""
