@@ -222,6 +222,15 @@ class TestSources:
         assert disturbed(own)
         assert not disturbed(PLAIN)
 
+    def test_how_often_a_scene_hides_a_part_of_the_animal(self) -> None:
+        def hidden(occlusion: float) -> int:
+            source = DataSource(scene="trail-tracking", seeds=1, occlusion=occlusion)
+            data = open_sources(config(data=(source,)))
+            rng = np.random.default_rng(0)
+            return sum(int(np.isnan(data.draw(rng).points).sum()) for _ in range(12))
+
+        assert hidden(1) > hidden(0)
+
     def test_two_sources_with_other_body_parts(self, tmp_path: Path) -> None:
         labels.write_project(tmp_path / "a", 4)
         trainings.write_other_project(tmp_path / "b")

@@ -132,6 +132,7 @@ PHASE = {"steps": 10, "warm_up": 1}
         ({"data": [{"scene": "home-cage"}]}, "scene 'home-cage' is not known: choose one of trail-tracking"),
         ({"data": [{"scene": "treadmil"}]}, "scene 'treadmil' is not known: choose one of trail-tracking, treadmill"),
         ({"data": [{"labels": "p", "weight": 0}]}, "weight 0.0 is too small"),
+        ({"data": [{"scene": "treadmill", "occlusion": 2}]}, "occlusion 2.0 is no probability: give 0 to 1"),
         ({"data": [{"scene": "treadmill", "seeds": 1.5}]}, "seeds 1.5 is not a whole number"),
         ({"phases": []}, "one under 'phases'"),
         ({"phases": PHASE}, "'phases' is not a list"),

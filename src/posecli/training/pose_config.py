@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from posecli.errors import UsageError
 from posecli.network.variables import UNITS_PER_BLOCK
-from posecli.synthetic.options import SCENES
+from posecli.synthetic.options import SCENES, SceneOptions
 from posecli.training.rows import POSE_ROWS, RowKinds
 from posecli.training.settings import (
     SHA256,
@@ -96,6 +96,8 @@ class DataSource:
         How often it is drawn, relative to the other sources.
     seeds
         Number of different synthetic videos to draw from.
+    occlusion
+        Share of a scene's frames in which something hides a part of the animal.
     augment
         What is done to this source's examples, where it differs from the run's; its scales are the run's.
     """
@@ -104,6 +106,7 @@ class DataSource:
     scene: str | None = None
     weight: float = 1.0
     seeds: int = 256
+    occlusion: float = SceneOptions.occlusion
     augment: AugmentOptions | None = None
 
     def __post_init__(self) -> None:
@@ -113,6 +116,7 @@ class DataSource:
             one_of("scene", self.scene, SCENES)
         positive("weight", self.weight)
         positive("seeds", self.seeds)
+        shares(self, ("occlusion",))
 
 
 @dataclass(frozen=True)

@@ -76,14 +76,15 @@ class LabeledSource:
 class SceneSource:
     """Frames of many synthetic videos."""
 
-    def __init__(self, scene: str, seeds: int, bodyparts: tuple[str, ...]) -> None:
+    def __init__(self, source: DataSource, bodyparts: tuple[str, ...]) -> None:
+        assert source.scene is not None
         self.bodyparts = bodyparts
-        self._scene = scene
-        self._seeds = seeds
+        self._options = SceneOptions(scene=source.scene, occlusion=source.occlusion)
+        self._seeds = source.seeds
         self._open = lru_cache(SCENES_KEPT)(self._opened)
 
     def _opened(self, seed: int) -> Scene:
-        return open_scene(SceneOptions(scene=self._scene, seed=seed))
+        return open_scene(replace(self._options, seed=seed))
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any frame of any of the videos."""
@@ -182,8 +183,7 @@ def open_sources(config: PoseConfig) -> TrainingData:
 def _source(source: DataSource, train: LabeledData | None, bodyparts: tuple[str, ...]) -> ExampleSource:
     if train is not None:
         return LabeledSource(train.frames, train.bodyparts, bodyparts)
-    assert source.scene is not None
-    return SceneSource(source.scene, source.seeds, bodyparts)
+    return SceneSource(source, bodyparts)
 
 
 def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ...]], config: PoseConfig) -> None:
