@@ -34,13 +34,13 @@ def test_the_folder_is_whole_small_and_has_an_eight_bit_version() -> None:
 
 
 def test_the_recipes_in_the_folder_are_those_in_configs() -> None:
-    halves = read_model_folder(BUILTIN_FOLDER).description.source["of"]
+    runs = read_model_folder(BUILTIN_FOLDER).description.source["of"]
     configs = Path(__file__).resolve().parents[2] / "configs"
-    for half, name in zip(halves, ("train", "refine"), strict=True):
-        made = half["config"]
-        recipe = yaml.safe_load((configs / f"{name}-mouse-from-above.yaml").read_text(encoding="utf-8"))
+    for run, name in zip(runs, ("", "-refined", "-robust", "-hidden"), strict=True):
+        made = run["config"]
+        recipe = yaml.safe_load((configs / f"train-mouse-from-above{name}.yaml").read_text(encoding="utf-8"))
         assert [phase["steps"] for phase in made["phases"]] == [phase["steps"] for phase in recipe["phases"]]
-        assert Path(made["initial_weights"]).name == Path(recipe["initial_weights"]).name
+        assert made["initial_weights"] == recipe["initial_weights"]
         assert "/" not in made["data"][0]["labels"], "no path of the machine that it was made on"
 
 

@@ -63,6 +63,16 @@ def test_a_subpixel_convolution_is_the_transposed_one() -> None:
     np.testing.assert_allclose(found, expected[:, :-1, :-1], rtol=1e-5)
 
 
+def test_heads_hand_on_float32_whatever_they_compute_in(weights: projects.Tensors) -> None:
+    """Rounded to bf16, cells of a scoremap would tie."""
+    model = build_openvino_graph(SPEC, weights, 64, 96)
+    compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    (heads,) = [
+        node for node in compiled.get_runtime_model().get_ordered_ops() if node.get_friendly_name() == "pose/heads"
+    ]
+    assert heads.get_rt_info()["outputPrecisions"].astype(str) == "f32"
+
+
 def test_calibration_sees_what_enters_every_convolution(ranges: dict[str, tuple[float, float]]) -> None:
     assert sorted(ranges) == sorted(SCOPES)
     assert ranges[SCOPES[0]][0] < -100  # the picture, its mean taken off
