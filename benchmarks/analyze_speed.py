@@ -60,11 +60,18 @@ def main() -> None:
                 rounds[width, batch].append(done)
                 whole = ", ".join(f"{name} {run.fps:.1f}" for name, run in done.runs.items())
                 print(f"{width} px, batch {batch}: network alone {done.network_fps:.1f} fps, {whole}", flush=True)
+            if all(rounds.values()):
+                keep(arguments, facts, rounds)
+
+
+def keep(arguments: argparse.Namespace, facts: dict[str, Any], rounds: dict[tuple[int, int], list[Round]]) -> None:
+    """Write what is known after each round: all of them take long."""
     rows = [summary(width, batch, done) for (width, batch), done in sorted(rounds.items())]
-    content = {"machine": facts, "rounds": arguments.rounds, "seed": arguments.seed, "rows": rows}
+    finished = min(len(done) for done in rounds.values())
+    content = {"machine": facts, "rounds": finished, "seed": arguments.seed, "rows": rows}
     title = f"{arguments.engine} engine, {arguments.precision}"
     name = arguments.name or f"analyze-speed-{arguments.engine}-{arguments.precision}"
-    write_results(name, content, report(title, facts, arguments.rounds, rows))
+    write_results(name, content, report(title, facts, finished, rows))
 
 
 def parsed_arguments() -> argparse.Namespace:

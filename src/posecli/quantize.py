@@ -179,9 +179,10 @@ def _quantized(workshop: _Workshop, learning: Sequence[Images], tell: Tell, reco
             f"no eight-bit version of '{workshop.folder.path}' stays within the limit ({workshop.judge.limit}): allow "
             f"more with {workshop.judge.limit_option}, or use bf16"
         )
-    for scope in workshop.dearest_first(chosen.kept) if len(chosen.kept) > 1 else ():
-        fewer = tried([other for other in chosen.kept if other != scope])
-        chosen = fewer if fewer.passed else chosen
+    for scope in workshop.dearest_first(chosen.kept):
+        fewer = [other for other in chosen.kept if other != scope]
+        if set(fewer) not in [set(attempt.kept) for attempt in attempts] and tried(fewer).passed:
+            chosen = attempts[-1]
     write_int8(workshop.folder, plan.without(frozenset(chosen.kept)), record | _found(chosen, attempts))
     return chosen
 
