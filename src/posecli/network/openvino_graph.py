@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _TO_NCHW = (0, 3, 1, 2)
 _TO_NHWC = (0, 2, 3, 1)
-#: Further from zero than any logit or offset.
-NO_LIMIT = 1e30
 
 
 def build_openvino_graph(
@@ -150,9 +148,9 @@ class _Graph(GraphBuilder):
             features, self.constant(subpixel_kernel(kernel)), [1, 1], [1, 1], [0, 0], [1, 1], name="pose/heads"
         )
         y = self.op.add(y, self.constant(np.tile(bias, 4).reshape(1, -1, 1, 1)))
-        # Cuts nothing off. OpenVINO merges it into the convolution, which then hands on float32 and not bf16: in eight
-        # bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
-        y = self.op.clamp(y, -NO_LIMIT, NO_LIMIT)
+        # A rectifier of slope 1 changes nothing. OpenVINO merges it into the convolution, which then hands on float32
+        # and not bf16: in eight bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
+        y = self.op.prelu(y, self.constant(np.ones(1, np.float32)))
         y = self.op.depth_to_space(y, "blocks_first", 2)
         if len(channels) == 1:
             return [y]
