@@ -62,7 +62,7 @@ class TestReading:
     def test_a_source_s_own_augmentation_lies_over_the_run_s(self, tmp_path: Path) -> None:
         config = read(
             tmp_path,
-            data=[{"labels": "p", "augment": {"rotation": 20, "mirror": 0}}, {"scene": "treadmill"}],
+            data=[{"labels": "p", "augment": {"rotation": 20, "mirror": 0, "clutter": None}}, {"scene": "treadmill"}],
             augment={"scales": [1], "mirror": 0.25, "clutter": 0.5},
         )
         assert config.data[0].augment == AugmentOptions(scales=(1.0,), rotation=20.0, mirror=0.0, clutter=0.5)

@@ -208,16 +208,16 @@ def pose_config(content: dict[str, Any], folder: Path) -> PoseConfig:
     given = {key: value for key, value in content.items() if value is not None}
     augment = given.get("augment", {})
     nested: dict[str, Any] = {
+        "augment": settings_of(AugmentOptions, augment, "augment"),  # first: sources build on it
         "data": tuple(_source(item, folder, augment) for item in items_of(given, "data")),
         "phases": tuple(settings_of(PosePhase, item, "phases") for item in items_of(given, "phases")),
-        "augment": settings_of(AugmentOptions, augment, "augment"),
         "mirror_pairs": tuple(_pair(item) for item in items_of(given, "mirror_pairs")),
         "held_out": _held_out(given.get("held_out", PoseConfig.held_out)),
     }
     return settings_of(PoseConfig, content | nested | initial_path(content, folder), "the file")
 
 
-def _source(item: Any, folder: Path, augment: Any) -> DataSource:
+def _source(item: Any, folder: Path, augment: dict[str, Any]) -> DataSource:
     source = dict(item) if isinstance(item, dict) else {"labels": item}
     if "intervals" in source:
         raise UsageError(
@@ -231,16 +231,18 @@ def _source(item: Any, folder: Path, augment: Any) -> DataSource:
     return settings_of(DataSource, source, "data")
 
 
-def _own_augment(own: Any, augment: Any) -> AugmentOptions:
+def _own_augment(own: Any, augment: dict[str, Any]) -> AugmentOptions:
     """The run's settings with those of a source over them."""
-    if not isinstance(own, dict) or not isinstance(augment, dict):
-        return settings_of(AugmentOptions, own, "augment of a source")
+    where = "augment of a source"
+    if not isinstance(own, dict):
+        return settings_of(AugmentOptions, own, where)  # says what is wrong with it
+    given = {key: value for key, value in own.items() if value is not None}
     for key in ("scales", "scale_jitter"):
-        if key in own:
+        if key in given:
             raise UsageError(
                 f"a source has '{key}' of its own, but a batch mixes sources: move it to the run's augment"
             )
-    return settings_of(AugmentOptions, augment | own, "augment of a source")
+    return settings_of(AugmentOptions, augment | given, where)
 
 
 def _pair(item: Any) -> tuple[str, str]:
