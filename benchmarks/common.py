@@ -122,12 +122,13 @@ def machine() -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """The processor as Linux names it, with the vector extensions that matter here."""
+    """The processor as Linux names it, its family, which such names may hide, and the vector extensions that matter."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     flags = set(fields.get("flags", "").split())
     extensions = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8") if flag in flags]
-    return f"{fields.get('model name', platform.processor())} ({', '.join(extensions)})"
+    name = fields.get("model name", platform.processor())
+    return f"{name} family {fields.get('cpu family', 'unknown')} ({', '.join(extensions)})"
 
 
 def write_results(name: str, content: Mapping[str, Any], table: str) -> None:

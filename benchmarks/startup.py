@@ -18,9 +18,19 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common import machine, make_clip, markdown_table, write_results
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from posecli.engine.kinds import NetworkOutput
+    from posecli.options import FixedPrecision
+
+    Images = npt.NDArray[np.uint8]
+    Network = Callable[[Images], NetworkOutput]
 
 #: Engine and precision.
 SETTINGS = ("openvino fp32", "openvino int8", "tensorflow fp32")
@@ -143,7 +153,7 @@ def run_phases(arguments: argparse.Namespace) -> None:
     print(json.dumps(laps.seconds))
 
 
-def openvino_network(model: Path, precision: Any, images: Any, laps: Laps) -> Callable[[Any], Any]:
+def openvino_network(model: Path, precision: FixedPrecision, images: Images, laps: Laps) -> Network:
     """As `posecli.engine.openvino.OpenVINOEngine` does it."""
     import openvino  # noqa: F401  # what is timed is the import
 
@@ -161,10 +171,10 @@ def openvino_network(model: Path, precision: Any, images: Any, laps: Laps) -> Ca
     laps.end("build graph")
     network = CompiledNetwork(built, precision, usable_cores(), min(usable_cores(), len(images)))
     laps.end("compile")
-    return network
+    return lambda frames: graph.kind.output(network(frames))
 
 
-def tensorflow_network(model: Path, _precision: Any, images: Any, laps: Laps) -> Callable[[Any], Any]:
+def tensorflow_network(model: Path, _precision: FixedPrecision, images: Images, laps: Laps) -> Network:
     """As `posecli.engine.tensorflow.TensorFlowEngine` does it."""
     from posecli.network.tensorflow_runtime import import_tensorflow
 
@@ -184,7 +194,7 @@ def tensorflow_network(model: Path, _precision: Any, images: Any, laps: Laps) ->
     function = tf.function(lambda frames: network(frames, training=False)).get_concrete_function(signature)
     laps.end("compile")
 
-    def call(frames: Any) -> NetworkOutput:
+    def call(frames: Images) -> NetworkOutput:
         outputs = function(tf.convert_to_tensor(frames))
         return NetworkOutput(outputs["scoremap"].numpy(), outputs["locref"].numpy())
 

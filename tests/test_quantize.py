@@ -15,7 +15,7 @@ from support import clips, projects
 
 from posecli.analysis import analyze
 from posecli.cli import cli
-from posecli.errors import EngineError, UsageError
+from posecli.errors import EngineError, VideoError
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import ClipModelFolder, ModelFolder, write_clip_folder
 from posecli.model.importing import import_model
@@ -28,6 +28,7 @@ from posecli.quantize import (
     ClipQuantizeOptions,
     QuantizeOptions,
     _quantized,
+    _samples,
     quantize_clip_model,
     quantize_model,
 )
@@ -140,11 +141,21 @@ def test_videos_without_points_are_refused(tmp_path: Path) -> None:
     assert not has_int8(folder)
 
 
-def test_broken_videos_are_refused(tmp_path: Path) -> None:
-    video = tmp_path / "text.mp4"
-    video.write_text("no video")
-    with pytest.raises(UsageError, match="no frame could be read"):
-        quantize_model(projects.model_folder(tmp_path), [video], QuantizeOptions(), lambda step: None)
+def test_a_video_that_is_no_video_is_named_though_another_could_serve(tmp_path: Path) -> None:
+    good = clips.encode(tmp_path / "good.mp4", clips.numbered_frames(20, 48, 64))
+    (tmp_path / "text.mp4").write_text("no video")
+    folder = projects.model_folder(tmp_path)
+    for name in ("text.mp4", "missing.mp4"):
+        with pytest.raises(VideoError, match=name):
+            quantize_model(folder, [good, tmp_path / name], QuantizeOptions(), lambda step: None)
+
+
+def test_frames_are_taken_from_every_video_and_judged_together_where_sizes_agree(tmp_path: Path) -> None:
+    videos = [clips.encode(tmp_path / f"{place}.mp4", clips.numbered_frames(8, 48, 64)) for place in range(6)]
+    videos.append(clips.encode(tmp_path / "wide.mp4", clips.numbered_frames(8, 48, 96)))
+    learning, judging = _samples(videos, QuantizeOptions((1.0, 0.5), frames=14))
+    assert [images.shape for images in judging] == [(12, 48, 64, 3), (2, 48, 96, 3), (12, 24, 32, 3), (2, 24, 48, 3)]
+    assert [images.shape for images in learning] == [images.shape for images in judging]
 
 
 @pytest.mark.parametrize(

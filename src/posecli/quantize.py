@@ -344,16 +344,19 @@ class _Workshop:
 
 
 def _samples(videos: Sequence[Path], options: QuantizeOptions) -> tuple[list[Images], list[Images]]:
-    """Frames to calibrate with and frames to judge by, in turn, at each scale."""
-    learning, judging = [], []
+    """Frames to calibrate with and frames to judge by, in turn, for each size at which the network sees the videos."""
+    for path in videos:
+        probe(path)  # says what is wrong with a video that the sampling would pass over
+    each = -(-2 * options.frames // len(videos))
+    sizes: dict[tuple[int, ...], list[Images]] = {}
     for scale in options.scales:
-        chosen = replace(AnalyzeOptions(), scale=scale)
-        for sample in sample_frames(videos, chosen, 2 * options.frames):
-            learning.append(_every_other(sample.images, 0))
-            judging.append(_every_other(sample.images, 1))
-    if not any(len(images) for images in judging):
+        for path in videos:
+            for sample in sample_frames([path], replace(AnalyzeOptions(), scale=scale), each):
+                sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
+    frames = [np.concatenate(parts) for parts in sizes.values()]
+    if not any(len(images) > 1 for images in frames):
         raise UsageError("no frame could be read from the videos to calibrate with: check that they play")
-    return learning, judging
+    return [_every_other(images, 0) for images in frames], [_every_other(images, 1) for images in frames]
 
 
 def _chunks(folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuantizeOptions) -> tuple[Images, Images]:

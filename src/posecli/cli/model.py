@@ -152,11 +152,10 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--calibrate",
-    "videos",
     type=click.Path(path_type=Path),
     multiple=True,
     required=True,
-    help="Video like those that will be analysed; may be given several times.",
+    help="Video like those that will be analysed, a folder of them or a pattern; may be given several times.",
 )
 @click.option("--scales", default="1,0.5,0.25", show_default=True, help="Sizes at which the network will be used.")
 @click.option("--frames", type=int, default=48, show_default=True, help="Frames to calibrate with, and to judge by.")
@@ -185,7 +184,7 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
 @output_options
 def quantize_command(
     folder: Path,
-    videos: tuple[Path, ...],
+    calibrate: tuple[Path, ...],
     scales: str,
     frames: int,
     max_shift: float,
@@ -208,10 +207,12 @@ def quantize_command(
     output = make_output(as_json, quiet, verbose)
     from posecli.model.folder import ClipModelFolder, ModelFolder, read_any_folder
     from posecli.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
+    from posecli.videos import find_videos
 
     for_poses = QuantizeOptions(parse_numbers(scales), frames, max_shift)
     for_behaviours = ClipQuantizeOptions(chunks, max_change)
     found = read_any_folder(folder)
+    videos = find_videos(calibrate)
     if isinstance(found, ClipModelFolder):
         chosen = quantize_clip_model(found, videos, for_behaviours, output.say)
     else:
