@@ -13,6 +13,7 @@ from posecli.decode import DECODER_FUNCTIONS, DecodeOptions, Pose
 from posecli.engine import Engine, PoseEngine, engine_obstacle, open_engine
 from posecli.engine.kinds import ClipOutput, NetworkOutput, Shape
 from posecli.errors import EngineError, UsageError
+from posecli.model.builtin import named_model
 from posecli.model.clip import ClipDescription
 from posecli.model.deeplabcut import Choice
 from posecli.model.description import ModelDescription
@@ -194,14 +195,14 @@ class ClipModel(Model[ClipModelFolder, ClipOutput]):
 
 
 def load_clip_model(source: str | Path, options: EngineOptions = EngineOptions()) -> ClipModel:
-    """Load the model folder of a network for behaviours.
+    """Load the model folder of a network for behaviours; ``built-in-behaviours`` is the one that comes with posecli.
 
     Raises
     ------
     ModelError
         If there is no such folder, or it is damaged or holds another kind of network.
     """
-    return ClipModel(read_clip_folder(Path(source)), options)
+    return ClipModel(read_clip_folder(named_model(Path(source))), options)
 
 
 def load_model(source: str | Path, options: EngineOptions = EngineOptions(), choice: Choice = Choice()) -> PoseModel:
@@ -210,8 +211,8 @@ def load_model(source: str | Path, options: EngineOptions = EngineOptions(), cho
     Parameters
     ----------
     source
-        A model folder, a DeepLabCut ``config.yaml`` or project folder, one of its ``dlc-models`` folders, or an
-        exported model.
+        A model folder, a DeepLabCut ``config.yaml`` or project folder, one of its ``dlc-models`` folders, an exported
+        model, or ``built-in``.
     options
         How its network is run.
     choice

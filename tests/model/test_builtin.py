@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
+from support import projects
 
+from posecli.cli import cli
 from posecli.errors import ModelError
 from posecli.evaluation import ALL, EvaluateOptions, evaluate_frames
 from posecli.labels import read_labeled_data, read_split
 from posecli.model import builtin
 from posecli.model.builtin import BUILTIN_FOLDER, builtin_model_path
+from posecli.model.deeplabcut import Choice
 from posecli.model.folder import read_model_folder
+from posecli.model.importing import open_model
 from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.options import EngineOptions
-from posecli.predictor import load_model
-from posecli.synthetic import SceneOptions, open_scene
+from posecli.predictor import load_clip_model, load_model
+from posecli.synthetic import SceneOptions, open_scene, write_sample
 
 #: A seed that no training video has: those begin at a million.
 SEED = 11
@@ -48,6 +54,42 @@ def test_an_installation_without_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(builtin, "BUILTIN_FOLDER", tmp_path)
     with pytest.raises(ModelError, match="--model"):
         builtin_model_path()
+
+
+class TestNames:
+    def test_they_stand_for_the_folders(self) -> None:
+        assert open_model(Path("built-in")).path == BUILTIN_FOLDER
+        assert load_clip_model("built-in-behaviours").description.classes
+        with pytest.raises(ModelError, match="holds one network"):
+            open_model(Path("built-in"), Choice(shuffle=2))
+
+    def test_what_lies_there_under_that_name_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        projects.model_folder(tmp_path).path.rename("built-in")
+        assert open_model(Path("built-in")).path == Path("built-in")
+
+    def test_commands_know_them(self, tmp_path: Path) -> None:
+        shown = CliRunner().invoke(cli, ["model", "info", "built-in", "--json"], catch_exceptions=False)
+        assert json.loads(shown.stdout)["bodyparts"] == ["snout", "leftear", "rightear", "tailbase"]
+        copy = str(tmp_path / "copy")
+        done = CliRunner().invoke(cli, ["model", "compact", "built-in", "-o", copy], catch_exceptions=False)
+        assert done.exit_code == 0
+        ours, theirs = read_model_folder(Path(copy)).weights(), read_model_folder(BUILTIN_FOLDER).weights()
+        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+    def test_they_are_not_calibrated_in_place(self) -> None:
+        command = ["model", "quantize", "built-in", "--calibrate", "video.mp4"]
+        result = CliRunner().invoke(cli, command, catch_exceptions=False)
+        assert result.exit_code == 2
+        assert "copy it first with 'posecli model compact built-in -o FOLDER'" in result.stderr
+
+    def test_evaluate_takes_them(self, tmp_path: Path) -> None:
+        video = tmp_path / "mouse.mp4"
+        write_sample(SceneOptions("trail-tracking", frames=2, width=160, height=120, seed=SEED), video)
+        command = ["evaluate", "built-in", str(video), "--scales", "1", "--json"]
+        result = CliRunner().invoke(cli, command, catch_exceptions=False)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["model"] == "built-in"
 
 
 def test_a_rendered_mouse_that_it_has_never_seen_is_found() -> None:

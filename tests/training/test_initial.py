@@ -11,6 +11,7 @@ from support import projects
 from support.small_network import shrink
 
 from posecli.errors import ModelError
+from posecli.model.builtin import BUILTIN
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_model_folder
 from posecli.network.spec import PoseNetworkSpec
@@ -67,6 +68,11 @@ class TestModelFolder:
 
     def test_all_of_a_network_with_as_many_body_parts(self, tmp_path: Path) -> None:
         weights = initial_weights(SPEC, str(self.folder(tmp_path, 4)), "", 0)
+        assert all(np.array_equal(weights[name], array) for name, array in tensors().items())
+
+    def test_the_network_that_comes_with_posecli(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(BUILTIN, "built-in", self.folder(tmp_path, 4))
+        weights = initial_weights(SPEC, "built-in", "", 0)
         assert all(np.array_equal(weights[name], array) for name, array in tensors().items())
 
     def test_only_the_backbone_of_another(self, tmp_path: Path) -> None:

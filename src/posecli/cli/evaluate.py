@@ -89,17 +89,17 @@ def evaluate(
 ) -> None:
     """Measure how far the points of MODEL lie from those of DATA, or how well its behaviours agree with DATA.
 
-    MODEL is a model folder, a DeepLabCut project or an exported model. DATA is a DeepLabCut project, its labeled-data
-    folder or one file of labels; or a video of 'posecli sample', or any video with --truth. Errors are in px of the
-    full frame at every scale. A pose table (.h5) may stand for MODEL, and is compared with the table DATA.
+    MODEL is a model folder, a DeepLabCut project, an exported model, or built-in. DATA is a DeepLabCut project, its
+    labeled-data folder or one file of labels; or a video of 'posecli sample', or any video with --truth. Errors are in
+    px of the full frame at every scale. A pose table (.h5) may stand for MODEL, and is compared with the table DATA.
 
-    Where MODEL is a network for behaviours, DATA is a table of labelled intervals (.csv: video,start,end,label), or a
-    video with such a table, <video>_behaviours.csv, beside it.
+    Where MODEL is a network for behaviours (or built-in-behaviours), DATA is a table of labelled intervals (.csv:
+    video,start,end,label), or a video with such a table, <video>_behaviours.csv, beside it.
 
     \b
     Examples:
         posecli evaluate openfield-model openfield/config.yaml --held-out test.txt
-        posecli evaluate openfield-model sample.mp4 --every 10 --figure errors.png
+        posecli evaluate built-in sample.mp4 --every 10 --figure errors.png
         posecli evaluate videoDLC_resnet50.h5 truth.h5 --csv errors.csv
         posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
     """
@@ -134,8 +134,10 @@ def _evaluation(
     """What is to be measured, of networks for poses or for behaviours; the options are checked."""
     from posecli.cli.evaluate_behaviours import behaviour_evaluation
     from posecli.cli.evaluate_poses import pose_evaluation
+    from posecli.model.builtin import named_model
     from posecli.model.folder import ClipModelFolder, is_model_folder, read_any_folder
 
+    model = named_model(model)
     folder = read_any_folder(model) if is_model_folder(model) else None
     if isinstance(folder, ClipModelFolder):
         _refuse_given(ctx, ONLY_POSES, "poses", f"'{model}', a network for behaviours")

@@ -133,15 +133,19 @@ def import_i3d_command(
 def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Show what a model folder holds, and check its weights.
 
+    FOLDER may be built-in or built-in-behaviours, the networks that come with posecli.
+
     \b
-    Example:
+    Examples:
         posecli model info openfield-model
+        posecli model info built-in
     """
     output = make_output(as_json, quiet, verbose)
+    from posecli.model.builtin import named_model
     from posecli.model.folder import read_any_folder
     from posecli.model.int8 import has_int8, read_int8_plan
 
-    found = read_any_folder(folder)
+    found = read_any_folder(named_model(folder))
     found.weights()
     if has_int8(found):
         read_int8_plan(found)
@@ -205,12 +209,18 @@ def quantize_command(
         posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
     """
     output = make_output(as_json, quiet, verbose)
+    from posecli.model.builtin import named_model
     from posecli.model.folder import ClipModelFolder, ModelFolder, read_any_folder
     from posecli.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
     from posecli.videos import find_videos
 
     for_poses = QuantizeOptions(parse_numbers(scales), frames, max_shift)
     for_behaviours = ClipQuantizeOptions(chunks, max_change)
+    if named_model(folder) != folder:
+        raise UsageError(
+            f"'{folder}' has its eight-bit version: to calibrate it with videos of your own, copy it first with "
+            f"'posecli model compact {folder} -o FOLDER'"
+        )
     found = read_any_folder(folder)
     videos = find_videos(calibrate)
     if isinstance(found, ClipModelFolder):
@@ -233,15 +243,18 @@ def compact_command(
     """Copy a model folder with its kernels rounded to 16 bits: half the size, other weights.
 
     An eight-bit version belongs to the weights that it was made for: make the copy's own with 'posecli model quantize'.
+    FOLDER may be built-in or built-in-behaviours, the networks that come with posecli.
 
     \b
-    Example:
+    Examples:
         posecli model compact openfield-model -o openfield-small
+        posecli model compact built-in -o mouse-from-above
     """
     output = make_output(as_json, quiet, verbose)
+    from posecli.model.builtin import named_model
     from posecli.model.folder import read_any_folder, write_folder
 
-    source = read_any_folder(folder)
+    source = read_any_folder(named_model(folder))
     write_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
     output.say(f"wrote '{destination}'")
     _show(read_any_folder(destination), output)

@@ -27,6 +27,27 @@ def builtin_behaviours_path() -> Path:
     return _here(BEHAVIOURS_FOLDER)
 
 
+#: Their names, wherever a model is asked for.
+BUILTIN = {"built-in": BUILTIN_FOLDER, "built-in-behaviours": BEHAVIOURS_FOLDER}
+
+
+def named_model(path: Path) -> Path:
+    """The folder of a built-in network where its name is given and nothing else is called so; any other path as it is.
+
+    Raises
+    ------
+    ModelError
+        As `builtin_model_path`.
+
+    Examples
+    --------
+    >>> named_model(Path("built-in")).name, named_model(Path("openfield-model")).name
+    ('mouse-from-above', 'openfield-model')
+    """
+    folder = BUILTIN.get(str(path))
+    return path if folder is None or path.exists() else _here(folder)
+
+
 def _here(folder: Path) -> Path:
     if not is_model_folder(folder):
         raise ModelError(

@@ -14,6 +14,7 @@ import platformdirs
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputExistsError
+from posecli.model.builtin import named_model
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.clip import ClipDescription
 from posecli.model.deeplabcut import Choice, Source, find_source
@@ -102,8 +103,9 @@ def open_model(path: Path, choice: Choice = Choice()) -> ModelFolder:
     """Open a model folder, or a DeepLabCut network, imported into the cache the first time it is met.
 
     The cached folder is keyed by the place, size and time of the source's files, so that a network that was
-    trained on is imported anew.
+    trained on is imported anew. ``built-in`` is the network that comes with posecli.
     """
+    path = named_model(path)
     if is_model_folder(path):
         if choice != Choice():
             raise ModelError(

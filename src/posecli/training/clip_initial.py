@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import ModelError
+from posecli.model.builtin import named_model
 from posecli.model.folder import is_model_folder, read_clip_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.i3d.variables import LOGITS, I3DSpec, variable_shapes
@@ -24,7 +25,8 @@ def initial_clip_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, se
     spec, classes
         The network, and what it will tell apart; another network's logits are taken only if they are for the same.
     start
-        ``scratch``, the path of a model folder, or the path of a TensorFlow checkpoint of the published network.
+        ``scratch``, ``built-in-behaviours``, the path of a model folder, or that of a TensorFlow checkpoint of the
+        published network.
     seed
         Of the random ones.
 
@@ -36,7 +38,7 @@ def initial_clip_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, se
     weights = scratch_clip_weights(spec, seed)
     if start == SCRATCH:
         return weights
-    path = Path(start)
+    path = named_model(Path(start))
     if is_model_folder(path):
         return weights | _from_folder(path, spec, classes)
     return weights | read_i3d_checkpoint(path, spec).tensors

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import ModelError
+from posecli.model.builtin import named_model
 from posecli.model.checkpoint import read_checkpoint
 from posecli.model.folder import check_tensors, file_sha256, is_model_folder, read_model_folder
 from posecli.network.spec import PoseNetworkSpec
@@ -31,8 +32,8 @@ def initial_weights(spec: PoseNetworkSpec, start: str, sha256: str, seed: int) -
     spec
         The network.
     start
-        ``scratch``, ``imagenet``, the path of a model folder, or the path of a TensorFlow checkpoint whose backbone is
-        taken.
+        ``scratch``, ``imagenet``, ``built-in``, the path of a model folder, or that of a TensorFlow checkpoint whose
+        backbone is taken.
     sha256
         What the checkpoint's data file, or the archive of ``imagenet``, must hash to; empty for no check.
     seed
@@ -48,7 +49,7 @@ def initial_weights(spec: PoseNetworkSpec, start: str, sha256: str, seed: int) -
         return weights
     if start == IMAGENET:
         return weights | _from_checkpoint(imagenet_checkpoint(spec.net_type, sha256), "", spec)
-    path = Path(start)
+    path = named_model(Path(start))
     if is_model_folder(path):
         return weights | _from_folder(path, spec)
     return weights | _from_checkpoint(path, sha256, spec)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 import yaml
 
 from posecli.errors import UsageError
+from posecli.model.builtin import BUILTIN
 
 BatchNormMode = Literal["batch", "frozen"]
 TrainingPrecision = Literal["auto", "fp32", "bf16"]
@@ -78,7 +79,7 @@ class RunConfig:
     phases
         One after the other.
     initial_weights
-        ``scratch``, or the path of what to begin with.
+        ``scratch``, ``built-in``, or the path of what to begin with.
     weight_decay
         Of the kernels, decoupled (AdamW).
     precision
@@ -152,7 +153,7 @@ def initial_path(content: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """``initial_weights`` with its path resolved; nothing where there is none."""
     given = content.get("initial_weights")
     initial = SCRATCH if given is None else text_of("initial_weights", given)
-    return {} if initial in (SCRATCH, IMAGENET) else {"initial_weights": str(resolved(initial, folder))}
+    return {} if initial in (SCRATCH, IMAGENET, *BUILTIN) else {"initial_weights": str(resolved(initial, folder))}
 
 
 def items_of(content: Mapping[str, Any], key: str) -> list[Any]:
