@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+#: Keeps names legible where they lie on lines.
+HALO = 2.5
+
+
 def draw_frontier(summary: Summary) -> Figure:
     """Size, error and speed of every version at once; those that nothing beats are joined."""
     figure = new_figure(8.0, 5.0)
@@ -37,19 +41,35 @@ def draw_frontier(summary: Summary) -> Figure:
     known = None not in speeds
     look: Any = {"c": speeds, "cmap": "viridis"} if known else {"color": COLOURS[0]}
     dots = axes.scatter(sizes, errors, s=60, edgecolor="black", linewidth=0.6, zorder=2, **look)
-    for version, size, error in zip(versions, sizes, errors, strict=True):
-        axes.annotate(version.label, (size, error), textcoords="offset points", xytext=(7, 5), fontsize="small")
+    for rank, place in enumerate(np.argsort(sizes)):
+        _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=rank % 2 == 0)
     tolerance_line(axes, summary)
     axes.set_xscale("log")
     plain_ticks(axes, "x", sizes, RATE_TICKS)
     error_axis(axes)
-    axes.margins(x=0.12)
+    axes.margins(x=0.16)  # room for the names of the outermost
     axes.set_xlabel("MB per hour of video")
     axes.set_ylabel("upper bound of the worst part's mean error (px)")
     axes.set_title("Size, error, speed of reading" if known else "Size, error")
     if known:
         figure.colorbar(dots, ax=axes, label="frames read per second")
     return figure
+
+
+def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -> None:
+    """Write a version's name on a free side of a falling curve; neighbours take turns, so that none hides another."""
+    from matplotlib.patheffects import withStroke
+
+    axes.annotate(
+        name,
+        dot,
+        textcoords="offset points",
+        xytext=(7, 5) if above else (-7, -5),
+        ha="left" if above else "right",
+        va="bottom" if above else "top",
+        fontsize="small",
+        path_effects=[withStroke(linewidth=HALO, foreground="white")],
+    )
 
 
 def draw_settings(summary: Summary, best: Version) -> Figure:
