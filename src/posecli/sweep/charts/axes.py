@@ -92,9 +92,14 @@ def error_axis(axes: Axes) -> None:
     axes.set_ylim(low, high)
 
 
-def plain_ticks(axes: Axes, axis: str, values: npt.NDArray[np.float64], ticks: Sequence[float]) -> None:
-    """Label those of the ticks that the values reach, as plain numbers; of too many only powers of ten."""
-    low, high = float(np.min(values)) / 1.6, float(np.max(values)) * 1.6
+def plain_ticks(
+    axes: Axes, axis: str, values: npt.NDArray[np.float64], ticks: Sequence[float], room: float = 1.6
+) -> None:
+    """Label those of the ticks that the values reach, as plain numbers; of too many only powers of ten.
+
+    The axis goes on beyond the values by the factor `room`.
+    """
+    low, high = float(np.min(values)) / room, float(np.max(values)) * room
     chosen = [tick for tick in ticks if low <= tick <= high]
     if len(chosen) > 8:
         chosen = [tick for tick in chosen if str(tick)[0] == "1"]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Keeps names legible where they lie on lines.
 HALO = 2.5
+#: Factor by which the axis of sizes goes on beyond the outermost, whose names stand outside.
+ROOM_FOR_NAMES = 2.2
 
 
 def draw_frontier(summary: Summary) -> Figure:
@@ -45,9 +47,8 @@ def draw_frontier(summary: Summary) -> Figure:
         _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=rank % 2 == 0)
     tolerance_line(axes, summary)
     axes.set_xscale("log")
-    plain_ticks(axes, "x", sizes, RATE_TICKS)
+    plain_ticks(axes, "x", sizes, RATE_TICKS, room=ROOM_FOR_NAMES)
     error_axis(axes)
-    axes.margins(x=0.16)  # room for the names of the outermost
     axes.set_xlabel("MB per hour of video")
     axes.set_ylabel("upper bound of the worst part's mean error (px)")
     axes.set_title("Size, error, speed of reading" if known else "Size, error")
