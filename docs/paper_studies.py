@@ -160,12 +160,14 @@ def scales() -> str | None:
 
 
 def _findings(studies: dict[str, str], words: Sequence[str]) -> str | None:
-    """Sentences of the studies in which any of the words occur."""
+    """Sentences of the studies in which any of the words occur; what several say alike is said once."""
     told = []
+    said: set[str] = set()
     for name, study in studies.items():
         result = read_result(study)
         if result is not None:
-            found = [text for text in result["findings"] if any(word in text for word in words)]
+            found = [text for text in result["findings"] if any(word in text for word in words) and text not in said]
+            said.update(found)
             told.append(f"{name} network, {_frames_words(result['versions'][0])}: {' '.join(found)}")
     return " ".join(told) or None
 

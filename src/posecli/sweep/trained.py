@@ -15,7 +15,8 @@ def trained_scales(source: Mapping[str, Any]) -> tuple[float, float] | None:
     Parameters
     ----------
     source
-        Of a model folder's description: written when a network was trained, or imported from DeepLabCut.
+        Of a model folder's description: written when a network was trained, averaged of several, or imported from
+        DeepLabCut.
 
     Examples
     --------
@@ -23,8 +24,13 @@ def trained_scales(source: Mapping[str, Any]) -> tuple[float, float] | None:
     (0.4, 1.0)
     >>> trained_scales({"config": {"augment": {"scales": [1.0, 0.25], "scale_jitter": 2.0}}})
     (0.125, 2.0)
+    >>> trained_scales({"of": [{"global_scale": 0.8}, {"global_scale": 0.4}]})
+    (0.2, 1.0)
     """
     try:
+        if "of" in source:
+            known = [scales for part in source["of"] if (scales := trained_scales(part)) is not None]
+            return min(low for low, _ in known), max(high for _, high in known)
         if "config" in source:
             seen = source["config"]["augment"]
             return min(seen["scales"]) / seen["scale_jitter"], max(seen["scales"]) * seen["scale_jitter"]

@@ -103,7 +103,8 @@ def draw_traces(summary: Summary) -> Figure:
     lower.axhline(summary.study.options.tolerance, color=GREY, linestyle="--", linewidth=1)
     error_axis(lower)
     lower.set_ylabel("distance from the original (px)")
-    lower.set_xlabel("time (s)" if not gaps.size else "time looked at (s), stretches side by side")
+    left_out = f"; the first {count / rate:.0f} of {source.looked_at / rate:.0f} s" if count < source.looked_at else ""
+    lower.set_xlabel(("time looked at (s), stretches side by side" if gaps.size else "time (s)") + left_out)
     figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     return figure
 
