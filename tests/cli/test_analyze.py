@@ -79,7 +79,7 @@ def test_json_of_an_error(base: list[object], tmp_path: Path) -> None:
     base[3] = tmp_path / "no-model"
     result = posecli(*base, "--json")
     assert json.loads(result.stdout) == {
-        "error": f"model '{tmp_path / 'no-model'}' does not exist: check the path",
+        "error": f"model '{tmp_path / 'no-model'}' does not exist: check the path, or give 'built-in'",
         "exit_code": 5,
     }
     assert result.exit_code == 5
