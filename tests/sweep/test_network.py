@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import clips
+from support import clips, projects
+from support.fake_engine import STRIDE
 
+from posecli.decode import Pose
+from posecli.errors import VideoError
 from posecli.geometry import Geometry
+from posecli.options import EngineOptions
+from posecli.predictor import load_model
 from posecli.sweep import network
-from posecli.sweep.network import Stretches, are_sought
+from posecli.sweep.network import Stretches, are_sought, find_poses
+from posecli.sweep.options import SweepOptions
 from posecli.video.probe import probe
+from posecli.video.pyav import decode_pyav
+from posecli.video.reader import DECODE_ORDER
 
 STRETCHES = (range(3, 9), range(70, 71), range(150, 175), range(259, 260))
 
@@ -58,6 +67,43 @@ def test_a_reader_that_is_closed_early_lets_go(clip: Path, monkeypatch: pytest.M
         assert reader.read_into(reader.new_buffer(4)) is not None
         reader.close()
         assert reader.read_into(reader.new_buffer(4)) is None
+
+
+@pytest.mark.parametrize("worth", [10, 1000], ids=["sought", "passed over"])
+def test_frames_that_the_first_decoder_leaves_out_come_all_the_same(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, worth: int
+) -> None:
+    """As AV1 to OpenCV: what the second decoder is asked for ends with the video, not with as many frames as wanted."""
+    monkeypatch.setattr(network, "WORTH_SEEKING", worth)
+    for backend in ("auto", "pyav"):
+        monkeypatch.setitem(DECODE_ORDER, backend, (lambda _info, _first: iter(()), decode_pyav))
+    info = probe(clip)
+    reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)
+    numbers = [clips.read_number(image) for batch in reader.batches(7) for image in batch.images]
+    reader.close()
+    assert numbers == [place for part in STRETCHES for place in part]
+
+
+@pytest.mark.usefixtures("fake_engine")
+class TestPoses:
+    def found(self, clip: Path, tmp_path: Path) -> Pose:
+        model = load_model(projects.model_folder(tmp_path).path, EngineOptions(precision="fp32"))
+        info = probe(clip)
+        geometry = Geometry.plan(info.width, info.height)
+        return find_poses(model, info, geometry, STRETCHES, SweepOptions(), lambda _count: None)[0]
+
+    def test_one_for_each_frame_asked_for(self, clip: Path, tmp_path: Path) -> None:
+        numbers = [place for part in STRETCHES for place in part]
+        truth = np.array([clips.dot_centres(number, 120, 160) for number in numbers])
+        assert np.abs(self.found(clip, tmp_path)[..., :2] - truth).max() < STRIDE
+
+    def test_a_frame_that_does_not_come_is_an_error(
+        self, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        every = network._only
+        monkeypatch.setattr(network, "_only", lambda *given: (frame for frame in islice(every(*given), 30)))
+        with pytest.raises(VideoError, match=r"clip.mp4' gave 30 of the 33 frames that were asked for"):
+            self.found(clip, tmp_path)
 
 
 def test_one_stretch_is_not_sought(clip: Path) -> None:

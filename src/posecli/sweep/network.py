@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from posecli.decode import Pose
 from posecli.engine.kinds import NetworkOutput
+from posecli.errors import VideoError
 from posecli.geometry import Geometry
 from posecli.hardware import usable_cores
 from posecli.options import VideoBackend
@@ -97,6 +98,11 @@ def find_poses(
         ``(N, K, 3)`` float64 in px of the full frame; NaN, NaN, 0 where a frame could not be decoded.
     stages
         Of the run, the network's warm-up left out.
+
+    Raises
+    ------
+    VideoError
+        If fewer frames came than were asked for.
     """
     engine = model.engine(geometry.height, geometry.width)
     reader = Stretches(info, geometry, stretches, options.analysis.video_backend)
@@ -116,7 +122,13 @@ def find_poses(
         stages = run_pipeline(options.analysis.pipeline, line)
     finally:
         reader.close()
-    return np.concatenate(poses), stages
+    found = np.concatenate(poses)
+    if len(found) != len(reader):
+        raise VideoError(
+            f"'{info.path}' gave {len(found)} of the {len(reader)} frames that were asked for: check that it "
+            "plays to its end, and give the same command again"
+        )
+    return found, stages
 
 
 def frame_seconds(model: PoseModel, info: VideoInfo, geometry: Geometry, options: SweepOptions) -> float:

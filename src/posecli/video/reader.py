@@ -194,7 +194,7 @@ class VideoReader:
             yield from self._recovered(second, due, index)
             yield index, image
             due = index + 1
-        yield from self._recovered(second, due, len(self))
+        yield from self._recovered(second, due, self.info.n_frames)
 
     def _recovered(self, decode: Decode, start: int, stop: int) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
         """Indices ``start`` to ``stop``, decoded once more; ``None`` where that fails too."""
