@@ -194,7 +194,8 @@ FIGURES_2018 = {
     "compression-built-in/error-bit-rate": "Fig. 3C: the built-in network.",
     "compression-imported/trajectories": "Fig. 3B: x along time in every version.",
     "compression-imported/median-filter": "What a median filter repairs.",
-    "compression-synthetic/first-frames": "Fig. 3A: first frames, of the rendered scene.",
+    "compression-synthetic/first-frames": "Fig. 3A: first frames, of the rendered scene, built-in network.",
+    "compression-synthetic/truth": "Not in the paper: error against the true points, of the rendered scene.",
     "compression-codecs/codecs": "Not in the paper: other codecs.",
 }
 FIGURES_2022 = {

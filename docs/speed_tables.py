@@ -52,13 +52,23 @@ def overhead_table() -> str:
     """The whole loop (reading, network, decoding, writing) against the network alone, in one process each."""
     result = read_result("mathis-warren-2018/results")
     cells = [] if result is None else [cell for cell in result["conditions"] if cell["state"] == "done"]
-    table = [["width px", "precision", "batch", "network only, frames/s", "whole loop, async", "share"]]
+    table = [["width px", "cores", "precision", "batch", "network only, frames/s", "whole loop, async", "share"]]
     for cell in cells:
         if cell["pipeline"] == "async":
-            speeds = [f"{cell[name]:.3g}" for name in ("network_fps", "fps")]
+            speeds = [rate_words(cell[name]) for name in ("network_fps", "fps")]
             share = f"{100 * cell['fps'] / cell['network_fps']:.0f} %"
-            table.append([str(cell["width"]), cell["precision"], str(cell["batch_size"]), *speeds, share])
+            setting = [str(cell[name]) for name in ("width", "cores", "precision", "batch_size")]
+            table.append([*setting, *speeds, share])
     return markdown(table)
+
+
+def rate_words(rate: float) -> str:
+    """Three figures, or whole numbers.
+
+    >>> rate_words(3.212), rate_words(1471.2)
+    ('3.21', '1,471')
+    """
+    return f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}"
 
 
 def every_result() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from posecli.sweep.versions import Version
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 
@@ -32,19 +34,24 @@ ROOM_FOR_NAMES = 2.2
 
 def draw_frontier(summary: Summary) -> Figure:
     """Size, error and speed of every version at once; those that nothing beats are joined."""
-    figure = new_figure(8.0, 5.0)
-    axes = figure.subplots()
     versions = summary.compared
+    codecs = list(dict.fromkeys(str(version.codec) for version in versions))
+    several = len(codecs) > 1
+    figure = new_figure(8.0, 6.6 if several else 5.0)
+    axes = figure.subplots()
     sizes = np.array([summary.totals(version)["bytes_per_hour"] / 1e6 for version in versions])
     errors = np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
     speeds = [summary.totals(version)["read_fps"] for version in versions]
     order = _not_beaten(sizes, errors)
     axes.plot(sizes[order], errors[order], color=GREY, linewidth=1.2, zorder=1)
     known = None not in speeds
-    look: Any = {"c": speeds, "cmap": "viridis"} if known else {"color": COLOURS[0]}
-    dots = axes.scatter(sizes, errors, s=60, edgecolor="black", linewidth=0.6, zorder=2, **look)
-    for rank, place in enumerate(np.argsort(sizes)):
-        _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=rank % 2 == 0)
+    dots = _codec_dots(axes, [codecs.index(str(version.codec)) for version in versions], sizes, errors, speeds)
+    if several:
+        figure.legend(dots, codecs, loc="outside upper right", ncols=len(codecs), fontsize="small")
+    # Of several codecs all names would be a heap, and what is beaten lies above the line.
+    for rank, place in enumerate(order if several else np.argsort(sizes)):
+        above = not several and rank % 2 == 0
+        _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=above)
     tolerance_line(axes, summary)
     axes.set_xscale("log")
     plain_ticks(axes, "x", sizes, RATE_TICKS, room=ROOM_FOR_NAMES)
@@ -53,12 +60,42 @@ def draw_frontier(summary: Summary) -> Figure:
     axes.set_ylabel("upper bound of the worst part's mean error (px)")
     axes.set_title("Size, error, speed of reading" if known else "Size, error")
     if known:
-        figure.colorbar(dots, ax=axes, label="frames read per second")
+        figure.colorbar(dots[0], ax=axes, label="frames read per second")
     return figure
 
 
+def _codec_dots(
+    axes: Axes,
+    numbers: Sequence[int],
+    sizes: npt.NDArray[np.float64],
+    errors: npt.NDArray[np.float64],
+    speeds: Sequence[float | None],
+) -> list[PathCollection]:
+    """A dot for each version, shaped by the number of its codec and coloured by its speed, where all are known."""
+    known = [speed for speed in speeds if speed is not None]
+    dots = []
+    for number in range(max(numbers) + 1):
+        places = [place for place, of in enumerate(numbers) if of == number]
+        look: Any = {"color": COLOURS[0]}
+        if len(known) == len(speeds):
+            look = {"c": [known[place] for place in places], "cmap": "viridis", "vmin": min(known), "vmax": max(known)}
+        dots.append(
+            axes.scatter(
+                sizes[places],
+                errors[places],
+                s=60,
+                marker=MARKERS[number],
+                edgecolor="black",
+                linewidth=0.6,
+                zorder=4,  # above the names
+                **look,
+            )
+        )
+    return dots
+
+
 def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -> None:
-    """Write a version's name on a free side of a falling curve; neighbours take turns, so that none hides another."""
+    """Write a version's name on one of the two free sides of a falling curve."""
     from matplotlib.patheffects import withStroke
 
     axes.annotate(
