@@ -140,8 +140,7 @@ def _sentences(summary: Summary, best: Version, *, encoded: bool) -> list[str]:
         lines.append(
             f"It takes {per_hour / 1e6:.0f} MB per hour of video: {_times(values['raw_compression'])} less than raw "
             f"pixels, {_against_given(values['given_compression'])}; {options.hours_per_year:g} hours a year take "
-            f"{per_hour * options.hours_per_year / 1e9:.3g} GB instead of {given * options.hours_per_year / 1e9:.3g} "
-            "GB."
+            f"{_disk(per_hour * options.hours_per_year)} instead of {_disk(given * options.hours_per_year)}."
         )
     else:
         lines.append(_time_saved(summary, best))
@@ -150,6 +149,15 @@ def _sentences(summary: Summary, best: Version, *, encoded: bool) -> list[str]:
         names = ", ".join(version.label for version in more)
         lines.append(f"Behind a median filter of {options.window} frames these would be inside too: {names}.")
     return lines
+
+
+def _disk(size: float) -> str:
+    """Bytes of many videos, as people buy disks.
+
+    >>> _disk(4.02e10), _disk(1.41e13)
+    ('40.2 GB', '14.1 TB')
+    """
+    return f"{size / 1e9:.3g} GB" if size < 999.5e9 else f"{size / 1e12:.3g} TB"
 
 
 def _times(factor: float) -> str:
