@@ -158,6 +158,12 @@ def test_frames_are_taken_from_every_video_and_judged_together_where_sizes_agree
     assert [images.shape for images in learning] == [images.shape for images in judging]
 
 
+def test_a_folder_full_of_videos_costs_no_more_frames(tmp_path: Path) -> None:
+    videos = [clips.encode(tmp_path / f"{place}.mp4", clips.numbered_frames(4, 48, 64)) for place in range(9)]
+    learning, judging = _samples(videos, QuantizeOptions((1.0,), frames=3))
+    assert [len(images) for images in (*learning, *judging)] == [3, 3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

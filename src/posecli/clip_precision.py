@@ -21,6 +21,7 @@ from posecli.options import ClassifyOptions, FixedPrecision
 from posecli.predictor import ClipModel
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
+from posecli.videos import evenly_chosen
 
 Chunks = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -151,16 +152,17 @@ class ClipGate:
 
     def _sampled(self) -> list[Chunks]:
         """Chunks of some of the videos, ``(n, T, H, W, 3)`` each; broken videos are passed over."""
-        count = min(len(self._videos), SAMPLE_VIDEOS)
-        places = np.linspace(0, len(self._videos) - 1, count).round().astype(int)
+        chosen = evenly_chosen(self._videos, SAMPLE_VIDEOS)
         sampled = []
-        for path in (self._videos[place] for place in places):
+        for path in chosen:
             self._opens(path)
             try:
                 info = probe(path)
             except VideoError:
                 continue  # it will be reported when its turn comes
-            sampled.append(sample_chunks(info, self._geometry(info), self._plan, self._options, SAMPLE_CHUNKS // count))
+            sampled.append(
+                sample_chunks(info, self._geometry(info), self._plan, self._options, SAMPLE_CHUNKS // len(chosen))
+            )
         return [chunks for chunks in sampled if len(chunks)]
 
 

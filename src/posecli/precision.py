@@ -22,6 +22,7 @@ from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.predictor import Model, PoseModel
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
+from posecli.videos import evenly_chosen
 
 #: Faster precisions that ``auto`` tries, the fastest first.
 CANDIDATES: tuple[FixedPrecision, ...] = ("int8", "bf16")
@@ -257,6 +258,7 @@ def sample_frames(
     options: AnalyzeOptions,
     frames: int | None = None,
     opens: Callable[[Path], object] = lambda _video: None,
+    most_videos: int = SAMPLE_VIDEOS,
 ) -> Iterator[Sample]:
     """Frames from all over the videos, as the run will show them to the network; broken videos are passed over.
 
@@ -270,9 +272,11 @@ def sample_frames(
         How many to take, as far as there are so many; by default as many as the parity gate needs for their size.
     opens
         Is told of each video before it is opened.
+    most_videos
+        From how many videos frames are taken, evenly chosen among them.
     """
-    count = min(len(videos), SAMPLE_VIDEOS)
-    chosen = [videos[place] for place in np.linspace(0, len(videos) - 1, count).round().astype(int)]
+    chosen = evenly_chosen(videos, most_videos)
+    count = len(chosen)
     for path in chosen:
         opens(path)
         try:

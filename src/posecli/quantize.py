@@ -38,6 +38,7 @@ from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision
 from posecli.precision import FEWEST_POINTS, Figures, GateFigures, compare, model_cutoff, sample_frames
 from posecli.predictor import ClipModel
 from posecli.video.probe import probe
+from posecli.videos import evenly_chosen
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -347,12 +348,11 @@ def _samples(videos: Sequence[Path], options: QuantizeOptions) -> tuple[list[Ima
     """Frames to calibrate with and frames to judge by, in turn, for each size at which the network sees the videos."""
     for path in videos:
         probe(path)  # says what is wrong with a video that the sampling would pass over
-    each = -(-2 * options.frames // len(videos))
+    wanted = 2 * options.frames
     sizes: dict[tuple[int, ...], list[Images]] = {}
     for scale in options.scales:
-        for path in videos:
-            for sample in sample_frames([path], replace(AnalyzeOptions(), scale=scale), each):
-                sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
+        for sample in sample_frames(videos, replace(AnalyzeOptions(), scale=scale), wanted, most_videos=wanted):
+            sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
     frames = [np.concatenate(parts) for parts in sizes.values()]
     if not any(len(images) > 1 for images in frames):
         raise UsageError("no frame could be read from the videos to calibrate with: check that they play")
@@ -364,10 +364,12 @@ def _chunks(folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuanti
     own = folder.description
     # From every stretch of the videos: a stride of half a chunk gives short ones enough.
     plan = ChunkPlan(own.length, max(1, own.length * own.frame_step // 2), own.frame_step)
-    each = -(-2 * options.chunks // len(videos))
+    infos = {path: probe(path) for path in videos}  # says what is wrong with a video, also with one not looked at
+    chosen = evenly_chosen(videos, 2 * options.chunks)
+    each = -(-2 * options.chunks // len(chosen))
     found = []
-    for path in videos:
-        info = probe(path)
+    for path in chosen:
+        info = infos[path]
         geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
         found.append(sample_chunks(info, geometry, plan, ClassifyOptions(), each))
     chunks = np.concatenate(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from posecli.errors import VideoError
@@ -20,6 +20,16 @@ KNOWN = ".mp4, .avi, .mkv, .mov"
 #: What labelled videos are called, DeepLabCut's and posecli's: they lie beside the videos that they were made from.
 LABELLED_ENDINGS = ("labeled", "labelled")
 LARGEST_LIST_BYTES = 64 << 20
+
+
+def evenly_chosen(videos: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of the videos, from the first to the last.
+
+    >>> [path.name for path in evenly_chosen([Path(f"{number}.mp4") for number in range(9)], 3)]
+    ['0.mp4', '4.mp4', '8.mp4']
+    """
+    count = min(len(videos), most)
+    return [videos[round(rank * (len(videos) - 1) / max(count - 1, 1))] for rank in range(count)]
 
 
 def find_videos(arguments: Iterable[str | Path], *, recursive: bool = False) -> list[Path]:

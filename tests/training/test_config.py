@@ -56,8 +56,13 @@ class TestReading:
         assert config.initial_weights == str(tmp_path / "m")
 
     @pytest.mark.parametrize("name", ["scratch", "imagenet", "built-in"])
-    def test_names_of_weights_are_no_paths(self, tmp_path: Path, name: str) -> None:
-        assert read(tmp_path, initial_weights=name).initial_weights == name
+    def test_names_of_weights_are_no_paths(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        config = read(tmp_path, initial_weights=name)
+        assert config.initial_weights == name
+        hashed = config.fingerprint
+        monkeypatch.chdir(tmp_path.parent)
+        assert config.fingerprint == hashed
 
     def test_a_key_without_a_value_is_not_given(self, tmp_path: Path) -> None:
         empty = dict.fromkeys(("bodyparts", "mirror_pairs", "augment", "seed", "held_out", "initial_weights"))

@@ -108,7 +108,7 @@ def find_source(path: Path, choice: Choice = Choice()) -> Source:
         If there is none, or it is of a kind that is not supported.
     """
     if not path.exists():
-        raise ModelError(f"model '{path}' does not exist: check the path, or give 'built-in'")
+        raise ModelError(f"model '{path}' does not exist: check the path")
     if path.is_file():
         if path.suffix not in (".yaml", ".yml"):
             raise ModelError(f"'{path}' is no model: give a model folder, or a DeepLabCut config.yaml or folder")

@@ -106,6 +106,8 @@ def open_model(path: Path, choice: Choice = Choice()) -> ModelFolder:
     trained on is imported anew. ``built-in`` is the network that comes with posecli.
     """
     path = named_model(path)
+    if not path.exists():
+        raise ModelError(f"model '{path}' does not exist: check the path, or give 'built-in'")
     if is_model_folder(path):
         if choice != Choice():
             raise ModelError(

@@ -22,6 +22,8 @@ TrainingPrecision = Literal["auto", "fp32", "bf16"]
 SCRATCH = "scratch"
 #: What it says for the backbone that DeepLabCut begins with.
 IMAGENET = "imagenet"
+#: What it says without naming a path.
+NAMED_WEIGHTS = (SCRATCH, IMAGENET, *BUILTIN)
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 Settings = TypeVar("Settings")
@@ -126,7 +128,7 @@ class RunConfig:
         for source in content["data"]:
             for key in self.SOURCE_PATHS:
                 source[key] = source[key] and str(Path(source[key]).resolve())
-        if self.initial_weights != SCRATCH:
+        if self.initial_weights not in NAMED_WEIGHTS:
             content["initial_weights"] = str(Path(self.initial_weights).resolve())
         return hashlib.sha256(yaml.safe_dump(content, sort_keys=True).encode()).hexdigest()
 
@@ -153,7 +155,7 @@ def initial_path(content: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """``initial_weights`` with its path resolved; nothing where there is none."""
     given = content.get("initial_weights")
     initial = SCRATCH if given is None else text_of("initial_weights", given)
-    return {} if initial in (SCRATCH, IMAGENET, *BUILTIN) else {"initial_weights": str(resolved(initial, folder))}
+    return {} if initial in NAMED_WEIGHTS else {"initial_weights": str(resolved(initial, folder))}
 
 
 def items_of(content: Mapping[str, Any], key: str) -> list[Any]:
