@@ -110,6 +110,15 @@ class TestChoice:
             seen.append(np.isfinite(moved[0]).all())
         assert 0.75 < np.mean(seen) < 0.95
 
+    def test_a_body_part_lies_anywhere_in_a_crop(self) -> None:
+        """Its edges cut the animal as a frame's do, so that a head of which little is left is learnt too."""
+        rng, points = np.random.default_rng(0), np.array([[400.0, 300.0]])
+        options = AugmentOptions(background=0)
+        places = [choose_view(rng, (480, 640), points, 1.0, (100, 200), options).place / (200, 100) for _ in range(300)]
+        assert np.histogram(places, 5, (0, 1))[0].min() > 90
+        assert np.min(places) < 0.02
+        assert np.max(places) > 0.98
+
     def test_whole_frames_are_shown_whole(self) -> None:
         rng, corners = np.random.default_rng(0), np.array([[4.0, 4.0], [156.0, 116.0]])
         for _ in range(20):

@@ -11,10 +11,11 @@ from support import labels, trainings
 
 from posecli.decode import DecodeOptions, decode_numpy
 from posecli.labels import LabeledData
+from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import batches as batches_module
 from posecli.training.batches import AHEAD, Batch, BatchMaker, batches
 from posecli.training.pose_config import AugmentOptions, DataSource, PoseConfig, PosePhase
-from posecli.training.sources import Example, ExampleSource, TrainingData, open_sources
+from posecli.training.sources import Example, ExampleSource, TrainingData, open_sources, scene_example
 
 PLAIN = AugmentOptions(
     scales=(1.0,), scale_jitter=1, rotation=0, mirror=0, light=0, blur=0, noise=0, occlusion=0, jpeg=0, h264=0
@@ -42,9 +43,11 @@ def config(augment: AugmentOptions = PLAIN, **settings: object) -> PoseConfig:
     return PoseConfig(**(values | {"augment": augment} | settings))  # type: ignore[arg-type]
 
 
-def example(height: int, width: int, points: list[list[float]], known: list[bool]) -> Example:
+def example(
+    height: int, width: int, points: list[list[float]], known: list[bool], hidden: list[bool] | None = None
+) -> Example:
     image = np.random.default_rng(height).integers(0, 255, (height, width, 3), np.uint8)
-    return Example(image, np.array(points), np.array(known))
+    return Example(image, np.array(points), np.array(known), np.array(hidden or [False] * len(points)))
 
 
 @pytest.fixture
@@ -127,6 +130,16 @@ class TestMaking:
         assert weight.min(axis=(0, 1, 2)).tolist() == weight.max(axis=(0, 1, 2)).tolist() == [1, 1, 0]
         assert target.max(axis=(0, 1, 2)).tolist() == [1, 0, 0]
         assert batch.locref[..., 2].max(axis=(0, 1, 2)).tolist() == [1, 0, 0]
+
+    def test_nothing_is_asked_where_a_body_part_is_hidden(self) -> None:
+        source = Fixed(example(64, 64, [[20, 30], [44, 30]], [True, True], [True, False]), ("left", "right"))
+        settings = config(replace(PLAIN, mirror=1), mirror_pairs=(("left", "right"),))
+        batch = BatchMaker(data_of(source), settings, PosePhase(8, 1, crop=64, warm_up=0)).make(0)
+        target, weight = batch.scoremap[0, ..., 0], batch.scoremap[0, ..., 1]
+        assert target.max(axis=(0, 1)).tolist() == [1, 0], "mirrored: the right one is the hidden one now"
+        assert weight.min(axis=(0, 1)).tolist() == [1, 0]
+        assert weight[..., 1].max() == 1, "far away it must say that nothing is there"
+        assert batch.locref[..., 2].max(axis=(0, 1, 2)).tolist() == [1, 0]
 
     def test_what_is_known_is_mirrored_too(self) -> None:
         source = Fixed(example(64, 64, [[20, 30], [np.nan, np.nan]], [True, False]), ("left", "right"))
@@ -227,9 +240,27 @@ class TestSources:
             source = DataSource(scene="trail-tracking", seeds=1, occlusion=occlusion)
             data = open_sources(config(data=(source,)))
             rng = np.random.default_rng(0)
-            return sum(int(np.isnan(data.draw(rng).points).sum()) for _ in range(12))
+            return sum(int(data.draw(rng).hidden.sum()) for _ in range(12))
 
         assert hidden(1) > hidden(0)
+
+    def test_a_hidden_body_part_has_a_place_and_one_off_the_frame_has_none(self) -> None:
+        scene = open_scene(SceneOptions("trail-tracking", frames=40, occlusion=1, seed=4))
+        order = ("tailbase", "tail", "snout")
+        kinds = set()
+        for index in range(40):
+            drawn, frame = scene_example(scene, index, order), scene.frame(index)
+            for place, part in ((0, 3), (2, 0)):
+                inside = bool((frame.points[part] >= 0).all() and (frame.points[part] < (640, 480)).all())
+                assert np.array_equal(
+                    drawn.points[place], frame.points[part] if inside else [np.nan] * 2, equal_nan=True
+                )
+                assert drawn.hidden[place] == (inside and not frame.visible[part])
+                assert np.isfinite(drawn.seen()[place]).all() == frame.visible[part]
+                kinds.add((inside, bool(drawn.hidden[place])))
+            assert drawn.known.tolist() == [True, False, True]
+            assert not drawn.hidden[1]
+        assert {(True, True), (True, False)} <= kinds
 
     def test_two_sources_with_other_body_parts(self, tmp_path: Path) -> None:
         labels.write_project(tmp_path / "a", 4)

@@ -41,7 +41,7 @@ def all_knowing(points: npt.NDArray[np.float64], size: tuple[int, int]) -> Predi
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.25, 2.0, 0.3])
 def test_errors_are_in_px_of_the_full_image_at_every_scale(scale: float) -> None:
     points = clips.dot_centres(3, 120, 160)
-    example = Example(clips.numbered_frames(4)[3], points, np.ones(3, bool))
+    example = Example(clips.numbered_frames(4)[3], points, np.ones(3, bool), np.zeros(3, bool))
     shifted = points + (3.0, 4.0)
     row = HeldOut("labels", (example,)).errors(7, scale, all_knowing(shifted, (120, 160)), DECODE)
     assert row is not None
@@ -53,14 +53,22 @@ def test_errors_are_in_px_of_the_full_image_at_every_scale(scale: float) -> None
 def test_points_that_are_not_known_do_not_count() -> None:
     points = clips.dot_centres(3, 120, 160)
     unknown = np.where([[False], [True], [False]], np.nan, points)
-    example = Example(clips.numbered_frames(4)[3], unknown, np.array([True, True, False]))
+    example = Example(clips.numbered_frames(4)[3], unknown, np.array([True, True, False]), np.zeros(3, bool))
     row = HeldOut("labels", (example,)).errors(7, 1.0, all_knowing(points, (120, 160)), DECODE)
     assert row is not None
     assert row.points == 2
 
 
+def test_points_that_are_hidden_do_not_count() -> None:
+    points = clips.dot_centres(3, 120, 160)
+    example = Example(clips.numbered_frames(4)[3], points, np.ones(3, bool), np.array([False, True, True]))
+    row = HeldOut("trail-tracking", (example,)).errors(7, 1.0, all_knowing(points, (120, 160)), DECODE)
+    assert row is not None
+    assert row.points == 1
+
+
 def test_a_scale_that_leaves_no_picture_is_passed_over() -> None:
-    example = Example(np.zeros((60, 80, 3), np.uint8), np.full((1, 2), 30.0), np.ones(1, bool))
+    example = Example(np.zeros((60, 80, 3), np.uint8), np.full((1, 2), 30.0), np.ones(1, bool), np.zeros(1, bool))
     assert HeldOut("labels", (example,)).errors(1, 0.125, lambda images: pytest.fail("asked"), DECODE) is None
 
 
@@ -85,7 +93,7 @@ def test_a_few_examples_of_every_source(tmp_path: Path) -> None:
 def test_colours_reach_the_network_as_they_are(dots_model: ModelFolder) -> None:
     """The fake engine finds dots by colour: red and blue must not have changed places."""
     points = clips.dot_centres(3, 120, 160)
-    example = Example(clips.numbered_frames(4)[3], points, np.ones(3, bool))
+    example = Example(clips.numbered_frames(4)[3], points, np.ones(3, bool), np.zeros(3, bool))
     engine = FakeEngine(dots_model, (120, 160, 3), EngineOptions(precision="fp32"))
     row = HeldOut("labels", (example,)).errors(1, 1.0, engine, DECODE)
     assert row is not None

@@ -42,6 +42,17 @@ def test_nothing_is_marked_where_nothing_is_seen() -> None:
     assert targets.scoremap[..., 1].any()
 
 
+def test_nothing_is_asked_around_what_is_hidden() -> None:
+    points = np.array([[33.0, 21.5], [33.0, 21.5], [np.nan, np.nan]])
+    targets = make_targets(points, 64, 96, scale=1.0, hidden=np.array([True, False, True]))
+    marked = targets.scoremap[..., 1] == 1
+    assert marked.any()
+    assert not targets.scoremap[..., 0].any()
+    assert not targets.locref[:, :, 0].any()
+    assert np.array_equal(targets.weight[..., 0] == 0, marked)
+    assert (targets.weight[..., 1:] == 1).all()
+
+
 def test_the_radius_shrinks_with_the_animal_but_keeps_a_cell() -> None:
     point = np.array([[40.0, 40.0]])  # a corner of four cells: as far from all centres as can be
     counts = [int(make_targets(point, 80, 80, scale).scoremap.sum()) for scale in (2.0, 1.0, 0.5, 0.125, 0.01)]

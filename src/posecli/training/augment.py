@@ -23,8 +23,6 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: What lies outside the image: the mean pixel, which the network subtracts, as its own padding is nothing.
 OUTSIDE = (124, 117, 104)
-#: How far from the middle of a view its chosen place may lie, as a share of the view.
-OFF_CENTRE = 0.35
 #: Rotation of most whole frames, degrees: videos are rarely filmed askew.
 SLIGHT_ROTATION = 15.0
 #: Most specks and lines strewn over an image; half axes and widths as shares of its shorter side; share of light taken.
@@ -101,17 +99,17 @@ def choose_view(
     """
     height, width = size
     whole = image_size[0] * scale <= height * 1.1 and image_size[1] * scale <= width * 1.1
-    middle = np.array([width, height]) / 2
     mirrored = bool(rng.random() < options.mirror)
     if whole:
         slight = min(SLIGHT_ROTATION, options.rotation)
         limit = slight if rng.random() < 0.5 else options.rotation
         focus = np.array([image_size[1], image_size[0]]) / 2
-        place = middle + rng.uniform(-0.02, 0.02, 2) * (width, height)
+        place = rng.uniform(0.48, 0.52, 2) * (width, height)
     else:
         limit = options.rotation
         focus = _focus(rng, image_size, points, options.background)
-        place = middle + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * (width, height)
+        # Anywhere in the view: its edges cut the animal, as those of a frame do.
+        place = rng.random(2) * (width, height)
     return View(height, width, scale, float(rng.uniform(-limit, limit)), mirrored, focus, place)
 
 

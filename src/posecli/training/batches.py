@@ -118,15 +118,15 @@ class BatchMaker:
         # Drawn only where asked for, so that a run without it sees what it saw before there was clutter.
         cluttered = augment.clutter > 0 and rng.random() < augment.clutter
         image, points = show(strew(rng, example.image) if cluttered else example.image, example.points, view)
-        known = example.known
+        known, hidden = example.known, example.hidden
         if view.mirrored:
             bodyparts, pairs = self._data.bodyparts, self._config.mirror_pairs
-            points, known = swap_sides(points, bodyparts, pairs), swap_sides(known, bodyparts, pairs)
-        targets = make_targets(points, *size, scale)
-        weight = np.broadcast_to(known.astype(np.float32), targets.scoremap.shape)
+            points = swap_sides(points, bodyparts, pairs)
+            known, hidden = swap_sides(known, bodyparts, pairs), swap_sides(hidden, bodyparts, pairs)
+        targets = make_targets(points, *size, scale, hidden=hidden)
         return Batch(
             disturb(rng, image, augment)[None],
-            np.stack([targets.scoremap, weight], axis=-1)[None],
+            np.stack([targets.scoremap, targets.weight * known], axis=-1)[None],
             np.concatenate([targets.locref, targets.scoremap[..., None]], axis=-1)[None],
         )
 

@@ -48,7 +48,7 @@ class HeldOut:
             prepare(np.ascontiguousarray(example.image[..., ::-1]), 0, geometry, image[0])
             output = predict(image)
             pose = decode_numpy(output.scoremap, output.locref, options)[0, :, 0, :2]
-            distances.append(np.linalg.norm(geometry.to_frame(pose) - example.points, axis=-1))
+            distances.append(np.linalg.norm(geometry.to_frame(pose) - example.seen(), axis=-1))
         found = np.concatenate([*distances, []])
         found = found[np.isfinite(found)]
         if not len(found):

@@ -32,9 +32,11 @@ class Example:
     image
         ``(H, W, 3)`` uint8 RGB.
     points
-        ``(K, 2)`` x, y px, in the order of the network's scoremaps; NaN where nothing is to be seen.
+        ``(K, 2)`` x, y px, in the order of the network's scoremaps; NaN where a body part is not in the image.
     known
         ``(K,)``: whether this source knows the body part at all.
+    hidden
+        ``(K,)``: whether the body part is in the image, but behind something.
     augment
         What is done to it, where its source differs from the run.
     """
@@ -42,7 +44,12 @@ class Example:
     image: npt.NDArray[np.uint8]
     points: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_]
+    hidden: npt.NDArray[np.bool_]
     augment: AugmentOptions | None = None
+
+    def seen(self) -> npt.NDArray[np.float64]:
+        """The points; NaN also where a body part is hidden."""
+        return np.where(self.hidden[:, None], np.nan, self.points)
 
 
 class ExampleSource(Protocol):
@@ -70,7 +77,9 @@ class LabeledSource:
 
     def example(self, frame: LabeledFrame) -> Example:
         """One labelled image."""
-        return Example(self._read(frame.image), *_arranged(frame.points, self._labelled, self.bodyparts))
+        points, known = _arranged(frame.points, self._labelled, self.bodyparts)
+        # Nobody labels where a hidden body part would be.
+        return Example(self._read(frame.image), points, known, np.zeros_like(known))
 
 
 class SceneSource:
@@ -93,10 +102,12 @@ class SceneSource:
 
 
 def scene_example(scene: Scene, index: int, bodyparts: tuple[str, ...]) -> Example:
-    """One frame of a synthetic video; hidden body parts are nothing to be seen."""
+    """One frame of a synthetic video."""
     frame = scene.frame(index)
-    points = np.where(frame.visible[:, None], frame.points, np.nan)
-    return Example(frame.image, *_arranged(points, scene.bodyparts, bodyparts))
+    on_frame = np.asarray(((frame.points >= 0) & (frame.points < (scene.width, scene.height))).all(axis=1))
+    points, known = _arranged(np.where(on_frame[:, None], frame.points, np.nan), scene.bodyparts, bodyparts)
+    seen, _ = _arranged(np.where(frame.visible[:, None], frame.points, np.nan), scene.bodyparts, bodyparts)
+    return Example(frame.image, points, known, np.isfinite(points[:, 0]) & np.isnan(seen[:, 0]))
 
 
 def _arranged(

@@ -5,6 +5,9 @@ there is the way from the cell's centre to the body part in units of the locatio
 al. 2016, as in DeepLabCut). The radius shrinks with the scale of the example, as the animal does, but never below
 `SMALLEST_RADIUS`: half a cell's diagonal is 5.7 px, so that at least one cell remains at every scale. With the radius
 left to shrink, as in the original, small animals would have no cell at all.
+
+Around a body part that is known to be hidden, nothing is asked of its scoremap. To teach 0 there, as the original does
+where a label is missing, is to teach that a head half behind a bar is no head, and the best cell is then one far away.
 """
 
 from __future__ import annotations
@@ -29,11 +32,14 @@ class Targets:
     ----------
     scoremap
         ``(h, w, K)`` float32, 0 or 1.
+    weight
+        ``(h, w, K)`` float32: 0 within the radius of a hidden body part, else 1.
     locref
         ``(h, w, K, 2)`` float32, (x, y) in units of the location standard deviation; 0 where unused.
     """
 
     scoremap: Floats
+    weight: Floats
     locref: Floats
 
 
@@ -52,6 +58,7 @@ def make_targets(
     width: int,
     scale: float,
     *,
+    hidden: npt.NDArray[np.bool_] | None = None,
     stride: int = 8,
     locref_stdev: float = 7.2801,
 ) -> Targets:
@@ -60,17 +67,22 @@ def make_targets(
     Parameters
     ----------
     points
-        ``(K, 2)`` x, y in px of the example; NaN where a body part is not to be seen.
+        ``(K, 2)`` x, y in px of the example; NaN where a body part is not in it.
     height, width
         Size of the example, px.
     scale
         Px of the example per px of the labelled image.
+    hidden
+        ``(K,)``: which of the body parts are behind something.
 
     Examples
     --------
     >>> targets = make_targets(np.array([[20.0, 12.0]]), 32, 32, scale=0.125)
     >>> np.argwhere(targets.scoremap[..., 0]).tolist()
     [[1, 2]]
+    >>> targets = make_targets(np.array([[20.0, 12.0]]), 32, 32, scale=0.125, hidden=np.array([True]))
+    >>> int(targets.scoremap.sum()), np.argwhere(targets.weight[..., 0] == 0).tolist()
+    (0, [[1, 2]])
     """
     radius = max(RADIUS * scale, SMALLEST_RADIUS)
     rows = (np.arange(map_size(height, stride)) + 0.5) * stride
@@ -78,6 +90,8 @@ def make_targets(
     offset_x = points[:, 0] - columns[None, :, None]
     offset_y = points[:, 1] - rows[:, None, None]
     offsets = np.stack(np.broadcast_arrays(offset_x, offset_y), axis=-1)
-    inside = np.hypot(offset_x, offset_y) <= radius  # never true of NaN
-    locref = np.where(inside[..., None], offsets / locref_stdev, 0.0)
-    return Targets(inside.astype(np.float32), locref.astype(np.float32))
+    near = np.hypot(offset_x, offset_y) <= radius  # never true of NaN
+    behind = np.zeros(len(points), np.bool_) if hidden is None else hidden
+    seen = near & ~behind
+    locref = np.where(seen[..., None], offsets / locref_stdev, 0.0)
+    return Targets(seen.astype(np.float32), (~(near & behind)).astype(np.float32), locref.astype(np.float32))
