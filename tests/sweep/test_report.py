@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from support.sweeps import make_study, moved, walk
 
 from posecli.model.folder import ModelFolder
 from posecli.sweep.charts import COMPRESSION_CHARTS, draw_charts
+from posecli.sweep.charts.speeds import draw_scales
 from posecli.sweep.options import SweepOptions
 from posecli.sweep.report import Report, findings, version_table, write_report
 from posecli.sweep.summary import Summary
@@ -90,6 +92,20 @@ def test_a_scale_sweep_has_its_own_figures_and_no_bit_rates(dots_model: ModelFol
     head, first, *_ = version_table(summary)
     assert head[1] == "network input"
     assert first[1] == "160x120"
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(330, "whole analysis"), (900, "frames between stretches")])
+def test_the_speed_of_a_sample_says_what_it_includes(
+    dots_model: ModelFolder, tmp_path: Path, frames: int, expected: str
+) -> None:
+    original = walk(330)
+    versions = scaled_versions([0.5])
+    study = make_study(tmp_path, dots_model, versions, {version.name: [original] for version in versions}, FAST)
+    summary = Summary(replace(study, sources=tuple(replace(source, frames=frames) for source in study.sources)))
+    assert summary.sampled == (frames > 330)
+    legend = draw_scales(summary).axes[1].get_legend()
+    assert legend is not None
+    assert expected in legend.get_texts()[0].get_text()
 
 
 def test_unknown_poses_are_drawn_too(dots_model: ModelFolder, tmp_path: Path) -> None:

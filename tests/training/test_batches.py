@@ -10,6 +10,7 @@ import pytest
 from support import labels, trainings
 
 from posecli.decode import DecodeOptions, decode_numpy
+from posecli.errors import UsageError
 from posecli.labels import LabeledData
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import batches as batches_module
@@ -279,6 +280,30 @@ class TestSources:
         assert drawn.image.shape == (480, 640, 3)
         assert data.bodyparts == ("snout", "leftear", "rightear", "tailbase")
         assert drawn.known.all()
+
+    def test_what_one_source_holds_out_no_other_trains_on(self, project: Path) -> None:
+        """A folder of a project beside the whole of it: each alone would hold out frames of its own."""
+        folder = project / "labeled-data" / "m2"
+        names = labels.write_images(folder, 8)
+        labels.save_labels(labels.label_frame(labels.dots(8), names, "m2"), folder)
+        alone = [
+            open_sources(config(data=(DataSource(labels=path),), held_out=0.5)).test[0] for path in (project, folder)
+        ]
+        assert set(alone[1].names) - set(alone[0].names), "two draws"
+        for sources in ((project, folder), (folder, project), (project, project)):
+            data = open_sources(config(data=tuple(DataSource(labels=path) for path in sources), held_out=0.5))
+            trained = {frame.image.resolve() for item in data.train for frame in item.frames}
+            tested = [frame.image.resolve() for item in data.test for frame in item.frames]
+            assert trained.isdisjoint(tested)
+            assert len(trained | set(tested)) == 16
+            assert len(set(tested)) == len(tested), "and none is measured twice"
+
+    def test_a_source_of_which_another_leaves_nothing(self, project: Path) -> None:
+        folder = project / "labeled-data" / "m2"
+        labels.save_labels(labels.label_frame(labels.dots(5), labels.write_images(folder, 5), "m2"), folder)
+        settings = config(data=(DataSource(labels=project), DataSource(labels=folder)), held_out=0.7, seed=2)
+        with pytest.raises(UsageError, match="holds out every frame that another would train on"):
+            open_sources(settings)
 
     def test_labels_have_a_fingerprint(self, project: Path) -> None:
         settings = config(data=(DataSource(labels=project),))

@@ -173,8 +173,7 @@ def _time_saved(summary: Summary, best: Version) -> str:
     sources = summary.study.sources
     frames = summary.study.options.hours_per_year * 3600 * sources[0].info.frame_rate
     # Both speeds are then below those of a run over every frame.
-    sampled = any(source.looked_at < source.frames for source in sources)
-    between = ", with what lies between the sampled stretches read too" if sampled else ""
+    between = ", with what lies between the sampled stretches read too" if summary.sampled else ""
     return (
         f"It runs at {fast:.1f} instead of {slow:.1f} frames/s here{between}: "
         f"{summary.study.options.hours_per_year:g} hours of video a year take {frames / fast / 3600:.0f} instead of "

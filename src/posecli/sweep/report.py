@@ -284,7 +284,7 @@ def _sampled(summary: Summary) -> Iterator[str]:
     sources = summary.study.sources
     looked_at, frames = sum(source.looked_at for source in sources), sum(source.frames for source in sources)
     stretches = sum(len(source.stretches) for source in sources)
-    if looked_at < frames:
+    if summary.sampled:
         yield (
             f"The network looked at {looked_at:,} of {frames:,} frames, in {stretches} stretches from all over; sizes, "
             "bit rates and whether frames belong together are of all."

@@ -123,6 +123,11 @@ class Summary:
         return trained_scales(self.study.model.description.source)
 
     @property
+    def sampled(self) -> bool:
+        """Whether the network looked at a part of the frames only."""
+        return any(source.looked_at < source.frames for source in self.study.sources)
+
+    @property
     def has_truth(self) -> bool:
         """Whether true points are known."""
         return any(truth is not None for truth in self.study.truths)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -170,14 +171,15 @@ def open_sources(config: PoseConfig) -> TrainingData:
     LabelError
         If labels cannot be used.
     UsageError
-        If a body part is unknown to every source, or a name to be held out is not among the images.
+        If a body part is unknown to every source, a name to be held out is not among the images, or a source holds out
+        all that another one would train on.
     """
     labelled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
     scenes = [open_scene(SceneOptions(scene=source.scene)) if source.scene else None for source in config.data]
     offered = [(data or scene).bodyparts for data, scene in zip(labelled, scenes, strict=True)]  # type: ignore[union-attr]
     bodyparts = config.bodyparts or offered[0]
     _check_bodyparts(bodyparts, offered, config)
-    splits = _splits([data for data in labelled if data is not None], config)
+    splits = _apart(_splits([data for data in labelled if data is not None], config))
     remaining = iter(splits)
     sources = tuple(_source(source, next(remaining)[0] if source.labels else None, bodyparts) for source in config.data)
     weights = np.array([source.weight for source in config.data])
@@ -211,6 +213,24 @@ def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ..
                 f"'{source.labels or source.scene}' knows {', '.join(parts)} and none of the body parts "
                 f"{', '.join(bodyparts)}: take it out of the data, or list its body parts too"
             )
+
+
+def _apart(splits: Sequence[tuple[LabeledData, LabeledData]]) -> list[tuple[LabeledData, LabeledData]]:
+    """What one source holds out no other trains on, and where two share their labels it is measured once."""
+    held = {frame.image.resolve() for _, test in splits for frame in test.frames}
+    measured: set[tuple[Path, tuple[str, ...]]] = set()
+    apart = []
+    for train, test in splits:
+        kept = [frame.name for frame in train.frames if frame.image.resolve() not in held]
+        if not kept:
+            raise UsageError(
+                f"one source holds out every frame that another would train on, such as '{train.names[0]}': "
+                "hold out fewer"
+            )
+        new = [frame for frame in test.frames if (frame.image.resolve(), test.bodyparts) not in measured]
+        measured.update((frame.image.resolve(), test.bodyparts) for frame in new)
+        apart.append((train.select(kept), test.select(frame.name for frame in new)))
+    return apart
 
 
 def _splits(labelled: Sequence[LabeledData], config: PoseConfig) -> list[tuple[LabeledData, LabeledData]]:
