@@ -626,12 +626,17 @@ def _never_decoded(path: Path, wrong: Mapping[int, int], seconds: Any) -> dict[i
     """Rows with a number that FFmpeg alone never shows at their time.
 
     Without threads it treats damage in one way. With threads they race, and it has to be asked again and again: of one
-    file a picture was seen in one of ten decodings.
+    file a picture was seen in one of ten decodings, of another in one of more than 400. So a time at which FFmpeg alone
+    shows no whole picture is damaged, and an earlier one may stand there.
     """
     left = dict(wrong)
     for threads in ("NONE", *["AUTO"] * DECODINGS):
         decoded = _decoded_numbers(path, threads)
-        left = {row: n for row, n in left.items() if n not in decoded.get(_microseconds(seconds[row]), ())}
+        left = {
+            row: n
+            for row, n in left.items()
+            if decoded.get(_microseconds(seconds[row]), set()).isdisjoint({n, UNREADABLE})
+        }
         if not left:
             break
     return left
