@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cache, partial
@@ -604,7 +604,7 @@ def _check_table(outcome: Outcome, case: Case, trace: Trace, table: Path, path: 
         # Within a damaged group decoders show what they have: an earlier picture, or changes to one.
         wrong = {row: n for row, n in wrong.items() if due[row] // group_size(case.base) not in trace.groups}
     elif wrong and manifest["video"]["timestamps"]["from_file"]:
-        wrong = _never_decoded(path, wrong, seconds)
+        wrong = _never_decoded(path, wrong, due, seconds)
     elif list(wrong.values()) == sorted(set(wrong.values())):  # without times the order is all that there is
         wrong = {}
     outcome.violations += [f"row {row} shows frame {n} instead of {due[row]}" for row, n in wrong.items()]
@@ -622,23 +622,21 @@ def _numbers_due(seconds: Any, case: Case, trace: Trace, bases: Path) -> list[in
     return [int(np.abs(times - (time - first)).argmin()) if np.isfinite(time) else UNREADABLE for time in seconds]
 
 
-def _never_decoded(path: Path, wrong: Mapping[int, int], seconds: Any) -> dict[int, int]:
+def _never_decoded(path: Path, wrong: Mapping[int, int], due: Sequence[int], seconds: Any) -> dict[int, int]:
     """Rows with a number that FFmpeg alone never shows at their time.
 
     Without threads it treats damage in one way. With threads they race, and it has to be asked again and again: of one
-    file a picture was seen in one of ten decodings, of another in one of more than 400. So a time at which FFmpeg alone
-    shows no whole picture is damaged, and an earlier one may stand there.
+    file a picture was seen in one of ten decodings, of another in one of more than 400. So where it shows no whole
+    picture without threads, an earlier one may stand.
     """
-    left = dict(wrong)
+    alone = _decoded_numbers(path, "NONE")
+    times = {row: _microseconds(seconds[row]) for row in wrong}
+    left = {row: n for row, n in wrong.items() if n > due[row] or UNREADABLE not in alone.get(times[row], ())}
     for threads in ("NONE", *["AUTO"] * DECODINGS):
-        decoded = _decoded_numbers(path, threads)
-        left = {
-            row: n
-            for row, n in left.items()
-            if decoded.get(_microseconds(seconds[row]), set()).isdisjoint({n, UNREADABLE})
-        }
         if not left:
             break
+        decoded = _decoded_numbers(path, threads)
+        left = {row: n for row, n in left.items() if n not in decoded.get(times[row], ())}
     return left
 
 

@@ -27,6 +27,7 @@ def equal(left: SceneFrame, right: SceneFrame) -> bool:
         np.array_equal(left.image, right.image)
         and np.array_equal(left.points, right.points)
         and np.array_equal(left.visible, right.visible)
+        and np.array_equal(left.hidden, right.hidden)
     )
 
 
@@ -87,12 +88,13 @@ def test_frames_that_do_not_exist(index: int) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_visible_points_are_on_the_frame(name: str) -> None:
-    scene = opened(name, seed=1, width=300, height=200)
+def test_visible_and_hidden_points_are_those_on_the_frame(name: str) -> None:
+    scene = opened(name, seed=1, width=300, height=200, occlusion=0.5)
     for index in range(0, 400, 25):
         frame = scene.frame(index)
-        seen = frame.points[frame.visible]
-        assert ((seen >= 0) & (seen < [300, 200])).all()
+        on_frame = ((frame.points >= 0) & (frame.points < [300, 200])).all(axis=1)
+        assert np.array_equal(frame.visible ^ frame.hidden, on_frame)
+        assert not (frame.visible & frame.hidden).any()
 
 
 def test_a_grey_camera_sees_no_colour() -> None:

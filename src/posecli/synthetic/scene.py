@@ -39,11 +39,14 @@ class SceneFrame:
         ``(K, 2)`` float64, x and y in px; known also where a point is hidden or off the frame.
     visible
         ``(K,)`` bool: on the frame, and not hidden.
+    hidden
+        ``(K,)`` bool: on the frame, but behind something.
     """
 
     image: Image
     points: Points
     visible: npt.NDArray[np.bool_]
+    hidden: npt.NDArray[np.bool_]
 
 
 class Scene(ABC):
@@ -100,7 +103,7 @@ class Scene(ABC):
         canvas, points, hidden = self._render(index)
         x, y = points.T
         on_frame = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
-        return SceneFrame(self._with_noise(canvas.image, index), points, on_frame & ~hidden)
+        return SceneFrame(self._with_noise(canvas.image, index), points, on_frame & ~hidden, on_frame & hidden)
 
     def labels(self) -> npt.NDArray[np.int8]:
         """``(n_frames,)`` index of every frame's behaviour in `behaviours`; -1 where none is told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -105,10 +105,10 @@ class SceneSource:
 def scene_example(scene: Scene, index: int, bodyparts: tuple[str, ...]) -> Example:
     """One frame of a synthetic video."""
     frame = scene.frame(index)
-    on_frame = np.asarray(((frame.points >= 0) & (frame.points < (scene.width, scene.height))).all(axis=1))
+    on_frame = frame.visible | frame.hidden
     points, known = _arranged(np.where(on_frame[:, None], frame.points, np.nan), scene.bodyparts, bodyparts)
-    seen, _ = _arranged(np.where(frame.visible[:, None], frame.points, np.nan), scene.bodyparts, bodyparts)
-    return Example(frame.image, points, known, np.isfinite(points[:, 0]) & np.isnan(seen[:, 0]))
+    hidden = dict(zip(scene.bodyparts, frame.hidden.tolist(), strict=True))
+    return Example(frame.image, points, known, np.array([hidden.get(part, False) for part in bodyparts]))
 
 
 def _arranged(
@@ -217,18 +217,19 @@ def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ..
 
 def _apart(splits: Sequence[tuple[LabeledData, LabeledData]]) -> list[tuple[LabeledData, LabeledData]]:
     """What one source holds out no other trains on, and where two share their labels it is measured once."""
-    held = {frame.image.resolve() for _, test in splits for frame in test.frames}
+    place = cache(Path.resolve)
+    held = {place(frame.image) for _, test in splits for frame in test.frames}
     measured: set[tuple[Path, tuple[str, ...]]] = set()
     apart = []
     for train, test in splits:
-        kept = [frame.name for frame in train.frames if frame.image.resolve() not in held]
+        kept = [frame.name for frame in train.frames if place(frame.image) not in held]
         if not kept:
             raise UsageError(
                 f"one source holds out every frame that another would train on, such as '{train.names[0]}': "
                 "hold out fewer"
             )
-        new = [frame for frame in test.frames if (frame.image.resolve(), test.bodyparts) not in measured]
-        measured.update((frame.image.resolve(), test.bodyparts) for frame in new)
+        new = [frame for frame in test.frames if (place(frame.image), test.bodyparts) not in measured]
+        measured.update((place(frame.image), test.bodyparts) for frame in new)
         apart.append((train.select(kept), test.select(frame.name for frame in new)))
     return apart
 
