@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
+from posecli.video.pyav import decode_pyav
 from support import clips
 from support.fake_engine import FakeEngine
 
@@ -27,7 +28,6 @@ from posecli.predictor import load_model
 from posecli.results import AnalysisReport, VideoResult
 from posecli.table import read_pose_table
 from posecli.video import reader
-from posecli.video.pyav import decode_pyav
 from posecli.video.timeline import Decoded
 
 pytestmark = pytest.mark.usefixtures("fake_engine")

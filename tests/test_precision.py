@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from posecli.video.pyav import decode_pyav
 from support import clips
 from support.fake_engine import FakeEngine
 
@@ -23,7 +24,6 @@ from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Preci
 from posecli.precision import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare, sample_frames
 from posecli.results import AnalysisReport
 from posecli.video import reader
-from posecli.video.pyav import decode_pyav
 
 
 class ShakyEngine(FakeEngine):

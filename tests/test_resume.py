@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from posecli.video.pyav import decode_pyav
 from support import clips, projects
 from support.fake_engine import FakeEngine
 from support.small_network import shrink
@@ -29,7 +30,6 @@ from posecli.precision import Choice
 from posecli.results import VideoResult
 from posecli.table import read_pose_table
 from posecli.video import reader
-from posecli.video.pyav import decode_pyav
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from posecli.video.pyav import decode_pyav
 from support import clips, projects
 
 import posecli
@@ -21,7 +22,6 @@ from posecli.options import DATASET_MODES, PIPELINES, AnalyzeOptions, Crop, Data
 from posecli.tfdata import BATCHES_AHEAD, dataset_batches
 from posecli.video import reader as reader_module
 from posecli.video.probe import probe
-from posecli.video.pyav import decode_pyav
 from posecli.video.reader import FrameBatch, FrameSizeError, VideoReader
 
 modes = pytest.mark.parametrize("mode", DATASET_MODES)

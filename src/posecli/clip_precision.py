@@ -160,19 +160,17 @@ class ClipGate:
                 info = probe(path)
             except VideoError:
                 continue  # it will be reported when its turn comes
-            sampled.append(
-                sample_chunks(info, self._geometry(info), self._plan, self._options, SAMPLE_CHUNKS // len(chosen))
-            )
+            sampled.append(sample_chunks(info, self._geometry(info), self._plan, SAMPLE_CHUNKS // len(chosen)))
         return [chunks for chunks in sampled if len(chunks)]
 
 
-def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, options: ClassifyOptions, count: int) -> Chunks:
+def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: int) -> Chunks:
     """Up to `count` chunks from all over a video, ``(n, T, H, W, 3)``, all of whose frames can be decoded."""
-    starts = plan.starts(info.n_frames)
+    starts = plan.starts(info.expected_frames)
     chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(count, len(starts))).round().astype(int))]
     found = [np.empty((0, plan.length, geometry.height, geometry.width, 3), np.uint8)]
     for start in chosen:
-        frames = VideoReader(info, geometry, "pyav" if info.can_seek else options.video_backend, first=int(start))
+        frames = VideoReader(info, geometry, first=int(start))
         reader = ClipReader(frames, plan)
         batch = reader.read_into(reader.new_buffer(1))
         reader.close()

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -101,9 +101,11 @@ def describe_video(info: VideoInfo, video_fingerprint: str) -> dict[str, Any]:
         "pixel_format": info.pixel_format,
         "width": info.width,
         "height": info.height,
-        "rotation_applied_degrees": info.rotation,
+        "rotation_applied_degrees": info.orientation.rotation,
+        "mirrored": info.orientation.mirrored,
         "frame_rate": info.frame_rate,
-        "variable_frame_rate": info.variable_frame_rate,
+        # Where packets do not tell, only reading the video does.
+        "variable_frame_rate": None if info.announced is None else info.announced.is_variable,
     }
 
 
@@ -112,13 +114,53 @@ def describe_run_of_video(info: VideoInfo, bad_frames: list[int], rows: int) -> 
     return {
         "frames": {
             "promised_by_container": info.promised_frames,
-            "packets": info.n_frames,
+            "packets": info.expected_frames,
             "rows": rows,
             "not_decoded": len(bad_frames),
         },
         "bad_frames": bad_frames,
-        "timestamps": {"hdf5_node": SECONDS_NODE, "unit": "seconds", "from_file": info.has_timestamps},
+        "timestamps": {
+            "hdf5_node": SECONDS_NODE,
+            "unit": "seconds",
+            "from_file": info.timeline.from_file,
+            "falls_back_at": info.timeline.falls_back_at,
+        },
     }
+
+
+def describe_pictures(info: VideoInfo, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """What is odd about a video's pictures, though each has its row."""
+    return {
+        "places_without_picture": info.empty_places,
+        "packets_before_first_picture": info.unshown_at_start,
+        "concealed_frames": pictures["concealed"],
+        "opencv_not_used": pictures["opencv_fault"],
+    }
+
+
+def oddities(info: VideoInfo, pictures: Mapping[str, Any]) -> Iterator[str]:
+    """The same, and where the clock falls back, for people; each is said."""
+    if info.empty_places:
+        yield f"{info.empty_places} places in the file hold no picture (frames that the recorder dropped): no rows"
+    if info.unshown_at_start:
+        yield f"its first {info.unshown_at_start} packets cannot be shown (it was cut between key frames): no rows"
+    if back := info.timeline.falls_back_at:
+        yield f"its clock does not rise at {_places(back)}; rows are in the file's order, with its times"
+    if concealed := pictures["concealed"]:
+        yield f"the decoder patched up damaged pictures: look at the rows of {_places(concealed)}"
+    if fault := pictures["opencv_fault"]:
+        yield f"decoded by FFmpeg instead of OpenCV: {fault}"
+
+
+def _places(frames: Sequence[int]) -> str:
+    """Some frames, named.
+
+    >>> _places([20]), _places([1, 2, 3, 4, 5])
+    ('frame 20', 'frames 1, 2, 3 and 2 more')
+    """
+    named = ", ".join(map(str, frames[:3]))
+    more = f" and {len(frames) - 3} more" if len(frames) > 3 else ""
+    return f"frame{'s' if len(frames) > 1 else ''} {named}{more}"
 
 
 def describe_model(model: AnyFolder) -> dict[str, Any]:

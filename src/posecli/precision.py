@@ -285,8 +285,8 @@ def sample_frames(
             continue  # it will be reported when its turn comes
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
         wanted = max(1, (frames or gate_frames(geometry)) // count)
-        stretches = _stretches(info.n_frames, wanted, wanted if frames else SAMPLE_PLACES // count)
-        yield Sample(_frames_at(info, geometry, options, stretches), geometry)
+        stretches = _stretches(info.expected_frames, wanted, wanted if frames else SAMPLE_PLACES // count)
+        yield Sample(_frames_at(info, geometry, stretches), geometry)
 
 
 def gate_frames(geometry: Geometry) -> int:
@@ -310,13 +310,11 @@ def _stretches(n_frames: int, count: int, places: int) -> list[range]:
     return [range(start, start + each * step, step) for start in starts]
 
 
-def _frames_at(
-    info: VideoInfo, geometry: Geometry, options: AnalyzeOptions, stretches: Sequence[range]
-) -> npt.NDArray[np.uint8]:
+def _frames_at(info: VideoInfo, geometry: Geometry, stretches: Sequence[range]) -> npt.NDArray[np.uint8]:
     """Those of the frames that can be decoded, ``(N, H, W, 3)``."""
     images = [np.empty((0, geometry.height, geometry.width, 3), np.uint8)]
     for stretch in stretches:
-        reader = VideoReader(info, geometry, "pyav" if info.can_seek else options.video_backend, first=stretch.start)
+        reader = VideoReader(info, geometry, first=stretch.start)
         batch = reader.read_into(reader.new_buffer(stretch[-1] + 1 - stretch.start))
         reader.close()
         if batch is not None:

@@ -34,7 +34,7 @@ from posecli.geometry import Geometry
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
-from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision
+from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.precision import FEWEST_POINTS, Figures, GateFigures, compare, model_cutoff, sample_frames
 from posecli.predictor import ClipModel
 from posecli.video.probe import probe
@@ -371,7 +371,7 @@ def _chunks(folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuanti
     for path in chosen:
         info = infos[path]
         geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
-        found.append(sample_chunks(info, geometry, plan, ClassifyOptions(), each))
+        found.append(sample_chunks(info, geometry, plan, each))
     chunks = np.concatenate(found)
     if len(chunks) < 2:
         raise UsageError("no chunk could be read from the videos to calibrate with: check that they play")

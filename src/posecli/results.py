@@ -92,6 +92,8 @@ class VideoResult:
         Why it was skipped, is short, is busy, or failed.
     exit_code
         0, or the error's.
+    notes
+        What is odd about the video, though nothing is wrong with the table.
     """
 
     video: Path
@@ -104,6 +106,7 @@ class VideoResult:
     message: str = ""
     exit_code: int = 0
     first_frame: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def frames_per_second(self) -> float:
@@ -124,6 +127,7 @@ class VideoResult:
             "stages": None if self.stages is None else self.stages.as_dict(),
             "message": self.message,
             "exit_code": self.exit_code,
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -139,6 +143,7 @@ class VideoResult:
             "video": Path(content["video"]),
             "table": None if table is None else Path(table),
             "bad_frames": tuple(content["bad_frames"]),
+            "notes": tuple(content["notes"]),
             "stages": None if stages is None else StageReport(**stages),
         }
         return cls(**content | changes)

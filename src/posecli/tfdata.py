@@ -31,7 +31,6 @@ from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import FrameBatch, VideoReader
 
 Stopwatch: TypeAlias = Callable[[], AbstractContextManager[None]]
-Frame: TypeAlias = tuple[int, npt.NDArray[np.uint8] | None]
 OpenSource: TypeAlias = "Callable[[], _Source]"
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,8 +68,9 @@ def tf_dataset(
     Returns
     -------
     tf.data.Dataset
-        Elements are dicts: ``images`` ``(B, H, W, 3)`` uint8 RGB, ``indices`` ``(B,)`` int64 places in the video, and
-        ``valid`` ``(B,)`` bool; a frame that could not be decoded is black and not valid. It can be iterated again.
+        Elements are dicts: ``images`` ``(B, H, W, 3)`` uint8 RGB, ``indices`` ``(B,)`` int64 places in the video,
+        ``seconds`` ``(B,)`` float64 times, and ``valid`` ``(B,)`` bool; a frame that could not be decoded is black and
+        not valid. It can be iterated again.
 
     Raises
     ------
@@ -117,8 +117,7 @@ def dataset_batches(
     shape = _Shape(reader.info, reader.geometry, batch_size, workers)
     with closing(source):
         for batch in _dataset(lambda: source, shape, mode):
-            images, indices, valid = (batch[name].numpy() for name in ("images", "indices", "valid"))
-            yield FrameBatch(images, indices, reader.seconds_at(indices), valid)
+            yield FrameBatch(**{name: part.numpy() for name, part in batch.items()})
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,9 @@ class _Shape:
     workers: int
 
     @property
-    def coded(self) -> tuple[int, int, int]:
-        """Shape of a frame as the decoder gives it."""
-        turned = self.info.rotation in (90, 270)
-        return (self.info.width, self.info.height, 3) if turned else (self.info.height, self.info.width, 3)
+    def displayed(self) -> tuple[int, int, int]:
+        """Shape of a frame as the reader gives it."""
+        return self.info.height, self.info.width, 3
 
     @property
     def prepared(self) -> tuple[int, int, int]:
@@ -221,11 +219,12 @@ def _read_whole_batches(tf: Any, open_source: OpenSource, shape: _Shape, failure
         reader = source.reader
         with closing(source):
             for batch in source.taken(failures.kept(lambda: reader.read_into(reader.new_buffer(shape.batch_size)))):
-                yield {"images": batch.images, "indices": batch.indices, "valid": batch.valid}
+                yield {name: getattr(batch, name) for name in signature}
 
     signature = {
         "images": tf.TensorSpec((None, *shape.prepared), tf.uint8),
         "indices": tf.TensorSpec((None,), tf.int64),
+        "seconds": tf.TensorSpec((None,), tf.float64),
         "valid": tf.TensorSpec((None,), tf.bool),
     }
     return tf.data.Dataset.from_generator(batches, output_signature=signature)
@@ -238,14 +237,14 @@ def _map_frames(tf: Any, open_source: OpenSource, shape: _Shape, failures: _Fail
         source = open_source()
         decoded = source.reader.decoded()
         with closing(source):
-            for index, image in source.taken(failures.kept(lambda: _copied(next(decoded, None)))):
-                shown = np.zeros(shape.coded, np.uint8) if image is None else image
-                yield {"images": shown, "indices": index, "valid": image is not None}
+            for index, seconds, image in source.taken(failures.kept(lambda: next(decoded, None))):
+                shown = np.zeros(shape.displayed, np.uint8) if image is None else image
+                yield {"images": shown, "indices": index, "seconds": seconds, "valid": image is not None}
 
     def prepared(image: npt.NDArray[np.uint8], valid: bool) -> npt.NDArray[np.uint8]:
         out = np.zeros(shape.prepared, np.uint8)
         if valid:
-            prepare(image, shape.info.rotation, shape.geometry, out)
+            prepare(image, shape.geometry, out)
         return out
 
     def mapped(frame: dict[str, Any]) -> dict[str, Any]:
@@ -253,19 +252,13 @@ def _map_frames(tf: Any, open_source: OpenSource, shape: _Shape, failures: _Fail
         return frame | {"images": tf.ensure_shape(image, shape.prepared)}
 
     signature = {
-        "images": tf.TensorSpec(shape.coded, tf.uint8),
+        "images": tf.TensorSpec(shape.displayed, tf.uint8),
         "indices": tf.TensorSpec((), tf.int64),
+        "seconds": tf.TensorSpec((), tf.float64),
         "valid": tf.TensorSpec((), tf.bool),
     }
     dataset = tf.data.Dataset.from_generator(frames, output_signature=signature)
     return dataset.map(mapped, num_parallel_calls=shape.workers, deterministic=True).batch(shape.batch_size)
-
-
-def _copied(frame: Frame | None) -> Frame | None:
-    """A frame whose picture the decoder will not overwrite."""
-    if frame is None or frame[1] is None:
-        return frame
-    return frame[0], frame[1].copy()
 
 
 @cache

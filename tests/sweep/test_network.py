@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from posecli.video.pyav import decode_pyav
 from support import clips, projects
 from support.fake_engine import STRIDE
 
@@ -19,7 +20,6 @@ from posecli.sweep import network
 from posecli.sweep.network import Stretches, are_sought, find_poses
 from posecli.sweep.options import SweepOptions
 from posecli.video.probe import probe
-from posecli.video.pyav import decode_pyav
 from posecli.video.reader import DECODE_ORDER
 
 STRETCHES = (range(3, 9), range(70, 71), range(150, 175), range(259, 260))

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from posecli.video.pyav import decode_pyav
 from support import clips
 
 from posecli.errors import VideoError
 from posecli.video.opencv import decode_opencv
 from posecli.video.probe import probe
-from posecli.video.pyav import decode_pyav
 from posecli.video.reader import Decode, VideoReader
 
 H264 = ("-c:v", "libx264", "-crf", "12")

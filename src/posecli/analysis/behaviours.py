@@ -83,12 +83,12 @@ class BehaviourTask(Task[ClipModel]):
 
     def items(self, info: VideoInfo) -> int:
         """Its chunks."""
-        return len(self.plan.starts(info.n_frames))
+        return len(self.plan.starts(info.expected_frames))
 
     def frames_before(self, row: int, info: VideoInfo) -> int:
         """All that has been read for so many chunks."""
-        ends = self.plan.starts(info.n_frames)[:row] + self.plan.span
-        return min(int(ends[-1]), info.n_frames) if len(ends) else 0
+        ends = self.plan.starts(info.expected_frames)[:row] + self.plan.span
+        return min(int(ends[-1]), info.expected_frames) if len(ends) else 0
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> ClipGate:
         """By how far probabilities change."""
@@ -158,7 +158,7 @@ class BehaviourTask(Task[ClipModel]):
             self.plan.starts(n_frames),
             self.plan.span,
             probabilities,
-            info.row_seconds(n_frames),
+            info.seconds(),
         )
         try:
             write_behaviours(outputs.table, found)

@@ -99,7 +99,9 @@ class NetworkRun:
         return self._filled(model, JournalWriter.resume(self.path, earlier), batch_size, earlier)
 
     def _refuse_full_disk(self, rows_before: int) -> None:
-        self.video.outputs.refuse_full_disk(self.info.n_frames, rows_before, 8 * self.width, csv=self.options.csv)
+        self.video.outputs.refuse_full_disk(
+            self.info.expected_frames, rows_before, 8 * self.width, csv=self.options.csv
+        )
 
     def _filled(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, earlier: JournalContent | None
@@ -119,7 +121,7 @@ class NetworkRun:
             journal.end({"run": self._how(batch_size), "timing": timing, **self._account})
         except OutputError as error:
             done = self.task.frames_before(journal.rows, self.info)
-            kept = f"{done} of {self.info.n_frames} frames are kept, and the same command goes on from there"
+            kept = f"{done} of {self.info.expected_frames} frames are kept, and the same command goes on from there"
             raise OutputError(f"{error}; {kept}") from error
         finally:
             journal.close()
@@ -177,7 +179,7 @@ class NetworkRun:
             reader.skip(overlap.first)
             line = Line(reader, engine, self.task.decode, sink, batch_size, usable_cores(), self.task.missing)
             stages = run_pipeline(self.options.pipeline, line)
-            self._account = self.task.account(reader)
+            self._account = {**self.task.account(reader), "pictures": self.video.seen(reader.video)}
             return stages
         finally:
             reader.close()

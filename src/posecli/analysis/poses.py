@@ -64,7 +64,7 @@ class PoseTask(Task[PoseModel]):
 
     def items(self, info: VideoInfo) -> int:
         """Its frames."""
-        return info.n_frames
+        return info.expected_frames
 
     def frames_before(self, row: int, _info: VideoInfo) -> int:
         """A row is a frame."""
@@ -125,7 +125,7 @@ class PoseTask(Task[PoseModel]):
         try:
             for rows in read_rows(outputs.journal, content):
                 writer.append(rows.reshape(len(rows), len(description.bodyparts), peaks, 3))
-            writer.close(info.row_seconds(content.rows))
+            writer.close(info.seconds())
             seconds = content.ending["timing"]["whole_seconds"]
             meta = deeplabcut_meta(info, description, content.rows, content.batch_size, seconds)
             write_partial(outputs.side, meta)

@@ -18,6 +18,7 @@ from posecli.pipeline import Batch, Reader, Values
 from posecli.precision import Figures, Gate
 from posecli.predictor import Model
 from posecli.video.probe import VideoInfo
+from posecli.video.reader import VideoReader
 
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 
@@ -41,6 +42,10 @@ class RunReader(Reader[RunBatch], Protocol):
 
     def close(self) -> None:
         """Let the decoders go."""
+
+    @property
+    def video(self) -> VideoReader:
+        """What reads the frames."""
 
 
 class Task(ABC, Generic[ModelT]):

@@ -18,6 +18,8 @@ from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.outputs import OutputPaths
 from posecli.results import Decision, StageReport, VideoResult
 from posecli.video.probe import content_fingerprint, probe
+from posecli.video.reader import VideoReader
+from posecli.video.timeline import Timeline
 
 MADE_BEFORE = "made before with the same video, model and settings"
 
@@ -62,12 +64,12 @@ class VideoRun:
 
     def decision(self) -> Decision:
         """What `result` would do."""
-        table, frames = self.outputs.table, self.info.n_frames
+        table, frames = self.outputs.table, self.info.expected_frames
         if not self.options.overwrite and self._is_finished():
             return Decision(self.info.path, "skip", table, frames, frames, MADE_BEFORE)
         if (other := holder(self.outputs.lock)) is not None:
             return Decision(self.info.path, "busy", table, frames, message=f"being analysed by {other}")
-        self._refuse_missing_packets()
+        self._refuse_cut_off()
         self.outputs.refuse_read_only_folder()
         earlier, reason = self._earlier_rows()
         if earlier is None:
@@ -83,7 +85,7 @@ class VideoRun:
         skipped = self._skipped()
         if skipped is not None:
             return skipped
-        self._refuse_missing_packets()
+        self._refuse_cut_off()
         self.outputs.make_folder()
         self.outputs.refuse_read_only_folder()
         with held(self.outputs.lock) as lock:
@@ -122,12 +124,24 @@ class VideoRun:
             )
         return True
 
-    def _refuse_missing_packets(self) -> None:
-        if self.info.missing_packets and not self.options.allow_short:
+    def _refuse_cut_off(self) -> None:
+        if self.info.cut_off is not None and not self.options.allow_short:
             raise ShortVideoError(
-                f"'{self.info.path}' ends early: its container promises {self.info.promised_frames} frames and holds "
-                f"{self.info.n_frames}; copy it again or repair it, or pass --allow-short to analyse what is there"
+                f"'{self.info.path}' ends early: {self.info.cut_off.evidence}; copy it again or repair it, or pass "
+                "--allow-short to analyse what is there"
             )
+
+    def seen(self, reader: VideoReader) -> dict[str, Any]:
+        """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
+        timeline = reader.timeline
+        assert timeline is not None, "the video was not read to its end"
+        kept = {
+            "as_announced": timeline == self.info.announced,
+            "concealed": reader.concealed,
+            "opencv_fault": reader.opencv_fault,
+        }
+        self.info = self.info.with_timeline(timeline)
+        return kept
 
     def _earlier_rows(self) -> tuple[JournalContent | None, str]:
         """Rows of an interrupted run that can be used, or why there are none."""
@@ -155,6 +169,8 @@ class VideoRun:
         if content is None or content.ending is None:
             raise OutputError(f"'{self.outputs.journal}' is not what was written: check its disk, and run again")
         self._refuse_bad_frames(self.task.bad_frames(content))
+        if stages is None and not self._pictures(content)["as_announced"]:  # an earlier process has read the video
+            self.info = self.info.with_timeline(Timeline.by_decoding(self.info.path))
         try:
             self._write_table(content)
         except OutputError as error:
@@ -174,7 +190,15 @@ class VideoRun:
             stages,
             self._what_is_missing(bad_frames) if is_short else "",
             first_frame=self.task.frames_before(first_row, self.info),
+            notes=tuple(manifests.oddities(self.info, self._pictures(content))),
         )
+
+    def _pictures(self, content: JournalContent) -> dict[str, Any]:
+        """What reading has shown, as the journal has it; those of older versions have nothing."""
+        assert content.ending is not None
+        unknown = {"as_announced": False, "concealed": [], "opencv_fault": None}
+        found: dict[str, Any] = content.ending.get("pictures", {})
+        return unknown | found
 
     def _write_table(self, content: JournalContent) -> None:
         """The table from the journal, and the files beside it; then the journal has done its duty."""
@@ -198,6 +222,7 @@ class VideoRun:
         assert ending is not None
         sections = self.sections_that_determine(header["settings"]["precision"])
         sections["video"] |= self.task.describe(self.info, content)
+        sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
         sections["run"] = ending["run"]
         sections["sessions"] = content.sessions
@@ -206,18 +231,21 @@ class VideoRun:
         return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 
     def _is_short(self, bad_frames: Sequence[int]) -> bool:
-        return bool(bad_frames or self.info.missing_packets)
+        return bool(bad_frames or self.info.cut_off)
 
     def _what_is_missing(self, bad_frames: Sequence[int]) -> str:
-        return f"{len(bad_frames)} frames could not be decoded, {self.info.missing_packets} are not in the file"
+        cut_off = self.info.cut_off
+        parts = [f"{len(bad_frames)} frames could not be decoded"] if bad_frames else []
+        parts += [f"some {cut_off.frames} are not in the file: {cut_off.evidence}"] if cut_off else []
+        return ", ".join(parts)
 
     def _refuse_bad_frames(self, bad_frames: Sequence[int]) -> None:
         if not bad_frames or self.options.allow_short:
             return
         first = ", ".join(str(index) for index in bad_frames[:5]) + (", ..." if len(bad_frames) > 5 else "")
         raise ShortVideoError(
-            f"{len(bad_frames)} of {self.info.n_frames} frames of '{self.info.path}' cannot be decoded ({first}): "
-            "repair the video, or pass --allow-short to accept the rows that were made (with NaN for these)"
+            f"{len(bad_frames)} of {self.info.expected_frames} frames of '{self.info.path}' cannot be decoded "
+            f"({first}): repair the video, or pass --allow-short to accept the rows that were made (with NaN for these)"
         )
 
     def _is_sound(self, content: JournalContent) -> bool:
@@ -235,7 +263,16 @@ class VideoRun:
         timing = {} if ending is None else ending.get("timing")
         return ending is None or (
             isinstance(ending.get("run"), dict)
+            and _is_pictures(ending.get("pictures", {}))
             and isinstance(timing, dict)
             and isinstance(timing.get("whole_seconds"), float)
             and self.task.is_sound(ending)
         )
+
+
+def _is_pictures(content: object) -> bool:
+    """Whether a journal's note on what reading has shown is one; it comes from a file, and may be anything."""
+    if not isinstance(content, dict):
+        return False
+    concealed = content.get("concealed", [])
+    return isinstance(concealed, list) and all(isinstance(frame, int) for frame in concealed)

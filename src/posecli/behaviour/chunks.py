@@ -126,6 +126,11 @@ class ClipReader:
         self._ring = np.zeros((plan.span, *shape), np.uint8)
         self._valid = np.zeros(plan.span, np.bool_)
 
+    @property
+    def video(self) -> VideoReader:
+        """The reader of the frames."""
+        return self._reader
+
     def close(self) -> None:
         """Stop reading and let the decoders go."""
         self._reader.close()
@@ -207,7 +212,7 @@ class ClipReader:
         """Read no more frames than the ring has places: none is overwritten while it is being prepared."""
         jobs: list[Future[None]] = []
         read = 0
-        for index, image in islice(self._decoded, count):
+        for index, _, image in islice(self._decoded, count):
             place = self.frames % self.plan.span
             self._valid[place] = image is not None
             if image is None:
@@ -215,8 +220,8 @@ class ClipReader:
                 self._ring[place] = 0
             elif pool is None:
                 self._prepare(image, place)
-            else:  # the decoder's own picture is overwritten by the next one
-                jobs.append(pool.submit(self._prepare, image.copy(), place))
+            else:
+                jobs.append(pool.submit(self._prepare, image, place))
             self.frames += 1
             read += 1
         for job in jobs:
@@ -224,4 +229,4 @@ class ClipReader:
         return read
 
     def _prepare(self, image: Images, place: int) -> None:
-        prepare(image, self._reader.info.rotation, self._reader.geometry, self._ring[place])
+        prepare(image, self._reader.geometry, self._ring[place])

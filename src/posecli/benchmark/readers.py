@@ -16,7 +16,7 @@ from posecli.benchmark.recorder import NotedPool, Recorder
 from posecli.geometry import Geometry
 from posecli.options import InputSize
 from posecli.video.probe import VideoInfo, probe
-from posecli.video.reader import FrameBatch, VideoReader
+from posecli.video.reader import Frame, FrameBatch, VideoReader
 
 Images = npt.NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ class FirstFrames(VideoReader):
     ) -> None:
         info = probe(clip)
         super().__init__(info, _geometry(info, size))
-        self._left = min(frames, info.n_frames)
+        self._left = min(frames, info.expected_frames)
         self._recorder = recorder
         self._seconds_left = seconds
         self._deadline: float | None = None
@@ -63,7 +63,7 @@ class FirstFrames(VideoReader):
         self._left -= 0 if batch is None else len(batch)
         return batch
 
-    def decoded(self) -> Iterator[tuple[int, Images | None]]:
+    def decoded(self) -> Iterator[Frame]:
         """The next frames, not prepared: what `tf.data` and chunks ask for."""
         frames = super().decoded()
         while not self._is_over():

@@ -29,7 +29,7 @@ from posecli.model.importing import cache_directory
 from posecli.model.int8 import has_int8, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.network.variables import variable_shapes
-from posecli.options import ClassifyOptions, InputSize
+from posecli.options import InputSize
 from posecli.video.probe import probe
 
 Tensor = npt.NDArray[np.float32]
@@ -84,7 +84,7 @@ def give_int8(folder: ClipModelFolder, video: Path, size: InputSize, length: int
         return
     info = probe(video)
     geometry = Geometry.plan(info.width, info.height).brought_to(size.width, size.height)
-    chunks = sample_chunks(info, geometry, ChunkPlan(length, length), ClassifyOptions(), CALIBRATION_CHUNKS)
+    chunks = sample_chunks(info, geometry, ChunkPlan(length, length), CALIBRATION_CHUNKS)
     ranges = FoldedGraph(folder).entering_ranges(chunks)
     write_int8(folder, Int8Plan(ranges), {"purpose": "speed only: ranges of an untrained network"})
 

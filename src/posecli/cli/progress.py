@@ -85,7 +85,7 @@ class AnalysisProgress(RunObserver):
 
     def video_started(self, info: VideoInfo) -> None:
         """Begin a bar, or plain lines."""
-        if info.variable_frame_rate:
+        if info.announced is not None and info.announced.is_variable:
             self._output.say(
                 f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file"
             )
@@ -95,18 +95,20 @@ class AnalysisProgress(RunObserver):
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=info.n_frames, unit=" frames", desc=info.path.name, dynamic_ncols=True, leave=False)
+            self._bar = tqdm(
+                total=info.expected_frames, unit=" frames", desc=info.path.name, dynamic_ncols=True, leave=False
+            )
         else:
-            self._plain = PlainProgress(info.path.name, info.n_frames)
+            self._plain = PlainProgress(info.path.name, info.expected_frames)
 
     def video_resumed(self, info: VideoInfo, first_frame: int) -> None:
         """Say where a video goes on."""
-        self._output.say(f"{info.path.name}: going on at frame {first_frame} of {info.n_frames}")
+        self._output.say(f"{info.path.name}: going on at frame {first_frame} of {info.expected_frames}")
         if self._bar is not None:
             self._bar.n = self._bar.initial = first_frame
             self._bar.refresh()
         if self._plain is not None:
-            self._plain = PlainProgress(info.path.name, info.n_frames, first_frame)
+            self._plain = PlainProgress(info.path.name, info.expected_frames, first_frame)
 
     def started_afresh(self, info: VideoInfo, reason: str) -> None:
         """Say that earlier work is lost, and why."""
@@ -133,6 +135,8 @@ class AnalysisProgress(RunObserver):
             self._output.warn(f"{result.video.name}: passed over: {result.message}")
         else:
             self._output.say(summary_line(result))
+            for note in result.notes:
+                self._output.say(f"{result.video.name}: {note}")
         if result.stages is not None:
             self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
 

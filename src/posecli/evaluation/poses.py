@@ -37,7 +37,7 @@ def poses_of_frames(
     for (width, height), places in by_size.items():
         geometry = Geometry.plan(width, height, None, _exact(scale))
         images = (read_bgr(frames[place].image) for place in places)
-        poses[places] = _poses(model, images, 0, geometry, options, progress)
+        poses[places] = _poses(model, images, geometry, options, progress)
     return poses
 
 
@@ -46,8 +46,8 @@ def poses_of_video(model: PoseModel, video: Path, scale: float, options: Evaluat
     info = probe(video)
     geometry = Geometry.plan(info.width, info.height, None, _exact(scale))
     reader = VideoReader(info, geometry)
-    images = (image for index, image in reader.decoded() if index % options.every == 0)
-    return _poses(model, images, info.rotation, geometry, options, progress)
+    images = (frame.image for frame in reader.decoded() if frame.number % options.every == 0)
+    return _poses(model, images, geometry, options, progress)
 
 
 def _exact(scale: float) -> Fraction:
@@ -58,7 +58,6 @@ def _exact(scale: float) -> Fraction:
 def _poses(
     model: PoseModel,
     images: Iterator[npt.NDArray[np.uint8] | None],
-    rotation: int,
     geometry: Geometry,
     options: EvaluateOptions,
     progress: Progress,
@@ -67,7 +66,7 @@ def _poses(
     slots = np.zeros((options.batch_size, geometry.height, geometry.width, 3), np.uint8)
     poses = [np.empty((0, len(model.description.bodyparts), 3))]
     # Slots come first: a batch that is full must not take another image.
-    while valid := [_filled(slot, image, rotation, geometry) for slot, image in zip(slots, images, strict=False)]:
+    while valid := [_filled(slot, image, geometry) for slot, image in zip(slots, images, strict=False)]:
         pose = model.predict(slots[: len(valid)], batch_size=options.batch_size)
         pose[..., :2] = geometry.to_frame(pose[..., :2])
         pose[~np.array(valid)] = (np.nan, np.nan, 0)
@@ -76,9 +75,7 @@ def _poses(
     return np.concatenate(poses)
 
 
-def _filled(
-    slot: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8] | None, rotation: int, geometry: Geometry
-) -> bool:
+def _filled(slot: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8] | None, geometry: Geometry) -> bool:
     if image is not None:
-        prepare(image, rotation, geometry, slot)
+        prepare(image, geometry, slot)
     return image is not None

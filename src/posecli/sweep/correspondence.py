@@ -156,11 +156,11 @@ def _grays(info: VideoInfo, original: VideoInfo) -> Generator[Gray | None]:
     buffer = np.empty((info.height, info.width, 3), np.uint8)
     reader = VideoReader(info)
     try:
-        for _, image in reader.decoded():
+        for _, _, image in reader.decoded():
             if image is None:
                 yield None
                 continue
-            prepare(image, info.rotation, geometry, buffer)
+            prepare(image, geometry, buffer)
             shown = buffer[: original.height, : original.width]
             yield np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), np.uint8)
     finally:

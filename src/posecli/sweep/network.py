@@ -6,10 +6,8 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import islice, pairwise
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from posecli.decode import Pose
 from posecli.engine.kinds import NetworkOutput
@@ -23,12 +21,11 @@ from posecli.results import StageReport
 from posecli.sweep.observer import Progress
 from posecli.sweep.options import SweepOptions
 from posecli.video.probe import VideoInfo
-from posecli.video.reader import FrameBatch, VideoReader
+from posecli.video.reader import FrameBatch, Row, VideoReader
 
 #: Frames between two stretches from which on they are sought over: key frames are often 250 apart, and it is decoded
 #: from the one before.
 WORTH_SEEKING = 1000
-Frame: TypeAlias = tuple[int, npt.NDArray[np.uint8] | None]
 
 
 class Stretches(VideoReader):
@@ -38,35 +35,36 @@ class Stretches(VideoReader):
         self, info: VideoInfo, geometry: Geometry, stretches: Sequence[range], backend: VideoBackend = "auto"
     ) -> None:
         sought = are_sought(info, stretches)
-        super().__init__(info, geometry, "pyav" if sought else backend)
+        super().__init__(info, geometry, "auto" if sought else backend)
         self._length = sum(map(len, stretches))
-        self._frames = self._each(stretches) if sought else _only(self._frames, stretches)
+        self._rows = self._each(stretches) if sought else self._only(self._rows, stretches)
 
     def __len__(self) -> int:
         return self._length
 
-    def _each(self, stretches: Sequence[range]) -> Generator[Frame]:
+    def _each(self, stretches: Sequence[range]) -> Generator[Row]:
         for stretch in stretches:
-            with closing(self._merged(stretch.start)) as frames:
-                yield from islice(frames, len(stretch))
+            with closing(self._from(stretch.start)) as rows:
+                yield from islice(rows, len(stretch))
+
+    def _only(self, rows: Generator[Row], stretches: Sequence[range]) -> Generator[Row]:
+        with closing(rows):
+            left = deque(stretches)
+            for index, picture in rows:
+                if index in left[0]:
+                    yield index, picture
+                else:
+                    self.pass_over(picture)
+                if index >= left[0].stop - 1:
+                    left.popleft()
+                if not left:
+                    return
 
 
 def are_sought(info: VideoInfo, stretches: Sequence[range]) -> bool:
     """Whether finding each stretch by its time is worth more than decoding all that lies between them."""
     gaps = [after.start - before.stop for before, after in pairwise(stretches)]
-    return info.can_seek and bool(gaps) and min(gaps) >= WORTH_SEEKING
-
-
-def _only(frames: Generator[Frame], stretches: Sequence[range]) -> Generator[Frame]:
-    with closing(frames):
-        left = deque(stretches)
-        for index, image in frames:
-            if index in left[0]:
-                yield index, image
-            if index >= left[0].stop - 1:
-                left.popleft()
-            if not left:
-                return
+    return info.announced is not None and bool(gaps) and min(gaps) >= WORTH_SEEKING
 
 
 def find_poses(

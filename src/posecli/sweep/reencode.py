@@ -134,11 +134,8 @@ def _refuse_collisions(videos: Sequence[Path], targets: Sequence[Path]) -> None:
 
 def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObserver, *, overwrite: bool) -> Reencoded:
     info = probe(video)
-    if info.missing_packets:
-        raise ShortVideoError(
-            f"'{video}' ends early: its container promises {info.promised_frames} frames and holds {info.n_frames}; "
-            "copy it again before it is encoded anew"
-        )
+    if info.cut_off is not None:
+        raise ShortVideoError(f"'{video}' ends early: {info.cut_off.evidence}; copy it again before it is encoded anew")
     wanted = {"original": content_fingerprint(video), "encoding": asdict(options)}
     side = target.with_name(f"{target.name}.json")
     if target.exists() and not overwrite:

@@ -18,8 +18,9 @@ from pathlib import Path
 from posecli.errors import OutputError, UsageError
 from posecli.files import move_into_place, partial_path
 from posecli.sweep.observer import Progress
+from posecli.video.container import open_container, video_stream
 from posecli.video.encode import CONTAINERS, FFMPEG_VARIABLE, EncodeOptions, find_ffmpeg, plain_words
-from posecli.video.probe import VideoInfo, open_container, video_stream
+from posecli.video.probe import VideoInfo
 
 #: Seconds that ffmpeg is given to end after it was told to stop.
 PATIENCE = 10.0
@@ -116,7 +117,7 @@ def transcode_command(info: VideoInfo, target: Path, options: EncodeOptions, fra
     with open_container(info.path) as container:
         stream = video_stream(container, info.path).index
     own_times = ["-fps_mode", "passthrough"]
-    if info.variable_frame_rate:  # else the encoder's clock ticks once per average frame
+    if info.timeline.is_variable:  # else the encoder's clock ticks once per average frame
         own_times += ["-enc_time_base", "demux"]
     return [
         *[find_ffmpeg().path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y"],

@@ -45,7 +45,7 @@ class HeldOut:
                 continue
             geometry = Geometry.plan(width, height, scale=Fraction(scale).limit_denominator(10_000))
             image = np.empty((1, geometry.height, geometry.width, 3), np.uint8)
-            prepare(np.ascontiguousarray(example.image[..., ::-1]), 0, geometry, image[0])
+            prepare(np.ascontiguousarray(example.image[..., ::-1]), geometry, image[0])
             output = predict(image)
             pose = decode_numpy(output.scoremap, output.locref, options)[0, :, 0, :2]
             distances.append(np.linalg.norm(geometry.to_frame(pose) - example.seen(), axis=-1))

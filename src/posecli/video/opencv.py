@@ -1,17 +1,28 @@
-"""Frames decoded by OpenCV."""
+"""OpenCV, and pictures that it decoded, for as long as they are those that FFmpeg decodes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from posecli.errors import EngineError, VideoError
-from posecli.video.timeline import Decoded, FrameClock
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import EngineError
 
 if TYPE_CHECKING:
-    from posecli.video.probe import VideoInfo
+    import av
+
+    from posecli.video.pixels import PixelConverter
+
+Image = npt.NDArray[np.uint8]
+
+#: Every so many pictures all pixels are compared.
+COMPARED_EVERY = 32
+#: Every so many rows of pixels tell whether a picture is the one before.
+SPARSE = 16
 
 
 def import_cv2() -> ModuleType:
@@ -34,38 +45,86 @@ def import_cv2() -> ModuleType:
     return cv2
 
 
-def decode_opencv(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
-    """Decode sequentially from the start, giving frames from index `first` on.
+class CheckedCapture:
+    """Pictures of a video by OpenCV, checked against FFmpeg's one by one.
 
-    OpenCV skips what it cannot decode without a word, so a frame's place is taken from its time.
+    OpenCV says *true* and hands out an earlier picture where its converter fails, leaves pictures out without a word,
+    and understands some colors otherwise. So each picture must come at FFmpeg's time, and its pixels are
+    compared now and then, wherever anything about the stream changes, and wherever it looks like the one before. At the
+    first difference OpenCV is not asked any more.
 
-    Yields
-    ------
-    (int, ndarray)
-        Index and ``(height, width, 3)`` uint8 BGR, as coded: not yet rotated. The array is the decoder's own
-        and is overwritten by the next frame.
+    Parameters
+    ----------
+    path
+        The video.
+    seconds_per_unit
+        The time base.
+
+    Attributes
+    ----------
+    fault
+        Why OpenCV is not used any more; ``None`` while it is.
     """
-    if info.opencv_fails:
-        raise VideoError(f"OpenCV cannot read '{info.path}': {info.opencv_fails}")
-    cv2 = import_cv2()
-    # From the root, so that a file name with a colon is not taken for a URL.
-    capture = cv2.VideoCapture(str(info.path.absolute()), cv2.CAP_FFMPEG)
-    try:
-        if not capture.isOpened():
-            raise VideoError(f"OpenCV cannot open '{info.path}': try the other decoder with --video-backend pyav")
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
-        clock = FrameClock(info)
-        image = start = None
-        while True:
-            decoded, image = capture.read(image)
-            if not decoded:
-                return
-            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if start is None:
-                # OpenCV counts from a zero of its own, and gives the decode time, which lies below, for a time of 0.
-                start = (info.first_seconds or 0.0) - max(0.0, seconds)
-            index = clock.place(seconds + start)
-            if index is not None and index >= first:
-                yield index, image
-    finally:
-        capture.release()
+
+    def __init__(self, path: Path, seconds_per_unit: float) -> None:
+        self.fault: str | None = None
+        self._unit = seconds_per_unit
+        self._count = 0
+        self._offset: float | None = None
+        self._properties: Any = None
+        self._sparse: Image | None = None
+        self._cv2 = cv2 = import_cv2()
+        # From the root, so that a file name with a colon is not taken for a URL.
+        self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        if self._capture.isOpened():
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        else:
+            self.fault = "OpenCV cannot open the file"
+
+    def close(self) -> None:
+        """Let the decoder go."""
+        self._capture.release()
+
+    def skip(self) -> None:
+        """Pass over the next picture."""
+        if self.fault is None and not self._capture.grab():
+            self.fault = "OpenCV leaves out a picture"
+
+    def picture(self, pts: int, frame: av.VideoFrame, converter: PixelConverter) -> Image | None:
+        """OpenCV's next picture, if it is this one: ``(height, width, 3)`` uint8 BGR, an array of its own."""
+        from posecli.video.pixels import properties_of
+
+        image = self._next(pts, frame)
+        if image is None:
+            return None
+        properties, sparse = properties_of(frame), image[::SPARSE]
+        looks_frozen = self._sparse is not None and np.array_equal(sparse, self._sparse)
+        is_compared = properties != self._properties or looks_frozen or self._count % COMPARED_EVERY == 1
+        if is_compared and not np.array_equal(image, converter.bgr(frame)):
+            self.fault = "OpenCV's pixels differ from FFmpeg's"
+            return None
+        self._properties, self._sparse = properties, sparse
+        return image
+
+    def _next(self, pts: int, frame: av.VideoFrame) -> Image | None:
+        if self.fault is not None:
+            return None
+        came, image = self._capture.read()
+        self._count += 1
+        if not came or image.shape[:2] != (frame.height, frame.width):
+            self.fault = "OpenCV leaves out a picture" if not came else "OpenCV's picture has another size"
+            return None
+        if not self._is_on_time(pts):
+            self.fault = "OpenCV shows another picture"
+            return None
+        return np.asarray(image, np.uint8)
+
+    def _is_on_time(self, pts: int) -> bool:
+        """Whether OpenCV's own time is this one; it counts from a zero of its own, and does not tell a time of 0."""
+        seconds = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
+        if pts == 0:
+            return True
+        offset = pts * self._unit - seconds
+        if self._offset is None:
+            self._offset = offset
+        return bool(abs(offset - self._offset) < self._unit / 2)

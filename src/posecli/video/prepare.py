@@ -1,4 +1,4 @@
-"""One decoded frame down the geometry ladder, into its place in a batch."""
+"""One displayed frame down the geometry ladder, into its place in a batch."""
 
 from __future__ import annotations
 
@@ -10,26 +10,19 @@ from posecli.video.opencv import import_cv2
 
 cv2 = import_cv2()
 
-#: `cv2.rotate` code for each counter-clockwise rotation in degrees.
-ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
-
-def prepare(image: npt.NDArray[np.uint8], rotation: int, geometry: Geometry, out: npt.NDArray[np.uint8]) -> None:
-    """Rotate, crop, resize and turn to RGB.
+def prepare(image: npt.NDArray[np.uint8], geometry: Geometry, out: npt.NDArray[np.uint8]) -> None:
+    """Crop, resize and turn to RGB.
 
     Parameters
     ----------
     image
-        ``(coded height, coded width, 3)`` BGR.
-    rotation
-        Degrees counter-clockwise for display: 0, 90, 180 or 270.
+        ``(height, width, 3)`` BGR, as displayed.
     geometry
         Crop and size. Shrinking averages areas; enlarging interpolates linearly.
     out
         ``(geometry.height, geometry.width, 3)``, filled with RGB.
     """
-    if rotation:
-        image = cv2.rotate(image, ROTATIONS[rotation])
     if geometry.is_cropped:
         image = image[geometry.crop.y1 : geometry.crop.y2, geometry.crop.x1 : geometry.crop.x2]
     if geometry.is_resized:

@@ -1,36 +1,38 @@
 """A video as batches of frames, one row per frame of the video, whatever happens.
 
-Frames are read in order and never sought by number. Where the first decoder leaves a frame out, the other
-decoder is asked for it; a frame that neither can decode is in its batch all the same, marked as not valid.
+Frames come in the order in which FFmpeg's decoder puts them out, and are never sought by number. One that cannot be
+decoded is in its batch all the same, marked as not valid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import threading
+from array import array
+from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
-from typing import TypeAlias
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
+import av
 import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import VideoError
 from posecli.geometry import Geometry
 from posecli.options import VideoBackend
-from posecli.video.opencv import decode_opencv
+from posecli.video.opencv import CheckedCapture
+from posecli.video.orientation import Orientation
+from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
+from posecli.video.pixels import PixelConverter
 from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo
-from posecli.video.pyav import decode_pyav
-from posecli.video.timeline import Decoded
+from posecli.video.timeline import Timeline
 
-Decode: TypeAlias = Callable[[VideoInfo, int], Iterator[Decoded]]
-
-#: Decoder that reads a video, and the one that is asked for what it leaves out.
-DECODE_ORDER: dict[VideoBackend, tuple[Decode, Decode]] = {
-    "auto": (decode_opencv, decode_pyav),
-    "opencv": (decode_opencv, decode_pyav),
-    "pyav": (decode_pyav, decode_opencv),
-}
+Image: TypeAlias = npt.NDArray[np.uint8]
+#: Index in the video, and the picture there.
+Row: TypeAlias = tuple[int, Picture]
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class FrameBatch:
     indices
         ``(B,)`` int64, places in the video.
     seconds
-        ``(B,)`` float64 presentation times; NaN for a frame beyond the packets.
+        ``(B,)`` float64 presentation times.
     valid
         ``(B,)`` bool, whether the frame could be decoded.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: Image
     indices: npt.NDArray[np.int64]
     seconds: npt.NDArray[np.float64]
     valid: npt.NDArray[np.bool_]
@@ -75,6 +77,32 @@ class FrameBatch:
         return f"FrameBatch(images={self.images.shape} {self.images.dtype}, frames {span}, valid={self.valid.sum()})"
 
 
+class Frame(NamedTuple):
+    """One frame as displayed.
+
+    Attributes
+    ----------
+    number
+        Place in the video.
+    seconds
+        When it is shown.
+    image
+        ``(height, width, 3)`` uint8 BGR; ``None`` where it could not be decoded.
+    """
+
+    number: int
+    seconds: float
+    image: Image | None
+
+
+@dataclass
+class _Account:
+    """What reading a video from its start has shown."""
+
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    ended: bool = False
+
+
 class VideoReader:
     """Reads a video once, from its first frame to its last.
 
@@ -85,9 +113,9 @@ class VideoReader:
     geometry
         What is done to each frame; the whole frame as it is by default.
     backend
-        The decoder that is asked first.
+        Whether OpenCV decodes too: its pictures are used as long as they are FFmpeg's.
     first
-        Index of the first frame to give.
+        Index of the first frame to give; found by its time where the packets tell the rows' times.
 
     Examples
     --------
@@ -102,27 +130,59 @@ class VideoReader:
     ) -> None:
         self.info = info
         self.geometry = geometry or Geometry.plan(info.width, info.height)
-        self._seconds = info.seconds()
-        self._backend = backend
-        self._frames = self._merged(first)
+        self._unit = float(info.time_base)
+        self._pictures = Pictures(info.path)
+        self._account = _Account()
+        self._threads = threading.local()
+        self._capture = CheckedCapture(info.path, self._unit) if backend == "opencv" and not first else None
+        self._rows = self._from(first) if first else self._all()
 
     def __len__(self) -> int:
-        return self.info.n_frames
+        return self.info.expected_frames
+
+    @property
+    def video(self) -> VideoReader:
+        """The reader of the frames: itself."""
+        return self
 
     def close(self) -> None:
         """Stop reading and let the decoders go."""
-        self._frames.close()
+        self._rows.close()
+        if self._capture is not None:
+            self._capture.close()
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """When each frame is shown, once all have been read from the first on."""
+        if not self._account.ended:
+            return None
+        return Timeline.of(self._account.pts, from_file=self._pictures.times_from_file)
+
+    @property
+    def concealed(self) -> list[int]:
+        """Frames read so far that the decoder holds for damaged, and patched up."""
+        return self._pictures.concealed
+
+    @property
+    def opencv_fault(self) -> str | None:
+        """Why OpenCV's pictures are not used any more; ``None`` while they are, or were not asked for."""
+        return None if self._capture is None else self._capture.fault
 
     def skip(self, count: int) -> None:
         """Pass over the next frames; they are decoded all the same, so that what follows comes as it would have."""
-        for _ in range(count):
-            next(self._frames, None)
+        for _, picture in islice(self._rows, count):
+            self.pass_over(picture)
 
-    def new_buffer(self, batch_size: int) -> npt.NDArray[np.uint8]:
+    def pass_over(self, picture: Picture) -> None:
+        """Leave out a picture that was taken from the decoder."""
+        if self._capture is not None and picture.frame is not None:
+            self._capture.skip()
+
+    def new_buffer(self, batch_size: int) -> Image:
         """An array for `read_into`: ``(batch_size, H, W, 3)`` uint8."""
         return np.empty((batch_size, self.geometry.height, self.geometry.width, 3), np.uint8)
 
-    def read_into(self, buffer: npt.NDArray[np.uint8], pool: Executor | None = None) -> FrameBatch | None:
+    def read_into(self, buffer: Image, pool: Executor | None = None) -> FrameBatch | None:
         """Fill a caller's buffer with the next frames.
 
         Parameters
@@ -139,41 +199,30 @@ class VideoReader:
             ``None`` when there are no frames left.
         """
         indices: list[int] = []
+        pts: list[int] = []
         valid = np.zeros(len(buffer), np.bool_)
         jobs: list[Future[None]] = []
-        for slot in buffer:
-            index, image = next(self._frames, (None, None))
-            if index is None:
-                break
-            if image is None:
+        for slot, (index, picture) in zip(buffer, self._rows, strict=False):
+            valid[len(indices)] = picture.frame is not None
+            if picture.frame is None:
                 slot[:] = 0
+            elif pool is None or self._capture is not None:  # OpenCV's pictures come one by one
+                self._prepare(index, picture, slot)
             else:
-                valid[len(indices)] = True
-                if pool is None:
-                    prepare(image, self.info.rotation, self.geometry, slot)
-                else:  # the decoder's own picture is overwritten by the next one
-                    jobs.append(pool.submit(prepare, image.copy(), self.info.rotation, self.geometry, slot))
+                jobs.append(pool.submit(self._prepare, index, picture, slot))
             indices.append(index)
+            pts.append(picture.pts)
         for job in jobs:
             job.result()
         count = len(indices)
         if count == 0:
             return None
-        places = np.asarray(indices, np.int64)
-        return FrameBatch(buffer[:count], places, self.seconds_at(places), valid[:count])
+        return FrameBatch(buffer[:count], np.asarray(indices, np.int64), np.array(pts) * self._unit, valid[:count])
 
-    def decoded(self) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
-        """The next frames as the decoder gives them, not prepared.
-
-        Yields
-        ------
-        int
-            Place in the video.
-        ndarray or None
-            ``(coded height, coded width, 3)`` uint8 BGR, overwritten by the next one; ``None`` where the frame could
-            not be decoded.
-        """
-        yield from self._frames
+    def decoded(self) -> Iterator[Frame]:
+        """The next frames, not prepared."""
+        for index, picture in self._rows:
+            yield Frame(index, picture.pts * self._unit, self._image(index, picture))
 
     def batches(self, batch_size: int) -> Iterator[FrameBatch]:
         """Batches until the end, all in one buffer: a batch is overwritten by the next."""
@@ -181,50 +230,71 @@ class VideoReader:
         while (batch := self.read_into(buffer)) is not None:
             yield batch
 
-    def seconds_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Presentation times of frames; NaN for those beyond the packets."""
-        known = indices < len(self._seconds)
-        return np.where(known, self._seconds[np.where(known, indices, 0)], np.nan)
+    # Pictures to pixels ----------------------------------------------------------------------------------------------
 
-    def _merged(self, start: int) -> Generator[tuple[int, npt.NDArray[np.uint8] | None]]:
-        """Every index once, in order, with the picture of whichever decoder has it."""
-        first, second = DECODE_ORDER[self._backend]
-        due = start
-        for index, image in _checked(first, self.info, start):
-            yield from self._recovered(second, due, index)
-            yield index, image
-            due = index + 1
-        yield from self._recovered(second, due, self.info.n_frames)
+    def _prepare(self, index: int, picture: Picture, slot: Image) -> None:
+        image = self._image(index, picture)
+        assert image is not None
+        prepare(image, self.geometry, slot)
 
-    def _recovered(self, decode: Decode, start: int, stop: int) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
-        """Indices ``start`` to ``stop``, decoded once more; ``None`` where that fails too."""
-        if start >= stop:
+    def _image(self, index: int, picture: Picture) -> Image | None:
+        """A picture as displayed; one of another size than the first is an error."""
+        frame = picture.frame
+        if frame is None:
+            return None
+        try:
+            orientation = Orientation.of(frame)
+            image = orientation.applied(self._pixels(picture.pts, frame))
+        except VideoError as error:
+            raise VideoError(f"frame {index} of '{self.info.path}': {error}") from error
+        size = orientation.size(frame.width, frame.height)
+        if size != (self.info.width, self.info.height):
+            raise FrameSizeError(
+                f"frame {index} of '{self.info.path}' has {size[0]}x{size[1]} px instead of "
+                f"{self.info.width}x{self.info.height}: split the video where its frame size changes, or re-encode it"
+            )
+        return image
+
+    def _pixels(self, pts: int, frame: av.VideoFrame) -> Image:
+        converter = getattr(self._threads, "converter", None)
+        if converter is None:
+            converter = self._threads.converter = PixelConverter()
+        image = None if self._capture is None else self._capture.picture(pts, frame, converter)
+        return converter.bgr(frame) if image is None else image
+
+    # Which pictures --------------------------------------------------------------------------------------------------
+
+    def _all(self) -> Generator[Row]:
+        """Every row once, in order."""
+        with closing(iter(self._pictures)) as pictures:
+            for index, picture in enumerate(pictures):
+                self._account.pts.append(picture.pts)
+                yield index, picture
+        self._account.ended = True
+
+    def _from(self, first: int) -> Generator[Row]:
+        """Rows from `first` on: by its time as long as all is as announced, else from the start of the video."""
+        index = first
+        with closing(self._sought(first)) as sought:
+            for picture in sought:
+                yield index, picture
+                index += 1
+        if index < self.info.n_frames:
+            with closing(iter(self._pictures)) as pictures:
+                yield from islice(enumerate(pictures), index, None)
+
+    def _sought(self, first: int) -> Generator[Picture]:
+        """Pictures from `first` on, as long as each comes at the time that was announced for it."""
+        announced = self.info.announced
+        if announced is None or first >= len(announced):
             return
-        due = start
-        for index, image in _checked(decode, self.info, start):
-            if index >= stop:
-                break
-            yield from ((missing, None) for missing in range(due, index))
-            yield index, image
-            due = index + 1
-        yield from ((missing, None) for missing in range(due, stop))
-
-
-def _checked(decode: Decode, info: VideoInfo, first: int) -> Iterator[Decoded]:
-    """A decoder's frames; one that cannot open the file has none, and a frame of another size is an error."""
-    coded = (info.width, info.height) if info.rotation in (90, 270) else (info.height, info.width)
-    try:
-        for index, image in decode(info, first):
-            if image.shape[:2] != coded:
-                raise FrameSizeError(
-                    f"frame {index} of '{info.path}' has {image.shape[1]}x{image.shape[0]} px instead of "
-                    f"{coded[1]}x{coded[0]}: split the video where its frame size changes, or re-encode it"
-                )
-            yield index, image
-    except FrameSizeError:
-        raise
-    except VideoError:
-        return
+        times = announced.pts
+        with closing(pictures_from(self.info.path, int(times[max(0, first - DEEPEST_REORDERING)]))) as pictures:
+            found = (picture for picture in pictures if picture.pts >= times[first])
+            for due, picture in zip(times[first:], found, strict=False):
+                if picture.pts != due:
+                    return
+                yield picture
 
 
 class FrameSizeError(VideoError):

@@ -1,64 +1,79 @@
-"""Which frame of a video a decoded picture is."""
+"""When each row of a video is shown."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from posecli.video.probe import VideoInfo
+from posecli.video.pictures import Pictures
 
-#: Index in the video, and the picture as coded, ``(height, width, 3)`` uint8 BGR.
-Decoded: TypeAlias = tuple[int, npt.NDArray[np.uint8]]
+#: A frame gap that differs from the usual one by more than this part of it makes the frame rate variable.
+#: (Containers round timestamps: Matroska to whole milliseconds, 3 % of a frame at 30 frames/s.)
+GAP_TOLERANCE = 0.1
 
 
-class FrameClock:
-    """Places decoded frames by their times among the packets' timestamps.
-
-    A decoder leaves out frames that it cannot decode, and only the time of the next one tells. A frame
-    without a time, or with one that no packet has, is taken for the one that is due. Behind damage a decoder may
-    also hand out frames late, out of order: these have lost their place.
+@dataclass(frozen=True)
+class Timeline:
+    """One time for each row, in the order of the rows.
 
     Attributes
     ----------
-    expected
-        Index of the frame that is due; ``None`` straight after a seek.
+    pts
+        ``(n,)`` int64, in units of the stream's time base.
+    from_file
+        Whether the file gave them; otherwise they are spaced by the frame rate.
     """
 
-    def __init__(self, info: VideoInfo) -> None:
-        self.expected: int | None = 0
-        self._seconds = info.seconds() if info.has_timestamps else None
-        self._skipped = False
+    pts: npt.NDArray[np.int64] = field(repr=False)
+    from_file: bool = True
 
-    def place(self, seconds: float | None) -> int | None:
-        """Index of the frame that was decoded with this time; ``None`` if its turn is over."""
-        due = 0 if self.expected is None else self.expected
-        found = None if seconds is None else self._find(seconds)
-        if found is not None and found < due:
-            # A decoder whose clock merely lags has passed over nothing: its frames are counted.
-            if self._skipped:
-                return None
-            found = due
-        index = due if found is None else found
-        self._skipped = self._skipped or (self.expected is not None and index > due)
-        self.expected = index + 1
-        return index
+    @classmethod
+    def of(cls, pts: Iterable[int], *, from_file: bool = True) -> Timeline:
+        """From times one by one."""
+        # An array of numbers: a list of them takes 40 bytes for each, which a million frames make felt.
+        return cls(np.array(pts if isinstance(pts, array) else array("q", pts), np.int64), from_file)
 
-    def _find(self, seconds: float) -> int | None:
-        """Index of the packet with this time, if there is one."""
-        times = self._seconds
-        if times is None:
-            return None
-        nearest = int(np.searchsorted(times, seconds))
-        candidates = [index for index in (nearest - 1, nearest) if 0 <= index < len(times)]
-        best = min(candidates, key=lambda index: abs(float(times[index]) - seconds))
-        return best if abs(float(times[best]) - seconds) <= self._tolerance(best) else None
+    @classmethod
+    def by_decoding(cls, path: Path) -> Timeline:
+        """As the decoder puts the pictures out; takes as long as decoding."""
+        pictures = Pictures(path)
+        pts = array("q", (picture.pts for picture in pictures))
+        return cls.of(pts, from_file=pictures.times_from_file)
 
-    def _tolerance(self, index: int) -> float:
-        """Half the gap to the nearer neighbour."""
-        times = self._seconds
-        assert times is not None
-        gaps = np.diff(times[max(0, index - 1) : index + 2])
-        return float(gaps.min()) / 2 if len(gaps) else 0.0
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timeline) and self.from_file == other.from_file and np.array_equal(self.pts, other.pts)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether gaps between frames differ by more than the container's rounding."""
+        gaps = np.diff(self.pts)
+        if not self.from_file or len(gaps) < 2:
+            return False
+        usual = np.median(gaps)
+        return bool(np.any(np.abs(gaps - usual) > max(1.0, GAP_TOLERANCE * usual)))
+
+    @property
+    def falls_back_at(self) -> list[int]:
+        """Rows whose time is not later than that of the row before.
+
+        >>> Timeline.of([0, 40, 80, 30, 70]).falls_back_at
+        [3]
+        """
+        return [int(row) for row in np.flatnonzero(np.diff(self.pts) <= 0) + 1]
+
+    def seconds(self, unit: float) -> npt.NDArray[np.float64]:
+        """``(n,)`` times in seconds, given those of a unit; not to be written to."""
+        seconds = self.pts.astype(np.float64)
+        seconds *= unit
+        seconds.flags.writeable = False
+        return seconds

@@ -1,0 +1,100 @@
+"""A video file's container, opened by FFmpeg, and the packets of its main stream."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+from av.stream import Disposition
+
+from posecli.errors import VideoError
+
+Packet: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
+
+#: Pixels of the largest frame that is decoded: 16384x8192, a gigabyte for a few frames on their way.
+LARGEST_FRAME = 1 << 27
+#: FFmpeg's mark of formats that keep no times (AVFMT_NOTIMESTAMPS): what packets say then is made up.
+WITHOUT_TIMES = 0x80
+#: The only formats that are opened. FFmpeg knows others that hold no pictures but name further files or addresses to
+#: read (playlists, concatenations, numbered pictures), or that take any text for a picture; a file that comes from
+#: outside must not choose those.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,asf_o,wtv,rm,ogg,nut,mxf,gxf,lxf,"
+    "dv,dhav,cine,mlv,r3d,nsv,nuv,pva,swf,yuv4mpegpipe,ivf,obu,av1,h261,h263,h264,hevc,vvc,evc,m4v,vc1,dirac,cavsvideo,"
+    "avs2,avs3,mjpeg,mjpeg_2000,smjpeg,mpjpeg,ingenient,flic,gif,apng,webp,jpegxl_anim,bmp_pipe,dpx_pipe,exr_pipe,"
+    "gif_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,pgm_pipe,png_pipe,ppm_pipe,qoi_pipe,tiff_pipe,"
+    "webp_pipe"
+)
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[av.container.InputContainer]:
+    """Open a file with FFmpeg's demuxer; whatever it says against the file becomes a `VideoError`."""
+    if not path.exists():
+        raise VideoError(f"video '{path}' does not exist: check the path")
+    if path.is_dir():
+        raise VideoError(f"'{path}' is a folder, not a video: give the files in it")
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe may keep its reader waiting for ever
+        raise VideoError(f"'{path}' is a pipe or a device, not a video: record it to a file first")
+    try:
+        # A local path goes through FFmpeg's file protocol by name, so that no file name is taken for a URL.
+        limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+        with av.open(f"file:{path}", mode="r", options=limits, metadata_errors="replace") as container:
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        reason = "no kind of file that is known here" if error.errno == errno.EINVAL else error.strerror or str(error)
+        raise VideoError(
+            f"'{path}' cannot be read as a video ({reason}): check that the recording was finished and copied whole"
+        ) from error
+
+
+def keeps_times(container: av.container.InputContainer) -> bool:
+    """Whether the format says when pictures are shown; bare streams do not."""
+    return not container.format.flags & WITHOUT_TIMES
+
+
+def video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
+    """The video stream that FFmpeg's program takes: one that is marked as the default, and the largest of these."""
+    stream = max(container.streams.video, key=_rank, default=None)
+    if stream is None:
+        raise VideoError(f"'{path}' holds no video stream: check that it is the right file")
+    if stream.codec_context is None:
+        raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
+    _check_frame_size(path, stream.codec_context.width, stream.codec_context.height)
+    # Pictures have headers of their own, which may claim another size.
+    stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
+    return stream
+
+
+def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, bool, int]:
+    marks = stream.disposition
+    pixels = stream.codec_context.width * stream.codec_context.height if stream.codec_context else 0
+    return Disposition.attached_pic not in marks, Disposition.default in marks, pixels
+
+
+def _check_frame_size(path: Path, width: int, height: int) -> None:
+    if width * height > LARGEST_FRAME:
+        raise VideoError(
+            f"'{path}' claims frames of {width}x{height} px, more than any camera's (at most {LARGEST_FRAME} px are "
+            "read): check that it is the right file, or re-encode it smaller"
+        )
+
+
+def demux(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[Packet]:
+    """Packets of one stream, in file order, empty ones included; what PyAV adds at the end is left out.
+
+    Damage can make a stream seem to begin midway; PyAV stumbles over its packets and goes on when it is asked again.
+    """
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if packet.size or packet.pts is not None or packet.dts is not None:
+                    yield packet
+        except IndexError:
+            continue
+        return

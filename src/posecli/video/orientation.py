@@ -1,0 +1,101 @@
+"""How a decoded picture is turned and mirrored for display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.sidedata.sidedata import Type
+
+from posecli.errors import VideoError
+from posecli.video.opencv import import_cv2
+
+cv2 = import_cv2()
+
+Image = npt.NDArray[np.uint8]
+
+#: Degrees by which a turn may miss a right angle and still be one, as in FFmpeg.
+TOLERANCE = 1.0
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """A turn by right angles, and a mirror behind it: all that players do.
+
+    Attributes
+    ----------
+    rotation
+        Degrees counter-clockwise: 0, 90, 180 or 270.
+    mirrored
+        Whether left and right are exchanged after the turn.
+
+    Examples
+    --------
+    >>> Orientation(90).applied(np.array([[1, 2]], np.uint8)).tolist()
+    [[2], [1]]
+    >>> Orientation(0, mirrored=True).applied(np.array([[1, 2]], np.uint8)).tolist()
+    [[2, 1]]
+    """
+
+    rotation: int = 0
+    mirrored: bool = False
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> Orientation:
+        """From a decoded picture's display matrix; upright where it has none.
+
+        Raises
+        ------
+        VideoError
+            If the matrix turns the picture by anything but right angles.
+        """
+        try:
+            matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stubs say str
+        except ValueError:  # pictures with Exif, which PyAV does not know; it still tells their turn
+            return cls(round(frame.rotation) % 360 if frame.rotation % 90 == 0 else 0)
+        return UPRIGHT if matrix is None else cls.from_matrix(np.frombuffer(bytes(matrix), np.int32))
+
+    @classmethod
+    def from_matrix(cls, matrix: npt.NDArray[np.int32]) -> Orientation:
+        """From the nine numbers of a display matrix, which take a place (x, y) to (a x + c y, b x + d y).
+
+        >>> Orientation.from_matrix(np.array([0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30], np.int32))
+        Orientation(rotation=270, mirrored=False)
+        """
+        a, b, c, d = matrix[[0, 1, 3, 4]].astype(np.float64)
+        if not any((a, b, c, d)):
+            return UPRIGHT
+        slack = np.tan(np.radians(TOLERANCE))
+        if abs(b) <= slack * abs(a) and abs(c) <= slack * abs(d):
+            turned_over = bool(d < 0)
+            return cls(180 if turned_over else 0, bool(a < 0) != turned_over)
+        if abs(a) <= slack * abs(b) and abs(d) <= slack * abs(c):
+            clockwise = bool(b > 0)
+            return cls(270 if clockwise else 90, bool(c > 0) == clockwise)
+        angle = np.degrees(np.arctan2(b, a))
+        raise VideoError(
+            f"pictures are to be turned by {angle:.0f} degrees clockwise, which is no right angle: re-encode the video "
+            "with FFmpeg, which turns them, or remove its display matrix"
+        )
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether width and height change places."""
+        return self.rotation in (90, 270)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height as displayed, of a picture that was coded with these."""
+        return (height, width) if self.swaps_sides else (width, height)
+
+    def applied(self, image: Image) -> Image:
+        """The picture as displayed, ``(H, W, 3)``."""
+        if self.rotation:
+            image = np.asarray(cv2.rotate(image, _ROTATIONS[self.rotation]), np.uint8)
+        return np.asarray(cv2.flip(image, 1), np.uint8) if self.mirrored else image
+
+
+UPRIGHT = Orientation()
+#: `cv2.rotate` code for each counter-clockwise rotation in degrees.
+_ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
