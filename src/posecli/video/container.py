@@ -58,6 +58,11 @@ def keeps_times(container: av.container.InputContainer) -> bool:
     return not container.format.flags & WITHOUT_TIMES
 
 
+def has_places(container: av.container.InputContainer) -> bool:
+    """Whether the format counts places instead of keeping times: what it says of pictures out of order is made up."""
+    return container.format.name == "avi"
+
+
 def video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
     """The video stream that FFmpeg's program takes: one that is marked as the default, and the largest of these."""
     stream = max(container.streams.video, key=_rank, default=None)

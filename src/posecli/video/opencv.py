@@ -49,9 +49,10 @@ class CheckedCapture:
     """Pictures of a video by OpenCV, checked against FFmpeg's one by one.
 
     OpenCV says *true* and hands out an earlier picture where its converter fails, leaves pictures out without a word,
-    and understands some colors otherwise. So each picture must come at FFmpeg's time, and its pixels are
-    compared now and then, wherever anything about the stream changes, and wherever it looks like the one before. At the
-    first difference OpenCV is not asked any more.
+    and understands some colors otherwise. So each picture must come at FFmpeg's time, and its pixels are compared now
+    and then, and wherever it looks like the one before. At the first difference OpenCV is not asked any more; nor where
+    anything about the pictures changes, or where they are stored bottom up, to which some of its versions answer by
+    writing past their buffers.
 
     Parameters
     ----------
@@ -85,30 +86,39 @@ class CheckedCapture:
         """Let the decoder go."""
         self._capture.release()
 
-    def skip(self) -> None:
+    def skip(self, frame: av.VideoFrame) -> None:
         """Pass over the next picture."""
-        if self.fault is None and not self._capture.grab():
+        if self._is_usable_for(frame) and not self._capture.grab():
             self.fault = "OpenCV leaves out a picture"
 
     def picture(self, pts: int, frame: av.VideoFrame, converter: PixelConverter) -> Image | None:
         """OpenCV's next picture, if it is this one: ``(height, width, 3)`` uint8 BGR, an array of its own."""
-        from posecli.video.pixels import properties_of
-
-        image = self._next(pts, frame)
+        image = self._next(pts, frame) if self._is_usable_for(frame) else None
         if image is None:
             return None
-        properties, sparse = properties_of(frame), image[::SPARSE]
+        sparse = image[::SPARSE]
         looks_frozen = self._sparse is not None and np.array_equal(sparse, self._sparse)
-        is_compared = properties != self._properties or looks_frozen or self._count % COMPARED_EVERY == 1
+        is_compared = looks_frozen or self._count % COMPARED_EVERY == 1
         if is_compared and not np.array_equal(image, converter.bgr(frame)):
             self.fault = "OpenCV's pixels differ from FFmpeg's"
             return None
-        self._properties, self._sparse = properties, sparse
+        self._sparse = sparse
         return image
 
+    def _is_usable_for(self, frame: av.VideoFrame) -> bool:
+        """Whether OpenCV may be asked for a picture like this one."""
+        from posecli.video.pixels import properties_of
+
+        properties = properties_of(frame)
+        if self._properties is None:
+            self._properties = properties
+        if self.fault is None and properties != self._properties:
+            self.fault = "the pictures' format changes"
+        if self.fault is None and frame.planes[0].line_size < 0:
+            self.fault = "the pictures are stored bottom up"
+        return self.fault is None
+
     def _next(self, pts: int, frame: av.VideoFrame) -> Image | None:
-        if self.fault is not None:
-            return None
         came, image = self._capture.read()
         self._count += 1
         if not came or image.shape[:2] != (frame.height, frame.width):

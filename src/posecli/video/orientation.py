@@ -17,7 +17,7 @@ cv2 = import_cv2()
 Image = npt.NDArray[np.uint8]
 
 #: Degrees by which a turn may miss a right angle and still be one, as in FFmpeg.
-TOLERANCE = 1.0
+TOLERANCE = 1.01
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Orientation:
     mirrored: bool = False
 
     @classmethod
-    def of(cls, frame: av.VideoFrame) -> Orientation:
-        """From a decoded picture's display matrix; upright where it has none.
+    def of(cls, frame: av.VideoFrame) -> Orientation | None:
+        """From a decoded picture's display matrix; ``None`` where it has none, which leaves all as it was before.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class Orientation:
             matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stubs say str
         except ValueError:  # pictures with Exif, which PyAV does not know; it still tells their turn
             return cls(round(frame.rotation) % 360 if frame.rotation % 90 == 0 else 0)
-        return UPRIGHT if matrix is None else cls.from_matrix(np.frombuffer(bytes(matrix), np.int32))
+        return None if matrix is None else cls.from_matrix(np.frombuffer(bytes(matrix), np.int32))
 
     @classmethod
     def from_matrix(cls, matrix: npt.NDArray[np.int32]) -> Orientation:

@@ -15,7 +15,7 @@ out already are the same ones, and are passed over.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import chain, islice
@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 import av
 
-from posecli.video.container import Packet, demux, keeps_times, open_container, video_stream
+from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
+from posecli.video.orientation import UPRIGHT, Orientation
 
 #: Pictures that may be shown before one that was decoded before them; some demuxers seek by the latter's time.
 DEEPEST_REORDERING = 16
@@ -39,10 +40,13 @@ class Picture(NamedTuple):
         When it is shown, in units of the stream's time base.
     frame
         As FFmpeg decoded it; ``None`` where a packet that should hold a picture could not be decoded.
+    orientation
+        How it is turned for display.
     """
 
     pts: int
     frame: av.VideoFrame | None
+    orientation: Orientation = UPRIGHT
 
 
 class Pictures:
@@ -85,11 +89,13 @@ class Pictures:
             stream = video_stream(container, self.path)
             # FFmpeg decodes several pictures at once only when asked; slices alone leave most codecs on one processor.
             stream.thread_type = _fast_threads(stream)
-            clock = _Clock(container, stream)
-            turns = _Turns()
+            clock = Clock(container, stream)
+            turns = _Turns(are_timed=clock.are_own_times)
+            orientation = UPRIGHT
             for frame in _decoded(demux(container, stream), stream, turns):
                 turns.taken_by(frame)
-                yield Picture(clock.time_of(frame.pts, frame.dts, frame.duration or 0), frame)
+                orientation = Orientation.of(frame) or orientation
+                yield Picture(clock.time_of(frame.pts, frame.dts, frame.duration or 0), frame, orientation)
                 self.times_from_file = clock.from_file
             turns.refuse_left_over()
 
@@ -100,16 +106,21 @@ class Pictures:
             stream = video_stream(container, self.path)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
-            clock = _Clock(container, stream)
+            clock = Clock(container, stream)
             rows = _with_lost(demux(container, stream), stream)
+            orientation = UPRIGHT
             for row, (pts, dts, frame) in enumerate(rows):
-                if frame is not None and frame.is_corrupt:
-                    self.concealed.append(row)
-                yield Picture(clock.time_of(pts, dts, frame.duration or 0 if frame else 0), frame)
+                if frame is None:
+                    yield Picture(clock.time_of(pts, dts, 0), None)
+                else:
+                    if frame.is_corrupt:
+                        self.concealed.append(row)
+                    orientation = Orientation.of(frame) or orientation
+                    yield Picture(clock.time_of(pts, dts, frame.duration or 0), frame, orientation)
                 self.times_from_file = clock.from_file
 
 
-def pictures_from(path: Path, pts: int) -> Generator[Picture]:
+def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> Generator[Picture]:
     """Pictures from one on that is found by its time; ends without a word where anything is in doubt.
 
     What lies before is not looked at, so these are rows of a table only if each picture's time is known beforehand and
@@ -130,8 +141,9 @@ def pictures_from(path: Path, pts: int) -> Generator[Picture]:
             for frame in _decoded(demux(container, stream), stream):
                 if frame.pts is None or frame.is_corrupt:
                     return
+                orientation = Orientation.of(frame) or orientation
                 if frame.pts >= pts:
-                    yield Picture(frame.pts, frame)
+                    yield Picture(frame.pts, frame, orientation)
         except (_DoubtError, av.FFmpegError):
             return
 
@@ -146,35 +158,45 @@ class _DoubtError(Exception):
 
 
 class _Turns:
-    """Times of packets whose picture has not come out: each picture must be the earliest of them."""
+    """Times of packets whose picture has not come out: each picture must be the earliest of them.
 
-    def __init__(self) -> None:
+    Where the times are made up, each packet must have its picture.
+    """
+
+    def __init__(self, *, are_timed: bool) -> None:
+        self._are_timed = are_timed
         self._due: list[int] = []
-        self._timed = False
         self._untimed = 0
 
     def given(self, packet: Packet) -> None:
         """A packet goes to the decoder."""
         if packet.is_discard:
             return
-        if packet.pts is None:
+        if not self._are_timed or packet.pts is None:
             self._untimed += 1
         else:
-            self._timed = True
             heapq.heappush(self._due, packet.pts)
 
+    def come(self, frames: Sequence[av.VideoFrame], *, is_end: bool) -> None:
+        """What a packet has brought out of the decoder; nothing can hide behind it."""
+        if self._are_timed:
+            return
+        # An error behind the first of several pictures goes unsaid.
+        if (is_end and len(frames) != self._untimed) or (not is_end and len(frames) > 1):
+            raise _DoubtError
+
     def taken_by(self, frame: av.VideoFrame) -> None:
-        """A picture has come out."""
+        """A picture is handed out."""
         if frame.is_corrupt:
             raise _DoubtError
-        if frame.pts is None:
+        if not self._are_timed:
             self._untimed -= 1
-        elif not self._due or heapq.heappop(self._due) != frame.pts:
+        elif frame.pts is None or not self._due or heapq.heappop(self._due) != frame.pts:
             raise _DoubtError
 
     def refuse_left_over(self) -> None:
         """All pictures are out. A packet without a time among others that have one is the second field of a picture."""
-        if self._due or (self._untimed and not self._timed):
+        if self._due:
             raise _DoubtError
 
 
@@ -188,9 +210,12 @@ def _decoded(
         if turns is not None and packet is not None:
             turns.given(packet)
         try:
-            yield from stream.decode(packet)
+            frames = stream.decode(packet)
         except av.FFmpegError as error:
             raise _DoubtError from error
+        if turns is not None:
+            turns.come(frames, is_end=packet is None)
+        yield from frames
 
 
 class _Row(NamedTuple):
@@ -208,7 +233,7 @@ def _with_lost(packets: Iterable[Packet], stream: av.video.stream.VideoStream) -
         except av.FFmpegError:
             frames = []
             if packet is not None:
-                lost.add(packet)
+                lost.add(packet, None if stream.codec_context.has_b_frames else packet.dts)
         else:
             lost.has_begun |= packet is not None and packet.is_keyframe
         for frame in frames:
@@ -235,16 +260,16 @@ class _Lost:
         self._timed = False
         self._latest = -(1 << 63)
 
-    def add(self, packet: Packet) -> None:
-        """Note that a packet could not be decoded."""
+    def add(self, packet: Packet, dts: int | None) -> None:
+        """Note that a packet could not be decoded; its own place tells nothing where pictures change places."""
         self.has_begun |= packet.is_keyframe
         if packet.is_discard or not self.has_begun:
             return
         if packet.pts is not None:
             self._timed = True
-            heapq.heappush(self._rows, (packet.pts, packet.dts))
+            heapq.heappush(self._rows, (packet.pts, dts))
         elif not self._timed:  # else it is the second field of a picture
-            self._untimed.append(_Row(None, packet.dts, None))
+            self._untimed.append(_Row(None, dts, None))
 
     def before(self, pts: int | None) -> Iterator[_Row]:
         """Those whose turn is before a picture's; one at the same time was shown after all."""
@@ -265,18 +290,28 @@ class _Lost:
         self._untimed, self._rows = [], []
 
 
-class _Clock:
+class Clock:
     """When a picture is shown: as FFmpeg's program has it.
 
     A decoder gives a presentation and a decoding time, either of which may be missing or wrong; the one is believed
     that has run backwards less often, as FFmpeg's ``best_effort_timestamp``. Where there is neither, a picture
-    follows the one before by its duration.
+    follows the one before by its duration. An AVI file has places instead of times: a picture takes that of the packet
+    which brings it out.
+
+    Attributes
+    ----------
+    from_file
+        Whether the file says when any picture is shown.
+    are_own_times
+        Whether packets carry the times of their pictures.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
         rate = stream.codec_context.framerate or stream.average_rate or stream.guessed_rate
         self._step = max(1, round(1 / (rate * (stream.time_base or Fraction(1, 1000))))) if rate else 1
         self._is_timed = keeps_times(container)
+        self._has_places = has_places(container)
+        self.are_own_times = self._is_timed and not self._has_places
         self.from_file = False
         self._last_pts = self._last_dts = -(1 << 63)
         self._faults_pts = self._faults_dts = 0
@@ -285,7 +320,7 @@ class _Clock:
 
     def time_of(self, pts: int | None, dts: int | None, duration: int) -> int:
         """Of the next picture, in units of the time base."""
-        believed = self._believed(pts, dts) if self._is_timed else None
+        believed = self._known(pts, dts)
         self.from_file |= believed is not None
         last = self._last
         time = believed if believed is not None else 0 if last is None else last + self._duration
@@ -301,6 +336,11 @@ class _Clock:
         if duration > 0 and not (duration == 1 and since > 2):
             return duration
         return since if since > 0 else self._step
+
+    def _known(self, pts: int | None, dts: int | None) -> int | None:
+        if not self._is_timed:
+            return None
+        return dts if self._has_places else self._believed(pts, dts)
 
     def _believed(self, pts: int | None, dts: int | None) -> int | None:
         if dts is not None:

@@ -20,17 +20,18 @@ import numpy.typing as npt
 
 from posecli.errors import VideoError
 from posecli.video.avi import is_cut_off, lost_chunks
-from posecli.video.container import Packet, demux, keeps_times, open_container, video_stream
+from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
 from posecli.video.orientation import UPRIGHT, Orientation
+from posecli.video.pictures import DEEPEST_REORDERING, Clock
 from posecli.video.timeline import Timeline
 
 #: Packets that are decoded at most in search of a first picture, which knows how it is turned.
 PACKETS_FOR_FIRST_FRAME = 300
 #: Packets at the start that are decoded to see whether each is a picture.
 PACKETS_TRIED = 8
-#: Formats whose header tells how long the pictures last; and those that tell how long the whole file is.
-TIMED_STREAMS = ("mov,mp4,m4a,3gp,3g2,mj2", "avi")
-TIMED_FILES = ("matroska,webm", "flv", "asf")
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+#: Formats whose header tells how long the file is, and by how many frames that may be too much.
+ROUNDING = {"matroska,webm": 1.0, "flv": 1.0, "asf": 1.0}
 #: In a VP8 packet's first byte: whether the picture is shown.
 VP8_SHOWN = 0x10
 #: Stands for a time that a packet does not have, as in FFmpeg.
@@ -142,13 +143,11 @@ def probe(path: Path) -> VideoInfo:
         stream = video_stream(container, path)
         codec = stream.codec_context.name
         packets = _Packets.read(container, stream)
-        is_avi = container.format.name == "avi"
-        lost = lost_chunks(path, stream.index_entries, packets.places) if is_avi else 0
-        cut_off = _cut_off(path, container, stream, packets, lost)
+        cut_off = _cut_off(path, container, stream, packets)
         frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
         time_base = stream.time_base or Fraction(1, 1000)
         promised = stream.frames or None
-        is_timed = keeps_times(container)
+        is_timed, are_places = keeps_times(container), has_places(container)
     if not packets.shown:
         raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
     start = _Start.of(path)
@@ -164,8 +163,8 @@ def probe(path: Path) -> VideoInfo:
         expected_frames=packets.shown,
         orientation=start.orientation,
         promised_frames=promised,
-        empty_places=packets.empty + (packets.skipped_slots if is_avi else 0),
-        unshown_at_start=packets.before(start.pts),
+        empty_places=packets.empty + (packets.passed_over if are_places else 0),
+        unshown_at_start=0 if are_places else packets.before(start.times[0]),
         cut_off=cut_off,
         announced=packets.timeline(start) if is_timed else None,
     )
@@ -192,15 +191,16 @@ class _Packets:
 
     Attributes
     ----------
-    pts
-        Of those that are to be shown.
+    times
+        Of those that are to be shown, in the file's order.
     shown, empty
         How many should be pictures, and how many hold nothing.
     end
         When the last one's time is over, whether it is shown or not.
     """
 
-    pts: array[int] = field(default_factory=lambda: array("q"))
+    are_places: bool = False
+    times: array[int] = field(default_factory=lambda: array("q"))
     places: array[int] = field(default_factory=lambda: array("q"))
     shown: int = 0
     empty: int = 0
@@ -212,7 +212,7 @@ class _Packets:
 
     @classmethod
     def read(cls, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> _Packets:
-        packets = cls()
+        packets = cls(are_places=has_places(container))
         is_vp8 = stream.codec_context.name == "vp8"
         for packet in demux(container, stream):
             packets._add(packet, is_vp8)
@@ -233,71 +233,89 @@ class _Packets:
         if packet.is_discard:
             return
         self.shown += 1
-        self.pts.append(NO_TIME if packet.pts is None else packet.pts)
+        own = packet.dts if self.are_places else packet.pts
+        self.times.append(NO_TIME if own is None else own)
         self.hides |= is_vp8 and not memoryview(packet)[0] & VP8_SHOWN
 
     @cached_property
-    def times(self) -> npt.NDArray[np.int64]:
-        """Those that are known, each once, in order."""
-        times: npt.NDArray[np.int64] = np.unique(np.array(self.pts, np.int64))
+    def in_order(self) -> npt.NDArray[np.int64]:
+        """Times that are known, each once."""
+        times: npt.NDArray[np.int64] = np.unique(np.array(self.times, np.int64))
         return np.asarray(times[times != NO_TIME], np.int64)
 
     @property
     def usual_gap(self) -> float:
         """Between two pictures, in units of the time base; 0 where it is not known."""
-        return float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
+        return float(np.median(np.diff(self.in_order))) if len(self.in_order) > 1 else 0.0
 
     @property
-    def skipped_slots(self) -> int:
-        """Of a format that gives every place the same time: how many places are passed over between two pictures."""
-        if len(self.times) != self.shown or not self.usual_gap:
+    def passed_over(self) -> int:
+        """How many places hold no picture, where places stand for times."""
+        gaps = np.diff(self.in_order)
+        if len(self.in_order) != self.shown or not len(gaps):
             return 0
-        return int(np.sum(np.round(np.diff(self.times) / self.usual_gap) - 1))
+        # Most recorders drop few frames; the shorter gaps are those of neighbors.
+        return int(np.maximum(np.round(gaps / np.percentile(gaps, 25)) - 1, 0).sum())
 
-    def before(self, pts: int | None) -> int:
+    def before(self, time: int) -> int:
         """How many should be shown before a picture."""
-        return 0 if pts is None or not self.rises else int(np.searchsorted(self.times, pts))
+        return int(np.searchsorted(self.in_order, time)) if self.rises else 0
 
     def timeline(self, start: _Start) -> Timeline | None:
         """The rows' times, if each packet is plainly one picture, shown at a time of its own."""
-        is_plain = self.rises and not self.hides and len(self.times) == self.shown
-        if not is_plain or not start.is_packet_by_packet or start.pts != self.times[0]:
-            return None
-        return Timeline(self.times)
+        is_plain = self.rises and not self.hides and len(self.in_order) == self.shown and self._can_be_reordered()
+        return Timeline(self.in_order) if is_plain and start.is_packet_by_packet(self.in_order) else None
+
+    def _can_be_reordered(self) -> bool:
+        """Whether no picture is to be shown before one that is decoded much earlier, as where a clock is set back."""
+        times = np.array(self.times, np.int64)
+        earliest_to_come = np.minimum.accumulate(times[::-1])[::-1]
+        return bool((earliest_to_come[DEEPEST_REORDERING + 1 :] > times[: -DEEPEST_REORDERING - 1]).all())
 
 
 @dataclass(frozen=True)
 class _Start:
-    """The first picture, and whether the first packets are a picture each."""
+    """The first picture, and the times of those that the first packets give."""
 
     width: int
     height: int
     orientation: Orientation
     pixel_format: str
-    pts: int | None
-    is_packet_by_packet: bool
+    times: tuple[int, ...]
+    packets: int
+    failed: bool
 
     @classmethod
     def of(cls, path: Path) -> _Start:
         with open_container(path) as container:
             stream = video_stream(container, path)
-            tried, frames, failed = 0, list[av.VideoFrame](), False
+            clock = Clock(container, stream)
+            frames: list[av.VideoFrame] = []
+            shown, failed = 0, False
             for number, packet in enumerate(demux(container, stream)):
-                if (frames and tried >= PACKETS_TRIED) or number > PACKETS_FOR_FIRST_FRAME:
+                if (frames and shown >= PACKETS_TRIED) or number > PACKETS_FOR_FIRST_FRAME:
                     break
                 if packet.size:
-                    tried += not packet.is_discard
+                    shown += not packet.is_discard
                     failed |= not _decode(stream, packet, frames)
             failed |= not _decode(stream, None, frames)
             if not frames:
                 raise VideoError(f"no frame of '{path}' can be decoded: check that it plays, or re-encode it")
-            first = frames[0]
-            try:
-                orientation = Orientation.of(first)
-            except VideoError as error:
-                raise VideoError(f"'{path}': {error}") from None
-            is_plain = not failed and len(frames) == tried
-            return cls(first.width, first.height, orientation, first.format.name, first.pts, is_plain)
+            times = tuple(clock.time_of(frame.pts, frame.dts, frame.duration or 0) for frame in frames)
+        first = frames[0]
+        try:
+            orientation = Orientation.of(first) or UPRIGHT
+        except VideoError as error:
+            raise VideoError(f"'{path}': {error}") from None
+        return cls(first.width, first.height, orientation, first.format.name, times, shown, failed)
+
+    def is_packet_by_packet(self, times: npt.NDArray[np.int64]) -> bool:
+        """Whether each of the first packets gave its picture, at the first of these times that go up."""
+        if self.failed or len(self.times) != self.packets:
+            return False
+        # The last ones may be shown only behind others that were not decoded.
+        sure = max(1, self.packets - DEEPEST_REORDERING // 4)
+        return self.times[:sure] == tuple(times[:sure].tolist())
 
 
 def _decode(stream: av.video.stream.VideoStream, packet: Packet | None, frames: list[av.VideoFrame]) -> bool:
@@ -310,40 +328,51 @@ def _decode(stream: av.video.stream.VideoStream, packet: Packet | None, frames: 
 
 
 def _cut_off(
-    path: Path,
-    container: av.container.InputContainer,
-    stream: av.video.stream.VideoStream,
-    packets: _Packets,
-    lost: int,
+    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, packets: _Packets
 ) -> CutOff | None:
-    """Signs that the end is missing: by time, by a packet that breaks off, or by an index that lists more."""
+    """Signs that the end is missing: an index that lists more, a time that is not reached, a packet that breaks off."""
     if not packets.shown:
         return None
-    missing = _missing_units(path, container, stream, packets)
-    gap = packets.usual_gap
-    if missing > gap / 2 and gap:
-        unit = float(stream.time_base or Fraction(1, 1000))
-        promised, held = ((packets.end + extra) * unit for extra in (missing, 0.0))
-        frames = max(1, round(missing / gap))
-        return CutOff(frames, f"by its header it lasts until {promised:.2f} s, and what it holds ends at {held:.2f} s")
-    if lost:
-        return CutOff(lost, f"its index lists {lost} more frames at its end")
+    if has_places(container):
+        missing = lost_chunks(path, stream.index_entries, packets.places)
+    else:
+        # The index of an MP4 file is what is left when edit lists have been followed.
+        missing = len(stream.index_entries) - len(packets.places) if stream.frames else 0
+    if missing > 0:
+        return CutOff(missing, f"its index lists {missing} more frames at its end")
+    if late := _late(path, container, stream, packets):
+        return late
     return CutOff(1, "its last packet breaks off") if packets.ends_broken else None
 
 
-def _missing_units(
+def _late(
     path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, packets: _Packets
-) -> float:
-    """By how much what is held ends before it should, in units of the time base."""
-    time_base = stream.time_base or Fraction(1, 1000)
+) -> CutOff | None:
+    """A sign if what is held ends before it should by the header."""
     gap = packets.usual_gap
-    held = max(packets.end, float(packets.times[-1]) + gap) if len(packets.times) else float(packets.end)
-    if container.format.name in TIMED_STREAMS:
+    promised = _promised_end(path, container, stream)
+    if promised is None or not gap or not packets.rises:
+        return None
+    held = max(packets.end, float(packets.in_order[-1]) + gap)
+    # Durations are rounded, and some count from zero, whenever the first frame comes: half a frame tells nothing.
+    frames = round((promised - held) / gap - ROUNDING.get(container.format.name, 0))
+    if frames < 1:
+        return None
+    unit = float(stream.time_base or Fraction(1, 1000))
+    return CutOff(
+        frames, f"by its header it lasts until {promised * unit:.2f} s, and what it holds ends at {held * unit:.2f} s"
+    )
+
+
+def _promised_end(
+    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> float | None:
+    """When the last picture should end, in units of the time base; ``None`` where the format does not tell."""
+    if has_places(container):
         # What an AVI file calls its duration is a count, also of frames that were dropped.
-        if not stream.duration or (container.format.name == "avi" and not is_cut_off(path)):
-            return 0.0
-        return (stream.start_time or 0) + stream.duration - held
-    if container.format.name in TIMED_FILES and container.duration and len(container.streams) == 1:
-        # Some count from zero, whenever the first frame comes; and it is rounded: one frame less tells nothing.
-        return float(Fraction(container.duration, av.time_base) / time_base) - held - gap
-    return 0.0
+        return float(stream.duration) if stream.duration and is_cut_off(path) else None
+    if container.format.name == MP4:
+        return float(stream.duration) if stream.duration and not stream.frames else None
+    if container.format.name in ROUNDING and container.duration and len(container.streams) == 1:
+        return float(Fraction(container.duration, av.time_base) / (stream.time_base or Fraction(1, 1000)))
+    return None

@@ -23,7 +23,6 @@ from posecli.errors import VideoError
 from posecli.geometry import Geometry
 from posecli.options import VideoBackend
 from posecli.video.opencv import CheckedCapture
-from posecli.video.orientation import Orientation
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
 from posecli.video.pixels import PixelConverter
 from posecli.video.prepare import prepare
@@ -176,7 +175,7 @@ class VideoReader:
     def pass_over(self, picture: Picture) -> None:
         """Leave out a picture that was taken from the decoder."""
         if self._capture is not None and picture.frame is not None:
-            self._capture.skip()
+            self._capture.skip(picture.frame)
 
     def new_buffer(self, batch_size: int) -> Image:
         """An array for `read_into`: ``(batch_size, H, W, 3)`` uint8."""
@@ -243,11 +242,10 @@ class VideoReader:
         if frame is None:
             return None
         try:
-            orientation = Orientation.of(frame)
-            image = orientation.applied(self._pixels(picture.pts, frame))
+            image = picture.orientation.applied(self._pixels(picture.pts, frame))
         except VideoError as error:
             raise VideoError(f"frame {index} of '{self.info.path}': {error}") from error
-        size = orientation.size(frame.width, frame.height)
+        size = picture.orientation.size(frame.width, frame.height)
         if size != (self.info.width, self.info.height):
             raise FrameSizeError(
                 f"frame {index} of '{self.info.path}' has {size[0]}x{size[1]} px instead of "
@@ -289,7 +287,8 @@ class VideoReader:
         if announced is None or first >= len(announced):
             return
         times = announced.pts
-        with closing(pictures_from(self.info.path, int(times[max(0, first - DEEPEST_REORDERING)]))) as pictures:
+        start = int(times[max(0, first - DEEPEST_REORDERING)])
+        with closing(pictures_from(self.info.path, start, self.info.orientation)) as pictures:
             found = (picture for picture in pictures if picture.pts >= times[first])
             for due, picture in zip(times[first:], found, strict=False):
                 if picture.pts != due:
