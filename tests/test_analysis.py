@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
-from posecli.video.pyav import decode_pyav
 from support import clips
 from support.fake_engine import FakeEngine
+from support.pictures import lose_pictures
 
 from posecli.analysis import RunObserver, analyze, plan_analysis
 from posecli.errors import ModelError, UsageError, VideoError
@@ -27,8 +27,6 @@ from posecli.options import AnalyzeOptions, Crop, EngineOptions, Shard
 from posecli.predictor import load_model
 from posecli.results import AnalysisReport, VideoResult
 from posecli.table import read_pose_table
-from posecli.video import reader
-from posecli.video.timeline import Decoded
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
 
@@ -270,20 +268,9 @@ def test_model_that_is_not_there(dots_clip: Path, tmp_path: Path) -> None:
         analyze(dots_clip, tmp_path / "nothing")
 
 
-def lossy_decoder(lost: set[int]) -> Any:
-    def decode(info: Any, first: int = 0) -> Any:
-        frame: Decoded
-        for frame in decode_pyav(info, first):
-            if frame[0] not in lost:
-                yield frame
-
-    return decode
-
-
 @pytest.fixture
 def two_lost_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = lossy_decoder({10, 33})
-    monkeypatch.setitem(reader.DECODE_ORDER, "auto", (decode, decode))
+    lose_pictures(monkeypatch, {10, 33})
 
 
 @pytest.mark.usefixtures("two_lost_frames")

@@ -20,7 +20,7 @@ from posecli.model.folder import ClipModelFolder
 from posecli.options import CLIP_PIPELINES, ClassifyOptions, InputSize, PipelineName
 from posecli.results import VideoResult
 from posecli.video.probe import VideoInfo
-from posecli.video.reader import VideoReader
+from posecli.video.reader import Frame, VideoReader
 
 
 @pytest.fixture
@@ -167,8 +167,8 @@ def test_frames_that_cannot_be_decoded(
 ) -> None:
     merged = VideoReader.decoded
 
-    def without_some(reader: VideoReader) -> Iterator[tuple[int, object]]:
-        return ((index, None if index in (12, 13) else image) for index, image in merged(reader))
+    def without_some(reader: VideoReader) -> Iterator[Frame]:
+        return (frame._replace(image=None) if frame.number in (12, 13) else frame for frame in merged(reader))
 
     monkeypatch.setattr(VideoReader, "decoded", without_some)
     refused = classify(dots_clip, model.path, options).results[0]

@@ -177,15 +177,15 @@ class TestFrames:
 
         shown = []
 
-        def spy(image: clips.Images, rotation: int, geometry: object, out: clips.Images) -> None:
-            prepare(image, rotation, geometry, out)  # type: ignore[arg-type]
+        def spy(image: clips.Images, geometry: Geometry, out: clips.Images) -> None:
+            prepare(image, geometry, out)
             shown.append(out.copy())
 
         monkeypatch.setattr(module, "prepare", spy)
         evaluate_frames(model, read_labeled_data(project), EvaluateOptions(scales=(0.5,)))
         expected = np.empty((60, 80, 3), np.uint8)
         geometry = Geometry.plan(160, 120, None, Fraction(1, 2))
-        prepare(np.ascontiguousarray(clips.numbered_frames(3)[2][..., ::-1]), 0, geometry, expected)
+        prepare(np.ascontiguousarray(clips.numbered_frames(3)[2][..., ::-1]), geometry, expected)
         assert np.array_equal(shown[2], expected)
 
     def test_images_of_different_sizes(self, model: PoseModel, project: Path, fake_engine: type[FakeEngine]) -> None:

@@ -70,7 +70,7 @@ def test_a_dot_in_the_picture_goes_where_its_coordinates_go(scale: str) -> None:
     frame = np.zeros((160, 200, 3), np.uint8)
     frame[64:80, 96:112] = 255  # centre at x 104, y 72
     seen = np.zeros((geometry.height, geometry.width, 3), np.uint8)
-    prepare(frame, 0, geometry, out=seen)
+    prepare(frame, geometry, out=seen)
     rows, columns = np.nonzero(seen[..., 0] > 127)
     centre = np.array([[columns.mean() + 0.5, rows.mean() + 0.5]])
     np.testing.assert_allclose(geometry.to_frame(centre), [[104, 72]], atol=0.5)

@@ -55,7 +55,7 @@ def test_every_frame_keeps_its_time_at_a_variable_rate(tmp_path: Path, ending: s
         for frame, pts in zip(clips.numbered_frames(30), times, strict=True):
             encoder.write(frame, pts)
     info = probe(video)
-    assert info.variable_frame_rate
+    assert info.timeline.is_variable
     np.testing.assert_array_equal(info.pts, times)
     table = write_table(tmp_path / "t.h5", dot_poses(30))
     out = tmp_path / f"out{ending}"

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from posecli.video.pyav import decode_pyav
 from support import clips
 from support.fake_engine import FakeEngine
+from support.pictures import lose_pictures
 
 from posecli import engine as engines
 from posecli.analysis import analyze
@@ -23,7 +23,6 @@ from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
 from posecli.precision import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare, sample_frames
 from posecli.results import AnalysisReport
-from posecli.video import reader
 
 
 class ShakyEngine(FakeEngine):
@@ -199,10 +198,7 @@ def test_frames_of_a_sample_are_distinct_and_in_the_video(n_frames: int, count: 
 
 
 def test_broken_frames_are_left_out_of_a_sample(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def losing(info: Any, first: int = 0) -> Any:
-        return (frame for frame in decode_pyav(info, first) if frame[0] % 2)
-
-    monkeypatch.setitem(reader.DECODE_ORDER, "pyav", (losing, losing))
+    lose_pictures(monkeypatch, range(0, 50, 2))
     (sample,) = sample_frames([dots_clip], AnalyzeOptions())
     assert sample.images.any(axis=(1, 2, 3)).all()
     assert {clips.read_number(image) % 2 for image in sample.images} == {1}

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from posecli.video.pyav import decode_pyav
 from support import clips, projects
 from support.fake_engine import FakeEngine
+from support.pictures import lose_pictures
 from support.small_network import shrink
 
 from posecli import manifest
@@ -29,7 +29,6 @@ from posecli.options import AnalyzeOptions, PipelineName
 from posecli.precision import Choice
 from posecli.results import VideoResult
 from posecli.table import read_pose_table
-from posecli.video import reader
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
 
@@ -263,10 +262,7 @@ def test_missing_frames_are_remembered(
 ) -> None:
     lost = {3, 15, 16, 17, 18, 49}
 
-    def decode(info: Any, first: int = 0) -> Any:
-        return (frame for frame in decode_pyav(info, first) if frame[0] not in lost)
-
-    monkeypatch.setitem(reader.DECODE_ORDER, "auto", (decode, decode))
+    lose_pictures(monkeypatch, lost)
     interrupt(dots_clip, dots_model, options, 16)
     refused = run(dots_clip, dots_model, options)
     assert (refused.state, refused.exit_code) == ("failed", 4)

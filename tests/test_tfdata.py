@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from posecli.video.pyav import decode_pyav
 from support import clips, projects
+from support.pictures import fail_at, lose_pictures
 
 import posecli
 from posecli.errors import UsageError, VideoError
@@ -20,7 +20,6 @@ from posecli.model.folder import ModelFolder
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import DATASET_MODES, PIPELINES, AnalyzeOptions, Crop, DatasetMode, EngineOptions, PipelineName
 from posecli.tfdata import BATCHES_AHEAD, dataset_batches
-from posecli.video import reader as reader_module
 from posecli.video.probe import probe
 from posecli.video.reader import FrameBatch, FrameSizeError, VideoReader
 
@@ -28,11 +27,11 @@ modes = pytest.mark.parametrize("mode", DATASET_MODES)
 
 
 def as_arrays(batches: Any) -> list[tuple[Any, ...]]:
-    return [tuple(batch[name].numpy() for name in ("images", "indices", "valid")) for batch in batches]
+    return [tuple(batch[name].numpy() for name in ("images", "indices", "seconds", "valid")) for batch in batches]
 
 
 def assert_same(found: list[tuple[Any, ...]], reader: VideoReader, batch_size: int) -> None:
-    batches = [(batch.images.copy(), batch.indices, batch.valid) for batch in reader.batches(batch_size)]
+    batches = [(batch.images.copy(), batch.indices, batch.seconds, batch.valid) for batch in reader.batches(batch_size)]
     assert len(found) == len(batches) > 0
     for ours, theirs in zip(found, batches, strict=True):
         for array, other in zip(ours, theirs, strict=True):
@@ -54,7 +53,7 @@ def test_crop_scale_and_rotation(mode: DatasetMode, dots_clip: Path, tmp_path: P
     clips.ffmpeg("-display_rotation", "90", "-i", dots_clip, "-c", "copy", turned)
     crop = Crop(10, 110, 20, 140)
     info = probe(turned)
-    assert info.rotation != 0
+    assert info.orientation.rotation != 0
     dataset = posecli.tf_dataset(turned, mode, batch_size=7, crop=crop, scale=0.5)
     geometry = Geometry.plan(info.width, info.height, crop, Fraction(1, 2))
     assert dataset.element_spec["images"].shape.as_list() == [None, 60, 50, 3]
@@ -65,34 +64,20 @@ def test_crop_scale_and_rotation(mode: DatasetMode, dots_clip: Path, tmp_path: P
 def test_frames_that_cannot_be_decoded_are_black_and_not_valid(
     mode: DatasetMode, dots_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def losing(info: Any, first: int = 0) -> Any:
-        return (frame for frame in decode_pyav(info, first) if frame[0] not in (3, 20))
-
-    monkeypatch.setitem(reader_module.DECODE_ORDER, "auto", (losing, losing))
+    lose_pictures(monkeypatch, (3, 20))
     batches = as_arrays(posecli.tf_dataset(dots_clip, mode, batch_size=8))
-    images, indices, valid = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    images, indices, _, valid = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert indices.tolist() == list(range(50))
     assert np.flatnonzero(~valid).tolist() == [3, 20]
     assert not images[~valid].any()
     assert images[valid].any(axis=(1, 2, 3)).all()
 
 
-def failing_decoder(failure: BaseException) -> Any:
-    def decode(info: Any, first: int = 0) -> Any:
-        for frame in decode_pyav(info, first):
-            if frame[0] == 30:
-                raise failure
-            yield frame
-
-    return decode
-
-
 @modes
 def test_what_goes_wrong_while_reading_is_posecli_s_error(
     mode: DatasetMode, dots_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode = failing_decoder(FrameSizeError("frame 30 has another size"))
-    monkeypatch.setitem(reader_module.DECODE_ORDER, "auto", (decode, decode))
+    fail_at(monkeypatch, 30, FrameSizeError("frame 30 has another size"))
     indices: list[int] = []
 
     def read() -> None:

@@ -111,9 +111,7 @@ def test_skipped_chunks_change_none_of_the_others(plan: ChunkPlan, dots_clip: Pa
 def test_a_frame_that_cannot_be_decoded_spoils_its_chunks(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = VideoReader(probe(dots_clip))
     decoded = frames.decoded
-    monkeypatch.setattr(
-        frames, "decoded", lambda: ((index, None if index == 12 else image) for index, image in decoded())
-    )
+    monkeypatch.setattr(frames, "decoded", lambda: (f._replace(image=None) if f.number == 12 else f for f in decoded()))
     reader = ClipReader(frames, ChunkPlan(10, 5))
     batches = read_all(reader)
     valid = np.concatenate([batch.valid for batch in batches])

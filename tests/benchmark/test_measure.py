@@ -94,7 +94,7 @@ def test_first_frames_are_the_readers_own(dots_clip: Path) -> None:
     batches = [batch.indices.tolist() for batch in reader.batches(8)]
     assert batches == [list(range(8)), list(range(8, 16)), list(range(16, 20))]
     decoded = FirstFrames(dots_clip, 7, Recorder())
-    assert [index for index, _ in decoded.decoded()] == list(range(7))
+    assert [frame.number for frame in decoded.decoded()] == list(range(7))
 
 
 @given(rate=st.floats(0.1, 1e4), batch=st.integers(1, 64), batches=st.integers(2, 50), late=st.floats(0, 10))

@@ -17,7 +17,7 @@ from posecli import engine
 from posecli.behaviour.intervals import Interval, write_intervals
 from posecli.cli import cli
 from posecli.model.folder import ModelFolder
-from posecli.video.reader import VideoReader
+from posecli.video.reader import Frame, VideoReader
 
 #: Of the fake engine's chunks the last frame has the largest number: it takes everything for that.
 TAKEN_FOR = "last"
@@ -116,8 +116,8 @@ def test_frames_that_cannot_be_decoded_are_counted_apart(
 ) -> None:
     merged = VideoReader.decoded
 
-    def without_one(reader: VideoReader) -> Iterator[tuple[int, object]]:
-        return ((index, None if index == 12 else image) for index, image in merged(reader))
+    def without_one(reader: VideoReader) -> Iterator[Frame]:
+        return (frame._replace(image=None) if frame.number == 12 else frame for frame in merged(reader))
 
     monkeypatch.setattr(VideoReader, "decoded", without_one)
     frames = frames_of(report(model, table))

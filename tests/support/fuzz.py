@@ -183,9 +183,9 @@ def _video(folder: Path, name: str, *options: str) -> Target:
 
     def read() -> Any:
         info = probe(path)
-        info.variable_frame_rate, info.missing_packets  # noqa: B018
+        info.timeline.is_variable  # noqa: B018
         if info.width * info.height < 1 << 20:
-            return [batch.seconds for batch in VideoReader(info, backend="pyav").batches(4)]
+            return [batch.seconds for batch in VideoReader(info).batches(4)]
         return None
 
     return Target(path, read, [path.read_bytes()])

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from posecli.analysis import run, video
 from posecli.cli import main
 from posecli.engine.kinds import NetworkOutput
 from posecli.video import reader
+from posecli.video.pictures import Picture, Pictures
 from posecli.video.probe import VideoInfo, probe
-from posecli.video.timeline import Decoded
 from support import clips
 from support.fake_engine import FakeEngine
 
@@ -46,22 +46,22 @@ def crash(step: str, path: Path) -> None:
 
 def patch_videos(patch: pytest.MonkeyPatch) -> None:
     """Into every place that opens them."""
-    decode = reader._checked
 
     def probed(path: Path) -> VideoInfo:
         crash("probe", path)
         return probe(path)
 
-    def decoded(function: reader.Decode, info: VideoInfo, first: int) -> Iterator[Decoded]:
-        crash("frames", info.path)
-        for frame in decode(function, info, first):
-            yield frame
-            if PLAN.get("slow"):
-                time.sleep(0.05)
+    class Crashing(Pictures):
+        def __iter__(self) -> Generator[Picture]:
+            crash("frames", self.path)
+            for picture in super().__iter__():
+                yield picture
+                if PLAN.get("slow"):
+                    time.sleep(0.05)
 
     patch.setattr(video, "probe", probed)
     patch.setattr(precision, "probe", probed)
-    patch.setattr(reader, "_checked", decoded)
+    patch.setattr(reader, "Pictures", Crashing)
 
 
 def patch_network(patch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from posecli.sweep.options import SweepOptions
 from posecli.sweep.study import Study, poses_path
 from posecli.sweep.versions import Version
 from posecli.video.probe import VideoInfo
+from posecli.video.timeline import Timeline
 
 Floats = npt.NDArray[np.float64]
 RATE = 30.0
@@ -30,13 +31,11 @@ def video_info(path: Path, frames: int, width: int = 160, height: int = 120) -> 
         pixel_format="yuv420p",
         width=width,
         height=height,
-        rotation=0,
         frame_rate=RATE,
-        promised_frames=frames,
-        discarded_packets=0,
-        pts=np.arange(frames),
-        has_timestamps=True,
         time_base=Fraction(1, 30),
+        expected_frames=frames,
+        promised_frames=frames,
+        announced=Timeline.of(range(frames)),
     )
 
 

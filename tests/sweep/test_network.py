@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from posecli.video.pyav import decode_pyav
 from support import clips, projects
 from support.fake_engine import STRIDE
 
@@ -19,8 +18,8 @@ from posecli.predictor import load_model
 from posecli.sweep import network
 from posecli.sweep.network import Stretches, are_sought, find_poses
 from posecli.sweep.options import SweepOptions
+from posecli.video import reader as video_reader
 from posecli.video.probe import probe
-from posecli.video.reader import DECODE_ORDER
 
 STRETCHES = (range(3, 9), range(70, 71), range(150, 175), range(259, 260))
 
@@ -69,14 +68,11 @@ def test_a_reader_that_is_closed_early_lets_go(clip: Path, monkeypatch: pytest.M
         assert reader.read_into(reader.new_buffer(4)) is None
 
 
-@pytest.mark.parametrize("worth", [10, 1000], ids=["sought", "passed over"])
-def test_frames_that_the_first_decoder_leaves_out_come_all_the_same(
-    clip: Path, monkeypatch: pytest.MonkeyPatch, worth: int
+def test_frames_that_cannot_be_found_by_their_time_come_all_the_same(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As AV1 to OpenCV: what the second decoder is asked for ends with the video, not with as many frames as wanted."""
-    monkeypatch.setattr(network, "WORTH_SEEKING", worth)
-    for backend in ("auto", "pyav"):
-        monkeypatch.setitem(DECODE_ORDER, backend, (lambda _info, _first: iter(()), decode_pyav))
+    monkeypatch.setattr(network, "WORTH_SEEKING", 10)
+    monkeypatch.setattr(video_reader, "pictures_from", lambda *_: iter(()))
     info = probe(clip)
     reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)
     numbers = [clips.read_number(image) for batch in reader.batches(7) for image in batch.images]
@@ -100,8 +96,8 @@ class TestPoses:
     def test_a_frame_that_does_not_come_is_an_error(
         self, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        every = network._only
-        monkeypatch.setattr(network, "_only", lambda *given: (frame for frame in islice(every(*given), 30)))
+        every = Stretches._only
+        monkeypatch.setattr(Stretches, "_only", lambda *given: (row for row in islice(every(*given), 30)))
         with pytest.raises(VideoError, match=r"clip.mp4' gave 30 of the 33 frames that were asked for"):
             self.found(clip, tmp_path)
 

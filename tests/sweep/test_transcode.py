@@ -11,6 +11,7 @@ from support import clips
 from posecli.errors import OutputError, UsageError
 from posecli.sweep.transcode import refuse_missing_encoders, transcode, transcode_command
 from posecli.video.encode import EncodeOptions
+from posecli.video.orientation import UPRIGHT
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
 
@@ -56,7 +57,7 @@ def test_uneven_times_stay(tmp_path: Path, dots_clip: Path) -> None:
     times = "settb=1/1000,setpts='40*(N+0.4*mod(N,3))'"
     clips.ffmpeg("-i", dots_clip, "-vf", times, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", uneven)
     info = probe(uneven)
-    assert info.variable_frame_rate
+    assert info.timeline.is_variable
     version = probe(transcode(info, tmp_path / "v.mp4", EncodeOptions(crf=20)).path)
     assert np.allclose(version.seconds() - version.seconds()[0], info.seconds() - info.seconds()[0], atol=2e-3)
 
@@ -79,7 +80,7 @@ def test_a_phones_rotation_is_applied_once(dots_clip: Path, tmp_path: Path) -> N
     info = probe(turned)
     assert (info.width, info.height) == (120, 160)
     version = probe(transcode(info, tmp_path / "v.mp4", EncodeOptions(crf=0, pix_fmt="yuv420p")).path)
-    assert version.rotation == 0
+    assert version.orientation == UPRIGHT
     assert np.abs(pictures(version).astype(int) - pictures(info).astype(int)).mean() < 1
 
 

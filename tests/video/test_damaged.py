@@ -11,8 +11,9 @@ from support import clips
 from support.damaged_videos import FRAMES, INTRA, WITHOUT_PROMISE, Case, all_cases, watch
 
 from posecli.errors import VideoError
-from posecli.video import probe as probe_module
-from posecli.video.probe import FORMATS, probe
+from posecli.video import container
+from posecli.video.container import FORMATS
+from posecli.video.probe import probe
 
 SEEDED = 300
 
@@ -67,7 +68,7 @@ def test_pipe_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_frames_larger_than_any_camera_s_are_not_decoded(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_module, "LARGEST_FRAME", 160 * 120 - 1)
+    monkeypatch.setattr(container, "LARGEST_FRAME", 160 * 120 - 1)
     with pytest.raises(VideoError, match="claims frames of 160x120 px, more than any camera's"):
         probe(dots_clip)
 
@@ -79,7 +80,7 @@ def test_pictures_larger_than_their_container_says_are_not_decoded(
     content = path.read_bytes()
     mark = content.index(b"mp4v") if b"mp4v" in content else content.index(b"png ")
     assert mark > 0
-    monkeypatch.setattr(probe_module, "_check_frame_size", lambda *_: None)
-    monkeypatch.setattr(probe_module, "LARGEST_FRAME", 160 * 120 - 1)
+    monkeypatch.setattr(container, "_check_frame_size", lambda *_: None)
+    monkeypatch.setattr(container, "LARGEST_FRAME", 160 * 120 - 1)
     with pytest.raises(VideoError, match=r"no frame of .* can be decoded"):
         probe(path)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from support import clips
 
 from posecli.errors import PoseCliError, VideoError
+from posecli.video.orientation import UPRIGHT
 from posecli.video.probe import content_fingerprint, probe
+from posecli.video.timeline import Timeline
 
 MEBIBYTE = 1 << 20
 INTRA = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")
@@ -23,8 +25,10 @@ INTRA = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")
 def test_what_is_known_of_an_ordinary_clip(dots_clip: Path) -> None:
     info = probe(dots_clip)
     assert (info.codec, info.pixel_format, info.width, info.height) == ("h264", "yuv420p", 160, 120)
-    assert (info.n_frames, info.promised_frames, info.missing_packets, info.discarded_packets) == (50, 50, 0, 0)
-    assert (info.frame_rate, info.rotation, info.variable_frame_rate, info.has_timestamps) == (25.0, 0, False, True)
+    assert (info.n_frames, info.expected_frames, info.promised_frames, info.cut_off) == (50, 50, 50, None)
+    assert (info.frame_rate, info.orientation, info.empty_places, info.unshown_at_start) == (25.0, UPRIGHT, 0, 0)
+    assert info.announced == info.timeline == Timeline.by_decoding(dots_clip)
+    assert not info.timeline.is_variable
     np.testing.assert_allclose(info.seconds(), np.arange(50) / 25, atol=1e-9)
 
 
@@ -39,8 +43,8 @@ def ffmpeg_times(path: Path) -> list[float]:
 def test_constant_rate(suffix: str, fps: str, tmp_path: Path) -> None:
     path = clips.encode(tmp_path / f"clip{suffix}", clips.numbered_frames(20), fps=fps)
     info = probe(path)
-    assert not info.variable_frame_rate
-    assert info.missing_packets == 0
+    assert not info.timeline.is_variable
+    assert info.cut_off is None
     assert info.seconds().tolist() == pytest.approx(ffmpeg_times(path))
 
 
@@ -49,7 +53,7 @@ def test_variable_rate_is_noted_and_its_times_are_kept(suffix: str, tmp_path: Pa
     kept = [number for number in range(30) if number % 5 < 2]
     options = ("-vf", "select='lt(mod(n\\,5)\\,2)'", "-fps_mode", "vfr", *clips.ORDINARY)
     info = probe(clips.encode(tmp_path / f"clip{suffix}", clips.numbered_frames(30), *options))
-    assert info.variable_frame_rate
+    assert info.timeline.is_variable
     np.testing.assert_allclose(info.seconds(), np.array(kept) / 25, atol=1e-3)
 
 
@@ -58,7 +62,7 @@ def test_clock_that_starts_late_promises_no_more_frames(name: str, tmp_path: Pat
     path = clips.encode(tmp_path / name, clips.numbered_frames(20), *clips.ORDINARY, "-output_ts_offset", "5")
     info = probe(path)
     assert info.seconds()[0] > 4
-    assert (info.n_frames, info.missing_packets) == (20, 0)
+    assert (info.n_frames, info.cut_off) == (20, None)
 
 
 def test_frames_before_an_edit_lists_start_are_not_counted(tmp_path: Path) -> None:
@@ -66,9 +70,9 @@ def test_frames_before_an_edit_lists_start_are_not_counted(tmp_path: Path) -> No
     clips.ffmpeg("-ss", "1.0", "-i", whole, "-c", "copy", tmp_path / "cut.mp4")
     info = probe(tmp_path / "cut.mp4")
     assert info.n_frames == 15
-    assert info.discarded_packets > 0
-    assert info.promised_frames == 15 + info.discarded_packets
-    assert info.missing_packets == 0
+    assert info.promised_frames is not None
+    assert info.promised_frames > 15
+    assert info.cut_off is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,8 @@ def test_truncated_file_breaks_its_promise(name: str, options: tuple[str, ...], 
     whole = clips.encode(tmp_path / name, clips.numbered_frames(40), *options)
     info = probe(clips.truncate(whole, tmp_path / f"short-{name}", 0.6))
     assert 5 < info.n_frames < 35
-    assert info.missing_packets == 40 - info.n_frames - margin
+    assert info.cut_off is not None
+    assert info.cut_off.frames == 40 - info.n_frames - margin
 
 
 def test_image_is_a_video_of_one_frame(tmp_path: Path) -> None:

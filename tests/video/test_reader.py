@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import clips
+from support.pictures import lose_pictures
 
-from posecli.errors import VideoError
 from posecli.geometry import Geometry
 from posecli.options import Crop, VideoBackend
-from posecli.video import reader as reader_module
-from posecli.video.probe import VideoInfo, probe
-from posecli.video.reader import Decode, FrameBatch, FrameSizeError, VideoReader
-from posecli.video.timeline import Decoded
+from posecli.video.probe import probe
+from posecli.video.reader import FrameBatch, FrameSizeError, VideoReader
+from posecli.video.timeline import Timeline
 
 BACKENDS: tuple[VideoBackend, ...] = ("opencv", "pyav")
 INTRA = {
@@ -143,100 +142,50 @@ def test_frame_size_that_changes_is_an_error(suffix: str, backend: VideoBackend,
         read(reader)
 
 
-# Decoders in miniature: a frame is 16x16 px and shows its index.
-
-
-def stub_info(count: int) -> VideoInfo:
-    return VideoInfo(
-        path=Path("clip.mp4"),
-        codec="h264",
-        pixel_format="yuv420p",
-        width=16,
-        height=16,
-        rotation=0,
-        frame_rate=25.0,
-        promised_frames=count,
-        discarded_packets=0,
-        pts=np.arange(count, dtype=np.int64) * 40,
-        has_timestamps=True,
-        time_base=Fraction(1, 1000),
-    )
-
-
-def stub(available: set[int], mark: int, asked: list[int] | None = None) -> Decode:
-    """Decodes these frames only, into one array that it uses again: index and `mark` in every pixel."""
-
-    def decode(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
-        if asked is not None:
-            asked.append(first)
-        image = np.zeros((16, 16, 3), np.uint8)
-        for index in sorted(available):
-            if index >= first:
-                image[:] = (0, index, mark)
-                yield index, image
-        image[:] = 255
-
-    return decode
-
-
-def merged(count: int, first: Decode, second: Decode, batch_size: int = 4) -> list[tuple[int, bool, int, int]]:
-    """Index, validity, and the index and mark in the picture, of every row."""
+@given(st.sets(st.integers(0, 49)), st.integers(1, 9), st.integers(0, 49))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_index_comes_once_and_is_valid_if_it_was_decoded(
+    dots_clip: Path, lost: set[int], batch_size: int, skipped: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(reader_module.DECODE_ORDER, "auto", (first, second))
-        reader = VideoReader(stub_info(count))
-        return [
-            (int(index), bool(valid), int(image[7, 7, 1]), int(image[7, 7, 0]))
-            for batch in reader.batches(batch_size)
-            for index, valid, image in zip(batch.indices, batch.valid, batch.images, strict=True)
-        ]
+        lose_pictures(patch, lost)
+        reader = VideoReader(probe(dots_clip))
+        reader.skip(skipped)
+        indices, shown = read(reader, batch_size)
+    assert indices == list(range(skipped, 50))
+    assert shown == [None if index in lost else index for index in indices]
 
 
-@pytest.mark.parametrize("gap", [set(), {0}, {0, 1, 2}, {4}, {3, 4, 7}, {9}, {6, 7, 8, 9}, set(range(10))], ids=str)
-def test_second_decoder_fills_the_gaps(gap: set[int]) -> None:
-    everything = set(range(10))
-    rows = merged(10, stub(everything - gap, 1), stub(everything, 2))
-    assert rows == [(index, True, index, 2 if index in gap else 1) for index in range(10)]
+@pytest.mark.parametrize("first", [1, 24, 25, 49, 50])
+def test_frames_from_a_place_on_are_those_of_the_whole(first: int, dots_clip: Path) -> None:
+    info = probe(dots_clip)
+    whole = np.concatenate([batch.images.copy() for batch in VideoReader(info).batches(16)])
+    parts = [batch.images.copy() for batch in VideoReader(info, first=first).batches(16)]
+    np.testing.assert_array_equal(np.concatenate([whole[:0], *parts]), whole[first:])
 
 
-def test_second_decoder_is_asked_once_per_gap_and_only_then() -> None:
-    asked: list[int] = []
-    merged(10, stub({0, 1, 5, 6, 9}, 1), stub(set(range(10)), 2, asked))
-    assert asked == [2, 7]
-    asked.clear()
-    merged(10, stub(set(range(10)), 1), stub(set(), 2, asked))
-    assert asked == []
+def test_what_comes_at_another_time_than_announced_is_read_from_the_start(dots_clip: Path) -> None:
+    info = probe(dots_clip)
+    lied = info.with_timeline(Timeline.of(range(50)))
+    assert read(VideoReader(lied, first=20))[1] == list(range(20, 50))
 
 
-subsets = st.integers(1, 24).flatmap(
-    lambda count: st.tuples(st.just(count), *[st.sets(st.integers(0, count - 1))] * 2, st.integers(1, 9))
-)
+def test_a_pool_changes_nothing(dots_clip: Path) -> None:
+    info = probe(dots_clip)
+    alone, together = VideoReader(info), VideoReader(info)
+    with ThreadPoolExecutor(4) as pool:
+        while (batch := alone.read_into(alone.new_buffer(7))) is not None:
+            other = together.read_into(together.new_buffer(7), pool)
+            assert other is not None
+            np.testing.assert_array_equal(other.images, batch.images)
 
 
-@given(subsets)
-def test_every_index_comes_once_and_is_valid_if_anyone_has_it(case: tuple[int, set[int], set[int], int]) -> None:
-    count, one, other, batch_size = case
-    rows = merged(count, stub(one, 1), stub(other, 2), batch_size)
-    expected = []
-    for index in range(count):
-        mark = 1 if index in one else 2 if index in other else 0
-        expected.append((index, mark > 0, index if mark else 0, mark))
-    assert rows == expected
-
-
-def test_frames_beyond_the_packets_are_kept_without_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(reader_module.DECODE_ORDER, "auto", (stub(set(range(5)), 1), stub(set(), 2)))
-    batch = next(VideoReader(stub_info(3)).batches(8))
-    assert batch.indices.tolist() == [0, 1, 2, 3, 4]
-    np.testing.assert_array_equal(batch.seconds, [0, 0.04, 0.08, np.nan, np.nan])
-
-
-def test_decoder_that_cannot_open_the_file_leaves_it_to_the_other() -> None:
-    def refuse(info: VideoInfo, first: int = 0) -> Iterator[Decoded]:
-        raise VideoError("cannot open")
-        yield
-
-    assert [row[3] for row in merged(3, refuse, stub({0, 2}, 2))] == [2, 0, 2]
-    assert [row[1] for row in merged(3, refuse, refuse)] == [False] * 3
+def test_the_timeline_is_known_once_all_was_read(dots_clip: Path) -> None:
+    reader = VideoReader(probe(dots_clip))
+    reader.skip(20)
+    assert reader.timeline is None
+    reader.skip(100)
+    assert reader.timeline == probe(dots_clip).timeline
 
 
 def test_batch_shows_shapes_and_checks_lengths() -> None:

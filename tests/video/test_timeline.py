@@ -1,98 +1,60 @@
-"""The frame clock: decoded frames find their place by time, by count where there is no time, and never twice."""
+"""Times of rows: as the packets say where that can be believed, as the decoder puts pictures out elsewhere."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import clips
 
-from posecli.video.probe import VideoInfo
-from posecli.video.timeline import FrameClock
+from posecli.video.probe import probe
+from posecli.video.timeline import Timeline
 
-
-def info_with(pts: list[int], has_timestamps: bool = True) -> VideoInfo:
-    return VideoInfo(
-        path=Path("clip.mp4"),
-        codec="h264",
-        pixel_format="yuv420p",
-        width=160,
-        height=120,
-        rotation=0,
-        frame_rate=25.0,
-        promised_frames=None,
-        discarded_packets=0,
-        pts=np.asarray(pts, np.int64),
-        has_timestamps=has_timestamps,
-        time_base=Fraction(1, 1000),
-    )
+times = st.lists(st.integers(-1000, 1000), max_size=30)
 
 
-@st.composite
-def timelines(draw: st.DrawFn) -> list[int]:
-    """Timestamps in ms: constant or variable rate, starting anywhere."""
-    gaps = draw(st.lists(st.integers(10, 100), min_size=1, max_size=40) | st.lists(st.just(40), max_size=40))
-    start = draw(st.integers(-500, 5000))
-    return [int(time) for time in np.cumsum([start, *gaps])]
+@given(times)
+def test_rows_where_the_clock_does_not_rise(pts: list[int]) -> None:
+    rows = Timeline.of(pts).falls_back_at
+    assert rows == [row for row in range(1, len(pts)) if pts[row] <= pts[row - 1]]
 
 
-@given(timelines(), st.data())
-def test_decoded_frames_find_their_places(pts: list[int], data: st.DataObject) -> None:
-    """Whichever frames are left out, and with times off by less than half of the smallest gap."""
-    chosen = data.draw(st.sets(st.integers(0, len(pts) - 1)).map(sorted))
-    jitter = data.draw(st.lists(st.floats(-4.9, 4.9), min_size=len(pts), max_size=len(pts)))
-    clock = FrameClock(info_with(pts))
-    assert [clock.place((pts[index] + jitter[index]) / 1000) for index in chosen] == chosen
+@given(st.integers(1, 1000), st.integers(0, 50), st.integers(-500, 500))
+def test_one_gap_throughout_is_a_constant_rate(gap: int, count: int, start: int) -> None:
+    assert not Timeline.of(range(start, start + gap * count, gap)).is_variable
 
 
-@given(timelines(), st.integers(1, 10))
-def test_frames_without_times_are_counted(pts: list[int], count: int) -> None:
-    clock = FrameClock(info_with(pts))
-    assert [clock.place(None) for _ in range(count)] == list(range(count))
+def test_rounded_times_are_a_constant_rate_and_a_pause_is_not() -> None:
+    assert not Timeline.of([0, 33, 67, 100, 133, 167, 200]).is_variable
+    assert Timeline.of([0, 33, 67, 200, 233, 267, 300]).is_variable
+    assert not Timeline.of([0, 33, 67, 200, 233], from_file=False).is_variable
 
 
-@given(timelines(), st.data())
-def test_one_frame_without_a_time_is_the_one_due(pts: list[int], data: st.DataObject) -> None:
-    timeless = data.draw(st.sets(st.integers(0, len(pts) - 1)))
-    clock = FrameClock(info_with(pts))
-    placed = [clock.place(None if index in timeless else pts[index] / 1000) for index in range(len(pts))]
-    assert placed == list(range(len(pts)))
+@given(times)
+def test_equal_if_times_and_source_are(pts: list[int]) -> None:
+    assert Timeline.of(pts) == Timeline.of(list(pts))
+    assert Timeline.of(pts) != Timeline.of([*pts, 0])
+    assert Timeline.of(pts) != Timeline.of(pts, from_file=False)
+    np.testing.assert_array_equal(Timeline.of(pts).seconds(0.5), np.array(pts) * 0.5)
 
 
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=20))
-def test_without_timestamps_in_the_file_times_mean_nothing(seconds: list[float]) -> None:
-    clock = FrameClock(info_with([0, 40, 80], has_timestamps=False))
-    assert [clock.place(time) for time in seconds] == list(range(len(seconds)))
+B_FRAMES = ("-c:v", "libx264", "-x264-params", "b-adapt=0:bframes=3", "-pix_fmt", "yuv420p")
 
 
-@given(timelines(), st.lists(st.floats(-1, 10) | st.none(), max_size=60))
-def test_places_only_go_up(pts: list[int], seconds: list[float | None]) -> None:
-    clock = FrameClock(info_with(pts))
-    placed = [place for time in seconds if (place := clock.place(time)) is not None]
-    assert placed == sorted(set(placed))
+@pytest.mark.parametrize("name", ["plain.mp4", "plain.mkv", "plain.mov", "plain.ts"])
+def test_ordinary_files_announce_their_rows(name: str, tmp_path: Path) -> None:
+    info = probe(clips.encode(tmp_path / name, clips.numbered_frames(30), *B_FRAMES))
+    assert info.announced is not None
+    assert info.announced == Timeline.by_decoding(info.path)
 
 
-def test_frame_that_comes_late_has_lost_its_place() -> None:
-    clock = FrameClock(info_with([0, 40, 80, 120, 160]))
-    assert [clock.place(time) for time in (0.0, 0.12, 0.04, 0.16)] == [0, 3, None, 4]
-
-
-def test_clock_that_lags_is_not_late() -> None:
-    clock = FrameClock(info_with([0, 40, 80, 120]))
-    assert [clock.place(time) for time in (-0.04, 0.0, 0.04, 0.08)] == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("seconds", [0.06, -5.0, 99.0])
-def test_time_that_no_packet_has_is_the_due_frames(seconds: float) -> None:
-    clock = FrameClock(info_with([0, 40, 120]))
-    clock.place(0.0)
-    assert clock.place(seconds) == 1
-
-
-def test_after_a_seek_any_frame_may_come() -> None:
-    clock = FrameClock(info_with([0, 40, 80, 120]))
-    clock.expected = None
-    assert [clock.place(0.08), clock.place(0.12)] == [2, 3]
+@pytest.mark.parametrize("name", ["bare.h264", "out of order.avi"])
+def test_files_without_times_of_their_own_announce_nothing(name: str, tmp_path: Path) -> None:
+    info = probe(clips.encode(tmp_path / name, clips.numbered_frames(30), *B_FRAMES))
+    assert info.announced is None
+    assert (info.n_frames, info.expected_frames) == (30, 30)
+    assert np.allclose(np.diff(info.seconds()), 1 / 25)
+    assert info.timeline.from_file is (name != "bare.h264")

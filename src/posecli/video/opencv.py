@@ -125,7 +125,7 @@ class CheckedCapture:
             self.fault = "OpenCV leaves out a picture" if not came else "OpenCV's picture has another size"
             return None
         if not self._is_on_time(pts):
-            self.fault = "OpenCV shows another picture"
+            self.fault = "OpenCV tells another time"
             return None
         return np.asarray(image, np.uint8)
 

@@ -29,6 +29,8 @@ from posecli.video.orientation import UPRIGHT, Orientation
 
 #: Pictures that may be shown before one that was decoded before them; some demuxers seek by the latter's time.
 DEEPEST_REORDERING = 16
+#: Codecs whose packets tell the pictures' order even where the container does not.
+OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
 
 
 class Picture(NamedTuple):
@@ -107,7 +109,7 @@ class Pictures:
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
             clock = Clock(container, stream)
-            rows = _with_lost(demux(container, stream), stream)
+            rows = _with_lost(demux(container, stream), stream, are_own_times=clock.are_own_times)
             orientation = UPRIGHT
             for row, (pts, dts, frame) in enumerate(rows):
                 if frame is None:
@@ -224,70 +226,90 @@ class _Row(NamedTuple):
     frame: av.VideoFrame | None
 
 
-def _with_lost(packets: Iterable[Packet], stream: av.video.stream.VideoStream) -> Iterator[_Row]:
+def _with_lost(
+    packets: Iterable[Packet], stream: av.video.stream.VideoStream, *, are_own_times: bool
+) -> Iterator[_Row]:
     """What a decoder on one processor puts out, and in between what it should have."""
-    lost = _Lost()
+    lost = _Lost(sees_silence=are_own_times or stream.codec_context.name in OWN_ORDER)
     for packet in chain((packet for packet in packets if packet.size), [None]):
         try:
             frames = stream.decode(packet)
+            has_failed = False
         except av.FFmpegError:
-            frames = []
-            if packet is not None:
-                lost.add(packet, None if stream.codec_context.has_b_frames else packet.dts)
-        else:
-            lost.has_begun |= packet is not None and packet.is_keyframe
+            frames, has_failed = [], True
+        reorders = bool(stream.codec_context.has_b_frames)
+        if packet is not None and not packet.is_discard:
+            # A packet's own place tells nothing where pictures change places.
+            lost.given(packet, None if reorders else packet.dts, has_failed=has_failed)
         for frame in frames:
             yield from lost.before(frame.pts)
             yield _Row(frame.pts, frame.dts, frame)
-        if not stream.codec_context.has_b_frames:  # pictures come out as they are decoded, whatever their times
+        if lost.has_begun and not reorders:  # pictures come out as they are decoded, whatever their times
             yield from lost.rest()
     yield from lost.rest()
 
 
 class _Lost:
-    """Packets that could not be decoded, until it is their turn to be a row.
+    """Packets whose picture cannot come, until it is their turn to be a row.
+
+    These are packets that could not be decoded and, behind one of them and up to the next key frame, those whose
+    picture the decoder leaves out without a word because it lacks what it builds on. Elsewhere a packet without a
+    picture is hidden, or a field. What fails before the first key frame is no row: there a recording was cut.
+
+    Parameters
+    ----------
+    sees_silence
+        Whether packets carry times by which a picture that is left out can be told from one that is late.
 
     Attributes
     ----------
     has_begun
-        Whether there was a packet to begin with: before it a recording that was cut anywhere shows nothing.
+        Whether there was anything to begin with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sees_silence: bool) -> None:
+        self._sees_silence = sees_silence
         self.has_begun = False
+        self._is_behind_failure = False
         self._rows: list[tuple[int, int | None]] = []
         self._untimed: list[_Row] = []
         self._timed = False
         self._latest = -(1 << 63)
 
-    def add(self, packet: Packet, dts: int | None) -> None:
-        """Note that a packet could not be decoded; its own place tells nothing where pictures change places."""
-        self.has_begun |= packet.is_keyframe
-        if packet.is_discard or not self.has_begun:
-            return
-        if packet.pts is not None:
-            self._timed = True
+    def given(self, packet: Packet, dts: int | None, *, has_failed: bool) -> None:
+        """Note a packet that went to the decoder."""
+        if not has_failed and not self.has_begun and packet.is_keyframe:
+            self._rows, self._untimed = [], []
+        self.has_begun |= packet.is_keyframe or not has_failed
+        self._is_behind_failure = has_failed or (self._is_behind_failure and not packet.is_keyframe)
+        self._timed |= packet.pts is not None
+        if packet.pts is not None and (has_failed or (self._is_behind_failure and self._sees_silence)):
             heapq.heappush(self._rows, (packet.pts, dts))
-        elif not self._timed:  # else it is the second field of a picture
+        elif has_failed and not self._timed:  # else it is the second field of a picture
             self._untimed.append(_Row(None, dts, None))
 
     def before(self, pts: int | None) -> Iterator[_Row]:
-        """Those whose turn is before a picture's; one at the same time was shown after all."""
-        yield from self._untimed
-        self._untimed = []
-        if pts is not None and pts < self._latest:  # the clock was set back: what was lost before has no other place
+        """Those whose turn is before a picture's; that picture is not lost."""
+        yield from self._take_untimed()
+        if pts is None:
+            return
+        if pts < self._latest:  # the clock was set back: what was lost before has no other place
             yield from self.rest()
-        self._latest = pts if pts is not None else self._latest
-        while pts is not None and self._rows and self._rows[0][0] <= pts:
-            stamp, dts = heapq.heappop(self._rows)
-            if stamp < pts:
-                yield _Row(stamp, dts, None)
+        self._latest = pts
+        while self._rows and self._rows[0][0] <= pts:
+            time, dts = heapq.heappop(self._rows)
+            if time < pts:
+                yield _Row(time, dts, None)
 
     def rest(self) -> Iterator[_Row]:
         """All that are left."""
-        yield from self._untimed
-        yield from (_Row(pts, dts, None) for pts, dts in sorted(self._rows, key=lambda row: row[0]))
-        self._untimed, self._rows = [], []
+        yield from self._take_untimed()
+        rows, self._rows = sorted(self._rows, key=lambda row: row[0]), []
+        yield from (_Row(pts, dts, None) for pts, dts in rows)
+
+    def _take_untimed(self) -> Iterator[_Row]:
+        rows, self._untimed = self._untimed, []
+        yield from rows
 
 
 class Clock:

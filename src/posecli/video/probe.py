@@ -369,8 +369,8 @@ def _promised_end(
 ) -> float | None:
     """When the last picture should end, in units of the time base; ``None`` where the format does not tell."""
     if has_places(container):
-        # What an AVI file calls its duration is a count, also of frames that were dropped.
-        return float(stream.duration) if stream.duration and is_cut_off(path) else None
+        # A count of places, also of those of frames that were dropped.
+        return float(stream.frames) if stream.frames and is_cut_off(path) else None
     if container.format.name == MP4:
         return float(stream.duration) if stream.duration and not stream.frames else None
     if container.format.name in ROUNDING and container.duration and len(container.streams) == 1:

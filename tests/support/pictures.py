@@ -1,0 +1,48 @@
+"""Decoders that lose pictures, or fail, as planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator
+from pathlib import Path
+
+import pytest
+
+from posecli.video import reader
+from posecli.video.pictures import Picture, Pictures
+
+
+def patch_pictures(patch: pytest.MonkeyPatch, change: Callable[[int, Picture], Picture]) -> None:
+    """Let every picture that is read pass through a function of its place; none is found by its time."""
+
+    class Changed(Pictures):
+        def __iter__(self) -> Generator[Picture]:
+            for place, picture in enumerate(super().__iter__()):
+                yield change(place, picture)
+
+    patch.setattr(reader, "Pictures", Changed)
+    patch.setattr(reader, "pictures_from", lambda *_: _nothing())
+
+
+def lose_pictures(patch: pytest.MonkeyPatch, lost: Collection[int]) -> None:
+    """Let some pictures be such that nobody can decode them."""
+    patch_pictures(patch, lambda place, picture: picture._replace(frame=None) if place in lost else picture)
+
+
+def fail_at(patch: pytest.MonkeyPatch, place: int, failure: BaseException) -> None:
+    """Let reading fail at a picture."""
+
+    def change(at: int, picture: Picture) -> Picture:
+        if at == place:
+            raise failure
+        return picture
+
+    patch_pictures(patch, change)
+
+
+def numbers_in_order(path: Path) -> list[int]:
+    """Places of all pictures that FFmpeg puts out."""
+    return [place for place, _ in enumerate(Pictures(path))]
+
+
+def _nothing() -> Generator[Picture]:
+    yield from ()
