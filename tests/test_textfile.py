@@ -76,6 +76,9 @@ def test_tables_come_back(separator: str, rows: list[list[str]]) -> None:
 
 def test_lines_keep_their_numbers() -> None:
     assert csv_rows("a,b\n\n,\n1,2\n", PATH, LabelError) == [(1, ["a", "b"]), (4, ["1", "2"])]
+    assert csv_rows('"a;;;;b",c\r"1,2",3\r', PATH, LabelError) == [(1, ["a;;;;b", "c"]), (2, ["1,2", "3"])]
+    with pytest.raises(LabelError, match="line 1 of"):
+        csv_rows("x" * 200_000, PATH, LabelError)
     with pytest.raises(LabelError, match=r"line 2 of 'notes\.txt' is no line of a table"):
         csv_rows("a,b\n" + "x" * 200_000, PATH, LabelError)
 

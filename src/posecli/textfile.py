@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import logging
+import re
 from pathlib import Path
 
 from posecli.errors import PoseCliError
@@ -24,6 +25,7 @@ _WHITE = frozenset(b"\t\n\x0b\x0c\r")
 
 #: What spreadsheets put between the cells of a line: a semicolon where the comma is that of decimals.
 _SEPARATORS = ",;\t"
+_QUOTED = re.compile('"[^"]*"')
 
 
 def read_text(path: Path, failure: type[PoseCliError]) -> str:
@@ -42,8 +44,8 @@ def separator_of(text: str) -> str:
     >>> separator_of("scorer;me;me\n"), separator_of("scorer,me,me\n")
     (';', ',')
     """
-    first = io.StringIO(text).readline()
-    return max(_SEPARATORS, key=lambda separator: len(next(csv.reader([first], delimiter=separator), [])))
+    first = _QUOTED.sub("", io.StringIO(text, newline="").readline())
+    return max(_SEPARATORS, key=first.count)
 
 
 def csv_rows(text: str, path: Path, failure: type[PoseCliError]) -> list[tuple[int, list[str]]]:
