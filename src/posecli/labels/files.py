@@ -83,11 +83,12 @@ def refuse_several_animals(path: Path, names: object) -> None:
     """Refuse labels of several animals; one that has a name is one."""
     if isinstance(names, Iterable) and len(several := dict.fromkeys(map(str, names))) > 1:
         raise LabelError(
-            f"'{path}' labels several animals ({_few(list(several))}), which is not supported yet: use a "
+            f"'{path}' labels several animals ({few(list(several))}), which is not supported yet: use a "
             "single-animal project, or keep the columns of one animal"
         )
 
 
-def _few(names: Sequence[str]) -> str:
-    """At most six of some names, for a message."""
-    return ", ".join([*names[:6], "..."] if len(names) > 6 else names)
+def few(names: Sequence[str]) -> str:
+    """At most six of some names, none of them long, for a message."""
+    shown = [name if len(name) < 80 else f"{name[:77]}..." for name in names[:6]]
+    return " ".join(", ".join([*shown, "..."] if len(names) > 6 else shown).split())

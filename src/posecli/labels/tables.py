@@ -14,8 +14,9 @@ import numpy.typing as npt
 from posecli.errors import LabelError
 from posecli.hdf5 import PlainTable, read_plain_table
 from posecli.labels.data import LabeledFrame
-from posecli.labels.files import LABELED_DATA, refuse_several_animals
+from posecli.labels.files import LABELED_DATA, few, refuse_several_animals
 from posecli.textfile import csv_rows, number_in, read_text
+from posecli.yamlfile import brief
 
 #: First cells of the lines that name the columns of a CSV table, by their number.
 HEADERS = {3: ["scorer", "bodyparts", "coords"], 4: ["scorer", "individuals", "bodyparts", "coords"]}
@@ -69,7 +70,7 @@ def read_label_table(path: Path) -> LabelTable:
     scorers = dict.fromkeys(str(label[0]) for label in table.columns)
     if len(scorers) > 1:
         raise LabelError(
-            f"'{path}' holds labels of several people ({', '.join(scorers)}): keep the columns of one of them in it"
+            f"'{path}' holds labels of several people ({few(list(scorers))}): keep the columns of one of them in it"
         )
     points = np.stack([_column(path, table, part, coord) for part in bodyparts for coord in ("x", "y")], axis=1)
     points = points.reshape(len(table.index), len(bodyparts), 2)
@@ -92,7 +93,7 @@ def _column(path: Path, table: PlainTable, bodypart: str, coord: str) -> npt.NDA
     places = [place for place, label in enumerate(table.columns) if (str(label[1]), label[2]) == (bodypart, coord)]
     if len(places) != 1:
         raise LabelError(
-            f"'{path}' has {len(places)} columns '{coord}' of body part '{bodypart}' where one is expected: "
+            f"'{path}' has {len(places)} columns '{coord}' of body part {brief(bodypart)} where one is expected: "
             "save the labels with DeepLabCut"
         )
     return table.values[:, places[0]]
@@ -101,7 +102,9 @@ def _column(path: Path, table: PlainTable, bodypart: str, coord: str) -> npt.NDA
 def _path_parts(path: Path, label: tuple[Any, ...]) -> tuple[str, ...]:
     parts = tuple(part for item in label for part in str(item).replace("\\", "/").split("/") if part)
     if not parts or not all(isinstance(item, str) for item in label) or ".." in parts:
-        raise LabelError(f"'{path}' has a row '{label}' that names no image: expected {LABELED_DATA}/<video>/<image>")
+        raise LabelError(
+            f"'{path}' has a row {brief(label)} that names no image: expected {LABELED_DATA}/<video>/<image>"
+        )
     return parts
 
 
@@ -127,7 +130,7 @@ def _numbers(path: Path, line: int, cells: Sequence[str], count: int) -> list[fl
     try:
         return [number_in(cell) for cell in cells[:count]]
     except ValueError as error:
-        raise LabelError(f"line {line} of '{path}' is not all numbers ({error}): correct it") from None
+        raise LabelError(f"line {line} of '{path}' is not all numbers ({brief(str(error))}): correct it") from None
 
 
 def _refuse_infinite(
@@ -137,6 +140,6 @@ def _refuse_infinite(
     if len(places):
         row, part, _ = places[0]
         raise LabelError(
-            f"'{path}' has an infinite label ('{bodyparts[part]}' on '{images[row][-1]}'): "
+            f"'{path}' has an infinite label ({brief(bodyparts[part])} on {brief(images[row][-1])}): "
             "give a position in px, or leave it empty"
         )
