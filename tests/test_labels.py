@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -158,6 +159,98 @@ class TestReading:
         assert image_size(data.frames[0].image) == (640, 480)
 
 
+def with_animals(*animals: str) -> pd.DataFrame:
+    """Labels with a level that names the animal, the same for each."""
+    frame = labels.label_frame(labels.dots(6), [f"img{number:04d}.png" for number in range(6)])
+    several = pd.concat([frame] * len(animals), axis=1, keys=animals, names=["individuals"])
+    return several.reorder_levels(["scorer", "individuals", "bodyparts", "coords"], axis=1)
+
+
+class TestOneAnimalWithAName:
+    @pytest.mark.parametrize(("layout", "index"), labels.FORMS)
+    def test_is_one_animal(self, project: Path, layout: str, index: str) -> None:
+        frame = with_animals("mouse1")
+        frame.index = labels.label_frame(labels.dots(6), [row[-1] for row in frame.index], index=index).index
+        path = labels.save_labels(frame, folder_of(project), layout=layout)
+        data = read_labeled_data(path)
+        assert data.bodyparts == labels.BODYPARTS
+        assert np.array_equal(data.points, labels.dots(6))
+
+    def test_in_a_multi_animal_project(self, project: Path) -> None:
+        labels.save_labels(with_animals("mouse1"), folder_of(project))
+        parts = list(labels.BODYPARTS[::-1])
+        projects.write_project(
+            project, multianimalproject=True, bodyparts="MULTI!", multianimalbodyparts=parts, individuals=["mouse1"]
+        )
+        data = read_labeled_data(project)
+        assert data.bodyparts == tuple(parts)
+        assert np.array_equal(data.points, labels.dots(6)[:, ::-1])
+
+
+class TestSpreadsheets:
+    """CSV tables that were opened and saved again with something else."""
+
+    def saved(self, project: Path, change: Callable[[str], str | bytes], *, index: str = "parts") -> LabeledData:
+        points = labels.dots(6)
+        points[2, 1] = np.nan
+        names = [f"img{number:04d}.png" for number in range(6)]
+        path = labels.save_labels(labels.label_frame(points, names, index=index), folder_of(project), layout="csv")
+        content = change(path.read_text(encoding="utf-8"))
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        data = read_labeled_data(path)
+        assert data.bodyparts == labels.BODYPARTS
+        assert np.array_equal(data.points, points, equal_nan=True)
+        return data
+
+    @pytest.mark.parametrize("index", ["parts", "path"])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: text.replace("\n", ",,,\n"),
+            lambda text: text + ",,,,,,,\n\n , \n",
+            lambda text: text.replace(",", ";"),
+            lambda text: text.replace(",", ";").replace("\n", ";;\n"),
+            lambda text: text.replace(",", ";").replace(".5", ",5").replace(".0", ",0"),
+            lambda text: text.replace(",", "\t").encode("utf-16"),
+            lambda text: "\ufeff" + text.replace("\n", "\r\n"),
+            lambda text: text.replace("\n", "\r"),
+            lambda text: "".join(
+                ",".join(f'"{cell}"' for cell in line.split(",")) + "\n" for line in text.splitlines()
+            ),
+        ],
+        ids=["columns", "rows", "semicolons", "all", "commas", "utf-16", "bom", "cr", "quotes"],
+    )
+    def test_reads_the_same(self, project: Path, change: Callable[[str], str | bytes], index: str) -> None:
+        self.saved(project, change, index=index)
+
+    def test_words_for_no_number(self, project: Path) -> None:
+        self.saved(project, lambda text: re.sub(r"(?<=[0-9]),,,(?=[0-9])", ",NA,#N/A,", text))
+
+    def test_names_in_windows_1252(self, project: Path, caplog: pytest.LogCaptureFixture) -> None:
+        def renamed(text: str) -> bytes:
+            return re.sub(r"\bme\b", "Jürgen", text).encode("cp1252")
+
+        assert self.saved(project, renamed).scorer == "Jürgen"
+        assert "is read as Windows-1252" in caplog.text
+
+    @given(st.permutations(range(6)))
+    @settings(max_examples=10, deadline=None)
+    def test_columns_in_any_order(self, order: list[int]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            labels.write_labels(Path(folder), labels.dots(2))
+            frame = labels.label_frame(labels.dots(2), ["img0000.png", "img0001.png"]).iloc[:, order]
+            for layout in ("csv", "fixed"):
+                path = labels.save_labels(frame, Path(folder) / "labeled-data" / "m1", layout=layout)
+                data = read_labeled_data(path, labels.BODYPARTS)
+                assert np.array_equal(data.points, labels.dots(2))
+
+    def test_sorted_by_name(self, project: Path) -> None:
+        names = [f"img{number:04d}.png" for number in range(6)]
+        frame = labels.label_frame(labels.dots(6), names).sort_index(axis=1)
+        labels.save_labels(frame, folder_of(project))
+        assert np.array_equal(read_labeled_data(project).points, labels.dots(6))
+
+
 class TestFaults:
     def refused(self, path: Path, *, allow_unlabeled: bool = False) -> str:
         with pytest.raises(LabelError) as error:
@@ -235,16 +328,26 @@ class TestFaults:
         (folder_of(project) / "img0001.png").write_bytes(content)
         assert f"image '{folder_of(project) / 'img0001.png'}' is damaged or no image" in self.refused(project)
 
-    def test_several_animals(self, project: Path) -> None:
-        frame = labels.label_frame(labels.dots(6), [f"img{number:04d}.png" for number in range(6)])
-        several = pd.concat([frame], axis=1, keys=["mouse1"], names=["individuals"]).reorder_levels(
-            [1, 0, 2, 3], axis=1
-        )
-        for layout, ending in (("csv", "csv"), ("fixed", "h5")):
-            labels.save_labels(several, folder_of(project), layout=layout)
-            assert "several animals" in self.refused(folder_of(project) / f"CollectedData_me.{ending}")
-        projects.write_project(project, multianimalproject=True)
-        assert "several animals" in self.refused(project)
+    @pytest.mark.parametrize("layout", ["csv", "fixed"])
+    def test_several_animals(self, project: Path, layout: str) -> None:
+        path = labels.save_labels(with_animals("mouse1", "mouse2"), folder_of(project), layout=layout)
+        assert "labels several animals (mouse1, mouse2)" in self.refused(path)
+
+    def test_project_of_several_animals(self, project: Path) -> None:
+        projects.write_project(project, multianimalproject="yes", individuals=[f"m{number}" for number in range(9)])
+        assert "labels several animals (m0, m1, m2, m3, m4, m5, ...)" in self.refused(project)
+
+    def test_several_scorers_in_one_table(self, project: Path) -> None:
+        names = [f"img{number:04d}.png" for number in range(6)]
+        both = [labels.label_frame(labels.dots(6), names, scorer=scorer) for scorer in ("me", "ada")]
+        labels.save_labels(pd.concat(both, axis=1), folder_of(project))
+        assert "holds labels of several people (me, ada): keep the columns of one" in self.refused(project)
+
+    @pytest.mark.parametrize("name", ["true", "null", "[a]"])
+    def test_body_parts_of_the_project_that_are_no_names(self, project: Path, name: str) -> None:
+        (project / "config.yaml").write_text(f"scorer: me\nbodyparts: [red, {name}]\n", encoding="utf-8")
+        message = self.refused(project)
+        assert "has a body part that is" in message
 
     def test_several_people(self, project: Path) -> None:
         names = [f"img{number:04d}.png" for number in range(6)]
@@ -279,6 +382,7 @@ class TestFaults:
             (lambda text: text.replace("scorer", "who", 1), "does not begin with lines"),
             (lambda text: "", "does not begin with lines"),
             (lambda text: text.rsplit(",", 1)[0] + "\n", "line 9 of .* has 5 numbers where 6 are expected"),
+            (lambda text: text.rstrip() + ",7\n", "line 9 of .* has 7 numbers where 6 are expected"),
             (lambda text: text.rsplit(",", 1)[0] + ",left\n", "line 9 of .* is not all numbers"),
             (lambda text: "\n".join(text.splitlines()[:3]), "is empty"),
         ],

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import reprlib
 import stat
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from posecli.errors import PoseCliError
+from posecli.textfile import decoded
 
 #: Larger than any project file seen, and small enough to parse in seconds.
 LARGEST_YAML_BYTES = 2 << 20
-#: Values in a file, each counted wherever it is referred to: a few lines of references to references can mean billions.
-MOST_VALUES = 500_000
 #: What conversion of single values raises: dates that do not exist, numbers of thousands of digits, "0b_".
 _CONVERSION = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+
+_WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 80
@@ -35,18 +35,22 @@ def brief(value: Any) -> str:
 
 
 def read_yaml(path: Path, failure: type[PoseCliError]) -> dict[str, Any]:
-    """Read a mapping; anything else, and any tag that would make an object, raises `failure`."""
+    """Read a mapping; what its values are says `posecli.yamlvalues`.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`, if the file holds anything else, or a tag that would make an object.
+    """
+    from posecli.yamlvalues import UnusableError, plain_values
+
     text = _read_text(path, failure)
     try:
-        content = _plain_content(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise failure(f"'{path}' is not plain YAML{where}: correct or re-export it") from error
-    except _TooMuchError as error:
-        raise failure(f"'{path}' {error}: check that it is the right file, or write it without references") from None
+        content = plain_values(text)
+    except UnusableError as error:
+        raise failure(f"'{path}' {error}") from error
     except RecursionError as error:
-        raise failure(f"'{path}' is not plain YAML (it is nested too deeply): correct or re-export it") from error
+        raise failure(f"'{path}' is nested too deeply for a settings file: correct or re-export it") from error
     except _CONVERSION as error:
         raise failure(f"'{path}' holds a value that cannot be ({brief(str(error))}): correct it") from error
     if not isinstance(content, dict):
@@ -64,47 +68,32 @@ def _read_text(path: Path, failure: type[PoseCliError]) -> str:
                 f"'{path}' has {status.st_size} bytes, too many for a settings file: check that it is the right file"
             )
         with path.open("rb") as stream:
-            return stream.read(LARGEST_YAML_BYTES).decode("utf-8")
+            content = stream.read(LARGEST_YAML_BYTES)
     except FileNotFoundError:
         raise failure(f"'{path}' does not exist: check the path") from None
-    except (OSError, ValueError) as error:  # the latter: no UTF-8, or a path that no file can have
-        raise failure(f"'{path}' cannot be read ({error}): check the file and its permissions") from error
+    except (OSError, ValueError) as error:  # the latter: a path that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise failure(f"'{path}' cannot be read ({reason}): check the path and who may read it") from error
+    return decoded(content, path, failure)
 
 
-class _TooMuchError(Exception):
-    """The text means more than it says."""
+def name_of(value: Any) -> str:
+    """A name in a file, such as a body part's; a number is taken for one.
+
+    Raises
+    ------
+    TypeError
+        If it is a truth value, nothing, or no single value: a name that looks like one has to stand in quotes.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | date):
+        raise TypeError(f"is {brief(value)} and no name: put it in quotes, or correct it")
+    return str(value)
 
 
-def _plain_content(text: str) -> Any:
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _count_values(node, {})
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+def truth_of(value: Any) -> Any:
+    """A truth value also where a word says it that was one in YAML 1.1; anything else as it is.
 
-
-def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
-    """Values below a node, counted as often as they are referred to."""
-    known = counts.get(id(node))
-    if known is not None:
-        if known == 0:  # still being counted
-            raise _TooMuchError("refers to itself")
-        return known
-    counts[id(node)] = 0
-    total = 1
-    for child in _children(node):
-        total += _count_values(child, counts)
-        if total > MOST_VALUES:
-            raise _TooMuchError(f"holds more than {MOST_VALUES} values, most of them by reference")
-    counts[id(node)] = total
-    return total
-
-
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [child for pair in node.value for child in pair]
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    >>> truth_of("no"), truth_of("On"), truth_of(True), truth_of("maybe")
+    (False, True, True, 'maybe')
+    """
+    return _WORDS.get(value.lower(), value) if isinstance(value, str) else value

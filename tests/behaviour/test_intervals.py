@@ -61,9 +61,12 @@ def test_videos_are_named_relative_to_the_table(tmp_path: Path, monkeypatch: pyt
     assert [interval.video for interval in read_intervals(table)] == [Path("sub/a.mp4"), tmp_path / "b.mp4"]
 
 
-def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, separator: str, encoding: str) -> None:
     table = tmp_path / "labels.csv"
-    table.write_bytes(b"\xef\xbb\xbflabel,who,video,start,end\r\n walk ,me,a.mp4, 3 ,9\r\n\r\nrest,me,a.mp4,0,3\r\n")
+    text = "label,who,video,start,end,\r\n walk ,me,a.mp4, 3 ,9,\r\n,,,,,\r\nrest,me,a.mp4,0,3,\r\n"
+    table.write_bytes(text.replace(",", separator).encode(encoding))
     assert read_intervals(table) == [
         Interval(tmp_path / "a.mp4", 3, 9, "walk"),
         Interval(tmp_path / "a.mp4", 0, 3, "rest"),
@@ -101,8 +104,8 @@ def test_tables_that_cannot_be(tmp_path: Path, text: str, words: str) -> None:
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"none\.csv' cannot be read \(No such file"):
         read_intervals(tmp_path / "none.csv")
-    (tmp_path / "labels.csv").write_bytes(b"video,start,end,label\n\xff\xfe,0,5,rest\n")
-    with pytest.raises(LabelError, match="is no CSV table in UTF-8"):
+    (tmp_path / "labels.csv").write_bytes(b"video,start,end,label\n\xff\0,0,5,rest\n")
+    with pytest.raises(LabelError, match="is no text in UTF-8"):
         read_intervals(tmp_path / "labels.csv")
 
 

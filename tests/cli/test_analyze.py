@@ -204,7 +204,7 @@ class TestConfig:
             ("crop: {x1: 5}\n", "gives a mapping for 'crop'"),
             ("- 5\n", "holds no settings"),
             ("a: [\n", "is not plain YAML at line"),
-            ("batchsize: !!python/object/apply:os.system [echo]\n", "is not plain YAML"),
+            ("batchsize: !!python/object/apply:os.system [echo]\n", "has the tag '!!python/object/apply:os.system'"),
             ("batchsize: many\n", "'many' is neither a whole number nor 'auto'"),
         ],
     )
@@ -372,6 +372,21 @@ class TestManyVideos:
         report = json.loads(posecli("analyze", folder, "-m", dots_model.path, "--json").stdout)
         assert report["counts"] == {"done": 2, "failed": 1}
         assert [result["exit_code"] for result in report["results"]] == [0, 0, 3]
+
+    def test_what_is_passed_over_is_said(self, folder: Path, dots_model: ModelFolder, fake_engine: object) -> None:
+        for name in ("m1DLC_x_labeled.mp4", "._m1.mp4", "notes.txt", "m4.XYZ"):
+            (folder / name).touch()
+        line = (
+            "passed over: 1 labelled video (m1DLC_x_labeled.mp4), 1 hidden file (._m1.mp4), "
+            "2 files with endings that no videos have (1 .txt, 1 .xyz)"
+        )
+        for more in ([], ["--dry-run"]):
+            result = posecli("analyze", folder, "-m", dots_model.path, *more)
+            assert result.stdout.splitlines().count(line) == 1
+            assert line not in posecli("analyze", folder, "-m", dots_model.path, *more, "-q").output
+            result = posecli("analyze", folder, "-m", dots_model.path, *more, "--json")
+            assert line in result.stderr
+            assert json.loads(result.stdout)["passed_over"]["endings"] == {".txt": 1, ".xyz": 1}
 
     def test_dry_run(self, folder: Path, dots_model: ModelFolder, fake_engine: type[FakeEngine]) -> None:
         posecli("analyze", folder / "m1.mp4", "-m", dots_model.path)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from posecli import __version__
 from posecli.cli import COMMANDS, cli
 
-HEAVY = ("tensorflow", "keras", "openvino", "pandas", "tables", "cv2", "av", "numpy")
+HEAVY = ("tensorflow", "keras", "openvino", "pandas", "tables", "cv2", "av", "numpy", "ruamel.yaml")
 
 
 def leaves(group: click.Group, *path: str) -> list[tuple[str, ...]]:

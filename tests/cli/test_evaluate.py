@@ -159,6 +159,17 @@ def test_options_from_a_file(base: list[object], tmp_path: Path) -> None:
     assert "test: 2 frames" in output
 
 
+def test_what_readers_note_is_told_once_and_is_in_the_json(base: list[object], project: Path) -> None:
+    config = project / "config.yaml"
+    config.write_bytes(config.read_bytes() + "# Käfig\n".encode("cp1252"))
+    note = f"'{config}' is not in UTF-8 and is read as Windows-1252: save it as UTF-8 if letters come out wrong"
+    result = posecli(*base, "--json", "-q")
+    assert json.loads(result.stdout)["notes"] == [note]
+    assert result.stderr == f"Note: {note}\n"
+    config.write_text(config.read_text(encoding="cp1252"), encoding="utf-8")
+    assert "Note" not in posecli(*base).stderr
+
+
 @pytest.mark.slow
 def test_the_real_network_on_real_labels(shared_data: Path, tmp_path: Path) -> None:
     """The network has seen these frames: near nothing at full size, and more at half size."""

@@ -198,12 +198,15 @@ def test_shuffle_of_the_pytorch_engine(project: Path) -> None:
     ("content", "words"),
     [
         ("Task: [reach\ndate: Nov20\n", ["not plain YAML at line 2"]),
-        ("Task: !!python/object/apply:os.system ['true']\n", ["not plain YAML at line 1"]),
+        (
+            "Task: !!python/object/apply:os.system ['true']\n",
+            ["has the tag '!!python/object/apply:os.system' at line 1"],
+        ),
         ("- Task\n- date\n", ["holds no settings"]),
         ("", ["holds no settings"]),
-        ("Task: \xff", ["cannot be read"]),
+        ("Task: \xff\0", ["is no text in UTF-8"]),
     ],
-    ids=["malformed", "python tag", "list", "empty", "not UTF-8"],
+    ids=["malformed", "python tag", "list", "empty", "no text"],
 )
 @pytest.mark.parametrize("file", ["config.yaml", f"{MODEL}/test/pose_cfg.yaml"])
 def test_damaged_settings(project: Path, file: str, content: str, words: list[str]) -> None:

@@ -243,7 +243,7 @@ def test_damaged_weights(model: ModelFolder, damage: Callable[[ModelFolder], obj
         ("^- 3.5", "- dark", ["damaged", "dark"]),
         ("^pcutoff: .*", "unheard_of: 1", ["damaged", "unheard_of"]),
         ("^stride: .*", "stride: [", ["not plain YAML"]),
-        ("^stride: .*", "stride: !!python/name:os.system", ["not plain YAML"]),
+        ("^stride: .*", "stride: !!python/name:os.system", ["has the tag '!!python/name:os.system'"]),
     ],
 )
 def test_damaged_description(model: ModelFolder, old: str, new: str, words: list[str]) -> None:

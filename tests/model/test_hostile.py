@@ -48,8 +48,11 @@ MERGES = "a0: &a0 {k0: 1}\n" + "".join(
         ("a: &a [*a]\n", "refers to itself"),
         ("a: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("a: " + "{a: " * 5000, "nested too deeply"),
-        ("a: !!python/object/apply:os.system ['exit 1']\n", "is not plain YAML at line 1"),
-        ("a: !!python/name:os.system\n", "is not plain YAML"),
+        ("a: !!python/object/apply:os.system ['exit 1']\n", "has the tag '!!python/object/apply:os.system' at line 1"),
+        ("a: !!python/name:os.system\n", "has the tag '!!python/name:os.system' at line 1"),
+        ("a: !!python/tuple {b: 1}\n", "has the tag '!!python/tuple' at line 1"),
+        ("a: 1\nb: 2\na: 3\n", "has the key 'a' twice, again at line 3"),
+        ("1: " + "x" * 5000 + "\n0x1: b\n", "is not plain YAML at line 2"),
         ("a: 2001-99-99\n", "holds a value that cannot be"),
         ("a: 0b_\n", "holds a value that cannot be"),
         ("a: " + "9" * 5000 + "\n", "holds a value that cannot be"),
@@ -58,7 +61,7 @@ MERGES = "a0: &a0 {k0: 1}\n" + "".join(
         ("- a\n- b\n", "holds no settings"),
         ("a: " + "x" * LARGEST_YAML_BYTES, "too many for a settings file"),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_yaml(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "model.yaml"

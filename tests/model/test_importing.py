@@ -98,6 +98,17 @@ def test_network_without_location_refinement(tmp_path: Path, trained: Path) -> N
     }
 
 
+@pytest.mark.parametrize("names", ["[NO, on, 08, 1:30]", "!!python/tuple ['NO', 'on', '08', '1:30']"])
+def test_settings_that_were_changed_by_hand_or_by_another_library(tmp_path: Path, trained: Path, names: str) -> None:
+    folder = projects.write_model_directory(tmp_path, checkpoint=trained)
+    lines = [f"all_joints_names: {names}", "location_refinement: no", "locref_stdev: 1e-05", "net_type: resnet_50"]
+    (folder / "test" / "pose_cfg.yaml").write_text("\n".join(lines), encoding="utf-8")
+    description = import_model(folder, tmp_path / "model").description
+    assert description.bodyparts == ("NO", "on", "08", "1:30")
+    assert description.location_refinement is False
+    assert description.locref_stdev == 1e-5
+
+
 def refused(source: Path, destination: Path) -> str:
     with pytest.raises(ModelError) as error:
         import_model(source, destination)
@@ -119,6 +130,8 @@ def refused(source: Path, destination: Path) -> str:
         ({"partaffinityfield_predict": True}, ["multi-animal", "not supported yet"]),
         ({"all_joints_names": None}, ["not a usable pose_cfg.yaml"]),
         ({"all_joints_names": ["a", "a"]}, ["['a', 'a']", "distinct"]),
+        ({"all_joints_names": ["a", True]}, ["not a usable pose_cfg.yaml", "is True and no name: put it in quotes"]),
+        ({"location_refinement": "perhaps"}, ["location_refinement 'perhaps' is not of the type bool"]),
         ({"mean_pixel": [1, 2]}, ["not a usable pose_cfg.yaml"]),
         ({"locref_stdev": "much"}, ["not a usable pose_cfg.yaml", "much"]),
         ({"stride": 4}, ["stride 4.0"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import resource
 import subprocess
 import sys
@@ -31,12 +32,14 @@ from safetensors.numpy import save
 import posecli
 from posecli.errors import LabelError, PoseCliError
 from posecli.hdf5 import read_plain_table
+from posecli.labels.tables import read_label_table
 from posecli.manifest import differences, new_manifest, read_manifest
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import find_source
 from posecli.model.folder import MODEL_FILE, _read_weights, read_model_folder
 from posecli.model.importing import _describe
 from posecli.model.int8 import INT8_FILE, read_int8_plan
+from posecli.textfile import NOTES
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 from support import clips, labels, projects
@@ -178,6 +181,14 @@ def _table(folder: Path) -> Target:
     return Target(path, lambda: read_plain_table(path, LabelError), seeds)
 
 
+def _label_csv(folder: Path) -> Target:
+    frame = labels.label_frame(labels.dots(3), ["a.png", "b.png", "c.png"])
+    text = labels.save_labels(frame, folder, layout="csv").read_text(encoding="utf-8")
+    seeds = [text.encode(), text.replace(",", ";").replace(".", ",").encode("utf-16")]
+    path = folder / "CollectedData_me.csv"
+    return Target(path, lambda: read_label_table(path), seeds)
+
+
 def _video(folder: Path, name: str, *options: str) -> Target:
     path = clips.encode(folder / name, clips.numbered_frames(5, 32, 48), *options)
 
@@ -202,6 +213,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "frozen graph": _graph,
     "manifest": _manifest,
     "pose table": _table,
+    "label table": _label_csv,
     "video mp4": lambda folder: _video(folder, "clip.mp4"),
     "video avi": lambda folder: _video(folder, "clip.avi", "-c:v", "mjpeg"),
     "video mkv": lambda folder: _video(folder, "clip.mkv", "-c:v", "ffv1"),
@@ -269,6 +281,7 @@ def fuzz(name: str, seconds: float, seed: int, folder: Path, keep: Path | None =
     random = np.random.default_rng(seed)
     corpus = list(target.seeds)
     report, lines = Report(name), Lines()
+    NOTES.addHandler(logging.NullHandler())
     begin = time.monotonic()
     for content in corpus:
         _execute(target, content, lines, report)

@@ -205,7 +205,7 @@ def test_wrong_settings(tmp_path: Path, settings: dict[str, Any], words: str) ->
         (None, "does not exist: check the path"),
         ("- 5\n", "holds no settings"),
         ("a: [\n", "is not plain YAML at line"),
-        ("name: !!python/object/apply:os.system [echo]\n", "is not plain YAML"),
+        ("name: !!python/object/apply:os.system [echo]\n", "has the tag '!!python/object/apply:os.system' at line 1"),
     ],
 )
 def test_wrong_files(tmp_path: Path, content: str | None, words: str) -> None:

@@ -34,7 +34,7 @@ class Run:
         self.task = task
         self.wanted: Model[Any, Any] = task.model
         self.options = task.options
-        self.videos = find_videos(arguments, recursive=self.options.recursive)
+        self.videos = list(find_videos(arguments, recursive=self.options.recursive).videos)
         self.observer = observer
         self.known = known
         self._earlier: Model[Any, Any] | None = None

@@ -17,7 +17,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from posecli.errors import LabelError
 from posecli.files import write_whole
+from posecli.textfile import csv_rows, read_text
 
 COLUMNS = ("video", "start", "end", "label")
 #: In place of a label's number, where a frame has none.
@@ -218,16 +219,11 @@ def frame_labels(intervals: Iterable[Interval], names: Sequence[str], n_frames: 
 
 def _rows(path: Path) -> Iterator[tuple[int, Interval]]:
     """Each interval of a table, and its line."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            _refuse_missing_columns(path, reader.fieldnames or ())
-            for row in reader:
-                yield reader.line_num, _interval(row, path, reader.line_num)
-    except OSError as error:
-        raise LabelError(f"'{path}' cannot be read ({error.strerror or error}): check the path") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise LabelError(f"'{path}' is no CSV table in UTF-8 ({error}): save it as one") from error
+    rows = csv_rows(read_text(path, LabelError), path, LabelError)
+    names = [name.strip() for name in rows[0][1]] if rows else []
+    _refuse_missing_columns(path, names)
+    for line, cells in rows[1:]:
+        yield line, _interval(dict(zip_longest(names, cells[: len(names)], fillvalue="")), path, line)
 
 
 def _refuse_missing_columns(path: Path, found: Sequence[str]) -> None:
@@ -238,8 +234,8 @@ def _refuse_missing_columns(path: Path, found: Sequence[str]) -> None:
         )
 
 
-def _interval(row: dict[str, str | None], path: Path, line: int) -> Interval:
-    texts = {name: (row[name] or "").strip() for name in COLUMNS}
+def _interval(row: dict[str, str], path: Path, line: int) -> Interval:
+    texts = {name: row[name].strip() for name in COLUMNS}
     try:
         if not texts["video"]:
             raise LabelError("the row names no video: give its path")

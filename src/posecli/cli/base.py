@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
+from posecli.textfile import NOTES
 from posecli.yamlfile import read_yaml
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
@@ -47,9 +49,38 @@ class Output:
         click.echo(line, err=True)
 
     def result(self, content: dict[str, Any]) -> None:
-        """Print the JSON object, if it was asked for."""
+        """Print the JSON object, if it was asked for; what readers noted comes after a command's own notes."""
         if self.json:
-            click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+            lines = _noted_lines()
+            notes = {"notes": [*content.get("notes", []), *lines]} if lines else {}
+            click.echo(json.dumps(content | notes, indent=2, ensure_ascii=False))
+
+
+class _Noted(logging.Handler):
+    """Prints what readers note while a command runs, each thing once; also where the command is to be quiet."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line that is new."""
+        line = record.getMessage()
+        if line not in self.lines:
+            self.lines.append(line)
+            click.echo(f"Note: {line}", err=True)
+
+
+def _note_from_now_on(ctx: click.Context) -> None:
+    """Print notes until the command ends."""
+    handler = ctx.meta[NOTES.name] = _Noted()
+    NOTES.handlers = [handler]
+    ctx.call_on_close(lambda: NOTES.removeHandler(handler))
+
+
+def _noted_lines() -> list[str]:
+    context = click.get_current_context(silent=True)
+    return context.meta[NOTES.name].lines if context and NOTES.name in context.meta else []
 
 
 class Command(click.Command):
@@ -58,6 +89,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the flags; what is wrong with them is told as JSON too, if that was among them."""
         as_json = "--json" in args
+        _note_from_now_on(ctx)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:

@@ -222,7 +222,10 @@ def quantize_command(
             f"'posecli model compact {folder} -o FOLDER'"
         )
     found = read_any_folder(folder)
-    videos = find_videos(calibrate)
+    calibration = find_videos(calibrate)
+    if calibration.passed_over:
+        output.say(f"passed over: {calibration.passed_over}")
+    videos = list(calibration.videos)
     if isinstance(found, ClipModelFolder):
         chosen = quantize_clip_model(found, videos, for_behaviours, output.say)
     else:

@@ -47,7 +47,7 @@ def outpath(
     from posecli.videos import find_videos
 
     folder = open_model(model or builtin_model_path(), Choice(shuffle, trainset_index, snapshot))
-    found = find_videos(videos, recursive=recursive)
+    found = list(find_videos(videos, recursive=recursive).videos)
     planned = plan_outputs(found, folder.description.scorer, out_dir)
     if not as_json:
         for paths in planned:

@@ -29,7 +29,7 @@ from posecli.options import (
     RunOptions,
     Shard,
 )
-from posecli.videos import find_videos
+from posecli.videos import FoundVideos, find_videos
 
 if TYPE_CHECKING:
     from posecli.analysis import Known, RunObserver
@@ -107,12 +107,12 @@ def shared_fields(flags: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def watched(videos: tuple[str, ...], options: RunOptions, output: Output, *, own_process: bool) -> Worker | int:
+def watched(found: FoundVideos, output: Output, *, own_process: bool) -> Worker | int:
     """Where several videos could suffer from the crash of one: a worker for them, or the exit code of the last one.
 
     A program that calls commands in its own process must not find itself in two.
     """
-    if not (own_process and sys.platform == "linux" and len(find_videos(videos, recursive=options.recursive)) > 1):
+    if not (own_process and sys.platform == "linux" and len(found.videos) > 1):
         return Worker()
     return Watcher(output).worker()
 
@@ -138,17 +138,20 @@ def run_over(
         Loads the model; gives what runs, and what only plans.
     """
     with stop_signals():
-        worker = watched(videos, options, output, own_process=ctx.obj is OWN_PROCESS)
+        found = find_videos(videos, recursive=options.recursive)
+        if found.passed_over:
+            output.say(f"passed over: {found.passed_over}")
+        worker = watched(found, output, own_process=ctx.obj is OWN_PROCESS)
         if isinstance(worker, int):
             ctx.exit(worker)
 
         run, plan = open_run()
-        exit_code = _planned(plan, output, worker) if dry_run else _done(run, output, worker)
+        exit_code = _planned(plan, found, output, worker) if dry_run else _done(run, found, output, worker)
         worker.ends(exit_code)
         ctx.exit(exit_code)
 
 
-def _done(run: Go, output: Output, worker: Worker) -> int:
+def _done(run: Go, found: FoundVideos, output: Output, worker: Worker) -> int:
     """Run, and report; the exit code."""
     from posecli.analysis import Known
     from posecli.cli.progress import AnalysisProgress, closing_lines
@@ -161,13 +164,14 @@ def _done(run: Go, output: Output, worker: Worker) -> int:
         {
             "results": [result.as_dict() for result in report.results],
             "counts": report.counts,
+            "passed_over": found.passed_over_as_dict(),
             "exit_code": report.exit_code,
         }
     )
     return report.exit_code
 
 
-def _planned(plan: Go, output: Output, worker: Worker) -> int:
+def _planned(plan: Go, found: FoundVideos, output: Output, worker: Worker) -> int:
     """Say what would be done; the exit code of the worst refusal."""
     from posecli.analysis import Known
     from posecli.cli.progress import AnalysisProgress, decision_lines
@@ -176,5 +180,11 @@ def _planned(plan: Go, output: Output, worker: Worker) -> int:
     exit_code = max((decision.exit_code for decision in decisions), default=0)
     for line in decision_lines(decisions):
         output.say(line)
-    output.result({"decisions": [decision.as_dict() for decision in decisions], "exit_code": exit_code})
+    output.result(
+        {
+            "decisions": [decision.as_dict() for decision in decisions],
+            "passed_over": found.passed_over_as_dict(),
+            "exit_code": exit_code,
+        }
+    )
     return exit_code

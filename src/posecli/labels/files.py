@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from posecli.errors import LabelError
-from posecli.yamlfile import read_yaml
+from posecli.yamlfile import brief, name_of, read_yaml, truth_of
 
 LABELED_DATA = "labeled-data"
 CONFIG = "config.yaml"
@@ -17,7 +17,7 @@ def find_tables(path: Path) -> tuple[list[Path], Mapping[str, Any]]:
     """The label files that a path stands for, and the project's settings, empty where it has none."""
     if not path.exists():
         raise LabelError(f"labelled data '{path}' do not exist: check the path")
-    if path.is_file() and path.suffix in (".h5", ".csv"):
+    if path.is_file() and path.suffix.lower() in (".h5", ".csv"):
         return [path], _project_of(path.resolve().parent.parent)
     if path.is_file() and path.suffix not in (".yaml", ".yml"):
         raise LabelError(f"'{path}' holds no labels: give a DeepLabCut project, or a CollectedData file (.h5 or .csv)")
@@ -28,7 +28,8 @@ def find_tables(path: Path) -> tuple[list[Path], Mapping[str, Any]]:
     else:
         config = _project_of(folder.resolve()) or _project_of(folder.resolve().parent)
         parents = [folder]
-    refuse_multi_animal(path, bool(config.get("multianimalproject")))
+    if truth_of(config.get("multianimalproject")) is True:
+        refuse_several_animals(path, config.get("individuals"))
     tables = [table for parent in parents for table in _tables_below(parent, config.get("scorer"))]
     if not tables:
         raise LabelError(
@@ -64,15 +65,30 @@ def _table_in(folder: Path, scorer: object) -> Path | None:
 
 def config_bodyparts(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Body parts of a project's settings; none where they name none."""
-    names = config.get("bodyparts")
+    # A multi-animal project, which may be of one animal, has them elsewhere.
+    several = truth_of(config.get("multianimalproject")) is True and isinstance(config.get("bodyparts"), str)
+    names = config.get("multianimalbodyparts" if several else "bodyparts")
     if names is None:
         return ()
-    if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
-        raise LabelError(f"the project of '{path}' has body parts {names!r}: expected a list of distinct names")
-    return tuple(str(name) for name in names)
+    try:
+        parts = tuple(name_of(name) for name in names) if isinstance(names, list) else ()
+    except TypeError as error:
+        raise LabelError(f"the project of '{path}' has a body part that {error}") from None
+    if not parts or len(set(parts)) < len(parts):
+        raise LabelError(f"the project of '{path}' has body parts {brief(names)}: expected a list of distinct names")
+    return parts
 
 
-def refuse_multi_animal(path: Path, multi: bool) -> None:
-    """Refuse labels of several animals."""
-    if multi:
-        raise LabelError(f"'{path}' labels several animals, which is not supported yet: use a single-animal project")
+def refuse_several_animals(path: Path, names: object) -> None:
+    """Refuse labels of several animals; one that has a name is one."""
+    if isinstance(names, Iterable) and len(several := dict.fromkeys(map(str, names))) > 1:
+        raise LabelError(
+            f"'{path}' labels several animals ({few(list(several))}), which is not supported yet: use a "
+            "single-animal project, or keep the columns of one animal"
+        )
+
+
+def few(names: Sequence[str]) -> str:
+    """At most six of some names, none of them long, for a message."""
+    shown = [name if len(name) < 80 else f"{name[:77]}..." for name in names[:6]]
+    return " ".join(", ".join([*shown, "..."] if len(names) > 6 else shown).split())

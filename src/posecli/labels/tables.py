@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,12 @@ import numpy.typing as npt
 from posecli.errors import LabelError
 from posecli.hdf5 import PlainTable, read_plain_table
 from posecli.labels.data import LabeledFrame
-from posecli.labels.files import LABELED_DATA, refuse_multi_animal
+from posecli.labels.files import LABELED_DATA, few, refuse_several_animals
+from posecli.textfile import csv_rows, number_in, read_text
+from posecli.yamlfile import brief
+
+#: First cells of the lines that name the columns of a CSV table, by their number.
+HEADERS = {3: ["scorer", "bodyparts", "coords"], 4: ["scorer", "individuals", "bodyparts", "coords"]}
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ def _place_of_image(table: Path, parts: tuple[str, ...]) -> tuple[Path, str]:
 
 def read_label_table(path: Path) -> LabelTable:
     """Read one label file; its images are not looked at."""
-    table = read_plain_table(path, LabelError) if path.suffix == ".h5" else _read_csv(path)
-    refuse_multi_animal(path, any(len(label) == 4 for label in table.columns))
+    table = read_plain_table(path, LabelError) if path.suffix.lower() == ".h5" else _read_csv(path)
+    table = _of_one_animal(path, table)
     if not table.index or not table.columns:
         raise LabelError(f"'{path}' is empty: label some frames and save them in DeepLabCut")
     if any(len(label) != 3 for label in table.columns):
@@ -64,7 +69,9 @@ def read_label_table(path: Path) -> LabelTable:
     bodyparts = tuple(dict.fromkeys(str(label[1]) for label in table.columns))
     scorers = dict.fromkeys(str(label[0]) for label in table.columns)
     if len(scorers) > 1:
-        raise LabelError(f"'{path}' holds labels of several people ({', '.join(scorers)}): keep those of one")
+        raise LabelError(
+            f"'{path}' holds labels of several people ({few(list(scorers))}): keep the columns of one of them in it"
+        )
     points = np.stack([_column(path, table, part, coord) for part in bodyparts for coord in ("x", "y")], axis=1)
     points = points.reshape(len(table.index), len(bodyparts), 2)
     images = tuple(_path_parts(path, label) for label in table.index)
@@ -73,11 +80,20 @@ def read_label_table(path: Path) -> LabelTable:
     return LabelTable(path, next(iter(scorers)), bodyparts, images, points)
 
 
+def _of_one_animal(path: Path, table: PlainTable) -> PlainTable:
+    """The table without the level that names the animal, where it has one."""
+    named = [label for label in table.columns if len(label) == 4]
+    refuse_several_animals(path, [label[1] for label in named])
+    if not named or len(named) < len(table.columns):
+        return table
+    return replace(table, columns=tuple((scorer, part, coord) for scorer, _, part, coord in named))
+
+
 def _column(path: Path, table: PlainTable, bodypart: str, coord: str) -> npt.NDArray[np.float64]:
-    places = [place for place, label in enumerate(table.columns) if label[1:] == (bodypart, coord)]
+    places = [place for place, label in enumerate(table.columns) if (str(label[1]), label[2]) == (bodypart, coord)]
     if len(places) != 1:
         raise LabelError(
-            f"'{path}' has {len(places)} columns '{coord}' of body part '{bodypart}' where one is expected: "
+            f"'{path}' has {len(places)} columns '{coord}' of body part {brief(bodypart)} where one is expected: "
             "save the labels with DeepLabCut"
         )
     return table.values[:, places[0]]
@@ -86,35 +102,35 @@ def _column(path: Path, table: PlainTable, bodypart: str, coord: str) -> npt.NDA
 def _path_parts(path: Path, label: tuple[Any, ...]) -> tuple[str, ...]:
     parts = tuple(part for item in label for part in str(item).replace("\\", "/").split("/") if part)
     if not parts or not all(isinstance(item, str) for item in label) or ".." in parts:
-        raise LabelError(f"'{path}' has a row '{label}' that names no image: expected {LABELED_DATA}/<video>/<image>")
+        raise LabelError(
+            f"'{path}' has a row {brief(label)} that names no image: expected {LABELED_DATA}/<video>/<image>"
+        )
     return parts
 
 
 def _read_csv(path: Path) -> PlainTable:
-    """Labels as text: three header lines, and one or three columns for the image's path."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabelError(f"'{path}' cannot be read as CSV ({error}): save the labels again") from error
-    refuse_multi_animal(path, len(rows) > 1 and rows[1][0] == "individuals")
-    if [row[0] for row in rows[:3]] != ["scorer", "bodyparts", "coords"]:
+    """Labels as text: lines of column names, and one or three columns for the image's path."""
+    rows = csv_rows(read_text(path, LabelError), path, LabelError)
+    depth = next((depth for depth in (3, 4) if [cells[0].strip() for _, cells in rows[:depth]] == HEADERS[depth]), None)
+    if depth is None:
         raise LabelError(f"'{path}' does not begin with lines 'scorer', 'bodyparts', 'coords': save the labels again")
-    leading = 3 if rows[0][1:3] == ["", ""] else 1
-    columns = tuple(zip(*(row[leading:] for row in rows[:3]), strict=False))
-    values = [_numbers(path, line, row[leading:], len(columns)) for line, row in enumerate(rows[3:], start=4)]
-    index = tuple(tuple(row[:leading]) for row in rows[3:])
-    return PlainTable(columns, index, np.array(values, np.float64).reshape(len(index), len(columns)))
+    names = [cells for _, cells in rows[:depth]]
+    leading = 3 if names[0][1:3] == ["", ""] else 1
+    columns = list(zip_longest(*(cells[leading:] for cells in names), fillvalue=""))
+    while columns and not any(columns[-1]):  # a spreadsheet writes columns that were in use once
+        columns.pop()
+    values = [_numbers(path, line, cells[leading:], len(columns)) for line, cells in rows[depth:]]
+    index = tuple(tuple(cells[:leading]) for _, cells in rows[depth:])
+    return PlainTable(tuple(columns), index, np.array(values, np.float64).reshape(len(index), len(columns)))
 
 
-def _numbers(path: Path, line: int, texts: Sequence[str], count: int) -> list[float]:
+def _numbers(path: Path, line: int, cells: Sequence[str], count: int) -> list[float]:
+    if len(cells) < count or any(cell.strip() for cell in cells[count:]):
+        raise LabelError(f"line {line} of '{path}' has {len(cells)} numbers where {count} are expected: correct it")
     try:
-        numbers = [float(text) if text.strip() else np.nan for text in texts]
+        return [number_in(cell) for cell in cells[:count]]
     except ValueError as error:
-        raise LabelError(f"line {line} of '{path}' is not all numbers ({error}): correct it") from None
-    if len(numbers) != count:
-        raise LabelError(f"line {line} of '{path}' has {len(numbers)} numbers where {count} are expected: correct it")
-    return numbers
+        raise LabelError(f"line {line} of '{path}' is not all numbers ({brief(str(error))}): correct it") from None
 
 
 def _refuse_infinite(
@@ -124,6 +140,6 @@ def _refuse_infinite(
     if len(places):
         row, part, _ = places[0]
         raise LabelError(
-            f"'{path}' has an infinite label ('{bodyparts[part]}' on '{images[row][-1]}'): "
+            f"'{path}' has an infinite label ({brief(bodyparts[part])} on {brief(images[row][-1])}): "
             "give a position in px, or leave it empty"
         )

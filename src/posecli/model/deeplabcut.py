@@ -9,11 +9,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from posecli.errors import ModelError
-from posecli.yamlfile import brief, read_yaml
+from posecli.yamlfile import brief, read_yaml, truth_of
 
 #: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
 POSE_CFG_DEFAULTS: dict[str, Any] = {
@@ -177,9 +178,10 @@ def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
     for key in ("Task", "date", "iteration"):
         # These become parts of a path; it must not lead out of the project.
         text = brief(config[key])
-        if len(text) > LONGEST_NAME or any(letter in text for letter in "/\\") or isinstance(config[key], (list, dict)):
+        is_name = isinstance(config[key], str | int | float | date) and not isinstance(config[key], bool)
+        if not is_name or len(text) > LONGEST_NAME or any(letter in text for letter in "/\\"):
             raise ModelError(f"'{config_path}' has {key} {text}, which no folder of it can be named after: correct it")
-    if config.get("multianimalproject"):
+    if truth_of(config.get("multianimalproject")):
         raise ModelError(
             f"'{config_path}' is a multi-animal project, which is not supported yet: use a single-animal one"
         )

@@ -31,7 +31,10 @@ from posecli.model.folder import (
 )
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.variables import UNITS_PER_BLOCK
-from posecli.yamlfile import brief
+from posecli.yamlfile import brief, name_of, truth_of
+
+#: Raised when the same files of a source come to be read as something else: what the cache has of them is no good then.
+READING = 2
 
 
 def import_model(path: Path, destination: Path, choice: Choice = Choice(), *, overwrite: bool = False) -> ModelFolder:
@@ -142,7 +145,7 @@ def _import(source: Source, destination: Path, *, overwrite: bool) -> ModelFolde
 
 
 def _describe(source: Source) -> ModelDescription:
-    cfg = source.pose_cfg
+    cfg = {key: truth_of(value) for key, value in source.pose_cfg.items()}
     net_type = str(cfg.get("net_type"))
     if net_type not in UNITS_PER_BLOCK or cfg["multi_stage"]:
         found = " ".join((f"multi-stage {net_type}" if cfg["multi_stage"] else net_type).split())[:80]
@@ -158,11 +161,11 @@ def _describe(source: Source) -> ModelDescription:
     try:
         return ModelDescription(
             net_type=net_type,
-            bodyparts=tuple(str(name) for name in cfg["all_joints_names"]),
+            bodyparts=tuple(name_of(name) for name in cfg["all_joints_names"]),
             scorer=source.scorer,
             stride=float(cfg["stride"]),
             locref_stdev=float(cfg["locref_stdev"]),
-            location_refinement=bool(cfg["location_refinement"]),
+            location_refinement=cfg["location_refinement"],
             mean_pixel=_rgb(cfg["mean_pixel"]),
             pcutoff=source.pcutoff,
             source=_provenance(source),
@@ -189,7 +192,7 @@ def _provenance(source: Source) -> dict[str, Any]:
 
 
 def _cache_key(source: Source) -> str:
-    parts = [f"{FORMAT_VERSION} {source.scorer} {source.pcutoff}"]
+    parts = [f"{FORMAT_VERSION} {READING} {source.scorer} {source.pcutoff}"]
     for path in source.files():
         status = path.stat()
         parts.append(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")

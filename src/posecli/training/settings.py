@@ -14,6 +14,7 @@ import yaml
 
 from posecli.errors import UsageError
 from posecli.model.builtin import BUILTIN
+from posecli.yamlfile import truth_of
 
 BatchNormMode = Literal["batch", "frozen"]
 TrainingPrecision = Literal["auto", "fp32", "bf16"]
@@ -228,9 +229,10 @@ def texts_of(key: str, value: Any) -> tuple[str, ...]:
 
 
 def _yes_or_no(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
+    truth = truth_of(value)
+    if not isinstance(truth, bool):
         raise UsageError(f"{key} {value!r} is neither true nor false: correct it")
-    return value
+    return truth
 
 
 #: Type of a field, as it is written, and what makes such a value of one in a file.
