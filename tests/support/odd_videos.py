@@ -46,10 +46,14 @@ REPORTED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "videos"
 TOLERANCE = 6e-4
 #: These keep no clock of their own: where it begins is a convention.
 WITHOUT_CLOCK = (".avi", ".h264", ".hevc", ".m1v", ".m2v", ".m4v", ".mjpeg", ".obu")
+#: Grey levels by which versions of FFmpeg's converter may differ.
+ROUNDING = 2
+BACKENDS: tuple[VideoBackend, VideoBackend] = ("opencv", "pyav")
 PIPELINES: tuple[PipelineName, ...] = ("sync", "parallel", "async")
 BATCH_SIZES = (1, 8)
 
 Seconds = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ class Way:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a program shows of a file: the number on each picture, and when it is shown."""
+    """What a program shows of a file: pictures (RGB), the number on each, and when it is shown."""
 
+    images: list[Image]
     numbers: list[int]
     seconds: Seconds
 
@@ -106,43 +111,33 @@ class Outcome:
 
 # What FFmpeg shows ---------------------------------------------------------------------------------------------------
 
-#: Keeps every picture and every time as it is. Pictures are turned as players do. One thread: in MPEG-4 with fields and
-#: B-frames, FFmpeg's threads spoil pictures. Transfer and primaries, which change no grey, are taken away: FFmpeg 9
-#: refuses some that earlier ones show.
-AS_IT_IS = (
-    "-map_metadata",
-    "-1",
-    "-an",
-    "-sn",
-    "-dn",
-    "-fps_mode",
-    "passthrough",
-    "-f",
-    "rawvideo",
-    "-pix_fmt",
-    "rgb24",
-)
+#: Keeps every picture and every time as it is, BGR, since RGB is rounded otherwise.
+AS_IT_IS = ("-an", "-sn", "-dn", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "bgr24")
+#: Transfer and primaries change nothing, but FFmpeg 9 refuses some that earlier ones show.
 FILTERS = "showinfo=checksum=0,setparams=color_trc=unknown:color_primaries=unknown"
 
 
 def shown_by_program(path: Path) -> Shown:
-    """The pictures that FFmpeg's program puts out, in its order."""
+    """The pictures that FFmpeg's program puts out, in its order, turned as players do.
+
+    By one thread: in MPEG-4 with fields and B-frames, FFmpeg's threads spoil pictures.
+    """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostats", "-copyts", "-threads", "1"]
     command += ["-i", f"file:{path}", "-vf", FILTERS, *AS_IT_IS, "-"]
     done = subprocess.run(command, capture_output=True, check=False)
     content = memoryview(done.stdout)
-    numbers, seconds, unit = [], [], Fraction(1)
+    images, seconds, unit = [], [], Fraction(1)
     for line in done.stderr.decode(errors="replace").splitlines():
         if base := re.search(r"config in time_base: (\d+/\d+)", line):
             unit = Fraction(base[1])
         elif picture := re.search(r"showinfo.*\] n: *\d+ pts: *(\S+).* s:(\d+)x(\d+)", line):
             width, height = int(picture[2]), int(picture[3])
             image, content = content[: 3 * width * height], content[3 * width * height :]
-            if len(image) < 3 * width * height:  # it is converted to the size of the first one
+            if len(image) < 3 * width * height:  # it was converted to the size of the first one
                 break
-            numbers.append(read_checked(np.frombuffer(image, np.uint8).reshape(height, width, 3)))
+            images.append(np.frombuffer(image, np.uint8).reshape(height, width, 3)[:, :, ::-1])
             seconds.append(float(int(picture[1]) * unit))
-    return Shown(numbers, np.array(seconds))
+    return Shown(images, [read_checked(image) for image in images], np.array(seconds))
 
 
 def seconds_in_file(path: Path) -> Seconds:
@@ -228,7 +223,7 @@ def check_case(case: Recording, path: Path, model: Path, ways: Sequence[Way]) ->
     for way in ways:
         _check_way(outcome, case, path, model, way, due)
     if not outcome.violations and outcome.due:
-        outcome.violations += _different_pixels(path)
+        outcome.violations += _different_pixels(path, due)
     return outcome
 
 
@@ -310,17 +305,23 @@ def _wrong_times(case: Recording, path: Path, seconds: Seconds, due: Seconds) ->
     return [f"{wrong.sum()} of {len(due)} times are wrong, first: row {row} at {seconds[row]:.4f} not {due[row]:.4f} s"]
 
 
-def _different_pixels(path: Path) -> list[str]:
-    """Both decoders must give the same pictures."""
-    backends: tuple[VideoBackend, VideoBackend] = ("opencv", "pyav")
-    first, second = (_pictures(path, backend) for backend in backends)
-    if first.shape != second.shape:
-        return [f"the decoders give {first.shape} and {second.shape}"]
-    most = int(np.abs(first.astype(np.int16) - second).max(initial=0))
-    return [f"the decoders' pictures differ by up to {most}"] if most else []
+def _different_pixels(path: Path, due: Shown) -> list[str]:
+    """Both decoders must give the same pictures, and those that FFmpeg's program shows."""
+    first, second = (_pictures(path, backend) for backend in BACKENDS)
+    shown = np.stack(due.images)
+    if not first.shape == second.shape == shown.shape:
+        return [f"the decoders give {first.shape} and {second.shape}, the program {shown.shape}"]
+    apart, from_program = _distance(first, second), _distance(second, shown)
+    words = [f"the decoders' pictures differ by up to {apart}"] if apart else []
+    return words + [f"pictures differ from the program's by up to {from_program}"] * (from_program > ROUNDING)
 
 
-def _pictures(path: Path, backend: VideoBackend) -> npt.NDArray[np.uint8]:
+def _distance(first: Image, second: Image) -> int:
+    """The largest difference."""
+    return int(np.abs(first.astype(np.int16) - second).max(initial=0))
+
+
+def _pictures(path: Path, backend: VideoBackend) -> Image:
     reader = VideoReader(probe(path), backend=backend)
     return np.concatenate([batch.images.copy() for batch in reader.batches(8)])
 
