@@ -61,11 +61,11 @@ class Avi:
             start = self.head.index(mark) + CHUNK_HEADER + offset
             self.head[start : start + 4] = struct.pack("<I", promised)
 
-    def write(self, path: Path, *, index: bool = True) -> None:
-        """Plain, with or without an index; every frame that is not empty is called a key frame."""
+    def write(self, path: Path, *, index: bool = True, keys: bool = True) -> None:
+        """Plain, with or without an index, which calls every frame a key frame, or none."""
         movi, entries = b"movi", b""
         for frame in self.frames:
-            entries += VIDEO_CHUNK + struct.pack("<3I", KEY_FRAME if frame else 0, len(movi), len(frame))
+            entries += VIDEO_CHUNK + struct.pack("<3I", KEY_FRAME * (keys and len(frame) > 0), len(movi), len(frame))
             movi += chunk(VIDEO_CHUNK, frame)
         body = b"AVI " + bytes(self.head) + chunk(b"LIST", movi) + (chunk(b"idx1", entries) if index else b"")
         path.write_bytes(chunk(b"RIFF", body))
@@ -175,6 +175,18 @@ def set_durations(durations: Sequence[int], movie: Box) -> None:
     """How long each picture stands, in units of the track."""
     table = movie.at(b"trak", b"mdia", b"minf", b"stbl", b"stts")
     table.content = bytes(4) + struct.pack(">I", len(durations)) + b"".join(struct.pack(">II", 1, d) for d in durations)
+
+
+def set_aperture(width: int, height: int, movie: Box) -> None:
+    """The part in the middle of the coded picture that is meant to be shown."""
+    table = movie.at(b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    entry = table.content[12:] + bytes(Box(b"clap", struct.pack(">8I", width, 1, height, 1, 0, 1, 0, 1)))
+    table.content = table.content[:8] + struct.pack(">I", len(entry) + 4) + entry
+
+
+def empty_table(path: tuple[bytes, ...], movie: Box) -> None:
+    """A table without an entry."""
+    movie.at(*path).content = bytes(8)
 
 
 # Matroska ------------------------------------------------------------------------------------------------------------

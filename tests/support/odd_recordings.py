@@ -459,7 +459,7 @@ def avi(target: Path, options: Options, change: Callable[[Avi], None], how: str 
     if how == "open":
         file.write_open_dml(target)
     else:
-        file.write(target, index=how != "no index")
+        file.write(target, index=how != "no index", keys=how != "no keys")
 
 
 def empty_instead(places: Sequence[int], file: Avi) -> None:
@@ -512,6 +512,7 @@ def _avis() -> Iterator[Recording]:
     for codec, options in (("mjpeg", MJPEG), ("mpeg4", MPEG4), ("ffv1", FFV1)):
         yield Recording(kind, f"{codec} gaps.avi", partial(with_gaps, options=options, expression=GAP))
     kind = "avi layouts"
+    yield Recording(kind, "no keys.avi", partial(avi, options=MPEG4, change=unchanged, how="no keys"))
     yield Recording(kind, "open.avi", partial(avi, options=MJPEG, change=unchanged, how="open"))
     yield Recording(kind, "open mpeg4.avi", partial(avi, options=MPEG4, change=unchanged, how="open"))
     yield Recording(kind, "no index.avi", partial(avi, options=MJPEG, change=unchanged, how="no index"))
@@ -614,7 +615,7 @@ def _clocks_set_back() -> Iterator[Recording]:
         yield Recording(kind, f"mjpeg {name}.mkv", partial(blocks_moved, shift=shift, options=MJPEG))
     for name in ("back once", "equal", "all equal"):
         yield Recording(kind, f"h264 {name}.mkv", partial(blocks_moved, shift=SHIFTS[name], options=H264))
-    for name, start in (("wraps", 95443.0), ("wraps at once", 95443.7177), ("near the end", 95440.0)):
+    for name, start in (("wraps", 95441.5), ("wraps at once", 95442.3), ("near the end", 95440.0)):
         for codec, options in (("h264", H264), ("mpeg2", MPEG2)):
             make = partial(encode, options=(*options, "-output_ts_offset", str(start)))
             yield Recording(kind, f"{codec} {name}.ts", make)
@@ -747,6 +748,37 @@ def _orientations() -> Iterator[Recording]:
         yield Recording(kind, name, partial(turned_by_message, message=message, turn=turn))
     for ending in ("mkv", "mov"):
         yield Recording(kind, f"as ffmpeg says.{ending}", turned_by_ffmpeg)
+
+
+# Parts of a picture ---
+
+
+def with_margins(target: Path, options: Options) -> Path:
+    """Pictures with eight pixels around them that are not meant to be shown."""
+    images = np.pad(pictures(), ((0, 0), (8, 8), (8, 8), (0, 0)))
+    return clips.encode(target, images, *options)
+
+
+def with_aperture(target: Path) -> None:
+    """The part to be shown is named by the container."""
+    source = with_margins(target.with_name(f"source{target.suffix}"), H264)
+    odd_files.patch_boxes(source, target, partial(odd_files.set_aperture, 96, 64))
+
+
+def _parts() -> Iterator[Recording]:
+    kind = "parts of pictures"
+    crop = "crop_left=8:crop_right=8:crop_top=8:crop_bottom=8"
+    for ending in ("mp4", "mkv", "ts", "h264"):
+        make = partial(with_margins, options=(*H264, "-bsf:v", f"h264_metadata={crop}"))
+        yield Recording(kind, f"cropped.{ending}", make)
+    for ending in ("mp4", "mov"):
+        yield Recording(kind, f"aperture.{ending}", with_aperture)
+    for ending, options in (("mkv", MPEG2), ("mp4", H264), ("avi", MPEG4)):
+        make = partial(encode, options=(*options, "-aspect", "4:3"))
+        yield Recording(kind, f"stretched.{ending}", make)
+    for size in ((65, 97), (66, 98), (67, 99)):
+        make = partial(encode, options=("-c:v", "libx264", "-qp", "5", "-pix_fmt", "yuv444p"), size=size)
+        yield Recording(kind, f"{size[1]}x{size[0]}.mp4", make)
 
 
 # Few pictures, odd groups --------------------------------------------------------------------------------------------
@@ -1060,6 +1092,13 @@ LAYOUTS: dict[str, Options] = {
 }
 
 
+def without_keys(target: Path) -> None:
+    """No picture is marked as one to begin at."""
+    source = encode(target.with_name("source.mp4"), FORWARD)
+    packets = [(content, pts, dts, False) for content, pts, dts, _ in odd_files.read_packets(source)]
+    odd_files.mux(source, target, packets)
+
+
 def with_rubbish(content: bytes) -> bytes:
     """As a receiver writes that is switched on too early."""
     return b"\x11" * 500 + content
@@ -1080,6 +1119,8 @@ def _layouts() -> Iterator[Recording]:
         "long offsets.mp4": partial(boxes_patched, change=odd_files.use_long_offsets),
         "long offsets.mov": partial(boxes_patched, change=odd_files.use_long_offsets),
         "no key frame table.mp4": partial(boxes_patched, change=partial(odd_files.drop_box, (*TABLES, b"stss"))),
+        "no key frames.mp4": partial(boxes_patched, change=partial(odd_files.empty_table, (*TABLES, b"stss"))),
+        "no key frames.mkv": without_keys,
         "no composition times.mp4": partial(boxes_patched, change=partial(odd_files.drop_box, (*TABLES, b"ctts"))),
         "no cues.mkv": partial(without_end, mark=b"\x1c\x53\xbb\x6b", options=H264),
         "204 bytes.ts": partial(wrapped, change=odd_files.with_checks, options=H264),
@@ -1131,6 +1172,7 @@ FAMILIES: tuple[Callable[[], Iterator[Recording]], ...] = (
     _few_times,
     _edits,
     _orientations,
+    _parts,
     _short_ones,
     _group_kinds,
     _changes,
