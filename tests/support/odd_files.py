@@ -265,6 +265,11 @@ def with_orientation(jpeg: bytes, orientation: int) -> bytes:
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
+def with_polarity(jpeg: bytes, field_number: int) -> bytes:
+    """A JPEG picture with the note of capture cards that it is a field."""
+    return jpeg[:2] + b"\xff\xe0" + struct.pack(">H4sBxII", 16, b"AVI1", field_number, 0, 0) + jpeg[2:]
+
+
 # MPEG-4 as DivX packs it ---------------------------------------------------------------------------------------------
 
 DIVX_NOTE = b"\0\0\1\xb2DivX503b1393p\0"

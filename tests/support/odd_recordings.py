@@ -164,7 +164,7 @@ CODECS: dict[str, tuple[Options, str]] = {
     "magicyuv": (("-c:v", "magicyuv"), "avi"),
     "wmv1": (("-c:v", "wmv1", *INTRA_STILL), "wmv avi"),
     "wmv2": (("-c:v", "wmv2", *INTRA_STILL), "wmv asf"),
-    "msmpeg4": (("-c:v", "msmpeg4", "-g", "12", "-qscale", "1"), "avi"),
+    "msmpeg4": (("-c:v", "msmpeg4", "-g", "1", "-qscale", "2"), "avi"),
     "theora": (("-c:v", "libtheora", "-q:v", "10"), "ogv mkv"),
     "png": (("-c:v", "png"), "mov avi mkv"),
     "apng": (("-c:v", "apng"), "apng"),
@@ -179,7 +179,7 @@ CODECS: dict[str, tuple[Options, str]] = {
     "zmbv": (("-c:v", "zmbv"), "avi"),
     "dnxhd": (("-c:v", "dnxhd", "-b:v", "120M", "-pix_fmt", "yuv422p"), "mxf"),
     "vc2": (("-c:v", "vc2", "-strict", "-1"), "mkv"),
-    "rv20": (("-c:v", "rv20", "-g", "12", "-qscale", "1"), "rm"),
+    "rv20": (("-c:v", "rv20", "-g", "1", "-qscale", "2"), "rm"),
 }
 FEW = {"dnxhd": 3, "dv": 10, "cinepak": 10}
 
@@ -252,6 +252,16 @@ def repeated_fields(target: Path) -> None:
     clips.ffmpeg("-i", raw, *COPY, target)
 
 
+def jpeg_fields(target: Path) -> None:
+    """Motion JPEG of a capture card: each chunk holds two pictures, which are the fields of one."""
+    file = Avi.read(encode(target.with_name("whole.avi"), MJPEG))
+    images = np.stack([pictures()[:, 0::2], pictures()[:, 1::2]], axis=1).reshape(-1, 32, 96, 3)
+    fields = Avi.read(clips.encode(target.with_name("fields.avi"), images, *MJPEG)).frames
+    marked = [odd_files.with_polarity(jpeg, 1 + number % 2) for number, jpeg in enumerate(fields)]
+    file.frames = [first + second for first, second in zip(marked[::2], marked[1::2], strict=True)]
+    file.write(target)
+
+
 ILDCT: Options = ("-flags", "+ildct+ilme")
 
 
@@ -275,6 +285,7 @@ def _fields() -> Iterator[Recording]:
     for ending in ("ts", "mkv", "mp4"):
         yield Recording(kind, f"packet per field.{ending}", partial(fields_muxed, coding="t", apart=True))
     yield Recording(kind, "packet per frame.ts", partial(fields_muxed, coding="t", apart=False))
+    yield Recording(kind, "jpeg fields.avi", jpeg_fields)
     for ending in ("m2v", "mpg"):
         yield Recording(kind, f"repeated fields.{ending}", repeated_fields)
 
