@@ -7,7 +7,6 @@ two marks.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,12 +15,11 @@ from pathlib import Path
 
 import av
 import cv2
-import imageio_ffmpeg
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.odd_videos import Outcome, all_cases, watch  # noqa: E402
+from support.odd_videos import Outcome, all_cases, program_version, watch  # noqa: E402
 
 PAGE = ROOT / "docs" / "odd-videos.md"
 MARKS = ("<!-- outcomes -->", "<!-- end of outcomes -->")
@@ -68,13 +66,7 @@ def sentence(outcomes: Sequence[Outcome]) -> str:
     """What went wrong, and with which libraries."""
     wrong = [f"{outcome.family}/{outcome.name}" for outcome in outcomes if outcome.violations]
     found = f"Not as they must be: {'; '.join(wrong)}." if wrong else "All are as they must be."
-    return f"{found} (PyAV {av.__version__}, OpenCV {cv2.__version__}, {_program()}.)"
-
-
-def _program() -> str:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-version"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return f"FFmpeg {said[2].removeprefix('n').partition('-')[0]}"
+    return f"{found} (PyAV {av.__version__}, OpenCV {cv2.__version__}, FFmpeg {program_version()}.)"
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ from posecli.table import SECONDS_NODE
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 from support.number_engine import numbers_of, read_checked
-from support.odd_recordings import Recording, all_recordings
+from support.odd_encodes import Recording
+from support.odd_recordings import all_recordings
 from support.watching import tell, watched
 
 #: Reports of users, rebuilt; not part of the repository.
@@ -115,6 +116,17 @@ class Outcome:
 AS_IT_IS = ("-an", "-sn", "-dn", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "bgr24")
 #: Transfer and primaries change nothing, but FFmpeg 9 refuses some that earlier ones show.
 FILTERS = "showinfo=checksum=0,setparams=color_trc=unknown:color_primaries=unknown"
+
+
+#: The program that the files and references are meant for.
+OLDEST_PROGRAM = 9
+
+
+def program_version() -> str:
+    """Of FFmpeg's program."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return said[2].removeprefix("n").partition("-")[0]
 
 
 def shown_by_program(path: Path) -> Shown:

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.odd_videos import REPORTED, REPORTED_ROWS, Outcome, all_cases, watch
+from support.odd_videos import OLDEST_PROGRAM, REPORTED, REPORTED_ROWS, Outcome, all_cases, program_version, watch
+
+pytestmark = pytest.mark.skipif(
+    int(program_version().partition(".")[0]) < OLDEST_PROGRAM,
+    reason=f"FFmpeg's program is {program_version()}, and the files are made by {OLDEST_PROGRAM} or later",
+)
 
 #: Processes that share the slow run; each takes every so-manyth file.
 PARTS = 4
