@@ -343,7 +343,7 @@ def _pictures(path: Path, backend: VideoBackend) -> Image:
 
 def ways_of(number: int) -> tuple[Way, Way]:
     """How a file is analysed: with either decoder; pipelines, batches and interruptions take turns."""
-    first: VideoBackend = "auto" if number % 4 else "opencv"
+    first: VideoBackend = "opencv" if number % 4 else "auto"
     return (
         Way(first, PIPELINES[number % 3], BATCH_SIZES[number % 2], interrupted=number % 4 == 1),
         Way("pyav", PIPELINES[(number + 1) % 3], BATCH_SIZES[(number + 1) % 2], interrupted=number % 4 == 3),
