@@ -46,6 +46,7 @@ TOPICS = (
     "classify",
     "clusters",
     "damaged-videos",
+    "odd-videos",
     "verify",
     "models",
     "precision",

@@ -12,7 +12,6 @@ import argparse
 import json
 import shutil
 import struct
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +36,7 @@ from posecli.options import AnalyzeOptions, EngineOptions, VideoBackend
 from posecli.table import SECONDS_NODE
 from support import clips
 from support.number_engine import UNREADABLE, checked_frames, numbers_of, read_checked
+from support.watching import tell, watched
 
 FRAMES = 48
 #: Decodings by FFmpeg's racing threads before a picture counts as one that it never shows.
@@ -678,7 +678,7 @@ def run_all(folder: Path, start: int) -> None:
     for number, case in enumerate(all_cases(bases)):
         if number < start:
             continue
-        _tell({"number": number, "name": case.name, "family": case.family})
+        tell({"number": number, "name": case.name, "family": case.family})
         place = folder / f"case {number}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -686,69 +686,18 @@ def run_all(folder: Path, start: int) -> None:
         made = case.make(path)
         trace = made if isinstance(made, Trace) else UNKNOWN
         outcome = outcome_of(case, trace, path, model, "pyav" if number % 2 else "auto")
-        _tell({"number": number, "outcome": asdict(outcome)})
+        tell({"number": number, "outcome": asdict(outcome)})
         if not outcome.violations:
             shutil.rmtree(place)
-    _tell({"end": True})
-
-
-def _tell(content: dict[str, Any]) -> None:
-    print(json.dumps(content), flush=True)
+    tell({"end": True})
 
 
 def watch(folder: Path, patience: float = 60.0) -> list[Outcome]:
     """Run `run_all` in a process of its own; one that dies or hangs loses the file it was at, and starts anew."""
-    folder.mkdir(parents=True, exist_ok=True)
-    outcomes: list[Outcome] = []
-    start = 0
-    while True:
-        command = [
-            sys.executable,
-            "-X",
-            "faulthandler",
-            str(Path(__file__).resolve()),
-            str(folder),
-            "--start",
-            str(start),
-        ]
-        lines, ended = _lines_of(command, folder / "words.txt", patience)
-        outcomes += [Outcome(**line["outcome"]) for line in lines if "outcome" in line]
-        if lines and "end" in lines[-1]:
-            return outcomes
-        begun = [line for line in lines if "name" in line]
-        if not begun:
-            raise RuntimeError(f"no file could be analysed: {(folder / 'words.txt').read_text(errors='replace')}")
-        lost = begun[-1]
-        outcomes.append(Outcome(lost["name"], lost["family"], "lost", violations=[ended]))
-        start = lost["number"] + 1
-
-
-def _lines_of(command: list[str], words: Path, patience: float) -> tuple[list[dict[str, Any]], str]:
-    """What a process tells, and how it ended; it is killed if it says nothing for so many seconds."""
-    import threading
-
-    lines: list[dict[str, Any]] = []
-    hung = threading.Event()
-    with (
-        words.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as child,
-    ):
-
-        def kill() -> None:
-            hung.set()
-            child.kill()
-
-        assert child.stdout is not None
-        while True:
-            timer = threading.Timer(patience, kill)
-            timer.start()
-            line = child.stdout.readline()
-            timer.cancel()
-            if not line:
-                break
-            lines.append(json.loads(line))
-    tail = words.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    return lines, "it hangs" if hung.is_set() else f"the process ended with {child.returncode}: {' '.join(tail)}"
+    return [
+        Outcome(line["name"], line["family"], "lost", violations=[came]) if isinstance(came, str) else Outcome(**came)
+        for line, came in watched(Path(__file__), folder, patience)
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""The table of outcomes in ``docs/odd-videos.md``, from the files and checks of the tests.
+
+``python benchmarks/odd_videos.py`` makes and analyses every file again and rewrites the part of the page between its
+two marks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import av
+import cv2
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.odd_videos import Outcome, all_cases, program_version, watch  # noqa: E402
+
+PAGE = ROOT / "docs" / "odd-videos.md"
+MARKS = ("<!-- outcomes -->", "<!-- end of outcomes -->")
+COLUMNS = (
+    "| what is odd | files | read, exit 0 | refused, exit 3 | other exit codes | rows right / due | as it must be |"
+)
+
+
+def main() -> None:
+    """Run everything, and write the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = all_outcomes(Path(folder))
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    text = "\n".join([MARKS[0], *table(outcomes), "", sentence(outcomes), MARKS[1]])
+    PAGE.write_text(before + text + after, encoding="utf-8")
+
+
+def all_outcomes(folder: Path) -> list[Outcome]:
+    """Of every file, in their order: one process for each processor."""
+    parts = os.cpu_count() or 1
+    with ThreadPoolExecutor(parts) as pool:
+        found = pool.map(lambda part: watch(folder / str(part), part=part, parts=parts), range(parts))
+        outcomes = {(outcome.family, outcome.name): outcome for part in found for outcome in part}
+    return [outcomes[case.family, case.name] for case in all_cases()]
+
+
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """One line per family, in the order of the files."""
+    lines = [COLUMNS, "|---|---|---|---|---|---|---|"]
+    families = dict.fromkeys(outcome.family for outcome in outcomes)
+    lines += [_line(family, [outcome for outcome in outcomes if outcome.family == family]) for family in families]
+    return [*lines, _line("all", outcomes)]
+
+
+def _line(words: str, outcomes: Sequence[Outcome]) -> str:
+    read, refused = (sum(outcome.exit_code == code for outcome in outcomes) for code in (0, 3))
+    rows = f"{sum(outcome.right for outcome in outcomes)} / {sum(outcome.due for outcome in outcomes)}"
+    sound = sum(not outcome.violations for outcome in outcomes)
+    return f"| {words} | {len(outcomes)} | {read} | {refused} | {len(outcomes) - read - refused} | {rows} | {sound} |"
+
+
+def sentence(outcomes: Sequence[Outcome]) -> str:
+    """What went wrong, and with which libraries."""
+    wrong = [f"{outcome.family}/{outcome.name}" for outcome in outcomes if outcome.violations]
+    found = f"Not as they must be: {'; '.join(wrong)}." if wrong else "All are as they must be."
+    return f"{found} (PyAV {av.__version__}, OpenCV {cv2.__version__}, FFmpeg {program_version()}.)"
+
+
+if __name__ == "__main__":
+    main()
