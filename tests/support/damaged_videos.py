@@ -596,7 +596,8 @@ def _check_table(outcome: Outcome, case: Case, trace: Trace, table: Path, path: 
         outcome.violations.append(f"{rows} rows instead of {case.frames}")
     if outcome.exit_code == 0 and case.promises and rows < FRAMES:
         outcome.violations.append(f"silently short: {rows} rows instead of {FRAMES}")
-    due = _numbers_due(seconds, case, trace, path.parents[1] / "encodes")
+    unshown = manifest["video"]["packets_before_first_picture"]
+    due = _numbers_due(seconds, case, trace, path.parents[1] / "encodes", unshown)
     outcome.right = sum(number == wanted for number, wanted in zip(shown, due, strict=True))
     outcome.smeared = rows - outcome.right - outcome.missing
     wrong = {row: n for row, n in enumerate(shown) if n not in (None, UNREADABLE, due[row])}
@@ -610,11 +611,11 @@ def _check_table(outcome: Outcome, case: Case, trace: Trace, table: Path, path: 
     outcome.violations += [f"row {row} shows frame {n} instead of {due[row]}" for row, n in wrong.items()]
 
 
-def _numbers_due(seconds: Any, case: Case, trace: Trace, bases: Path) -> list[int]:
+def _numbers_due(seconds: Any, case: Case, trace: Trace, bases: Path, unshown: int) -> list[int]:
     """The frame that belongs to each row: by its place, or by its time in the encode that was damaged."""
     rows = len(seconds)
-    if trace.numbers is not None and rows == len(trace.numbers):
-        return list(trace.numbers)
+    if trace.numbers is not None and rows == len(trace.numbers) - unshown:
+        return list(trace.numbers[unshown:])
     if not case.base or case.family in ("whole", "wrong extension") or rows == FRAMES:
         return list(range(rows))
     times = np.array(sorted(_times(bases / case.base)))

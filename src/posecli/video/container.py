@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
+from av.codec.context import Flags
 from av.stream import Disposition
 
 from posecli.errors import VideoError
@@ -73,6 +74,8 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.video
     _check_frame_size(path, stream.codec_context.width, stream.codec_context.height)
     # Pictures have headers of their own, which may claim another size.
     stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
+    # Else a picture that is cut at its left would be cut where memory is aligned.
+    stream.codec_context.flags |= Flags.unaligned
     return stream
 
 

@@ -15,7 +15,7 @@ out already are the same ones, and are passed over.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import chain, islice
@@ -31,6 +31,10 @@ from posecli.video.orientation import UPRIGHT, Orientation
 DEEPEST_REORDERING = 16
 #: Codecs whose packets tell the pictures' order even where the container does not.
 OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
+#: Codecs that hide no pictures: a packet without one is a field, or is lost.
+OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
+#: Codecs of broadcasts and cameras that are cut anywhere: what cannot be decoded before the first key frame is no loss.
+CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
 
 
 class Picture(NamedTuple):
@@ -104,12 +108,14 @@ class Pictures:
     def _carefully(self) -> Generator[Picture]:
         """On one processor, with a row for each picture that could not be decoded."""
         self.concealed = []
+        are_in_order = _are_in_order(self.path)
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
+            lost = _Lost(stream.codec_context.name, are_in_order=are_in_order)
             clock = Clock(container, stream)
-            rows = _with_lost(demux(container, stream), stream, are_own_times=clock.are_own_times)
+            rows = _with_lost(demux(container, stream), stream, lost)
             orientation = UPRIGHT
             for row, (pts, dts, frame) in enumerate(rows):
                 if frame is None:
@@ -226,90 +232,127 @@ class _Row(NamedTuple):
     frame: av.VideoFrame | None
 
 
-def _with_lost(
-    packets: Iterable[Packet], stream: av.video.stream.VideoStream, *, are_own_times: bool
-) -> Iterator[_Row]:
+def _with_lost(packets: Iterable[Packet], stream: av.video.stream.VideoStream, lost: _Lost) -> Iterator[_Row]:
     """What a decoder on one processor puts out, and in between what it should have."""
-    lost = _Lost(sees_silence=are_own_times or stream.codec_context.name in OWN_ORDER)
     for packet in chain((packet for packet in packets if packet.size), [None]):
         try:
             frames = stream.decode(packet)
             has_failed = False
         except av.FFmpegError:
             frames, has_failed = [], True
-        reorders = bool(stream.codec_context.has_b_frames)
         if packet is not None and not packet.is_discard:
-            # A packet's own place tells nothing where pictures change places.
-            lost.given(packet, None if reorders else packet.dts, has_failed=has_failed)
+            lost.given(packet, has_failed=has_failed, reorders=bool(stream.codec_context.has_b_frames))
         for frame in frames:
-            yield from lost.before(frame.pts)
+            yield from lost.before(frame)
             yield _Row(frame.pts, frame.dts, frame)
-        if lost.has_begun and not reorders:  # pictures come out as they are decoded, whatever their times
-            yield from lost.rest()
+        yield from lost.at_once()
     yield from lost.rest()
+
+
+class _Waiting(NamedTuple):
+    """A packet whose picture has not come, or cannot."""
+
+    pts: int
+    dts: int | None
+    has_failed: bool
 
 
 class _Lost:
     """Packets whose picture cannot come, until it is their turn to be a row.
 
-    These are packets that could not be decoded and, behind one of them and up to the next key frame, those whose
-    picture the decoder leaves out without a word because it lacks what it builds on. Elsewhere a packet without a
-    picture is hidden, or a field. What fails before the first key frame is no row: there a recording was cut.
+    These are packets that could not be decoded, and those whose picture the decoder leaves out without a word because
+    it lacks what it builds on: behind a failure and up to the next key frame, or anywhere if the codec hides no
+    pictures. Elsewhere a packet without a picture is a hidden one, or a field. What comes before the first picture is
+    no row: there a recording was cut.
 
     Parameters
     ----------
-    sees_silence
-        Whether packets carry times by which a picture that is left out can be told from one that is late.
-
-    Attributes
-    ----------
-    has_begun
-        Whether there was anything to begin with.
+    codec
+        As FFmpeg names it.
+    are_in_order
+        Whether the packets' times tell which picture is due: a clock that never falls back, each packet with a time.
     """
 
-    def __init__(self, *, sees_silence: bool) -> None:
-        self._sees_silence = sees_silence
-        self.has_begun = False
-        self._is_behind_failure = False
-        self._rows: list[tuple[int, int | None]] = []
+    def __init__(self, codec: str, *, are_in_order: bool) -> None:
+        self._are_in_order = are_in_order
+        self._hides_none = codec in OPEN
+        self._may_be_cut = codec in CUT_ANYWHERE
+        self._waiting: list[_Waiting] = []
         self._untimed: list[_Row] = []
-        self._timed = False
-        self._latest = -(1 << 63)
+        self._follower: dict[int, int] = {}
+        self._previous: int | None = None
+        self._is_timed = self._has_begun = self._is_behind_failure = self._has_shown = self._reorders = False
 
-    def given(self, packet: Packet, dts: int | None, *, has_failed: bool) -> None:
+    def given(self, packet: Packet, *, has_failed: bool, reorders: bool) -> None:
         """Note a packet that went to the decoder."""
-        if not has_failed and not self.has_begun and packet.is_keyframe:
-            self._rows, self._untimed = [], []
-        self.has_begun |= packet.is_keyframe or not has_failed
+        if packet.is_keyframe and self._may_be_cut and not (has_failed or self._has_begun):
+            self._waiting, self._untimed = [], []
+        self._has_begun |= packet.is_keyframe or not has_failed
         self._is_behind_failure = has_failed or (self._is_behind_failure and not packet.is_keyframe)
-        self._timed |= packet.pts is not None
-        if packet.pts is not None and (has_failed or (self._is_behind_failure and self._sees_silence)):
-            heapq.heappush(self._rows, (packet.pts, dts))
-        elif has_failed and not self._timed:  # else it is the second field of a picture
-            self._untimed.append(_Row(None, dts, None))
+        self._reorders = reorders
+        self._is_timed |= packet.pts is not None
+        # A packet's own place tells nothing where pictures change places.
+        dts = None if reorders else packet.dts
+        if packet.pts is None:
+            if has_failed and not self._is_timed:  # else it is the second field of a picture
+                self._untimed.append(_Row(None, dts, None))
+        elif has_failed or (self._are_in_order and (self._is_behind_failure or self._hides_none)):
+            heapq.heappush(self._waiting, _Waiting(packet.pts, dts, has_failed))
+            if self._previous is not None and not has_failed:
+                self._follower[self._previous] = packet.pts
+            self._previous = packet.pts
 
-    def before(self, pts: int | None) -> Iterator[_Row]:
-        """Those whose turn is before a picture's; that picture is not lost."""
+    def before(self, frame: av.VideoFrame) -> Iterator[_Row]:
+        """Those whose turn is before a picture's; that picture is not lost, nor is its second field."""
         yield from self._take_untimed()
-        if pts is None:
+        if frame.pts is None:
             return
-        if pts < self._latest:  # the clock was set back: what was lost before has no other place
+        pts = frame.pts
+        if not self._has_shown:
+            self._forget(lambda each: not each.has_failed and each.pts < pts)
+            self._has_shown = True
+        second = self._follower.pop(pts, None)
+        if frame.interlaced_frame and second is not None:
+            self._forget(lambda each: not each.has_failed and each.pts == second)
+        while self._waiting and self._waiting[0].pts <= pts:
+            each = heapq.heappop(self._waiting)
+            if each.pts < pts:
+                yield _Row(each.pts, each.dts, None)
+
+    def at_once(self) -> Iterator[_Row]:
+        """Those that cannot be put in order by their times, where pictures come out as they are decoded."""
+        if self._has_begun and not (self._are_in_order or self._reorders):
             yield from self.rest()
-        self._latest = pts
-        while self._rows and self._rows[0][0] <= pts:
-            time, dts = heapq.heappop(self._rows)
-            if time < pts:
-                yield _Row(time, dts, None)
 
     def rest(self) -> Iterator[_Row]:
         """All that are left."""
         yield from self._take_untimed()
-        rows, self._rows = sorted(self._rows, key=lambda row: row[0]), []
-        yield from (_Row(pts, dts, None) for pts, dts in rows)
+        waiting, self._waiting = sorted(self._waiting), []
+        yield from (_Row(each.pts, each.dts, None) for each in waiting)
+
+    def _forget(self, is_meant: Callable[[_Waiting], bool]) -> None:
+        self._waiting = [each for each in self._waiting if not is_meant(each)]
+        heapq.heapify(self._waiting)
 
     def _take_untimed(self) -> Iterator[_Row]:
         rows, self._untimed = self._untimed, []
         yield from rows
+
+
+def _are_in_order(path: Path) -> bool:
+    """Whether the packets' times tell which picture is due."""
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        if not keeps_times(container) or (has_places(container) and stream.codec_context.name not in OWN_ORDER):
+            return False
+        latest, are_told_apart = -(1 << 63), not stream.codec_context.has_b_frames
+        for packet in demux(container, stream):
+            if packet.dts is None or packet.dts < latest:
+                return False
+            latest = packet.dts
+            are_told_apart |= packet.pts not in (None, packet.dts)
+    # Where pictures change places, times that only go up are those of decoding.
+    return are_told_apart
 
 
 class Clock:
