@@ -130,8 +130,10 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: 
         raise UsageError(f"{count} frames are fewer than the window {options.window}: give a smaller one")
     smooth = pose.copy()
     for part in range(pose.shape[1]):
-        whole = np.full((count, 3), np.nan)
-        whole[places] = pose[:, part]
+        whole = pose[:, part]
+        if count > len(pose):
+            whole = np.full((count, 3), np.nan)
+            whole[places] = pose[:, part]
         smooth[:, part, :2] = _filtered_part(whole, options)[places]
     return smooth
 

@@ -278,7 +278,11 @@ class _Group:
         if node.size is not None and node.size * node.dtype.itemsize > self._most_bytes:
             raise _ForeignError(f"its '{name}' claims shape {node.shape}, more than its bytes can hold")
         if missing_filters(node):
+            if node.dtype.hasobject:
+                raise _ForeignError(f"its '{name}' holds values of type {node.dtype}, not numbers")
             node = self._compressed[name] = CompressedArray(node)
+            if node.bytes_at_once > self._most_bytes:
+                raise _ForeignError(f"its '{name}' claims chunks of {node.bytes_at_once} bytes, more than it can hold")
         return node
 
 

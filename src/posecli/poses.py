@@ -164,9 +164,8 @@ def read_poses(
     if not len(content.values):
         raise failure(f"'{path}' has no rows: give the table of a video with frames")
     frames, order = frame_numbers(path, content.index, failure)
-    # One column of NaN more, which is that of a coordinate that is not there.
-    values = np.pad(content.values[order], ((0, 0), (0, 1)), constant_values=np.nan)
-    peaks = np.ascontiguousarray(values[:, layout.places])
+    peaks = np.take(content.values[order], layout.places, axis=1)
+    peaks[:, layout.places < 0] = np.nan
     seconds = _seconds_of(path, frames, failure) if content.key == KEY else None
     is_single = all(content.stored[place] == np.float32 for place in layout.places[layout.places >= 0])
     dtype = np.dtype(np.float32 if is_single else np.float64)
@@ -186,19 +185,19 @@ def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tup
     >>> frame_numbers(Path("poses.h5"), ((7,), (3,), (4,)), UsageError)
     (array([3, 4, 7]), array([1, 2, 0]))
     """
-    for row, label in enumerate(index):
-        if len(label) != 1 or isinstance(label[0], str):
-            name = "/".join(map(str, label))
-            raise failure(
-                f"'{path}' has a row named '{name}', as labelled images have: give a pose table, whose rows are "
-                "numbered by the frames of a video"
-            )
-        if isinstance(label[0], bool) or not 0 <= label[0] < 2**53 or label[0] != int(label[0]):
-            raise failure(
-                f"'{path}' has a row labelled {label[0]} (row {row}), which is no number of a frame: number its rows "
-                "by the frames of the video, from 0 on"
-            )
-    frames = np.array([label[0] for label in index], np.int64)
+    if len(index[0]) != 1 or isinstance(index[0][0], str):
+        raise failure(
+            f"'{path}' has a row named '{'/'.join(map(str, index[0]))}', as labelled images have: give a pose table, "
+            "whose rows are numbered by the frames of a video"
+        )
+    numbers = np.array([label[0] for label in index])
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers))))
+    if wrong.size:
+        raise failure(
+            f"'{path}' has a row labelled {numbers[wrong[0]]} (row {wrong[0]}), which is no number of a frame: number "
+            "its rows by the frames of the video, from 0 on"
+        )
+    frames = numbers.astype(np.int64)
     order = np.argsort(frames, kind="stable")
     twice = np.flatnonzero(np.diff(frames[order]) == 0)
     if twice.size:
