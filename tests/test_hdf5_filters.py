@@ -41,7 +41,7 @@ def test_rows_are_those_that_were_written(
     path = tmp_path_factory.mktemp("t") / "t.h5"
     values = np.random.default_rng(rows).integers(0, 99, (rows, width)).astype(dtype)
     shuffled, checked = flags
-    filters = tables.Filters(5, library, shuffle=shuffled, fletcher32=checked and library != "blosc2")
+    filters = tables.Filters(5, library, shuffle=shuffled, fletcher32=checked)
     with tables.open_file(str(path), "w") as file:
         file.create_carray("/", "a", obj=values, filters=filters, chunkshape=chunk)
     with h5py.File(path, "r") as file:
@@ -50,6 +50,20 @@ def test_rows_are_those_that_were_written(
         assert (len(found), found.dtype) == (rows, file["a"].dtype)
         np.testing.assert_array_equal(found[:], values)
         np.testing.assert_array_equal(found[slice(*part)], values[slice(*part)])
+
+
+@pytest.mark.parametrize("place", [0, 17, 40, -5, -1])
+def test_checksum_that_differs_is_damage(tmp_path: Path, place: int) -> None:
+    filters = tables.Filters(5, "blosc", fletcher32=True)
+    with tables.open_file(str(tmp_path / "t.h5"), "w") as file:
+        file.create_carray("/", "a", obj=np.arange(99), filters=filters)
+    with h5py.File(tmp_path / "t.h5", "r+") as file:
+        _, chunk = file["a"].id.read_direct_chunk((0,))
+        spoilt = bytearray(chunk)
+        spoilt[place] ^= 1
+        file["a"].id.write_direct_chunk((0,), bytes(spoilt))
+        with pytest.raises(ValueError, match="does not have the checksum"):
+            CompressedArray(file["a"])[:]
 
 
 @pytest.mark.parametrize("library", ["bzip2", "blosc", "blosc2"])

@@ -64,8 +64,8 @@ class CompressedArray:
     def __init__(self, node: Any) -> None:
         properties = node.id.get_create_plist()
         self._filters = [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
-        for number in self._filters:
-            if number not in _UNDO and (number != _BLOSC2 or len(self._filters) > 1):
+        for place, number in enumerate(self._filters):
+            if number not in _UNDO and (number, place) != (_BLOSC2, 0):
                 name = FILTER_NAMES.get(number, "an unknown method")
                 raise MissingFilterError(f"compressed with {name} (HDF5 filter {number}), which is not known here")
         self.attrs, self.dtype = node.attrs, node.dtype
@@ -93,11 +93,12 @@ class CompressedArray:
         """Some rows of one chunk."""
         shape, item = self._node.chunks, self.dtype.itemsize
         mask, content = self._node.id.read_direct_chunk(origin)
-        if self._filters == [_BLOSC2] and not mask & 1:
-            return _blosc2_rows(content, shape, self.dtype, rows)
         for place in reversed(range(len(self._filters))):
-            if not mask >> place & 1:
-                content = _UNDO[self._filters[place]](content, math.prod(shape) * item, item)
+            if mask >> place & 1:
+                continue  # left out when this chunk was written
+            if self._filters[place] == _BLOSC2:
+                return _blosc2_rows(content, shape, self.dtype, rows)
+            content = _UNDO[self._filters[place]](content, math.prod(shape) * item, item)
         return np.frombuffer(content, self.dtype).reshape(shape)[rows]
 
 
@@ -124,7 +125,14 @@ def _unshuffled(content: bytes, _size: int, item: int) -> bytes:
 
 
 def _without_checksum(content: bytes, _size: int, _item: int) -> bytes:
-    return content[:-_CHECKSUM_BYTES]
+    """What stands before Fletcher's checksum of it, which HDF5 counts over big-endian words of two bytes."""
+    body, told = content[:-_CHECKSUM_BYTES], int.from_bytes(content[-_CHECKSUM_BYTES:], "little")
+    words = np.frombuffer(body + b"\0" * (len(body) % 2), ">u2").astype(np.int64)
+    weights = np.arange(len(words), 0, -1) % 0xFFFF
+    sums = (int((words * weights).sum()), int(words.sum()))
+    if any((counted - part) % 0xFFFF for counted, part in zip(sums, divmod(told, 1 << 16), strict=True)):
+        raise ValueError("a chunk does not have the checksum that was written with it")
+    return body
 
 
 def _unblosced(content: bytes, size: int, _item: int) -> bytes:
