@@ -10,11 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import clips, labels
 from support.fake_engine import FakeEngine
+from support.poses import pose_frame, save_frame
 
 from posecli.errors import LabelError, OutputError, UsageError
 from posecli.evaluation import (
@@ -33,9 +35,10 @@ from posecli.files import move_into_place
 from posecli.geometry import Geometry
 from posecli.labels import read_labeled_data, split_frames
 from posecli.model.folder import ModelFolder
+from posecli.options import TableChoice
 from posecli.predictor import PoseModel
 from posecli.synthetic.sample import find_truth
-from posecli.table import PoseTableWriter, pose_columns
+from posecli.table import KEY, PoseTableWriter, pose_columns, read_pose_table
 from posecli.video.prepare import prepare
 
 #: The fake engine knows the cell that a dot is in, so half a cell's diagonal is the most by which it can be wrong.
@@ -284,6 +287,17 @@ class TestVideos:
         assert evaluation.errors[0].max() <= WORST_AT_FULL_SIZE
         assert sum(told) == 2 * len(places)
 
+    def test_truth_of_some_frames(self, model: PoseModel, video: Path, tmp_path: Path) -> None:
+        frames = [30, 7, 8, 48]
+        poses = np.concatenate([labels.dots(50), np.ones((50, 3, 1))], axis=2)[frames]
+        truth = save_frame(pose_frame(poses, frames), tmp_path / "truth.h5")
+        told: list[int] = []
+        evaluation = evaluate_video(model, video, truth, EvaluateOptions((1.0,), every=2), told.append)
+        assert evaluation.frames == ("8", "30", "48")
+        assert evaluation.errors[0].max() <= WORST_AT_FULL_SIZE
+        assert evaluation.notes == (f"46 frames have no row in the truth '{truth}' and are left out",)
+        assert sum(told) == 3
+
     def test_frames_that_cannot_be_decoded_are_left_out(self, model: PoseModel, tmp_path: Path) -> None:
         whole = clips.encode(tmp_path / "whole.avi", clips.numbered_frames(20), "-c:v", "mjpeg")
         video = clips.spoil(whole, tmp_path / "spoilt.avi", 5)
@@ -297,12 +311,12 @@ class TestVideos:
             find_truth(video)
         with pytest.raises(LabelError, match="does not exist"):
             find_truth(tmp_path / "none.mp4")
-        truth = write_truth(tmp_path / "truth.h5", labels.dots(49))
-        with pytest.raises(LabelError, match="has 50 frames, its truth 49"):
+        truth = write_truth(tmp_path / "truth.h5", labels.dots(51))
+        with pytest.raises(LabelError, match=r"has 50 frames, and .* a row for frame 50"):
             evaluate_video(model, video, truth)
         names = [f"img{number}.png" for number in range(50)]
         other = labels.save_labels(labels.label_frame(labels.dots(50), names).iloc[:, :-1], tmp_path)
-        with pytest.raises(LabelError, match="is no pose table of one animal"):
+        with pytest.raises(LabelError, match="is no pose table: its columns should be x, y by scorer"):
             evaluate_video(model, video, other)
 
 
@@ -316,8 +330,57 @@ class TestTables:
 
     def test_tables_that_do_not_belong_together(self, tmp_path: Path) -> None:
         truth = write_truth(tmp_path / "truth.h5", labels.dots(12))
-        with pytest.raises(LabelError, match=r"has 11 rows, the truth .* 12"):
-            evaluate_table(write_truth(tmp_path / "short.h5", labels.dots(11)), truth)
+        later = read_pose_table(truth).set_axis(range(20, 32))
+        later.to_hdf(tmp_path / "later.h5", key=KEY, format="table")
+        with pytest.raises(LabelError, match=r"frames 20 to 31, and the truth .* \(it has 0 to 11\)"):
+            evaluate_table(tmp_path / "later.h5", truth)
+
+    @given(
+        st.sets(st.integers(0, 11), min_size=1),
+        st.sets(st.integers(0, 11), min_size=1),
+        st.integers(1, 3),
+    )
+    @settings(deadline=None, max_examples=25)
+    def test_rows_are_matched_by_the_numbers_of_their_frames(
+        self, tmp_path_factory: pytest.TempPathFactory, found: set[int], known: set[int], every: int
+    ) -> None:
+        folder, truth = tmp_path_factory.mktemp("t"), labels.dots(12)
+        poses = np.concatenate([truth + (3, 4), np.ones((12, 3, 1))], axis=2)
+        table = save_frame(pose_frame(poses[sorted(found)], sorted(found)), folder / "poses.h5")
+        truths = save_frame(
+            pose_frame(np.concatenate([truth, poses[..., 2:]], axis=2)[sorted(known)], sorted(known)), folder / "t.h5"
+        )
+        common = [frame for frame in sorted(found & known) if frame % every == 0]
+        if not common:
+            with pytest.raises(LabelError, match="give"):
+                evaluate_table(table, truths, EvaluateOptions(every=every))
+            return
+        evaluation = evaluate_table(table, truths, EvaluateOptions(every=every))
+        assert evaluation.frames == tuple(map(str, common))
+        np.testing.assert_array_equal(evaluation.truth, truth[common])
+        assert evaluation.errors == pytest.approx(np.full((1, len(common), 3), 5.0))
+        assert len(evaluation.notes) == bool(found - known) + bool(known - found)
+
+    def test_tables_that_leave_a_choice(self, tmp_path: Path) -> None:
+        poses = np.concatenate([labels.dots(12), np.ones((12, 3, 1))], axis=2)
+        frames = [pose_frame(poses + (shift, 0, 0), scorer=f"DLC_{shift}") for shift in (0, 5)]
+        table = save_frame(pd.concat(frames, axis=1), tmp_path / "t.h5")
+        with pytest.raises(LabelError, match="choose one with --scorer"):
+            evaluate_table(table, table)
+        first, second = TableChoice(scorer="DLC_0"), TableChoice(scorer="DLC_5", option="truth-")
+        with pytest.raises(LabelError, match="choose one with --truth-scorer"):
+            evaluate_table(table, table, choices=(first, TableChoice(option="truth-")))
+        assert evaluate_table(table, table, choices=(first, second)).errors == pytest.approx(np.full((1, 12, 3), 5.0))
+
+    def test_one_named_animal_is_compared_and_several_are_named(self, tmp_path: Path) -> None:
+        poses = np.concatenate([labels.dots(12), np.ones((12, 3, 1))], axis=2)
+        frames = [pose_frame(poses, individual=name) for name in ("m1", "m2")]
+        one = save_frame(frames[0].sort_index(axis=1), tmp_path / "one.h5")
+        assert evaluate_table(one, one).summary(ALL, 1).mean == 0
+        both = save_frame(pd.concat(frames, axis=1), tmp_path / "both.h5")
+        for pair in ((one, both), (both, one)):
+            with pytest.raises(LabelError, match=r"holds 2 animals \(m1, m2\)"):
+                evaluate_table(*pair)
 
     def test_deeplabcuts_own_table(self, shared_data: Path) -> None:
         path = next((shared_data / "dlc-openfield" / "golden").glob("m3v1w320*.h5"))

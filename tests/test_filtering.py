@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.signal import medfilt
+from support.poses import dot_poses, pose_frame, save_frame
 
 from posecli.errors import OutputExistsError, UsageError
 from posecli.files import move_into_place
 from posecli.filtering import FILTERS, FilterName, FilterOptions, filter_pose, filter_table
+from posecli.options import TableChoice
+from posecli.poses import read_poses
 from posecli.table import PoseTableWriter, pose_columns, read_pose_table
 
 LINES = hnp.arrays(np.float64, st.integers(7, 40), elements=st.floats(1, 600, width=32))
@@ -190,7 +193,7 @@ def test_what_is_no_raw_pose_table_is_refused(tmp_path: Path) -> None:
         filter_table(tmp_path / "none.h5")
     other = tmp_path / "other.h5"
     pd.DataFrame({"a": [1.0]}).to_hdf(other, key="df_with_missing", format="table")
-    with pytest.raises(UsageError, match="is no pose table of one animal"):
+    with pytest.raises(UsageError, match="is no pose table: its columns"):
         filter_table(other)
 
 
@@ -200,3 +203,74 @@ def test_deeplabcuts_own_table(shared_data: Path, tmp_path: Path) -> None:
     old = read_pose_table(raw)
     snout = (old.columns[0][0], "snout", "x")
     assert np.array_equal(new[snout], medfilt(old[snout], 5))
+
+
+@settings(deadline=None, max_examples=40)
+@given(LINES, st.sampled_from(FILTERS), st.integers(0, 4), st.data())
+def test_frames_without_a_row_are_frames_that_are_not_known(
+    x: np.ndarray, method: FilterName, fill: int, data: st.DataObject
+) -> None:
+    inner = data.draw(st.sets(st.integers(1, len(x) - 2), max_size=len(x) - 2))
+    frames = np.array(sorted(set(range(len(x))) - inner))
+    whole = pose_of(x)
+    whole[sorted(inner)] = np.nan
+    options = FilterOptions(method, window=5, fill=fill)
+    first = data.draw(st.integers(0, 1000))
+    found = filter_pose(whole[frames], options, frames + first)
+    np.testing.assert_array_equal(found, filter_pose(whole, options)[frames])
+
+
+def test_no_window_leads_over_a_gap(tmp_path: Path) -> None:
+    """Two rests far from each other in time and place: rows at the gap's edges stay where they are."""
+    poses = np.ones((8, 1, 3))
+    poses[4:, 0, :2] = 400
+    frames = [10, 11, 12, 13, 5000, 5001, 5002, 5003]
+    done = filter_table(save_frame(pose_frame(poses, frames), tmp_path / "t.h5"), FilterOptions(window=3))
+    found = read_pose_table(done.path)
+    assert found.index.tolist() == frames
+    np.testing.assert_array_equal(found.to_numpy()[1:-1], poses.reshape(8, 3)[1:-1])
+    assert (done.rows, done.gaps) == (8, 0)
+
+
+def test_rows_and_times_are_those_of_the_raw_table(tmp_path: Path) -> None:
+    raw = write_table(tmp_path / "m1DLC_net.h5", np.ones((60, 2, 3)))
+    some = read_pose_table(raw).loc[[40, 7, 8, 31]]
+    save_frame(some, raw, mode="a")
+    done = read_poses(filter_table(raw).path)
+    assert done.frames.tolist() == [7, 8, 31, 40]
+    assert done.seconds is not None
+    np.testing.assert_array_equal(done.seconds, np.array([7, 8, 31, 40]) / 30)
+
+
+@pytest.mark.parametrize("layout", ["table", "fixed"])
+def test_columns_are_put_in_order_and_keep_their_type(tmp_path: Path, layout: str) -> None:
+    poses = dot_poses(9)
+    frame = pose_frame(poses, individual="m1").sort_index(axis=1).astype(np.float32)
+    found = read_pose_table(filter_table(save_frame(frame, tmp_path / "t.h5", layout)).path)
+    assert found.columns.names == ["scorer", "individuals", "bodyparts", "coords"]
+    assert found.columns.get_level_values("bodyparts").tolist()[::3] == ["blue", "green", "red"]
+    assert found.columns.get_level_values("coords").tolist() == ["x", "y", "likelihood"] * 3
+    assert set(found.dtypes) == {np.dtype(np.float32)}
+    wanted = filter_pose(frame[pose_frame(poses, individual="m1").columns].to_numpy(np.float64).reshape(9, 3, 3))
+    np.testing.assert_array_equal(
+        found["DLC_x"]["m1"]["red"].to_numpy(), wanted[:, 0].astype(np.float32), err_msg="by name, not by place"
+    )
+
+
+def test_several_animals_and_scorers_are_named(tmp_path: Path) -> None:
+    both = pd.concat([pose_frame(dot_poses(9), individual=name) for name in ("m1", "m2")], axis=1)
+    with pytest.raises(UsageError, match=r"holds 2 animals \(m1, m2\)"):
+        filter_table(save_frame(both, tmp_path / "animals.h5"))
+    scored = pd.concat([pose_frame(dot_poses(9) + shift, scorer=f"DLC_{shift}") for shift in (0, 50)], axis=1)
+    path = save_frame(scored, tmp_path / "scorers.h5")
+    with pytest.raises(UsageError, match="choose one with --scorer"):
+        filter_table(path)
+    done = filter_table(path, choice=TableChoice(scorer="DLC_50"))
+    assert read_pose_table(done.path).columns.get_level_values(0).unique().tolist() == ["DLC_50"]
+    assert json.loads(done.path.with_suffix(".json").read_text())["scorer"] == "DLC_50"
+
+
+def test_numbers_that_are_no_frames_take_no_memory(tmp_path: Path) -> None:
+    path = save_frame(pose_frame(dot_poses(2), [0, 10**15]), tmp_path / "t.h5")
+    with pytest.raises(UsageError, match="2 rows reach over 1000000000000001 frames, too many to filter"):
+        filter_table(path)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support import clips
-from support.poses import dot_poses, write_table
+from support.poses import dot_poses, pose_frame, save_frame, write_table
 
 from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.figures import part_colours
@@ -155,8 +155,8 @@ def test_frame_that_cannot_be_decoded_is_black(tmp_path: Path, dots_clip: Path) 
 
 
 def test_table_of_another_video_is_refused(dots_clip: Path, tmp_path: Path) -> None:
-    table = write_table(tmp_path / "t.h5", dot_poses(49))
-    with pytest.raises(OutputError, match=r"49 rows and .* 50 frames"):
+    table = write_table(tmp_path / "t.h5", dot_poses(51))
+    with pytest.raises(OutputError, match=r"50 frames, and .* a row for frame 50"):
         label_video(dots_clip, table, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
 
@@ -173,3 +173,21 @@ def test_existing_video_is_kept(dots_clip: Path, tmp_path: Path) -> None:
 def test_options_out_of_range(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=str(next(iter(wrong.values())))):
         LabelOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_poses_are_drawn_on_the_frames_of_their_numbers(dots_clip: Path, tmp_path: Path) -> None:
+    poses = dot_poses(50)
+    poses[:, :, :2] = poses[:, :, :2] / 2 + (40, 30)  # away from the dots of the clip
+    frames = [30, 12, 13, 49]
+    table = save_frame(pose_frame(poses[frames], frames), tmp_path / "t.h5")
+    options = LabelOptions(dot_radius=4, legend=False)
+    job = plan_labels(dots_clip, [table], options)
+    shown = job.shown(job.tables[0])
+    assert np.flatnonzero(np.isfinite(shown[:, 0, 0])).tolist() == sorted(frames)
+    assert label_video(dots_clip, table, tmp_path / "out.mp4", options) == 50
+    whole = write_table(tmp_path / "whole.h5", poses)
+    label_video(dots_clip, whole, tmp_path / "whole.mp4", options)
+    some, every = decoded(tmp_path / "out.mp4"), decoded(tmp_path / "whole.mp4")
+    for frame in (12, 13, 30, 49, 11, 20, 40):
+        differing = np.abs(some[frame].astype(int) - every[frame]).max() > 90
+        assert differing == (frame not in frames), frame

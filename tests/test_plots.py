@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.poses import dot_poses, write_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.poses import dot_poses, pose_frame, save_frame, write_table
 
 from posecli.errors import OutputExistsError, UsageError, VideoError
 from posecli.plot_figures import draw_jumps, draw_occupancy, draw_paths, without_rests
@@ -45,8 +47,8 @@ def test_figures_and_their_numbers(dots_clip: Path, tmp_path: Path) -> None:
 
 
 def test_other_video_and_unknown_body_part(dots_clip: Path, tmp_path: Path) -> None:
-    table = write_table(tmp_path / "t.h5", dot_poses(49))
-    with pytest.raises(VideoError, match=r"50 frames and .* 49 rows"):
+    table = write_table(tmp_path / "t.h5", dot_poses(51))
+    with pytest.raises(VideoError, match=r"50 frames, and .* a row for frame 50"):
         plot_table(table, options=PlotOptions(video=dots_clip))
     with pytest.raises(UsageError, match=r"'nose' is not in .* red, green, blue"):
         plot_table(table, options=PlotOptions(bodyparts=("nose",)))
@@ -54,7 +56,8 @@ def test_other_video_and_unknown_body_part(dots_clip: Path, tmp_path: Path) -> N
 
 
 def test_body_parts_are_chosen_of_every_animal(tmp_path: Path) -> None:
-    poses = PoseData(tmp_path, "s", ("m1", "m1", "m2", "m2"), ("a", "b", "a", "b"), np.arange(24.0).reshape(2, 4, 3))
+    labels = (("m1", "a"), ("m1", "b"), ("m2", "a"), ("m2", "b"))
+    poses = PoseData(tmp_path, "s", labels, np.arange(24.0).reshape(2, 4, 1, 3), np.arange(2))
     some = chosen(poses, ("b",))
     assert some.names == ("m1 b", "m2 b")
     np.testing.assert_array_equal(some.points, poses.points[:, [1, 3]])
@@ -118,3 +121,57 @@ def test_time_is_counted_in_frames_where_it_is_not_known() -> None:
 def test_options_out_of_range(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=str(next(iter(wrong.values())))):
         PlotOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_jumps_are_told_by_the_numbers_of_the_frames(tmp_path: Path) -> None:
+    poses = dot_poses(8)
+    poses[4:, :, :2] += 1000
+    poses[6, 1, 0] += 500
+    path = save_frame(pose_frame(poses, [20, 21, 22, 23, 700, 701, 702, 703]), tmp_path / "t.h5")
+    broken = read_poses(path).broken_at_gaps()
+    jumps = largest_jumps(broken, step_lengths(broken.shown(0.6)), 20)
+    assert {(jump.bodypart, jump.frame) for jump in jumps[:2]} == {("green", 702), ("green", 703)}
+    assert {jump.frame for jump in jumps} == {21, 22, 23, 701, 702, 703}
+    assert max(jump.px for jump in jumps) < 600, "none leads from frame 23 to 700"
+
+
+@pytest.mark.slow
+def test_times_of_rows_are_those_of_their_frames(dots_clip: Path, tmp_path: Path) -> None:
+    path = save_frame(pose_frame(dot_poses(3), [10, 11, 40]), tmp_path / "t.h5")
+    result = plot_table(path, options=PlotOptions(video=dots_clip))
+    assert result.frames == 3
+    assert [(jump.frame, jump.seconds) for jump in result.jumps] == [(11, 11 / 25)] * 3
+
+
+def test_lines_break_at_gaps(tmp_path: Path) -> None:
+    path = save_frame(pose_frame(dot_poses(4), [2, 3, 90, 91]), tmp_path / "t.h5")
+    broken = read_poses(path).broken_at_gaps()
+    figure = draw_trajectories(broken.points, broken.names, None, 0.6, frames=broken.frames)
+    line = figure.axes[0].get_lines()[0]
+    assert np.asarray(line.get_xdata()).tolist() == [2, 3, 4, 90, 91]
+    assert np.isnan(np.asarray(line.get_ydata(), float)).tolist() == [False, False, True, False, False]
+
+
+@given(st.sets(st.integers(0, 400), min_size=1), st.integers(1, 20), st.data())
+@settings(deadline=None)
+def test_gaps_of_a_thinned_line_are_those_of_the_whole_one(
+    frames: set[int], stretches: int, data: st.DataObject
+) -> None:
+    """A line with rows for some frames looks like one with NaN in the others."""
+    places = np.array(sorted(frames))
+    y = np.array(data.draw(st.lists(st.floats(-9, 9) | st.just(np.nan), min_size=len(places), max_size=len(places))))
+    x, thin = thinned(places / 1.0, y, places, stretches)
+    whole = np.full(places[-1] - places[0] + 1, np.nan)
+    whole[places - places[0]] = y
+    whole_x, whole_thin = thinned(np.arange(places[0], places[-1] + 1.0), whole, None, stretches)
+    known, whole_known = np.isfinite(thin), np.isfinite(whole_thin)
+    np.testing.assert_array_equal(x[known], whole_x[whole_known])
+    np.testing.assert_array_equal(thin[known], whole_thin[whole_known])
+    length = -(-len(whole) // stretches)
+    if length >= 3:
+        assert _joined(x, thin) == _joined(whole_x, whole_thin)
+
+
+def _joined(x: np.ndarray, y: np.ndarray) -> set[tuple[float, float]]:
+    """Neighbours that a line joins."""
+    return {(x[i], x[i + 1]) for i in range(len(y) - 1) if np.isfinite(y[i : i + 2]).all() and x[i] != x[i + 1]}

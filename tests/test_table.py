@@ -14,6 +14,7 @@ import pytest
 import tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.poses import dot_poses, pose_frame, save_frame
 
 from posecli.errors import OutputError, UsageError
 from posecli.files import move_into_place, partial_path
@@ -192,3 +193,24 @@ def test_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OutputError, match=r"no space left on device\): check the free space"):
         writer.append(random_pose(CHUNK_ROWS))
     writer.discard()
+
+
+def test_one_table_and_one_scorer_of_several(tmp_path: Path) -> None:
+    first, second = (pose_frame(dot_poses(3) + shift, scorer=f"DLC_{shift}") for shift in (0, 50))
+    path = save_frame(pd.concat([first, second], axis=1), tmp_path / "t.h5", key="both")
+    save_frame(first, path, key="one", mode="a")
+    with pytest.raises(UsageError, match=r"holds 2 tables \('both', 'one'\): choose one with --key"):
+        read_pose_table(path)
+    pd.testing.assert_frame_equal(read_pose_table(path, "one"), first, check_freq=False)
+    with pytest.raises(UsageError, match=r"2 scorers \('DLC_0', 'DLC_50'\): choose one with --scorer"):
+        read_pose_table(path, "both")
+    pd.testing.assert_frame_equal(read_pose_table(path, "both", "DLC_50"), second)
+
+
+def test_rows_of_given_frames(tmp_path: Path) -> None:
+    writer = PoseTableWriter(tmp_path / "t.h5", pose_columns("DLC_x", ("a",)))
+    for frames in ([3, 4], [9]):
+        writer.append(np.ones((len(frames), 1, 1, 3)), np.array(frames))
+    writer.close(np.arange(10.0))
+    move_into_place(writer.partial_path, tmp_path / "t.h5")
+    assert read_pose_table(tmp_path / "t.h5").index.tolist() == [3, 4, 9]

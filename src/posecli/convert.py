@@ -24,16 +24,14 @@ import pandas as pd
 from posecli import __version__
 from posecli.errors import OutputError, OutputExistsError, UsageError, VideoError
 from posecli.files import move_into_place, partial_path
-from posecli.hdf5 import read_plain_table
+from posecli.options import TableChoice
 from posecli.poses import COORDS, PoseData, read_poses
-from posecli.table import KEY
+from posecli.table import table_to_csv
 from posecli.video.probe import probe
 
 Floats = npt.NDArray[np.float64]
 Format = Literal["csv", "parquet", "nwb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-#: Names of a table's column levels, by their number.
-LEVELS = {3: ["scorer", "bodyparts", "coords"], 4: ["scorer", "individuals", "bodyparts", "coords"]}
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class ConvertOptions:
         Frames per second, where nothing else tells the times.
     session_start
         Of nwb, which needs it: when the recording began.
+    choice
+        Which table of a file with several, and whose points.
 
     Raises
     ------
@@ -65,6 +65,7 @@ class ConvertOptions:
     video: Path | None = None
     fps: float | None = None
     session_start: datetime | None = None
+    choice: TableChoice = TableChoice()
 
     def __post_init__(self) -> None:
         if self.to not in FORMATS:
@@ -137,7 +138,7 @@ def convert_table(
         raise OutputExistsError(
             f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
         )
-    poses = read_poses(source)
+    poses = read_poses(source, options.choice)
     seconds, times = _times(poses, options)
     if options.to == "nwb" and seconds is None:
         raise UsageError(
@@ -178,7 +179,7 @@ def tidy_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
         ``likelihood``, each of ``N * K`` values.
     """
     count, parts = len(poses), len(poses.bodyparts)
-    columns: dict[str, Any] = {"frame": np.repeat(np.arange(count), parts)}
+    columns: dict[str, Any] = {"frame": np.repeat(poses.frames, parts)}
     if seconds is not None:
         columns["seconds"] = np.repeat(seconds, parts)
     if poses.individuals:
@@ -189,7 +190,7 @@ def tidy_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
 
 def wide_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
     """Columns with one row per frame: ``frame``, ``seconds`` where known, then such as ``snout_x``."""
-    columns: dict[str, Any] = {"frame": np.arange(len(poses))}
+    columns: dict[str, Any] = {"frame": poses.frames}
     if seconds is not None:
         columns["seconds"] = seconds
     for part, name in enumerate(poses.names):
@@ -202,14 +203,10 @@ def _times(poses: PoseData, options: ConvertOptions) -> tuple[Floats | None, str
     """Times of the frames, and where they are from: what the user says, else the table's own."""
     if options.video is not None:
         info = probe(options.video)
-        if info.n_frames != len(poses):
-            raise VideoError(
-                f"'{options.video}' has {info.n_frames} frames and '{poses.path}' {len(poses)} rows: give the video of "
-                "this table"
-            )
-        return info.seconds(), "video"
+        poses.belongs_to(options.video, info.n_frames, VideoError)
+        return info.seconds()[poses.frames], "video"
     if options.fps is not None:
-        return np.arange(len(poses)) / options.fps, "fps"
+        return poses.frames / options.fps, "fps"
     return poses.seconds, None if poses.seconds is None else "table"
 
 
@@ -225,7 +222,7 @@ def _writer(poses: PoseData, seconds: Floats | None, options: ConvertOptions) ->
         return lambda path: _write_nwb(pynwb, ndx_pose, poses, seconds, options, path)
     if options.tidy:
         return lambda path: pd.DataFrame(tidy_columns(poses, seconds)).to_csv(path, index=False, lineterminator="\n")
-    return lambda path: _write_deeplabcut_csv(poses.path, path)
+    return lambda path: table_to_csv(poses.path, path, options.choice)
 
 
 def _library(name: str, extra: str) -> Any:
@@ -235,25 +232,6 @@ def _library(name: str, extra: str) -> Any:
         raise UsageError(
             f"{extra} needs the library '{name}' ({error}): install it with pip install \"posecli[{extra}]\""
         ) from error
-
-
-def _write_deeplabcut_csv(source: Path, path: Path) -> None:
-    """All columns of a table, as DeepLabCut writes its CSV."""
-    content = read_plain_table(source, UsageError)
-    columns = pd.MultiIndex.from_tuples(content.columns, names=LEVELS[len(content.columns[0])])
-    index = [label[0] if len(label) == 1 else label for label in content.index]
-    numbers = content.values.astype(_float_type(source))  # noqa: PD011  # no pandas object
-    pd.DataFrame(numbers, index, columns).to_csv(path, lineterminator="\n")
-
-
-def _float_type(source: Path) -> npt.DTypeLike:
-    """The table's own type: a number of the shorter one has fewer digits."""
-    import h5py
-
-    with h5py.File(source, "r") as file:
-        table = file.get(f"{KEY}/table")
-        is_single = table is not None and table.dtype["values_block_0"].base == np.float32
-    return np.float32 if is_single else np.float64
 
 
 def _arrow_table(arrow: Any, columns: dict[str, Any], poses: PoseData) -> Any:

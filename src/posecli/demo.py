@@ -6,11 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from posecli.analysis import RunObserver, analyze
 from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, read_truth
+from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, positions, read_truth
 from posecli.figures import save_figure
 from posecli.labelled_video import LabelOptions, label_video
 from posecli.model.builtin import builtin_model_path
@@ -120,18 +118,12 @@ def run_demo(
     label_video(video, result.table, labelled, LabelOptions(pcutoff, trail=20), overwrite=overwrite)
     poses = read_poses(result.table)
     figure = draw_trajectories(
-        poses.points, poses.names, probe(video).seconds(), pcutoff, _true_points(truth, poses.names)
+        poses.points,
+        poses.names,
+        probe(video).seconds(),
+        pcutoff,
+        positions(read_truth(truth), poses.frames, poses.names),
     )
     plot, _ = save_figure(figure, folder / PLOT_NAME)
     errors = evaluate_table(result.table, truth, EvaluateOptions(scales=(1.0,), pcutoff=pcutoff)).summary(ALL, 1.0)
     return DemoResult(video, truth, labelled, plot, result, errors, time.monotonic() - start)
-
-
-def _true_points(truth: Path, bodyparts: tuple[str, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """``(N, K, 2)`` in the network's order; NaN for body parts that the truth does not know."""
-    known, points = read_truth(truth)
-    arranged = np.full((len(points), len(bodyparts), 2), np.nan)
-    for place, part in enumerate(bodyparts):
-        if part in known:
-            arranged[:, place] = points[:, known.index(part)]
-    return arranged

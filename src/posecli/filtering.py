@@ -7,7 +7,8 @@ frame, and looks at the frames before and after (pykalman's smoother, after Rauc
 
 A point counts as a *gap* where it is not known, or where its likelihood is below a cut-off that the user named. Gaps
 are bridged with straight lines before a filter runs (the Kalman smoother goes without), so that it does not see the
-wild positions of unseen points; then they are NaN again, except those that are not longer than the user allows.
+wild positions of unseen points; then they are NaN again, except those that are not longer than the user allows. Frames
+without a row are gaps too: rows on both sides of one are no neighbours.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from posecli import __version__
 from posecli.errors import OutputExistsError, UsageError
 from posecli.files import make_folder, move_into_place, write_whole
-from posecli.hdf5 import PlainTable, read_plain_table
-from posecli.table import KEY, SECONDS_NODE, PoseTableWriter, pose_columns, table_to_csv
+from posecli.options import TableChoice
+from posecli.poses import COORDS, Frames, PoseData, one_animal, read_poses
+from posecli.table import LEVEL_NAMES, PoseTableWriter, table_to_csv
 
 Floats = npt.NDArray[np.float64]
 FilterName = Literal["median", "savgol", "kalman"]
 #: What is known of the speed before the first frame, px per frame: next to nothing.
 START_SPEED = 100.0
 FILTERS: tuple[FilterName, ...] = get_args(FilterName)
+#: Frames that a table may reach over, unless it has a row for one in so many of them: each takes memory.
+MOST_FRAMES, SPARSEST = 10_000_000, 100
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class FilterOptions:
             raise UsageError(f"fill-gaps {self.fill} is too small: give a number of frames, 0 or more")
 
 
-def filter_pose(pose: Floats, options: FilterOptions = FilterOptions()) -> Floats:
+def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: Frames | None = None) -> Floats:
     """Smooth positions over time; likelihoods stay.
 
     Parameters
@@ -94,6 +99,8 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions()) -> Float
         ``(N, K, 3)`` float64: x px, y px, likelihood; NaN where not known.
     options
         How.
+    frames
+        ``(N,)`` rising numbers of the frames, where some are missing: those are not known.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions()) -> Float
     Raises
     ------
     UsageError
-        If there are fewer frames than the window of savgol.
+        If there are fewer frames than the window of savgol, or far more are missing than are there.
 
     Examples
     --------
@@ -112,19 +119,33 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions()) -> Float
     >>> filter_pose(pose)[:, 0, 0]
     array([9., 9., 9., 9., 9., 9., 9.])
     """
-    if options.method == "savgol" and len(pose) < options.window:
-        raise UsageError(f"{len(pose)} frames are fewer than the window {options.window}: give a smaller one")
+    places = np.arange(len(pose)) if frames is None else frames - frames[0]
+    count = int(places[-1]) + 1 if len(places) else 0
+    if count > max(MOST_FRAMES, SPARSEST * len(pose)):
+        raise UsageError(
+            f"{len(pose)} rows reach over {count} frames, too many to filter: check the numbers of the frames, or "
+            "filter each stretch of them by itself"
+        )
+    if options.method == "savgol" and count < options.window:
+        raise UsageError(f"{count} frames are fewer than the window {options.window}: give a smaller one")
     smooth = pose.copy()
     for part in range(pose.shape[1]):
-        known = _known(pose[:, part], options.pcutoff)
-        if not known.any():
-            smooth[:, part, :2] = np.nan
-            continue
-        left_open = _long_gaps(known, options.fill)
+        whole = pose[:, part]
+        if count > len(pose):
+            whole = np.full((count, 3), np.nan)
+            whole[places] = pose[:, part]
+        smooth[:, part, :2] = _filtered_part(whole, options)[places]
+    return smooth
+
+
+def _filtered_part(points: Floats, options: FilterOptions) -> Floats:
+    """``(N, 2)`` positions of one body part in frames without a gap, of ``(N, 3)``."""
+    smooth = np.full((len(points), 2), np.nan)
+    known = _known(points, options.pcutoff)
+    if known.any():
         for axis in range(2):
-            line = _smoothed(_bridged(pose[:, part, axis], known), known, options)
-            line[left_open] = np.nan
-            smooth[:, part, axis] = line
+            smooth[:, axis] = _smoothed(_bridged(points[:, axis], known), known, options)
+        smooth[_long_gaps(known, options.fill)] = np.nan
     return smooth
 
 
@@ -166,13 +187,14 @@ def filter_table(
     *,
     overwrite: bool = False,
     csv: bool = False,
+    choice: TableChoice = TableChoice(),
 ) -> FilteredTable:
     """Smooth a pose table into ``<its name>_filtered.h5``; the raw table is only read.
 
     Parameters
     ----------
     source
-        A single animal's pose table, posecli's or DeepLabCut's.
+        A single animal's pose table, posecli's or DeepLabCut's. Frames that it lacks, the new one lacks too.
     options
         How.
     out_dir
@@ -181,6 +203,8 @@ def filter_table(
         Replace a filtered table that is there already.
     csv
         Write it as CSV too.
+    choice
+        Which table of a file with several, and whose points.
 
     Raises
     ------
@@ -199,15 +223,16 @@ def filter_table(
     raw_path = Path(source)
     if raw_path.stem.endswith(SUFFIX):
         raise UsageError(f"'{raw_path}' is filtered already: give the raw table '{raw_path.stem[: -len(SUFFIX)]}.h5'")
-    raw = read_plain_table(raw_path, UsageError)
-    pose = _poses_of(raw, raw_path)
+    raw = one_animal(read_poses(raw_path, choice), UsageError)
+    # Further peaks of a body part are smoothed as parts of their own.
+    pose = raw.peaks.reshape(len(raw), -1, 3)
     target = (out_dir or raw_path.parent) / f"{raw_path.stem}{SUFFIX}.h5"
     if target.exists() and not overwrite:
         raise OutputExistsError(
             f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
         )
-    smooth = filter_pose(pose, options)
-    _write_table(raw_path, raw, smooth, target, options)
+    smooth = filter_pose(pose, options, raw.frames)
+    _write_table(raw, smooth, target, options)
     if csv:
         table_to_csv(target, target.with_suffix(".csv"))
     distance = np.hypot(*np.moveaxis(smooth[..., :2] - pose[..., :2], -1, 0))
@@ -216,33 +241,22 @@ def filter_table(
     return FilteredTable(raw_path, target, len(pose), float(known.mean()) if known.size else 0.0, gaps)
 
 
-def _poses_of(raw: PlainTable, path: Path) -> Floats:
-    """``(N, K, 3)``; further peaks of a body part are parts of their own."""
-    names = [str(label[-1]).rstrip("0123456789") for label in raw.columns]
-    if {len(label) for label in raw.columns} != {3} or names != ["x", "y", "likelihood"] * (len(names) // 3):
-        raise UsageError(
-            f"'{path}' is no pose table of one animal: its columns should be x, y, likelihood by body part"
-        )
-    return raw.values.reshape(len(raw.values), -1, 3)
-
-
-def _write_table(source: Path, raw: PlainTable, smooth: Floats, target: Path, options: FilterOptions) -> None:
-    bodyparts = tuple(dict.fromkeys(str(label[1]) for label in raw.columns))
-    peaks = len(raw.columns) // 3 // len(bodyparts)
-    dtype, seconds = _number_type_and_times(source, len(smooth))
+def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOptions) -> None:
     make_folder(target.parent)
-    writer = PoseTableWriter(target, pose_columns(str(raw.columns[0][0]), bodyparts, peaks))
+    writer = PoseTableWriter(target, _columns_of(raw))
     try:
-        writer.append(smooth.astype(dtype).reshape(len(smooth), len(bodyparts), peaks, 3))
-        writer.close(seconds)
+        writer.append(smooth.astype(raw.dtype).reshape(raw.peaks.shape), raw.frames)
+        writer.close(_times_by_frame(raw))
     except BaseException:
         writer.discard()
         raise
     manifest = {
         "format": "posecli-filtered",
         "posecli": __version__,
-        "source": str(source.resolve()),
-        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "source": str(raw.path.resolve()),
+        "source_sha256": hashlib.sha256(raw.path.read_bytes()).hexdigest(),
+        "key": raw.choice.key,
+        "scorer": raw.scorer,
         "options": asdict(options),
     }
     side = target.with_suffix(".json")
@@ -250,16 +264,20 @@ def _write_table(source: Path, raw: PlainTable, smooth: Floats, target: Path, op
     move_into_place(writer.partial_path, target)
 
 
-def _number_type_and_times(source: Path, rows: int) -> tuple[npt.DTypeLike, Floats]:
-    """The raw table's float type, and its frames' times where it has them."""
-    import h5py
+def _columns_of(raw: PoseData) -> pd.MultiIndex:
+    """The table's columns in DeepLabCut's order, whatever order they had."""
+    peaks = ["" if peak == 0 else str(peak + 1) for peak in range(raw.peaks.shape[2])]
+    labels = [(raw.scorer, *point, f"{coord}{peak}") for point in raw.labels for peak in peaks for coord in COORDS]
+    return pd.MultiIndex.from_tuples(labels, names=LEVEL_NAMES[len(labels[0])])
 
-    with h5py.File(source, "r") as file:
-        table = file.get(f"{KEY}/table")
-        is_single = table is not None and table.dtype["values_block_0"].base == np.float32
-        times = file.get(SECONDS_NODE)
-        seconds = np.full(rows, np.nan) if times is None else np.asarray(times[()], np.float64)
-    return np.float32 if is_single else np.float64, seconds
+
+def _times_by_frame(raw: PoseData) -> Floats:
+    """Times as the file keeps them, at the places of their frames."""
+    if raw.seconds is None:
+        return np.full(len(raw), np.nan)
+    times = np.full(raw.frames[-1] + 1, np.nan)
+    times[raw.frames] = raw.seconds
+    return times
 
 
 def _known(points: Floats, pcutoff: float | None) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from posecli.errors import OutputError, UsageError
 from posecli.figures import part_colours
 from posecli.geometry import SMALLEST_SIDE, Geometry
+from posecli.options import TableChoice
 from posecli.painting import DOT_SHARE, Brush, Colour, Painter, Sheet
 from posecli.poses import PCUTOFF, PoseData, model_pcutoff, read_poses
 from posecli.video.probe import VideoInfo, probe
@@ -131,12 +132,23 @@ class LabelJob:
         first = self.tables[0].path.stem
         return self.info.path.with_name(f"{first}{'_compared' if len(self.tables) > 1 else ''}_labeled.mp4")
 
+    def shown(self, table: PoseData) -> npt.NDArray[np.float64]:
+        """``(frames of the video, K, 2)`` positions of a table that are drawn; NaN where there is nothing to draw."""
+        shown = np.full((self.info.n_frames, len(table.labels), 2), np.nan)
+        shown[table.frames] = table.shown(self.cutoff_of(table))
+        return shown
+
     def cutoff_of(self, table: PoseData) -> float:
         """The likelihood from which on a table's points are drawn."""
         return model_pcutoff(table.path) if self.options.pcutoff is None else self.options.pcutoff
 
 
-def plan_labels(video: Path, tables: Sequence[Path], options: LabelOptions = LabelOptions()) -> LabelJob:
+def plan_labels(
+    video: Path,
+    tables: Sequence[Path],
+    options: LabelOptions = LabelOptions(),
+    choices: Sequence[TableChoice] = (),
+) -> LabelJob:
     """Read a video's packets and its tables, and see whether they belong together.
 
     Parameters
@@ -144,7 +156,11 @@ def plan_labels(video: Path, tables: Sequence[Path], options: LabelOptions = Lab
     video
         The video.
     tables
-        One pose table of it, or several to be compared side by side.
+        One pose table of it, or several to be compared side by side. Rows are drawn on the frames of their numbers.
+    options
+        What is drawn.
+    choices
+        Of each file which table is meant, where it holds several; by default it holds one.
 
     Raises
     ------
@@ -153,16 +169,12 @@ def plan_labels(video: Path, tables: Sequence[Path], options: LabelOptions = Lab
     UsageError
         If a table cannot be used, or an option does not fit.
     OutputError
-        If a table has another number of rows than the video has frames.
+        If a table has rows for frames that the video does not have.
     """
     info = probe(video)
-    read = tuple(read_poses(path) for path in tables)
+    read = tuple(map(read_poses, tables, choices or [TableChoice()] * len(tables)))
     for table in read:
-        if len(table) != info.n_frames:
-            raise OutputError(
-                f"'{table.path}' has {len(table)} rows and '{video}' {info.n_frames} frames: give the table made of "
-                "this video"
-            )
+        table.belongs_to(video, info.n_frames, OutputError)
     _refuse_unknown(options.skeleton, read)
     return LabelJob(info, read, options, options.frames_of(info))
 
@@ -173,6 +185,7 @@ def label_video(
     out: Path,
     options: LabelOptions = LabelOptions(),
     *,
+    choice: TableChoice = TableChoice(),
     overwrite: bool = False,
     progress: Callable[[int], object] = lambda _count: None,
 ) -> int:
@@ -181,11 +194,13 @@ def label_video(
     Parameters
     ----------
     video, table
-        A video and the pose table that was made of it.
+        A video and the pose table that was made of it. Frames without a row have no pose.
     out
         The video to make.
     options
         What is drawn.
+    choice
+        Which table is meant, where the file holds several.
     overwrite
         Whether a file of that name may be replaced.
     progress
@@ -201,7 +216,7 @@ def label_video(
     PoseCliError
         As `plan_labels` and `write_labels`.
     """
-    return write_labels(plan_labels(video, [table], options), out, overwrite=overwrite, progress=progress)
+    return write_labels(plan_labels(video, [table], options, [choice]), out, overwrite=overwrite, progress=progress)
 
 
 def write_labels(
@@ -248,7 +263,7 @@ class _Easel:
         brush = Brush(job.options.dot_radius or max(SMALLEST_DOT, DOT_SHARE * min(width, height)), job.options.trail)
         self._painters = [
             Painter(
-                geometry.to_network(table.shown(job.cutoff_of(table))),
+                geometry.to_network(job.shown(table)),
                 [colours[name] for name in table.names],
                 brush,
                 _bones_of(table, job.options.skeleton),

@@ -339,3 +339,22 @@ class ClassifyOptions(RunOptions):
                 _at_least_one(name.replace("_", "-"), value)
         if not 0 < self.max_change <= 1:
             raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class TableChoice:
+    """Which pose table is meant, where a file holds several.
+
+    Attributes
+    ----------
+    key
+        The pandas key; ``None`` where there is one table only.
+    scorer
+        Whose points; ``None`` where the columns have one scorer only.
+    option
+        What the command line puts before ``key`` and ``scorer``, as messages say it: ``truth-`` where two are read.
+    """
+
+    key: str | None = None
+    scorer: str | None = None
+    option: str = ""

@@ -91,7 +91,8 @@ class Painter:
 
     def _paint_trails(self, image: Image, rows: slice) -> None:
         for part, colour in enumerate(self._colours):
-            known, way = self._known[rows, part].tolist(), self._places[rows, part]
+            # OpenCV 5 draws no lines through points that do not follow one another in memory.
+            known, way = self._known[rows, part].tolist(), np.ascontiguousarray(self._places[rows, part])
             for is_known, run in groupby(range(len(known)), known.__getitem__):
                 steps = list(run)
                 if is_known and len(steps) > 1:

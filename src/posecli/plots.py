@@ -19,6 +19,7 @@ from posecli.errors import OutputError, OutputExistsError, UsageError, VideoErro
 from posecli.figures import save_figure
 from posecli.files import write_whole
 from posecli.manifest import read_manifest
+from posecli.options import TableChoice
 from posecli.plot_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths
 from posecli.poses import PoseData, model_pcutoff, read_poses
 from posecli.trajectory_figure import draw_trajectories
@@ -50,6 +51,8 @@ class PlotOptions:
         The video, whose first frame lies behind the paths, and which has the frames' times.
     jumps
         How many of the largest jumps are listed.
+    choice
+        Which table of a file with several, and whose points.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class PlotOptions:
     bodyparts: tuple[str, ...] = ()
     video: Path | None = None
     jumps: int = 20
+    choice: TableChoice = TableChoice()
 
     def __post_init__(self) -> None:
         if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
@@ -71,7 +75,7 @@ class PlotOptions:
 
 @dataclass(frozen=True)
 class Jump:
-    """A step from one frame to the next.
+    """A step from one frame to the next; none leads over frames that the table lacks.
 
     Attributes
     ----------
@@ -166,15 +170,18 @@ def plot_table(
     OutputError
         If the folder cannot be written to.
     """
-    poses = chosen(read_poses(table), options.bodyparts)
+    poses = chosen(read_poses(table, options.choice), options.bodyparts)
     pcutoff = model_pcutoff(table) if options.pcutoff is None else options.pcutoff
     target = folder or table.with_name(f"{table.stem}-plots")
     size, background, seconds = _frame_of(poses, options.video)
     poses = replace(poses, seconds=seconds)
-    steps = step_lengths(poses.shown(pcutoff))
+    broken = poses.broken_at_gaps()
+    steps = step_lengths(broken.shown(pcutoff))
     drawings: dict[str, Callable[[], Figure]] = {
-        "paths": lambda: draw_paths(poses.shown(pcutoff), poses.names, size, background),
-        "trajectories": lambda: draw_trajectories(poses.points, poses.names, poses.seconds, pcutoff),
+        "paths": lambda: draw_paths(broken.shown(pcutoff), poses.names, size, background),
+        "trajectories": lambda: draw_trajectories(
+            broken.points, poses.names, broken.seconds, pcutoff, frames=broken.frames
+        ),
         "likelihoods": lambda: draw_likelihoods(poses.points[..., 2], poses.names, pcutoff),
         "jumps": lambda: draw_jumps(steps, poses.names),
         "occupancy": lambda: draw_occupancy(_centres(poses, pcutoff), _frame_seconds(poses), size),
@@ -191,7 +198,7 @@ def plot_table(
         len(poses),
         pcutoff,
         {name: _summary(poses, part, pcutoff, steps) for part, name in enumerate(poses.names)},
-        largest_jumps(poses, steps, options.jumps),
+        largest_jumps(broken, steps, options.jumps),
     )
     write_whole(summary, (json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n").encode())
     return result
@@ -212,9 +219,7 @@ def chosen(poses: PoseData, bodyparts: tuple[str, ...]) -> PoseData:
     if not bodyparts:
         return poses
     places = [place for place, part in enumerate(poses.bodyparts) if part in bodyparts]
-    animals = tuple(poses.individuals[place] for place in places) if poses.individuals else ()
-    parts = tuple(poses.bodyparts[place] for place in places)
-    return PoseData(poses.path, poses.scorer, animals, parts, poses.points[:, places], poses.seconds)
+    return poses.select(places)
 
 
 def step_lengths(shown: Floats) -> Floats:
@@ -228,7 +233,7 @@ def step_lengths(shown: Floats) -> Floats:
 
 
 def largest_jumps(poses: PoseData, steps: Floats, count: int) -> tuple[Jump, ...]:
-    """The largest steps of all body parts, the largest first."""
+    """The largest steps from row to row of all body parts, the largest first."""
     known = np.flatnonzero(np.isfinite(steps.ravel()))
     order = known[np.argsort(-steps.ravel()[known], kind="stable")][:count]
     jumps = []
@@ -237,7 +242,7 @@ def largest_jumps(poses: PoseData, steps: Floats, count: int) -> tuple[Jump, ...
         jumps.append(
             Jump(
                 poses.names[part],
-                int(row) + 1,
+                int(poses.frames[row + 1]),
                 None if poses.seconds is None else float(poses.seconds[row + 1]),
                 float(steps[row, part]),
                 x,
@@ -283,26 +288,23 @@ def _frame_seconds(poses: PoseData) -> float | None:
     """How long a frame lasts, on average; ``None`` where times are not known."""
     if poses.seconds is None or len(poses) < 2:
         return None
-    return float(poses.seconds[-1] - poses.seconds[0]) / (len(poses) - 1) or None
+    return float(poses.seconds[-1] - poses.seconds[0]) / int(poses.frames[-1] - poses.frames[0]) or None
 
 
 def _frame_of(poses: PoseData, video: Path | None) -> tuple[tuple[int, int] | None, Image | None, Floats | None]:
-    """Width and height of the frames as far as they are known, the first frame, and the times of all."""
+    """Width and height of the frames as far as they are known, the video's first one, and the times of all rows."""
     if video is None:
         manifest = read_manifest(poses.path.with_suffix(".json")) or {}
         sides = [manifest.get("video", {}).get(side) for side in ("width", "height")]
         return ((sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None), None, poses.seconds
     info = probe(video)
-    if info.n_frames != len(poses):
-        raise VideoError(
-            f"'{video}' has {info.n_frames} frames and '{poses.path}' {len(poses)} rows: give the video of this table"
-        )
+    poses.belongs_to(video, info.n_frames, VideoError)
     reader = VideoReader(info)
     try:
         batch = next(reader.batches(1))
     finally:
         reader.close()
-    return (info.width, info.height), batch.images[0], info.seconds()
+    return (info.width, info.height), batch.images[0], info.seconds()[poses.frames]
 
 
 def _refuse_existing(folder: Path, names: object, *, overwrite: bool) -> None:

@@ -9,18 +9,22 @@ A file is read as plain data: nothing in it is run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import UsageError, VideoError
-from posecli.hdf5 import Labels, read_plain_table
+from posecli.errors import PoseCliError, UsageError, VideoError
+from posecli.hdf5 import Labels, read_plain_array, read_plain_table
 from posecli.manifest import read_manifest
-from posecli.table import SECONDS_NODE
+from posecli.options import TableChoice
+from posecli.table import KEY, LEVEL_NAMES, SECONDS_NODE, of_one_scorer
 
 Floats = npt.NDArray[np.float64]
+Frames = npt.NDArray[np.int64]
 
 COORDS = ("x", "y", "likelihood")
 #: Likelihood below which a point counts as unseen, where nobody says otherwise: DeepLabCut's own.
@@ -37,25 +41,47 @@ class PoseData:
         The file.
     scorer
         What the columns say found the points.
-    individuals
-        ``K`` names of animals; empty where the table has one animal, which has no name.
-    bodyparts
-        ``K`` names of body parts; of several animals each has its own.
-    points
-        ``(N, K, 3)`` float64: x px, y px, likelihood; NaN where not known. Of several peaks the best.
+    labels
+        ``K`` names of points as the columns have them: body part, or animal and body part.
+    peaks
+        ``(N, K, P, 3)`` float64: x px, y px, likelihood of each peak, the best one first; NaN where not known.
+    frames
+        ``(N,)`` int64: the number of each row's frame in its video. They rise, and may have gaps.
     seconds
         ``(N,)`` presentation times of the frames; ``None`` where the file has none.
+    dtype
+        Type of float that keeps the numbers as they are stored.
+    choice
+        Which table of the file it is, as far as somebody had to say.
     """
 
     path: Path
     scorer: str
-    individuals: tuple[str, ...]
-    bodyparts: tuple[str, ...]
-    points: Floats = field(repr=False)
+    labels: tuple[tuple[str, ...], ...]
+    peaks: Floats = field(repr=False)
+    frames: Frames = field(repr=False)
     seconds: Floats | None = field(default=None, repr=False)
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+    choice: TableChoice = TableChoice()
 
     def __len__(self) -> int:
-        return len(self.points)
+        return len(self.peaks)
+
+    @property
+    def points(self) -> Floats:
+        """``(N, K, 3)``: of several peaks the best."""
+        return self.peaks[:, :, 0]
+
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """``K`` names of body parts; of several animals each has its own."""
+        return tuple(label[-1] for label in self.labels)
+
+    @property
+    def individuals(self) -> tuple[str, ...]:
+        """``K`` names of animals; empty where there is one only, whatever its name."""
+        animals = tuple(label[0] for label in self.labels if len(label) > 1)
+        return animals if len(set(animals)) > 1 else ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,21 +94,119 @@ class PoseData:
         """``(N, K, 2)`` positions; NaN where less likely than the cut-off."""
         return np.where(self.points[..., 2:] >= pcutoff, self.points[..., :2], np.nan)
 
+    def select(self, places: Sequence[int]) -> PoseData:
+        """Some of the points."""
+        return replace(self, labels=tuple(self.labels[place] for place in places), peaks=self.peaks[:, places])
 
-def read_poses(path: Path) -> PoseData:
-    """Read a pose table.
+    def broken_at_gaps(self) -> PoseData:
+        """The same with a row of NaN in every gap, so that no line and no step leads over it.
+
+        Its frame is the first that is missing, and its time in the middle of the gap.
+        """
+        gaps = np.flatnonzero(np.diff(self.frames) > 1) + 1
+        seconds = self.seconds
+        if seconds is not None:
+            seconds = np.insert(seconds, gaps, (seconds[gaps - 1] + seconds[gaps]) / 2)
+        return replace(
+            self,
+            peaks=np.insert(self.peaks, gaps, np.nan, axis=0),
+            frames=np.insert(self.frames, gaps, self.frames[gaps - 1] + 1),
+            seconds=seconds,
+        )
+
+    def belongs_to(self, video: Path, n_frames: int, failure: type[PoseCliError]) -> None:
+        """Refuse a video that lacks frames of the table.
+
+        Raises
+        ------
+        PoseCliError
+            `failure`.
+        """
+        if self.frames[-1] >= n_frames:
+            raise failure(
+                f"'{video}' has {n_frames} frames, and '{self.path}' a row for frame {self.frames[-1]} (the first one "
+                "is 0): give the table made of this video"
+            )
+
+
+def read_poses(
+    path: Path,
+    choice: TableChoice = TableChoice(),
+    failure: type[PoseCliError] = UsageError,
+    *,
+    needs_likelihood: bool = True,
+) -> PoseData:
+    """Read a pose table; columns are known by their names, and rows by the numbers of their frames.
+
+    Parameters
+    ----------
+    path
+        The file.
+    choice
+        Which table of it, and whose points, where it holds several.
+    failure
+        Error to raise.
+    needs_likelihood
+        Whether points without a likelihood are an error; it is NaN otherwise.
 
     Raises
     ------
-    UsageError
-        If the file is missing or damaged, holds something else, or has no rows.
+    PoseCliError
+        `failure`, if the file is missing or damaged, holds something else, or has no rows; if its rows are not frames,
+        each of which is there once; or if it leaves a choice that was not made.
     """
-    content = read_plain_table(_table_file(path), UsageError)
-    places, scorer, individuals, bodyparts = _layout(path, content.columns)
+    content = read_plain_table(_table_file(path, failure), failure, choice)
+    needed = COORDS if needs_likelihood else COORDS[:2]
+    if {len(label) for label in content.columns} not in [{levels} for levels in LEVEL_NAMES]:
+        raise _no_pose_table(path, failure, needed)
+    content = of_one_scorer(path, content, choice, failure)
+    layout = _layout(path, content.columns, failure, needed)
     if not len(content.values):
-        raise UsageError(f"'{path}' has no rows: give the table of a video with frames")
-    poses = content.values[:, places].reshape(len(content.values), len(bodyparts), 3)
-    return PoseData(path, scorer, individuals, bodyparts, poses, _seconds_of(path, len(poses)))
+        raise failure(f"'{path}' has no rows: give the table of a video with frames")
+    frames, order = frame_numbers(path, content.index, failure)
+    peaks = np.take(content.values[order], layout.places, axis=1)
+    peaks[:, layout.places < 0] = np.nan
+    seconds = _seconds_of(path, frames, failure) if content.key == KEY else None
+    is_single = all(content.stored[place] == np.float32 for place in layout.places[layout.places >= 0])
+    dtype = np.dtype(np.float32 if is_single else np.float64)
+    return PoseData(path, layout.scorer, layout.labels, peaks, frames, seconds, dtype, choice)
+
+
+def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tuple[Frames, npt.NDArray[np.intp]]:
+    """Numbers of the frames that rows are of, rising, and the places of their rows.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`, if they are no whole numbers from 0 on, or one is there twice.
+
+    Examples
+    --------
+    >>> frame_numbers(Path("poses.h5"), ((7,), (3,), (4,)), UsageError)
+    (array([3, 4, 7]), array([1, 2, 0]))
+    """
+    if len(index[0]) != 1 or isinstance(index[0][0], str):
+        raise failure(
+            f"'{path}' has a row named '{'/'.join(map(str, index[0]))}', as labelled images have: give a pose table, "
+            "whose rows are numbered by the frames of a video"
+        )
+    numbers = np.array([label[0] for label in index])
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers))))
+    if wrong.size:
+        raise failure(
+            f"'{path}' has a row labelled {numbers[wrong[0]]} (row {wrong[0]}), which is no number of a frame: number "
+            "its rows by the frames of the video, from 0 on"
+        )
+    frames = numbers.astype(np.int64)
+    order = np.argsort(frames, kind="stable")
+    twice = np.flatnonzero(np.diff(frames[order]) == 0)
+    if twice.size:
+        first, second = order[twice[0]], order[twice[0] + 1]
+        raise failure(
+            f"'{path}' has frame {frames[first]} twice (rows {first} and {second}, and {twice.size} such in all): "
+            "keep one row of each frame"
+        )
+    return frames[order], order
 
 
 def model_pcutoff(path: Path) -> float:
@@ -117,39 +241,85 @@ def find_table(video: Path) -> Path:
     return found[0]
 
 
-def _table_file(path: Path) -> Path:
+def one_animal(poses: PoseData, failure: type[PoseCliError]) -> PoseData:
+    """The same poses, if they are those of one animal.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`.
+    """
+    animals = list(dict.fromkeys(poses.individuals))
+    if animals:
+        raise failure(
+            f"'{poses.path}' holds {len(animals)} animals ({', '.join(animals)}), where one is expected: give a "
+            "table of one of them"
+        )
+    return poses
+
+
+def _table_file(path: Path, failure: type[PoseCliError]) -> Path:
     """Tell a wrong argument from a damaged file."""
     import h5py
 
     if path.is_dir():
-        raise UsageError(f"'{path}' is a folder: give the pose table in it, a file that ends in .h5")
+        raise failure(f"'{path}' is a folder: give the pose table in it, a file that ends in .h5")
     if path.is_file() and not h5py.is_hdf5(path):
-        raise UsageError(
-            f"'{path}' is no HDF5 file: give a pose table as 'posecli analyze' or DeepLabCut write it (.h5)"
-        )
+        raise failure(f"'{path}' is no HDF5 file: give a pose table as 'posecli analyze' or DeepLabCut write it (.h5)")
     return path
 
 
-def _layout(path: Path, columns: Labels) -> tuple[list[int], str, tuple[str, ...], tuple[str, ...]]:
-    """Places of each point's x, y and likelihood among the columns; scorer, individuals, body parts."""
-    levels = {len(label) for label in columns}
+@dataclass(frozen=True)
+class _Layout:
+    """Where points stand among the columns.
+
+    Attributes
+    ----------
+    scorer, labels
+        As of `PoseData`.
+    places
+        ``(K, P, 3)`` column of each coordinate of each peak; -1 where there is none.
+    """
+
+    scorer: str
+    labels: tuple[tuple[str, ...], ...]
+    places: npt.NDArray[np.intp]
+
+
+def _layout(path: Path, columns: Labels, failure: type[PoseCliError], needed: Sequence[str]) -> _Layout:
+    """Find points among the columns by their names, in whatever order they are."""
     points: dict[tuple[str, ...], dict[str, int]] = {}
     for place, label in enumerate(columns):
-        points.setdefault(tuple(map(str, label[1:-1])), {})[str(label[-1])] = place
-    if not columns or levels not in ({3}, {4}) or any(set(COORDS) - set(coords) for coords in points.values()):
-        raise UsageError(
-            f"'{path}' is no pose table: its columns should be x, y, likelihood by scorer (, individual) and body part"
-        )
-    places = [coords[name] for coords in points.values() for name in COORDS]
-    individuals = tuple(point[0] for point in points) if levels == {4} else ()
-    return places, str(columns[0][0]), individuals, tuple(point[-1] for point in points)
+        *name, coord = map(str, label[1:])
+        if points.setdefault(tuple(name), {}).setdefault(coord, place) != place:
+            raise failure(f"'{path}' has two columns '{coord}' of '{' '.join(name)}': keep one of them")
+    if any(set(needed) - set(coords) for coords in points.values()):
+        raise _no_pose_table(path, failure, needed)
+    peaks = range(max(_peaks(coords) for coords in points.values()))
+    places = [
+        [[coords.get(f"{coord}{peak + 1 if peak else ''}", -1) for coord in COORDS] for peak in peaks]
+        for coords in points.values()
+    ]
+    return _Layout(str(columns[0][0]), tuple(points), np.array(places, np.intp))
 
 
-def _seconds_of(path: Path, rows: int) -> Floats | None:
+def _peaks(coords: Mapping[str, int]) -> int:
+    """How many peaks of a body part there are: x, y and likelihood, x2, y2 and likelihood2 ..."""
+    count = 1
+    while all(f"{coord}{count + 1}" in coords for coord in COORDS):
+        count += 1
+    return count
+
+
+def _no_pose_table(path: Path, failure: type[PoseCliError], needed: Sequence[str]) -> PoseCliError:
+    return failure(
+        f"'{path}' is no pose table: its columns should be {', '.join(needed)} by scorer (, individual) and body part"
+    )
+
+
+def _seconds_of(path: Path, frames: Frames, failure: type[PoseCliError]) -> Floats | None:
     """Times of the frames, where the file knows them all."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        node = file.get(SECONDS_NODE)
-        seconds = None if node is None else np.asarray(node[()], np.float64)
-    return seconds if seconds is not None and seconds.shape == (rows,) and np.isfinite(seconds).all() else None
+    seconds = read_plain_array(path, SECONDS_NODE, failure)
+    if seconds is None or seconds.ndim != 1 or frames[-1] >= len(seconds):
+        return None
+    return seconds[frames] if np.isfinite(seconds[frames]).all() else None

@@ -2,7 +2,7 @@
 
 The layout is DeepLabCut's single-animal table (key, column levels and order, one float64 block, plain index),
 so that its own steps and the field's tools open it. The frames' presentation times lie in the same file as a
-plain array, ``/posecli/seconds``, which pandas does not look at.
+plain array, ``/posecli/seconds``, which pandas does not look at; the time of frame n stands at place n.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,10 @@ import pandas as pd
 import tables
 
 from posecli.decode import Pose
-from posecli.errors import OutputError, UsageError
+from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.files import move_into_place, partial_path
 from posecli.hdf5 import PlainTable, read_plain_pieces, read_plain_table
+from posecli.options import TableChoice
 
 KEY = "df_with_missing"
 SECONDS_NODE = "/posecli/seconds"
@@ -79,6 +81,7 @@ class PoseTableWriter:
         self.rows = 0
         self._columns = columns
         self._waiting: list[npt.NDArray[np.float64]] = []
+        self._frames: list[npt.NDArray[np.int64]] = []
         self._written = 0
         self._checksum = 0
         try:
@@ -90,16 +93,17 @@ class PoseTableWriter:
                 f"'{path}' cannot be written ({error.strerror or error}): choose another folder with --out-dir"
             ) from error
 
-    def append(self, pose: Pose) -> None:
-        """Add rows; ``(B, K, N, 3)``."""
+    def append(self, pose: Pose, frames: npt.NDArray[np.int64] | None = None) -> None:
+        """Add rows, ``(B, K, N, 3)``, of the frames that follow, or of those of given numbers, ``(B,)``."""
         self._waiting.append(pose.reshape(len(pose), -1).copy())
+        self._frames.append(np.arange(self.rows, self.rows + len(pose)) if frames is None else frames)
         self.rows += len(pose)
         # The first rows at once: a disk that refuses should say so now, not minutes later.
         if not self._written or self.rows - self._written >= CHUNK_ROWS:
             self._write()
 
     def close(self, seconds: npt.NDArray[np.float64]) -> None:
-        """Make the table whole: write what is waiting, and the ``(rows,)`` presentation times."""
+        """Make the table whole: write what is waiting, and the frames' presentation times, by their numbers."""
         self._write()
         try:
             self._store.close()
@@ -122,9 +126,8 @@ class PoseTableWriter:
     def _write(self) -> None:
         if not self._waiting:
             return
-        block = np.concatenate(self._waiting)
-        self._waiting = []
-        index = np.arange(self._written, self._written + len(block))
+        block, index = np.concatenate(self._waiting), np.concatenate(self._frames)
+        self._waiting, self._frames = [], []
         try:
             self._reserve(block.nbytes)
             self._store.append(KEY, pd.DataFrame(block, index=index, columns=self._columns), index=False)
@@ -157,8 +160,17 @@ def _checksum_of(path: Path) -> int:
     return checksum
 
 
-def read_pose_table(path: str | Path) -> pd.DataFrame:
+def read_pose_table(path: str | Path, key: str | None = None, scorer: str | None = None) -> pd.DataFrame:
     """Read a pose table, posecli's or DeepLabCut's; as plain data, where pandas' own reader would run what is in it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    key
+        Which table, where the file holds several.
+    scorer
+        Whose points, where the table holds several scorers'.
 
     Returns
     -------
@@ -169,16 +181,18 @@ def read_pose_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If the file is missing, damaged, or no pose table.
+        If the file is missing, damaged, or no pose table; or if it leaves a choice that was not made.
 
     Examples
     --------
     >>> read_pose_table("videoDLC_resnet50_openfieldOct30shuffle1_4000.h5")  # doctest: +SKIP
     """
-    return _pose_frame(Path(path), read_plain_table(Path(path), UsageError))
+    choice = TableChoice(key, scorer)
+    content = read_plain_table(Path(path), UsageError, choice)
+    return _pose_frame(Path(path), content, choice)
 
 
-def _pose_frame(path: Path, content: PlainTable) -> pd.DataFrame:
+def _pose_frame(path: Path, content: PlainTable, choice: TableChoice) -> pd.DataFrame:
     levels = {len(label) for label in content.columns}
     names = LEVEL_NAMES.get(levels.pop()) if len(levels) == 1 else None
     if names is None or any(len(label) != 1 for label in content.index):
@@ -186,18 +200,45 @@ def _pose_frame(path: Path, content: PlainTable) -> pd.DataFrame:
             f"'{path}' is no pose table, which has columns of scorer, bodyparts and coords, and one row per frame: "
             "check the path"
         )
+    content = of_one_scorer(path, content, choice, UsageError)
+    frame = pd.DataFrame(_columns_as_stored(content), index=pd.Index([label for (label,) in content.index]))
+    frame.columns = pd.MultiIndex.from_tuples(content.columns, names=names)
+    return frame
+
+
+def _columns_as_stored(content: PlainTable) -> npt.NDArray[Any] | dict[int, npt.NDArray[Any]]:
+    """The numbers in the types that they have in the file, of which text shows as many digits as they have."""
     values = content.values  # noqa: PD011  # no pandas object
-    return pd.DataFrame(
-        values.astype(content.stored),
-        index=pd.Index([label for (label,) in content.index]),
-        columns=pd.MultiIndex.from_tuples(content.columns, names=names),
-    )
+    if len(set(content.stored)) == 1:
+        return values.astype(content.stored[0])
+    return {place: values[:, place].astype(dtype) for place, dtype in enumerate(content.stored)}
 
 
-def table_to_csv(table: Path, csv: Path) -> None:
-    """Write a table as DeepLabCut writes its CSV, piece by piece."""
-    pieces = read_plain_pieces(table, UsageError, READ_CHUNK_ROWS)
-    pieces_to_csv(csv, (_pose_frame(table, piece) for piece in pieces))
+def of_one_scorer(path: Path, content: PlainTable, choice: TableChoice, failure: type[PoseCliError]) -> PlainTable:
+    """The columns of the only scorer, or of the one that was chosen.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`, if there are several and none of them was chosen.
+    """
+    scorers = list(dict.fromkeys(str(label[0]) for label in content.columns))
+    listed = ", ".join(f"'{scorer}'" for scorer in scorers)
+    if choice.scorer is None:
+        if len(scorers) > 1:
+            raise failure(
+                f"'{path}' holds points of {len(scorers)} scorers ({listed}): choose one with --{choice.option}scorer"
+            )
+        return content
+    if choice.scorer not in scorers:
+        raise failure(f"'{path}' holds no points of scorer '{choice.scorer}': it has those of {listed}")
+    return content.select([place for place, label in enumerate(content.columns) if str(label[0]) == choice.scorer])
+
+
+def table_to_csv(table: Path, csv: Path, choice: TableChoice = TableChoice()) -> None:
+    """Write a table as DeepLabCut and pandas write its CSV, piece by piece."""
+    pieces = read_plain_pieces(table, UsageError, READ_CHUNK_ROWS, choice)
+    pieces_to_csv(csv, (_pose_frame(table, piece, choice) for piece in pieces))
 
 
 def pieces_to_csv(csv: Path, pieces: Iterable[pd.DataFrame]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Poses = Floats
+Places = npt.NDArray[np.int64]
 
 #: Stretches of time that a line is drawn in at most: more than a figure has dots.
 MOST_STRETCHES = 3000
@@ -30,6 +31,7 @@ def draw_trajectories(
     seconds: Floats | None,
     pcutoff: float,
     truth: Poses | None = None,
+    frames: Places | None = None,
 ) -> Figure:
     """Draw x, y and likelihood of every body part against time.
 
@@ -45,6 +47,8 @@ def draw_trajectories(
         Points less likely than this are left out of x and y.
     truth
         ``(N, K, 2)`` true positions, drawn as thin black lines where they are known.
+    frames
+        ``(N,)`` rising numbers of the frames, where some are missing; by default all are there.
 
     Returns
     -------
@@ -52,19 +56,21 @@ def draw_trajectories(
         Of Matplotlib, to be saved with `posecli.figures.save_figure`.
     """
     shown = np.where(poses[..., 2:] >= pcutoff, poses[..., :2], np.nan)
-    times = np.arange(len(poses), dtype=np.float64) if seconds is None else seconds
+    places = np.arange(len(poses)) if frames is None else frames
+    times = places.astype(np.float64) if seconds is None else seconds
     with house_style():
         figure = new_figure(9.0, 6.0)
         panels = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
         for part, (name, colour) in enumerate(zip(bodyparts, part_colours(len(bodyparts)), strict=True)):
             for axis in (0, 1):
-                draw_line(panels[axis], times, shown[:, part, axis], color=colour, label=name if axis == 0 else None)
+                label = name if axis == 0 else None
+                draw_line(panels[axis], times, shown[:, part, axis], places, color=colour, label=label)
                 if truth is not None:
-                    draw_line(panels[axis], times, truth[:, part, axis], color="black", linewidth=0.5)
-            draw_line(panels[2], times, poses[:, part, 2], color=colour, linewidth=1.0)
+                    draw_line(panels[axis], times, truth[:, part, axis], places, color="black", linewidth=0.5)
+            draw_line(panels[2], times, poses[:, part, 2], places, color=colour, linewidth=1.0)
         panels[2].axhline(pcutoff, color="black", linewidth=0.8, linestyle="--")
-        for axes, label in zip(panels, ("x (px)", "y (px)", "likelihood"), strict=True):
-            axes.set_ylabel(label)
+        for axes, quantity in zip(panels, ("x (px)", "y (px)", "likelihood"), strict=True):
+            axes.set_ylabel(quantity)
         panels[1].invert_yaxis()
         panels[2].set(xlabel="frame" if seconds is None else "time (s)", ylim=(0, 1.05))
         if truth is not None:
@@ -73,31 +79,44 @@ def draw_trajectories(
     return figure
 
 
-def draw_line(axes: Axes, x: Floats, y: Floats, **style: Any) -> None:
+def draw_line(axes: Axes, x: Floats, y: Floats, places: Places | None = None, **style: Any) -> None:
     """Draw a line of any length, no finer than can be seen."""
-    thin_x, thin_y = thinned(x, y)
+    thin_x, thin_y = thinned(x, y, places)
     axes.plot(thin_x, thin_y, rasterized=len(x) > RASTER_POINTS, **style)
 
 
-def thinned(x: Floats, y: Floats, stretches: int = MOST_STRETCHES) -> tuple[Floats, Floats]:
+def thinned(
+    x: Floats, y: Floats, places: Places | None = None, stretches: int = MOST_STRETCHES
+) -> tuple[Floats, Floats]:
     """The lowest and the highest point of each of so many stretches of a line; a short line as it is.
 
-    A stretch of which nothing is known stays a gap.
+    A stretch of which nothing is known stays a gap. Stretches are equally long in `places`, rising numbers of the
+    points, of which some may be missing; by default none is.
 
     >>> x = np.arange(8.0)
     >>> y = np.array([0.0, 9, 1, 2, np.nan, np.nan, np.nan, np.nan])
     >>> thinned(x, y, stretches=2)
     (array([0., 1., 4., 4.]), array([ 0.,  9., nan, nan]))
     """
-    length = -(-len(y) // stretches)
+    offsets = np.arange(len(y)) if places is None else places - places[:1]
+    length = -(-(int(offsets[-1]) + 1) // stretches) if len(offsets) else 0
     if length < 3:
         return x, y
-    padded = np.concatenate([y, np.full(-len(y) % length, np.nan)]).reshape(-1, length)
-    lowest = np.argmin(np.where(np.isnan(padded), np.inf, padded), axis=1)
-    highest = np.argmax(np.where(np.isnan(padded), -np.inf, padded), axis=1)
-    starts = np.arange(len(padded)) * length
-    places = np.sort(np.stack([starts + lowest, starts + highest], axis=1), axis=1).ravel()
-    return x[places], y[places]
+    stretch = offsets // length
+    starts = np.flatnonzero(np.diff(stretch, prepend=-1))
+    lowest = _first_least(np.where(np.isnan(y), np.inf, y), starts)
+    highest = _first_least(np.where(np.isnan(y), np.inf, -y), starts)
+    kept = np.sort(np.stack([lowest, highest], axis=1), axis=1).ravel()
+    behind_gaps = 2 * (np.flatnonzero(np.diff(stretch[starts]) > 1) + 1)
+    return np.insert(x[kept], behind_gaps, x[kept[behind_gaps]]), np.insert(y[kept], behind_gaps, np.nan)
+
+
+def _first_least(values: Floats, starts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Where the least value of each stretch first stands."""
+    least = np.repeat(np.minimum.reduceat(values, starts), np.diff(starts, append=len(values)))
+    found = np.flatnonzero(values == least)
+    _, first = np.unique(np.searchsorted(starts, found, "right"), return_index=True)
+    return np.asarray(found[first], np.intp)
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:

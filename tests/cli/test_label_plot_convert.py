@@ -6,9 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from support.poses import dot_poses, write_table
+from support.poses import dot_poses, pose_frame, save_frame, write_table
 
 from posecli.cli import cli
 from posecli.video.probe import probe
@@ -52,7 +53,7 @@ def test_label_refuses_before_it_draws(video: Path, tmp_path: Path) -> None:
         (["--crf", 60], 2, "CRF 60"),
         (["--start", 99], 2, "frames 99"),
         (["-o", tmp_path / "out.gif"], 2, "no ending of a video"),
-        (["--compare", write_table(tmp_path / "u.h5", dot_poses(49))], 7, "49 rows"),
+        (["--compare", write_table(tmp_path / "u.h5", dot_poses(51))], 7, "a row for frame 50"),
         (["--skeleton", "nose-red"], 2, "nose"),
     ):
         done = run("label", video, table, *flags)
@@ -82,3 +83,59 @@ def test_convert_several_tables(tmp_path: Path) -> None:
     assert run("convert", tables[0], "--to", "nwb", "--session-start", "yesterday").exit_code == 2
     assert run("convert", *tables, "--to", "csv", "--tidy", "--video", "v.mp4").exit_code == 2
     assert run("convert", tmp_path / "none.h5", "--to", "csv").exit_code == 2
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Path:
+    """Two tables in one file, of which one has two scorers."""
+    frames = [pose_frame(dot_poses(9) + shift, range(20, 29), f"DLC_{shift}") for shift in (0, 5)]
+    path = save_frame(pd.concat(frames, axis=1), tmp_path / "m1DLC_x.h5", key="both")
+    return save_frame(frames[0], path, key="one", mode="a")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plot", "TABLE"],
+        ["convert", "TABLE", "--to", "csv"],
+        ["convert", "TABLE", "--to", "csv", "--tidy"],
+        ["filter", "TABLE"],
+        ["label", "VIDEO", "TABLE"],
+        ["evaluate", "TABLE", "TRUTH"],
+    ],
+    ids="-".join,
+)
+def test_one_of_several_tables_is_chosen_by_every_command(
+    crowded: Path, dots_clip: Path, tmp_path: Path, command: list[str]
+) -> None:
+    truth = write_table(tmp_path / "truth.h5", dot_poses(50))
+    places = {"TABLE": crowded, "VIDEO": dots_clip, "TRUTH": truth}
+    line = [places.get(word, word) for word in command]
+    if command[0] == "label":
+        line += ["-o", tmp_path / "out.mp4"]
+    for flags, words in (
+        ([], "holds 2 tables ('both', 'one'): choose one with --key"),
+        (["--key", "both"], "points of 2 scorers ('DLC_0', 'DLC_5'): choose one with --scorer"),
+        (["--key", "both", "--scorer", "me"], "no points of scorer 'me'"),
+        (["--key", "none"], "holds no table 'none'"),
+    ):
+        done = run(*line, *flags)
+        assert done.exit_code in (2, 10)
+        assert words in done.output
+    done = run(*line, "--key", "both", "--scorer", "DLC_5", "--json")
+    assert done.exit_code == 0, done.output
+    if command[0] == "label":
+        assert json.loads(done.stdout)["frames_without_row"] == [41]
+        assert "41 of the video's 50 frames have no row" in done.output
+
+
+def test_the_second_table_is_chosen_apart(crowded: Path, dots_clip: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.h5", dot_poses(50))
+    line = ["label", dots_clip, table, "--compare", crowded, "-o", tmp_path / "out.mp4", "--end", 5]
+    assert "choose one with --compare-key" in run(*line).output
+    assert run(*line, "--compare-key", "both", "--compare-scorer", "DLC_5").exit_code == 0
+    unused = run("label", dots_clip, table, "--compare-key", "one")
+    assert (unused.exit_code, "belong to --compare" in unused.output) == (2, True)
+    line = ["evaluate", table, crowded]
+    assert "choose one with --truth-key" in run(*line).output
+    assert run(*line, "--truth-key", "one").exit_code == 0

@@ -12,6 +12,7 @@ from support import clips
 
 from posecli.cli import cli
 from posecli.cli.sweeps import sweep_options_of
+from posecli.errors import UsageError
 from posecli.files import move_into_place
 from posecli.model.folder import ModelFolder
 from posecli.table import PoseTableWriter, pose_columns
@@ -131,6 +132,8 @@ def test_flags_become_options() -> None:
         "frames": 9,
         "sample": 5,
         "truth": None,
+        "truth_key": None,
+        "truth_scorer": None,
         "labels": None,
         "pcutoff": None,
         "max_lost": 0.1,
@@ -144,6 +147,8 @@ def test_flags_become_options() -> None:
     assert (options.tolerance, options.window, options.keep, options.batch_size) == (0.5, 7, True, 4)
     assert str(options.analysis.crop) == "0,10,0,20"
     assert (options.frames, options.sample) == (9, 5)
+    with pytest.raises(UsageError, match="belong to --truth"):
+        sweep_options_of((), flags | {"truth_key": "one", "truth_scorer": None})
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ from posecli.textfile import NOTES
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 from support import clips, labels, projects
+from support.poses import save_frame
 
 SOURCE = str(Path(posecli.__file__).parent)
 PATIENCE = 10.0
@@ -177,6 +178,9 @@ def _table(folder: Path) -> Target:
     for layout in ("table", "fixed"):
         plain = frame.reset_index(drop=True) if layout == "table" else frame
         plain.to_hdf(str(path), key="df_with_missing", format=layout, mode="w")
+        seeds.append(path.read_bytes())
+    for layout, compressor in (("table", "blosc"), ("fixed", "blosc:zstd"), ("table", "bzip2"), ("table", "blosc2")):
+        save_frame(frame.reset_index(drop=True), path, layout, complib=compressor, complevel=5)
         seeds.append(path.read_bytes())
     return Target(path, lambda: read_plain_table(path, LabelError), seeds)
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import labels
+from support.poses import dot_poses, pose_frame, save_frame
 from support.sweeps import video_info
 
 from posecli.errors import LabelError, UsageError
+from posecli.options import TableChoice
 from posecli.sweep.material import Source, own_videos, refuse_labels_of_other_videos, stretches_of, true_points
 from posecli.sweep.options import SweepOptions
 
@@ -82,3 +84,20 @@ def test_a_video_with_no_truth_beside_it_has_none(dots_clip: Path) -> None:
     assert (source.name, source.frames, source.truth) == ("dots", 20, None)
     assert source.given_bytes == pytest.approx(dots_clip.stat().st_size * 20 / 50)
     assert true_points(source, PARTS, SweepOptions()) is None
+
+
+def test_true_points_are_those_of_the_frames_that_are_looked_at(tmp_path: Path) -> None:
+    """A truth of some frames, which a sample meets in part; one of several tables."""
+    poses, frames = dot_poses(50), [3, 12, 13, 40]
+    truth = save_frame(pose_frame(poses[frames], frames), tmp_path / "truth.h5", key="mine")
+    save_frame(pose_frame(poses), truth, key="another", mode="a")
+    video = Source("m1", video_info(Path("m1.mp4"), 50), 50, (range(10, 14), range(30, 34)), 1000, truth)
+    with pytest.raises(LabelError, match="choose one with --truth-key"):
+        true_points(video, PARTS, SweepOptions(videos=(Path("m1.mp4"),), truth_choice=TableChoice(option="truth-")))
+    chosen = SweepOptions(videos=(Path("m1.mp4"),), truth=truth, truth_choice=TableChoice("mine"))
+    points = true_points(video, PARTS, chosen)
+    assert points is not None
+    np.testing.assert_array_equal(points[2:4], poses[12:14, :, :2])
+    assert np.isnan(np.delete(points, [2, 3], axis=0)).all()
+    with pytest.raises(LabelError, match="has no row for the frames of"):
+        true_points(Source("m1", video.info, 50, (range(20, 30),), 1000, truth), PARTS, chosen)

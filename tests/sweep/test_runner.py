@@ -258,7 +258,7 @@ def test_without_a_video_the_scene_is_rendered(dots_model: ModelFolder, tmp_path
     assert not (tmp_path / "out" / "scene").exists()
 
 
-def test_truth_with_fewer_rows_than_frames_is_refused(
+def test_truth_of_other_frames_is_refused(
     options: SweepOptions, tmp_path: Path, dots_model: ModelFolder, dots_clip: Path
 ) -> None:
     from posecli.files import move_into_place
@@ -266,11 +266,11 @@ def test_truth_with_fewer_rows_than_frames_is_refused(
 
     truth = tmp_path / "truth.h5"
     writer = PoseTableWriter(truth, pose_columns("DLC_me", ("red", "green", "blue")))
-    writer.append(np.zeros((5, 3, 1, 3)))
-    writer.close(np.arange(5.0))
+    writer.append(np.zeros((5, 3, 1, 3)), np.arange(48, 53))
+    writer.close(np.full(5, np.nan))
     move_into_place(writer.partial_path, truth)
     options = SweepOptions(videos=(dots_clip,), model=dots_model.path, analysis=FP32, truth=truth)
-    with pytest.raises(LabelError, match="has 5 rows for 50 frames"):
+    with pytest.raises(LabelError, match=r"has 50 frames, and .* a row for frame 52"):
         sweep(options, tmp_path / "out")
 
 

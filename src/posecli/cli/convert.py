@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.table_options import table_choice_options, take_table_choice
 from posecli.errors import UsageError
 
 #: As `posecli.convert.FORMATS`, which imports NumPy.
@@ -25,6 +26,7 @@ FORMATS = ("csv", "parquet", "nwb")
 @click.option("--fps", type=float, help="Frames per second, where neither table nor video tell the times.")
 @click.option("--session-start", help="Of nwb: when the recording began, as 2026-05-17T09:30:00+02:00.")
 @click.option("-o", "--out-dir", type=click.Path(path_type=Path), help="Folder for the results.  [beside each table]")
+@table_choice_options("each table")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @config_option
 @output_options
@@ -51,7 +53,7 @@ def convert(
     output = make_output(as_json, quiet, verbose)
     from posecli.convert import ConvertOptions, convert_table
 
-    options = ConvertOptions(session_start=_moment(session_start), **flags)
+    options = ConvertOptions(session_start=_moment(session_start), choice=take_table_choice(flags), **flags)
     if options.video is not None and len(tables) > 1:
         raise UsageError(f"--video tells the times of one table, not of {len(tables)}: convert them one by one")
     results = []

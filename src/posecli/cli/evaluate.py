@@ -13,6 +13,7 @@ from posecli.cli.base import Command, Output, config_option, make_output, output
 from posecli.cli.findings import Findings
 from posecli.cli.model import choice_options
 from posecli.cli.network_options import batch_size_option, engine_option, precision_option, threads_option
+from posecli.cli.table_options import table_choice_options
 from posecli.errors import OutputExistsError, UsageError
 from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
 
@@ -20,6 +21,7 @@ from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
 ONLY_POSES = (
     *("truth", "scales", "pcutoff", "pck", "split", "held_out", "seed", "every"),
     *("shuffle", "trainset_index", "snapshot"),
+    *("key", "scorer", "truth_key", "truth_scorer"),
 )
 ONLY_BEHAVIOURS = ("stride", "slack", "absent", "pipeline", "out_dir")
 #: Where --pipeline has its default from.
@@ -31,6 +33,8 @@ CLASSIFYING = ClassifyOptions()
 @click.argument("data", type=click.Path(path_type=Path))
 @choice_options
 @click.option("--truth", type=click.Path(path_type=Path), help="Table with the true points, where DATA is a video.")
+@table_choice_options("a pose table in MODEL's place")
+@table_choice_options("the table of true points", "truth-")
 @click.option("--scales", default="1,0.5,0.25,0.125", show_default=True, help="Sizes to show the frames in.")
 @click.option("--pcutoff", type=float, help="Likelihood from which on a point counts as found.  [the model's own]")
 @click.option("--pck", default="5,10", show_default=True, help="Distances in px: the share of points within each.")

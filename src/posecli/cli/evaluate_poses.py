@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from posecli.cli.base import Output
 from posecli.cli.findings import Findings
 from posecli.cli.model import parse_numbers
+from posecli.cli.table_options import take_table_choice
 from posecli.errors import UsageError
-from posecli.options import EngineOptions
+from posecli.options import EngineOptions, TableChoice
 
 if TYPE_CHECKING:
     from posecli.evaluation import EvaluateOptions, Evaluation
@@ -55,8 +56,11 @@ def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[s
     from posecli.model.deeplabcut import Choice
     from posecli.predictor import load_model
 
+    table, truth = take_table_choice(dict(flags)), take_table_choice(dict(flags), "truth-")
     if model.suffix == ".h5":
-        return evaluate_table(model, data, options)
+        return evaluate_table(model, data, options, choices=(table, truth))
+    if table != TableChoice():
+        raise UsageError(f"'{model}' is no pose table: --key and --scorer choose among those of one")
     choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
     loaded = load_model(model, EngineOptions(flags["engine"], flags["precision"], flags["threads"]), choice)
     description = loaded.description
@@ -66,6 +70,8 @@ def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[s
     )
     if data.is_file() and data.suffix not in LABEL_FILES:
         return _measure_video(loaded, data, options, flags, output)
+    if truth != TableChoice(option="truth-"):
+        raise UsageError(f"'{data}' holds labels: --truth-key and --truth-scorer choose among pose tables")
     return _measure_frames(loaded, data, options, flags, output)
 
 
@@ -73,14 +79,14 @@ def _measure_video(
     model: Any, video: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output
 ) -> Evaluation:
     from posecli.cli.progress import frame_progress
-    from posecli.evaluation import evaluate_video
-    from posecli.video.probe import probe
+    from posecli.evaluation import evaluate_video, every_so_many, truth_of_video
 
     if flags["split"] is not None or flags["held_out"] is not None:
         raise UsageError(f"'{video}' is a video: --split and --held-out choose among labelled frames")
-    total = len(options.scales) * math.ceil(probe(video).n_frames / options.every)
-    with frame_progress(output, video.name, total) as progress:
-        return evaluate_video(model, video, flags["truth"], options, progress)
+    truth, choice = flags["truth"], take_table_choice(dict(flags), "truth-")
+    frames = every_so_many(truth_of_video(video, truth, choice).frames, options)
+    with frame_progress(output, video.name, len(options.scales) * len(frames)) as progress:
+        return evaluate_video(model, video, truth, options, progress, choice)
 
 
 def _measure_frames(

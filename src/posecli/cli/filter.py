@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.table_options import table_choice_options, take_table_choice
 
 if TYPE_CHECKING:
     from posecli.filtering import FilteredTable
@@ -57,6 +58,7 @@ METHODS = ("median", "savgol", "kalman")
 )
 @click.option("--overwrite", is_flag=True, help="Replace filtered tables that are there already.")
 @click.option("--csv", is_flag=True, help="Write each table as CSV too.")
+@table_choice_options("each table")
 @config_option
 @output_options
 def filter_command(
@@ -81,10 +83,11 @@ def filter_command(
     output = make_output(as_json, quiet, verbose)
     from posecli.filtering import FilterOptions, filter_table
 
+    choice = take_table_choice(flags)
     options = FilterOptions(**flags)
     results: list[FilteredTable] = []
     for table in tables:
-        done = filter_table(table, options, out_dir, overwrite=overwrite, csv=csv)
+        done = filter_table(table, options, out_dir, overwrite=overwrite, csv=csv, choice=choice)
         output.say(
             f"{done.path}: {done.rows} rows, {options.method}; known points moved by a mean of {done.moved:.2f} px, "
             f"{done.gaps} are not known"

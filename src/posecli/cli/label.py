@@ -9,12 +9,17 @@ from typing import Any
 import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.table_options import table_choice_options, take_table_choice
+from posecli.errors import UsageError
+from posecli.options import TableChoice
 
 
 @click.command(cls=Command)
 @click.argument("video", type=click.Path(path_type=Path))
 @click.argument("table", required=False, type=click.Path(path_type=Path))
 @click.option("--compare", type=click.Path(path_type=Path), help="A second table of the video, shown at the right.")
+@table_choice_options()
+@table_choice_options("--compare", "compare-")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Video to make.  [<table>_labeled.mp4 at the video]")
 @click.option("--pcutoff", type=float, help="Likelihood below which a point is not drawn.  [the model's own, else 0.6]")
 @click.option(
@@ -61,9 +66,13 @@ def label(
     from posecli.poses import find_table
     from posecli.video.timed import refuse_existing
 
+    choices = [take_table_choice(flags), take_table_choice(flags, "compare-")]
+    if compare is None and choices[1] != TableChoice(option="compare-"):
+        raise UsageError("--compare-key and --compare-scorer belong to --compare: name the second table too")
     options = LabelOptions(legend=not no_legend, skeleton=read_skeleton(skeleton) if skeleton else (), **flags)
     first = table or find_table(video)
-    job = plan_labels(video, [first] if compare is None else [first, compare], options)
+    tables = [first] if compare is None else [first, compare]
+    job = plan_labels(video, tables, options, choices[: len(tables)])
     target = out or job.default_out
     refuse_existing(target, overwrite=overwrite)
     start = time.monotonic()
@@ -77,6 +86,10 @@ def label(
         f"{target}: {frames} frames in {seconds:.1f} s, {frames / seconds:.0f} fps; "
         f"points of {drawn} with a likelihood of {likely} or more"
     )
+    missing = [job.info.n_frames - len(poses) for poses in job.tables]
+    for poses, count in zip(job.tables, missing, strict=True):
+        if count:
+            output.say(f"{count} of the video's {job.info.n_frames} frames have no row in '{poses.path.name}'")
     output.result(
         {
             "video": str(video),
@@ -85,6 +98,7 @@ def label(
             "frames": frames,
             "start": job.frames.start,
             "end": job.frames.stop,
+            "frames_without_row": missing,
             "pcutoffs": cutoffs,
             "bodyparts": list(job.tables[0].names),
             "seconds": seconds,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.table_options import table_choice_options, take_table_choice
 
 
 @click.command(cls=Command)
@@ -20,6 +22,7 @@ from posecli.cli.base import Command, config_option, make_output, output_options
     "--video", type=click.Path(path_type=Path), help="The table's video: its first frame lies behind the paths."
 )
 @click.option("--jumps", type=int, default=20, show_default=True, help="List so many of the largest jumps.")
+@table_choice_options()
 @click.option("--overwrite", is_flag=True, help="Replace figures that are there already.")
 @config_option
 @output_options
@@ -35,6 +38,7 @@ def plot(
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    **flags: Any,
 ) -> None:
     """Draw a pose TABLE: paths, trajectories, likelihoods, jumps and occupancy.
 
@@ -50,7 +54,7 @@ def plot(
     from posecli.plots import PlotOptions, plot_table
 
     parts = tuple(name.strip() for name in bodyparts.split(",") if name.strip()) if bodyparts else ()
-    options = PlotOptions(pcutoff, parts, video, jumps)
+    options = PlotOptions(pcutoff, parts, video, jumps, take_table_choice(flags))
     result = plot_table(
         table, out_dir, options, overwrite=overwrite, progress=lambda name: output.progress(f"drawing {name}")
     )

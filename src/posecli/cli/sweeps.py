@@ -20,6 +20,7 @@ from posecli.cli.network_options import (
     precision_option,
     threads_option,
 )
+from posecli.cli.table_options import table_choice_options, take_table_choice
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
 from posecli.sweep.observer import SweepObserver
 from posecli.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
@@ -57,6 +58,7 @@ NETWORK_OPTIONS = (
 #: What the versions are compared by.
 MEASURE_OPTIONS = (
     click.option("--truth", type=click.Path(path_type=Path), help="Pose table with the true points of the one video."),
+    table_choice_options("--truth", "truth-"),
     click.option(
         "--labels",
         type=click.Path(path_type=Path),
@@ -145,6 +147,7 @@ def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOp
     return SweepOptions(
         videos=videos,
         analysis=analysis,
+        truth_choice=take_table_choice(dict(flags), "truth-"),
         tolerance=parse_pixels(flags["tolerance"]),
         keep=flags.get("keep", False),
         **{name: flags[name] for name in same},

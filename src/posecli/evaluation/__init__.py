@@ -6,7 +6,13 @@ Errors are Euclidean distances in px of the full frame, at whatever scale the ne
 
 from __future__ import annotations
 
-from posecli.evaluation.measure import evaluate_frames, evaluate_table, evaluate_video
+from posecli.evaluation.measure import (
+    evaluate_frames,
+    evaluate_table,
+    evaluate_video,
+    every_so_many,
+    truth_of_video,
+)
 from posecli.evaluation.options import EvaluateOptions
 from posecli.evaluation.poses import Progress, untold
 from posecli.evaluation.summary import (
@@ -19,7 +25,7 @@ from posecli.evaluation.summary import (
     point_errors,
     write_evaluation_csv,
 )
-from posecli.evaluation.truth import read_truth
+from posecli.evaluation.truth import positions, read_truth
 
 __all__ = [
     "ALL",
@@ -33,8 +39,11 @@ __all__ = [
     "evaluate_frames",
     "evaluate_table",
     "evaluate_video",
+    "every_so_many",
     "point_errors",
+    "positions",
     "read_truth",
+    "truth_of_video",
     "untold",
     "write_evaluation_csv",
 ]

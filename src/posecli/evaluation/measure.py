@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from posecli.errors import LabelError
 from posecli.evaluation.options import EvaluateOptions
 from posecli.evaluation.poses import Progress, poses_of_frames, poses_of_video, untold
 from posecli.evaluation.summary import ALL, Evaluation
 from posecli.evaluation.truth import (
-    bodyparts_of,
     chosen_bodyparts,
     common_bodyparts,
     nothing_in_common,
-    points_of,
+    positions,
     read_truth,
 )
-from posecli.hdf5 import read_plain_table
 from posecli.labels import LabeledData
+from posecli.options import TableChoice
+from posecli.poses import PoseData, one_animal, read_poses
 from posecli.precision import model_cutoff
 from posecli.predictor import PoseModel
 from posecli.synthetic.sample import find_truth
@@ -79,6 +80,7 @@ def evaluate_video(
     truth: Path | None = None,
     options: EvaluateOptions = EvaluateOptions(),
     progress: Progress = untold,
+    choice: TableChoice = TableChoice(),
 ) -> Evaluation:
     """Measure a model on a video whose points are known, such as a rendered one.
 
@@ -89,26 +91,28 @@ def evaluate_video(
     video
         The file.
     truth
-        Pose table with the true points; by default the one that `posecli sample` put beside the video.
+        Pose table with the true points; by default the one that `posecli sample` put beside the video. Its rows are
+        those of the frames of their numbers, and frames without a row are left out.
     options
         What is measured.
     progress
         Is told how many more frames have a pose, over all scales.
+    choice
+        Which table of the truth's file, where it holds several.
 
     Raises
     ------
     LabelError
-        If there is no truth, it has no body part in common with the model, or has another number of frames.
+        If there is no truth, it has no body part in common with the model, or rows for frames that the video lacks.
     VideoError
         If the video cannot be read.
     """
-    known, points = read_truth(find_truth(video) if truth is None else truth)
-    info = probe(video)
-    if info.n_frames != len(points):
-        raise LabelError(f"'{video}' has {info.n_frames} frames, its truth {len(points)}: they do not belong together")
-    bodyparts, notes = common_bodyparts(model, known)
-    chosen = np.arange(0, len(points), options.every)
-    poses = np.stack([poses_of_video(model, video, scale, options, progress) for scale in options.scales])
+    known = truth_of_video(video, truth, choice)
+    n_frames = probe(video).n_frames
+    bodyparts, notes = common_bodyparts(model, known.bodyparts)
+    chosen = every_so_many(known.frames, options)
+    notes = (*notes, *_unmatched(n_frames - len(known), f"the truth '{known.path}'"))
+    poses = np.stack([poses_of_video(model, video, chosen, scale, options, progress) for scale in options.scales])
     lost = int(np.isnan(poses[0, :, 0, 0]).sum())
     if lost:
         notes = (*notes, f"{lost} frames could not be decoded and are left out")
@@ -116,7 +120,7 @@ def evaluate_video(
         bodyparts,
         tuple(str(index) for index in chosen),
         options.scales,
-        chosen_bodyparts(points[chosen], known, bodyparts),
+        positions(known, chosen, bodyparts),
         chosen_bodyparts(poses, model.description.bodyparts, bodyparts),
         _cutoff(model, options),
         options.pck,
@@ -125,47 +129,91 @@ def evaluate_video(
     )
 
 
+def truth_of_video(video: Path, truth: Path | None = None, choice: TableChoice = TableChoice()) -> PoseData:
+    """The true points of a video: of a table, or of the one that lies beside a rendered video.
+
+    Raises
+    ------
+    LabelError
+        If there are none, or some for frames that the video does not have.
+    VideoError
+        If the video cannot be read.
+    """
+    known = read_truth(find_truth(video) if truth is None else truth, choice)
+    known.belongs_to(video, probe(video).n_frames, LabelError)
+    return known
+
+
 def evaluate_table(
-    table: Path, truth: Path, options: EvaluateOptions = EvaluateOptions(), cutoff: float = 0.6
+    table: Path,
+    truth: Path,
+    options: EvaluateOptions = EvaluateOptions(),
+    cutoff: float = 0.6,
+    choices: tuple[TableChoice, TableChoice] = (TableChoice(), TableChoice()),
 ) -> Evaluation:
     """Compare a pose table with a truth table, without a network.
 
     Parameters
     ----------
     table, truth
-        Pose tables of the same video.
+        Pose tables of the same video. Rows of the same frames are compared; others are left out, and counted in a note.
     options
         Its `pck`, `every` and `pcutoff` count; there is one scale, which is called 1.
     cutoff
         Likelihood from which on a point counts as found, where the options name none.
+    choices
+        Which table of each file, where it holds several.
 
     Raises
     ------
     LabelError
-        If the tables do not belong together.
+        If the tables do not belong together: no frame or no body part is in both.
     """
-    content = read_plain_table(table, LabelError)
-    predicted = points_of(content, table, ("x", "y", "likelihood"))
-    known, points = read_truth(truth)
-    if len(points) != len(predicted):
-        raise LabelError(
-            f"'{table}' has {len(predicted)} rows, the truth '{truth}' {len(points)}: they do not belong together"
-        )
-    have = bodyparts_of(content)
-    bodyparts = tuple(name for name in have if name in known)
+    found = one_animal(read_poses(table, choices[0], LabelError), LabelError)
+    known = read_truth(truth, choices[1])
+    bodyparts = tuple(name for name in found.bodyparts if name in known.bodyparts)
     if not bodyparts:
-        raise nothing_in_common(have, known)
-    chosen = np.arange(0, len(points), options.every)
+        raise nothing_in_common(found.bodyparts, known.bodyparts)
+    common, rows, _ = np.intersect1d(found.frames, known.frames, assume_unique=True, return_indices=True)
+    if not len(common):
+        raise LabelError(
+            f"'{table}' has rows for frames {found.frames[0]} to {found.frames[-1]}, and the truth '{truth}' none of "
+            f"them (it has {known.frames[0]} to {known.frames[-1]}): give tables of the same frames"
+        )
+    chosen = every_so_many(common, options)
+    rows = rows[np.isin(common, chosen)]
     return Evaluation(
         bodyparts,
         tuple(str(index) for index in chosen),
         (1.0,),
-        chosen_bodyparts(points[chosen], known, bodyparts),
-        chosen_bodyparts(predicted[None, chosen], have, bodyparts),
+        positions(known, chosen, bodyparts),
+        chosen_bodyparts(found.points[None, rows], found.bodyparts, bodyparts),
         cutoff if options.pcutoff is None else options.pcutoff,
         options.pck,
         {ALL: np.ones(len(chosen), np.bool_)},
+        (
+            *_unmatched(len(found) - len(common), f"the truth '{truth}'"),
+            *_unmatched(len(known) - len(common), f"'{table}'"),
+        ),
     )
+
+
+def every_so_many(frames: npt.NDArray[np.int64], options: EvaluateOptions) -> npt.NDArray[np.int64]:
+    """Those frames whose number is a multiple of `every`.
+
+    Raises
+    ------
+    LabelError
+        If there are none.
+    """
+    chosen: npt.NDArray[np.int64] = frames[frames % options.every == 0]
+    if not len(chosen):
+        raise LabelError(f"no frame with a true pose has a number that {options.every} divides: give a smaller --every")
+    return chosen
+
+
+def _unmatched(count: int, where: str) -> tuple[str, ...]:
+    return (f"{count} frames have no row in {where} and are left out",) if count else ()
 
 
 def _cutoff(model: PoseModel, options: EvaluateOptions) -> float:

@@ -41,12 +41,19 @@ def poses_of_frames(
     return poses
 
 
-def poses_of_video(model: PoseModel, video: Path, scale: float, options: EvaluateOptions, progress: Progress) -> Floats:
-    """``(N, K, 3)`` of the frames that are used, at one scale."""
-    info = probe(video)
+def poses_of_video(
+    model: PoseModel,
+    video: Path,
+    frames: npt.NDArray[np.int64],
+    scale: float,
+    options: EvaluateOptions,
+    progress: Progress,
+) -> Floats:
+    """``(N, K, 3)`` of the ``N`` frames of these numbers, at one scale."""
+    info, wanted = probe(video), set(frames.tolist())
     geometry = Geometry.plan(info.width, info.height, None, _exact(scale))
     reader = VideoReader(info, geometry)
-    images = (frame.image for frame in reader.decoded() if frame.number % options.every == 0)
+    images = (frame.image for frame in reader.decoded() if frame.number in wanted)
     return _poses(model, images, geometry, options, progress)
 
 

@@ -4,43 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError
-from posecli.hdf5 import read_plain_table
+from posecli.options import TableChoice
+from posecli.poses import PoseData, one_animal, read_poses
 from posecli.predictor import PoseModel
 
 Floats = npt.NDArray[np.float64]
 
 
-def read_truth(path: Path) -> tuple[tuple[str, ...], Floats]:
-    """Body parts and points ``(N, K, 2)``, px, of a table of poses; NaN where hidden.
+def read_truth(path: Path, choice: TableChoice = TableChoice()) -> PoseData:
+    """A pose table of one animal whose positions are the true ones, NaN where hidden; it may do without likelihoods.
 
     Raises
     ------
     LabelError
         If it is no such table.
     """
-    content = read_plain_table(path, LabelError)
-    return bodyparts_of(content), points_of(content, path, ("x", "y"))
+    return one_animal(read_poses(path, choice, LabelError, needs_likelihood=False), LabelError)
 
 
-def bodyparts_of(content: Any) -> tuple[str, ...]:
-    """Names of the body parts of a pose table, in its order."""
-    return tuple(dict.fromkeys(str(label[-2]) for label in content.columns if len(label) == 3))
-
-
-def points_of(content: Any, path: Path, coords: Sequence[str]) -> Floats:
-    """``(N, K, c)`` of a pose table."""
-    places = {label[1:]: place for place, label in enumerate(content.columns)}
-    wanted = [(name, coord) for name in bodyparts_of(content) for coord in coords]
-    if not wanted or not set(wanted) <= set(places):
-        raise LabelError(f"'{path}' is no pose table of one animal: it lacks columns {', '.join(coords)} by body part")
-    values: Floats = content.values[:, [places[key] for key in wanted]]
-    return values.reshape(len(values), -1, len(coords))
+def positions(poses: PoseData, frames: npt.NDArray[np.int64], bodyparts: Sequence[str]) -> Floats:
+    """``(len(frames), len(bodyparts), 2)`` px of a table; NaN of frames and of body parts that it does not have."""
+    found = np.full((len(frames), len(bodyparts), 2), np.nan)
+    there = np.isin(frames, poses.frames)
+    rows = np.searchsorted(poses.frames, frames[there])
+    for place, name in enumerate(bodyparts):
+        if name in poses.bodyparts:
+            found[there, place] = poses.points[rows, poses.bodyparts.index(name), :2]
+    return found
 
 
 def chosen_bodyparts(points: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:

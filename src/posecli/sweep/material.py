@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError, UsageError, VideoError
-from posecli.evaluation import read_truth
+from posecli.evaluation import positions, read_truth
 from posecli.geometry import Geometry
 from posecli.labels import LabeledData, read_labeled_data
 from posecli.model.builtin import builtin_model_path
@@ -193,13 +193,14 @@ def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions)
         return _labelled_points(source, bodyparts, read_labeled_data(options.labels))
     if source.truth is None:
         return None
-    known, points = read_truth(source.truth)
-    if len(points) < source.frames:
+    known = read_truth(source.truth, options.truth_choice)
+    known.belongs_to(source.info.path, source.info.n_frames, LabelError)
+    if not np.isin(source.places, known.frames).any():
         raise LabelError(
-            f"truth '{source.truth}' has {len(points)} rows for {source.frames} frames of '{source.info.path}': they "
-            "do not belong together"
+            f"truth '{source.truth}' has no row for the frames of '{source.info.path}' that are looked at: give one "
+            "that has, or look at more frames"
         )
-    return _in_order(points[source.places], known, bodyparts)
+    return positions(known, source.places, bodyparts)
 
 
 def _labelled_points(source: Source, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:

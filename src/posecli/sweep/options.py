@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from posecli.errors import UsageError
-from posecli.options import AnalyzeOptions
+from posecli.options import AnalyzeOptions, TableChoice
 
 #: Mean shift that is tolerated unless another is asked for, px: what Mathis & Warren (2018) found at a thousandfold
 #: compression, and a third of the 3 px by which two people differ who label the same frame.
@@ -41,6 +41,8 @@ class SweepOptions:
         encoded whole all the same.
     truth
         Pose table with the true points of the one video; the one beside a rendered video is found by itself.
+    truth_choice
+        Which table of that file, where it holds several.
     labels
         A DeepLabCut project, or a part of it: its labelled frames of these videos count as truth.
     pcutoff
@@ -67,6 +69,7 @@ class SweepOptions:
     frames: int | None = None
     sample: int | None = None
     truth: Path | None = None
+    truth_choice: TableChoice = TableChoice()
     labels: Path | None = None
     pcutoff: float | None = None
     tolerance: float = TOLERANCE_PX
@@ -109,6 +112,8 @@ class SweepOptions:
     def _check_truth(self) -> None:
         if self.truth is not None and len(self.videos) != 1:
             raise UsageError(f"--truth belongs to one video, and {len(self.videos)} are given: give that one alone")
+        if self.truth is None and (self.truth_choice.key or self.truth_choice.scorer):
+            raise UsageError("--truth-key and --truth-scorer belong to --truth: name the table too")
         if self.truth is not None and self.labels is not None:
             raise UsageError("--truth and --labels exclude each other: give the one that you trust more")
         names = [video.stem for video in self.videos]
