@@ -54,7 +54,7 @@ def joins_cases() -> Iterator[Recording]:
     mpeg = (("mpg", MPEG2), ("vob", MPEG2), ("m2v", MPEG2), ("m4v", MPEG4), ("mjpeg", MJPEG))
     bare = (("h264", H264), ("hevc", HEVC), ("obu", AV1), ("dv", DV), ("flv", H264))
     boxes = (("mkv", H264), ("webm", VP8), ("mp4", H264), ("avi", MJPEG), ("ogv", ("-c:v", "libtheora")))
-    for ending, options in (*mpeg, *bare, *boxes, ("gif", ("-c:v", "gif")), ("ivf", VP8)):
+    for ending, options in (*mpeg, *bare, *boxes, ("gif", ("-c:v", "gif"))):
         sizes = [LARGE["dv"]] * 2 if ending == "dv" else []
         make = partial(joined, parts=(options, options), sizes=sizes)
         yield Recording(kind, f"{ending} joined.{ending}", make)
@@ -410,7 +410,7 @@ def orientations_cases() -> Iterator[Recording]:
         yield Recording(kind, f"{name}.mp4", partial(oriented, matrix=matrix))
         yield Recording(kind, f"{name}.mov", partial(oriented, matrix=matrix, options=MJPEG))
     half = 0.5**0.5
-    yield Recording(kind, "turned 45.mp4", partial(stretched, matrix=(half, half, -half, half)))
+    yield Recording(kind, "turned 45.mp4", partial(stretched, matrix=(half, half, -half, half)), "45 degrees")
     yield Recording(kind, "turned 1.mp4", partial(stretched, matrix=(0.99985, 0.01745, -0.01745, 0.99985)))
     yield Recording(kind, "twice as wide.mp4", partial(stretched, matrix=(2, 0, 0, 1)))
     yield Recording(kind, "all zeros.mp4", partial(stretched, matrix=(0, 0, 0, 0)))
@@ -434,20 +434,12 @@ def with_margins(target: Path, options: Options) -> Path:
     return clips.encode(target, images, *options)
 
 
-def with_aperture(target: Path) -> None:
-    """The part to be shown is named by the container."""
-    source = with_margins(target.with_name(f"source{target.suffix}"), H264)
-    odd_files.patch_boxes(source, target, partial(odd_files.set_aperture, 96, 64))
-
-
 def parts_cases() -> Iterator[Recording]:
     kind = "parts of pictures"
     crop = "crop_left=8:crop_right=8:crop_top=8:crop_bottom=8"
     for ending in ("mp4", "mkv", "ts", "h264"):
         make = partial(with_margins, options=(*H264, "-bsf:v", f"h264_metadata={crop}"))
         yield Recording(kind, f"cropped.{ending}", make)
-    for ending in ("mp4", "mov"):
-        yield Recording(kind, f"aperture.{ending}", with_aperture)
     for ending, options in (("mkv", MPEG2), ("mp4", H264), ("avi", MPEG4)):
         make = partial(encode, options=(*options, "-aspect", "4:3"))
         yield Recording(kind, f"stretched.{ending}", make)

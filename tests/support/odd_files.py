@@ -177,13 +177,6 @@ def set_durations(durations: Sequence[int], movie: Box) -> None:
     table.content = bytes(4) + struct.pack(">I", len(durations)) + b"".join(struct.pack(">II", 1, d) for d in durations)
 
 
-def set_aperture(width: int, height: int, movie: Box) -> None:
-    """The part in the middle of the coded picture that is meant to be shown."""
-    table = movie.at(b"trak", b"mdia", b"minf", b"stbl", b"stsd")
-    entry = table.content[12:] + bytes(Box(b"clap", struct.pack(">8I", width, 1, height, 1, 0, 1, 0, 1)))
-    table.content = table.content[:8] + struct.pack(">I", len(entry) + 4) + entry
-
-
 def empty_table(path: tuple[bytes, ...], movie: Box) -> None:
     """A table without an entry."""
     movie.at(*path).content = bytes(8)

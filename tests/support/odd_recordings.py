@@ -13,9 +13,12 @@ from itertools import chain
 from support import odd_coding, odd_containers
 from support.odd_encodes import Recording
 
-#: AVI keeps no times. Of reordered pictures FFmpeg guesses them, each version in its own way.
+#: AVI keeps no times. Of reordered pictures FFmpeg guesses them, each version in its own way. In a bare stream it
+#: counts repeated fields, which PyAV does not tell.
 GUESSED_TIMES = (
+    "field coding/repeated fields.m2v",
     "codecs in containers/h264.avi",
+    "codecs in containers/mpeg1.avi",
     "field coding/mbaff.avi",
     "cut by copying/auto.avi",
     "avi layouts/packed.avi",

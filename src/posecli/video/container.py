@@ -19,6 +19,8 @@ Packet: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
 
 #: Pixels of the largest frame that is decoded: 16384x8192, a gigabyte for a few frames on their way.
 LARGEST_FRAME = 1 << 27
+#: In a Theora packet's first byte: that it is no picture.
+THEORA_HEADER = 0x80
 #: FFmpeg's mark of formats that keep no times (AVFMT_NOTIMESTAMPS): what packets say then is made up.
 WITHOUT_TIMES = 0x80
 #: The only formats that are opened. FFmpeg knows others that hold no pictures but name further files or addresses to
@@ -96,12 +98,15 @@ def _check_frame_size(path: Path, width: int, height: int) -> None:
 def demux(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[Packet]:
     """Packets of one stream, in file order, empty ones included; what PyAV adds at the end is left out.
 
-    Damage can make a stream seem to begin midway; PyAV stumbles over its packets and goes on when it is asked again.
+    So are the headers of a second recording in an Ogg file. Damage can make a stream seem to begin midway; PyAV stumbles
+    over its packets and goes on when it is asked again.
     """
+    is_theora = stream.codec_context.name == "theora"
     while True:
         try:
             for packet in container.demux(stream):
-                if packet.size or packet.pts is not None or packet.dts is not None:
+                is_last = not packet.size and packet.pts is None and packet.dts is None
+                if not (is_last or (is_theora and packet.size and memoryview(packet)[0] & THEORA_HEADER)):
                     yield packet
         except IndexError:
             continue
