@@ -326,7 +326,7 @@ def test_truncated_video_is_refused_before_the_network_runs(
     short.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     result = run(short, dots_model, options)
     assert result.exit_code == 4
-    assert "promises 50 frames" in result.message
+    assert "ends early: its index lists" in result.message
     assert FakeEngine.calls == []
     allowed = run(short, dots_model, replace(options, allow_short=True))
     assert allowed.state == "short"

@@ -11,14 +11,18 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import make_dots_model
+from support import clips
+from support.number_engine import checked_frames
 
+from posecli import engine
 from posecli.analysis import analyze
 from posecli.cli import cli
 from posecli.errors import UsageError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions
 from posecli.table import KEY, SECONDS_NODE
-from posecli.verify import verify
+from posecli.verify import Recomputing, verify
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
 
@@ -173,3 +177,66 @@ def test_nothing_to_check(tmp_path: Path) -> None:
         verify(tmp_path)
     with pytest.raises(UsageError, match="does not exist"):
         verify(tmp_path / "gone.h5")
+
+
+class TestAgainstVideo:
+    """Rows computed again, and frames compared by their times: with an engine that reads the frames' own numbers."""
+
+    @pytest.fixture
+    def video(self, tmp_path: Path) -> Path:
+        return clips.encode(tmp_path / "mouse.mp4", checked_frames(40), "-c:v", "libx264", "-crf", "10")
+
+    @pytest.fixture
+    def numbers(self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A table whose every row is its frame's number."""
+        for name in engine.ENGINE_CLASSES:
+            monkeypatch.setitem(engine.ENGINE_CLASSES, name, "support.number_engine:NumberEngine")
+        model = make_dots_model(tmp_path / "numbers")
+        result = analyze(video, model.path, AnalyzeOptions(out_dir=tmp_path / "poses")).results[0]
+        assert result.table is not None
+        return result.table
+
+    def words(self, table: Path, video: Path, rows: int = 8) -> list[str]:
+        return [finding.words for finding in verify(table, recomputing=Recomputing(video, rows=rows)).findings]
+
+    def test_a_sound_table_is_sound(self, numbers: Path, video: Path) -> None:
+        assert self.words(numbers, video) == []
+
+    @pytest.mark.parametrize("start", [1, 20, 38])
+    def test_a_stretch_that_stands_still_is_found(self, numbers: Path, video: Path, start: int) -> None:
+        def freeze(rows: Any) -> None:
+            rows["values_block_0"][start:] = rows["values_block_0"][start - 1]
+
+        change_rows(numbers, freeze)
+        assert verify(numbers).exit_code == 0
+        (words,) = self.words(numbers, video, rows=2)
+        assert "not what the network says of their frames" in words
+
+    @pytest.mark.parametrize("shift", [1, -1])
+    def test_a_stretch_that_is_shifted_is_found(self, numbers: Path, video: Path, shift: int) -> None:
+        def shifted(rows: Any) -> None:
+            rows["values_block_0"][10:30] = rows["values_block_0"][10 + shift : 30 + shift].copy()
+
+        change_rows(numbers, shifted)
+        assert verify(numbers).exit_code == 0
+        (words,) = self.words(numbers, video)
+        assert "fits frame" in words
+
+    def test_times_of_other_frames_are_found(self, numbers: Path, video: Path) -> None:
+        with h5py.File(numbers, "r+") as file:
+            file[SECONDS_NODE][20:] = file[SECONDS_NODE][20:] + 0.04
+        assert "20 rows have another time than their frame (first row 20)" in self.words(numbers, video)[0]
+
+    def test_another_video_is_not_compared(self, numbers: Path, dots_clip: Path) -> None:
+        assert "is not the video that it was made of" in self.words(numbers, dots_clip)[0]
+
+    def test_a_model_that_is_gone_is_named(self, numbers: Path, video: Path, tmp_path: Path) -> None:
+        (finding,) = verify(numbers, recomputing=Recomputing(video, tmp_path / "gone")).findings
+        assert "its rows could not be computed again: " in finding.words
+
+    def test_command(self, numbers: Path, video: Path) -> None:
+        done = CliRunner().invoke(cli, ["verify", str(numbers), "--video", str(video), "--rows", "4"])
+        assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 table: 1 sound, 0 not")
+        refused = CliRunner().invoke(cli, ["verify", str(numbers.parent), "--video", str(video)])
+        assert refused.exit_code == 2
+        assert "is a folder, and --video is one video" in refused.output

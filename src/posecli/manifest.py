@@ -134,6 +134,7 @@ def describe_pictures(info: VideoInfo, pictures: Mapping[str, Any]) -> dict[str,
         "places_without_picture": info.empty_places,
         "packets_before_first_picture": info.unshown_at_start,
         "concealed_frames": pictures["concealed"],
+        "rows_as_packets": pictures["as_announced"],
         "opencv_not_used": pictures["opencv_fault"],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +14,15 @@ import numpy.typing as npt
 from posecli.behaviour.checks import problems_of
 from posecli.behaviour.table import CHUNKS, is_behaviour_table, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
-from posecli.hdf5 import PlainTable, read_plain_table
+from posecli.geometry import Geometry
+from posecli.hdf5 import PlainTable, read_plain_array, read_plain_table
 from posecli.manifest import read_manifest
+from posecli.options import Crop, EngineOptions
+from posecli.poses import read_poses
+from posecli.predictor import PoseModel, load_model
+from posecli.recompute import ROWS, compare_with_video
 from posecli.table import KEY, SECONDS_NODE
-from posecli.video.probe import content_fingerprint, probe
+from posecli.video.probe import VideoInfo, content_fingerprint, probe
 
 #: Endings of files that only a run which is under way, or was killed, leaves.
 UNFINISHED = (".partial", ".lock")
@@ -61,7 +66,32 @@ class VerifyReport:
         return {"tables": [str(path) for path in self.tables], "findings": found, "exit_code": self.exit_code}
 
 
-def verify(path: Path, *, recursive: bool = False) -> VerifyReport:
+@dataclass(frozen=True)
+class Recomputing:
+    """How a table's rows are computed again from its video.
+
+    Attributes
+    ----------
+    video
+        The video.
+    model
+        The model, as `posecli.load_model` takes it; the one that the manifest names by default.
+    rows
+        How many rows are computed again.
+    """
+
+    video: Path
+    model: Path | None = None
+    rows: int = ROWS
+
+
+def verify(
+    path: Path,
+    *,
+    recursive: bool = False,
+    recomputing: Recomputing | None = None,
+    progress: Callable[[int], object] = lambda _count: None,
+) -> VerifyReport:
     """Check a pose table, or every one in a folder, against its manifest and its video.
 
     Parameters
@@ -70,11 +100,15 @@ def verify(path: Path, *, recursive: bool = False) -> VerifyReport:
         A table or a folder.
     recursive
         Whether to look into the folder's folders too.
+    recomputing
+        Of one pose table: compare every frame's time, and compute some rows again.
+    progress
+        Is told how many more frames were read.
 
     Raises
     ------
     UsageError
-        If there is no such file, or no table in the folder.
+        If there is no such file, or no table in the folder; or if a folder's rows shall be computed again.
 
     Examples
     --------
@@ -84,7 +118,12 @@ def verify(path: Path, *, recursive: bool = False) -> VerifyReport:
     if not path.is_dir():
         if not path.exists():
             raise UsageError(f"'{path}' does not exist: give a pose table (.h5) or a folder of them")
-        return VerifyReport((path,), tuple(_table_findings(path)))
+        findings = list(_table_findings(path))
+        if recomputing is not None and not any(finding.severity == "error" for finding in findings):
+            findings += _recomputed(path, recomputing, progress)
+        return VerifyReport((path,), tuple(findings))
+    if recomputing is not None:
+        raise UsageError(f"'{path}' is a folder, and --video is one video: give the table that was made of it")
     files = sorted(path.rglob("*") if recursive else path.iterdir())
     tables = tuple(file for file in files if file.suffix == ".h5")
     strays = [file for file in files if file.name.endswith(UNFINISHED)]
@@ -106,6 +145,7 @@ def _table_findings(path: Path) -> Iterator[Finding]:
         table = read_plain_table(path, OutputError)
         for words in [*_layout(table), *_storage(path)]:
             yield Finding(path, "error", words)
+        yield from _rows(path, table)
         yield from _against_manifest(path, table)
     except PoseCliError as error:
         yield Finding(path, "error", str(error))
@@ -116,8 +156,6 @@ def _table_findings(path: Path) -> Iterator[Finding]:
 
 def _layout(table: PlainTable) -> Iterator[str]:
     """Columns, index and the range of values."""
-    if table.index != tuple((row,) for row in range(len(table.index))):
-        yield "its rows are not counted from 0 without gaps"
     if {len(label) for label in table.columns} != {3} or len(set(table.columns)) != len(table.columns):
         yield "its columns are not distinct scorer, bodyparts and coords"
         return
@@ -134,6 +172,24 @@ def _layout(table: PlainTable) -> Iterator[str]:
         yield f"a likelihood is not between 0 and 1 (first in row {row})"
     if np.isinf(table.values).any():
         yield f"a coordinate is not finite (first in row {int(np.flatnonzero(np.isinf(table.values).any(axis=1))[0])})"
+
+
+def _rows(path: Path, table: PlainTable) -> Iterator[Finding]:
+    """Numbers of the frames, and their times."""
+    manifest = read_manifest(path.with_suffix(".json"))
+    if table.index != tuple((row,) for row in range(len(table.index))):
+        words = "its rows are not counted from 0 without gaps"
+        yield Finding(path, "warning" if manifest is None else "error", words)
+    seconds = read_plain_array(path, SECONDS_NODE, OutputError)
+    if seconds is None or seconds.ndim != 1:
+        return
+    known = np.isfinite(seconds[1:]) & np.isfinite(seconds[:-1])
+    back = np.flatnonzero(known & (np.diff(seconds) < 0)) + 1
+    allowed = _mapping(_mapping(manifest or {}, "video"), "timestamps").get("falls_back_at")
+    unsaid = sorted(set(back.tolist()) - set(allowed if isinstance(allowed, list) else ()))
+    if unsaid:
+        words = f"its frames' times run backwards (first behind row {unsaid[0] - 1})"
+        yield Finding(path, "error", words)
 
 
 def _storage(path: Path) -> Iterator[str]:
@@ -162,10 +218,6 @@ def _times(node: Any, rows: int) -> Iterator[str]:
     if node.shape != (rows,) or node.dtype.kind != "f":
         yield f"its frames' times have shape {node.shape} and type {node.dtype} for {rows} rows"
         return
-    seconds = np.asarray(node[:], np.float64)
-    known = seconds[np.isfinite(seconds)]
-    if (np.diff(known) < 0).any():
-        yield f"its frames' times run backwards (first behind row {int(np.flatnonzero(np.diff(known) < 0)[0])})"
 
 
 def _behaviour_findings(path: Path) -> Iterator[Finding]:
@@ -271,6 +323,49 @@ def _against_video(path: Path, rows: int, video: Mapping[str, Any]) -> Iterator[
             path, "error", f"'{found}' is not the video that it was made of, or was changed since: analyse again"
         )
         return
-    frames = probe(found).n_frames
-    if frames > rows:
-        yield Finding(path, "error", f"it has {rows} rows, and '{found}' {frames} frames: analyse again")
+    # Where packets do not tell the rows, only reading the video does (--video).
+    announced = probe(found).announced
+    if announced is not None and len(announced) > rows and video.get("rows_as_packets") is not False:
+        yield Finding(path, "error", f"it has {rows} rows, and '{found}' {len(announced)} frames: analyse again")
+
+
+# Against what the network says now ------------------------------------------------------------------------------------
+
+
+def _recomputed(path: Path, wanted: Recomputing, progress: Callable[[int], object]) -> Iterator[Finding]:
+    manifest = read_manifest(path.with_suffix(".json")) or {}
+    video, settings = _mapping(manifest, "video"), _mapping(manifest, "settings")
+    try:
+        fingerprint = video.get("fingerprint")
+        if fingerprint is not None and content_fingerprint(wanted.video) != fingerprint:
+            words = f"'{wanted.video}' is not the video that it was made of, or was changed since: analyse again"
+            yield Finding(path, "error", words)
+            return
+        info = probe(wanted.video)
+        model = _model_of(manifest, wanted)
+        geometry = _geometry_of(settings, info)
+        table = read_poses(path)
+        for words in compare_with_video(table, info, model, geometry, rows=wanted.rows, progress=progress):
+            yield Finding(path, "error", words)
+    except PoseCliError as error:
+        yield Finding(path, "error", f"its rows could not be computed again: {error}")
+
+
+def _model_of(manifest: Mapping[str, Any], wanted: Recomputing) -> PoseModel:
+    """The model, in the precision of the table."""
+    described, settings = _mapping(manifest, "model"), _mapping(manifest, "settings")
+    source = wanted.model or described.get("path")
+    if not isinstance(source, (str, Path)):
+        raise UsageError("no manifest names its model: name it with --model")
+    engine, precision = settings.get("engine", "openvino"), settings.get("precision", "fp32")
+    model = load_model(source, EngineOptions(engine, precision))
+    if described.get("identity") not in (None, model.folder.identity):
+        raise UsageError(f"'{source}' is not the model that it was made with: name that with --model")
+    return model
+
+
+def _geometry_of(settings: Mapping[str, Any], info: VideoInfo) -> Geometry:
+    crop = settings.get("crop")
+    whole = Geometry.plan(info.width, info.height, Crop.parse(crop) if isinstance(crop, str) else None)
+    width, height = settings.get("network_width"), settings.get("network_height")
+    return whole.brought_to(width, height) if isinstance(width, int) and isinstance(height, int) else whole

@@ -20,6 +20,7 @@ from posecli.sweep.network import Stretches, are_sought, find_poses
 from posecli.sweep.options import SweepOptions
 from posecli.video import reader as video_reader
 from posecli.video.probe import probe
+from posecli.video.reader import Row
 
 STRETCHES = (range(3, 9), range(70, 71), range(150, 175), range(259, 260))
 
@@ -72,7 +73,7 @@ def test_frames_that_cannot_be_found_by_their_time_come_all_the_same(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network, "WORTH_SEEKING", 10)
-    monkeypatch.setattr(video_reader, "pictures_from", lambda *_: iter(()))
+    monkeypatch.setattr(video_reader, "pictures_from", lambda *_: (row for row in list[Row]()))
     info = probe(clip)
     reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)
     numbers = [clips.read_number(image) for batch in reader.batches(7) for image in batch.images]

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, make_output, output_options
+from posecli.cli.base import Command, Output, make_output, output_options
+from posecli.cli.progress import frame_progress
+from posecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from posecli.verify import VerifyReport
 
 
 @click.command(cls=Command)
 @click.argument("path", metavar="TABLE|FOLDER", type=click.Path(path_type=Path))
 @click.option("--recursive", is_flag=True, help="Look into the folder's folders too.")
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path),
+    help="The table's video: compare the time of every frame, and compute rows again.",
+)
+@click.option("--model", type=click.Path(path_type=Path), help="The table's model, if it is not where its manifest is.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=64, show_default=True, help="With --video: rows that are computed."
+)
 @output_options
 @click.pass_context
-def verify(ctx: click.Context, /, path: Path, recursive: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+def verify(
+    ctx: click.Context, /, path: Path, recursive: bool, as_json: bool, quiet: bool, verbose: bool, **flags: Any
+) -> None:
     """Check a pose table, or all in a folder, against manifest and video.
 
     Rows and their count, columns, number type, times, likelihoods, bad frames, the video's fingerprint, and files that
-    an unfinished run left. Nothing is changed. Ends with exit code 7 if a table cannot be trusted.
+    an unfinished run left. With --video also the time of every frame, rows that stand still though the pictures do
+    not, and what the network says now of frames all over the video. Nothing is changed. Ends with exit code 7 if a
+    table cannot be trusted.
 
     \b
     Examples:
         posecli verify videoDLC_resnet50_openfieldOct30shuffle1_4000.h5
         posecli verify poses --recursive --json
+        posecli verify videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 --video video.mp4
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.verify import verify as verify_tables
-
-    report = verify_tables(path, recursive=recursive)
+    report = _report(output, path, recursive, **flags)
     for finding in report.findings:
         line = f"{finding.severity}: {finding.file}: {finding.words}"
         if finding.severity == "error":
@@ -40,3 +58,21 @@ def verify(ctx: click.Context, /, path: Path, recursive: bool, as_json: bool, qu
     output.say(f"{count} {'table' if count == 1 else 'tables'}: {count - len(wrong)} sound, {len(wrong)} not")
     output.result(report.as_dict())
     ctx.exit(report.exit_code)
+
+
+def _report(
+    output: Output, path: Path, recursive: bool, *, video: Path | None, model: Path | None, rows: int
+) -> VerifyReport:
+    from posecli.verify import Recomputing
+    from posecli.verify import verify as verify_tables
+
+    if video is None:
+        if model is not None:
+            raise UsageError("--model goes with --video: name the video whose rows shall be computed again")
+        return verify_tables(path, recursive=recursive)
+    from posecli.video.probe import probe
+
+    # It is read twice: once for the times, once for the rows.
+    with frame_progress(output, video.name, 2 * probe(video).expected_frames) as progress:
+        wanted = Recomputing(video, model, rows)
+        return verify_tables(path, recursive=recursive, recomputing=wanted, progress=progress)

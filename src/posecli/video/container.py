@@ -98,8 +98,8 @@ def _check_frame_size(path: Path, width: int, height: int) -> None:
 def demux(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[Packet]:
     """Packets of one stream, in file order, empty ones included; what PyAV adds at the end is left out.
 
-    So are the headers of a second recording in an Ogg file. Damage can make a stream seem to begin midway; PyAV stumbles
-    over its packets and goes on when it is asked again.
+    So are the headers of a second recording in an Ogg file. Damage can make a stream seem to begin midway; PyAV
+    stumbles over its packets and goes on when it is asked again.
     """
     is_theora = stream.codec_context.name == "theora"
     while True:

@@ -223,6 +223,14 @@ class VideoReader:
         for index, picture in self._rows:
             yield Frame(index, picture.pts * self._unit, self._image(index, picture))
 
+    def rows(self) -> Iterator[Row]:
+        """The next frames as FFmpeg decodes them: place in the video, and picture."""
+        yield from self._rows
+
+    def prepare_row(self, number: int, picture: Picture, out: Image) -> None:
+        """Bring a picture that could be decoded into ``(H, W, 3)`` uint8 RGB, as the network sees it."""
+        self._prepare(number, picture, out)
+
     def batches(self, batch_size: int) -> Iterator[FrameBatch]:
         """Batches until the end, all in one buffer: a batch is overwritten by the next."""
         buffer = self.new_buffer(batch_size)
