@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for width in map(int, arguments.sizes.split(",")):
             clip = make_clip(arguments.video, width, arguments.frames, Path(scratch))
-            rows.append(compare(f"reading, {width} px", arguments, lambda source, clip=clip: read(source, clip)))
+            rows.append(compare(f"reading, {width} px", arguments, partial(read, clip)))
             # As many frames as the network does in some ten seconds.
             short = make_clip(arguments.video, width, max(64, min(2330, 4_000_000 // width**2 * 16)), Path(scratch))
-            rows.append(
-                compare(
-                    f"whole command, {width} px",
-                    arguments,
-                    lambda source, clip=short: analyze(source, clip, arguments.precision, Path(scratch)),
-                )
-            )
+            work = partial(analyze, short, arguments.precision, Path(scratch))
+            rows.append(compare(f"whole command, {width} px", arguments, work))
     content = {"machine": facts, "rounds": arguments.rounds, "precision": arguments.precision, "rows": rows}
     table = markdown_table([{key: row[key] for key in row if key != "rounds"} for row in rows])
     words = f"{facts['processor']}, {facts['cores']} cores, {arguments.rounds} rounds, {arguments.precision}."
@@ -86,12 +82,12 @@ def compare(what: str, arguments: argparse.Namespace, measure: Callable[[Path], 
     return row
 
 
-def read(source: Path, clip: Path) -> float:
+def read(clip: Path, source: Path) -> float:
     """Frames per second of reading alone."""
     return float(run(source, ["-c", READ, clip]))
 
 
-def analyze(source: Path, clip: Path, precision: str, folder: Path) -> float:
+def analyze(clip: Path, precision: str, folder: Path, source: Path) -> float:
     """Frames per second of the whole command from the first frame read to the table closed."""
     command = ["-m", "posecli", "analyze", clip, "-o", folder / "poses", "--overwrite", "--json", "--batchsize", 32]
     result = json.loads(run(source, [*command, "--precision", precision]))["results"][0]

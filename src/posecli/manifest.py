@@ -143,6 +143,10 @@ def oddities(info: VideoInfo, pictures: Mapping[str, Any]) -> Iterator[str]:
     """The same, and where the clock falls back, for people; each is said."""
     if info.empty_places:
         yield f"{info.empty_places} places in the file hold no picture (frames that the recorder dropped): no rows"
+    elif jumps := info.timeline.jumps_at:
+        yield f"frames seem to be missing by its times before {_places(jumps)}: they have no rows"
+    if info.promised_frames and not info.empty_places and info.promised_frames > len(info.timeline):
+        yield f"its header counts {info.promised_frames} frames, of which {len(info.timeline)} are shown"
     if info.unshown_at_start:
         yield f"its first {info.unshown_at_start} packets cannot be shown (it was cut between key frames): no rows"
     if back := info.timeline.falls_back_at:

@@ -58,3 +58,15 @@ def test_files_without_times_of_their_own_announce_nothing(name: str, tmp_path: 
     assert (info.n_frames, info.expected_frames) == (30, 30)
     assert np.allclose(np.diff(info.seconds()), 1 / 25)
     assert info.timeline.from_file is (name != "bare.h264")
+
+
+@given(st.integers(2, 100), st.integers(20, 60), st.data())
+def test_missing_frames_are_seen_by_their_times(gap: int, count: int, data: st.DataObject) -> None:
+    lost = data.draw(st.sets(st.integers(1, count - 2), max_size=2))
+    kept = [frame for frame in range(count) if frame not in lost]
+    jumps = Timeline.of([gap * frame for frame in kept]).jumps_at
+    assert jumps == [row for row in range(1, len(kept)) if kept[row] > kept[row - 1] + 1]
+
+
+def test_a_rate_that_varies_all_the_time_misses_nothing() -> None:
+    assert Timeline.of([0, 30, 90, 100, 180, 200, 290, 300]).jumps_at == []

@@ -15,6 +15,8 @@ from posecli.video.pictures import Pictures
 #: A frame gap that differs from the usual one by more than this part of it makes the frame rate variable.
 #: (Containers round timestamps: Matroska to whole milliseconds, 3 % of a frame at 30 frames/s.)
 GAP_TOLERANCE = 0.1
+#: Usual gaps that a gap is longer than where frames seem to be missing, and the largest part of all gaps that may be so.
+JUMP, MOST_JUMPS = 1.5, 0.2
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,22 @@ class Timeline:
         [3]
         """
         return [int(row) for row in np.flatnonzero(np.diff(self.pts) <= 0) + 1]
+
+    @property
+    def jumps_at(self) -> list[int]:
+        """Rows before which frames seem to be missing: longer gaps in a video whose rate is constant elsewhere.
+
+        >>> Timeline.of([0, 40, 80, 200, 240, 280, 320, 360, 400, 440]).jumps_at
+        [3]
+        """
+        gaps = np.diff(self.pts)
+        if not self.from_file or len(gaps) < 2:
+            return []
+        usual = np.median(gaps)
+        long = gaps > JUMP * usual
+        is_constant_elsewhere = (np.abs(gaps[~long] - usual) <= max(1.0, GAP_TOLERANCE * usual)).all()
+        few = long.mean() <= MOST_JUMPS
+        return [int(row) for row in np.flatnonzero(long) + 1] if is_constant_elsewhere and few else []
 
     def seconds(self, unit: float) -> npt.NDArray[np.float64]:
         """``(n,)`` times in seconds, given those of a unit; not to be written to."""
