@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecli.cli.base import Command, Output, make_output, output_options
-from posecli.cli.progress import frame_progress
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The table's video: compare the time of every frame, and compute rows again.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="The table's model, if it is not where its manifest is.")
+@click.option(
+    "-m", "--model", type=click.Path(path_type=Path), help="With --video: the table's model.  [the manifest's]"
+)
 @click.option(
     "--rows", type=click.IntRange(min=1), default=64, show_default=True, help="With --video: rows that are computed."
 )
@@ -70,6 +71,7 @@ def _report(
         if model is not None:
             raise UsageError("--model goes with --video: name the video whose rows shall be computed again")
         return verify_tables(path, recursive=recursive)
+    from posecli.cli.progress import frame_progress
     from posecli.video.probe import probe
 
     # It is read twice: once for the times, once for the rows.

@@ -15,7 +15,7 @@ from posecli.video.pictures import Pictures
 #: A frame gap that differs from the usual one by more than this part of it makes the frame rate variable.
 #: (Containers round timestamps: Matroska to whole milliseconds, 3 % of a frame at 30 frames/s.)
 GAP_TOLERANCE = 0.1
-#: Usual gaps that a gap is longer than where frames seem to be missing, and the largest part of all gaps that may be so.
+#: Usual gaps that a gap is longer than where frames seem to be missing, and the largest part of all that may be so.
 JUMP, MOST_JUMPS = 1.5, 0.2
 
 
