@@ -1,7 +1,7 @@
 """What was done: the JSON manifest beside a pose table, and whether it need not be done again.
 
 The *fingerprint* hashes what determines a table's values: the video's content, the model, and the settings that
-change poses. Batch size and decoders are not among them, since they give the same poses.
+change poses. Batch size, pose decoder and video backend are not among them, since they give the same poses.
 """
 
 from __future__ import annotations

@@ -187,7 +187,8 @@ class RunOptions:
     crop
         Part of the displayed frame that the network sees; ``None`` shows it all.
     video_backend
-        Library that decodes the video; ``auto`` is OpenCV, and PyAV for what OpenCV cannot decode.
+        Whose pictures are used: FFmpeg's, through PyAV (``auto`` and ``pyav``), or OpenCV's as long as they are
+        FFmpeg's.
     pipeline
         How reading, network and decoding are laid over each other. Those that begin with ``tf-`` read through a
         `tf.data.Dataset`, and need the TensorFlow engine.

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 ROWS = 64
 #: px by which a row may differ where another processor or another version computed it.
 LIMIT_PX = 1.0
-#: A row is a neighboring frame's if that fits so many times better, and its own is off by at least so many px.
+#: A row is a neighbouring frame's if that fits so many times better, and its own is off by at least so many px.
 FITS_BETTER, OFF_PX = 4.0, 0.05
 #: Seconds by which a time may differ by rounding.
 TIME_TOLERANCE = 1e-6

@@ -63,7 +63,7 @@ def tf_dataset(
     scale
         Factor by which the (cropped) frame is resized.
     video_backend
-        Library that decodes the video.
+        Whose pictures are used, as in `posecli.options.RunOptions`.
 
     Returns
     -------

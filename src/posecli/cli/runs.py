@@ -73,7 +73,7 @@ def running_options(
             type=click.Choice(VIDEO_BACKENDS),
             default=defaults.video_backend,
             show_default=True,
-            help="Library that decodes the video; the other one is asked for frames that it cannot decode.",
+            help="FFmpeg decodes (auto and pyav alike); opencv takes OpenCV's pictures as long as they are FFmpeg's.",
         ),
         click.option(
             "--allow-short",

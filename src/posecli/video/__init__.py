@@ -1,8 +1,15 @@
 """Videos as sequences of frames.
 
-``probe``     what a file says and holds: size, rotation, packets, timestamps (no decoding)
-``opencv``    decode with OpenCV          }  the same bytes for the same frame,
-``pyav``      decode with PyAV            }  each frame with its place in the video
-``reader``    batches of prepared frames, one decoder helping out the other
-``prepare``   one decoded frame down the geometry ladder into a batch
+``container``    a file opened by FFmpeg, and the packets of its main stream
+``avi``          what only the bytes of an AVI file tell
+``probe``        what a file says and holds, from its packets and first pictures
+``pictures``     which pictures there are, in which order, and when each is shown
+``timeline``     a time for each row
+``orientation``  how a picture is turned and mirrored for display
+``pixels``       a picture as BGR
+``opencv``       OpenCV's pictures, as long as they are FFmpeg's
+``prepare``      one frame down the geometry ladder into a batch
+``reader``       all of these together: batches of prepared frames
+``encode``       frames to a video, at one frame rate
+``timed``        frames to a video, each at its own time
 """

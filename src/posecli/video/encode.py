@@ -6,8 +6,7 @@
 ...     for frame in frames:
 ...         encoder.write(frame)
 
-Colours become BT.601 in the limited range, which is what posecli's two decoders take an untagged file for, and the
-file is tagged so.
+Colours become BT.601 in the limited range, which is what an untagged file is read as, and the file is tagged so.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class CheckedCapture:
     """Pictures of a video by OpenCV, checked against FFmpeg's one by one.
 
     OpenCV says *true* and hands out an earlier picture where its converter fails, leaves pictures out without a word,
-    and understands some colors otherwise. So each picture must come at FFmpeg's time, and its pixels are compared now
+    and understands some colours otherwise. So each picture must come at FFmpeg's time, and its pixels are compared now
     and then, and wherever it looks like the one before. At the first difference OpenCV is not asked any more; nor where
     anything about the pictures changes, or where they are stored bottom up, to which some of its versions answer by
     writing past their buffers.

@@ -63,7 +63,7 @@ class PixelConverter:
         except (av.FFmpegError, ValueError) as error:
             matrix = MATRICES.get(int(frame.colorspace), str(int(frame.colorspace)))
             raise VideoError(
-                f"pictures of pixel format '{frame.format.name}' with the color matrix '{matrix}' cannot be converted "
+                f"pictures of pixel format '{frame.format.name}' with the colour matrix '{matrix}' cannot be converted "
                 f"({getattr(error, 'strerror', None) or error}): re-encode the video to yuv420p with the matrix bt709"
             ) from error
         return converted.to_ndarray().astype(np.uint8, copy=False)

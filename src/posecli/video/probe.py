@@ -254,7 +254,7 @@ class _Packets:
         gaps = np.diff(self.in_order)
         if len(self.in_order) != self.shown or not len(gaps):
             return 0
-        # Most recorders drop few frames; the shorter gaps are those of neighbors.
+        # Most recorders drop few frames; the shorter gaps are those of neighbours.
         return int(np.maximum(np.round(gaps / np.percentile(gaps, 25)) - 1, 0).sum())
 
     def before(self, time: int) -> int:
