@@ -63,7 +63,10 @@ def main() -> None:
             rows.append(compare(f"whole command, {width} px", arguments, work))
     content = {"machine": facts, "rounds": arguments.rounds, "precision": arguments.precision, "rows": rows}
     table = markdown_table([{key: row[key] for key in row if key != "rounds"} for row in rows])
-    words = f"{facts['processor']}, {facts['cores']} cores, {arguments.rounds} rounds, {arguments.precision}."
+    words = (
+        f"# This version of posecli against another: {arguments.name}\n\n{facts['processor']}, {facts['cores']} cores; "
+        f"medians of {arguments.rounds} rounds, taking turns, {arguments.precision}."
+    )
     write_results(f"versus-version-{arguments.name}", content, f"{words}\n\n{table}")
 
 
