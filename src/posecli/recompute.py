@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,13 @@ Floats = npt.NDArray[np.float64]
 
 #: Rows that are computed again, where nobody says otherwise.
 ROWS = 64
-#: px by which a row may differ where another processor or another version computed it.
-LIMIT_PX = 1.0
+#: px by which a row may differ where another processor or version computed it: at most, and where most rows agree;
+#: and by how many times what most rows differ by.
+LIMIT_PX, LEAST_PX, TIMES_USUAL = 1.0, 0.05, 8.0
+#: By how much a likelihood may differ.
+LIMIT_LIKELIHOOD = 0.1
+#: Part of the rows in which one point may be elsewhere in reduced precision.
+MOST_STRAY = 0.2
 #: A row is a neighbouring frame's if that fits so many times better, and its own is off by at least so many px.
 FITS_BETTER, OFF_PX = 4.0, 0.05
 #: Seconds by which a time may differ by rounding.
@@ -127,10 +132,30 @@ def _digest(picture: Picture) -> bytes | None:
 
 
 def _spread(rows: Sequence[int], count: int) -> set[int]:
-    """At most so many of them, from the first to the last."""
-    if not rows:
-        return set()
-    return {rows[place] for place in np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)}
+    """At most so many of them, one at random from each of as many equal parts: nobody can know which."""
+    edges = np.linspace(0, len(rows), min(count, len(rows)) + 1).astype(int)
+    draw = np.random.default_rng().integers
+    return {rows[int(draw(start, stop))] for start, stop in pairwise(edges.tolist())}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A row beside what the network says of its frame.
+
+    Attributes
+    ----------
+    apart
+        ``(K,)`` px by which each point is off; NaN where neither is sure of it.
+    likelihood
+        Largest difference of the likelihoods.
+    better
+        A frame beside it that the row fits far better.
+    """
+
+    row: int
+    apart: Floats
+    likelihood: float
+    better: int | None
 
 
 def _differences(
@@ -141,25 +166,54 @@ def _differences(
     chosen: Sequence[int],
     progress: Callable[[int], object],
 ) -> Iterator[str]:
-    wrong: list[tuple[int, str]] = []
-    looked_at = 0
-    for row, poses in _computed(info, model, geometry, chosen, progress):
-        own = _distance(table.points[row], poses.get(row))
-        if own is None:
-            continue
-        looked_at += 1
-        others = ((_distance(table.points[row], pose), other) for other, pose in poses.items() if other != row)
-        fits, nearest = min(((apart, other) for apart, other in others if apart is not None), default=(np.inf, row))
-        if own > OFF_PX and fits * FITS_BETTER < own:
-            wrong.append((row, f"fits frame {nearest}"))
-        elif own > LIMIT_PX:
-            wrong.append((row, f"is {own:.1f} px off"))
-    if wrong:
-        row, words = wrong[0]
+    found = [
+        _compared(row, table.points[row], poses)
+        for row, poses in _computed(info, model, geometry, chosen, progress)
+        if row in poses and np.isfinite(table.points[row, :, :2]).any()
+    ]
+    if not found:
+        return
+    apart = np.array([each.apart for each in found])
+    is_exact = model.options.fixed_precision == "fp32"
+    usual = 0.0 if is_exact else _median(apart)
+    limit = min(LIMIT_PX, max(LEAST_PX, TIMES_USUAL * usual))
+    is_off = apart > limit
+    # In reduced precision single points may take another peak on another processor; a point that mostly does is wrong.
+    strays = is_off.mean(axis=0) > MOST_STRAY
+    wrong = np.array(
+        [
+            each.better is not None
+            or each.likelihood > LIMIT_LIKELIHOOD
+            or (off.any() if is_exact else off[strays].any() or _median(each.apart) > limit)
+            for each, off in zip(found, is_off, strict=True)
+        ]
+    )
+    if wrong.any():
         yield (
-            f"{len(wrong)} of {looked_at} rows that were computed again are not what the network says of their frames "
-            f"(first row {row}, which {words}): analyse again"
+            f"{wrong.sum()} of {len(found)} rows that were computed again are not what the network says of their "
+            f"frames (first row {_words(found[int(wrong.argmax())])}): analyse again"
         )
+
+
+def _compared(row: int, points: Floats, poses: dict[int, Floats]) -> _Compared:
+    own = _apart(points, poses[row])
+    others = {other: _median(_apart(points, pose)) for other, pose in poses.items()}
+    off = others.pop(row)
+    nearest = min(others, key=lambda other: others[other], default=row)
+    better = nearest if others and off > OFF_PX and others[nearest] * FITS_BETTER < off else None
+    return _Compared(row, own, float(np.abs(points[:, 2] - poses[row][:, 2]).max()), better)
+
+
+def _median(apart: Floats) -> float:
+    """Of what is known; 0 where nothing is."""
+    known = apart[np.isfinite(apart)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _words(compared: _Compared) -> str:
+    if compared.better is not None:
+        return f"{compared.row}, which fits frame {compared.better}"
+    return f"{compared.row}, off by {np.nanmax(compared.apart):.2f} px, in likelihood by {compared.likelihood:.2f}"
 
 
 def _computed(
@@ -195,11 +249,8 @@ def _with_end(rows: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Pictur
     yield number + 1, None
 
 
-def _distance(row: Floats, pose: Floats | None) -> float | None:
-    """Median px between points that either is sure of, or else between all; ``None`` where nothing is known."""
-    if pose is None:
-        return None
+def _apart(row: Floats, pose: Floats) -> Floats:
+    """``(K,)`` px between points; NaN where neither is sure, unless neither is sure of any."""
     apart = np.hypot(*(row[:, :2] - pose[:, :2]).T)
-    sure = np.isfinite(apart) & ((row[:, 2] >= PCUTOFF) | (pose[:, 2] >= PCUTOFF))
-    used = apart[sure] if sure.any() else apart[np.isfinite(apart)]
-    return float(np.median(used)) if len(used) else None
+    sure = (row[:, 2] >= PCUTOFF) | (pose[:, 2] >= PCUTOFF)
+    return np.asarray(np.where(sure | ~sure.any(), apart, np.nan), np.float64)

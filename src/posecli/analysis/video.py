@@ -10,7 +10,7 @@ from typing import Any
 from posecli import manifest as manifests
 from posecli.analysis.frames import NetworkRun
 from posecli.analysis.run import Run
-from posecli.errors import OutputError, OutputExistsError, ShortVideoError
+from posecli.errors import OutputError, OutputExistsError, ShortVideoError, VideoError
 from posecli.files import move_into_place, partial_path, write_partial
 from posecli.journal import JournalContent, read_journal
 from posecli.lock import HeldError, Lock, held, holder
@@ -35,6 +35,7 @@ class VideoRun:
         self.info = probe(video)
         self.task = run.task
         self.geometry = self.task.geometry(self.info)
+        self._stamp = _stamp(video)
         self.video_fingerprint = content_fingerprint(video)
 
     def settings(self, precision: FixedPrecision) -> dict[str, Any]:
@@ -133,6 +134,8 @@ class VideoRun:
 
     def seen(self, reader: VideoReader) -> dict[str, Any]:
         """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
+        if _stamp(self.info.path) != self._stamp:
+            raise VideoError(f"'{self.info.path}' was changed while it was read: run again when it is finished")
         timeline = reader.timeline
         assert timeline is not None, "the video was not read to its end"
         kept = {
@@ -268,6 +271,12 @@ class VideoRun:
             and isinstance(timing.get("whole_seconds"), float)
             and self.task.is_sound(ending)
         )
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_pictures(content: object) -> bool:

@@ -19,6 +19,8 @@ Packet: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
 
 #: Pixels of the largest frame that is decoded: 16384x8192, a gigabyte for a few frames on their way.
 LARGEST_FRAME = 1 << 27
+#: By how many pixels a stream that is marked as the default counts as larger.
+DEFAULT_PIXELS = 5_000_000
 #: In a Theora packet's first byte: that it is no picture.
 THEORA_HEADER = 0x80
 #: FFmpeg's mark of formats that keep no times (AVFMT_NOTIMESTAMPS): what packets say then is made up.
@@ -67,7 +69,7 @@ def has_places(container: av.container.InputContainer) -> bool:
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
-    """The video stream that FFmpeg's program takes: one that is marked as the default, and the largest of these."""
+    """The video stream that FFmpeg's program takes: the largest; the default one has a start."""
     stream = max(container.streams.video, key=_rank, default=None)
     if stream is None:
         raise VideoError(f"'{path}' holds no video stream: check that it is the right file")
@@ -81,10 +83,10 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.video
     return stream
 
 
-def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, bool, int]:
+def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, int]:
     marks = stream.disposition
     pixels = stream.codec_context.width * stream.codec_context.height if stream.codec_context else 0
-    return Disposition.attached_pic not in marks, Disposition.default in marks, pixels
+    return Disposition.attached_pic not in marks, pixels + DEFAULT_PIXELS * (Disposition.default in marks)
 
 
 def _check_frame_size(path: Path, width: int, height: int) -> None:

@@ -86,10 +86,14 @@ class CheckedCapture:
         """Let the decoder go."""
         self._capture.release()
 
-    def skip(self, frame: av.VideoFrame) -> None:
+    def skip(self, pts: int, frame: av.VideoFrame) -> None:
         """Pass over the next picture."""
-        if self._is_usable_for(frame) and not self._capture.grab():
+        if not self._is_usable_for(frame):
+            return
+        if not self._capture.grab():
             self.fault = "OpenCV leaves out a picture"
+        elif not self._is_on_time(pts):
+            self.fault = "OpenCV tells another time"
 
     def picture(self, pts: int, frame: av.VideoFrame, converter: PixelConverter) -> Image | None:
         """OpenCV's next picture, if it is this one: ``(height, width, 3)`` uint8 BGR, an array of its own."""

@@ -15,15 +15,18 @@ out already are the same ones, and are passed over.
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import av
+import numpy as np
 
+from posecli.errors import VideoError
 from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
 from posecli.video.orientation import UPRIGHT, Orientation
 
@@ -33,6 +36,8 @@ DEEPEST_REORDERING = 16
 OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
 #: Codecs that hide no pictures: a packet without one is a field, or is lost.
 OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
+#: Formats that are cut anywhere.
+BROADCASTS = ("mpegts", "mpeg")
 #: Codecs of broadcasts and cameras that are cut anywhere: what cannot be decoded before the first key frame is no loss.
 CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
 
@@ -69,25 +74,34 @@ class Pictures:
         Whether the file says when they are shown; otherwise they are spaced by the frame rate.
     concealed
         Rows whose picture the decoder holds for damaged, and patched up.
+    is_careful
+        Whether there was a doubt.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_careful = False
         self.times_from_file = True
         self.concealed: list[int] = []
 
     def __iter__(self) -> Generator[Picture]:
-        count = 0
+        given = array("q")
         with closing(self._quickly()) as quick:
             try:
                 for picture in quick:
+                    given.append(picture.pts)
                     yield picture
-                    count += 1
                 return
             except _DoubtError:
-                pass
+                self.is_careful = True
         with closing(self._carefully()) as careful:
-            yield from islice(careful, count, None)
+            for pts, picture in zip(given, careful, strict=False):
+                if picture.frame is None or picture.pts != pts:
+                    raise VideoError(
+                        f"'{self.path}' is damaged in a way that shows only after pictures were handed out: copy it "
+                        "again, or repair it, for example by encoding it anew"
+                    )
+            yield from careful
 
     def _quickly(self) -> Generator[Picture]:
         """On all processors, as long as every packet gives its picture in its turn."""
@@ -108,12 +122,14 @@ class Pictures:
     def _carefully(self) -> Generator[Picture]:
         """On one processor, with a row for each picture that could not be decoded."""
         self.concealed = []
+        never = _never_shown(self.path)
         are_in_order = _are_in_order(self.path)
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
-            lost = _Lost(stream.codec_context.name, are_in_order=are_in_order)
+            stands_alone = keeps_times(container) and container.format.name not in BROADCASTS
+            lost = _Lost(stream.codec_context.name, never, are_in_order=are_in_order, stands_alone=stands_alone)
             clock = Clock(container, stream)
             rows = _with_lost(demux(container, stream), stream, lost)
             orientation = UPRIGHT
@@ -142,12 +158,15 @@ def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> G
         packets = demux(container, stream)
         first = next(packets, None)
         try:
-            if first is None or first.size == 0:
+            if first is None or first.size == 0 or has_places(container):
                 return
             stream.decode(first)
             container.seek(pts, stream=stream, backward=True, any_frame=False)
+            is_whole = False
             for frame in _decoded(demux(container, stream), stream):
-                if frame.pts is None or frame.is_corrupt:
+                # What comes before the first key frame lacks what it builds on.
+                is_whole |= frame.key_frame
+                if frame.pts is None or frame.is_corrupt or (frame.pts >= pts and not is_whole):
                     return
                 orientation = Orientation.of(frame) or orientation
                 if frame.pts >= pts:
@@ -173,6 +192,8 @@ class _Turns:
 
     def __init__(self, *, are_timed: bool) -> None:
         self._are_timed = are_timed
+        self._has_begun = False
+        self._depth = 0
         self._due: list[int] = []
         self._untimed = 0
 
@@ -185,18 +206,24 @@ class _Turns:
         else:
             heapq.heappush(self._due, packet.pts)
 
-    def come(self, frames: Sequence[av.VideoFrame], *, is_end: bool) -> None:
-        """What a packet has brought out of the decoder; nothing can hide behind it."""
+    def come(self, frames: Sequence[av.VideoFrame], depth: int, *, is_end: bool) -> None:
+        """What a packet has brought out of a decoder that holds so many back; nothing can hide behind it."""
         if self._are_timed:
             return
-        # An error behind the first of several pictures goes unsaid.
-        if (is_end and len(frames) != self._untimed) or (not is_end and len(frames) > 1):
+        if not is_end and depth > self._depth and not frames:  # it has learnt to hold one back more
+            self._depth = depth
+            return
+        self._depth = max(self._depth, depth)
+        # An error behind the first of several pictures goes unsaid, and so does a picture that is left out.
+        due = {self._untimed} if is_end else {1} if self._has_begun else {0, 1}
+        if len(frames) not in due:
             raise _DoubtError
 
     def taken_by(self, frame: av.VideoFrame) -> None:
         """A picture is handed out."""
         if frame.is_corrupt:
             raise _DoubtError
+        self._has_begun = True
         if not self._are_timed:
             self._untimed -= 1
         elif frame.pts is None or not self._due or heapq.heappop(self._due) != frame.pts:
@@ -222,7 +249,7 @@ def _decoded(
         except av.FFmpegError as error:
             raise _DoubtError from error
         if turns is not None:
-            turns.come(frames, is_end=packet is None)
+            turns.come(frames, stream.codec_context.reorder_depth, is_end=packet is None)
         yield from frames
 
 
@@ -269,14 +296,20 @@ class _Lost:
     ----------
     codec
         As FFmpeg names it.
+    never
+        Times of packets at which no picture is ever shown.
     are_in_order
         Whether the packets' times tell which picture is due: a clock that never falls back, each packet with a time.
+    stands_alone
+        Whether such files begin with all that is needed: what fails at their start is no sign of a cut.
     """
 
-    def __init__(self, codec: str, *, are_in_order: bool) -> None:
+    def __init__(self, codec: str, never: frozenset[int], *, are_in_order: bool, stands_alone: bool) -> None:
+        self._never = never
         self._are_in_order = are_in_order
         self._hides_none = codec in OPEN
-        self._may_be_cut = codec in CUT_ANYWHERE
+        self._may_be_cut = codec in CUT_ANYWHERE and not stands_alone
+        self._first_key: int | None = None
         self._waiting: list[_Waiting] = []
         self._untimed: list[_Row] = []
         self._follower: dict[int, int] = {}
@@ -291,16 +324,22 @@ class _Lost:
         self._is_behind_failure = has_failed or (self._is_behind_failure and not packet.is_keyframe)
         self._reorders = reorders
         self._is_timed |= packet.pts is not None
+        if packet.is_keyframe and self._first_key is None:
+            self._first_key = packet.pts
+            # What was left out before it is where the recording was cut.
+            self._forget(lambda each: not each.has_failed)
         # A packet's own place tells nothing where pictures change places.
         dts = None if reorders else packet.dts
         if packet.pts is None:
             if has_failed and not self._is_timed:  # else it is the second field of a picture
                 self._untimed.append(_Row(None, dts, None))
-        elif has_failed or (self._are_in_order and (self._is_behind_failure or self._hides_none)):
+        elif packet.pts in self._never and (
+            has_failed or (self._are_in_order and (self._is_behind_failure or self._hides_none))
+        ):
             heapq.heappush(self._waiting, _Waiting(packet.pts, dts, has_failed))
             if self._previous is not None and not has_failed:
                 self._follower[self._previous] = packet.pts
-            self._previous = packet.pts
+        self._previous = packet.pts
 
     def before(self, frame: av.VideoFrame) -> Iterator[_Row]:
         """Those whose turn is before a picture's; that picture is not lost, nor is its second field."""
@@ -309,7 +348,8 @@ class _Lost:
             return
         pts = frame.pts
         if not self._has_shown:
-            self._forget(lambda each: not each.has_failed and each.pts < pts)
+            start = pts if self._first_key is None else min(pts, self._first_key)
+            self._forget(lambda each: not each.has_failed and each.pts < start)
             self._has_shown = True
         second = self._follower.pop(pts, None)
         if frame.interlaced_frame and second is not None:
@@ -339,6 +379,21 @@ class _Lost:
         yield from rows
 
 
+def _never_shown(path: Path) -> frozenset[int]:
+    """Times of packets at which no picture is shown, by decoding all of it on one processor."""
+    given, shown = array("q"), array("q")
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        for packet in chain((packet for packet in demux(container, stream) if packet.size), [None]):
+            if packet is not None and packet.pts is not None:
+                given.append(packet.pts)
+            with suppress(av.FFmpegError):
+                shown.extend(frame.pts for frame in stream.decode(packet) if frame.pts is not None)
+    return frozenset(np.setdiff1d(np.array(given, np.int64), np.array(shown, np.int64)).tolist())
+
+
 def _are_in_order(path: Path) -> bool:
     """Whether the packets' times tell which picture is due."""
     with open_container(path) as container:
@@ -347,7 +402,9 @@ def _are_in_order(path: Path) -> bool:
             return False
         latest, are_told_apart = -(1 << 63), not stream.codec_context.has_b_frames
         for packet in demux(container, stream):
-            if packet.dts is None or packet.dts < latest:
+            if packet.dts is None:  # Matroska does not tell the first ones
+                continue
+            if packet.dts < latest:
                 return False
             latest = packet.dts
             are_told_apart |= packet.pts not in (None, packet.dts)

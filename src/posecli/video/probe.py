@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import VideoError
-from posecli.video.avi import is_cut_off, lost_chunks
+from posecli.video.avi import lost_chunks
 from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
 from posecli.video.orientation import UPRIGHT, Orientation
 from posecli.video.pictures import DEEPEST_REORDERING, Clock
 from posecli.video.timeline import Timeline
+from posecli.video.wholeness import breaks_off
 
 #: Packets that are decoded at most in search of a first picture, which knows how it is turned.
 PACKETS_FOR_FIRST_FRAME = 300
@@ -34,6 +35,8 @@ MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 ROUNDING = {"matroska,webm": 1.0, "flv": 1.0, "asf": 1.0}
 #: In a VP8 packet's first byte: whether the picture is shown.
 VP8_SHOWN = 0x10
+#: Bytes below which an MPEG-4 packet may say no more than that nothing changes.
+MPEG4_NOT_CODED = 20
 #: Stands for a time that a packet does not have, as in FFmpeg.
 NO_TIME = -(1 << 63)
 _SAMPLE_BYTES = 1 << 20
@@ -199,26 +202,27 @@ class _Packets:
         When the last one's time is over, whether it is shown or not.
     """
 
-    are_places: bool = False
+    codec: str
+    are_places: bool
     times: array[int] = field(default_factory=lambda: array("q"))
     places: array[int] = field(default_factory=lambda: array("q"))
     shown: int = 0
     empty: int = 0
     end: int = NO_TIME
     ends_broken: bool = False
+    first_key: int | None = None
     rises: bool = True
     hides: bool = False
     last_dts: int = NO_TIME
 
     @classmethod
     def read(cls, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> _Packets:
-        packets = cls(are_places=has_places(container))
-        is_vp8 = stream.codec_context.name == "vp8"
+        packets = cls(stream.codec_context.name, has_places(container))
         for packet in demux(container, stream):
-            packets._add(packet, is_vp8)
+            packets._add(packet)
         return packets
 
-    def _add(self, packet: Packet, is_vp8: bool) -> None:
+    def _add(self, packet: Packet) -> None:
         time = packet.pts if packet.pts is not None else packet.dts
         if time is not None:
             self.end = max(self.end, time + (packet.duration or 0))
@@ -235,7 +239,15 @@ class _Packets:
         self.shown += 1
         own = packet.dts if self.are_places else packet.pts
         self.times.append(NO_TIME if own is None else own)
-        self.hides |= is_vp8 and not memoryview(packet)[0] & VP8_SHOWN
+        if packet.is_keyframe and self.first_key is None:
+            self.first_key = own
+        self.hides |= self._may_hide(packet)
+
+    def _may_hide(self, packet: Packet) -> bool:
+        """Whether a packet may hold no picture to be shown: MPEG-4 says in few bytes that nothing changes."""
+        if self.codec == "vp8":
+            return not memoryview(packet)[0] & VP8_SHOWN
+        return self.codec == "mpeg4" and packet.size < MPEG4_NOT_CODED
 
     @cached_property
     def in_order(self) -> npt.NDArray[np.int64]:
@@ -258,8 +270,9 @@ class _Packets:
         return int(np.maximum(np.round(gaps / np.percentile(gaps, 25)) - 1, 0).sum())
 
     def before(self, time: int) -> int:
-        """How many should be shown before a picture."""
-        return int(np.searchsorted(self.in_order, time)) if self.rises else 0
+        """How many should be shown before a picture and before the first key frame."""
+        start = time if self.first_key is None else min(time, self.first_key)
+        return int(np.searchsorted(self.in_order, start)) if self.rises else 0
 
     def timeline(self, start: _Start) -> Timeline | None:
         """The rows' times, if each packet is plainly one picture, shown at a time of its own."""
@@ -342,7 +355,11 @@ def _cut_off(
         return CutOff(missing, f"its index lists {missing} more frames at its end")
     if late := _late(path, container, stream, packets):
         return late
-    return CutOff(1, "its last packet breaks off") if packets.ends_broken else None
+    if packets.ends_broken:
+        return CutOff(1, "its last packet breaks off")
+    if not has_places(container) and breaks_off(path, container.format.name):
+        return CutOff(1, "the file is shorter than it says")
+    return None
 
 
 def _late(
@@ -370,7 +387,7 @@ def _promised_end(
     """When the last picture should end, in units of the time base; ``None`` where the format does not tell."""
     if has_places(container):
         # A count of places, also of those of frames that were dropped.
-        return float(stream.frames) if stream.frames and is_cut_off(path) else None
+        return float(stream.frames) if stream.frames and breaks_off(path, "avi") else None
     if container.format.name == MP4:
         return float(stream.duration) if stream.duration and not stream.frames else None
     if container.format.name in ROUNDING and container.duration and len(container.streams) == 1:

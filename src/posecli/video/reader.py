@@ -175,7 +175,7 @@ class VideoReader:
     def pass_over(self, picture: Picture) -> None:
         """Leave out a picture that was taken from the decoder."""
         if self._capture is not None and picture.frame is not None:
-            self._capture.skip(picture.frame)
+            self._capture.skip(picture.pts, picture.frame)
 
     def new_buffer(self, batch_size: int) -> Image:
         """An array for `read_into`: ``(batch_size, H, W, 3)`` uint8."""
@@ -265,6 +265,8 @@ class VideoReader:
         converter = getattr(self._threads, "converter", None)
         if converter is None:
             converter = self._threads.converter = PixelConverter()
+        if self._capture is not None and self._capture.fault is None and self._pictures.is_careful:
+            self._capture.fault = "the file has damaged pictures"
         image = None if self._capture is None else self._capture.picture(pts, frame, converter)
         return converter.bgr(frame) if image is None else image
 
