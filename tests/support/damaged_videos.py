@@ -39,6 +39,8 @@ from support.number_engine import UNREADABLE, checked_frames, numbers_of, read_c
 from support.watching import tell, watched
 
 FRAMES = 48
+#: Seconds below which a gap tells nothing any more: times that are damaged themselves.
+LEAST_GAP = 0.01
 #: Decodings by FFmpeg's racing threads before a picture counts as one that it never shows.
 DECODINGS = 300
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "2")
@@ -604,7 +606,7 @@ def _check_table(outcome: Outcome, case: Case, trace: Trace, table: Path, path: 
     if trace.groups is not None:
         # Within a damaged group decoders show what they have: an earlier picture, or changes to one.
         wrong = {row: n for row, n in wrong.items() if due[row] // group_size(case.base) not in trace.groups}
-    elif wrong and manifest["video"]["timestamps"]["from_file"]:
+    elif wrong and manifest["video"]["timestamps"]["from_file"] and np.ptp(seconds) > rows * LEAST_GAP:
         wrong = _never_decoded(path, wrong, due, seconds)
     elif list(wrong.values()) == sorted(set(wrong.values())):  # without times the order is all that there is
         wrong = {}

@@ -349,7 +349,8 @@ class _Lost:
         pts = frame.pts
         if not self._has_shown:
             start = pts if self._first_key is None else min(pts, self._first_key)
-            self._forget(lambda each: not each.has_failed and each.pts < start)
+            was_cut = self._may_be_cut and self._first_key is None
+            self._forget(lambda each: (was_cut or not each.has_failed) and each.pts < start)
             self._has_shown = True
         second = self._follower.pop(pts, None)
         if frame.interlaced_frame and second is not None:

@@ -357,7 +357,10 @@ def _cut_off(
         return late
     if packets.ends_broken:
         return CutOff(1, "its last packet breaks off")
-    if not has_places(container) and breaks_off(path, container.format.name):
+    # Where all pictures are there by index or by time, what is missing is not theirs.
+    promised = _promised_end(path, container, stream, alone=False)
+    is_reached = promised is not None and packets.end + packets.usual_gap >= promised
+    if not (has_places(container) or stream.frames or is_reached) and breaks_off(path, container.format.name):
         return CutOff(1, "the file is shorter than it says")
     return None
 
@@ -382,14 +385,17 @@ def _late(
 
 
 def _promised_end(
-    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream
+    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, *, alone: bool = True
 ) -> float | None:
-    """When the last picture should end, in units of the time base; ``None`` where the format does not tell."""
+    """When the last picture should end, in units of the time base; ``None`` where the format does not tell.
+
+    Beside other streams a file's length is only the most that it can be; unless `alone` that is taken too.
+    """
     if has_places(container):
         # A count of places, also of those of frames that were dropped.
         return float(stream.frames) if stream.frames and breaks_off(path, "avi") else None
     if container.format.name == MP4:
         return float(stream.duration) if stream.duration and not stream.frames else None
-    if container.format.name in ROUNDING and container.duration and len(container.streams) == 1:
+    if container.format.name in ROUNDING and container.duration and (len(container.streams) == 1 or not alone):
         return float(Fraction(container.duration, av.time_base) / (stream.time_base or Fraction(1, 1000)))
     return None
