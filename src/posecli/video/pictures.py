@@ -348,7 +348,8 @@ class _Lost:
             return
         pts = frame.pts
         if not self._has_shown:
-            start = pts if self._first_key is None else min(pts, self._first_key)
+            # Behind a key frame that was lost the next one is shown first; a gradual refresh begins in between.
+            start = min(pts, self._first_key) if frame.key_frame and self._first_key is not None else pts
             was_cut = self._may_be_cut and self._first_key is None
             self._forget(lambda each: (was_cut or not each.has_failed) and each.pts < start)
             self._has_shown = True

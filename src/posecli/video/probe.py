@@ -167,7 +167,7 @@ def probe(path: Path) -> VideoInfo:
         orientation=start.orientation,
         promised_frames=promised,
         empty_places=packets.empty + (packets.passed_over if are_places else 0),
-        unshown_at_start=0 if are_places else packets.before(start.times[0]),
+        unshown_at_start=0 if are_places else packets.before(start),
         cut_off=cut_off,
         announced=packets.timeline(start) if is_timed else None,
     )
@@ -269,10 +269,12 @@ class _Packets:
         # Most recorders drop few frames; the shorter gaps are those of neighbours.
         return int(np.maximum(np.round(gaps / np.percentile(gaps, 25)) - 1, 0).sum())
 
-    def before(self, time: int) -> int:
-        """How many should be shown before a picture and before the first key frame."""
-        start = time if self.first_key is None else min(time, self.first_key)
-        return int(np.searchsorted(self.in_order, start)) if self.rises else 0
+    def before(self, start: _Start) -> int:
+        """How many should be shown before the first picture; those of a key frame that is lost are not of them."""
+        time = start.times[0]
+        if start.is_key and self.first_key is not None:
+            time = min(time, self.first_key)
+        return int(np.searchsorted(self.in_order, time)) if self.rises else 0
 
     def timeline(self, start: _Start) -> Timeline | None:
         """The rows' times, if each packet is plainly one picture, shown at a time of its own."""
@@ -297,6 +299,7 @@ class _Start:
     times: tuple[int, ...]
     packets: int
     failed: bool
+    is_key: bool
 
     @classmethod
     def of(cls, path: Path) -> _Start:
@@ -320,7 +323,7 @@ class _Start:
             orientation = Orientation.of(first) or UPRIGHT
         except VideoError as error:
             raise VideoError(f"'{path}': {error}") from None
-        return cls(first.width, first.height, orientation, first.format.name, times, shown, failed)
+        return cls(first.width, first.height, orientation, first.format.name, times, shown, failed, first.key_frame)
 
     def is_packet_by_packet(self, times: npt.NDArray[np.int64]) -> bool:
         """Whether each of the first packets gave its picture, at the first of these times that go up."""
