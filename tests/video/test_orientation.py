@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from support import clips
 
 from posecli.errors import VideoError
-from posecli.video.orientation import UPRIGHT, Orientation
+from posecli.video.orientation import UPRIGHT, Orientation, exif_mirrors
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 
@@ -80,3 +81,32 @@ def test_mirrors_are_shown_as_ffmpegs_program_shows_them(
     clips.ffmpeg("-i", path, "-c:v", "ffv1", "-pix_fmt", "yuv420p", shown)
     ours, theirs = (next(VideoReader(probe(file)).batches(50)).images.copy() for file in (path, shown))
     assert np.abs(ours.astype(int) - theirs.astype(int)).mean() < 1
+
+
+def jpeg_with_exif(orientation: int, order: str) -> bytes:
+    """The start of a JPEG picture with one entry of Exif data."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"\xff\xd8\xff\xe1\0\0Exif\0\0" + mark + struct.pack(f"{order}IH", 8, 1) + entry
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_mirrors_of_exif_are_seen(orientation: int, order: str) -> None:
+    picture = jpeg_with_exif(orientation, order)
+    assert exif_mirrors(picture) is (orientation in (2, 4, 5, 7))
+    assert not any(exif_mirrors(picture[:end]) for end in range(len(picture) - 4))
+
+
+def test_pictures_that_exif_mirrors_are_refused(tmp_path: Path) -> None:
+    path = clips.encode(tmp_path / "clip.avi", clips.numbered_frames(5), "-c:v", "mjpeg", "-pix_fmt", "yuvj420p")
+    exif = jpeg_with_exif(2, ">")[2:]
+    content = path.read_bytes()
+    picture = clips.packets(path)[0]
+    segment = exif[:2] + struct.pack(">H", len(exif) - 2) + exif[4:]
+    # In place of the comment that says who encoded it: the length of the file stays.
+    assert len(picture) > len(segment) + 4
+    mirrored = picture[:2] + segment + picture[2 : len(picture) - len(segment)]
+    path.write_bytes(content.replace(picture, mirrored))
+    with pytest.raises(VideoError, match="are mirrored by their Exif orientation"):
+        probe(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import av
@@ -18,6 +19,8 @@ Image = npt.NDArray[np.uint8]
 
 #: Degrees by which a turn may miss a right angle and still be one, as in FFmpeg.
 TOLERANCE = 1.01
+#: Bytes of a JPEG picture in which Exif data begin, the number of its orientation, and those that mirror.
+EXIF_WITHIN, EXIF_ORIENTATION, EXIF_MIRRORS = 1 << 16, 0x0112, (2, 4, 5, 7)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,25 @@ class Orientation:
         if self.rotation:
             image = np.asarray(cv2.rotate(image, _ROTATIONS[self.rotation]), np.uint8)
         return np.asarray(cv2.flip(image, 1), np.uint8) if self.mirrored else image
+
+
+def exif_mirrors(picture: bytes) -> bool:
+    """Whether a JPEG picture's Exif data mirrors it, which FFmpeg follows and PyAV does not tell from a turn.
+
+    >>> exif_mirrors(b"no picture")
+    False
+    """
+    start = picture.find(b"Exif\0\0", 0, EXIF_WITHIN) + 6
+    if start < 6:
+        return False
+    order = "<" if picture[start : start + 2] == b"II" else ">"
+    try:
+        (place,) = struct.unpack_from(f"{order}I", picture, start + 4)
+        (count,) = struct.unpack_from(f"{order}H", picture, start + place)
+        entries = (struct.unpack_from(f"{order}HHIH", picture, start + place + 2 + 12 * n) for n in range(count))
+        return any(tag == EXIF_ORIENTATION and value in EXIF_MIRRORS for tag, _, _, value in entries)
+    except struct.error:
+        return False
 
 
 UPRIGHT = Orientation()

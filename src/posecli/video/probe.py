@@ -21,7 +21,7 @@ import numpy.typing as npt
 from posecli.errors import VideoError
 from posecli.video.avi import lost_chunks
 from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
-from posecli.video.orientation import UPRIGHT, Orientation
+from posecli.video.orientation import UPRIGHT, Orientation, exif_mirrors
 from posecli.video.pictures import DEEPEST_REORDERING, Clock
 from posecli.video.timeline import Timeline
 from posecli.video.wholeness import breaks_off
@@ -312,6 +312,7 @@ class _Start:
                 if (frames and shown >= PACKETS_TRIED) or number > PACKETS_FOR_FIRST_FRAME:
                     break
                 if packet.size:
+                    _refuse_mirrors(path, stream, packet)
                     shown += not packet.is_discard
                     failed |= not _decode(stream, packet, frames)
             failed |= not _decode(stream, None, frames)
@@ -332,6 +333,14 @@ class _Start:
         # The last ones may be shown only behind others that were not decoded.
         sure = max(1, self.packets - DEEPEST_REORDERING // 4)
         return self.times[:sure] == tuple(times[:sure].tolist())
+
+
+def _refuse_mirrors(path: Path, stream: av.video.stream.VideoStream, packet: Packet) -> None:
+    if stream.codec_context.name == "mjpeg" and exif_mirrors(bytes(packet)):
+        raise VideoError(
+            f"'{path}' has pictures that are mirrored by their Exif orientation: re-encode the video with FFmpeg, which"
+            " mirrors them, or remove their Exif data"
+        )
 
 
 def _decode(stream: av.video.stream.VideoStream, packet: Packet | None, frames: list[av.VideoFrame]) -> bool:
