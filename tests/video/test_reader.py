@@ -194,3 +194,18 @@ def test_batch_shows_shapes_and_checks_lengths() -> None:
     assert repr(batch) == "FrameBatch(images=(2, 3, 4, 3) uint8, frames 5..6, valid=1)"
     with pytest.raises(ValueError, match="differ in length"):
         FrameBatch(images, indices[:1], np.zeros(2), np.ones(2, np.bool_))
+
+
+def test_behind_a_change_of_coding_frames_are_read_from_the_start(tmp_path: Path) -> None:
+    frames = clips.numbered_frames(40)
+    parts = [
+        clips.encode(tmp_path / f"{kind}.ts", part, "-c:v", "libx264", "-g", "6", "-pix_fmt", kind)
+        for kind, part in (("yuv420p", frames[:20]), ("yuv444p", frames[20:]))
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    info = probe(path)
+    whole = np.concatenate([batch.images.copy() for batch in VideoReader(info).batches(40)])
+    for first in (10, 25, 36, 39):
+        parts_read = [batch.images.copy() for batch in VideoReader(info, first=first).batches(40)]
+        np.testing.assert_array_equal(np.concatenate(parts_read), whole[first:])

@@ -301,7 +301,9 @@ class VideoReader:
         with closing(pictures_from(self.info.path, start, self.info.orientation)) as pictures:
             found = (picture for picture in pictures if picture.pts >= times[first])
             for due, picture in zip(times[first:], found, strict=False):
-                if picture.pts != due:
+                # Where the coding has changed, a decoder that begins midway may lack what came before.
+                same_kind = picture.frame is not None and picture.frame.format.name == self.info.pixel_format
+                if picture.pts != due or not same_kind:
                     return
                 yield picture
 
