@@ -196,8 +196,10 @@ class _Packets:
     ----------
     times
         Of those that are to be shown, in the file's order.
-    shown, empty
-        How many should be pictures, and how many hold nothing.
+    places
+        Where packets begin, of a format that counts places.
+    held, shown, empty
+        How many there are, how many should be pictures, and how many hold nothing.
     end
         When the last one's time is over, whether it is shown or not.
     """
@@ -206,6 +208,7 @@ class _Packets:
     are_places: bool
     times: array[int] = field(default_factory=lambda: array("q"))
     places: array[int] = field(default_factory=lambda: array("q"))
+    held: int = 0
     shown: int = 0
     empty: int = 0
     end: int = NO_TIME
@@ -229,7 +232,9 @@ class _Packets:
         if packet.size == 0:
             self.empty += 1
             return
-        self.places.append(-1 if packet.pos is None else packet.pos)
+        self.held += 1
+        if self.are_places:
+            self.places.append(-1 if packet.pos is None else packet.pos)
         self.ends_broken = packet.is_corrupt
         if packet.dts is not None:
             self.rises &= packet.dts >= self.last_dts
@@ -362,7 +367,7 @@ def _cut_off(
         missing = lost_chunks(path, stream.index_entries, packets.places)
     else:
         # The index of an MP4 file is what is left when edit lists have been followed.
-        missing = len(stream.index_entries) - len(packets.places) if stream.frames else 0
+        missing = len(stream.index_entries) - packets.held if stream.frames else 0
     if missing > 0:
         return CutOff(missing, f"its index lists {missing} more frames at its end")
     if late := _late(path, container, stream, packets):
