@@ -217,7 +217,6 @@ def _number_types(file: Any) -> list[np.dtype[Any]] | None:
 def _times(node: Any, rows: int) -> Iterator[str]:
     if node.shape != (rows,) or node.dtype.kind != "f":
         yield f"its frames' times have shape {node.shape} and type {node.dtype} for {rows} rows"
-        return
 
 
 def _behaviour_findings(path: Path) -> Iterator[Finding]:

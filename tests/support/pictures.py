@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
-from pathlib import Path
 
 import pytest
 
@@ -37,11 +36,6 @@ def fail_at(patch: pytest.MonkeyPatch, place: int, failure: BaseException) -> No
         return picture
 
     patch_pictures(patch, change)
-
-
-def numbers_in_order(path: Path) -> list[int]:
-    """Places of all pictures that FFmpeg puts out."""
-    return [place for place, _ in enumerate(Pictures(path))]
 
 
 def _nothing() -> Generator[Picture]:
