@@ -29,13 +29,13 @@ from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
 from posecli.engine import open_engine
 from posecli.engine.kinds import ClipOutput
-from posecli.geometry import Geometry
+from posecli.inference.predictor import ClipModel, load_clip_model
 from posecli.model.builtin import builtin_behaviours_path
 from posecli.model.folder import ClipModelFolder
 from posecli.options import EngineOptions
-from posecli.predictor import ClipModel, load_clip_model
 from posecli.synthetic import SceneOptions, write_sample
 from posecli.synthetic.sample import behaviours_beside
+from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 

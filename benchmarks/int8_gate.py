@@ -19,7 +19,7 @@ from common import machine, markdown_table, write_results
 from parity_deeplabcut import poses
 
 import posecli
-from posecli.precision import compare, model_cutoff
+from posecli.precision.poses import compare, model_cutoff
 from posecli.video.probe import probe
 
 #: Lets int8 run whatever it does to the points, which is what is to be found out.

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from common import machine, make_clip, markdown_table, write_results
 
-from posecli.files import move_into_place
-from posecli.poses import read_poses
-from posecli.table import PoseTableWriter, pose_columns
+from posecli.support.files import move_into_place
+from posecli.tables.pose_table import PoseTableWriter, pose_columns
+from posecli.tables.poses import read_poses
 
 PEER = Path(__file__).resolve().parent / "peer" / "deeplabcut_label.py"
 PCUTOFF = 0.6

@@ -21,8 +21,8 @@ from typing import Any
 
 from common import machine, markdown_table, run_measured, write_results
 
+from posecli.analysis.journal import read_journal
 from posecli.behaviour.table import read_behaviours
-from posecli.journal import read_journal
 from posecli.model.builtin import builtin_behaviours_path
 from posecli.model.folder import read_clip_folder
 from posecli.synthetic import SceneOptions, sample_files, write_sample

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posecli.batching import first_items
+from posecli.inference.batching import first_items
+from posecli.inference.predictor import load_model
 from posecli.options import ENGINES, FIXED_PRECISIONS, EngineOptions
-from posecli.predictor import load_model
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 

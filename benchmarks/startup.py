@@ -131,10 +131,10 @@ def run_phases(arguments: argparse.Namespace) -> None:
     laps.end("interpreter")
     import numpy as np
 
-    from posecli.geometry import Geometry
+    from posecli.inference.predictor import load_model
     from posecli.options import AnalyzeOptions, EngineOptions
-    from posecli.precision import PoseGate, choose_precision
-    from posecli.predictor import load_model
+    from posecli.precision.poses import PoseGate, choose_precision
+    from posecli.video.geometry import Geometry
     from posecli.video.probe import probe
 
     laps.end("import posecli")
@@ -158,9 +158,9 @@ def openvino_network(model: Path, precision: FixedPrecision, images: Images, lap
     import openvino  # noqa: F401  # what is timed is the import
 
     from posecli.engine.openvino import CompiledNetwork, FoldedGraph
-    from posecli.hardware import usable_cores
     from posecli.model.folder import read_model_folder
     from posecli.model.int8 import read_int8_plan
+    from posecli.support.hardware import usable_cores
 
     laps.end("import runtime")
     folder = read_model_folder(model)

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 
 from posecli.analysis import analyze
-from posecli.decode import Pose
 from posecli.engine.kinds import NetworkOutput
+from posecli.inference.decode import Pose
+from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
 from posecli.model.importing import import_model
 from posecli.options import DECODERS, AnalyzeOptions, DecoderName, EngineOptions
-from posecli.predictor import PoseModel
-from posecli.table import read_pose_table
+from posecli.tables.pose_table import read_pose_table
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 

@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from posecli.analysis import analyze, classify
     from posecli.behaviour.table import read_behaviours
     from posecli.errors import PoseCliError
+    from posecli.inference.predictor import ClipModel, PoseModel, load_clip_model, load_model
+    from posecli.inference.tfdata import tf_dataset
     from posecli.options import AnalyzeOptions, ClassifyOptions, Crop, EngineOptions, InputSize
-    from posecli.predictor import ClipModel, PoseModel, load_clip_model, load_model
-    from posecli.results import AnalysisReport, VideoResult
-    from posecli.table import read_pose_table
-    from posecli.tfdata import tf_dataset
+    from posecli.support.results import AnalysisReport, VideoResult
+    from posecli.tables.pose_table import read_pose_table
 
 _HOMES = {
-    "AnalysisReport": "posecli.results",
+    "AnalysisReport": "posecli.support.results",
     "AnalyzeOptions": "posecli.options",
     "ClassifyOptions": "posecli.options",
-    "ClipModel": "posecli.predictor",
+    "ClipModel": "posecli.inference.predictor",
     "Crop": "posecli.options",
     "EngineOptions": "posecli.options",
     "InputSize": "posecli.options",
     "PoseCliError": "posecli.errors",
-    "PoseModel": "posecli.predictor",
-    "VideoResult": "posecli.results",
+    "PoseModel": "posecli.inference.predictor",
+    "VideoResult": "posecli.support.results",
     "analyze": "posecli.analysis",
     "classify": "posecli.analysis",
-    "load_clip_model": "posecli.predictor",
-    "load_model": "posecli.predictor",
+    "load_clip_model": "posecli.inference.predictor",
+    "load_model": "posecli.inference.predictor",
     "read_behaviours": "posecli.behaviour.table",
-    "read_pose_table": "posecli.table",
-    "tf_dataset": "posecli.tfdata",
+    "read_pose_table": "posecli.tables.pose_table",
+    "tf_dataset": "posecli.inference.tfdata",
 }
 
 __all__ = [

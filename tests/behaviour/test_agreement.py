@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posecli.agreement_figure import draw_agreement
 from posecli.behaviour.agreement import (
     ALL,
     AgreementOptions,
@@ -26,7 +25,8 @@ from posecli.behaviour.comparison import compare_video, true_labels
 from posecli.behaviour.intervals import Interval, write_intervals
 from posecli.behaviour.table import Behaviours, write_behaviours
 from posecli.errors import LabelError, OutputError, UsageError
-from posecli.files import move_into_place, partial_path
+from posecli.plots.agreement import draw_agreement
+from posecli.support.files import move_into_place, partial_path
 
 NAMES = ("drink", "rest", "walk")
 Labels = npt.NDArray[np.int64]

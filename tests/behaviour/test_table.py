@@ -14,7 +14,7 @@ from posecli.behaviour import table as module
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, labels_of, read_behaviours, write_behaviours
 from posecli.errors import OutputError, UsageError
-from posecli.files import partial_path
+from posecli.support.files import partial_path
 
 CLASSES = ("rest", "walk", "größer")
 

@@ -18,10 +18,10 @@ from conftest import make_dots_model
 from support import clips
 from support.fake_engine import FakeEngine
 
+from posecli.analysis.journal import JournalContent, read_journal
 from posecli.cli import cli
 from posecli.cli.base import stop_signals
 from posecli.errors import StopRequest
-from posecli.journal import JournalContent, read_journal
 from posecli.model.folder import ModelFolder
 
 RUNNER = Path(__file__).resolve().parents[1] / "support" / "run_with_fake_engine.py"

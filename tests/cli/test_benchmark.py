@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 from support.fake_clip_engine import make_fake_clip_model
 from support.studies import WORKER
 
-from posecli.benchmark import runner
-from posecli.benchmark.options import BenchmarkOptions, SharedOptions
 from posecli.cli import cli
 from posecli.cli.benchmark import benchmark_options
 from posecli.errors import UsageError
 from posecli.model.folder import ModelFolder
+from posecli.studies.benchmark import runner
+from posecli.studies.benchmark.options import BenchmarkOptions, SharedOptions
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("blank_figures")
 PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})\n"
-    "from support.studies import WORKER\nfrom posecli.benchmark import runner\nfrom posecli.cli import main\n"
+    "from support.studies import WORKER\nfrom posecli.studies.benchmark import runner\nfrom posecli.cli import main\n"
     "runner.WORKER = WORKER\nmain()"
 )
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

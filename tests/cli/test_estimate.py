@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 from support.studies import write_study
 
-from posecli.benchmark.report import write_report
-from posecli.benchmark.summary import summarize
 from posecli.cli import cli
-from posecli.cost import read_prices
 from posecli.model.folder import ModelFolder
+from posecli.studies.benchmark.report import write_report
+from posecli.studies.benchmark.summary import summarize
+from posecli.studies.cost import read_prices
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 

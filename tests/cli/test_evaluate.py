@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from support import labels
 
 from posecli.cli import cli
-from posecli.files import move_into_place
 from posecli.labels import read_labeled_data, split_frames, write_split
 from posecli.model.folder import ModelFolder
-from posecli.table import PoseTableWriter, pose_columns
+from posecli.support.files import move_into_place
+from posecli.tables.pose_table import PoseTableWriter, pose_columns
 
 
 def posecli(*arguments: object) -> Result:

@@ -13,9 +13,9 @@ from support import clips
 from posecli.cli import cli
 from posecli.cli.sweeps import sweep_options_of
 from posecli.errors import UsageError
-from posecli.files import move_into_place
 from posecli.model.folder import ModelFolder
-from posecli.table import PoseTableWriter, pose_columns
+from posecli.support.files import move_into_place
+from posecli.tables.pose_table import PoseTableWriter, pose_columns
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 

@@ -15,11 +15,11 @@ import pytest
 from conftest import make_dots_model
 from support import clips
 
+from posecli.analysis.journal import read_journal
 from posecli.cli.workers import Worker
 from posecli.errors import StopRequest
-from posecli.journal import read_journal
 from posecli.model.folder import ModelFolder
-from posecli.table import read_pose_table
+from posecli.tables.pose_table import read_pose_table
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are watched on Linux only")
 

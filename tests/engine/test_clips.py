@@ -9,13 +9,13 @@ import pytest
 from posecli.engine import open_engine
 from posecli.engine.kinds import ClipOutput
 from posecli.engine.openvino import FoldedGraph
+from posecli.inference.predictor import ClipModel, load_clip_model
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.folder import ClipModelFolder, write_clip_folder
 from posecli.model.int8 import write_int8
 from posecli.network.i3d.variables import variable_shapes
 from posecli.network.int8 import Int8Plan
 from posecli.options import EngineOptions
-from posecli.predictor import ClipModel, load_clip_model
 
 SHAPE = (9, 40, 48, 3)
 

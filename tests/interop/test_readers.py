@@ -14,7 +14,7 @@ import pytest
 from posecli.analysis import analyze
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions
-from posecli.table import read_pose_table
+from posecli.tables.pose_table import read_pose_table
 
 pytestmark = pytest.mark.slow
 

@@ -16,6 +16,7 @@ from support import projects
 from posecli.cli import cli
 from posecli.errors import ModelError
 from posecli.evaluation import ALL, EvaluateOptions, evaluate_frames
+from posecli.inference.predictor import load_clip_model, load_model
 from posecli.labels import read_labeled_data, read_split
 from posecli.model import builtin
 from posecli.model.builtin import BUILTIN_FOLDER, builtin_model_path
@@ -24,7 +25,6 @@ from posecli.model.folder import read_model_folder
 from posecli.model.importing import open_model
 from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.options import EngineOptions
-from posecli.predictor import load_clip_model, load_model
 from posecli.synthetic import SceneOptions, open_scene, write_sample
 
 #: A seed that no training video has: those begin at a million.

@@ -15,11 +15,11 @@ from conftest import make_dots_model
 from support import labels, projects
 
 from posecli.errors import ModelError, PoseCliError
-from posecli.hdf5 import read_plain_table
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import find_source
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, read_model_folder
-from posecli.yamlfile import LARGEST_YAML_BYTES, read_yaml
+from posecli.support.yamlfile import LARGEST_YAML_BYTES, read_yaml
+from posecli.tables.hdf5 import read_plain_table
 
 
 def one_sentence(error: pytest.ExceptionInfo[PoseCliError], path: Path) -> str:

@@ -13,12 +13,12 @@ from support import projects
 
 from posecli.cli import cli
 from posecli.errors import ModelError
+from posecli.inference.predictor import ClipModel
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.model.importing import import_i3d
 from posecli.network.i3d.variables import I3DSpec, variable_shapes
 from posecli.options import EngineOptions
-from posecli.predictor import ClipModel
 
 SPEC = I3DSpec(9, width=0.05)
 LOGITS = "Logits/Conv3d_0c_1x1/conv_3d"

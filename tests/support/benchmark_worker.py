@@ -1,4 +1,4 @@
-"""A stand-in for `posecli.benchmark.worker` that measures nothing and answers at once, or fails as it is told to.
+"""A stand-in for the worker of `posecli.studies.benchmark` that measures nothing, or fails as it is told to.
 
 ``BENCHMARK_FAULTS`` is a JSON object: a part of a condition's key, and what happens there: ``error``, ``exit``,
 ``kill``, ``garbage``, ``list`` or ``hang``.

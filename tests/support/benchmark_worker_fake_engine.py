@@ -1,11 +1,11 @@
-"""`posecli.benchmark.worker` with the fake engine."""
+"""`posecli.studies.benchmark.worker` with the fake engine."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from posecli.benchmark.worker import main
+from posecli.studies.benchmark.worker import main
 
 if __name__ == "__main__":
     import posecli.engine

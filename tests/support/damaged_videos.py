@@ -31,9 +31,9 @@ from conftest import make_dots_model
 from posecli import engine
 from posecli.analysis import analyze
 from posecli.errors import PoseCliError, VideoError
-from posecli.hdf5 import read_plain_table
 from posecli.options import AnalyzeOptions, EngineOptions, VideoBackend
-from posecli.table import SECONDS_NODE
+from posecli.tables.hdf5 import read_plain_table
+from posecli.tables.pose_table import SECONDS_NODE
 from support import clips
 from support.number_engine import UNREADABLE, checked_frames, numbers_of, read_checked
 from support.watching import tell, watched

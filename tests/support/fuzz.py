@@ -31,15 +31,15 @@ from safetensors.numpy import save
 
 import posecli
 from posecli.errors import LabelError, PoseCliError
-from posecli.hdf5 import read_plain_table
 from posecli.labels.tables import read_label_table
-from posecli.manifest import differences, new_manifest, read_manifest
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import find_source
 from posecli.model.folder import MODEL_FILE, _read_weights, read_model_folder
 from posecli.model.importing import _describe
 from posecli.model.int8 import INT8_FILE, read_int8_plan
-from posecli.textfile import NOTES
+from posecli.support.textfile import NOTES
+from posecli.tables.hdf5 import read_plain_table
+from posecli.tables.manifest import differences, new_manifest, read_manifest
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 from support import clips, labels, projects

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from posecli import engine
 from posecli.analysis import analyze
-from posecli.journal import read_journal
+from posecli.analysis.journal import read_journal
 from posecli.options import AnalyzeOptions, EngineName, EngineOptions, PipelineName
-from posecli.table import read_pose_table
+from posecli.tables.pose_table import read_pose_table
 from support.small_network import shrink
 
 BATCH_SIZE = 3

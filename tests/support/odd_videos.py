@@ -31,9 +31,9 @@ from conftest import make_dots_model
 from posecli import engine
 from posecli.analysis import RunObserver, analyze
 from posecli.errors import PoseCliError, VideoError
-from posecli.hdf5 import read_plain_table
 from posecli.options import AnalyzeOptions, EngineOptions, PipelineName, VideoBackend
-from posecli.table import SECONDS_NODE
+from posecli.tables.hdf5 import read_plain_table
+from posecli.tables.pose_table import SECONDS_NODE
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 from support.number_engine import numbers_of, read_checked

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from posecli.files import move_into_place
-from posecli.table import KEY, PoseTableWriter, pose_columns
+from posecli.support.files import move_into_place
+from posecli.tables.pose_table import KEY, PoseTableWriter, pose_columns
 from support import clips
 
 #: Height and width of the clips, px.

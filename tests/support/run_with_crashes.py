@@ -17,10 +17,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from posecli import engine, precision
+from posecli import engine
 from posecli.analysis import run, video
 from posecli.cli import main
 from posecli.engine.kinds import NetworkOutput
+from posecli.precision import poses as precision
 from posecli.video import reader
 from posecli.video.pictures import Picture, Pictures
 from posecli.video.probe import VideoInfo, probe

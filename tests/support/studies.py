@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from posecli.benchmark.conditions import DataSet
-from posecli.benchmark.design import Trial, make_plan
-from posecli.benchmark.factors import PoseFactors, conditions_of
-from posecli.benchmark.machine import describe_bench
-from posecli.benchmark.options import BenchmarkOptions
-from posecli.benchmark.study import (
+from posecli.options import FixedPrecision
+from posecli.studies.benchmark.conditions import DataSet
+from posecli.studies.benchmark.design import Trial, make_plan
+from posecli.studies.benchmark.factors import PoseFactors, conditions_of
+from posecli.studies.benchmark.machine import describe_bench
+from posecli.studies.benchmark.options import BenchmarkOptions
+from posecli.studies.benchmark.study import (
     DESIGN_FILE,
     POSES_FOLDER,
     ROWS_FILE,
@@ -26,7 +27,6 @@ from posecli.benchmark.study import (
     visits_of,
     write_json,
 )
-from posecli.options import FixedPrecision
 from support.benchmark_worker import row
 
 WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker.py")))

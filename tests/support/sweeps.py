@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
-from posecli.predictor import PoseModel
-from posecli.sweep.material import Source
-from posecli.sweep.options import SweepOptions
-from posecli.sweep.study import Study, poses_path
-from posecli.sweep.versions import Version
+from posecli.studies.sweep.material import Source
+from posecli.studies.sweep.options import SweepOptions
+from posecli.studies.sweep.study import Study, poses_path
+from posecli.studies.sweep.versions import Version
 from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
 

@@ -12,7 +12,7 @@ from posecli import read_pose_table
 from posecli.behaviour.intervals import frame_labels, read_intervals
 from posecli.errors import LabelError, OutputError, OutputExistsError
 from posecli.synthetic import SampleFiles, SceneOptions, open_scene, read_truth, sample_files, write_sample
-from posecli.table import PoseTableWriter
+from posecli.tables.pose_table import PoseTableWriter
 from posecli.video.encode import EncodeOptions
 
 SMALL = SceneOptions(width=160, height=120, frames=30, seed=3, occlusion=0.5)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support import labels, trainings
 
-from posecli.decode import DecodeOptions, decode_numpy
 from posecli.errors import UsageError
+from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.labels import LabeledData
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import batches as batches_module

@@ -10,8 +10,8 @@ import pytest
 from support import clips, labels, trainings
 from support.fake_engine import FakeEngine
 
-from posecli.decode import DecodeOptions
 from posecli.engine.kinds import NetworkOutput
+from posecli.inference.decode import DecodeOptions
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
 from posecli.training.heldout import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples, overall

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecli.decode import DecodeOptions, decode_numpy
+from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.training.targets import RADIUS, SMALLEST_RADIUS, make_targets, map_size
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.clips import Images
 
-from posecli.geometry import Geometry
 from posecli.options import Crop
+from posecli.video.geometry import Geometry
 from posecli.video.prepare import prepare
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support import clips
 from support.pictures import lose_pictures
 
-from posecli.geometry import Geometry
 from posecli.options import Crop, VideoBackend
+from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 from posecli.video.reader import FrameBatch, FrameSizeError, VideoReader
 from posecli.video.timeline import Timeline

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from posecli.analysis.behaviours import BehaviourTask
 from posecli.analysis.known import Known
+from posecli.analysis.lock import HeldError
 from posecli.analysis.observer import RunObserver
 from posecli.analysis.poses import PoseTask
 from posecli.analysis.run import Run
 from posecli.analysis.video import VideoRun
 from posecli.errors import PoseCliError, PrecisionError
-from posecli.lock import HeldError
+from posecli.inference.predictor import ClipModel, PoseModel, load_clip_model, load_model
 from posecli.options import AnalyzeOptions, ClassifyOptions
-from posecli.predictor import ClipModel, PoseModel, load_clip_model, load_model
-from posecli.results import AnalysisReport, Decision, VideoResult
+from posecli.support.results import AnalysisReport, Decision, VideoResult
 
 __all__ = ["Known", "RunObserver", "analyze", "classify", "plan_analysis", "plan_classification"]
 
@@ -35,7 +35,7 @@ def analyze(
     Parameters
     ----------
     videos
-        One or several of what `posecli.videos.find_videos` takes: files, folders, patterns, lists.
+        One or several of what `posecli.video.find.find_videos` takes: files, folders, patterns, lists.
     model
         A loaded model, which keeps its own engine options, or anything that `posecli.load_model` takes.
     options

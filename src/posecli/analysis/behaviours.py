@@ -9,20 +9,20 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli import manifest as manifests
+from posecli.analysis.journal import JournalContent, read_rows
+from posecli.analysis.outputs import OutputPaths
 from posecli.analysis.task import RunReader, Task
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.ethogram import save_ethogram
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
-from posecli.clip_precision import ClipGate, ClipGateFigures
 from posecli.engine.kinds import ClipOutput
-from posecli.files import partial_path
-from posecli.geometry import Geometry
-from posecli.journal import JournalContent, read_rows
+from posecli.inference.pipeline import Values
+from posecli.inference.predictor import ClipModel
 from posecli.options import ClassifyOptions, FixedPrecision, InputSize
-from posecli.outputs import OutputPaths
-from posecli.pipeline import Values
-from posecli.predictor import ClipModel
+from posecli.precision.behaviours import ClipGate, ClipGateFigures
+from posecli.support.files import partial_path
+from posecli.tables import manifest as manifests
+from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli import manifest as manifests
+from posecli.analysis.journal import JournalContent, JournalWriter, read_last_batch
+from posecli.analysis.lock import Lock
 from posecli.analysis.task import RunBatch
-from posecli.batching import is_out_of_memory
 from posecli.errors import EngineError, OutputError
-from posecli.hardware import usable_cores
-from posecli.journal import JournalContent, JournalWriter, read_last_batch
-from posecli.lock import Lock
-from posecli.pipeline import Line, Values, run_pipeline
-from posecli.predictor import Model
-from posecli.results import StageReport
+from posecli.inference.batching import is_out_of_memory
+from posecli.inference.pipeline import Line, Values, run_pipeline
+from posecli.inference.predictor import Model
+from posecli.support.hardware import usable_cores
+from posecli.support.results import StageReport
+from posecli.tables import manifest as manifests
 
 if TYPE_CHECKING:
     from posecli.analysis.video import VideoRun

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from posecli.analysis.task import Task
-from posecli.batching import BatchChoice, BatchTrial
 from posecli.engine.kinds import Shape
-from posecli.precision import Choice
-from posecli.results import VideoResult
+from posecli.inference.batching import BatchChoice, BatchTrial
+from posecli.precision.poses import Choice
+from posecli.support.results import VideoResult
 
 
 @dataclass

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from posecli.batching import BatchChoice
 from posecli.engine import EngineInfo
 from posecli.engine.kinds import Shape
-from posecli.precision import Choice, Figures
-from posecli.results import VideoResult
+from posecli.inference.batching import BatchChoice
+from posecli.precision.poses import Choice, Figures
+from posecli.support.results import VideoResult
 from posecli.video.probe import VideoInfo
 
 

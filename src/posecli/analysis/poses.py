@@ -9,19 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli import manifest as manifests
+from posecli.analysis.journal import JournalContent, read_rows
+from posecli.analysis.outputs import OutputPaths, deeplabcut_meta
 from posecli.analysis.task import RunReader, Task
-from posecli.decode import Pose
 from posecli.engine.kinds import NetworkOutput
-from posecli.files import write_partial
-from posecli.geometry import Geometry
-from posecli.journal import JournalContent, read_rows
+from posecli.inference.decode import Pose
+from posecli.inference.pipeline import Values
+from posecli.inference.predictor import PoseModel
 from posecli.options import AnalyzeOptions, FixedPrecision
-from posecli.outputs import OutputPaths, deeplabcut_meta
-from posecli.pipeline import Values
-from posecli.precision import GateFigures, PoseGate
-from posecli.predictor import PoseModel
-from posecli.table import PoseTableWriter, pose_columns, table_to_csv
+from posecli.precision.poses import GateFigures, PoseGate
+from posecli.support.files import write_partial
+from posecli.tables import manifest as manifests
+from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
+from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 

@@ -10,18 +10,18 @@ from typing import Any
 
 from posecli.analysis.known import Known
 from posecli.analysis.observer import RunObserver
+from posecli.analysis.outputs import plan_outputs
 from posecli.analysis.task import Task
-from posecli.batching import BatchChoice, choose_batch, first_items
 from posecli.engine import Engine
 from posecli.errors import UsageError
-from posecli.geometry import Geometry
+from posecli.inference.batching import BatchChoice, choose_batch, first_items
+from posecli.inference.pipeline import ENGINES_OF_PIPELINES
+from posecli.inference.predictor import Model
 from posecli.options import FIXED_PRECISIONS, PIPELINES, FixedPrecision
-from posecli.outputs import plan_outputs
-from posecli.pipeline import ENGINES_OF_PIPELINES
-from posecli.precision import Choice, choose_precision
-from posecli.predictor import Model
+from posecli.precision.poses import Choice, choose_precision
+from posecli.video.find import find_videos
+from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
-from posecli.videos import find_videos
 
 
 class Run:

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.geometry import Geometry
-from posecli.journal import JournalContent
+from posecli.analysis.journal import JournalContent
+from posecli.analysis.outputs import OutputPaths
+from posecli.inference.pipeline import Batch, Reader, Values
+from posecli.inference.predictor import Model
 from posecli.options import FixedPrecision, RunOptions
-from posecli.outputs import OutputPaths
-from posecli.pipeline import Batch, Reader, Values
-from posecli.precision import Figures, Gate
-from posecli.predictor import Model
+from posecli.precision.poses import Figures, Gate
+from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 

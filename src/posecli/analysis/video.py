@@ -7,16 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from posecli import manifest as manifests
 from posecli.analysis.frames import NetworkRun
+from posecli.analysis.journal import JournalContent, read_journal
+from posecli.analysis.lock import HeldError, Lock, held, holder
+from posecli.analysis.outputs import OutputPaths
 from posecli.analysis.run import Run
 from posecli.errors import OutputError, OutputExistsError, ShortVideoError, VideoError
-from posecli.files import move_into_place, partial_path, write_partial
-from posecli.journal import JournalContent, read_journal
-from posecli.lock import HeldError, Lock, held, holder
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
-from posecli.outputs import OutputPaths
-from posecli.results import Decision, StageReport, VideoResult
+from posecli.support.files import move_into_place, partial_path, write_partial
+from posecli.support.results import Decision, StageReport, VideoResult
+from posecli.tables import manifest as manifests
 from posecli.video.probe import content_fingerprint, probe
 from posecli.video.reader import VideoReader
 from posecli.video.timeline import Timeline

@@ -29,7 +29,7 @@ from posecli.behaviour.metrics import (
     slack_accuracy,
 )
 from posecli.errors import UsageError
-from posecli.files import write_whole
+from posecli.support.files import write_whole
 
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

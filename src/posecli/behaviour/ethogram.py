@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from posecli.behaviour.table import Behaviours
 from posecli.errors import OutputError
-from posecli.figures import DPI, GREY, house_style, new_figure, part_colours
-from posecli.files import partial_path
+from posecli.support.figures import DPI, GREY, house_style, new_figure, part_colours
+from posecli.support.files import partial_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def _draw_bouts(
 
 
 def save_ethogram(path: Path, found: Behaviours, title: str) -> None:
-    """Write the figure as PNG under its partial name (`posecli.table.partial_path`)."""
+    """Write the figure as PNG under its partial name (`posecli.tables.pose_table.partial_path`)."""
     try:
         with house_style():
             draw_ethogram(found, title).savefig(partial_path(path), format="png", dpi=DPI)

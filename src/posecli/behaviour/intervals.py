@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError
-from posecli.files import write_whole
-from posecli.textfile import csv_rows, read_text
+from posecli.support.files import write_whole
+from posecli.support.textfile import csv_rows, read_text
 
 COLUMNS = ("video", "start", "end", "label")
 #: In place of a label's number, where a frame has none.

@@ -21,8 +21,8 @@ import pandas as pd
 import tables
 
 from posecli.errors import OutputError, UsageError
-from posecli.files import partial_path
-from posecli.table import pieces_to_csv
+from posecli.support.files import partial_path
+from posecli.tables.pose_table import pieces_to_csv
 
 Floats = npt.NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def labels_of(probabilities: Floats, classes: tuple[str, ...]) -> npt.NDArray[np
 
 
 def write_behaviours(path: Path, found: Behaviours) -> None:
-    """Write a table under its partial name (`posecli.table.partial_path`); giving it its final one is the caller's.
+    """Write a table under its partial name; giving it its final one is the caller's.
 
     Raises
     ------

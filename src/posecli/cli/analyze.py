@@ -96,9 +96,9 @@ def analyze(
     def open_run() -> tuple[Go, Go]:
         from posecli.analysis import analyze as analyze_videos
         from posecli.analysis import plan_analysis
+        from posecli.inference.predictor import load_model
         from posecli.model.builtin import builtin_model_path
         from posecli.model.deeplabcut import Choice
-        from posecli.predictor import load_model
 
         choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
         source = model or builtin_model_path()

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import click
 
 from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
-from posecli.textfile import NOTES
-from posecli.yamlfile import read_yaml
+from posecli.support.textfile import NOTES
+from posecli.support.yamlfile import read_yaml
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 

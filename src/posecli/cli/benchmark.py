@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.benchmark.observer import BenchmarkObserver
-from posecli.benchmark.options import (
+from posecli.cli.base import Command, Output, config_option, duration, make_output, output_options
+from posecli.errors import EXIT_INTERRUPTED, UsageError
+from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES, InputSize
+from posecli.studies.benchmark.observer import BenchmarkObserver
+from posecli.studies.benchmark.options import (
     DESIGNS,
     NETWORKS,
     BenchmarkOptions,
     ClipBenchmarkOptions,
     SharedOptions,
 )
-from posecli.cli.base import Command, Output, config_option, duration, make_output, output_options
-from posecli.errors import EXIT_INTERRUPTED, UsageError
-from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES, InputSize
 
 if TYPE_CHECKING:
-    from posecli.benchmark.design import Visit
-    from posecli.benchmark.report import Report
-    from posecli.benchmark.study import Study
-    from posecli.benchmark.summary import Summary
+    from posecli.studies.benchmark.design import Visit
+    from posecli.studies.benchmark.report import Report
+    from posecli.studies.benchmark.study import Study
+    from posecli.studies.benchmark.summary import Summary
 
 DEFAULTS, CLIP_DEFAULTS = BenchmarkOptions(), ClipBenchmarkOptions()
 #: Options of one kind of network only, as parameters.
@@ -164,10 +164,10 @@ def benchmark(
     """
     output = make_output(as_json, quiet, verbose)
     options = benchmark_options(flags)
-    from posecli.benchmark.report import write_report
-    from posecli.benchmark.runner import run_benchmark
-    from posecli.benchmark.summary import summarize
-    from posecli.cost import read_prices
+    from posecli.studies.benchmark.report import write_report
+    from posecli.studies.benchmark.runner import run_benchmark
+    from posecli.studies.benchmark.summary import summarize
+    from posecli.studies.cost import read_prices
 
     price = read_prices(flags["prices"]).chosen(flags["price"], flags["per_hour"])
     progress = _Progress(output)
@@ -254,7 +254,7 @@ class _Progress(BenchmarkObserver):
 
 def plan_lines(study: Study) -> list[str]:
     """What a design holds, and how long it takes."""
-    from posecli.benchmark.machine import machine_line
+    from posecli.studies.benchmark.machine import machine_line
 
     design = study.design
     conditions = {visit["condition"]["key"] for visit in design["visits"]}
@@ -297,9 +297,9 @@ def _show_plan(study: Study, output: Output) -> None:
 
 
 def _show_results(summary: Summary, report: Report, output: Output) -> None:
-    from posecli.benchmark.report import results
-    from posecli.benchmark.tables import winner_table
     from posecli.cli.tables import aligned
+    from posecli.studies.benchmark.report import results
+    from posecli.studies.benchmark.tables import winner_table
 
     for table in (winner_table(summary), *(rows for _, rows, _ in summary.subject.tables(summary))):
         for line in aligned(table):

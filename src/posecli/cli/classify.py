@@ -78,8 +78,8 @@ def classify(
     def open_run() -> tuple[Go, Go]:
         from posecli.analysis import classify as classify_videos
         from posecli.analysis import plan_classification
+        from posecli.inference.predictor import load_clip_model
         from posecli.model.builtin import builtin_behaviours_path
-        from posecli.predictor import load_clip_model
 
         source = model or builtin_behaviours_path()
         if model is None:

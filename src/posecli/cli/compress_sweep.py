@@ -17,7 +17,7 @@ from posecli.cli.sweeps import (
     sweep_options,
     sweep_options_of,
 )
-from posecli.sweep.options import DEFAULT_CRF
+from posecli.studies.sweep.options import DEFAULT_CRF
 
 
 @click.command("compress-sweep", cls=Command)
@@ -66,8 +66,8 @@ def compress_sweep(
     """
     output = make_output(as_json, quiet, verbose)
     options = sweep_options_of(videos, flags)
-    from posecli.sweep.runner import run_sweep
-    from posecli.sweep.versions import encoded_versions, parse_crf, parse_presets
+    from posecli.studies.sweep.runner import run_sweep
+    from posecli.studies.sweep.versions import encoded_versions, parse_crf, parse_presets
 
     codecs = [name.strip() for name in flags["codec"].split(",")]
     crf = parse_crf(flags["crf"], codecs)

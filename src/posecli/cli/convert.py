@@ -12,7 +12,7 @@ from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.cli.table_options import table_choice_options, take_table_choice
 from posecli.errors import UsageError
 
-#: As `posecli.convert.FORMATS`, which imports NumPy.
+#: As `posecli.tables.convert.FORMATS`, which imports NumPy.
 FORMATS = ("csv", "parquet", "nwb")
 
 
@@ -51,7 +51,7 @@ def convert(
         posecli convert videoDLC_x.h5 --to nwb --session-start 2026-05-17T09:30:00+02:00
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.convert import ConvertOptions, convert_table
+    from posecli.tables.convert import ConvertOptions, convert_table
 
     options = ConvertOptions(session_start=_moment(session_start), choice=take_table_choice(flags), **flags)
     if options.video is not None and len(tables) > 1:

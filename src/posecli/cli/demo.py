@@ -34,7 +34,7 @@ def demo(folder: Path, frames: int, overwrite: bool, as_json: bool, quiet: bool,
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.cli.progress import AnalysisProgress
-    from posecli.demo import run_demo
+    from posecli.studies.demo import run_demo
 
     result = run_demo(folder, frames, overwrite=overwrite, observer=AnalysisProgress(output))
     for sentence in result.sentences():

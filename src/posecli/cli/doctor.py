@@ -22,7 +22,7 @@ def doctor(ctx: click.Context, /, as_json: bool, quiet: bool, verbose: bool) -> 
         posecli doctor --json
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.doctor import examine
+    from posecli.studies.doctor import examine
 
     report = examine()
     for check in report.checks:

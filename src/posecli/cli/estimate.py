@@ -11,7 +11,7 @@ from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from posecli.cost import Estimate, Experiment, Price
+    from posecli.studies.cost import Estimate, Experiment, Price
 
 
 @click.command(cls=Command)
@@ -43,7 +43,7 @@ def estimate(results: Path | None, fps: float | None, as_json: bool, quiet: bool
         posecli estimate --animals 8 --days 30 --fps 84 --cores 8 --within 14
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.cost import Experiment, read_prices
+    from posecli.studies.cost import Experiment, read_prices
 
     experiment = Experiment(flags["animals"], flags["days"], flags["hours_per_day"], flags["video_fps"])
     price = read_prices(flags["prices"]).chosen(flags["price"], flags["per_hour"])
@@ -70,7 +70,7 @@ def estimate(results: Path | None, fps: float | None, as_json: bool, quiet: bool
 
 
 def _estimate(experiment: Experiment, fps: float, price: Price, cores: int) -> Estimate:
-    from posecli.cost import Estimate
+    from posecli.studies.cost import Estimate
 
     if cores < 1:
         raise UsageError(f"cores {cores} is too small: give a whole number of 1 or more")
@@ -129,7 +129,7 @@ def _standard(conditions: dict[str, Any], best: dict[str, Any]) -> dict[str, Any
 def _read_results(path: Path) -> dict[str, Any]:
     import json
 
-    from posecli.benchmark.report import JSON_FILE, RESULTS_FORMAT
+    from posecli.studies.benchmark.report import JSON_FILE, RESULTS_FORMAT
 
     file = path / JSON_FILE if path.is_dir() else path
     try:

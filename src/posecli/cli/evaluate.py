@@ -108,7 +108,7 @@ def evaluate(
         posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.figures import save_figure
+    from posecli.support.figures import save_figure
 
     measure = _evaluation(ctx, model, data, flags, output)
     csv, figure = _free(flags["csv"], flags["overwrite"]), _free(flags["figure"], flags["overwrite"])

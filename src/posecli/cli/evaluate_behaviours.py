@@ -18,7 +18,7 @@ from posecli.cli.progress import AnalysisProgress
 from posecli.cli.tables import aligned
 from posecli.errors import LabelError, PoseCliError, VideoError
 from posecli.options import ClassifyOptions, EngineOptions
-from posecli.results import AnalysisReport, VideoResult
+from posecli.support.results import AnalysisReport, VideoResult
 
 if TYPE_CHECKING:
     from posecli.behaviour.agreement import Agreement, AgreementOptions, BehaviourEvaluation
@@ -52,8 +52,8 @@ def behaviour_evaluation(
 def _found(
     folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
 ) -> Findings:
-    from posecli.agreement_figure import draw_agreement
     from posecli.behaviour.agreement import write_agreement_csv
+    from posecli.plots.agreement import draw_agreement
 
     evaluation = _measure(folder, data, options, counting, output)
     return Findings(
@@ -102,7 +102,7 @@ def _classified(
 ) -> Iterator[dict[Path, Path]]:
     """Behaviour tables by video; only those in a folder of the user's own last longer than the block."""
     from posecli.analysis import classify
-    from posecli.predictor import ClipModel
+    from posecli.inference.predictor import ClipModel
 
     model = ClipModel(folder, options.engine)
     progress = ClassifyingProgress(output, keeps=options.out_dir is not None)

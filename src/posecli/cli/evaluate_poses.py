@@ -40,7 +40,7 @@ def pose_evaluation(model: Path, data: Path, flags: Mapping[str, Any], output: O
 
 def _found(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Findings:
     from posecli.evaluation import write_evaluation_csv
-    from posecli.evaluation_figure import draw_evaluation
+    from posecli.plots.evaluation import draw_evaluation
 
     evaluation = _measure(model, data, options, flags, output)
     return Findings(
@@ -53,8 +53,8 @@ def _found(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str
 
 def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Evaluation:
     from posecli.evaluation import evaluate_table
+    from posecli.inference.predictor import load_model
     from posecli.model.deeplabcut import Choice
-    from posecli.predictor import load_model
 
     table, truth = take_table_choice(dict(flags)), take_table_choice(dict(flags), "truth-")
     if model.suffix == ".h5":

@@ -12,9 +12,9 @@ from posecli.cli.base import Command, config_option, make_output, output_options
 from posecli.cli.table_options import table_choice_options, take_table_choice
 
 if TYPE_CHECKING:
-    from posecli.filtering import FilteredTable
+    from posecli.tables.filtering import FilteredTable
 
-#: As `posecli.filtering.FILTERS`, which imports NumPy.
+#: As `posecli.tables.filtering.FILTERS`, which imports NumPy.
 METHODS = ("median", "savgol", "kalman")
 
 
@@ -81,7 +81,7 @@ def filter_command(
         posecli filter poses/*.h5 --method savgol --window 9 --pcutoff 0.6 --fill-gaps 10 -o filtered
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.filtering import FilterOptions, filter_table
+    from posecli.tables.filtering import FilterOptions, filter_table
 
     choice = take_table_choice(flags)
     options = FilterOptions(**flags)

@@ -62,8 +62,8 @@ def label(
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.cli.progress import frame_progress
-    from posecli.labelled_video import LabelOptions, plan_labels, read_skeleton, write_labels
-    from posecli.poses import find_table
+    from posecli.plots.labelled_video import LabelOptions, plan_labels, read_skeleton, write_labels
+    from posecli.tables.poses import find_table
     from posecli.video.timed import refuse_existing
 
     choices = [take_table_choice(flags), take_table_choice(flags, "compare-")]

@@ -211,8 +211,8 @@ def quantize_command(
     output = make_output(as_json, quiet, verbose)
     from posecli.model.builtin import named_model
     from posecli.model.folder import ClipModelFolder, ModelFolder, read_any_folder
-    from posecli.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
-    from posecli.videos import find_videos
+    from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
+    from posecli.video.find import find_videos
 
     for_poses = QuantizeOptions(parse_numbers(scales), frames, max_shift)
     for_behaviours = ClipQuantizeOptions(chunks, max_change)

@@ -40,11 +40,11 @@ def outpath(
         posecli filter "$(posecli outpath m1.mp4 -m my-model)"
     """
     output = make_output(as_json, quiet, verbose)
+    from posecli.analysis.outputs import plan_outputs
     from posecli.model.builtin import builtin_model_path
     from posecli.model.deeplabcut import Choice
     from posecli.model.importing import open_model
-    from posecli.outputs import plan_outputs
-    from posecli.videos import find_videos
+    from posecli.video.find import find_videos
 
     folder = open_model(model or builtin_model_path(), Choice(shuffle, trainset_index, snapshot))
     found = list(find_videos(videos, recursive=recursive).videos)

@@ -51,7 +51,7 @@ def plot(
     """
     output = make_output(as_json, quiet, verbose)
     from posecli.cli.tables import aligned
-    from posecli.plots import PlotOptions, plot_table
+    from posecli.plots.poses import PlotOptions, plot_table
 
     parts = tuple(name.strip() for name in bodyparts.split(",") if name.strip()) if bodyparts else ()
     options = PlotOptions(pcutoff, parts, video, jumps, take_table_choice(flags))

@@ -17,17 +17,17 @@ from posecli.analysis.known import batch_note, precision_note
 from posecli.cli.base import Output, duration
 from posecli.cli.tables import aligned
 from posecli.cli.workers import Worker
-from posecli.results import AnalysisReport, Decision, StageReport, VideoResult, result_note
+from posecli.support.results import AnalysisReport, Decision, StageReport, VideoResult, result_note
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tqdm import tqdm
 
-    from posecli.batching import BatchChoice
     from posecli.engine import EngineInfo
     from posecli.engine.kinds import Shape
-    from posecli.precision import Choice, Figures
+    from posecli.inference.batching import BatchChoice
+    from posecli.precision.poses import Choice, Figures
     from posecli.video.probe import VideoInfo
 
 #: Seconds between plain lines, and over which their speed is taken.

@@ -52,9 +52,9 @@ def recommend(
     """
     output = make_output(as_json, quiet, verbose)
     sweep = sweep_options_of(videos, flags)
-    from posecli.sweep.report import version_table
-    from posecli.sweep.search import SearchOptions, search
-    from posecli.sweep.versions import parse_crf
+    from posecli.studies.sweep.report import version_table
+    from posecli.studies.sweep.search import SearchOptions, search
+    from posecli.studies.sweep.versions import parse_crf
 
     precisions = flags["precisions"]
     crf = () if flags["crf"] == "none" else parse_crf(flags["crf"], ["libx264"])["libx264"]

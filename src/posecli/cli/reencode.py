@@ -63,9 +63,9 @@ def reencode(
         posecli reencode video.avi --crf 25 -o small
     """
     output = make_output(as_json, quiet, verbose)
-    from posecli.sweep.reencode import recommended_encoding
-    from posecli.sweep.reencode import reencode as reencode_videos
-    from posecli.sweep.versions import encoded_versions
+    from posecli.studies.sweep.reencode import recommended_encoding
+    from posecli.studies.sweep.reencode import reencode as reencode_videos
+    from posecli.studies.sweep.versions import encoded_versions
 
     if (recommendation is None) == (crf is None):
         raise UsageError("either --recommendation or --crf says how to encode: give one of them")

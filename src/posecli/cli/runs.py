@@ -29,11 +29,11 @@ from posecli.options import (
     RunOptions,
     Shard,
 )
-from posecli.videos import FoundVideos, find_videos
+from posecli.video.find import FoundVideos, find_videos
 
 if TYPE_CHECKING:
     from posecli.analysis import Known, RunObserver
-    from posecli.results import AnalysisReport, Decision
+    from posecli.support.results import AnalysisReport, Decision
 
 
 #: Options of the command line that are called what their fields are called.

@@ -18,7 +18,7 @@ from posecli.cli.sweeps import (
     sweep_options_of,
 )
 from posecli.errors import UsageError
-from posecli.sweep.options import DEFAULT_SCALES
+from posecli.studies.sweep.options import DEFAULT_SCALES
 
 
 @click.command("scale-sweep", cls=Command)
@@ -55,8 +55,8 @@ def scale_sweep(
     """
     output = make_output(as_json, quiet, verbose)
     options = sweep_options_of(videos, flags)
-    from posecli.sweep.runner import run_sweep
-    from posecli.sweep.versions import scaled_versions
+    from posecli.studies.sweep.runner import run_sweep
+    from posecli.studies.sweep.versions import scaled_versions
 
     versions = scaled_versions(parse_scales(flags["scales"]))
     study = run_sweep(

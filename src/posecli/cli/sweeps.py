@@ -22,12 +22,12 @@ from posecli.cli.network_options import (
 )
 from posecli.cli.table_options import table_choice_options, take_table_choice
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
-from posecli.sweep.observer import SweepObserver
-from posecli.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
+from posecli.studies.sweep.observer import SweepObserver
+from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
 
 if TYPE_CHECKING:
     from posecli.model.deeplabcut import Choice
-    from posecli.sweep.study import Study
+    from posecli.studies.sweep.study import Study
 
 DEFAULTS = SweepOptions()
 ANALYSIS = AnalyzeOptions()
@@ -176,8 +176,8 @@ class SweepProgress(SweepObserver):
 def show_results(study: Study, output: Output) -> None:
     """Write the report, and print the table, what came out, and what to use."""
     from posecli.cli.tables import aligned
-    from posecli.sweep.report import findings, results, version_table, write_report
-    from posecli.sweep.summary import Summary
+    from posecli.studies.sweep.report import findings, results, version_table, write_report
+    from posecli.studies.sweep.summary import Summary
 
     summary = Summary(study)
     report = write_report(summary)

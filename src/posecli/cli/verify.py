@@ -11,7 +11,7 @@ from posecli.cli.base import Command, Output, make_output, output_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from posecli.verify import VerifyReport
+    from posecli.analysis.verify import VerifyReport
 
 
 @click.command(cls=Command)
@@ -64,8 +64,8 @@ def verify(
 def _report(
     output: Output, path: Path, recursive: bool, *, video: Path | None, model: Path | None, rows: int
 ) -> VerifyReport:
-    from posecli.verify import Recomputing
-    from posecli.verify import verify as verify_tables
+    from posecli.analysis.verify import Recomputing
+    from posecli.analysis.verify import verify as verify_tables
 
     if video is None:
         if model is not None:

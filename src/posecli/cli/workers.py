@@ -20,7 +20,7 @@ from typing import Any
 
 from posecli.cli.base import Output
 from posecli.errors import EngineError, StopRequest, VideoError
-from posecli.results import VideoResult, result_note
+from posecli.support.results import VideoResult, result_note
 
 Note = dict[str, Any]
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from posecli.engine import EngineInfo
 from posecli.engine.kinds import Shape, kind_of
-from posecli.hardware import usable_cores
 from posecli.model.folder import AnyFolder
 from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.network.int8 import Int8Plan
 from posecli.network.openvino_runtime import openvino_core
 from posecli.options import EngineOptions, FixedPrecision
+from posecli.support.hardware import usable_cores
 
 Images = npt.NDArray[np.uint8]
 

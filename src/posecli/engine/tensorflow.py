@@ -11,10 +11,10 @@ import numpy.typing as npt
 from posecli.engine import EngineInfo
 from posecli.engine.kinds import Shape, kind_of
 from posecli.errors import EngineError
-from posecli.hardware import usable_cores
 from posecli.model.folder import AnyFolder
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions, FixedPrecision
+from posecli.support.hardware import usable_cores
 
 
 class TensorFlowEngine:

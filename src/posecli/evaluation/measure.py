@@ -19,12 +19,12 @@ from posecli.evaluation.truth import (
     positions,
     read_truth,
 )
+from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledData
 from posecli.options import TableChoice
-from posecli.poses import PoseData, one_animal, read_poses
-from posecli.precision import model_cutoff
-from posecli.predictor import PoseModel
+from posecli.precision.poses import model_cutoff
 from posecli.synthetic.sample import find_truth
+from posecli.tables.poses import PoseData, one_animal, read_poses
 from posecli.video.probe import probe
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.evaluation.options import EvaluateOptions
-from posecli.geometry import Geometry
+from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledFrame, image_size, read_bgr
-from posecli.predictor import PoseModel
+from posecli.video.geometry import Geometry
 from posecli.video.prepare import prepare
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError
+from posecli.inference.predictor import PoseModel
 from posecli.options import TableChoice
-from posecli.poses import PoseData, one_animal, read_poses
-from posecli.predictor import PoseModel
+from posecli.tables.poses import PoseData, one_animal, read_poses
 
 Floats = npt.NDArray[np.float64]
 

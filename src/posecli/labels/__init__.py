@@ -5,7 +5,7 @@
     labeled-data/<video>/CollectedData_<scorer>.h5   the labels, or .csv where there is no .h5
     labeled-data/<video>/img0000.png                 the frames
 
-Coordinates are px of the image and are used as they stand, in the convention of poses (`posecli.geometry`).
+Coordinates are px of the image and are used as they stand, in the convention of poses (`posecli.video.geometry`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import LabelError
-from posecli.yamlfile import brief, name_of, read_yaml, truth_of
+from posecli.support.yamlfile import brief, name_of, read_yaml, truth_of
 
 LABELED_DATA = "labeled-data"
 CONFIG = "config.yaml"

@@ -10,9 +10,9 @@ import numpy as np
 import yaml
 
 from posecli.errors import UsageError
-from posecli.files import write_whole
 from posecli.labels.data import LabeledData
-from posecli.yamlfile import read_yaml
+from posecli.support.files import write_whole
+from posecli.support.yamlfile import read_yaml
 
 
 def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int = 0) -> tuple[LabeledData, LabeledData]:

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError
-from posecli.hdf5 import PlainTable, read_plain_table
 from posecli.labels.data import LabeledFrame
 from posecli.labels.files import LABELED_DATA, few, refuse_several_animals
-from posecli.textfile import csv_rows, number_in, read_text
-from posecli.yamlfile import brief
+from posecli.support.textfile import csv_rows, number_in, read_text
+from posecli.support.yamlfile import brief
+from posecli.tables.hdf5 import PlainTable, read_plain_table
 
 #: First cells of the lines that name the columns of a CSV table, by their number.
 HEADERS = {3: ["scorer", "bodyparts", "coords"], 4: ["scorer", "individuals", "bodyparts", "coords"]}

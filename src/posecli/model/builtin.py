@@ -7,7 +7,7 @@ from pathlib import Path
 from posecli.errors import ModelError
 from posecli.model.folder import is_model_folder
 
-BUILTIN_FOLDER = Path(__file__).resolve().parents[1] / "builtin" / "mouse-from-above"
+BUILTIN_FOLDER = Path(__file__).resolve().parent / "built_in" / "mouse-from-above"
 BEHAVIOURS_FOLDER = BUILTIN_FOLDER.with_name("home-cage")
 
 

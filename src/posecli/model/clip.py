@@ -16,7 +16,7 @@ from posecli.network.folding import Arrays
 from posecli.network.i3d.folding import fold_batch_norm
 from posecli.network.i3d.variables import I3DSpec, units, variable_shapes
 from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
-from posecli.yamlfile import brief
+from posecli.support.yamlfile import brief
 
 #: The behaviours of Govindarajan et al. (2022), in the order of their networks' outputs.
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import ModelError
-from posecli.yamlfile import brief, read_yaml, truth_of
+from posecli.support.yamlfile import brief, read_yaml, truth_of
 
 #: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
 POSE_CFG_DEFAULTS: dict[str, Any] = {

@@ -15,7 +15,7 @@ from posecli.errors import ModelError
 from posecli.network.folding import Arrays, fold_batch_norm
 from posecli.network.spec import PoseNetworkSpec
 from posecli.network.variables import UNITS_PER_BLOCK, convolutions, variable_shapes
-from posecli.yamlfile import brief
+from posecli.support.yamlfile import brief
 
 #: Two halvings more in the backbone than the heads take back: the only stride these networks have.
 STRIDE = 8.0

@@ -23,7 +23,7 @@ from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
 from posecli.model.clip import ClipDescription
 from posecli.model.description import ModelDescription
-from posecli.yamlfile import brief, read_yaml
+from posecli.support.yamlfile import brief, read_yaml
 
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"

@@ -17,7 +17,7 @@ from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint, without_wildcards
 from posecli.network.i3d.variables import LOGITS, I3DSpec, variable_shapes
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.yamlfile import brief
+from posecli.support.yamlfile import brief
 
 #: What stands before the published names; the network for optical flow has another.
 PREFIX = "RGB/inception_i3d/"

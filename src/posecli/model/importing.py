@@ -31,7 +31,7 @@ from posecli.model.folder import (
 )
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.variables import UNITS_PER_BLOCK
-from posecli.yamlfile import brief, name_of, truth_of
+from posecli.support.yamlfile import brief, name_of, truth_of
 
 #: Raised when the same files of a source come to be read as something else: what the cache has of them is no good then.
 READING = 2

@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from posecli.errors import ModelError
-from posecli.files import write_whole
 from posecli.model.folder import AnyFolder
 from posecli.network.int8 import Int8Plan
-from posecli.yamlfile import brief, read_yaml
+from posecli.support.files import write_whole
+from posecli.support.yamlfile import brief, read_yaml
 
 INT8_FILE = "int8.yaml"
 FORMAT = "posecli-int8"

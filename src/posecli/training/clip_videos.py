@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.behaviour.intervals import UNLABELLED, Interval, frame_labels, read_intervals
-from posecli.geometry import Geometry
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.clip_config import ClipOptions
+from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from posecli.errors import UsageError
+from posecli.support.yamlfile import read_yaml
 from posecli.training.clip_config import ClipConfig, clip_config
 from posecli.training.pose_config import PoseConfig, pose_config
-from posecli.yamlfile import read_yaml
 
 #: The settings of whatever kind of network.
 AnyConfig: TypeAlias = PoseConfig | ClipConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from posecli.figures import COLOURS, MARKERS, new_figure
+from posecli.support.figures import COLOURS, MARKERS, new_figure
 from posecli.training.rows import AccuracyRow, AnyLossRow, AnyMeasureRow, ClipLossRow, ErrorRow, Kind, LossRow
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.decode import DecodeOptions, decode_numpy
 from posecli.engine.kinds import NetworkOutput
-from posecli.geometry import SMALLEST_SIDE, Geometry
+from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.pose_config import PoseConfig
 from posecli.training.rows import ErrorRow
 from posecli.training.sources import Example, LabeledSource, TrainingData, scene_example
+from posecli.video.geometry import SMALLEST_SIDE, Geometry
 from posecli.video.prepare import prepare
 
 #: Images per source: the full test belongs to 'posecli evaluate'.

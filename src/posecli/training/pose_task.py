@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from posecli.decode import DecodeOptions
 from posecli.engine.kinds import NetworkOutput
+from posecli.inference.decode import DecodeOptions
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_model_folder

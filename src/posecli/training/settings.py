@@ -14,7 +14,7 @@ import yaml
 
 from posecli.errors import UsageError
 from posecli.model.builtin import BUILTIN
-from posecli.yamlfile import truth_of
+from posecli.support.yamlfile import truth_of
 
 BatchNormMode = Literal["batch", "frozen"]
 TrainingPrecision = Literal["auto", "fp32", "bf16"]

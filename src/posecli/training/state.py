@@ -15,14 +15,14 @@ import numpy.typing as npt
 import yaml
 
 from posecli.errors import OutputError, OutputExistsError
-from posecli.figures import house_style, save_figure
-from posecli.files import move_into_place, partial_path, write_whole
 from posecli.labels import write_split
 from posecli.model.folder import is_model_folder
+from posecli.support.figures import house_style, save_figure
+from posecli.support.files import move_into_place, partial_path, write_whole
+from posecli.support.yamlfile import read_yaml
 from posecli.training.config import AnyConfig
 from posecli.training.curves import curves
 from posecli.training.rows import CLIP_ROWS, POSE_ROWS, AnyLossRow, AnyMeasureRow, ErrorRow, LossRow
-from posecli.yamlfile import read_yaml
 
 #: Not ``config.yaml``, which makes a folder a DeepLabCut project.
 RUN_FILE = "training.yaml"

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.files import move_into_place, partial_path
+from posecli.support.files import move_into_place, partial_path
 
 #: Names the ffmpeg to use.
 FFMPEG_VARIABLE = "POSECLI_FFMPEG"

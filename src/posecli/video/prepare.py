@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from posecli.geometry import Geometry
+from posecli.video.geometry import Geometry
 from posecli.video.opencv import import_cv2
 
 cv2 = import_cv2()

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import VideoError
-from posecli.geometry import Geometry
 from posecli.options import VideoBackend
+from posecli.video.geometry import Geometry
 from posecli.video.opencv import CheckedCapture
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
 from posecli.video.pixels import PixelConverter

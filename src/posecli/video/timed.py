@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.files import move_into_place, partial_path
+from posecli.support.files import move_into_place, partial_path
 from posecli.video.opencv import import_cv2
 
 cv2 = import_cv2()

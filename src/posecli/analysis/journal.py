@@ -1,0 +1,321 @@
+"""The rows of a table that is being made, safe against kills at any moment.
+
+A journal is one file that only grows, a record at a time: first what the rows are of, then the rows of one batch per
+record, and at last that all are there. Each record carries a checksum that goes on from the one before, so that what
+a kill, a full disk or a power cut left half-written is told from what is whole, and is cut off. HDF5 has nothing of
+the kind: a file that was open when its process died may be lost as a whole. Therefore a table is written from its
+journal when all rows are there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import OutputError
+from posecli.support.files import sync_folder
+
+Rows = npt.NDArray[np.float64]
+
+MAGIC = b"posecli-rows 1\n"
+#: Head of a record: kind, frames per batch, bytes of its content, checksum over all of it and the record before.
+_HEAD = struct.Struct("<4sIQI")
+_HEADER, _SESSION, _ROWS, _END = b"HEAD", b"RUN ", b"ROWS", b"END "
+#: Notes are small; one that claims to be larger is damage.
+LARGEST_NOTE_BYTES = 64 << 20
+#: Seconds of work that a power cut may cost: what is written is sent to the disk itself so often. (A kill costs none.)
+SYNC_SECONDS = 5.0
+#: Rows that are read back at once.
+PIECE_ROWS = 8192
+
+
+@dataclass
+class JournalContent:
+    """The whole part of a journal.
+
+    Attributes
+    ----------
+    header
+        What the rows are of.
+    width
+        Numbers in a row.
+    sessions
+        What was noted whenever a run began or went on.
+    rows
+        How many rows are whole.
+    last_start, last_offset
+        First row of the last batch, and where it lies in the file.
+    batch_size
+        Frames per batch when the last batch was written; 0 if there is none.
+    bad_rows
+        Rows without values.
+    ending
+        What was noted when all rows were there; ``None`` if they are not.
+    size, checksum
+        Of the whole part.
+    """
+
+    header: dict[str, Any]
+    width: int
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    rows: int = 0
+    last_start: int = 0
+    last_offset: int = 0
+    batch_size: int = 0
+    bad_rows: list[int] = field(default_factory=list)
+    ending: dict[str, Any] | None = None
+    size: int = 0
+    checksum: int = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return 8 * self.width
+
+    def take_in(self, record: _Record) -> bool:
+        """Add a whole record; ``False`` if it cannot belong here."""
+        if record.kind == _ROWS:
+            return self._take_in_rows(record)
+        note = record.note()
+        if note is None or record.kind not in (_SESSION, _END):
+            return False
+        if record.kind == _SESSION:
+            self.sessions.append(note)
+        else:
+            self.ending = note
+        return True
+
+    def _take_in_rows(self, record: _Record) -> bool:
+        if len(record.content) % self.row_bytes or not record.batch_size:
+            return False
+        values = np.frombuffer(record.content).reshape(-1, self.width)
+        self.bad_rows.extend((self.rows + np.flatnonzero(np.isnan(values[:, 0]))).tolist())
+        self.last_start, self.last_offset = self.rows, record.end - len(record.content)
+        self.rows += len(values)
+        self.batch_size = record.batch_size
+        return True
+
+
+@dataclass(frozen=True)
+class _Record:
+    kind: bytes
+    batch_size: int
+    content: bytes
+    checksum: int
+    end: int
+
+    def note(self) -> dict[str, Any] | None:
+        try:
+            note = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+        return note if isinstance(note, dict) else None
+
+
+def read_journal(path: Path) -> JournalContent | None:
+    """Read the whole part of a journal, without changing the file.
+
+    Returns
+    -------
+    JournalContent or None
+        ``None`` where there is no journal, or nothing in it can be used.
+
+    Raises
+    ------
+    OutputError
+        If the file may not be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return _whole_part(stream)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be read ({error.strerror or error}): check its permissions") from error
+
+
+def _whole_part(stream: BinaryIO) -> JournalContent | None:
+    if stream.read(len(MAGIC)) != MAGIC:
+        return None
+    records = _records(stream)
+    first = next(records, None)
+    header = first.note() if first is not None and first.kind == _HEADER else None
+    width = header.get("values_per_row") if header else None
+    if first is None or header is None or not isinstance(width, int) or width < 1:
+        return None
+    content = JournalContent(header, width, size=first.end, checksum=first.checksum)
+    for record in records:
+        if content.ending is not None or not content.take_in(record):
+            break
+        content.size, content.checksum = record.end, record.checksum
+    return content
+
+
+def _records(stream: BinaryIO) -> Iterator[_Record]:
+    """Records until one is not whole; nothing is read that the file is too short for."""
+    size = os.fstat(stream.fileno()).st_size
+    checksum = 0
+    while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+        kind, batch_size, length, expected = _HEAD.unpack(head)
+        if length > size - stream.tell() or (kind != _ROWS and length > LARGEST_NOTE_BYTES):
+            return
+        content = stream.read(length)
+        checksum = _checksum(kind, batch_size, content, checksum)
+        if checksum != expected:
+            return
+        yield _Record(kind, batch_size, content, checksum, stream.tell())
+
+
+def _checksum(kind: bytes, batch_size: int, content: bytes, before: int) -> int:
+    return zlib.crc32(content, zlib.crc32(_HEAD.pack(kind, batch_size, len(content), 0), before))
+
+
+def read_rows(path: Path, content: JournalContent) -> Iterator[Rows]:
+    """The rows of a journal, in pieces of about `PIECE_ROWS`, so that memory stays flat.
+
+    Yields
+    ------
+    ndarray
+        ``(n, width)`` float64.
+    """
+    pieces: list[bytes] = []
+    with path.open("rb") as stream:
+        stream.seek(len(MAGIC))
+        for record in _records(stream):
+            if record.kind == _ROWS:
+                pieces.append(record.content)
+            if record.end >= content.size or sum(map(len, pieces)) >= PIECE_ROWS * content.row_bytes:
+                yield np.frombuffer(b"".join(pieces)).reshape(-1, content.width)
+                pieces = []
+            if record.end >= content.size:
+                return
+
+
+def read_last_batch(path: Path, content: JournalContent) -> Rows:
+    """The rows of the last batch: ``(n, width)`` float64."""
+    with path.open("rb") as stream:
+        stream.seek(content.last_offset)
+        values = stream.read((content.rows - content.last_start) * content.row_bytes)
+    return np.frombuffer(values).reshape(-1, content.width)
+
+
+class JournalWriter:
+    """Adds to a journal; use `begin` or `resume`.
+
+    Attributes
+    ----------
+    rows
+        Rows in the journal.
+
+    Raises
+    ------
+    OutputError
+        From any method, if the disk refuses. What is whole stays whole.
+    """
+
+    def __init__(self, path: Path, stream: io.FileIO, rows: int = 0, checksum: int = 0) -> None:
+        self.path = path
+        self.rows = rows
+        self._stream = stream
+        self._checksum = checksum
+        self._synced = 0.0
+
+    @classmethod
+    def begin(cls, path: Path, header: Mapping[str, Any]) -> JournalWriter:
+        """A new journal in the place of any other; `header` has ``values_per_row``."""
+        try:
+            stream = path.open("wb", buffering=0)
+        except OSError as error:
+            raise OutputError(
+                f"'{path}' cannot be written ({error.strerror or error}): choose another folder with --out-dir"
+            ) from error
+        journal = cls(path, stream)
+        journal._write(MAGIC)
+        journal._add(_HEADER, _encoded(header))
+        journal.sync()
+        sync_folder(path.parent)
+        return journal
+
+    @classmethod
+    def resume(cls, path: Path, content: JournalContent) -> JournalWriter:
+        """Go on behind the whole part, and cut off what is not."""
+        try:
+            stream = path.open("r+b", buffering=0)
+            stream.truncate(content.size)
+            stream.seek(content.size)
+        except OSError as error:
+            raise OutputError(
+                f"'{path}' cannot be written ({error.strerror or error}): check the permissions of its folder"
+            ) from error
+        return cls(path, stream, content.rows, content.checksum)
+
+    def note_session(self, note: Mapping[str, Any]) -> None:
+        """Note that a run begins here, or goes on."""
+        self._add(_SESSION, _encoded(note))
+
+    def append(self, values: Rows, batch_size: int) -> None:
+        """Add the rows of one batch, ``(n, width)``; they are whole whatever happens to this process afterwards."""
+        self._add(_ROWS, np.ascontiguousarray(values).tobytes(), batch_size)
+        self.rows += len(values)
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self.sync()
+
+    def end(self, note: Mapping[str, Any]) -> None:
+        """Note that all rows are there."""
+        self._add(_END, _encoded(note))
+        self.sync()
+
+    def sync(self) -> None:
+        """Have what was written sent to the disk itself."""
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Sync as far as the disk allows, and let go of the file; one without rows is removed."""
+        if self._stream.closed:
+            return
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError:
+            pass  # whoever reads the journal tells what is whole
+        finally:
+            self._stream.close()
+            if not self.rows:
+                self.path.unlink(missing_ok=True)
+
+    def _add(self, kind: bytes, content: bytes, batch_size: int = 0) -> None:
+        checksum = _checksum(kind, batch_size, content, self._checksum)
+        self._write(_HEAD.pack(kind, batch_size, len(content), checksum) + content)
+        self._checksum = checksum
+
+    def _write(self, content: bytes) -> None:
+        """Straight to the system, which keeps it when this process is killed."""
+        left = memoryview(content)
+        try:
+            while left:
+                left = left[self._stream.write(left) :]
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"'{self.path}' cannot be written any more ({error.strerror or error}): check the free space of its disk"
+        )
+
+
+def _encoded(note: Mapping[str, Any]) -> bytes:
+    return json.dumps(note, ensure_ascii=False, default=str).encode()

@@ -1,0 +1,256 @@
+"""Rows of a pose table held against its video: their times, and what the network says of some of their frames now.
+
+>>> findings = list(compare_with_video(table, probe(video), model, geometry))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.inference.predictor import PoseModel
+from posecli.tables.poses import PCUTOFF, PoseData
+from posecli.video.geometry import Geometry
+from posecli.video.pictures import Picture
+from posecli.video.probe import VideoInfo
+from posecli.video.reader import VideoReader
+
+Floats = npt.NDArray[np.float64]
+
+#: Rows that are computed again, where nobody says otherwise.
+ROWS = 64
+#: px by which a row may differ where another processor or version computed it: at most, and where most rows agree;
+#: and by how many times what most rows differ by.
+LIMIT_PX, LEAST_PX, TIMES_USUAL = 1.0, 0.05, 8.0
+#: By how much a likelihood may differ.
+LIMIT_LIKELIHOOD = 0.1
+#: Part of the rows in which one point may be elsewhere in reduced precision.
+MOST_STRAY = 0.2
+#: A row is a neighbouring frame's if that fits so many times better, and its own is off by at least so many px.
+FITS_BETTER, OFF_PX = 4.0, 0.05
+#: Seconds by which a time may differ by rounding.
+TIME_TOLERANCE = 1e-6
+#: Every so many rows of pixels tell one picture from another.
+SPARSE = 16
+
+
+@dataclass(frozen=True)
+class _Suspicion:
+    """What reading the whole video has shown of a table.
+
+    Attributes
+    ----------
+    frames
+        How many the video has.
+    late
+        Rows whose time is not their frame's.
+    repeated
+        Rows that repeat the row before to the bit, though the picture is another.
+    invented
+        Rows with a pose though there is no picture.
+    """
+
+    frames: int
+    late: tuple[int, ...]
+    repeated: tuple[int, ...]
+    invented: tuple[int, ...]
+
+
+def compare_with_video(
+    table: PoseData,
+    info: VideoInfo,
+    model: PoseModel,
+    geometry: Geometry,
+    *,
+    rows: int = ROWS,
+    progress: Callable[[int], object] = lambda _count: None,
+) -> Iterator[str]:
+    """What of a table is not its video's, in words.
+
+    All times are compared. Of the poses, rows all over the table are computed again, and all stretches that stand
+    still while the pictures do not, at most `rows` of each.
+
+    Parameters
+    ----------
+    table
+        With a row for each frame.
+    info
+        The video that it should be of.
+    model
+        The network that it was made with, in the same precision.
+    geometry
+        What was done to each frame.
+    rows
+        How many rows are computed again.
+    progress
+        Is told how many more frames are read; the video is read twice.
+    """
+    seen = _read_through(table, info, progress)
+    if seen.frames != len(table):
+        yield f"it has {len(table)} rows, and the video {seen.frames} frames: analyse again"
+    for words, wrong in (("another time than their frame", seen.late), ("a pose without a picture", seen.invented)):
+        if wrong:
+            yield f"{len(wrong)} rows have {words} (first row {wrong[0]}): analyse again"
+    chosen = _spread(range(len(table)), rows) | set(_spread(seen.repeated, rows))
+    yield from _differences(table, info, model, geometry, sorted(chosen), progress)
+
+
+def _read_through(table: PoseData, info: VideoInfo, progress: Callable[[int], object]) -> _Suspicion:
+    late, repeated, invented = [], [], []
+    digest: bytes | None = None
+    count = 0
+    for number, picture in VideoReader(info).rows():
+        count += 1
+        progress(1)
+        if number >= len(table):
+            continue
+        if (
+            table.seconds is not None
+            and abs(table.seconds[number] - picture.pts * float(info.time_base)) > TIME_TOLERANCE
+        ):
+            late.append(number)
+        known = bool(np.isfinite(table.points[number, :, :2]).any())
+        if picture.frame is None and known:
+            invented.append(number)
+        before, digest = digest, _digest(picture)
+        if known and number and digest != before and np.array_equal(table.points[number], table.points[number - 1]):
+            repeated.append(number)
+    return _Suspicion(count, tuple(late), tuple(repeated), tuple(invented))
+
+
+def _digest(picture: Picture) -> bytes | None:
+    """Enough of a picture to tell it from the next one."""
+    if picture.frame is None:
+        return None
+    plane = picture.frame.planes[0]
+    return bytes(memoryview(plane))[:: SPARSE * 3 + 1]
+
+
+def _spread(rows: Sequence[int], count: int) -> set[int]:
+    """At most so many of them, one at random from each of as many equal parts: nobody can know which."""
+    edges = np.linspace(0, len(rows), min(count, len(rows)) + 1).astype(int)
+    draw = np.random.default_rng().integers
+    return {rows[int(draw(start, stop))] for start, stop in pairwise(edges.tolist())}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A row beside what the network says of its frame.
+
+    Attributes
+    ----------
+    apart
+        ``(K,)`` px by which each point is off; NaN where neither is sure of it.
+    likelihood
+        Largest difference of the likelihoods.
+    better
+        A frame beside it that the row fits far better.
+    """
+
+    row: int
+    apart: Floats
+    likelihood: float
+    better: int | None
+
+
+def _differences(
+    table: PoseData,
+    info: VideoInfo,
+    model: PoseModel,
+    geometry: Geometry,
+    chosen: Sequence[int],
+    progress: Callable[[int], object],
+) -> Iterator[str]:
+    found = [
+        _compared(row, table.points[row], poses)
+        for row, poses in _computed(info, model, geometry, chosen, progress)
+        if row in poses and np.isfinite(table.points[row, :, :2]).any()
+    ]
+    if not found:
+        return
+    apart = np.array([each.apart for each in found])
+    is_exact = model.options.fixed_precision == "fp32"
+    usual = 0.0 if is_exact else _median(apart)
+    limit = min(LIMIT_PX, max(LEAST_PX, TIMES_USUAL * usual))
+    is_off = apart > limit
+    # In reduced precision single points may take another peak on another processor; a point that mostly does is wrong.
+    strays = is_off.mean(axis=0) > MOST_STRAY
+    wrong = np.array(
+        [
+            each.better is not None
+            or each.likelihood > LIMIT_LIKELIHOOD
+            or (off.any() if is_exact else off[strays].any() or _median(each.apart) > limit)
+            for each, off in zip(found, is_off, strict=True)
+        ]
+    )
+    if wrong.any():
+        yield (
+            f"{wrong.sum()} of {len(found)} rows that were computed again are not what the network says of their "
+            f"frames (first row {_words(found[int(wrong.argmax())])}): analyse again"
+        )
+
+
+def _compared(row: int, points: Floats, poses: dict[int, Floats]) -> _Compared:
+    own = _apart(points, poses[row])
+    others = {other: _median(_apart(points, pose)) for other, pose in poses.items()}
+    off = others.pop(row)
+    nearest = min(others, key=lambda other: others[other], default=row)
+    better = nearest if others and off > OFF_PX and others[nearest] * FITS_BETTER < off else None
+    return _Compared(row, own, float(np.abs(points[:, 2] - poses[row][:, 2]).max()), better)
+
+
+def _median(apart: Floats) -> float:
+    """Of what is known; 0 where nothing is."""
+    known = apart[np.isfinite(apart)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _words(compared: _Compared) -> str:
+    if compared.better is not None:
+        return f"{compared.row}, which fits frame {compared.better}"
+    return f"{compared.row}, off by {np.nanmax(compared.apart):.2f} px, in likelihood by {compared.likelihood:.2f}"
+
+
+def _computed(
+    info: VideoInfo,
+    model: PoseModel,
+    geometry: Geometry,
+    chosen: Sequence[int],
+    progress: Callable[[int], object],
+) -> Iterator[tuple[int, dict[int, Floats]]]:
+    """Each chosen row with the poses of its frame and of the frames beside it, ``(K, 3)`` in px of the full frame."""
+    reader = VideoReader(info, geometry)
+    waiting = deque(chosen)
+    needed = set(chain.from_iterable((row - 1, row, row + 1) for row in chosen))
+    poses: dict[int, Floats] = {}
+    for number, picture in _with_end(reader.rows()):
+        progress(picture is not None)
+        while waiting and (number > waiting[0] + 1 or picture is None):
+            row = waiting.popleft()
+            yield row, {place: poses[place] for place in (row - 1, row, row + 1) if place in poses}
+        poses = {place: pose for place, pose in poses.items() if place > number - 4}
+        if number in needed and picture is not None and picture.frame is not None:
+            image = reader.new_buffer(1)
+            reader.prepare_row(number, picture, image[0])
+            pose = model.predict(image)[0]
+            pose[:, :2] = geometry.to_frame(pose[:, :2])
+            poses[number] = pose
+
+
+def _with_end(rows: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Picture | None]]:
+    number = -1
+    for number, picture in rows:
+        yield number, picture
+    yield number + 1, None
+
+
+def _apart(row: Floats, pose: Floats) -> Floats:
+    """``(K,)`` px between points; NaN where neither is sure, unless neither is sure of any."""
+    apart = np.hypot(*(row[:, :2] - pose[:, :2]).T)
+    sure = (row[:, 2] >= PCUTOFF) | (pose[:, 2] >= PCUTOFF)
+    return np.asarray(np.where(sure | ~sure.any(), apart, np.nan), np.float64)

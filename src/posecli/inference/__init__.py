@@ -1,0 +1,1 @@
+"""Frames to poses: decoding of scoremaps, the pipeline, batch sizes, models ready to predict."""

@@ -1,0 +1,182 @@
+"""The batch size of a run, found by trying a few on the frames that it is for."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.engine import Engine
+from posecli.engine.kinds import Shape
+from posecli.errors import EngineError, PoseCliError
+from posecli.support.hardware import free_memory
+
+Images: TypeAlias = npt.NDArray[np.uint8]
+
+#: Sizes that are tried, smallest first.
+SIZES = (1, 4, 8, 16, 32, 64, 128)
+#: Items of the video that trials are made of, as far as they fit into so many bytes; larger batches repeat them.
+TRIAL_ITEMS, TRIAL_BYTES = 32, 32 * 640 * 480 * 3
+#: A size is timed for this long, and for this many calls at least.
+TRIAL_SECONDS = 0.4
+TRIAL_CALLS = 3
+#: A call that is longer has nothing to gain from being longer still: what a call costs besides is milliseconds.
+LONGEST_CALL_SECONDS = 2.0
+#: Of sizes whose speed differs by less than two trials of one size do, the smallest takes the least memory.
+AS_FAST = 0.98
+#: Upper bound of what a network holds while it works, per pixel of a batch's frames (130 to 170 were measured, in fp32
+#: with both engines).
+BYTES_PER_PIXEL = 250
+#: How OpenVINO, TensorFlow, OpenCV and FFmpeg say that they were refused memory.
+OUT_OF_MEMORY = ("bad_alloc", "out of memory", "allocate memory", "failed to allocate", "oom when allocating")
+#: Share of the free memory that a trial may take.
+MEMORY_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class BatchTrial:
+    """What one size did.
+
+    Attributes
+    ----------
+    batch_size
+        Frames per call.
+    fps
+        Frames per second through network and decoder; ``None`` where it was not tried.
+    obstacle
+        Why not; larger ones were not tried either.
+    """
+
+    batch_size: int
+    fps: float | None
+    obstacle: str = ""
+
+    def __str__(self) -> str:
+        if self.fps is None:
+            return f"{self.batch_size} and more left out: {self.obstacle}"
+        return f"{self.batch_size} at {self.fps:.{1 if self.fps < 100 else 0}f} fps"
+
+
+@dataclass(frozen=True)
+class BatchChoice:
+    """The batch size of a run, and the trials that led to it; none where the size was given.
+
+    >>> print(BatchChoice(8, (BatchTrial(1, 44.0), BatchTrial(8, 91.6), BatchTrial(16, None, "3 s a call"))))
+    8 (1 at 44.0 fps, 8 at 91.6 fps, 16 and more left out: 3 s a call)
+    """
+
+    batch_size: int
+    trials: tuple[BatchTrial, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.batch_size} ({', '.join(map(str, self.trials))})"
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """The trials as plain values, for manifests."""
+        return [asdict(trial) for trial in self.trials]
+
+
+def choose_batch(
+    engine: Engine[Any], decode: Callable[[Any], object], images: Images, sizes: Sequence[int] = SIZES
+) -> BatchChoice:
+    """Try batch sizes, and take the fastest; of those that are as fast, the smallest.
+
+    Parameters
+    ----------
+    engine, decode
+        The run's own.
+    images
+        ``(n, *shape)`` uint8 RGB, items of the video; a batch of more than n repeats them.
+    sizes
+        What to try, smallest first.
+
+    Raises
+    ------
+    EngineError
+        If not even the smallest can be run.
+    """
+    trials: list[BatchTrial] = []
+    for size in sizes:
+        obstacle = _foreseen(size, images, trials)
+        trials.append(BatchTrial(size, None, obstacle) if obstacle else _tried(engine, decode, images, size))
+        if trials[-1].fps is None:
+            break
+    speeds = {trial.batch_size: trial.fps for trial in trials if trial.fps is not None}
+    if not speeds:
+        raise EngineError(
+            f"no batch size could be run, not even {trials[0].batch_size} ({trials[0].obstacle}): free some memory, or "
+            "choose a smaller --scale"
+        )
+    enough = AS_FAST * max(speeds.values())
+    return BatchChoice(min(size for size, fps in speeds.items() if fps >= enough), tuple(trials))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error is a runtime's way of saying that memory did not suffice.
+
+    >>> is_out_of_memory(RuntimeError("std::bad_alloc")), is_out_of_memory(ValueError("bad shape"))
+    (True, False)
+    """
+    if isinstance(error, PoseCliError):
+        return False
+    text = str(error).casefold()
+    return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)
+
+
+class ItemReader(Protocol):
+    """Gives a video's items."""
+
+    def new_buffer(self, batch_size: int) -> Images:
+        """An array for `read_into`."""
+
+    def read_into(self, buffer: Images) -> Any:
+        """Fill it; ``None`` where there is nothing."""
+
+    def close(self) -> None:
+        """Let the decoders go."""
+
+
+def first_items(reader: ItemReader, shape: Shape) -> Images:
+    """Frames, or chunks of them, for trials, as the network sees them: ``(n, *shape)``, at least one."""
+    try:
+        batch = reader.read_into(reader.new_buffer(max(1, min(TRIAL_ITEMS, TRIAL_BYTES // math.prod(shape)))))
+    finally:
+        reader.close()
+    return np.zeros((1, *shape), np.uint8) if batch is None else np.asarray(batch.images)
+
+
+def _foreseen(size: int, images: Images, trials: Sequence[BatchTrial]) -> str:
+    """Why a size is not worth trying, or not safe: a system short of memory kills instead of refusing."""
+    need = size * images[0, ..., 0].size * BYTES_PER_PIXEL
+    free = free_memory()
+    if free is not None and need > MEMORY_SHARE * free:
+        return f"may need {need / 2**30:.1f} GiB of {free / 2**30:.1f} that are free"
+    if trials and trials[-1].fps is not None and (seconds := size / trials[-1].fps) > LONGEST_CALL_SECONDS:
+        return f"{seconds:.0f} s a call"
+    return ""
+
+
+def _tried(engine: Engine[Any], decode: Callable[[Any], object], images: Images, size: int) -> BatchTrial:
+    batch = np.resize(images, (size, *images.shape[1:]))
+    try:
+        engine.warm_up(size)
+        seconds = _call_seconds(lambda: decode(engine(batch)))
+    except (MemoryError, RuntimeError, EngineError) as error:  # runtimes say it in different ways
+        return BatchTrial(size, None, str(error).strip().partition("\n")[0] or "memory does not suffice")
+    return BatchTrial(size, size / seconds)
+
+
+def _call_seconds(call: Callable[[], object]) -> float:
+    """Median over calls; a moment in which the machine was busy elsewhere does not count."""
+    lasted: list[float] = []
+    while len(lasted) < TRIAL_CALLS or sum(lasted) < TRIAL_SECONDS:
+        start = time.perf_counter()
+        call()
+        lasted.append(time.perf_counter() - start)
+    return statistics.median(lasted)

@@ -1,0 +1,1 @@
+"""Every picture of results: paths, labelled videos, errors, agreement."""

@@ -1,0 +1,1 @@
+"""How far reduced precision moves results: the gates, and eight-bit networks."""

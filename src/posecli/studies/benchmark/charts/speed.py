@@ -1,0 +1,144 @@
+"""Speed against frame width, batch size and decoder: the figures of Mathis & Warren (2018)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posecli.studies.benchmark.charts.axes import batch_axis, curve, legend, look, panels_of, speed_axis, width_axis
+from posecli.studies.benchmark.summary import Cell, Summary, load_values
+from posecli.support.figures import COLOURS, GREY, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Frames that the trajectories show.
+FRAMES_SHOWN = 200
+
+
+def speed_against_width(summary: Summary) -> Figure | None:
+    """Speed of the standard method per hardware setting: 2018, figure 1B."""
+    panels = [(data.name, _standard_cells(summary, data.name)) for data in summary.data]
+    panels = [(name, cells) for name, cells in panels if cells]
+    if not panels:
+        return None
+    figure, axes_of = panels_of(len(panels), width=4.6, height=3.9)
+    for axes, (name, cells) in zip(axes_of, panels, strict=True):
+        settings = dict.fromkeys((c.condition.engine, c.condition.precision, c.condition.cores) for c in cells)
+        for number, (engine, precision, cores) in enumerate(settings):
+            line = summary.select(cells, engine=engine, precision=precision, cores=cores)
+            label = f"{engine} {precision}, {cores} core{'s' if cores > 1 else ''}"
+            curve(axes, line, "width", number, label)
+        axes.set_title(_title(summary, name))
+        width_axis(axes, cells)
+        speed_axis(axes)
+    legend(axes_of[-1], "standard method, batch 1")
+    return figure
+
+
+def speed_against_batch(summary: Summary) -> Figure | None:
+    """Decoders against batch size, and that they find the same: 2018, figure 2."""
+    cells = summary.select(
+        data=summary.data[0].name,
+        width=min(summary.study.design["factors"]["sizes"]),
+        cores=summary.most_cores,
+        pipeline="sync",
+        precision="fp32",
+        decoder={"numpy", "double-loop"},
+    )
+    if len({cell.condition.batch_size for cell in cells}) < 2:
+        return None
+    pairs = summary.decoder_differences
+    figure, axes_of = panels_of(2 if pairs else 1, width=4.6, height=3.9)
+    if pairs:
+        _trajectories(axes_of[0], summary)
+    axes = axes_of[-1]
+    for number, decoder in enumerate(("numpy", "double-loop")):
+        curve(axes, summary.select(cells, decoder=decoder), "batch_size", number, decoder)
+    width = cells[0].condition.width
+    axes.set_title(f"{'B  ' if pairs else ''}{cells[0].condition.data}, {width}x{cells[0].condition.height} px")
+    batch_axis(axes, cells)
+    axes.set_ylabel("frames per second")
+    axes.set_ylim(bottom=0)
+    axes.legend(title="decoder")
+    return figure
+
+
+def _trajectories(axes: Axes, summary: Summary) -> None:
+    double, fast, difference = max(
+        summary.decoder_differences, key=lambda pair: (-pair[0].condition.width, pair[0].condition.batch_size)
+    )
+    first = [load_values(summary.study.folder, cell.condition) for cell in (fast, double)]
+    for poses, colour, style, width, label in zip(
+        first, (COLOURS[0], COLOURS[1]), ("-", ":"), (3.0, 1.6), ("numpy", "double-loop"), strict=True
+    ):
+        assert poses is not None  # or it would be no pair
+        axes.plot(poses[:FRAMES_SHOWN, 0, 0], style, color=colour, linewidth=width, label=label)
+    data = next(item for item in summary.data if item.name == fast.condition.data)
+    blind = "" if data.trained else " (untrained network)"
+    axes.set_title(f"A  first body part, batch {fast.condition.batch_size}{blind}")
+    axes.set_xlabel("frame")
+    axes.set_ylabel("x, px")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.25 * (high - low))
+    axes.legend(title=f"largest difference, all body parts: {difference:g} px", ncols=2, loc="upper right")
+
+
+def speed_against_width_and_batch(summary: Summary) -> Figure | None:
+    """Speed and gain over the standard method, by width and batch size: 2018, figures 4 and 5."""
+    rows = [(data.name, _batch_cells(summary, data.name)) for data in summary.data]
+    rows = [(name, cells) for name, cells in rows if len({c.condition.batch_size for c in cells}) > 1]
+    if not rows:
+        return None
+    figure = new_figure(9.4, 3.6 * len(rows))
+    grid: Any = figure.subplots(len(rows), 2, squeeze=False)
+    for (left, right), (name, cells) in zip(grid, rows, strict=True):
+        for number, batch in enumerate(sorted({c.condition.batch_size for c in cells})):
+            curve(left, summary.select(cells, batch_size=batch), "width", number, f"{batch}")
+        standard = _standard_cells(summary, name, cores=summary.most_cores)
+        curve(left, standard, "width", None, "standard method")
+        left.set_title(_title(summary, name))
+        width_axis(left, cells)
+        speed_axis(left)
+        legend(left, "batch size, NumPy")
+        _gains(right, summary, name, cells)
+    return figure
+
+
+def _gains(axes: Axes, summary: Summary, name: str, cells: list[Cell]) -> None:
+    for number, width in enumerate(sorted({c.condition.width for c in cells})):
+        standard = summary.standard(name, width, summary.most_cores)
+        line = sorted(summary.select(cells, width=width), key=lambda cell: cell.condition.batch_size)
+        if standard is None or not line:
+            continue
+        places = [cell.condition.batch_size for cell in line]
+        gains = [cell.fps / standard.fps for cell in line]
+        colour, marker = look(number)
+        axes.plot(places, gains, color=colour, marker=marker, label=f"{width} px")
+    axes.axhline(1, color=GREY, linewidth=1, linestyle="--")
+    batch_axis(axes, cells)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("speed / standard method's")
+    axes.set_title("gain over the standard method")
+    legend(axes, "frame width")
+
+
+def _standard_cells(summary: Summary, data: str, **levels: Any) -> list[Cell]:
+    found = summary.select(data=data, decoder="standard", pipeline="sync", **levels)
+    return found or summary.select(data=data, batch_size=1, pipeline="sync", **levels)
+
+
+def _batch_cells(summary: Summary, data: str) -> list[Cell]:
+    return summary.select(
+        data=data,
+        cores=summary.most_cores,
+        engine=summary.study.design["factors"]["engines"][0],
+        decoder="numpy",
+        pipeline="sync",
+        precision="fp32",
+    )
+
+
+def _title(summary: Summary, name: str) -> str:
+    data = next(item for item in summary.data if item.name == name)
+    return name if data.trained else f"{name} (untrained network)"

@@ -1,0 +1,139 @@
+"""What happens during a run: which stage works when on which thread, and how the speed goes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from posecli.studies.benchmark.charts.axes import look, short
+from posecli.studies.benchmark.conditions import Condition
+from posecli.studies.benchmark.options import engine_of_pipeline
+from posecli.studies.benchmark.summary import Cell, Summary
+from posecli.studies.benchmark.trace import spans_of, threads_of
+from posecli.support.figures import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STAGE_COLOURS = {
+    "read": "#0072B2",
+    "prepare": "#56B4E9",
+    "network": "#D55E00",
+    "decode": "#009E73",
+    "write": "#CC79A7",
+}
+THREAD_NAMES = {"MainThread": "main", "posecli-read": "reader", "posecli-finish": "finisher"}
+#: From the plainest to the one that overlaps most.
+PIPELINE_ORDER = ("sync", "parallel", "async", "tf-sync", "tf-parallel", "tf-prefetch")
+#: Batches of a run that its timeline shows.
+BATCHES_SHOWN = 5
+
+
+def timelines(summary: Summary) -> Figure | None:
+    """Which stage ran when, on which thread: 2022, figure 1a to c."""
+    cells = timeline_cells(summary)
+    if not cells:
+        return None
+    lanes = [threads_of(_shown_spans(cell)) for cell in cells]
+    figure = new_figure(9.4, 1.4 + sum(0.42 + 0.3 * len(names) for names in lanes))
+    heights = [len(names) + 1.2 for names in lanes]
+    grid: Any = figure.subplots(len(cells), 1, squeeze=False, sharex=True, height_ratios=heights)
+    for axes, cell, names in zip(grid[:, 0], cells, lanes, strict=True):
+        _timeline(axes, cell, names)
+    grid[-1, 0].set_xlabel("ms since the first frame was asked for")
+    handles, labels = _stage_handles({stage for cell in cells for stage, *_ in _shown_spans(cell)})
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    return figure
+
+
+def timeline_cells(summary: Summary) -> list[Cell]:
+    """One condition per pipeline, alike in all else."""
+    groups = by_pipeline(summary)
+    return max(([cell for cell in group if cell.rows[0].get("spans")] for group in groups), key=len, default=[])
+
+
+def by_pipeline(summary: Summary) -> list[list[Cell]]:
+    """Conditions of the first engine, on all cores, that differ in nothing but their pipeline, together.
+
+    A pipeline that needs another engine stands beside them with that.
+    """
+    engine = summary.study.design["factors"]["engines"][0]
+    order = PIPELINE_ORDER
+    alike: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in sorted(summary.select(cores=summary.most_cores), key=lambda cell: order.index(cell.condition.pipeline)):
+        item = cell.condition
+        if engine_of_pipeline(item.pipeline) or item.engine == engine:
+            key = (*item.view, item.precision, item.batch_size, item.decoder)
+            alike.setdefault(key, []).append(cell)
+    return list(alike.values())
+
+
+def _shown_spans(cell: Cell) -> list[tuple[str, str, float, float]]:
+    """The spans of a run's first batches."""
+    spans = spans_of(cell)
+    calls = sorted(end for stage, _, _, end in spans if stage == "network")
+    end = calls[min(BATCHES_SHOWN, len(calls)) - 1] if calls else float("inf")
+    return [span for span in spans if span[2] <= end]
+
+
+def _timeline(axes: Axes, cell: Cell, names: list[str]) -> None:
+    spans = _shown_spans(cell)
+    longest = max(end for *_, end in spans)
+    for stage, thread, start, end in spans:
+        colour = STAGE_COLOURS[stage]
+        # Neighbours are kept apart by a white edge; what would drown in it is a line of its own colour.
+        edge = "white" if end - start > 0.02 * longest else colour
+        place = (names.index(thread) - 0.38, 0.76)
+        axes.broken_barh([(1e3 * start, 1e3 * (end - start))], place, facecolor=colour, edgecolor=edge, linewidth=0.8)
+    axes.set_yticks(range(len(names)), [_thread_label(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    item = cell.condition
+    axes.set_title(
+        f"{item.pipeline}: {item.data}, {_view(item)}, batch {item.batch_size}, {item.engine} {item.precision}, "
+        f"{short(cell.fps)} frames/s"
+    )
+
+
+def _thread_label(name: str) -> str:
+    if name.startswith("posecli-prepare"):
+        return f"worker {int(name.rpartition('_')[2]) + 1}"
+    return THREAD_NAMES.get(name, name if len(name) < 16 else f"{name[:14]}…")
+
+
+def _stage_handles(stages: set[str]) -> tuple[list[Any], list[str]]:
+    from matplotlib.patches import Patch
+
+    shown = [stage for stage in STAGE_COLOURS if stage in stages]
+    return [Patch(color=STAGE_COLOURS[stage]) for stage in shown], shown
+
+
+def ramp_up(summary: Summary) -> Figure | None:
+    """Speed from moment to moment: what the 2018 paper saw and did not show."""
+    # The runs of most batches: one of three has no course.
+    cells = max(by_pipeline(summary), key=lambda group: len(group[0].rows[0]["curve"]), default=[])
+    if not cells or len(cells[0].rows[0]["curve"]) <= 2:
+        return None
+    figure = new_figure(6.4, 3.9)
+    axes: Any = figure.subplots()
+    for number, cell in enumerate(cells):
+        for repeat, row in enumerate(cell.rows):
+            curve = [(0, 0.0), *row["curve"]]
+            steps = list(pairwise(curve))
+            seconds = [after[1] for _, after in steps]
+            rates = [(after[0] - before[0]) / max(after[1] - before[1], 1e-9) for before, after in steps]
+            label = cell.condition.pipeline if repeat == 0 else None
+            axes.plot(seconds, rates, color=look(number)[0], alpha=0.9 if repeat == 0 else 0.45, label=label)
+    item = cells[0].condition
+    axes.set_title(f"{item.data}, {_view(item)}, batch {item.batch_size}: every repeat, batch by batch")
+    axes.set_xlabel("seconds since the first frame was asked for")
+    axes.set_ylabel("frames per second")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    axes.legend(title="after compilation and one batch of warm-up")
+    return figure
+
+
+def _view(item: Condition) -> str:
+    return item.view_words if item.has_chunks else f"{item.width} px"

@@ -1,0 +1,290 @@
+"""Goes through a design, one process per visit, and can be killed and continued.
+
+Rows are written as soon as a process has answered: a kill costs one visit at most. The same command continues; another
+one is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from posecli.errors import EngineError, OutputExistsError, UsageError
+from posecli.options import FIXED_PRECISIONS, FixedPrecision
+from posecli.studies.benchmark.asking import Pace, ask
+from posecli.studies.benchmark.benches import read_network
+from posecli.studies.benchmark.conditions import ClipKey, Condition, DataSet
+from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan
+from posecli.studies.benchmark.factors import conditions_of
+from posecli.studies.benchmark.machine import describe_bench
+from posecli.studies.benchmark.material import make_clip
+from posecli.studies.benchmark.observer import BenchmarkObserver
+from posecli.studies.benchmark.options import SharedOptions
+from posecli.studies.benchmark.study import (
+    CLIPS_FOLDER,
+    DESIGN_FILE,
+    POSES_FOLDER,
+    ROWS_FILE,
+    Obstacle,
+    Row,
+    Study,
+    append_rows,
+    describe_design,
+    open_study,
+    plain_condition,
+    read_design,
+    read_rows,
+    visits_of,
+    write_json,
+)
+from posecli.studies.benchmark.subject import subject_of
+from posecli.support.files import make_folder
+from posecli.support.hardware import usable_cores
+from posecli.video.probe import content_fingerprint
+
+WORKER: tuple[str, ...] = (sys.executable, "-m", "posecli.studies.benchmark.worker")
+#: A process that takes this many times as long as expected, and at least so many seconds, is stopped.
+PATIENCE, LEAST_PATIENCE = 10.0, 600.0
+
+
+def run_benchmark(
+    options: SharedOptions,
+    folder: Path,
+    observer: BenchmarkObserver = BenchmarkObserver(),
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    worker: Sequence[str] | None = None,
+) -> Study:
+    """Measure every condition of a design that is not measured yet.
+
+    Parameters
+    ----------
+    options
+        The factors.
+    folder
+        Where results go; a benchmark of the same options that lies there is continued.
+    observer
+        Is told of progress.
+    overwrite
+        Begin anew where another benchmark lies.
+    dry_run
+        Lay the design out and measure nothing.
+    worker
+        Command of the process that measures a visit; posecli's own by default.
+
+    Raises
+    ------
+    OutputExistsError
+        If another benchmark lies in the folder.
+    EngineError
+        If not even the baseline runs.
+    """
+    make_folder(folder)
+    bench = _Bench(options, folder, observer, worker or WORKER)
+    design = bench.design(overwrite=overwrite)
+    if not dry_run:
+        observer.planned(Study(folder, design, ()))
+        bench.follow(design)
+    return open_study(folder)
+
+
+class _Bench:
+    """One call of `run_benchmark`."""
+
+    def __init__(
+        self, options: SharedOptions, folder: Path, observer: BenchmarkObserver, worker: Sequence[str]
+    ) -> None:
+        self.options = options
+        self.folder = folder
+        self.observer = observer
+        self.worker = worker
+        self.subject = subject_of(options.network)
+
+    def design(self, *, overwrite: bool) -> dict[str, Any]:
+        """The design that lies in the folder, if it is the one asked for; else a new one."""
+        if overwrite:
+            _clear(self.folder)
+        data = self.subject.gather(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
+        machine = describe_bench()
+        asked = _what_determines(self.options, data, machine)
+        found = read_design(self.folder)
+        if found is not None:
+            _refuse_another(found, asked, self.folder)
+            self.observer.say(f"continuing the benchmark in '{self.folder}'")
+            return found
+        return self._new_design(data, machine, asked)
+
+    def _new_design(self, data: tuple[DataSet, ...], machine: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+        options = self.options
+        cores = options.cores or tuple(sorted({1, usable_cores()}))
+        _refuse_cores(cores)
+        trial, obstacles = self._trial(data, max(cores))
+        precisions = self.subject.wanted_precisions(options, _runnable(data[0], obstacles))
+        factors = self.subject.factors(options, data, cores, precisions)
+        conditions, blocked = self._split(conditions_of(factors, options.design), data, obstacles)
+        plan = make_plan(conditions, options, trial, blocked)
+        if not plan.visits:
+            raise UsageError(
+                f"nothing is left to measure, since every run would take longer than {options.limit:g} s: choose "
+                "smaller --sizes, or give --longest 0"
+            )
+        design = describe_design(options, factors, trial, plan, obstacles)
+        design |= {"determined_by": asked, "machine": machine}
+        write_json(self.folder / DESIGN_FILE, design)
+        return design
+
+    def _split(
+        self, conditions: list[Condition], data: tuple[DataSet, ...], obstacles: list[Obstacle]
+    ) -> tuple[list[Condition], list[tuple[Condition, str]]]:
+        """What can run, and what cannot and why; of precisions that were asked for by name, all is tried."""
+        if self.options.precisions:
+            return conditions, []
+        reasons = {(item.engine, item.precision, item.model): item.reason for item in obstacles}
+        models = {item.name: str(item.model) for item in data}
+        told = [(item, reasons.get((item.engine, item.precision, models[item.data]))) for item in conditions]
+        free = [item for item, reason in told if reason is None]
+        return free, [(item, reason) for item, reason in told if reason is not None]
+
+    def _trial(self, data: tuple[DataSet, ...], cores: int) -> tuple[Trial, list[Obstacle]]:
+        """A short run of the baseline."""
+        self.observer.say("measuring for a moment, to know how long the design will take")
+        precisions = self.options.precisions or FIXED_PRECISIONS
+        precision: FixedPrecision = "fp32" if "fp32" in precisions else precisions[0]
+        first = data[0]
+        condition, items = self.subject.trial(self.options, first, cores, precision)
+        frames = condition.frames_of(items)
+        clip = make_clip(first, condition.clip[1], frames, self.folder / CLIPS_FOLDER)
+        job = self._job(condition, clip, first.model, frames, (0,)) | {
+            "trial": True,
+            "candidates": [
+                (engine, name, model)
+                for engine in self.options.engines
+                for name in FIXED_PRECISIONS
+                for model in sorted({str(item.model) for item in data})
+            ],
+        }
+        answer = ask(self.worker, job, LEAST_PATIENCE)
+        if "error" in answer:
+            raise EngineError(
+                f"not even a first trial runs ({answer['error']}): check --engines, --precisions, --model"
+            )
+        return _trial_of(answer, condition), [Obstacle(*item) for item in answer["obstacles"]]
+
+    def follow(self, design: dict[str, Any]) -> None:
+        """Measure what is not measured yet."""
+        rows_file = self.folder / ROWS_FILE
+        done = {(row["key"], row["repeat"]) for row in read_rows(rows_file, repair=True)}
+        visits = visits_of(design)
+        left = [visit for visit in visits if not done.issuperset((visit.condition.key, n) for n in visit.repeats)]
+        if not left:
+            return
+        clips = self._clips(design)
+        models = {item["name"]: Path(item["model"]) for item in design["data"]}
+        pace = Pace(left)
+        for number, visit in enumerate(left, start=len(visits) - len(left) + 1):
+            self.observer.visit_started(number, len(visits), visit, pace.seconds_left)
+            condition = visit.condition
+            job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
+            answer = ask(self.worker, job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
+            rows = _rows_of(answer, visit, number)
+            append_rows(rows_file, rows)
+            pace.done(visit)
+            self.observer.visit_done(rows)
+
+    def _clips(self, design: dict[str, Any]) -> dict[ClipKey, Path]:
+        plan = Plan(visits_of(design), ())
+        data = {item.name: item for item in Study(self.folder, design, ()).data}
+        return {
+            (name, width): make_clip(data[name], width, frames, self.folder / CLIPS_FOLDER)
+            for (name, width), frames in plan.frames_of_clips().items()
+        }
+
+    def _job(
+        self, condition: Condition, clip: Path, model: Path, frames: int, repeats: tuple[int, ...]
+    ) -> dict[str, Any]:
+        poses = self.folder / POSES_FOLDER / f"{condition.key}.npy"
+        return {
+            "network": self.options.network,
+            "condition": asdict(condition),
+            "clip": str(clip.absolute()),
+            "model": str(model.absolute()),
+            "frames": frames,
+            "repeats": list(repeats),
+            "poses": str(poses.absolute()),
+        }
+
+
+def _trial_of(answer: dict[str, Any], condition: Condition) -> Trial:
+    pixels = answer["items"] * condition.pixels
+    alone = answer["cpu_seconds"] / condition.cores  # what it would take with nothing else running
+    slowdown = max(1.0, answer["seconds"] / alone) if alone > 0 else 1.0
+    return Trial(answer["start_seconds"], alone / pixels, condition.cores, slowdown)
+
+
+def _refuse_cores(cores: Sequence[int]) -> None:
+    if max(cores) > usable_cores():
+        raise EngineError(
+            f"cores {max(cores)} are not there: this process may use {usable_cores()}, give that or fewer with --cores"
+        )
+
+
+def _runnable(first: DataSet, obstacles: list[Obstacle]) -> tuple[FixedPrecision, ...]:
+    """The precisions that any of the engines can run on the first data set's network."""
+    free = {item.precision for item in obstacles if item.reason is None and item.model == str(first.model)}
+    return tuple(name for name in FIXED_PRECISIONS if name in free)
+
+
+def _rows_of(answer: dict[str, Any], visit: Visit, number: int) -> list[Row]:
+    head = plain_condition(visit.condition) | {
+        "order": number,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if "rows" in answer:
+        return [head | {"state": "done", "reason": ""} | row for row in answer["rows"]]
+    failed = {"state": "failed", "reason": answer.get("error", "no answer")}
+    return [head | failed | {"repeat": repeat} for repeat in visit.repeats]
+
+
+def _what_determines(options: SharedOptions, data: tuple[DataSet, ...], machine: dict[str, Any]) -> dict[str, Any]:
+    """What two benchmarks must share for one to continue the other."""
+    videos = {item.name: content_fingerprint(item.video) for item in data} if options.videos else "scenes"
+    return options.as_dict() | {
+        "videos": videos,
+        "model": sorted({read_network(options.network, item.model).identity for item in data}),
+        "processor": machine["processor"],
+        "usable_cores": machine["usable_cores"],
+        "packages": machine["packages"],
+    }
+
+
+def _refuse_another(found: dict[str, Any], asked: dict[str, Any], folder: Path) -> None:
+    old = {"network": "pose"} | found.get("determined_by", {})
+    changes = [name for name in asked if old.get(name) != asked[name]]
+    if not changes:
+        return
+    shown = ", ".join(_difference(name, old.get(name), asked[name]) for name in changes)
+    raise OutputExistsError(
+        f"'{folder}' holds another benchmark ({shown}): choose another folder with --out-dir, or pass --overwrite"
+    )
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    if isinstance(old, dict) or isinstance(new, dict) or len(str(old)) + len(str(new)) > 80:
+        return f"other {name}"
+    return f"{name} was {_shown(old)}, not {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _clear(folder: Path) -> None:
+    for name in (DESIGN_FILE, ROWS_FILE):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / POSES_FOLDER, ignore_errors=True)

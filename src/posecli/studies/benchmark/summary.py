@@ -1,0 +1,314 @@
+"""Rows to medians, gains, accuracy and cost, and the sentences that say what came out."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posecli.inference.pipeline import Values
+from posecli.precision.behaviours import ClipGateFigures
+from posecli.precision.poses import GateFigures
+from posecli.studies.benchmark.conditions import Condition, DataSet
+from posecli.studies.benchmark.study import POSES_FOLDER, Row, Study, condition_of
+from posecli.studies.benchmark.subject import Subject, subject_of
+from posecli.studies.cost import Estimate, Experiment, Price
+
+#: Other programs that keep more than this many cores busy spoil a measurement.
+QUIET_CORES = 0.2
+#: Video of one hour, the unit of run time and cost.
+ONE_HOUR = Experiment(animals=1, days=1, hours_per_day=1)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well behaviours were found, where they are known.
+
+    Attributes
+    ----------
+    balanced
+        Mean recall of the classes that the frames show.
+    frames, classes
+        How many there were.
+    """
+
+    balanced: float
+    frames: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One condition and all that was measured of it.
+
+    Attributes
+    ----------
+    condition
+        The factors' levels.
+    rows
+        One per repeat that was measured; none where it failed or was left out.
+    state
+        ``done``, ``failed`` or ``left out``.
+    reason
+        Why it is not done.
+    shift
+        How far its poses are from fp32's on the same frames, px of the video's own frame; ``None`` where that says
+        nothing: for fp32 itself, for an untrained network, and where hardly a point was seen.
+    change
+        The same for probabilities: how far they are from fp32's on the same chunks.
+    accuracy
+        Of its labels, where the true ones were given.
+    """
+
+    condition: Condition
+    rows: tuple[Row, ...]
+    state: str
+    reason: str = ""
+    shift: GateFigures | None = None
+    change: ClipGateFigures | None = None
+    accuracy: Accuracy | None = None
+
+    def values(self, name: str) -> list[float]:
+        """A column over the repeats."""
+        return [row[name] for row in self.rows]
+
+    def median(self, name: str = "fps") -> float:
+        """Median of a column over the repeats."""
+        return statistics.median(self.values(name))
+
+    @property
+    def fps(self) -> float:
+        """Median frames per second in steady state."""
+        return self.median("fps")
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The fastest setting for a video and width, and what the standard method does there."""
+
+    cell: Cell
+    standard: Cell | None
+
+    @property
+    def gain(self) -> float | None:
+        """Speed relative to the standard method."""
+        return None if self.standard is None else self.cell.fps / self.standard.fps
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study as people read it.
+
+    Attributes
+    ----------
+    study
+        Design and rows.
+    cells
+        One per condition, in the order of the design's factors.
+    price
+        Of this machine, or of one like it.
+    video_fps
+        Frames per second of the recordings that run time and cost are stated for.
+    """
+
+    study: Study
+    cells: tuple[Cell, ...]
+    price: Price
+    video_fps: float
+
+    @cached_property
+    def done(self) -> tuple[Cell, ...]:
+        """Cells that were measured."""
+        return tuple(cell for cell in self.cells if cell.state == "done")
+
+    @cached_property
+    def subject(self) -> Subject:
+        """What is particular to the kind of network."""
+        return subject_of(self.study.network)
+
+    @cached_property
+    def data(self) -> tuple[DataSet, ...]:
+        """The data sets."""
+        return self.study.data
+
+    def data_of(self, cell: Cell) -> DataSet:
+        """The data set of a condition."""
+        return next(data for data in self.data if data.name == cell.condition.data)
+
+    @property
+    def most_cores(self) -> int:
+        """The most cores that were used."""
+        return max(int(cores) for cores in self.study.design["factors"]["cores"])
+
+    def select(self, cells: Iterable[Cell] | None = None, **levels: Any) -> list[Cell]:
+        """Measured cells at these levels; a set stands for any of its values."""
+        chosen = self.done if cells is None else cells
+        return [cell for cell in chosen if all(_matches(cell.condition, *level) for level in levels.items())]
+
+    def estimate(self, cell: Cell, fps: float | None = None) -> Estimate:
+        """What an hour of video takes in a condition."""
+        experiment = Experiment(ONE_HOUR.animals, ONE_HOUR.days, ONE_HOUR.hours_per_day, self.video_fps)
+        return Estimate(experiment, fps or cell.fps, self.price.of(cell.condition.cores))
+
+    def standard(self, data: str, width: int, cores: int, **levels: Any) -> Cell | None:
+        """The standard method: one item at a time, one stage after the other, fp32."""
+        alike = levels | {"data": data, "width": width, "cores": cores, "pipeline": "sync", "precision": "fp32"}
+        found = self.select(decoder="standard", **alike) or self.select(batch_size=1, **alike)
+        return found[0] if found else None
+
+    def winners(self) -> list[Winner]:
+        """The fastest usable setting for each video and what the network sees of it."""
+        found = []
+        for view in dict.fromkeys(cell.condition.view for cell in self.done):
+            usable = [cell for cell in self.done if cell.condition.view == view and self.is_usable(cell)]
+            if usable:
+                best = max(usable, key=lambda cell: cell.fps)
+                item = best.condition
+                alike = {"height": item.height, "length": item.length, "stride": item.stride}
+                found.append(Winner(best, self.standard(item.data, item.width, self.most_cores, **alike)))
+        return found
+
+    def is_usable(self, cell: Cell) -> bool:
+        """Whether a laboratory could take this setting: its results stay, as far as that could be measured."""
+        if cell.condition.precision == "fp32":
+            return True
+        figures = cell.shift or cell.change
+        return self.data_of(cell).trained and figures is not None and figures.passed
+
+    def background_cores(self) -> float:
+        """Median of the cores that other programs kept busy."""
+        values = [row["background_cores"] for cell in self.done for row in cell.rows]
+        known = [value for value in values if value is not None]
+        return statistics.median(known) if known else 0.0
+
+    @cached_property
+    def decoder_differences(self) -> list[tuple[Cell, Cell, float]]:
+        """Pairs that differ in nothing but decoder, double-loop against NumPy, and their largest difference in px."""
+        pairs = []
+        for cell in self.select(decoder="double-loop"):
+            same = levels_of(cell.condition) | {"decoder": "numpy"}
+            for other in self.select(**same):
+                poses = [load_values(self.study.folder, item.condition) for item in (cell, other)]
+                if poses[0] is not None and poses[1] is not None:
+                    pairs.append((cell, other, float(np.abs(poses[0] - poses[1]).max())))
+        return pairs
+
+    def findings(self) -> list[str]:
+        """What came out, in sentences."""
+        return [*_load_findings(self), *self.subject.findings(self)]
+
+    def analyze_line(self, cell: Cell) -> str:
+        """The command that runs a condition on a user's video."""
+        return self.subject.command(self, cell)
+
+    def running_flags(self, cell: Cell) -> list[str]:
+        """Flags of that command by which every kind of network is run."""
+        item = cell.condition
+        flags = ["--batchsize", str(item.batch_size), "--precision", item.precision]
+        flags += ["--pipeline", item.pipeline, "--engine", item.engine]
+        return [*flags, *(["--threads", str(item.cores)] if item.cores < self.most_cores else [])]
+
+
+def summarize(study: Study, price: Price, video_fps: float = 30.0) -> Summary:
+    """Put a study's rows together.
+
+    Parameters
+    ----------
+    study
+        Complete or not.
+    price
+        Of the machine.
+    video_fps
+        Frames per second of the recordings for which run time and cost are stated.
+    """
+    by_key: dict[str, list[Row]] = {}
+    for row in study.rows:
+        by_key.setdefault(row["key"], []).append(row)
+    cells = [_cell(rows) for rows in by_key.values()]
+    judged = subject_of(study.network).judged(study, cells)
+    return Summary(study, tuple(sorted(judged, key=_design_order(study))), price, video_fps)
+
+
+def _cell(rows: list[Row]) -> Cell:
+    done = tuple(sorted((row for row in rows if row["state"] == "done"), key=lambda row: int(row["repeat"])))
+    if done:
+        return Cell(condition_of(done[0]), done, "done")
+    return Cell(condition_of(rows[0]), (), rows[0]["state"], rows[0]["reason"])
+
+
+def expected_values(study: Study, condition: Condition, cells: Iterable[Cell]) -> Values | None:
+    """The longest of what fp32 found in the same items; ``None`` where it is not there."""
+    same = [
+        load_values(study.folder, cell.condition)
+        for cell in cells
+        if cell.state == "done" and cell.condition.precision == "fp32" and cell.condition.view == condition.view
+    ]
+    return max((values for values in same if values is not None), key=len, default=None)
+
+
+def load_values(folder: Path, condition: Condition) -> Values | None:
+    """What a condition's first repeat found, ``(N, K, 3)`` or ``(N, C)``; ``None`` where it is not there."""
+    try:
+        values: Values = np.load(folder / POSES_FOLDER / f"{condition.key}.npy", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return values
+
+
+def _design_order(study: Study) -> Callable[[Cell], tuple[Any, ...]]:
+    factors = study.design["factors"]
+    names = [data.name for data in study.data]
+
+    def rank(factor: str, level: Any) -> int:
+        listed = factors.get(factor, [])
+        return listed.index(level) if level in listed else len(listed)
+
+    def place(cell: Cell) -> tuple[Any, ...]:
+        item = cell.condition
+        return (
+            names.index(item.data),
+            *item.view[1:],
+            rank("engines", item.engine),
+            rank("precisions", item.precision),
+            item.cores,
+            rank("decoders", item.decoder),
+            item.batch_size,
+            rank("pipelines", item.pipeline),
+        )
+
+    return place
+
+
+def levels_of(condition: Condition) -> dict[str, Any]:
+    """All factors by name."""
+    return {name: getattr(condition, name) for name in Condition.__dataclass_fields__}
+
+
+def _matches(condition: Condition, name: str, level: Any) -> bool:
+    value = getattr(condition, name)
+    return value in level if isinstance(level, (set, frozenset)) else bool(value == level)
+
+
+def _load_findings(summary: Summary) -> Iterable[str]:
+    busy = summary.background_cores()
+    if busy > QUIET_CORES:
+        yield (
+            f"Other programs kept {busy:.1f} cores busy meanwhile: the speeds and gains below are not this machine's "
+            "own, measure again when it is quiet."
+        )
+
+
+def cores_words(count: int) -> str:
+    """A number of cores, for people."""
+    return f"{count} core" if count == 1 else f"{count} cores"
+
+
+def quoted(text: str) -> str:
+    """A word of a command as a shell takes it; words in capitals stand for something else."""
+    return text if text.isupper() else shlex.quote(text)

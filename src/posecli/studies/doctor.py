@@ -1,0 +1,251 @@
+"""What of this machine and installation works, and what to do about the rest: ``posecli doctor``.
+
+Every check stands alone: whatever it raises is its finding. Libraries are imported in processes of their own, since one
+that is broken may end the process that imports it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from posecli import __version__
+from posecli.errors import EngineError
+from posecli.support.hardware import free_memory, usable_cores
+
+Status = Literal["ok", "note", "fail"]
+
+#: Seconds that a library may take to be imported; TensorFlow from a cold network drive takes many.
+PATIENCE = 180.0
+WRITTEN_BYTES = 32 << 20
+LITTLE_DISK, LITTLE_MEMORY, SLOW_DISK = 2 << 30, 2 << 30, 20 << 20
+#: Processor features, and what they are good for.
+FEATURES = {
+    "avx2": "fp32",
+    "avx512f": "fp32, twice as wide",
+    "avx512_bf16": "bf16",
+    "amx_bf16": "bf16, many times faster",
+    "avx_vnni": "int8",
+    "avx512_vnni": "int8",
+    "amx_int8": "int8, many times faster",
+}
+#: What a process of its own runs to say how a library is; its last line is JSON: words, and what to do if anything.
+IMPORTS = {
+    "OpenCV": (
+        "import cv2; words = cv2.__version__; "
+        "assert 'FFMPEG:                      YES' in cv2.getBuildInformation() or cv2.videoio_registry.getBackends()"
+    ),
+    "PyAV": "import av; words = f'{av.__version__}, {len(av.codecs_available)} codecs'",
+    "HDF5": "import h5py, tables, pandas; words = f'h5py {h5py.__version__}, tables {tables.__version__}, "
+    "pandas {pandas.__version__}'",
+    "openvino engine": "import openvino as ov; c = ov.Core(); "
+    "words = f\"{ov.__version__.partition('-')[0]} on {', '.join(c.available_devices)}; CPU computes in \" + "
+    "', '.join(c.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))",
+    "tensorflow engine": 'import tensorflow as tf; words = f"{tf.__version__} on " + '
+    "', '.join(d.name for d in tf.config.list_physical_devices())",
+}
+ADVICE = {
+    "OpenCV": "install the system package libgl1, or replace opencv-python by opencv-python-headless; until then "
+    "no video can be read",
+    "PyAV": "reinstall it with 'pip install --force-reinstall av'; until then no video can be read",
+    "HDF5": "reinstall them with 'pip install --force-reinstall h5py tables pandas'; until then no table is written",
+    "openvino engine": "reinstall it with 'pip install --force-reinstall openvino', or pass --engine tensorflow",
+    "tensorflow engine": "needed for importing DeepLabCut networks, training and --engine tensorflow only; reinstall "
+    "it with 'pip install --force-reinstall tensorflow'",
+}
+#: Without these nothing can be analysed; a lack of the others is noted.
+NEEDED = ("OpenCV", "PyAV", "HDF5", "openvino engine")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name
+        What.
+    status
+        ``ok``; ``note``: works, with something to know; ``fail``: posecli cannot do its work.
+    found
+        What it is.
+    advice
+        What to do; "" where there is nothing.
+    """
+
+    name: str
+    status: Status
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """All checks; owns the exit code."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of `EngineError` if something that is needed does not work."""
+        return EngineError.exit_code if any(check.status == "fail" for check in self.checks) else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"checks": [asdict(check) for check in self.checks], "exit_code": self.exit_code}
+
+
+def examine() -> DoctorReport:
+    """Look at everything; takes as long as the slowest library takes to be imported."""
+    with ThreadPoolExecutor() as pool:
+        libraries = list(pool.map(_library, IMPORTS))
+    own: dict[str, Callable[[], Check]] = {
+        "versions": _versions,
+        "processor": _processor,
+        "threads": _threads,
+        "memory": _memory,
+        "encoders": _encoders,
+        "cache folder": lambda: _folder("cache folder", _cache_folder()),
+        "current folder": lambda: _folder("current folder", Path.cwd()),
+    }
+    return DoctorReport((*(_isolated(name, check) for name, check in own.items()), *libraries))
+
+
+def _isolated(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except Exception as error:  # whatever is broken is what this command is for
+        return Check(name, "fail", _one_line(error) or type(error).__name__, "report this with the rest of the output")
+
+
+def _one_line(words: object) -> str:
+    return " ".join(str(words).split())[:300]
+
+
+def _library(name: str) -> Check:
+    program = f"import json\n{IMPORTS[name]}\nprint(json.dumps(str(words)))"
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "OPENCV_LOG_LEVEL": "SILENT"}
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=PATIENCE,
+            env={**os.environ, **quiet},
+        )
+        if done.returncode == 0:
+            return Check(name, "ok", _one_line(json.loads(done.stdout.splitlines()[-1])))
+        words = (done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"])[-1]
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        words = str(error)
+    return Check(name, "fail" if name in NEEDED else "note", _one_line(words), ADVICE[name])
+
+
+def _versions() -> Check:
+    return Check("versions", "ok", f"posecli {__version__}, Python {platform.python_version()}, {platform.platform()}")
+
+
+def _processor() -> Check:
+    flags = _cpu_flags()
+    if not flags:
+        return Check("processor", "note", f"{platform.machine()}: its features are not told by this system")
+    runs = [f"{name} ({use})" for name, use in FEATURES.items() if name in flags]
+    advice = "" if any("bf16" in name for name in runs) else "bf16 cannot run here; --precision auto knows"
+    if "avx2" not in flags:
+        advice = "without AVX2 networks are slow: use a processor of the last ten years"
+    return Check("processor", "note" if advice else "ok", ", ".join(runs) or "no AVX2", advice)
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+
+
+def _threads() -> Check:
+    cores, usable = os.cpu_count() or 1, usable_cores()
+    named = ("SLURM_CPUS_PER_TASK", "SLURM_JOB_ID", "OMP_NUM_THREADS")
+    limits = "".join(f", {name}={os.environ[name]}" for name in named if name in os.environ)
+    advice = (
+        "a container, job or affinity leaves this process fewer cores: ask for more there" if usable < cores else ""
+    )
+    return Check("threads", "note" if advice else "ok", f"{usable} of {cores} cores{limits}", advice)
+
+
+def _memory() -> Check:
+    free = free_memory()
+    if free is None:
+        return Check("memory", "note", "not told by this system")
+    advice = "choose a smaller --batchsize or --scale, or close other programs" if free < LITTLE_MEMORY else ""
+    return Check("memory", "note" if advice else "ok", f"{free / 2**30:.1f} GiB free", advice)
+
+
+def _encoders() -> Check:
+    from posecli.video.encode import CODECS, find_ffmpeg
+
+    ffmpeg = find_ffmpeg()
+    done = subprocess.run(  # noqa: S603
+        [ffmpeg.path, "-hide_banner", "-encoders"], capture_output=True, text=True, errors="replace", check=True
+    )
+    there = [name for name in CODECS if f" {name} " in done.stdout]
+    lacking = [name for name in CODECS if name not in there]
+    advice = (
+        f"it lacks {', '.join(lacking)}: set POSECLI_FFMPEG to one that has them, if you need them" if lacking else ""
+    )
+    return Check("encoders", "note" if advice else "ok", f"ffmpeg {ffmpeg.version}: {', '.join(there)}", advice)
+
+
+def _cache_folder() -> Path:
+    from posecli.model.importing import cache_directory
+
+    return cache_directory()
+
+
+def _folder(name: str, folder: Path) -> Check:
+    """Room and speed of the disk; a folder that is not there yet is judged by the one that it would be made in."""
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        speed = _write_speed(place)
+    except OSError as error:
+        words = f"'{folder}' cannot be written to ({error.strerror or error})"
+        return Check(
+            name, "note", words, "give results another folder with --out-dir, the cache with POSECLI_CACHE_DIR"
+        )
+    free = shutil.disk_usage(place).free
+    advice = "; ".join(_advice_on_disk(free, speed))
+    found = f"'{folder}': {free / 2**30:.1f} GiB free, {speed / 2**20:.0f} MiB/s written"
+    return Check(name, "note" if advice else "ok", found, advice)
+
+
+def _advice_on_disk(free: int, speed: float) -> Iterator[str]:
+    if free < LITTLE_DISK:
+        yield "free some space: a table of a million frames and 20 body parts takes 0.5 GiB, while it is made 1 GiB"
+    if speed < SLOW_DISK:
+        yield "a slow disk: write results to a local one with --out-dir"
+
+
+def _write_speed(folder: Path) -> float:
+    """Bytes per second that reach the disk."""
+    block = os.urandom(1 << 20)
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        start = time.perf_counter()
+        for _ in range(WRITTEN_BYTES >> 20):
+            stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+        return WRITTEN_BYTES / max(time.perf_counter() - start, 1e-6)

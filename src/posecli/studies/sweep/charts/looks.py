@@ -1,0 +1,147 @@
+"""A sweep's versions as one sees them: first frames with what was found, and one body part along time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from posecli.studies.sweep.charts.axes import SMALLEST_PX, error_axis
+from posecli.studies.sweep.study import frame_path
+from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.versions import Version
+from posecli.support.figures import GREY, new_figure, part_colours
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Seconds of the trajectory figure: more would be a tangle.
+TRACE_SECONDS = 20.0
+#: Panels in a row of first frames, and most panels.
+COLUMNS, MOST_PANELS = 5, 15
+
+
+def draw_frames(summary: Summary) -> Figure:
+    """First frames with predicted body parts and sizes."""
+    shown = [summary.reference, *_spread(summary.compared, MOST_PANELS - 1)]
+    source = summary.study.sources[0]
+    aspect = source.info.height / source.info.width
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = new_figure(2.45 * columns, rows * (2.45 * aspect + 0.28) + 0.3)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, version in zip(panels, shown, strict=False):
+        _draw_first_frame(axes, summary, version)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(8, len(labels)))
+    return figure
+
+
+def _draw_first_frame(axes: Axes, summary: Summary, version: Version) -> None:
+    source = summary.study.sources[0]
+    image = cv2.imread(str(frame_path(summary.study.folder, source, version)))
+    if image is not None:
+        axes.imshow(image[..., ::-1], extent=(0, source.info.width, source.info.height, 0))
+    pose = summary.study.poses(source, version)[0]
+    for point, name, colour in zip(pose, summary.bodyparts, part_colours(len(pose)), strict=True):
+        seen = point[2] >= summary.study.cutoff
+        axes.plot(
+            *point[:2],
+            marker="o",
+            linestyle="none",
+            markersize=5,
+            markerfacecolor=colour if seen else "none",
+            markeredgecolor="white" if seen else colour,
+            markeredgewidth=0.7,
+            label=name,
+        )
+    size = summary.study.row(source, version)["bytes"]
+    axes.set_title(f"{version.label}, {_bytes(size)}", fontsize="small", weight="normal")
+    axes.set_xlim(0, source.info.width)
+    axes.set_ylim(source.info.height, 0)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+
+
+def draw_traces(summary: Summary) -> Figure:
+    """The first body part's x against time, and its distance from the original, for all versions."""
+    source, part = summary.study.sources[0], _most_seen(summary)
+    rate = source.info.frame_rate
+    count = min(source.looked_at, round(TRACE_SECONDS * rate))
+    seconds = np.arange(count) / rate
+    # Stretches stand side by side: at their places in a long video they could not be seen.
+    gaps = np.flatnonzero(np.diff(source.places[:count]) > 1) + 1
+    along = _broken(seconds, gaps)
+    original = summary.study.poses(source, summary.reference)[:count, part]
+    figure = new_figure(10.0, 5.6)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    versions = sorted(summary.compared, key=lambda version: -summary.totals(version)["bytes"])
+    for version, colour in zip(versions, _ramp(len(versions)), strict=True):
+        pose = summary.study.poses(source, version)[:count, part]
+        upper.plot(along, _broken(pose[:, 0], gaps), color=colour, linewidth=1.1, label=version.label)
+        distance = np.hypot(*(pose[:, :2] - original[:, :2]).T)
+        lower.plot(along, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=colour, linewidth=0.9)
+    upper.plot(along, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=summary.reference.label)
+    unseen = original[:, 2] < summary.study.cutoff
+    for axes in (upper, lower):
+        axes.fill_between(
+            seconds, 0, 1, where=unseen, transform=axes.get_xaxis_transform(), color="#EFEFEF", linewidth=0, zorder=0
+        )
+        axes.vlines(
+            seconds[gaps] - 0.5 / rate, 0, 1, transform=axes.get_xaxis_transform(), color=GREY, linewidth=0.8, zorder=0
+        )
+    name = summary.bodyparts[part]
+    upper.set_ylabel(f"{name}: x (px)")
+    upper.set_title(f"{name} in {source.name}" + (" (grey: not seen in the original)" if unseen.any() else ""))
+    lower.axhline(summary.study.options.tolerance, color=GREY, linestyle="--", linewidth=1)
+    error_axis(lower)
+    lower.set_ylabel("distance from the original (px)")
+    left_out = f"; the first {count / rate:.0f} of {source.looked_at / rate:.0f} s" if count < source.looked_at else ""
+    lower.set_xlabel(("time looked at (s), stretches side by side" if gaps.size else "time (s)") + left_out)
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
+    return figure
+
+
+def _broken(values: npt.NDArray[np.float64], gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The same with NaN before these places, so that no line goes from one stretch of the video to the next."""
+    return np.insert(values, gaps, np.nan)
+
+
+def _spread(versions: Sequence[Version], most: int) -> list[Version]:
+    if len(versions) <= most:
+        return list(versions)
+    places = np.linspace(0, len(versions) - 1, most).round().astype(int)
+    return [versions[place] for place in places]
+
+
+def _most_seen(summary: Summary) -> int:
+    """The first body part, unless it is hardly ever seen."""
+    shares = summary.seen.mean(axis=0)
+    return 0 if shares[0] >= 0.5 * shares.max() else int(shares.argmax())
+
+
+def _ramp(count: int) -> list[str]:
+    """Colours from the best quality to the worst."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["plasma_r"](0.12 + 0.88 * place / max(count - 1, 1))) for place in reversed(range(count))]
+
+
+def _bytes(size: float) -> str:
+    """A size as people say it.
+
+    >>> _bytes(2.1e9), _bytes(150_400)
+    ('2.1 GB', '150 kB')
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}" if size / scale < 100 else f"{size / scale:.0f} {unit}"
+    return f"{size:.0f} B"

@@ -1,0 +1,138 @@
+"""The network over one version of a video: poses in memory, and where the time went."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from itertools import islice, pairwise
+
+import numpy as np
+
+from posecli.engine.kinds import NetworkOutput
+from posecli.errors import VideoError
+from posecli.inference.decode import Pose
+from posecli.inference.pipeline import Line, run_pipeline
+from posecli.inference.predictor import PoseModel
+from posecli.options import VideoBackend
+from posecli.studies.sweep.observer import Progress
+from posecli.studies.sweep.options import SweepOptions
+from posecli.support.hardware import usable_cores
+from posecli.support.results import StageReport
+from posecli.video.geometry import Geometry
+from posecli.video.probe import VideoInfo
+from posecli.video.reader import FrameBatch, Row, VideoReader
+
+#: Frames between two stretches from which on they are sought over: key frames are often 250 apart, and it is decoded
+#: from the one before.
+WORTH_SEEKING = 1000
+
+
+class Stretches(VideoReader):
+    """Reads stretches of a video; what lies between is decoded and passed over, or sought over where it is long."""
+
+    def __init__(
+        self, info: VideoInfo, geometry: Geometry, stretches: Sequence[range], backend: VideoBackend = "auto"
+    ) -> None:
+        sought = are_sought(info, stretches)
+        super().__init__(info, geometry, "auto" if sought else backend)
+        self._length = sum(map(len, stretches))
+        self._rows = self._each(stretches) if sought else self._only(self._rows, stretches)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _each(self, stretches: Sequence[range]) -> Generator[Row]:
+        for stretch in stretches:
+            with closing(self._from(stretch.start)) as rows:
+                yield from islice(rows, len(stretch))
+
+    def _only(self, rows: Generator[Row], stretches: Sequence[range]) -> Generator[Row]:
+        with closing(rows):
+            left = deque(stretches)
+            for index, picture in rows:
+                if index in left[0]:
+                    yield index, picture
+                else:
+                    self.pass_over(picture)
+                if index >= left[0].stop - 1:
+                    left.popleft()
+                if not left:
+                    return
+
+
+def are_sought(info: VideoInfo, stretches: Sequence[range]) -> bool:
+    """Whether finding each stretch by its time is worth more than decoding all that lies between them."""
+    gaps = [after.start - before.stop for before, after in pairwise(stretches)]
+    return info.announced is not None and bool(gaps) and min(gaps) >= WORTH_SEEKING
+
+
+def find_poses(
+    model: PoseModel,
+    info: VideoInfo,
+    geometry: Geometry,
+    stretches: Sequence[range],
+    options: SweepOptions,
+    progress: Progress,
+) -> tuple[Pose, StageReport]:
+    """Poses of stretches of a video.
+
+    Parameters
+    ----------
+    model
+        In the precision of the sweep.
+    info, geometry
+        The version, and what is done to its frames.
+    stretches
+        Which frames, in order.
+    options
+        Batch size and pipeline.
+    progress
+        Is told how many more frames have a pose.
+
+    Returns
+    -------
+    pose
+        ``(N, K, 3)`` float64 in px of the full frame; NaN, NaN, 0 where a frame could not be decoded.
+    stages
+        Of the run, the network's warm-up left out.
+
+    Raises
+    ------
+    VideoError
+        If fewer frames came than were asked for.
+    """
+    engine = model.engine(geometry.height, geometry.width)
+    reader = Stretches(info, geometry, stretches, options.analysis.video_backend)
+    engine.warm_up(min(options.batch_size, len(reader)))
+    poses: list[Pose] = []
+
+    def decode(output: NetworkOutput) -> Pose:
+        return model.decode(output, options.analysis.decoder)
+
+    def sink(batch: FrameBatch, pose: Pose) -> None:
+        pose[..., :2] = geometry.to_frame(pose[..., :2])
+        poses.append(pose[:, :, 0].copy())
+        progress(len(batch))
+
+    try:
+        line = Line(reader, engine, decode, sink, options.batch_size, usable_cores())
+        stages = run_pipeline(options.analysis.pipeline, line)
+    finally:
+        reader.close()
+    found = np.concatenate(poses)
+    if len(found) != len(reader):
+        raise VideoError(
+            f"'{info.path}' gave {len(found)} of the {len(reader)} frames that were asked for: check that it "
+            "plays to its end, and give the same command again"
+        )
+    return found, stages
+
+
+def frame_seconds(model: PoseModel, info: VideoInfo, geometry: Geometry, options: SweepOptions) -> float:
+    """What a frame takes the network, by one batch after the warm-up."""
+    engine = model.engine(geometry.height, geometry.width)
+    count = min(options.batch_size, info.n_frames)
+    engine.warm_up(count)
+    _, stages = find_poses(model, info, geometry, [range(count)], options, lambda _count: None)
+    return stages.seconds / count

@@ -1,0 +1,1 @@
+"""What every room uses: files, text, YAML, hardware, results as plain values, the style of figures and pages."""

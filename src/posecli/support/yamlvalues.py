@@ -1,0 +1,198 @@
+"""What a YAML text means: plain values, by rules that hold for whichever library wrote it.
+
+DeepLabCut writes ``config.yaml`` with ruamel.yaml, which follows YAML 1.2, and ``pose_cfg.yaml`` with PyYAML, which
+follows 1.1, as posecli's own writer does; and either file may have been changed by hand, or by the other library. A
+writer puts quotes around a text that its own rules would take for something else, and only around such a text. So
+where either version takes an unquoted value for text, text is what was meant: ``NO``, ``on`` and ``1:30`` (text in
+1.2), ``08`` and ``1e4`` (text in 1.1). Numbers and truth values are what both take for one.
+
+Apart from `posecli.support.yamlfile`, because the libraries take longer to import than most files to read.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import yaml.resolver
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.resolver import VersionedResolver
+
+#: Values in a file, each counted wherever it is referred to: a few lines of references to references can mean billions.
+MOST_VALUES = 500_000
+_STANDARD = "tag:yaml.org,2002:"
+_NAMES = "null bool int float timestamp binary str seq map set omap pairs merge"
+_KNOWN = frozenset(f"{_STANDARD}{name}" for name in _NAMES.split())
+_TEXT, _LIST, _MERGE, _EQUALS = (f"{_STANDARD}{name}" for name in ("str", "seq", "merge", "value"))
+#: PyYAML writes tuples so; they are lists, and nothing has to be made for them.
+_TUPLE = f"{_STANDARD}python/tuple"
+#: What is a number or a truth value to one version and text to the other.
+_DISPUTED = tuple(f"{_STANDARD}{name}" for name in ("bool", "int", "float"))
+#: A line without a key or the end of one; its first letter, where it could be the first of an unquoted key.
+_NO_KEY = re.compile(r"(?P<indent> *)(?P<first>[^\s#'\"?|>&*!%@`\[\]{},-])?(?:(?!:\s).)*\s*", re.ASCII)
+
+
+_WITHOUT = "check that it is the right file, or write it without references"
+
+
+class UnusableError(Exception):
+    """The text is not what it should be; the message goes on after the file's name."""
+
+
+def plain_values(text: str) -> Any:
+    """Lists, mappings, texts, numbers, truth values and dates; ``None`` where there is nothing.
+
+    Raises
+    ------
+    UnusableError
+        If the text is not YAML, has a tag that would make an object, a key twice in one mapping, or refers to itself
+        or to more than `MOST_VALUES` values.
+    """
+    try:
+        return _values(text)
+    except YAMLError as error:
+        whole = with_whole_keys(text)
+        if whole == text:
+            raise UnusableError(_not_yaml(error)) from error
+    try:
+        return _values(whole)
+    except YAMLError as error:
+        raise UnusableError(_not_yaml(error)) from error
+
+
+def with_whole_keys(text: str) -> str:
+    r"""The text with keys on one line that ruamel.yaml broke at a space, as no reader takes them.
+
+    It does so with paths of more than 80 letters, and DeepLabCut lists its videos by path.
+
+    >>> with_whole_keys("video_sets:\n  G:/My \n    Drive/long.mp4:\n    crop: 0, 1\n")
+    'video_sets:\n  G:/My Drive/long.mp4:\n    crop: 0, 1\n'
+    """
+    lines: list[str] = []
+    for line in text.splitlines(keepends=True):
+        lines.append(line)
+        if line.rstrip().endswith(":"):
+            begin = _begin_of_key(lines)
+            lines[begin:] = [_joined(lines[begin:])]
+    return "".join(lines)
+
+
+def _begin_of_key(lines: list[str]) -> int:
+    """Place of the line at which the key begins that ends with the last line: it is indented less than what follows."""
+    end = len(lines) - 1
+    for place in range(end - 1, -1, -1):
+        begun = _NO_KEY.fullmatch(lines[place])
+        if begun is None or not lines[place].strip():
+            break
+        if len(begun["indent"]) < _indent(lines[end]):
+            return place if begun["first"] else end
+    return end
+
+
+def _joined(lines: list[str]) -> str:
+    if len(lines) == 1:
+        return lines[0]
+    first, *others, last = lines
+    return " ".join([first.rstrip(), *(line.strip() for line in others), last.lstrip()])
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _not_yaml(error: YAMLError) -> str:
+    mark, problem = (getattr(error, name, None) for name in ("problem_mark", "problem"))
+    where = f" at line {mark.line + 1}" if mark else ""
+    reason = " ".join(str(problem or getattr(error, "reason", None) or "damaged").split())
+    return f"is not plain YAML{where} ({reason[:200]}): correct or re-export it"
+
+
+class _Resolver(VersionedResolver):
+    """Takes unquoted values for text where either version of YAML does."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        tag = super().resolve(kind, value, implicit)
+        unquoted = kind is ScalarNode and implicit[0]
+        return self.DEFAULT_SCALAR_TAG if unquoted and _is_disputed(str(tag), value) else tag
+
+
+def _is_disputed(tag: str, value: str) -> bool:
+    if tag in _DISPUTED:
+        older: str = _OLDER.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+        return older == _TEXT
+    return tag == _EQUALS
+
+
+#: PyYAML's rules.
+_OLDER = yaml.resolver.Resolver()
+
+
+class _Constructor(SafeConstructor):
+    """Looks at all that a text refers to before any of it is made."""
+
+    def construct_document(self, node: Node) -> Any:
+        _check(node, {})
+        return super().construct_document(node)
+
+
+def _values(text: str) -> Any:
+    loader = YAML(typ="safe", pure=True)
+    loader.Resolver = _Resolver
+    loader.Constructor = _Constructor
+    loader.composer.warn_double_anchors = False
+    with warnings.catch_warnings():  # ruamel.yaml has opinions on how numbers should be written
+        warnings.simplefilter("ignore")
+        return loader.load(text)
+
+
+def _check(node: Node, counts: dict[int, int]) -> int:
+    """Refuse what is no plain data; the number of values below a node, counted as often as they are referred to."""
+    known = counts.get(id(node))
+    if known is not None:
+        if known == 0:  # still being counted
+            raise UnusableError(f"refers to itself: {_WITHOUT}")
+        return known
+    counts[id(node)] = 0
+    _check_tag(node)
+    total = 1
+    for child in _children(node):
+        total += _check(child, counts)
+        if total > MOST_VALUES:
+            raise UnusableError(f"holds more than {MOST_VALUES} values, most of them by reference: {_WITHOUT}")
+    counts[id(node)] = total
+    return total
+
+
+def _check_tag(node: Node) -> None:
+    tag = str(node.tag)
+    if tag == _TUPLE and isinstance(node, SequenceNode):
+        node.tag = _LIST
+    elif tag not in _KNOWN:
+        name = tag.replace(_STANDARD, "!!")
+        raise UnusableError(
+            f"has the tag '{name[:80]}' at line {node.start_mark.line + 1}, which stands for an object of a "
+            "program and is not opened: write the value without it"
+        )
+
+
+def _children(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        _refuse_twins(node)
+        return [child for pair in node.value for child in pair]
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def _refuse_twins(node: MappingNode) -> None:
+    """A key that is there twice: readers differ in which value they take."""
+    seen: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if not isinstance(key, ScalarNode) or str(key.tag) == _MERGE:
+            continue
+        if (known := (str(key.tag), key.value)) in seen:
+            where = f"again at line {key.start_mark.line + 1}"
+            raise UnusableError(f"has the key {key.value[:80]!r} twice, {where}: keep one")
+        seen.add(known)

@@ -1,0 +1,1 @@
+"""Pose tables and their manifests: layout, reading, smoothing, other formats."""

@@ -1,0 +1,337 @@
+"""Trajectories smoothed over time; the raw ones are left as they are.
+
+``median`` is DeepLabCut's own filter, to the last bit where every point is known: SciPy's `medfilt` over an odd number
+of frames, with zeros beyond both ends. ``savgol`` fits a polynomial to each stretch of frames, which keeps peaks that
+an average would flatten. ``kalman`` takes the point for a body of steady velocity that is pushed a little in every
+frame, and looks at the frames before and after (pykalman's smoother, after Rauch, Tung and Striebel).
+
+A point counts as a *gap* where it is not known, or where its likelihood is below a cut-off that the user named. Gaps
+are bridged with straight lines before a filter runs (the Kalman smoother goes without), so that it does not see the
+wild positions of unseen points; then they are NaN again, except those that are not longer than the user allows. Frames
+without a row are gaps too: rows on both sides of one are no neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from posecli import __version__
+from posecli.errors import OutputExistsError, UsageError
+from posecli.options import TableChoice
+from posecli.support.files import make_folder, move_into_place, write_whole
+from posecli.tables.pose_table import LEVEL_NAMES, PoseTableWriter, table_to_csv
+from posecli.tables.poses import COORDS, Frames, PoseData, one_animal, read_poses
+
+Floats = npt.NDArray[np.float64]
+FilterName = Literal["median", "savgol", "kalman"]
+#: What is known of the speed before the first frame, px per frame: next to nothing.
+START_SPEED = 100.0
+FILTERS: tuple[FilterName, ...] = get_args(FilterName)
+#: Frames that a table may reach over, unless it has a row for one in so many of them: each takes memory.
+MOST_FRAMES, SPARSEST = 10_000_000, 100
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """How trajectories are smoothed.
+
+    Attributes
+    ----------
+    method
+        One of `FILTERS`.
+    window
+        Of median and savgol: frames, odd.
+    order
+        Of savgol: degree of the polynomial.
+    noise
+        Of kalman: standard deviation of a found position around the true one, px.
+    push
+        Of kalman: standard deviation of the change of velocity from frame to frame, px per frame.
+    pcutoff
+        Likelihood below which a point counts as a gap; ``None`` takes every point for what it is.
+    fill
+        Gaps of so many frames at most are filled; longer ones are NaN.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be.
+    """
+
+    method: FilterName = "median"
+    window: int = 5
+    order: int = 2
+    noise: float = 1.0
+    push: float = 1.0
+    pcutoff: float | None = None
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in FILTERS:
+            raise UsageError(f"filter '{self.method}' is not known: choose one of {', '.join(FILTERS)}")
+        if self.window < 3 or self.window % 2 == 0:
+            raise UsageError(f"window {self.window} has no middle: give an odd number of frames, 3 or more")
+        if self.method == "savgol" and not 0 <= self.order < self.window:
+            raise UsageError(f"order {self.order} does not fit window {self.window}: give 0 or more, below the window")
+        for name, value in (("noise", self.noise), ("push", self.push)):
+            if not 0 < value < np.inf:
+                raise UsageError(f"{name} {value:g} is out of range: give a number of px above 0")
+        if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
+            raise UsageError(f"pcutoff {self.pcutoff:g} is out of range: give a likelihood from 0 to 1")
+        if self.fill < 0:
+            raise UsageError(f"fill-gaps {self.fill} is too small: give a number of frames, 0 or more")
+
+
+def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: Frames | None = None) -> Floats:
+    """Smooth positions over time; likelihoods stay.
+
+    Parameters
+    ----------
+    pose
+        ``(N, K, 3)`` float64: x px, y px, likelihood; NaN where not known.
+    options
+        How.
+    frames
+        ``(N,)`` rising numbers of the frames, where some are missing: those are not known.
+
+    Returns
+    -------
+    ndarray
+        A new array; NaN in gaps that are not filled, and of body parts that are never known.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer frames than the window of savgol, or far more are missing than are there.
+
+    Examples
+    --------
+    >>> x = np.array([9.0, 9, 9, 80, 9, 9, 9])
+    >>> pose = np.stack([x, x, np.ones(7)], axis=1)[:, None]
+    >>> filter_pose(pose)[:, 0, 0]
+    array([9., 9., 9., 9., 9., 9., 9.])
+    """
+    places = np.arange(len(pose)) if frames is None else frames - frames[0]
+    count = int(places[-1]) + 1 if len(places) else 0
+    if count > max(MOST_FRAMES, SPARSEST * len(pose)):
+        raise UsageError(
+            f"{len(pose)} rows reach over {count} frames, too many to filter: check the numbers of the frames, or "
+            "filter each stretch of them by itself"
+        )
+    if options.method == "savgol" and count < options.window:
+        raise UsageError(f"{count} frames are fewer than the window {options.window}: give a smaller one")
+    smooth = pose.copy()
+    for part in range(pose.shape[1]):
+        whole = pose[:, part]
+        if count > len(pose):
+            whole = np.full((count, 3), np.nan)
+            whole[places] = pose[:, part]
+        smooth[:, part, :2] = _filtered_part(whole, options)[places]
+    return smooth
+
+
+def _filtered_part(points: Floats, options: FilterOptions) -> Floats:
+    """``(N, 2)`` positions of one body part in frames without a gap, of ``(N, 3)``."""
+    smooth = np.full((len(points), 2), np.nan)
+    known = _known(points, options.pcutoff)
+    if known.any():
+        for axis in range(2):
+            smooth[:, axis] = _smoothed(_bridged(points[:, axis], known), known, options)
+        smooth[_long_gaps(known, options.fill)] = np.nan
+    return smooth
+
+
+#: What a filtered table's name ends in, as DeepLabCut has it.
+SUFFIX = "_filtered"
+
+
+@dataclass(frozen=True)
+class FilteredTable:
+    """A pose table that was smoothed.
+
+    Attributes
+    ----------
+    source, path
+        The raw table, and the new one.
+    rows
+        Frames.
+    moved
+        Mean distance by which known points moved, px.
+    gaps
+        Points that are not known in the new table.
+    """
+
+    source: Path
+    path: Path
+    rows: int
+    moved: float
+    gaps: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self) | {"source": str(self.source), "path": str(self.path)}
+
+
+def filter_table(
+    source: str | Path,
+    options: FilterOptions = FilterOptions(),
+    out_dir: Path | None = None,
+    *,
+    overwrite: bool = False,
+    csv: bool = False,
+    choice: TableChoice = TableChoice(),
+) -> FilteredTable:
+    """Smooth a pose table into ``<its name>_filtered.h5``; the raw table is only read.
+
+    Parameters
+    ----------
+    source
+        A single animal's pose table, posecli's or DeepLabCut's. Frames that it lacks, the new one lacks too.
+    options
+        How.
+    out_dir
+        Folder for the new table; ``None`` puts it beside the raw one, where DeepLabCut looks for it.
+    overwrite
+        Replace a filtered table that is there already.
+    csv
+        Write it as CSV too.
+    choice
+        Which table of a file with several, and whose points.
+
+    Raises
+    ------
+    UsageError
+        If the file is no such table, or is a filtered one already.
+    OutputExistsError
+        If the new table is there already.
+    OutputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> filter_table("m1DLC_resnet50_openfieldOct30shuffle1_4000.h5").path.name  # doctest: +SKIP
+    'm1DLC_resnet50_openfieldOct30shuffle1_4000_filtered.h5'
+    """
+    raw_path = Path(source)
+    if raw_path.stem.endswith(SUFFIX):
+        raise UsageError(f"'{raw_path}' is filtered already: give the raw table '{raw_path.stem[: -len(SUFFIX)]}.h5'")
+    raw = one_animal(read_poses(raw_path, choice), UsageError)
+    # Further peaks of a body part are smoothed as parts of their own.
+    pose = raw.peaks.reshape(len(raw), -1, 3)
+    target = (out_dir or raw_path.parent) / f"{raw_path.stem}{SUFFIX}.h5"
+    if target.exists() and not overwrite:
+        raise OutputExistsError(
+            f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
+        )
+    smooth = filter_pose(pose, options, raw.frames)
+    _write_table(raw, smooth, target, options)
+    if csv:
+        table_to_csv(target, target.with_suffix(".csv"))
+    distance = np.hypot(*np.moveaxis(smooth[..., :2] - pose[..., :2], -1, 0))
+    known = distance[np.isfinite(distance)]
+    gaps = int(np.isnan(smooth[..., 0]).sum())
+    return FilteredTable(raw_path, target, len(pose), float(known.mean()) if known.size else 0.0, gaps)
+
+
+def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOptions) -> None:
+    make_folder(target.parent)
+    writer = PoseTableWriter(target, _columns_of(raw))
+    try:
+        writer.append(smooth.astype(raw.dtype).reshape(raw.peaks.shape), raw.frames)
+        writer.close(_times_by_frame(raw))
+    except BaseException:
+        writer.discard()
+        raise
+    manifest = {
+        "format": "posecli-filtered",
+        "posecli": __version__,
+        "source": str(raw.path.resolve()),
+        "source_sha256": hashlib.sha256(raw.path.read_bytes()).hexdigest(),
+        "key": raw.choice.key,
+        "scorer": raw.scorer,
+        "options": asdict(options),
+    }
+    side = target.with_suffix(".json")
+    write_whole(side, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    move_into_place(writer.partial_path, target)
+
+
+def _columns_of(raw: PoseData) -> pd.MultiIndex:
+    """The table's columns in DeepLabCut's order, whatever order they had."""
+    peaks = ["" if peak == 0 else str(peak + 1) for peak in range(raw.peaks.shape[2])]
+    labels = [(raw.scorer, *point, f"{coord}{peak}") for point in raw.labels for peak in peaks for coord in COORDS]
+    return pd.MultiIndex.from_tuples(labels, names=LEVEL_NAMES[len(labels[0])])
+
+
+def _times_by_frame(raw: PoseData) -> Floats:
+    """Times as the file keeps them, at the places of their frames."""
+    if raw.seconds is None:
+        return np.full(len(raw), np.nan)
+    times = np.full(raw.frames[-1] + 1, np.nan)
+    times[raw.frames] = raw.seconds
+    return times
+
+
+def _known(points: Floats, pcutoff: float | None) -> npt.NDArray[np.bool_]:
+    known = np.isfinite(points[:, :2]).all(axis=1)
+    return np.asarray(known if pcutoff is None else known & (points[:, 2] >= pcutoff), np.bool_)
+
+
+def _long_gaps(known: npt.NDArray[np.bool_], longest: int) -> npt.NDArray[np.bool_]:
+    """Frames of gaps that are longer than so many frames, or open to one side."""
+    gaps = np.zeros(len(known), np.bool_)
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start > longest or start == 0 or stop == len(known):
+            gaps[start:stop] = True
+    return gaps
+
+
+def _bridged(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """Straight lines over gaps; the first and last known value beyond them."""
+    if known.all():
+        return values
+    frames = np.arange(len(values))
+    return np.interp(frames, frames[known], values[known])
+
+
+def _smoothed(values: Floats, known: npt.NDArray[np.bool_], options: FilterOptions) -> Floats:
+    if options.method == "median":
+        from scipy.signal import medfilt
+
+        return np.asarray(_padded_median(medfilt, values, options.window), np.float64)
+    if options.method == "savgol":
+        from scipy.signal import savgol_filter
+
+        return np.asarray(savgol_filter(values, options.window, options.order), np.float64)
+    return _kalman(values, known, options)
+
+
+def _padded_median(medfilt: object, values: Floats, window: int) -> Floats:
+    """SciPy warns where the window is longer than the line; zeros beyond its end are what it would take too."""
+    assert callable(medfilt)
+    padded = np.concatenate([values, np.zeros(max(0, window - len(values)))])
+    return np.asarray(medfilt(padded, window), np.float64)[: len(values)]
+
+
+def _kalman(values: Floats, known: npt.NDArray[np.bool_], options: FilterOptions) -> Floats:
+    from pykalman import KalmanFilter
+
+    smoother = KalmanFilter(
+        transition_matrices=[[1, 1], [0, 1]],
+        observation_matrices=[[1, 0]],
+        transition_covariance=np.diag([1e-9, options.push**2]),
+        observation_covariance=[[options.noise**2]],
+        initial_state_mean=[values[known][0], 0],
+        initial_state_covariance=np.diag([options.noise**2, START_SPEED**2]),
+    )
+    states, _ = smoother.smooth(np.ma.masked_array(values, mask=~known))
+    return np.asarray(states[:, 0], np.float64)

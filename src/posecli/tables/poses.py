@@ -1,0 +1,325 @@
+"""Pose tables as arrays: one animal's or several animals', posecli's or DeepLabCut's.
+
+A file is read as plain data: nothing in it is run.
+
+>>> poses = read_poses(Path("m1DLC_resnet50_openfieldOct30shuffle1_4000.h5"))  # doctest: +SKIP
+>>> poses.points.shape, poses.names  # doctest: +SKIP
+((2330, 4, 3), ('snout', 'leftear', 'rightear', 'tailbase'))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import PoseCliError, UsageError, VideoError
+from posecli.options import TableChoice
+from posecli.tables.hdf5 import Labels, read_plain_array, read_plain_table
+from posecli.tables.manifest import read_manifest
+from posecli.tables.pose_table import KEY, LEVEL_NAMES, SECONDS_NODE, of_one_scorer
+
+Floats = npt.NDArray[np.float64]
+Frames = npt.NDArray[np.int64]
+
+COORDS = ("x", "y", "likelihood")
+#: Likelihood below which a point counts as unseen, where nobody says otherwise: DeepLabCut's own.
+PCUTOFF = 0.6
+
+
+@dataclass(frozen=True)
+class PoseData:
+    """What a pose table holds, with one entry for each body part of each animal.
+
+    Attributes
+    ----------
+    path
+        The file.
+    scorer
+        What the columns say found the points.
+    labels
+        ``K`` names of points as the columns have them: body part, or animal and body part.
+    peaks
+        ``(N, K, P, 3)`` float64: x px, y px, likelihood of each peak, the best one first; NaN where not known.
+    frames
+        ``(N,)`` int64: the number of each row's frame in its video. They rise, and may have gaps.
+    seconds
+        ``(N,)`` presentation times of the frames; ``None`` where the file has none.
+    dtype
+        Type of float that keeps the numbers as they are stored.
+    choice
+        Which table of the file it is, as far as somebody had to say.
+    """
+
+    path: Path
+    scorer: str
+    labels: tuple[tuple[str, ...], ...]
+    peaks: Floats = field(repr=False)
+    frames: Frames = field(repr=False)
+    seconds: Floats | None = field(default=None, repr=False)
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+    choice: TableChoice = TableChoice()
+
+    def __len__(self) -> int:
+        return len(self.peaks)
+
+    @property
+    def points(self) -> Floats:
+        """``(N, K, 3)``: of several peaks the best."""
+        return self.peaks[:, :, 0]
+
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """``K`` names of body parts; of several animals each has its own."""
+        return tuple(label[-1] for label in self.labels)
+
+    @property
+    def individuals(self) -> tuple[str, ...]:
+        """``K`` names of animals; empty where there is one only, whatever its name."""
+        animals = tuple(label[0] for label in self.labels if len(label) > 1)
+        return animals if len(set(animals)) > 1 else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``K`` names that tell every point from every other."""
+        if not self.individuals:
+            return self.bodyparts
+        return tuple(f"{animal} {part}" for animal, part in zip(self.individuals, self.bodyparts, strict=True))
+
+    def shown(self, pcutoff: float) -> Floats:
+        """``(N, K, 2)`` positions; NaN where less likely than the cut-off."""
+        return np.where(self.points[..., 2:] >= pcutoff, self.points[..., :2], np.nan)
+
+    def select(self, places: Sequence[int]) -> PoseData:
+        """Some of the points."""
+        return replace(self, labels=tuple(self.labels[place] for place in places), peaks=self.peaks[:, places])
+
+    def broken_at_gaps(self) -> PoseData:
+        """The same with a row of NaN in every gap, so that no line and no step leads over it.
+
+        Its frame is the first that is missing, and its time in the middle of the gap.
+        """
+        gaps = np.flatnonzero(np.diff(self.frames) > 1) + 1
+        seconds = self.seconds
+        if seconds is not None:
+            seconds = np.insert(seconds, gaps, (seconds[gaps - 1] + seconds[gaps]) / 2)
+        return replace(
+            self,
+            peaks=np.insert(self.peaks, gaps, np.nan, axis=0),
+            frames=np.insert(self.frames, gaps, self.frames[gaps - 1] + 1),
+            seconds=seconds,
+        )
+
+    def belongs_to(self, video: Path, n_frames: int, failure: type[PoseCliError]) -> None:
+        """Refuse a video that lacks frames of the table.
+
+        Raises
+        ------
+        PoseCliError
+            `failure`.
+        """
+        if self.frames[-1] >= n_frames:
+            raise failure(
+                f"'{video}' has {n_frames} frames, and '{self.path}' a row for frame {self.frames[-1]} (the first one "
+                "is 0): give the table made of this video"
+            )
+
+
+def read_poses(
+    path: Path,
+    choice: TableChoice = TableChoice(),
+    failure: type[PoseCliError] = UsageError,
+    *,
+    needs_likelihood: bool = True,
+) -> PoseData:
+    """Read a pose table; columns are known by their names, and rows by the numbers of their frames.
+
+    Parameters
+    ----------
+    path
+        The file.
+    choice
+        Which table of it, and whose points, where it holds several.
+    failure
+        Error to raise.
+    needs_likelihood
+        Whether points without a likelihood are an error; it is NaN otherwise.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`, if the file is missing or damaged, holds something else, or has no rows; if its rows are not frames,
+        each of which is there once; or if it leaves a choice that was not made.
+    """
+    content = read_plain_table(_table_file(path, failure), failure, choice)
+    needed = COORDS if needs_likelihood else COORDS[:2]
+    if {len(label) for label in content.columns} not in [{levels} for levels in LEVEL_NAMES]:
+        raise _no_pose_table(path, failure, needed)
+    content = of_one_scorer(path, content, choice, failure)
+    layout = _layout(path, content.columns, failure, needed)
+    if not len(content.values):
+        raise failure(f"'{path}' has no rows: give the table of a video with frames")
+    frames, order = frame_numbers(path, content.index, failure)
+    peaks = np.take(content.values[order], layout.places, axis=1)
+    peaks[:, layout.places < 0] = np.nan
+    seconds = _seconds_of(path, frames, failure) if content.key == KEY else None
+    is_single = all(content.stored[place] == np.float32 for place in layout.places[layout.places >= 0])
+    dtype = np.dtype(np.float32 if is_single else np.float64)
+    return PoseData(path, layout.scorer, layout.labels, peaks, frames, seconds, dtype, choice)
+
+
+def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tuple[Frames, npt.NDArray[np.intp]]:
+    """Numbers of the frames that rows are of, rising, and the places of their rows.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`, if they are no whole numbers from 0 on, or one is there twice.
+
+    Examples
+    --------
+    >>> frame_numbers(Path("poses.h5"), ((7,), (3,), (4,)), UsageError)
+    (array([3, 4, 7]), array([1, 2, 0]))
+    """
+    if len(index[0]) != 1 or isinstance(index[0][0], str):
+        raise failure(
+            f"'{path}' has a row named '{'/'.join(map(str, index[0]))}', as labelled images have: give a pose table, "
+            "whose rows are numbered by the frames of a video"
+        )
+    numbers = np.array([label[0] for label in index])
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers))))
+    if wrong.size:
+        raise failure(
+            f"'{path}' has a row labelled {numbers[wrong[0]]} (row {wrong[0]}), which is no number of a frame: number "
+            "its rows by the frames of the video, from 0 on"
+        )
+    frames = numbers.astype(np.int64)
+    order = np.argsort(frames, kind="stable")
+    twice = np.flatnonzero(np.diff(frames[order]) == 0)
+    if twice.size:
+        first, second = order[twice[0]], order[twice[0] + 1]
+        raise failure(
+            f"'{path}' has frame {frames[first]} twice (rows {first} and {second}, and {twice.size} such in all): "
+            "keep one row of each frame"
+        )
+    return frames[order], order
+
+
+def model_pcutoff(path: Path) -> float:
+    """The cut-off of the model that made a table, as its manifest says; `PCUTOFF` where it does not."""
+    manifest = read_manifest(path.with_suffix(".json"))
+    model = manifest.get("model") if manifest else None
+    found = model.get("pcutoff") if isinstance(model, dict) else None
+    return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else PCUTOFF
+
+
+def find_table(video: Path) -> Path:
+    """The one pose table beside a video, ``<video stem>DLC*.h5``.
+
+    Raises
+    ------
+    VideoError
+        If there is no such video.
+    UsageError
+        If it has no table, or several.
+    """
+    if not video.exists():
+        raise VideoError(f"video '{video}' does not exist: check the path")
+    found = sorted(path for path in video.parent.glob("*.h5") if path.name.startswith(f"{video.stem}DLC"))
+    if not found:
+        raise UsageError(
+            f"'{video}' has no pose table ({video.stem}DLC*.h5) beside it: give the table's path after the video's, or "
+            "make one with 'posecli analyze'"
+        )
+    if len(found) > 1:
+        names = ", ".join(f"'{path.name}'" for path in found)
+        raise UsageError(f"'{video}' has {len(found)} pose tables beside it ({names}): give one after the video")
+    return found[0]
+
+
+def one_animal(poses: PoseData, failure: type[PoseCliError]) -> PoseData:
+    """The same poses, if they are those of one animal.
+
+    Raises
+    ------
+    PoseCliError
+        `failure`.
+    """
+    animals = list(dict.fromkeys(poses.individuals))
+    if animals:
+        raise failure(
+            f"'{poses.path}' holds {len(animals)} animals ({', '.join(animals)}), where one is expected: give a "
+            "table of one of them"
+        )
+    return poses
+
+
+def _table_file(path: Path, failure: type[PoseCliError]) -> Path:
+    """Tell a wrong argument from a damaged file."""
+    import h5py
+
+    if path.is_dir():
+        raise failure(f"'{path}' is a folder: give the pose table in it, a file that ends in .h5")
+    if path.is_file() and not h5py.is_hdf5(path):
+        raise failure(f"'{path}' is no HDF5 file: give a pose table as 'posecli analyze' or DeepLabCut write it (.h5)")
+    return path
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where points stand among the columns.
+
+    Attributes
+    ----------
+    scorer, labels
+        As of `PoseData`.
+    places
+        ``(K, P, 3)`` column of each coordinate of each peak; -1 where there is none.
+    """
+
+    scorer: str
+    labels: tuple[tuple[str, ...], ...]
+    places: npt.NDArray[np.intp]
+
+
+def _layout(path: Path, columns: Labels, failure: type[PoseCliError], needed: Sequence[str]) -> _Layout:
+    """Find points among the columns by their names, in whatever order they are."""
+    points: dict[tuple[str, ...], dict[str, int]] = {}
+    for place, label in enumerate(columns):
+        *name, coord = map(str, label[1:])
+        if points.setdefault(tuple(name), {}).setdefault(coord, place) != place:
+            raise failure(f"'{path}' has two columns '{coord}' of '{' '.join(name)}': keep one of them")
+    if any(set(needed) - set(coords) for coords in points.values()):
+        raise _no_pose_table(path, failure, needed)
+    peaks = range(max(_peaks(coords) for coords in points.values()))
+    places = [
+        [[coords.get(f"{coord}{peak + 1 if peak else ''}", -1) for coord in COORDS] for peak in peaks]
+        for coords in points.values()
+    ]
+    return _Layout(str(columns[0][0]), tuple(points), np.array(places, np.intp))
+
+
+def _peaks(coords: Mapping[str, int]) -> int:
+    """How many peaks of a body part there are: x, y and likelihood, x2, y2 and likelihood2 ..."""
+    count = 1
+    while all(f"{coord}{count + 1}" in coords for coord in COORDS):
+        count += 1
+    return count
+
+
+def _no_pose_table(path: Path, failure: type[PoseCliError], needed: Sequence[str]) -> PoseCliError:
+    return failure(
+        f"'{path}' is no pose table: its columns should be {', '.join(needed)} by scorer (, individual) and body part"
+    )
+
+
+def _seconds_of(path: Path, frames: Frames, failure: type[PoseCliError]) -> Floats | None:
+    """Times of the frames, where the file knows them all."""
+    seconds = read_plain_array(path, SECONDS_NODE, failure)
+    if seconds is None or seconds.ndim != 1 or frames[-1] >= len(seconds):
+        return None
+    return seconds[frames] if np.isfinite(seconds[frames]).all() else None

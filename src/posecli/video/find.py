@@ -1,0 +1,257 @@
+"""Which videos are meant: files, folders, patterns and lists; and what is passed over on the way."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from posecli.errors import VideoError
+from posecli.support.textfile import read_text
+
+#: Endings by which videos are known in folders, in any case: what FFmpeg's readers that posecli opens are written by
+#: cameras, phones, recorders and editors as. A file that is named by itself may have any ending.
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m4v", ".mj2", ".mk3d", ".mkv", ".mov", ".mp4"),
+        *(".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".webm", ".wmv", ".wtv", ".y4m", ".dav", ".gxf"),
+        # MPEG streams, among them those of camcorders and disks
+        *(".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".mod", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".tod", ".trp"),
+        *(".ts", ".vob"),
+        # no container
+        *(".264", ".265", ".266", ".av1", ".avc", ".dv", ".h264", ".h265", ".h266", ".hevc", ".ivf", ".mjpeg"),
+        *(".mjpg", ".obu", ".vc1", ".vvc"),
+        # cameras for high speed
+        *(".cine", ".mlv"),
+    )
+)
+#: The usual ones, for messages.
+KNOWN = ".mp4, .avi, .mkv, .mov"
+#: What labelled videos are called, DeepLabCut's and posecli's: they lie beside the videos that they were made from.
+LABELLED_ENDINGS = ("labeled", "labelled")
+#: What lies beside videos because posecli or DeepLabCut put it there: nobody would miss it in a run over them.
+RESULT_SUFFIXES = frozenset((".h5", ".json", ".pickle", ".csv", ".parquet", ".nwb", ".partial", ".lock"))
+LARGEST_LIST_BYTES = 64 << 20
+#: Names and endings in a line for people.
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class FoundVideos:
+    """What arguments mean.
+
+    Attributes
+    ----------
+    videos
+        Each once, in the order given; within folders and patterns in natural order.
+    labelled, hidden
+        Files that end as videos do and were passed over, as labelled videos and as hidden files.
+    others
+        How many files that neither end as videos do nor as results are there of each ending, in lower case.
+    folders
+        Folders in those that were looked through which were not looked into.
+    """
+
+    videos: tuple[Path, ...]
+    labelled: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    others: Counter[str] = field(default_factory=Counter)
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def passed_over(self) -> str:
+        """What was passed over, in a line; nothing where that is nothing.
+
+        >>> FoundVideos((), (Path("m1_labeled.mp4"),), others=Counter({".txt": 2, "": 1})).passed_over
+        '1 labelled video (m1_labeled.mp4), 3 files with endings that no videos have (2 .txt, 1 without)'
+        """
+        endings = [f"{count} {ending or 'without'}" for ending, count in self.others.most_common()]
+        parts = (
+            (len(self.labelled), "labelled video", "", [path.name for path in self.labelled]),
+            (len(self.hidden), "hidden file", "", [path.name for path in self.hidden]),
+            (self.others.total(), "file", " with endings that no videos have", endings),
+            (len(self.folders), "folder", "", [path.name for path in self.folders]),
+        )
+        return ", ".join(
+            f"{count} {noun}{'s' if count > 1 else ''}{more} ({_few(names)})"
+            for count, noun, more, names in parts
+            if count
+        )
+
+    def passed_over_as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        paths = {"labelled": self.labelled, "hidden": self.hidden, "folders": self.folders}
+        return {name: [str(path) for path in found] for name, found in paths.items()} | {"endings": dict(self.others)}
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:MOST_NAMED], "..."] if len(names) > MOST_NAMED else names)
+
+
+def evenly_chosen(videos: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of the videos, from the first to the last.
+
+    >>> [path.name for path in evenly_chosen([Path(f"{number}.mp4") for number in range(9)], 3)]
+    ['0.mp4', '4.mp4', '8.mp4']
+    """
+    count = min(len(videos), most)
+    return [videos[round(rank * (len(videos) - 1) / max(count - 1, 1))] for rank in range(count)]
+
+
+def find_videos(arguments: Iterable[str | Path], *, recursive: bool = False) -> FoundVideos:
+    """The videos that arguments mean.
+
+    Parameters
+    ----------
+    arguments
+        Each a file; a folder, for the videos in it; a pattern such as ``day*/*.avi`` (``**`` for folders of any depth);
+        or ``@list.txt``, a text file with one of these per line, where blank lines and those that begin with ``#``
+        do not count.
+    recursive
+        Look for videos in the folders of folders too. Hidden files and labelled videos are passed over.
+
+    Returns
+    -------
+    FoundVideos
+        A file that is named by itself is among them even if it does not exist.
+
+    Raises
+    ------
+    VideoError
+        If a folder or a list holds no video, or no video fits a pattern.
+    """
+    search = _Search(recursive)
+    found: dict[Path, Path] = {}
+    for argument in arguments:
+        for video in search.meant(str(argument)):
+            found.setdefault(search.place(video), video)
+    return search.result(found)
+
+
+def natural_order(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key by which ``m2`` comes before ``m10``.
+
+    >>> [path.name for path in sorted(map(Path, ["m10.avi", "m2.avi", "M1.avi"]), key=natural_order)]
+    ['M1.avi', 'm2.avi', 'm10.avi']
+    """
+    pieces = re.findall(r"[0-9]+|[^0-9]+", path.as_posix().casefold())
+    return [
+        (0, int(piece), "") if piece.isdecimal() and piece.isascii() else (1, 0, piece) for piece in pieces
+    ], path.as_posix()
+
+
+class _Search:
+    """Looks for videos, and remembers what it passes over."""
+
+    def __init__(self, recursive: bool) -> None:
+        self._recursive = recursive
+        self._files: dict[Path, Path] = {}
+        self._folders: dict[Path, Path] = {}
+        self._looked_into: set[Path] = set()
+        self._wholes: dict[Path, Path] = {}
+
+    def place(self, path: Path) -> Path:
+        """One name for a file or folder, however it is reached; but a link is not what it leads to."""
+        return self._whole(path.parent) / path.name
+
+    def _whole(self, folder: Path) -> Path:
+        if folder not in self._wholes:
+            self._wholes[folder] = folder.resolve()
+        return self._wholes[folder]
+
+    def meant(self, argument: str) -> Iterator[Path]:
+        """The videos of one argument."""
+        path = Path(argument)
+        if argument.startswith("@") and not path.exists():
+            yield from self._listed(Path(argument[1:]))
+        elif path.is_dir():
+            yield from self._in_folder(path)
+        elif glob.has_magic(argument) and not path.exists():
+            yield from self._matching(argument)
+        else:
+            yield path
+
+    def result(self, videos: dict[Path, Path]) -> FoundVideos:
+        """Those, and what was passed over and is not among them for another reason."""
+        files = sorted((path for place, path in self._files.items() if place not in videos), key=natural_order)
+        folders = (path for place, path in self._folders.items() if place not in self._looked_into)
+        alike = [path for path in files if _ends_as_video(path)]
+        hidden = tuple(path for path in alike if path.name.startswith("."))
+        labelled = tuple(path for path in alike if not path.name.startswith("."))
+        endings = (path.suffix.casefold() for path in files if not _ends_as_video(path))
+        others = Counter(sorted(ending for ending in endings if ending not in RESULT_SUFFIXES))
+        return FoundVideos(tuple(videos.values()), labelled, hidden, others, tuple(sorted(folders, key=natural_order)))
+
+    def _listed(self, path: Path) -> Iterator[Path]:
+        if path.is_file() and path.stat().st_size > LARGEST_LIST_BYTES:
+            raise VideoError(f"list '{path}' is too large to be a list of videos: check the path")
+        try:
+            lines = [line.strip() for line in read_text(path, VideoError).splitlines()]
+        except VideoError as error:
+            raise VideoError(f"list {error}") from None
+        entries = [line for line in lines if line and not line.startswith("#")]
+        if not entries:
+            raise VideoError(f"list '{path}' names no video: write one per line")
+        for entry in entries:
+            yield from self.meant(f"./{entry}" if entry.startswith("@") else entry)
+
+    def _in_folder(self, folder: Path) -> list[Path]:
+        videos = sorted(self._files_in(folder), key=natural_order)
+        if not videos:
+            advice = (
+                "check the path"
+                if self._recursive
+                else "check the path, or pass --recursive to look in its folders too"
+            )
+            raise VideoError(f"folder '{folder}' holds no video ({self._instead()}): {advice}")
+        return videos
+
+    def _files_in(self, folder: Path) -> Iterator[Path]:
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise VideoError(f"folder '{folder}' cannot be read: check its permissions")
+        for place, folders, names in os.walk(folder):
+            here = Path(place)
+            self._looked_into.add(self._whole(here))
+            self._folders |= {self.place(here / name): here / name for name in folders}
+            folders[:] = [name for name in folders if self._recursive and not name.startswith(".")]
+            yield from (path for name in names if self._takes(path := here / name))
+
+    def _matching(self, pattern: str) -> list[Path]:
+        # Not Path.glob, which knows no absolute patterns.
+        matches = sorted(map(Path, glob.iglob(pattern, recursive=True)), key=natural_order)  # noqa: PTH207
+        videos = []
+        for match in matches:
+            if match.is_dir():
+                videos += sorted(self._files_in(match), key=natural_order)
+            elif self._takes(match):
+                videos.append(match)
+        if not videos:
+            raise VideoError(
+                f"no video fits the pattern '{pattern}' ({self._instead()}): check it, and that it is quoted"
+            )
+        return videos
+
+    def _takes(self, path: Path) -> bool:
+        """Whether a file that nobody named by itself is a video; some systems put ``._m1.mp4`` beside ``m1.mp4``."""
+        if _ends_as_video(path) and not path.name.startswith(".") and not _is_labelled(path):
+            return True
+        self._files[self.place(path)] = path
+        return False
+
+    def _instead(self) -> str:
+        """That there are no videos, and what there is."""
+        there = self.result({}).passed_over
+        return f"no {KNOWN} or the like" + (f"; passed over: {there}" if there else "")
+
+
+def _ends_as_video(path: Path) -> bool:
+    return path.suffix.casefold() in VIDEO_SUFFIXES
+
+
+def _is_labelled(path: Path) -> bool:
+    return path.stem.casefold().endswith(LABELLED_ENDINGS)
