@@ -28,7 +28,7 @@ from posecli.behaviour.intervals import frame_labels, read_intervals
 from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
 from posecli.engine import open_engine
-from posecli.engine.kinds import ClipOutput
+from posecli.engine.outputs import Logits
 from posecli.inference.predictor import ClipModel, load_clip_model
 from posecli.model.builtin import builtin_behaviours_path
 from posecli.model.folder import ClipModelFolder
@@ -177,7 +177,7 @@ def emulated_bf16(model: ClipModel, chunks: Chunks) -> Floats:
         parts = [network.predict_on_batch(chunks[start : start + BATCH]) for start in range(0, len(chunks), BATCH)]
     finally:
         keras.layers.Conv3D.call = plain
-    return model.probabilities(ClipOutput(np.concatenate(parts)))
+    return model.probabilities(Logits(np.concatenate(parts)))
 
 
 def logit_difference(folder: ClipModelFolder, chunks: Chunks) -> float:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from posecli.engine.kinds import NetworkOutput
+    from posecli.engine.outputs import Maps
     from posecli.options import FixedPrecision
 
     Images = npt.NDArray[np.uint8]
-    Network = Callable[[Images], NetworkOutput]
+    Network = Callable[[Images], Maps]
 
 #: Engine and precision.
 SETTINGS = ("openvino fp32", "openvino int8", "tensorflow fp32")
@@ -179,7 +179,7 @@ def tensorflow_network(model: Path, _precision: FixedPrecision, images: Images, 
     from posecli.network.tensorflow_runtime import import_tensorflow
 
     tf = import_tensorflow()
-    from posecli.engine.kinds import NetworkOutput
+    from posecli.engine.outputs import Maps
     from posecli.model.folder import read_model_folder
     from posecli.network.pose import assign_weights, build_pose_network
 
@@ -194,9 +194,9 @@ def tensorflow_network(model: Path, _precision: FixedPrecision, images: Images, 
     function = tf.function(lambda frames: network(frames, training=False)).get_concrete_function(signature)
     laps.end("compile")
 
-    def call(frames: Images) -> NetworkOutput:
+    def call(frames: Images) -> Maps:
         outputs = function(tf.convert_to_tensor(frames))
-        return NetworkOutput(outputs["scoremap"].numpy(), outputs["locref"].numpy())
+        return Maps(outputs["scoremap"].numpy(), outputs["locref"].numpy())
 
     return call
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from posecli.analysis import analyze
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
@@ -39,9 +39,9 @@ class RecordingModel(PoseModel):
 
     def __init__(self, folder: ModelFolder) -> None:
         super().__init__(folder, ENGINE)
-        self.outputs: list[NetworkOutput] = []
+        self.outputs: list[Maps] = []
 
-    def decode(self, output: NetworkOutput, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
+    def decode(self, output: Maps, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         self.outputs.append(output)
         return super().decode(output, decoder, num_outputs)
 
@@ -100,7 +100,7 @@ def test_decoders_give_equal_bits_on_a_real_network_s_maps(small_clip: Run) -> N
         poses = [PoseModel.decode(model, output, decoder) for decoder in DECODERS if decoder != "standard"]
         assert output.locref is not None
         one_by_one = [
-            PoseModel.decode(model, NetworkOutput(scoremap[None], locref[None]), "standard")
+            PoseModel.decode(model, Maps(scoremap[None], locref[None]), "standard")
             for scoremap, locref in zip(output.scoremap, output.locref, strict=True)
         ]
         assert len({pose.tobytes() for pose in (*poses, np.concatenate(one_by_one))}) == 1

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from posecli.engine import open_engine
-from posecli.engine.kinds import ClipOutput
 from posecli.engine.openvino import FoldedGraph
+from posecli.engine.outputs import Logits
 from posecli.inference.predictor import ClipModel, load_clip_model
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.folder import ClipModelFolder, write_clip_folder
@@ -49,7 +49,7 @@ def chunks() -> npt.NDArray[np.uint8]:
 def test_openvino_is_keras(model: ClipModelFolder, chunks: npt.NDArray[np.uint8]) -> None:
     expected = open_engine(model, SHAPE, EngineOptions("tensorflow", "fp32"))(chunks)
     found = open_engine(model, SHAPE, EngineOptions("openvino", "fp32"))(chunks)
-    assert isinstance(found, ClipOutput)
+    assert isinstance(found, Logits)
     assert found.logits.shape == (3, len(BEHAVIOURS))
     assert np.ptp(expected.logits) > 0.1, "or agreement would say nothing"
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)

@@ -11,8 +11,8 @@ import pytest
 from support import projects
 
 from posecli.engine import engine_obstacle, open_engine
-from posecli.engine.kinds import NetworkOutput
 from posecli.engine.openvino import FoldedGraph, OpenVINOEngine
+from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
@@ -29,7 +29,7 @@ def frames(count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(height + width).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def relative_difference(found: NetworkOutput, expected: NetworkOutput) -> float:
+def relative_difference(found: Maps, expected: Maps) -> float:
     assert found.locref is not None
     assert expected.locref is not None
     assert found.scoremap.shape == expected.scoremap.shape

@@ -13,7 +13,7 @@ from support import clips
 from support.fake_engine import FakeEngine
 
 from posecli.analysis import RunObserver, analyze
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.inference import batching
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
@@ -48,11 +48,11 @@ class TimedEngine(FakeEngine):
         self._clock[0] += 100  # what is done once must not count
         self.warmed.append(batch_size)
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Maps:
         if len(images) > self._largest:
             raise MemoryError
         self._clock[0] += self._cost[0] + self._cost[1] * len(images)
-        return NetworkOutput(np.zeros((len(images), 2, 4, 3), np.float32), None)
+        return Maps(np.zeros((len(images), 2, 4, 3), np.float32), None)
 
 
 def choose(engine: TimedEngine, sizes: Sequence[int] = batching.SIZES) -> BatchChoice:
@@ -106,7 +106,7 @@ def test_trials_show_the_network_the_videos_frames_again_and_again(clock: list[f
     seen: list[list[int]] = []
 
     class Looking(TimedEngine):
-        def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        def __call__(self, images: npt.NDArray[np.uint8]) -> Maps:
             seen.append([clips.read_number(image) for image in images])
             return super().__call__(images)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.fake_engine import FakeEngine
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.inference import tfdata
 from posecli.inference.decode import DecodeOptions, Pose, decode_numpy
 from posecli.inference.pipeline import BUFFERS, Line, run_pipeline
@@ -23,7 +23,7 @@ from posecli.video.probe import probe
 from posecli.video.reader import FrameBatch, VideoReader
 
 
-def decode(output: NetworkOutput) -> Pose:
+def decode(output: Maps) -> Pose:
     return decode_numpy(output.scoremap, output.locref, DecodeOptions(8.0, 7.2801))
 
 
@@ -109,7 +109,7 @@ def failing(failure: BaseException, after: int) -> Callable[..., Any]:
 
 
 class FailingEngine(FakeEngine):
-    def __call__(self, images: Any) -> NetworkOutput:
+    def __call__(self, images: Any) -> Maps:
         raise MemoryError("no memory for the network")
 
 
@@ -162,7 +162,7 @@ def test_error_in_any_stage_stops_all_and_surfaces_once(
 @pytest.mark.parametrize("name", PIPELINES)
 def test_ctrl_c_in_the_network_stops_the_threads(name: PipelineName, dots_clip: Path, dots_model: ModelFolder) -> None:
     class Interrupted(FakeEngine):
-        def __call__(self, images: Any) -> NetworkOutput:
+        def __call__(self, images: Any) -> Maps:
             raise KeyboardInterrupt
 
     before = threading.active_count()
@@ -207,7 +207,7 @@ def test_reader_waits_when_it_is_ahead(dots_clip: Path, dots_model: ModelFolder)
     seen: list[int] = []
 
     class Slow(FakeEngine):
-        def __call__(self, images: Any) -> NetworkOutput:
+        def __call__(self, images: Any) -> Maps:
             if not seen:
                 threading.Event().wait(0.5)
             seen.append(len(read))

@@ -10,7 +10,7 @@ import pytest
 from support import clips, projects
 from support.fake_engine import FakeEngine
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, ModelError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.description import ModelDescription
@@ -78,7 +78,7 @@ def test_engine_is_kept_for_frames_of_one_size(model: PoseModel) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", ["scoremap", "locref"])
 def test_output_that_is_no_number(model: PoseModel, decoder: DecoderName, value: float, place: str) -> None:
-    output = NetworkOutput(np.full((1, 4, 4, 3), 0.5, np.float32), np.zeros((1, 4, 4, 3, 2), np.float32))
+    output = Maps(np.full((1, 4, 4, 3), 0.5, np.float32), np.zeros((1, 4, 4, 3, 2), np.float32))
     assert np.isfinite(model.decode(output, decoder)).all()
     getattr(output, place)[:, 0, 0] = value
     with pytest.raises(EngineError, match="no numbers"):

@@ -17,7 +17,8 @@ from support.pictures import lose_pictures
 
 from posecli import engine as engines
 from posecli.analysis import analyze
-from posecli.engine.kinds import NetworkOutput, Shape
+from posecli.engine.kinds import Shape
+from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
@@ -39,11 +40,11 @@ class ShakyEngine(FakeEngine):
         known = precision == "fp32" or precision in ShakyEngine.shifts
         return None if known else f"this processor does not compute in {precision}"
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Maps:
         output = super().__call__(images)
         assert output.locref is not None
         output.locref[..., 0] += np.float32(self._shift / 7.2801)
-        return NetworkOutput(np.minimum(3 * output.scoremap, 1).astype(np.float32), output.locref)
+        return Maps(np.minimum(3 * output.scoremap, 1).astype(np.float32), output.locref)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import EngineInfo
-from posecli.engine.kinds import ClipOutput, Shape
+from posecli.engine.kinds import Shape
+from posecli.engine.outputs import Logits
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, AnyFolder, ClipModelFolder, read_clip_folder
 from posecli.options import EngineOptions, FixedPrecision
 from support import clips
@@ -37,12 +38,12 @@ class FakeClipEngine:
     def warm_up(self, batch_size: int) -> None:
         """Nothing to do."""
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> ClipOutput:
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Logits:
         assert images.dtype == np.uint8
         assert images.shape[1:] == self._shape
         FakeClipEngine.calls.append(images.shape)
         logits = [[0, *(clips.read_number(chunk[place]) / SCALE for place in (0, 1, -1))] for chunk in images]
-        return ClipOutput(np.asarray(logits, np.float32))
+        return Logits(np.asarray(logits, np.float32))
 
 
 def numbers_of(probabilities: npt.NDArray[np.float64]) -> list[list[int] | None]:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import EngineInfo
-from posecli.engine.kinds import NetworkOutput, Shape
+from posecli.engine.kinds import Shape
+from posecli.engine.outputs import Maps
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import EngineOptions, FixedPrecision
 
@@ -33,7 +34,7 @@ class FakeEngine:
     def warm_up(self, batch_size: int) -> None:
         """Nothing to do."""
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Maps:
         assert images.dtype == np.uint8
         assert images.shape[1:] == (*self._shape, 3)
         FakeEngine.calls.append(images.shape)
@@ -42,4 +43,4 @@ class FakeEngine:
         padded = np.zeros((len(images), rows * STRIDE, columns * STRIDE, 3), np.float32)
         padded[:, : self._shape[0], : self._shape[1]] = pure
         cells = padded.reshape(len(images), rows, STRIDE, columns, STRIDE, 3).mean(axis=(2, 4))
-        return NetworkOutput((cells / 255).astype(np.float32), np.zeros((*cells.shape, 2), np.float32))
+        return Maps((cells / 255).astype(np.float32), np.zeros((*cells.shape, 2), np.float32))

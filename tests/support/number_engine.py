@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import EngineInfo
-from posecli.engine.kinds import NetworkOutput, Shape
+from posecli.engine.kinds import Shape
+from posecli.engine.outputs import Maps
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import EngineOptions, FixedPrecision
 from support import clips
@@ -83,10 +84,10 @@ class NumberEngine:
     def warm_up(self, batch_size: int) -> None:
         """Nothing to do."""
 
-    def __call__(self, images: Images) -> NetworkOutput:
+    def __call__(self, images: Images) -> Maps:
         scores = np.zeros((len(images), *self._cells, self._bodyparts), np.float32)
         for image, score in zip(images, scores, strict=True):
             number = read_checked(image)
             row, column = divmod(max(number, 0), self._cells[1])
             score[row, column] = 0.25 if number == UNREADABLE else 1.0
-        return NetworkOutput(scores, np.zeros((*scores.shape, 2), np.float32))
+        return Maps(scores, np.zeros((*scores.shape, 2), np.float32))

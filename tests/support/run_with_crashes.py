@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from posecli import engine
 from posecli.analysis import run, video
 from posecli.cli import main
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.precision import poses as precision
 from posecli.video import reader
 from posecli.video.pictures import Picture, Pictures
@@ -77,10 +77,10 @@ def patch_network(patch: pytest.MonkeyPatch) -> None:
 
         patch.setattr(run, name, called)
 
-    def network(engine: FakeEngine, images: clips.Images, compute: Any = FakeEngine.__call__) -> NetworkOutput:
+    def network(engine: FakeEngine, images: clips.Images, compute: Any = FakeEngine.__call__) -> Maps:
         if "network" in PLAN:
             os.kill(os.getpid(), PLAN["network"])
-        output: NetworkOutput = compute(engine, images)
+        output: Maps = compute(engine, images)
         return output
 
     logged("choose_precision", "precision")

@@ -10,7 +10,7 @@ import pytest
 from support import clips, labels, trainings
 from support.fake_engine import FakeEngine
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
@@ -30,10 +30,10 @@ def config(*data: DataSource, held_out: float = 0.5) -> PoseConfig:
 def all_knowing(points: npt.NDArray[np.float64], size: tuple[int, int]) -> Predict:
     """A network that says where the points are, `size` being that of the full image."""
 
-    def predict(images: npt.NDArray[np.uint8]) -> NetworkOutput:
+    def predict(images: npt.NDArray[np.uint8]) -> Maps:
         height, width = images.shape[1:3]
         targets = make_targets(points * (width / size[1], height / size[0]), height, width, scale=0.125)
-        return NetworkOutput(targets.scoremap[None], targets.locref[None])
+        return Maps(targets.scoremap[None], targets.locref[None])
 
     return predict
 

@@ -15,7 +15,7 @@ from posecli.analysis.task import RunReader, Task
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.ethogram import save_ethogram
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
-from posecli.engine.kinds import ClipOutput
+from posecli.engine.outputs import Logits
 from posecli.inference.pipeline import Values
 from posecli.inference.predictor import ClipModel
 from posecli.options import ClassifyOptions, FixedPrecision, InputSize
@@ -98,7 +98,7 @@ class BehaviourTask(Task[ClipModel]):
         """As they were noted."""
         return ClipGateFigures(**content)
 
-    def decode(self, output: ClipOutput) -> Values:
+    def decode(self, output: Logits) -> Values:
         """Probabilities, ``(B, C)``."""
         return self.model.probabilities(output)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from posecli.analysis.journal import JournalContent, read_rows
 from posecli.analysis.outputs import OutputPaths, deeplabcut_meta
 from posecli.analysis.task import RunReader, Task
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.inference.decode import Pose
 from posecli.inference.pipeline import Values
 from posecli.inference.predictor import PoseModel
@@ -78,7 +78,7 @@ class PoseTask(Task[PoseModel]):
         """As they were noted."""
         return GateFigures(**content)
 
-    def decode(self, output: NetworkOutput) -> Pose:
+    def decode(self, output: Maps) -> Pose:
         """``(B, K, N, 3)`` in network px."""
         return self.model.decode(output, self.options.decoder, self.options.num_outputs)
 

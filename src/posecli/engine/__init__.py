@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.kinds import NetworkOutput, OutputT_co, Shape
+from posecli.engine.kinds import OutputT_co, Shape
+from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
 from posecli.options import EngineName, EngineOptions, FixedPrecision
@@ -60,7 +61,7 @@ class Engine(Protocol[OutputT_co]):
 
 
 #: An engine that runs a pose network.
-PoseEngine: TypeAlias = Engine[NetworkOutput]
+PoseEngine: TypeAlias = Engine[Maps]
 
 
 ENGINE_CLASSES: dict[EngineName, str] = {

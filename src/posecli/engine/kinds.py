@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.outputs import Logits, Maps
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import AnyFolder
 from posecli.network.i3d.variables import I3DSpec
@@ -21,36 +22,6 @@ Weights: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 #: What one item of a batch is: ``(H, W, 3)``, a frame, or ``(T, H, W, 3)``, a chunk of frames.
 Shape: TypeAlias = tuple[int, ...]
 OutputT_co = TypeVar("OutputT_co", covariant=True)
-
-
-@dataclass(frozen=True)
-class NetworkOutput:
-    """What a pose network says of a batch.
-
-    Attributes
-    ----------
-    scoremap
-        ``(B, h, w, K)`` float32 probabilities.
-    locref
-        ``(B, h, w, K, 2)`` float32 offsets (x, y) in units of the location standard deviation; ``None`` for a
-        network that does not refine locations.
-    """
-
-    scoremap: npt.NDArray[np.float32]
-    locref: npt.NDArray[np.float32] | None
-
-
-@dataclass(frozen=True)
-class ClipOutput:
-    """What a network for behaviours says of a batch.
-
-    Attributes
-    ----------
-    logits
-        ``(B, C)`` float32, one for each class.
-    """
-
-    logits: npt.NDArray[np.float32]
 
 
 class NetworkKind(Protocol[OutputT_co]):
@@ -100,10 +71,10 @@ class PoseKind:
         assign_weights(network, weights)
         return network
 
-    def output(self, arrays: Sequence[npt.NDArray[np.float32]]) -> NetworkOutput:
+    def output(self, arrays: Sequence[npt.NDArray[np.float32]]) -> Maps:
         """Scoremap, and location refinement where there is any; its x and y may lie in one axis with the parts."""
         scoremap, *rest = arrays
-        return NetworkOutput(scoremap, rest[0].reshape(*scoremap.shape, 2) if rest else None)
+        return Maps(scoremap, rest[0].reshape(*scoremap.shape, 2) if rest else None)
 
 
 @dataclass(frozen=True)
@@ -136,9 +107,9 @@ class ClipKind:
         assign_weights(network, weights)
         return keras.Model(network.input, {"logits": network.output})
 
-    def output(self, arrays: Sequence[npt.NDArray[np.float32]]) -> ClipOutput:
+    def output(self, arrays: Sequence[npt.NDArray[np.float32]]) -> Logits:
         """Logits."""
-        return ClipOutput(arrays[0])
+        return Logits(arrays[0])
 
 
 def kind_of(folder: AnyFolder) -> NetworkKind[Any]:

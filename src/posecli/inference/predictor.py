@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import Engine, PoseEngine, engine_obstacle, open_engine
-from posecli.engine.kinds import ClipOutput, NetworkOutput, Shape
+from posecli.engine.kinds import Shape
+from posecli.engine.outputs import Logits, Maps
 from posecli.errors import EngineError, UsageError
 from posecli.inference.decode import DECODER_FUNCTIONS, DecodeOptions, Pose
 from posecli.model.builtin import named_model
@@ -63,7 +64,7 @@ class Model(Generic[FolderT, OutputT]):
         return self._engine[1]
 
 
-class PoseModel(Model[ModelFolder, NetworkOutput]):
+class PoseModel(Model[ModelFolder, Maps]):
     """A pose network, ready for frames of any size."""
 
     @property
@@ -75,7 +76,7 @@ class PoseModel(Model[ModelFolder, NetworkOutput]):
         """The engine for frames of one size."""
         return self.engine_for((height, width, 3))
 
-    def decode(self, output: NetworkOutput, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
+    def decode(self, output: Maps, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         """Decode what the network said of a batch: ``(B, K, N, 3)`` float64 in network pixels.
 
         Raises
@@ -130,7 +131,7 @@ class PoseModel(Model[ModelFolder, NetworkOutput]):
         return pose
 
 
-class ClipModel(Model[ClipModelFolder, ClipOutput]):
+class ClipModel(Model[ClipModelFolder, Logits]):
     """A network for behaviours, ready for chunks of any size."""
 
     @property
@@ -138,7 +139,7 @@ class ClipModel(Model[ClipModelFolder, ClipOutput]):
         """Classes, network, scorer."""
         return self.folder.description
 
-    def probabilities(self, output: ClipOutput) -> npt.NDArray[np.float64]:
+    def probabilities(self, output: Logits) -> npt.NDArray[np.float64]:
         """What the network said of a batch as probabilities, ``(B, C)`` float64: the softmax of its logits.
 
         Raises

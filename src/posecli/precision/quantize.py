@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from posecli import __version__
 from posecli.behaviour.chunks import ChunkPlan
-from posecli.engine.kinds import ClipOutput, NetworkOutput
 from posecli.engine.openvino import FoldedGraph
+from posecli.engine.outputs import Logits, Maps
 from posecli.errors import EngineError, UsageError
 from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.inference.predictor import ClipModel
@@ -228,7 +228,7 @@ class _PoseJudge:
         """In px."""
         return f"{self._limit_px:g} px"
 
-    def read(self, output: NetworkOutput) -> Values:
+    def read(self, output: Maps) -> Values:
         """Poses in network px, ``(N, K, 3)``."""
         return decode_numpy(output.scoremap, output.locref, self._decode)[:, :, 0]
 
@@ -271,7 +271,7 @@ class _ClipJudge:
         """Of a probability."""
         return f"a change of {self._limit:g}"
 
-    def read(self, output: ClipOutput) -> Values:
+    def read(self, output: Logits) -> Values:
         """Probabilities, ``(N, C)``."""
         return self._model.probabilities(output)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.pose_config import PoseConfig
@@ -26,7 +26,7 @@ SCENE_FRAMES = 8
 HELD_OUT_SEED = 0
 
 T = TypeVar("T")
-Predict = Callable[[npt.NDArray[np.uint8]], NetworkOutput]
+Predict = Callable[[npt.NDArray[np.uint8]], Maps]
 
 
 @dataclass(frozen=True)

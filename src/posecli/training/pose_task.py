@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
@@ -112,7 +112,7 @@ class PoseTask:
         """Errors on held-out images, for every source and scale."""
         decode = DecodeOptions(self.description.stride, self.description.locref_stdev)
 
-        def predict(images: npt.NDArray[np.uint8]) -> NetworkOutput:
+        def predict(images: npt.NDArray[np.uint8]) -> Maps:
             return self.predict(network, images)
 
         return [
@@ -122,10 +122,10 @@ class PoseTask:
             if (row := kept.errors(step, scale, predict, decode)) is not None
         ]
 
-    def predict(self, network: keras.Model, images: npt.NDArray[np.uint8]) -> NetworkOutput:
+    def predict(self, network: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
         """What the network says of ``(B, H, W, 3)`` RGB images."""
         outputs = network.predict_on_batch(images.astype(np.float32))
-        return NetworkOutput(np.asarray(outputs["scoremap"], np.float32), np.asarray(outputs["locref"], np.float32))
+        return Maps(np.asarray(outputs["scoremap"], np.float32), np.asarray(outputs["locref"], np.float32))
 
     def overall(self, rows: Sequence[ErrorRow]) -> float:
         """Geometric mean of the errors."""

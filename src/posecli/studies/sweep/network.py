@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.errors import VideoError
 from posecli.inference.decode import Pose
 from posecli.inference.pipeline import Line, run_pipeline
@@ -107,7 +107,7 @@ def find_poses(
     engine.warm_up(min(options.batch_size, len(reader)))
     poses: list[Pose] = []
 
-    def decode(output: NetworkOutput) -> Pose:
+    def decode(output: Maps) -> Pose:
         return model.decode(output, options.analysis.decoder)
 
     def sink(batch: FrameBatch, pose: Pose) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posecli.engine.kinds import NetworkOutput
+from posecli.engine.outputs import Maps
 from posecli.errors import UsageError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.pipeline import ENGINES_OF_PIPELINES
@@ -244,7 +244,7 @@ def _tuned(
     geometry = source.geometry(options, best.scale)
     engine = chosen.engine(geometry.height, geometry.width)
 
-    def decode(output: NetworkOutput) -> object:
+    def decode(output: Maps) -> object:
         return chosen.decode(output)
 
     reader = VideoReader(source.info, geometry, options.analysis.video_backend)

@@ -1,0 +1,48 @@
+"""What a network says of a batch, whichever engine ran it.
+
+Shapes: ``B`` items, ``h x w`` cells, ``K`` body parts, ``N`` peaks of each, ``C`` classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Scoremaps of a pose network.
+
+    Attributes
+    ----------
+    scoremap
+        ``(B, h, w, K)`` float32 probabilities.
+    locref
+        ``(B, h, w, K, 2)`` float32 offsets (x, y) in units of the location standard deviation; ``None`` for a
+        network that does not refine locations.
+    """
+
+    scoremap: npt.NDArray[np.float32]
+    locref: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Body parts that an engine found itself, in the network's graph or in its own runtime.
+
+    Attributes
+    ----------
+    pose
+        ``(B, K, N, 3)`` x px, y px, likelihood, in pixels of the network's input, best peak first.
+    """
+
+    pose: npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Scores of the classes of a network for behaviours: ``(B, C)`` float32."""
+
+    logits: npt.NDArray[np.float32]
