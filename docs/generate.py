@@ -181,8 +181,8 @@ def code_map() -> str:
     """The page that names every module with the first sentence of its docstring."""
     parts = [
         NOTE + "# Map of the code\n\nEvery module of `src/posecli`, by folder, in the words of its own first line. "
-        "[Design](design.md) says how they fit together. Beside them lie `studies/prices.yaml` (what an hour of a machine "
-        "costs, with date and source) and `model/built_in/` (the networks that come with posecli)."
+        "[Design](design.md) says how they fit together. Beside them lie `studies/prices.yaml` (what an hour of a "
+        "machine costs, with date and source) and `model/built_in/` (the networks that come with posecli)."
     ]
     for folder in sorted({path.parent for path in PACKAGE.rglob("*.py")}):
         place = folder.relative_to(PACKAGE.parent).as_posix()
