@@ -14,6 +14,7 @@ from posecli.cli import cli
 from posecli.cli.sweeps import sweep_options_of
 from posecli.errors import UsageError
 from posecli.model.folder import ModelFolder
+from posecli.options import TableChoice
 from posecli.support.files import move_into_place
 from posecli.tables.pose_table import PoseTableWriter, pose_columns
 
@@ -132,8 +133,7 @@ def test_flags_become_options() -> None:
         "frames": 9,
         "sample": 5,
         "truth": None,
-        "truth_key": None,
-        "truth_scorer": None,
+        "truth_choice": TableChoice(option="truth-"),
         "labels": None,
         "pcutoff": None,
         "max_lost": 0.1,
@@ -148,7 +148,7 @@ def test_flags_become_options() -> None:
     assert str(options.analysis.crop) == "0,10,0,20"
     assert (options.frames, options.sample) == (9, 5)
     with pytest.raises(UsageError, match="belong to --truth"):
-        sweep_options_of((), flags | {"truth_key": "one", "truth_scorer": None})
+        sweep_options_of((), flags | {"truth_choice": TableChoice("one", option="truth-")})
 
 
 @pytest.fixture

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.model import choice_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import project_options
 from posecli.cli.runs import Go, batch_options, engine_options, run_over, running_options, shared_fields
 from posecli.options import DECODERS, PIPELINES, AnalyzeOptions
+
+if TYPE_CHECKING:
+    from posecli.model.deeplabcut import Choice
 
 DEFAULTS = AnalyzeOptions()
 
@@ -21,41 +24,30 @@ DEFAULTS = AnalyzeOptions()
 @click.option(
     "-m",
     "--model",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Model folder, or DeepLabCut project (config.yaml or folder), dlc-models folder or exported model.  "
     "[the built-in network: a mouse from above]",
 )
-@choice_options
+@project_options
 @batch_options(DEFAULTS, "Frames")
 @click.option(
     "--scale",
-    type=float,
     default=DEFAULTS.scale,
-    show_default=True,
     help="Resize frames by this factor for the network; poses stay in px of the full frame.",
 )
 @click.option(
     "--decoder",
     type=click.Choice(DECODERS),
     default=DEFAULTS.decoder,
-    show_default=True,
     help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
 )
-@click.option(
-    "--num-outputs",
-    type=int,
-    default=DEFAULTS.num_outputs,
-    show_default=True,
-    help="Peaks to report per body part, best first.",
-)
+@click.option("--num-outputs", default=DEFAULTS.num_outputs, help="Peaks to report per body part, best first.")
 @engine_options(
     click.option(
         "--max-shift",
-        type=float,
         default=DEFAULTS.max_shift,
-        show_default=True,
         help="Largest shift against fp32 (99th percentile, px) that the parity gate allows a faster precision.",
-    ),
+    )
 )
 @running_options(
     DEFAULTS,
@@ -71,10 +63,9 @@ def analyze(
     /,
     videos: tuple[str, ...],
     model: Path | None,
+    network: Choice,
     dry_run: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    output: Output,
     **flags: Any,
 ) -> None:
     """Find the body parts in every frame of VIDEOS.
@@ -90,7 +81,6 @@ def analyze(
         posecli analyze recordings -m my-model --shard slurm
         posecli analyze video.mp4 --config analyze.yaml --scale 0.5
     """
-    output = make_output(as_json, quiet, verbose)
     options = analyze_options(flags)
 
     def open_run() -> tuple[Go, Go]:
@@ -98,13 +88,11 @@ def analyze(
         from posecli.analysis import plan_analysis
         from posecli.inference.predictor import load_model
         from posecli.model.builtin import builtin_model_path
-        from posecli.model.deeplabcut import Choice
 
-        choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
         source = model or builtin_model_path()
         if model is None:
             output.say("no --model is given: using the built-in network, which knows a mouse seen from above")
-        loaded = load_model(source, options.engine, choice)
+        loaded = load_model(source, options.engine, network)
         return partial(analyze_videos, videos, loaded, options), partial(plan_analysis, videos, loaded, options)
 
     run_over(ctx, videos, options, output, open_run, dry_run=dry_run)

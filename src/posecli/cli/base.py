@@ -6,20 +6,22 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from posecli.cli.options import AnyCallback, gathered
 from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
 from posecli.support.textfile import NOTES
 from posecli.support.yamlfile import read_yaml
 
-AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
+#: An argument or option that is a file or a folder.
+PATH = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True)
@@ -137,17 +139,17 @@ def stop_signals() -> Iterator[None]:
 
 def output_options(function: AnyCallback) -> AnyCallback:
     """Add ``-v``, ``-q`` and ``--json``; the callback takes one `Output` as ``output``."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
+    return gathered(
+        "output",
+        _make_output,
+        ("as_json", "quiet", "verbose"),
+        click.option("-v", "--verbose", is_flag=True, help="Show messages of libraries."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-        click.option("-v", "--verbose", is_flag=True, help="Show what libraries have to say."),
-    ):
-        function = option(function)
-    return function
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
+    )(function)
 
 
-def make_output(as_json: bool, quiet: bool, verbose: bool) -> Output:
-    """The `Output` that the flags ask for."""
+def _make_output(as_json: bool, quiet: bool, verbose: bool) -> Output:
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other: give one of them")
     if verbose:
@@ -159,7 +161,7 @@ def config_option(function: AnyCallback) -> AnyCallback:
     """Add ``--config FILE.yaml``: defaults for every other option of the command; flags override them."""
     return click.option(
         "--config",
-        type=click.Path(path_type=Path),
+        type=PATH,
         is_eager=True,
         expose_value=False,
         callback=_load_config,
@@ -222,3 +224,17 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines of text; numbers are aligned at the right, all else at the left.
+
+    >>> aligned([["name", "fps"], ["a", "9.5"], ["bb", "120"]])
+    ['name  fps', 'a     9.5', 'bb    120']
+    """
+    widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
+    return ["  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def _padded(cell: str, width: int) -> str:
+    return f"{cell:>{width}}" if cell[:1].isdigit() else f"{cell:<{width}}"

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, Output, config_option, duration, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, aligned, config_option, duration, output_options
 from posecli.errors import EXIT_INTERRUPTED, UsageError
 from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES, InputSize
 from posecli.studies.benchmark.observer import BenchmarkObserver
-from posecli.studies.benchmark.options import (
-    DESIGNS,
-    NETWORKS,
-    BenchmarkOptions,
-    ClipBenchmarkOptions,
-    SharedOptions,
-)
+from posecli.studies.benchmark.options import DESIGNS, NETWORKS, BenchmarkOptions, ClipBenchmarkOptions, SharedOptions
 
 if TYPE_CHECKING:
     from posecli.studies.benchmark.design import Visit
@@ -50,7 +44,6 @@ def _default(name: str) -> str:
     "--network",
     type=click.Choice(NETWORKS),
     default=DEFAULTS.network,
-    show_default=True,
     help="pose: frames to poses; i3d: chunks of frames to behaviours.",
 )
 @click.option("--sizes", help=f"Frame widths, px; with i3d the network's input, N or WxH.  {_default('sizes')}")
@@ -69,15 +62,14 @@ def _default(name: str) -> str:
 @click.option(
     "--pipelines",
     default=_listed(DEFAULTS.pipelines),
-    show_default=True,
     help=f"Any of {_listed(PIPELINES)}; those with tf- need the tensorflow engine.",
 )
-@click.option("--engines", default=_listed(DEFAULTS.engines), show_default=True, help=f"Any of {_listed(ENGINES)}.")
+@click.option("--engines", default=_listed(DEFAULTS.engines), help=f"Any of {_listed(ENGINES)}.")
 @click.option(
     "--precisions", help=f"Any of {_listed(FIXED_PRECISIONS)}.  [those that engine, processor and model have]"
 )
 @click.option("--cores", help="Cores that a run may use: the process is bound to them.  [1 and all]")
-@click.option("--repeats", type=int, default=DEFAULTS.repeats, show_default=True, help="Runs of each condition.")
+@click.option("--repeats", default=DEFAULTS.repeats, help="Runs of each condition.")
 @click.option("--frames", type=int, help="Frames of a run.  [what the network does in --seconds, whole batches]")
 @click.option(
     "--seconds",
@@ -96,58 +88,48 @@ def _default(name: str) -> str:
 @click.option(
     "--video",
     "videos",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="Video to measure with; may be given several times.  [synthetic scenes]",
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="CSV of labelled intervals, to tell balanced accuracy by; for i3d only. Its videos are taken without --video.",
 )
 @click.option(
     "-m",
     "--model",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Model folder or DeepLabCut project.  [the built-in network; an untrained one where it does not fit]",
 )
 @click.option(
     "--design",
     type=click.Choice(DESIGNS),
     default=DEFAULTS.design,
-    show_default=True,
     help="figures: the combinations that the figures show; full: all of them.",
 )
-@click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Of the order of conditions.")
+@click.option("--seed", default=DEFAULTS.seed, help="Of the order of conditions.")
 @click.option(
     "-o",
     "--out-dir",
     "--out",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("posecli-benchmark"),
-    show_default=True,
     help="Folder for everything; the same command continues what lies there.",
 )
 @click.option("--overwrite", is_flag=True, help="Begin anew where another benchmark lies.")
 @click.option("--dry-run", is_flag=True, help="Lay the design out, say how long it will take, and stop.")
 @click.option("--price", help="Name in the price list.  [one core of a cloud machine]")
 @click.option("--per-hour", type=float, help="What an hour of this machine costs, instead of a named price.")
-@click.option("--prices", type=click.Path(path_type=Path), help="YAML file with prices.  [posecli's own]")
-@click.option("--video-fps", type=float, default=30.0, show_default=True, help="Of the videos that cost is stated for.")
+@click.option("--prices", type=PATH, help="YAML file with prices.  [posecli's own]")
+@click.option("--video-fps", default=30.0, help="Of the videos that cost is stated for.")
 @config_option
 @output_options
 @click.pass_context
 def benchmark(
-    ctx: click.Context,
-    /,
-    folder: Path,
-    overwrite: bool,
-    dry_run: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **flags: Any,
+    ctx: click.Context, /, folder: Path, overwrite: bool, dry_run: bool, output: Output, **flags: Any
 ) -> None:
     """Measure how fast this machine finds poses or behaviours, and find the settings to use.
 
@@ -162,7 +144,6 @@ def benchmark(
         posecli benchmark --config configs/benchmark-mathis-warren-2018.yaml
         posecli benchmark --network i3d --video cage.mp4 --model my-behaviours
     """
-    output = make_output(as_json, quiet, verbose)
     options = benchmark_options(flags)
     from posecli.studies.benchmark.report import write_report
     from posecli.studies.benchmark.runner import run_benchmark
@@ -297,7 +278,6 @@ def _show_plan(study: Study, output: Output) -> None:
 
 
 def _show_results(summary: Summary, report: Report, output: Output) -> None:
-    from posecli.cli.tables import aligned
     from posecli.studies.benchmark.report import results
     from posecli.studies.benchmark.tables import winner_table
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
 from posecli.cli.runs import Go, batch_options, engine_options, run_over, running_options, shared_fields
 from posecli.options import CLIP_PIPELINES, ClassifyOptions, InputSize
 
@@ -20,7 +20,7 @@ DEFAULTS = ClassifyOptions()
 @click.option(
     "-m",
     "--model",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Model folder of a network for behaviours.  [the built-in network: the rendered home cage]",
 )
 @batch_options(DEFAULTS, "Chunks")
@@ -35,30 +35,18 @@ DEFAULTS = ClassifyOptions()
 @engine_options(
     click.option(
         "--max-change",
-        type=float,
         default=DEFAULTS.max_change,
-        show_default=True,
         help="Largest change of probabilities against fp32 (95th percentile) that the parity gate allows.",
-    ),
+    )
 )
 @running_options(
-    DEFAULTS,
-    CLIP_PIPELINES,
-    "How reading, network and decoding are laid over each other; results are the same.",
+    DEFAULTS, CLIP_PIPELINES, "How reading, network and decoding are laid over each other; results are the same."
 )
 @config_option
 @output_options
 @click.pass_context
 def classify(
-    ctx: click.Context,
-    /,
-    videos: tuple[str, ...],
-    model: Path | None,
-    dry_run: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **flags: Any,
+    ctx: click.Context, /, videos: tuple[str, ...], model: Path | None, dry_run: bool, output: Output, **flags: Any
 ) -> None:
     """Say what an animal does in VIDEOS, chunk by chunk and frame by frame.
 
@@ -72,7 +60,6 @@ def classify(
         posecli classify recordings --recursive -m my-behaviours -o ethograms --csv
         posecli classify cage.mp4 -m my-behaviours --stride 16 --precision int8
     """
-    output = make_output(as_json, quiet, verbose)
     options = classify_options(flags)
 
     def open_run() -> tuple[Go, Go]:

@@ -3,54 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.model import choice_options
-from posecli.cli.sweeps import (
-    SweepProgress,
-    folder_option,
-    network_of,
-    show_results,
-    sweep_options,
-    sweep_options_of,
-)
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import project_options
+from posecli.cli.sweeps import SweepProgress, folder_option, show_results, sweep_options, sweep_options_of
 from posecli.studies.sweep.options import DEFAULT_CRF
+
+if TYPE_CHECKING:
+    from posecli.model.deeplabcut import Choice
 
 
 @click.command("compress-sweep", cls=Command)
-@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, type=PATH)
 @click.option(
     "--crf",
     default=DEFAULT_CRF,
-    show_default=True,
     help="Constant rate factors; different ones per codec as in 'libx264:20,30;libsvtav1:35,50'.",
 )
 @click.option(
     "--codec",
     default="libx264",
-    show_default=True,
     help="Codecs for a list without their names: any of libx264,libx265,libsvtav1,libvpx-vp9.",
 )
 @click.option("--preset", help="The encoder's word for how long it may search; per codec as with --crf.")
 @click.option("--pix-fmt", help="Pixel format of what is encoded.  [yuv420p]")
 @click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
 @sweep_options
-@choice_options
+@project_options
 @click.option("--keep", is_flag=True, help="Keep the encoded videos.")
 @folder_option("posecli-compress-sweep")
 @config_option
 @output_options
 def compress_sweep(
-    videos: tuple[Path, ...],
-    folder: Path,
-    overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **flags: Any,
+    videos: tuple[Path, ...], folder: Path, network: Choice, overwrite: bool, output: Output, **flags: Any
 ) -> None:
     """Measure how far compression moves poses, and say which to use.
 
@@ -64,7 +52,6 @@ def compress_sweep(
         posecli compress-sweep day1.mp4 --model openfield-model --crf 15,25,35,45 --tolerance 0.5px
         posecli compress-sweep day1.mp4 --config configs/compress-sweep-paper.yaml
     """
-    output = make_output(as_json, quiet, verbose)
     options = sweep_options_of(videos, flags)
     from posecli.studies.sweep.runner import run_sweep
     from posecli.studies.sweep.versions import encoded_versions, parse_crf, parse_presets
@@ -73,12 +60,6 @@ def compress_sweep(
     crf = parse_crf(flags["crf"], codecs)
     versions = encoded_versions(crf, parse_presets(flags["preset"], crf), flags["pix_fmt"], flags["gop"])
     study = run_sweep(
-        "compress-sweep",
-        options,
-        versions,
-        folder,
-        SweepProgress(output),
-        overwrite=overwrite,
-        network=network_of(flags),
+        "compress-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
     )
     show_results(study, output)

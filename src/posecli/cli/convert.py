@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.table_options import table_choice_options, take_table_choice
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import table_choice_options
 from posecli.errors import UsageError
 
 #: As `posecli.tables.convert.FORMATS`, which imports NumPy.
@@ -17,15 +17,13 @@ FORMATS = ("csv", "parquet", "nwb")
 
 
 @click.command(cls=Command)
-@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("tables", nargs=-1, required=True, type=PATH)
 @click.option("--to", type=click.Choice(FORMATS), required=True, help="What the tables become.")
 @click.option("--tidy", is_flag=True, help="Of csv and parquet: one row per frame and body part.")
-@click.option(
-    "--video", type=click.Path(path_type=Path), help="Take the frames' times from this video.  [the table's own]"
-)
+@click.option("--video", type=PATH, help="Take the frames' times from this video.  [the table's own]")
 @click.option("--fps", type=float, help="Frames per second, where neither table nor video tell the times.")
 @click.option("--session-start", help="Of nwb: when the recording began, as 2026-05-17T09:30:00+02:00.")
-@click.option("-o", "--out-dir", type=click.Path(path_type=Path), help="Folder for the results.  [beside each table]")
+@click.option("-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each table]")
 @table_choice_options("each table")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @config_option
@@ -35,9 +33,7 @@ def convert(
     session_start: str | None,
     out_dir: Path | None,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    output: Output,
     **flags: Any,
 ) -> None:
     """Write pose TABLES in another format, with the frames' times.
@@ -50,10 +46,9 @@ def convert(
         posecli convert poses/*.h5 --to parquet --tidy -o tidy
         posecli convert videoDLC_x.h5 --to nwb --session-start 2026-05-17T09:30:00+02:00
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.tables.convert import ConvertOptions, convert_table
 
-    options = ConvertOptions(session_start=_moment(session_start), choice=take_table_choice(flags), **flags)
+    options = ConvertOptions(session_start=_moment(session_start), **flags)
     if options.video is not None and len(tables) > 1:
         raise UsageError(f"--video tells the times of one table, not of {len(tables)}: convert them one by one")
     results = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
 
 
 @click.command(cls=Command)
@@ -16,23 +16,21 @@ from posecli.cli.base import Command, config_option, make_output, output_options
     "--out-dir",
     "--out",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("posecli-demo"),
-    show_default=True,
     help="Folder for everything that is made.",
 )
-@click.option("--frames", type=int, default=120, show_default=True, help="Length of the rendered video.")
+@click.option("--frames", default=120, help="Length of the rendered video.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier demonstration left there.")
 @config_option
 @output_options
-def demo(folder: Path, frames: int, overwrite: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+def demo(folder: Path, frames: int, overwrite: bool, output: Output) -> None:
     """Render a mouse, find it with the built-in network, and compare with the truth.
 
     \b
     Example:
         posecli demo --out-dir first-look
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.cli.progress import AnalysisProgress
     from posecli.studies.demo import run_demo
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from posecli.cli.base import Command, make_output, output_options
+from posecli.cli.base import Command, Output, output_options
 
 
 @click.command(cls=Command)
 @output_options
 @click.pass_context
-def doctor(ctx: click.Context, /, as_json: bool, quiet: bool, verbose: bool) -> None:
+def doctor(ctx: click.Context, /, output: Output) -> None:
     """Look at versions, processor, engines, decoders, disks, and say what to do.
 
     Works where libraries are broken: each is tried in a process of its own. Ends with exit code 6 if something that
@@ -21,7 +21,6 @@ def doctor(ctx: click.Context, /, as_json: bool, quiet: bool, verbose: bool) -> 
         posecli doctor
         posecli doctor --json
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.studies.doctor import examine
 
     report = examine()

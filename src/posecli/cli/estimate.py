@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, aligned, config_option, output_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,23 +17,20 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.option("--animals", type=int, required=True, help="Animals, each recorded by itself.")
 @click.option("--days", type=float, required=True, help="Days of recording.")
-@click.option("--hours-per-day", type=float, default=24.0, show_default=True, help="Hours recorded a day.")
-@click.option("--video-fps", type=float, default=30.0, show_default=True, help="Frames per second of the recordings.")
+@click.option("--hours-per-day", default=24.0, help="Hours recorded a day.")
+@click.option("--video-fps", default=30.0, help="Frames per second of the recordings.")
 @click.option("--fps", type=float, help="Frames per second that one machine analyses.")
 @click.option(
-    "--benchmark",
-    "results",
-    type=click.Path(path_type=Path),
-    help="Take speeds from a benchmark instead: its folder, or its results.json.",
+    "--benchmark", "results", type=PATH, help="Take speeds from a benchmark instead: its folder, or its results.json."
 )
 @click.option("--within", type=float, help="Days in which it must be done.  [as fast as it is recorded]")
 @click.option("--price", help="Name in the price list.  [one core of a cloud machine]")
 @click.option("--per-hour", type=float, help="What an hour of the machine costs, instead of a named price.")
-@click.option("--cores", type=int, default=1, show_default=True, help="Cores of the machine, for a price by the core.")
-@click.option("--prices", type=click.Path(path_type=Path), help="YAML file with prices.  [posecli's own]")
+@click.option("--cores", default=1, help="Cores of the machine, for a price by the core.")
+@click.option("--prices", type=PATH, help="YAML file with prices.  [posecli's own]")
 @config_option
 @output_options
-def estimate(results: Path | None, fps: float | None, as_json: bool, quiet: bool, verbose: bool, **flags: Any) -> None:
+def estimate(results: Path | None, fps: float | None, output: Output, **flags: Any) -> None:
     """Say what an experiment takes: hours of computing, machines, money.
 
     \b
@@ -42,7 +39,6 @@ def estimate(results: Path | None, fps: float | None, as_json: bool, quiet: bool
         posecli estimate --animals 8 --days 30 --benchmark posecli-benchmark --per-hour 0.40
         posecli estimate --animals 8 --days 30 --fps 84 --cores 8 --within 14
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.studies.cost import Experiment, read_prices
 
     experiment = Experiment(flags["animals"], flags["days"], flags["hours_per_day"], flags["video_fps"])
@@ -88,8 +84,6 @@ def describe(experiment: Experiment) -> str:
 
 def estimate_lines(estimates: dict[str, Estimate], within: float, currency: str) -> list[str]:
     """A table, a row per setting."""
-    from posecli.cli.tables import aligned
-
     table = [["setting", "speed", "h per video-h", "machine-hours", "on one machine", f"machines for {within:g} days"]]
     table[0] += [f"{currency} per video-h", f"{currency} in all"]
     for name, item in estimates.items():

@@ -9,11 +9,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from posecli.cli.base import Command, Output, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
 from posecli.cli.findings import Findings
-from posecli.cli.model import choice_options
-from posecli.cli.network_options import batch_size_option, engine_option, precision_option, threads_option
-from posecli.cli.table_options import table_choice_options
+from posecli.cli.options import batch_size_option, engine_options, project_options, table_choice_options
 from posecli.errors import OutputExistsError, UsageError
 from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
 
@@ -29,27 +27,23 @@ CLASSIFYING = ClassifyOptions()
 
 
 @click.command(cls=Command)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
-@choice_options
-@click.option("--truth", type=click.Path(path_type=Path), help="Table with the true points, where DATA is a video.")
+@click.argument("model", type=PATH)
+@click.argument("data", type=PATH)
+@project_options
+@click.option("--truth", type=PATH, help="Table with the true points, where DATA is a video.")
 @table_choice_options("a pose table in MODEL's place")
 @table_choice_options("the table of true points", "truth-")
-@click.option("--scales", default="1,0.5,0.25,0.125", show_default=True, help="Sizes to show the frames in.")
+@click.option("--scales", default="1,0.5,0.25,0.125", help="Sizes to show the frames in.")
 @click.option("--pcutoff", type=float, help="Likelihood from which on a point counts as found.  [the model's own]")
-@click.option("--pck", default="5,10", show_default=True, help="Distances in px: the share of points within each.")
-@click.option(
-    "--split", type=click.Path(path_type=Path), help="YAML file with the frame names to 'train' and 'test' on."
-)
+@click.option("--pck", default="5,10", help="Distances in px: the share of points within each.")
+@click.option("--split", type=PATH, help="YAML file with the frame names to 'train' and 'test' on.")
 @click.option("--held-out", help="Text file with a frame name to test on per line, or a fraction to draw with --seed.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the frames drawn by --held-out.")
-@click.option("--every", type=int, default=1, show_default=True, help="Of a video, use every so many-th frame.")
+@click.option("--seed", default=0, help="Of the frames drawn by --held-out.")
+@click.option("--every", default=1, help="Of a video, use every so many-th frame.")
 @batch_size_option(
     "Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]", None, auto=True
 )
-@engine_option()
-@precision_option("; no parity gate stops it, since the errors themselves are measured.", FIXED_PRECISIONS, "fp32")
-@threads_option()
+@engine_options("; no parity gate stops it, since the errors themselves are measured.", FIXED_PRECISIONS, "fp32")
 @click.option(
     "--stride",
     type=int,
@@ -57,40 +51,34 @@ CLASSIFYING = ClassifyOptions()
 )
 @click.option(
     "--slack",
-    type=int,
     default=10,
-    show_default=True,
     help="Behaviours: frames either way within which a label excuses a prediction, for slack accuracy.",
 )
 @click.option(
     "--absent",
     type=click.Choice(("left-out", "zero")),
     default="left-out",
-    show_default=True,
     help="Behaviours: what one that is labelled nowhere does to balanced accuracy.",
 )
 @click.option(
     "--pipeline",
     type=click.Choice(CLIP_PIPELINES),
     default=CLASSIFYING.pipeline,
-    show_default=True,
     help="Behaviours: how reading, network and decoding are laid over each other; results are the same.",
 )
 @click.option(
     "-o",
     "--out-dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Behaviours: folder to keep the tables of 'posecli classify' in, and to take them from.  [they are not kept]",
 )
-@click.option("--csv", type=click.Path(path_type=Path), help="Write every figure into this CSV file.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw them into this PNG file, and an SVG beside it.")
+@click.option("--csv", type=PATH, help="Write every figure into this CSV file.")
+@click.option("--figure", type=PATH, help="Draw them into this PNG file, and an SVG beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @config_option
 @output_options
 @click.pass_context
-def evaluate(
-    ctx: click.Context, /, model: Path, data: Path, as_json: bool, quiet: bool, verbose: bool, **flags: Any
-) -> None:
+def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **flags: Any) -> None:
     """Measure how far the points of MODEL lie from those of DATA, or how well its behaviours agree with DATA.
 
     MODEL is a model folder, a DeepLabCut project, an exported model, or built-in. DATA is a DeepLabCut project, its
@@ -107,7 +95,6 @@ def evaluate(
         posecli evaluate videoDLC_resnet50.h5 truth.h5 --csv errors.csv
         posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.support.figures import save_figure
 
     measure = _evaluation(ctx, model, data, flags, output)

@@ -12,12 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from posecli.cli.base import Output, stop_signals
+from posecli.cli.base import Output, aligned, stop_signals
 from posecli.cli.findings import Findings
 from posecli.cli.progress import AnalysisProgress
-from posecli.cli.tables import aligned
 from posecli.errors import LabelError, PoseCliError, VideoError
-from posecli.options import ClassifyOptions, EngineOptions
+from posecli.options import ClassifyOptions
 from posecli.support.results import AnalysisReport, VideoResult
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def behaviour_evaluation(
 
     counting = AgreementOptions(flags["slack"], cast("Absent", flags["absent"].replace("-", " ")))
     options = ClassifyOptions(
-        engine=EngineOptions(flags["engine"], flags["precision"], flags["threads"]),
+        engine=flags["engine"],
         batch_size=ClassifyOptions().batch_size if flags["batch_size"] is None else flags["batch_size"],
         stride=flags["stride"],
         pipeline=flags["pipeline"],

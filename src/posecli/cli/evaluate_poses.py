@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from posecli.cli.base import Output
 from posecli.cli.findings import Findings
-from posecli.cli.model import parse_numbers
-from posecli.cli.table_options import take_table_choice
+from posecli.cli.options import parse_numbers
 from posecli.errors import UsageError
 from posecli.options import EngineOptions, TableChoice
 
@@ -54,19 +53,18 @@ def _found(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str
 def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Evaluation:
     from posecli.evaluation import evaluate_table
     from posecli.inference.predictor import load_model
-    from posecli.model.deeplabcut import Choice
 
-    table, truth = take_table_choice(dict(flags)), take_table_choice(dict(flags), "truth-")
+    truth = flags["truth_choice"]
     if model.suffix == ".h5":
-        return evaluate_table(model, data, options, choices=(table, truth))
-    if table != TableChoice():
+        return evaluate_table(model, data, options, choices=(flags["choice"], truth))
+    if flags["choice"] != TableChoice():
         raise UsageError(f"'{model}' is no pose table: --key and --scorer choose among those of one")
-    choice = Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
-    loaded = load_model(model, EngineOptions(flags["engine"], flags["precision"], flags["threads"]), choice)
+    engine: EngineOptions = flags["engine"]
+    loaded = load_model(model, engine, flags["network"])
     description = loaded.description
     output.say(
         f"model {description.scorer} ({description.net_type}, {len(description.bodyparts)} body parts), "
-        f"engine {flags['engine']}, {flags['precision']}"
+        f"engine {engine.engine}, {engine.precision}"
     )
     if data.is_file() and data.suffix not in LABEL_FILES:
         return _measure_video(loaded, data, options, flags, output)
@@ -83,7 +81,7 @@ def _measure_video(
 
     if flags["split"] is not None or flags["held_out"] is not None:
         raise UsageError(f"'{video}' is a video: --split and --held-out choose among labelled frames")
-    truth, choice = flags["truth"], take_table_choice(dict(flags), "truth-")
+    truth, choice = flags["truth"], flags["truth_choice"]
     frames = every_so_many(truth_of_video(video, truth, choice).frames, options)
     with frame_progress(output, video.name, len(options.scales) * len(frames)) as progress:
         return evaluate_video(model, video, truth, options, progress, choice)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.table_options import table_choice_options, take_table_choice
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import table_choice_options
+from posecli.options import TableChoice
 
 if TYPE_CHECKING:
     from posecli.tables.filtering import FilteredTable
@@ -19,42 +20,23 @@ METHODS = ("median", "savgol", "kalman")
 
 
 @click.command("filter", cls=Command)
-@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("tables", nargs=-1, required=True, type=PATH)
 @click.option(
     "--method",
     type=click.Choice(METHODS),
     default="median",
-    show_default=True,
     help="median is DeepLabCut's own; savgol fits polynomials; kalman looks at the velocity, before and after.",
 )
-@click.option("--window", type=int, default=5, show_default=True, help="Of median and savgol: frames, odd.")
-@click.option("--order", type=int, default=2, show_default=True, help="Of savgol: degree of the polynomial.")
-@click.option(
-    "--noise", type=float, default=1.0, show_default=True, help="Of kalman: px by which found points are off."
-)
-@click.option(
-    "--push",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Of kalman: px per frame by which the velocity changes in a frame.",
-)
+@click.option("--window", default=5, help="Of median and savgol: frames, odd.")
+@click.option("--order", default=2, help="Of savgol: degree of the polynomial.")
+@click.option("--noise", default=1.0, help="Of kalman: px by which found points are off.")
+@click.option("--push", default=1.0, help="Of kalman: px per frame by which the velocity changes in a frame.")
 @click.option(
     "--pcutoff", type=float, help="Likelihood below which a point counts as a gap.  [every point counts as it is]"
 )
+@click.option("--fill-gaps", "fill", default=0, help="Fill gaps of so many frames at most; longer ones are NaN.")
 @click.option(
-    "--fill-gaps",
-    "fill",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Fill gaps of so many frames at most; longer ones are NaN.",
-)
-@click.option(
-    "-o",
-    "--out-dir",
-    type=click.Path(path_type=Path),
-    help="Folder for the results.  [beside each table, where DeepLabCut looks for them]",
+    "-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each table, where DeepLabCut looks for them]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace filtered tables that are there already.")
 @click.option("--csv", is_flag=True, help="Write each table as CSV too.")
@@ -66,9 +48,8 @@ def filter_command(
     out_dir: Path | None,
     overwrite: bool,
     csv: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    choice: TableChoice,
+    output: Output,
     **flags: Any,
 ) -> None:
     """Smooth pose TABLES over time.
@@ -80,10 +61,8 @@ def filter_command(
         posecli filter videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 -o filtered
         posecli filter poses/*.h5 --method savgol --window 9 --pcutoff 0.6 --fill-gaps 10 -o filtered
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.tables.filtering import FilterOptions, filter_table
 
-    choice = take_table_choice(flags)
     options = FilterOptions(**flags)
     results: list[FilteredTable] = []
     for table in tables:

@@ -8,30 +8,28 @@ from typing import Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.table_options import table_choice_options, take_table_choice
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import table_choice_options
 from posecli.errors import UsageError
 from posecli.options import TableChoice
 
 
 @click.command(cls=Command)
-@click.argument("video", type=click.Path(path_type=Path))
-@click.argument("table", required=False, type=click.Path(path_type=Path))
-@click.option("--compare", type=click.Path(path_type=Path), help="A second table of the video, shown at the right.")
+@click.argument("video", type=PATH)
+@click.argument("table", required=False, type=PATH)
+@click.option("--compare", type=PATH, help="A second table of the video, shown at the right.")
 @table_choice_options()
 @table_choice_options("--compare", "compare-")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Video to make.  [<table>_labeled.mp4 at the video]")
+@click.option("-o", "--out", type=PATH, help="Video to make.  [<table>_labeled.mp4 at the video]")
 @click.option("--pcutoff", type=float, help="Likelihood below which a point is not drawn.  [the model's own, else 0.6]")
-@click.option(
-    "--trails", "trail", type=int, default=0, show_default=True, help="Show the way of the last so many frames."
-)
+@click.option("--trails", "trail", default=0, help="Show the way of the last so many frames.")
 @click.option("--skeleton", help="Lines: pairs as snout-leftear,snout-rightear, or a DeepLabCut config.yaml.")
 @click.option("--dot-radius", type=float, help="Of points, px of the new video.  [by the frame's size]")
-@click.option("--start", type=int, default=0, show_default=True, help="First frame to show.")
+@click.option("--start", default=0, help="First frame to show.")
 @click.option("--end", type=int, help="Frame after the last one to show.  [the end of the video]")
-@click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on the frame's size, up to 8.")
+@click.option("--scale", default=1.0, help="Factor on the frame's size, up to 8.")
 @click.option("--no-legend", is_flag=True, help="Leave the band with the names of the body parts away.")
-@click.option("--crf", type=float, default=23, show_default=True, help="Quality of H.264: 0 is best, 51 worst.")
+@click.option("--crf", type=float, default=23, help="Quality of H.264: 0 is best, 51 worst.")
 @click.option("--overwrite", is_flag=True, help="Replace a video that is there already.")
 @config_option
 @output_options
@@ -40,13 +38,13 @@ def label(
     video: Path,
     table: Path | None,
     compare: Path | None,
+    choice: TableChoice,
+    compare_choice: TableChoice,
     out: Path | None,
     skeleton: str | None,
     no_legend: bool,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    output: Output,
     **flags: Any,
 ) -> None:
     """Draw a pose TABLE into its VIDEO.
@@ -60,19 +58,17 @@ def label(
         posecli label video.mp4 poses/videoDLC_x.h5 --trails 30 --skeleton config.yaml --start 300 --end 600
         posecli label video.mp4 rawDLC_x.h5 --compare rawDLC_x_filtered.h5 --scale 0.5 -o compared.mp4
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.cli.progress import frame_progress
     from posecli.plots.labelled_video import LabelOptions, plan_labels, read_skeleton, write_labels
     from posecli.tables.poses import find_table
     from posecli.video.timed import refuse_existing
 
-    choices = [take_table_choice(flags), take_table_choice(flags, "compare-")]
-    if compare is None and choices[1] != TableChoice(option="compare-"):
+    if compare is None and compare_choice != TableChoice(option="compare-"):
         raise UsageError("--compare-key and --compare-scorer belong to --compare: name the second table too")
     options = LabelOptions(legend=not no_legend, skeleton=read_skeleton(skeleton) if skeleton else (), **flags)
     first = table or find_table(video)
     tables = [first] if compare is None else [first, compare]
-    job = plan_labels(video, tables, options, choices[: len(tables)])
+    job = plan_labels(video, tables, options, [choice, compare_choice][: len(tables)])
     target = out or job.default_out
     refuse_existing(target, overwrite=overwrite)
     start = time.monotonic()

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, Output, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import parse_numbers, project_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
+    from posecli.model.deeplabcut import Choice
     from posecli.model.folder import AnyFolder
-
-AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
-
-
-def choice_options(function: AnyCallback) -> AnyCallback:
-    """Add the options that choose among the networks of a DeepLabCut project."""
-    for option in (
-        click.option(
-            "--trainset-index", type=int, default=0, show_default=True, help="Place in the project's TrainingFraction."
-        ),
-        click.option(
-            "--snapshot", type=int, help="Training iteration of the snapshot.  [what config.yaml says, else the last]"
-        ),
-        click.option("--shuffle", type=int, default=1, show_default=True, help="Shuffle of the DeepLabCut project."),
-    ):
-        function = option(function)
-    return function
 
 
 @click.group()
@@ -43,24 +27,13 @@ def model() -> None:
 
 
 @model.command("import", cls=Command)
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.argument("source", type=PATH)
+@click.option("-o", "--out", "folder", type=PATH, required=True, help="Folder to make.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
-@choice_options
+@project_options
 @config_option
 @output_options
-def import_command(
-    source: Path,
-    folder: Path,
-    overwrite: bool,
-    shuffle: int,
-    snapshot: int | None,
-    trainset_index: int,
-    *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
+def import_command(source: Path, folder: Path, overwrite: bool, network: Choice, *, output: Output) -> None:
     """Make a model folder from a network trained in DeepLabCut.
 
     SOURCE is a project's config.yaml or folder, one folder of its dlc-models, or an exported model.
@@ -69,33 +42,29 @@ def import_command(
     Example:
         posecli model import openfield/config.yaml --shuffle 1 -o openfield-model
     """
-    output = make_output(as_json, quiet, verbose)
-    from posecli.model.deeplabcut import Choice
     from posecli.model.importing import import_model
 
-    imported = import_model(source, folder, Choice(shuffle, trainset_index, snapshot), overwrite=overwrite)
+    imported = import_model(source, folder, network, overwrite=overwrite)
     output.say(f"imported '{source}' to '{folder}'")
     _show(imported, output)
 
 
 @model.command("import-i3d", cls=Command)
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("-o", "--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.argument("checkpoint", type=PATH)
+@click.option("-o", "--out", "folder", type=PATH, required=True, help="Folder to make.")
 @click.option(
     "--classes",
     required=True,
     help="Names of the behaviours in the order of the network's outputs, separated by commas; or how many there are.",
 )
-@click.option("--name", default="imported", show_default=True, help="Goes into the names of result files.")
-@click.option("--length", type=int, default=64, show_default=True, help="Frames of a chunk.")
-@click.option("--stride", type=int, default=64, show_default=True, help="Frames from one chunk's start to the next's.")
-@click.option("--input-size", default="224", show_default=True, metavar="N|WxH", help="Size of frames, px.")
+@click.option("--name", default="imported", help="Goes into the names of result files.")
+@click.option("--length", default=64, help="Frames of a chunk.")
+@click.option("--stride", default=64, help="Frames from one chunk's start to the next's.")
+@click.option("--input-size", default="224", metavar="N|WxH", help="Size of frames, px.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
 @config_option
 @output_options
-def import_i3d_command(
-    checkpoint: Path, folder: Path, overwrite: bool, as_json: bool, quiet: bool, verbose: bool, **flags: Any
-) -> None:
+def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: Output, **flags: Any) -> None:
     """Make a model folder for 'posecli classify' from a published I3D checkpoint (TensorFlow, RGB).
 
     CHECKPOINT is its path without '.index'. Where the number of classes is not that of the checkpoint, the last layer
@@ -106,7 +75,6 @@ def import_i3d_command(
         posecli model import-i3d data/rgb_imagenet/model.ckpt --classes 400 -o kinetics
         posecli model import-i3d mice/model.ckpt --classes drink,eat,groom,hang,sniff,rear,rest,walk,eathand -o mice
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.model.clip import ClipDescription
     from posecli.model.importing import import_i3d
     from posecli.options import InputSize
@@ -128,9 +96,9 @@ def import_i3d_command(
 
 
 @model.command("info", cls=Command)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @output_options
-def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
+def info_command(folder: Path, output: Output) -> None:
     """Show what a model folder holds, and check its weights.
 
     FOLDER may be built-in or built-in-behaviours, the networks that come with posecli.
@@ -140,7 +108,6 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
         posecli model info openfield-model
         posecli model info built-in
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.model.builtin import named_model
     from posecli.model.folder import read_any_folder
     from posecli.model.int8 import has_int8, read_int8_plan
@@ -153,36 +120,24 @@ def info_command(folder: Path, as_json: bool, quiet: bool, verbose: bool) -> Non
 
 
 @model.command("quantize", cls=Command)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--calibrate",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     required=True,
     help="Video like those that will be analysed, a folder of them or a pattern; may be given several times.",
 )
-@click.option("--scales", default="1,0.5,0.25", show_default=True, help="Sizes at which the network will be used.")
-@click.option("--frames", type=int, default=48, show_default=True, help="Frames to calibrate with, and to judge by.")
+@click.option("--scales", default="1,0.5,0.25", help="Sizes at which the network will be used.")
+@click.option("--frames", default=48, help="Frames to calibrate with, and to judge by.")
 @click.option(
     "--max-shift",
-    type=float,
     default=1.0,
-    show_default=True,
     help="Largest shift against fp32 at any scale (99th percentile, px of the network's input).",
 )
+@click.option("--chunks", default=16, help="For behaviours: chunks to calibrate with, and to judge by.")
 @click.option(
-    "--chunks",
-    type=int,
-    default=16,
-    show_default=True,
-    help="For behaviours: chunks to calibrate with, and to judge by.",
-)
-@click.option(
-    "--max-change",
-    type=float,
-    default=0.05,
-    show_default=True,
-    help="For behaviours: largest change of probabilities against fp32 (95th percentile).",
+    "--max-change", default=0.05, help="For behaviours: largest change of probabilities against fp32 (95th percentile)."
 )
 @config_option
 @output_options
@@ -195,9 +150,7 @@ def quantize_command(
     chunks: int,
     max_change: float,
     *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    output: Output,
 ) -> None:
     """Make the int8 version of a model folder, for '--precision int8' and 'auto' of analyze and classify.
 
@@ -208,7 +161,6 @@ def quantize_command(
     Example:
         posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.model.builtin import named_model
     from posecli.model.folder import ClipModelFolder, ModelFolder, read_any_folder
     from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
@@ -236,13 +188,11 @@ def quantize_command(
 
 
 @model.command("compact", cls=Command)
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--out", "destination", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.argument("folder", type=PATH)
+@click.option("-o", "--out", "destination", type=PATH, required=True, help="Folder to make.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
 @output_options
-def compact_command(
-    folder: Path, destination: Path, overwrite: bool, as_json: bool, quiet: bool, verbose: bool
-) -> None:
+def compact_command(folder: Path, destination: Path, overwrite: bool, output: Output) -> None:
     """Copy a model folder with its kernels rounded to 16 bits: half the size, other weights.
 
     An eight-bit version belongs to the weights that it was made for: make the copy's own with 'posecli model quantize'.
@@ -253,7 +203,6 @@ def compact_command(
         posecli model compact openfield-model -o openfield-small
         posecli model compact built-in -o mouse-from-above
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.model.builtin import named_model
     from posecli.model.folder import read_any_folder, write_folder
 
@@ -272,18 +221,6 @@ def class_names(text: str) -> tuple[str, ...]:
     if text.isdecimal():
         return tuple(f"class{number}" for number in range(1, int(text) + 1))
     return tuple(part.strip() for part in text.split(","))
-
-
-def parse_numbers(text: str) -> tuple[float, ...]:
-    """Numbers separated by commas.
-
-    >>> parse_numbers("1, 0.5")
-    (1.0, 0.5)
-    """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"'{text}' is not a list of numbers: separate them by commas, as in 1,0.5") from None
 
 
 def _show(folder: AnyFolder, output: Output) -> None:

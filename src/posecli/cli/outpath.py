@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from posecli.cli.base import Command, make_output, output_options
-from posecli.cli.model import choice_options
+from posecli.cli.base import PATH, Command, Output, output_options
+from posecli.cli.options import project_options
+
+if TYPE_CHECKING:
+    from posecli.model.deeplabcut import Choice
 
 
 @click.command(cls=Command)
 @click.argument("videos", nargs=-1, required=True, type=click.Path())
-@click.option("-m", "--model", type=click.Path(path_type=Path), help="As for analyze.  [the built-in network]")
-@click.option("-o", "--out-dir", type=click.Path(path_type=Path), help="As for analyze.  [beside each video]")
+@click.option("-m", "--model", type=PATH, help="As for analyze.  [the built-in network]")
+@click.option("-o", "--out-dir", type=PATH, help="As for analyze.  [beside each video]")
 @click.option("--recursive", is_flag=True, help="Look for videos in the folders of folders too.")
-@choice_options
+@project_options
 @output_options
 def outpath(
     videos: tuple[str, ...],
     model: Path | None,
     out_dir: Path | None,
     recursive: bool,
-    shuffle: int,
-    snapshot: int | None,
-    trainset_index: int,
+    network: Choice,
     *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    output: Output,
 ) -> None:
     """Print the path of the pose table that analyze makes of each of VIDEOS.
 
@@ -39,17 +39,15 @@ def outpath(
         posecli outpath m1.mp4 -m project/config.yaml -o poses
         posecli filter "$(posecli outpath m1.mp4 -m my-model)"
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.analysis.outputs import plan_outputs
     from posecli.model.builtin import builtin_model_path
-    from posecli.model.deeplabcut import Choice
     from posecli.model.importing import open_model
     from posecli.video.find import find_videos
 
-    folder = open_model(model or builtin_model_path(), Choice(shuffle, trainset_index, snapshot))
+    folder = open_model(model or builtin_model_path(), network)
     found = list(find_videos(videos, recursive=recursive).videos)
     planned = plan_outputs(found, folder.description.scorer, out_dir)
-    if not as_json:
+    if not output.json:
         for paths in planned:
             click.echo(paths.table)
     output.result(

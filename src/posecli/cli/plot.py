@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.table_options import table_choice_options, take_table_choice
+from posecli.cli.base import PATH, Command, Output, aligned, config_option, output_options
+from posecli.cli.options import table_choice_options
+from posecli.options import TableChoice
 
 
 @click.command(cls=Command)
-@click.argument("table", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--out-dir", type=click.Path(path_type=Path), help="Folder for the figures.  [<table>-plots beside it]"
-)
+@click.argument("table", type=PATH)
+@click.option("-o", "--out-dir", type=PATH, help="Folder for the figures.  [<table>-plots beside it]")
 @click.option("--pcutoff", type=float, help="Likelihood below which a point is unseen.  [the model's own, else 0.6]")
 @click.option("--bodyparts", help="Only these, as snout,tailbase.  [all]")
-@click.option(
-    "--video", type=click.Path(path_type=Path), help="The table's video: its first frame lies behind the paths."
-)
-@click.option("--jumps", type=int, default=20, show_default=True, help="List so many of the largest jumps.")
+@click.option("--video", type=PATH, help="The table's video: its first frame lies behind the paths.")
+@click.option("--jumps", default=20, help="List so many of the largest jumps.")
 @table_choice_options()
 @click.option("--overwrite", is_flag=True, help="Replace figures that are there already.")
 @config_option
@@ -34,11 +30,9 @@ def plot(
     bodyparts: str | None,
     video: Path | None,
     jumps: int,
+    choice: TableChoice,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **flags: Any,
+    output: Output,
 ) -> None:
     """Draw a pose TABLE: paths, trajectories, likelihoods, jumps and occupancy.
 
@@ -49,12 +43,10 @@ def plot(
         posecli plot videoDLC_x.h5
         posecli plot videoDLC_x.h5 --video video.mp4 --bodyparts snout,tailbase --pcutoff 0.8 -o figures
     """
-    output = make_output(as_json, quiet, verbose)
-    from posecli.cli.tables import aligned
     from posecli.plots.poses import PlotOptions, plot_table
 
     parts = tuple(name.strip() for name in bodyparts.split(",") if name.strip()) if bodyparts else ()
-    options = PlotOptions(pcutoff, parts, video, jumps, take_table_choice(flags))
+    options = PlotOptions(pcutoff, parts, video, jumps, choice)
     result = plot_table(
         table, out_dir, options, overwrite=overwrite, progress=lambda name: output.progress(f"drawing {name}")
     )

@@ -14,8 +14,7 @@ import click
 from posecli import __version__
 from posecli.analysis import RunObserver
 from posecli.analysis.known import batch_note, precision_note
-from posecli.cli.base import Output, duration
-from posecli.cli.tables import aligned
+from posecli.cli.base import Output, aligned, duration
 from posecli.cli.workers import Worker
 from posecli.support.results import AnalysisReport, Decision, StageReport, VideoResult, result_note
 

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.model import choice_options
+from posecli.cli.base import PATH, Command, Output, aligned, config_option, output_options
+from posecli.cli.options import project_options
 from posecli.cli.scale_sweep import parse_scales
-from posecli.cli.sweeps import SweepProgress, folder_option, network_of, sweep_options, sweep_options_of
+from posecli.cli.sweeps import SweepProgress, folder_option, sweep_options, sweep_options_of
+
+if TYPE_CHECKING:
+    from posecli.model.deeplabcut import Choice
 
 
 @click.command(cls=Command)
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scales", default="1,0.75,0.5,0.25", show_default=True, help="Factors by which frames are resized.")
+@click.argument("videos", nargs=-1, required=True, type=PATH)
+@click.option("--scales", default="1,0.75,0.5,0.25", help="Factors by which frames are resized.")
 @click.option("--precisions", help="Any of fp32,bf16,fp16,int8.  [those that engine, processor and model have]")
-@click.option("--crf", default="20,30,40", show_default=True, help="Of H.264; 'none' leaves compression out.")
+@click.option("--crf", default="20,30,40", help="Of H.264; 'none' leaves compression out.")
 @click.option(
-    "--budget",
-    type=float,
-    default=15.0,
-    show_default=True,
-    help="Minutes for the network: fewer frames are used where all would take longer.",
+    "--budget", default=15.0, help="Minutes for the network: fewer frames are used where all would take longer."
 )
 @sweep_options
-@choice_options
+@project_options
 @folder_option("posecli-recommendation")
 @config_option
 @output_options
 def recommend(
-    videos: tuple[Path, ...],
-    folder: Path,
-    overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **flags: Any,
+    videos: tuple[Path, ...], folder: Path, network: Choice, overwrite: bool, output: Output, **flags: Any
 ) -> None:
     """Search for the fastest setting whose poses stay inside the tolerance on VIDEOS.
 
@@ -50,7 +43,6 @@ def recommend(
         posecli recommend day1.mp4 --model openfield-model
         posecli recommend day1.mp4 --tolerance 0.5px --scales 1,0.5 --crf none --budget 5
     """
-    output = make_output(as_json, quiet, verbose)
     sweep = sweep_options_of(videos, flags)
     from posecli.studies.sweep.report import version_table
     from posecli.studies.sweep.search import SearchOptions, search
@@ -65,9 +57,7 @@ def recommend(
         crf,
         60 * flags["budget"],
     )
-    found = search(options, folder, SweepProgress(output), overwrite=overwrite, network=network_of(flags))
-    from posecli.cli.tables import aligned
-
+    found = search(options, folder, SweepProgress(output), overwrite=overwrite, network=network)
     for line in aligned(version_table(found.settings)):
         output.say(line)
     output.say("")

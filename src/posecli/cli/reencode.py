@@ -6,31 +6,22 @@ from pathlib import Path
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
 from posecli.cli.sweeps import SweepProgress
 from posecli.errors import UsageError
 
 
 @click.command(cls=Command)
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=PATH)
 @click.option(
-    "--recommendation",
-    type=click.Path(path_type=Path),
-    help="Folder of a compress-sweep (or its results.json): encode as it recommends.",
+    "--recommendation", type=PATH, help="Folder of a compress-sweep (or its results.json): encode as it recommends."
 )
 @click.option("--crf", type=float, help="Constant rate factor, where no recommendation is given.")
-@click.option("--codec", default="libx264", show_default=True, help="libx264, libx265, libsvtav1 or libvpx-vp9.")
+@click.option("--codec", default="libx264", help="libx264, libx265, libsvtav1 or libvpx-vp9.")
 @click.option("--preset", help="The encoder's word for how long it may search.")
 @click.option("--pix-fmt", help="Pixel format of what is encoded.  [yuv420p]")
 @click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
-@click.option(
-    "-o",
-    "--out-dir",
-    type=click.Path(path_type=Path),
-    default=Path("reencoded"),
-    show_default=True,
-    help="Folder for the new videos.",
-)
+@click.option("-o", "--out-dir", type=PATH, default=Path("reencoded"), help="Folder for the new videos.")
 @click.option("--overwrite", is_flag=True, help="Replace new videos that are there already; originals never are.")
 @config_option
 @output_options
@@ -48,9 +39,7 @@ def reencode(
     gop: int | None,
     out_dir: Path,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
+    output: Output,
 ) -> None:
     """Encode VIDEOS anew, and check that every frame is where it was.
 
@@ -62,7 +51,6 @@ def reencode(
         posecli reencode day1/*.avi --recommendation posecli-compress-sweep -o day1-small
         posecli reencode video.avi --crf 25 -o small
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.studies.sweep.reencode import recommended_encoding
     from posecli.studies.sweep.reencode import reencode as reencode_videos
     from posecli.studies.sweep.versions import encoded_versions

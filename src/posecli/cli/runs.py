@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Output, stop_signals
-from posecli.cli.network_options import (
+from posecli.cli.base import PATH, Output, stop_signals
+from posecli.cli.options import (
     AnyCallback,
     all_of,
     batch_size_option,
@@ -21,14 +20,7 @@ from posecli.cli.network_options import (
     threads_option,
 )
 from posecli.cli.workers import OWN_PROCESS, Watcher, Worker
-from posecli.options import (
-    VIDEO_BACKENDS,
-    Crop,
-    EngineOptions,
-    PipelineName,
-    RunOptions,
-    Shard,
-)
+from posecli.options import VIDEO_BACKENDS, Crop, EngineOptions, PipelineName, RunOptions, Shard
 from posecli.video.find import FoundVideos, find_videos
 
 if TYPE_CHECKING:
@@ -37,28 +29,19 @@ if TYPE_CHECKING:
 
 
 #: Options of the command line that are called what their fields are called.
-SAME_NAMES = (
-    "batch_size",
-    "video_backend",
-    "pipeline",
-    "allow_short",
-    "out_dir",
-    "overwrite",
-    "csv",
-    "recursive",
-)
+SAME_NAMES = ("batch_size", "video_backend", "pipeline", "allow_short", "out_dir", "overwrite", "csv", "recursive")
 
 
 def batch_options(defaults: RunOptions, items: str) -> Callable[[AnyCallback], AnyCallback]:
     """Add what comes first: the batch size, and the crop."""
     words = f"{items} per call of the network; auto tries a few sizes on the video and takes the fastest."
-    return all_of(batch_size_option(words, defaults.batch_size, auto=True), crop_option())
+    return all_of(batch_size_option(words, defaults.batch_size, auto=True), crop_option)
 
 
 def engine_options(limit: Any) -> Callable[[AnyCallback], AnyCallback]:
     """Add engine and precision, and the option that sets the limit of the parity gate."""
     words = "; auto is the fastest that passes the parity gate on these videos."
-    return all_of(engine_option(), precision_option(words), limit)
+    return all_of(engine_option, precision_option(words), limit)
 
 
 def running_options(
@@ -67,12 +50,11 @@ def running_options(
     """Add pipeline, threads, where results go, and which videos are meant."""
     return all_of(
         pipeline_option(pipeline_help, pipelines),
-        threads_option(),
+        threads_option,
         click.option(
             "--video-backend",
             type=click.Choice(VIDEO_BACKENDS),
             default=defaults.video_backend,
-            show_default=True,
             help="FFmpeg decodes (auto and pyav alike); opencv takes OpenCV's pictures as long as they are FFmpeg's.",
         ),
         click.option(
@@ -80,12 +62,7 @@ def running_options(
             is_flag=True,
             help="Accept a video with frames missing: NaN for those that cannot be decoded.",
         ),
-        click.option(
-            "-o",
-            "--out-dir",
-            type=click.Path(path_type=Path),
-            help="Folder for the results.  [beside each video]",
-        ),
+        click.option("-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each video]"),
         click.option("--overwrite", is_flag=True, help="Replace results that are there already."),
         click.option("--csv", is_flag=True, help="Write each table as CSV too."),
         click.option("--recursive", is_flag=True, help="Look for videos in the folders of folders too."),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
 from posecli.errors import UsageError
 from posecli.synthetic.options import ALL_SCENES, SceneOptions
 
@@ -14,41 +14,28 @@ PLAIN = SceneOptions()
 
 
 @click.command(cls=Command)
-@click.option("--scene", type=click.Choice(ALL_SCENES), default=PLAIN.scene, show_default=True, help="What is shown.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Video to make.  [<scene>.mp4]")
+@click.option("--scene", type=click.Choice(ALL_SCENES), default=PLAIN.scene, help="What is shown.")
+@click.option("-o", "--out", type=PATH, help="Video to make.  [<scene>.mp4]")
 @click.option("--frames", type=int, help="Number of frames.  [2330; treadmill 10000; home-cage 5400]")
 @click.option("--width", type=int, help="Frame width in px; the animal grows with the frame.  [640; treadmill 554]")
 @click.option("--height", type=int, help="Frame height in px.  [480; treadmill 554]")
 @click.option("--fps", type=float, help="Frames per second.  [30; treadmill 150]")
+@click.option("--noise", default=PLAIN.noise, help="Factor on the sensor noise; 0 for none.")
 @click.option(
-    "--noise", type=float, default=PLAIN.noise, show_default=True, help="Factor on the sensor noise; 0 for none."
+    "--occlusion", default=PLAIN.occlusion, help="Share of frames in which something hides a part of the animal."
 )
 @click.option(
-    "--occlusion",
-    type=float,
-    default=PLAIN.occlusion,
-    show_default=True,
-    help="Share of frames in which something hides a part of the animal.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=PLAIN.seed,
-    show_default=True,
-    help="Chooses animal, place, light and movement; the same seed gives the same frames.",
+    "--seed", default=PLAIN.seed, help="Chooses animal, place, light and movement; the same seed gives the same frames."
 )
 @click.option(
     "--crf",
     default="18",
-    show_default=True,
     help="Quality of the H.264 video: 0 (best) to 51, or 'lossless' (about twenty times the size).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a video and its truth that are there already.")
 @config_option
 @output_options
-def sample(
-    out: Path | None, crf: str, overwrite: bool, as_json: bool, quiet: bool, verbose: bool, **scene: object
-) -> None:
+def sample(out: Path | None, crf: str, overwrite: bool, output: Output, **scene: object) -> None:
     """Render a video of a mouse, with its true poses beside it as a pose table.
 
     trail-tracking is a mouse on an open field, from above; treadmill is one that runs in place, from the side and from
@@ -61,7 +48,6 @@ def sample(
         posecli sample --scene treadmill --seed 7 --crf lossless -o run.mp4
         posecli sample --scene home-cage -o cage.mp4
     """
-    output = make_output(as_json, quiet, verbose)
     options = SceneOptions(**scene)  # type: ignore[arg-type]  # click has checked the types
     path = out or Path(f"{options.scene}.mp4")
     from posecli.cli.progress import frame_progress

@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, config_option, make_output, output_options
-from posecli.cli.model import choice_options
-from posecli.cli.sweeps import (
-    SweepProgress,
-    folder_option,
-    network_of,
-    show_results,
-    sweep_options,
-    sweep_options_of,
-)
+from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.options import project_options
+from posecli.cli.sweeps import SweepProgress, folder_option, show_results, sweep_options, sweep_options_of
 from posecli.errors import UsageError
 from posecli.studies.sweep.options import DEFAULT_SCALES
 
+if TYPE_CHECKING:
+    from posecli.model.deeplabcut import Choice
+
 
 @click.command("scale-sweep", cls=Command)
-@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, type=PATH)
 @click.option(
     "--scales",
     default=",".join(f"{scale:g}" for scale in DEFAULT_SCALES),
-    show_default=True,
     help="Factors by which frames are resized for the network.",
 )
 @sweep_options
-@choice_options
+@project_options
 @folder_option("posecli-scale-sweep")
 @config_option
 @output_options
 def scale_sweep(
-    videos: tuple[Path, ...],
-    folder: Path,
-    overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **flags: Any,
+    videos: tuple[Path, ...], folder: Path, network: Choice, overwrite: bool, output: Output, **flags: Any
 ) -> None:
     """Measure how far downsampling moves poses and how much faster it is, and say which scale to use.
 
@@ -53,14 +42,13 @@ def scale_sweep(
         posecli scale-sweep --scales 1,0.5,0.25,0.125
         posecli scale-sweep day1.mp4 --model openfield-model --tolerance 2px
     """
-    output = make_output(as_json, quiet, verbose)
     options = sweep_options_of(videos, flags)
     from posecli.studies.sweep.runner import run_sweep
     from posecli.studies.sweep.versions import scaled_versions
 
     versions = scaled_versions(parse_scales(flags["scales"]))
     study = run_sweep(
-        "scale-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network_of(flags)
+        "scale-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
     )
     show_results(study, output)
 

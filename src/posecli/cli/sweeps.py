@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Output
-from posecli.cli.network_options import (
+from posecli.cli.base import PATH, Output, aligned
+from posecli.cli.options import (
     AnyCallback,
     all_of,
     batch_size_option,
@@ -18,15 +18,14 @@ from posecli.cli.network_options import (
     engine_option,
     pipeline_option,
     precision_option,
+    table_choice_options,
     threads_option,
 )
-from posecli.cli.table_options import table_choice_options, take_table_choice
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
 from posecli.studies.sweep.observer import SweepObserver
 from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
     from posecli.studies.sweep.study import Study
 
 DEFAULTS = SweepOptions()
@@ -38,7 +37,7 @@ NETWORK_OPTIONS = (
     click.option(
         "-m",
         "--model",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
     ),
     click.option("--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"),
@@ -49,52 +48,33 @@ NETWORK_OPTIONS = (
         "encoded whole.  [all]",
     ),
     batch_size_option("Frames per call of the network.", ANALYSIS.batch_size, auto=False),
-    crop_option(),
-    engine_option(),
+    crop_option,
+    engine_option,
     precision_option(", settled on the originals and the same for all versions."),
     pipeline_option("How reading, network and decoding are laid over each other."),
-    threads_option(),
+    threads_option,
 )
 #: What the versions are compared by.
 MEASURE_OPTIONS = (
-    click.option("--truth", type=click.Path(path_type=Path), help="Pose table with the true points of the one video."),
+    click.option("--truth", type=PATH, help="Pose table with the true points of the one video."),
     table_choice_options("--truth", "truth-"),
     click.option(
-        "--labels",
-        type=click.Path(path_type=Path),
-        help="DeepLabCut project whose labelled frames of these videos count as truth.",
+        "--labels", type=PATH, help="DeepLabCut project whose labelled frames of these videos count as truth."
     ),
     click.option("--pcutoff", type=float, help="Likelihood from which on a point counts.  [the model's own]"),
     click.option(
         "--tolerance",
         default=f"{DEFAULTS.tolerance:g}px",
-        show_default=True,
         help="Mean error of a body part that is still fine; people who label differ by 3 px.",
     ),
     click.option(
-        "--max-lost",
-        type=float,
-        default=DEFAULTS.max_lost,
-        show_default=True,
-        help="Share of a body part's points that may fall below the cut-off.",
+        "--max-lost", default=DEFAULTS.max_lost, help="Share of a body part's points that may fall below the cut-off."
     ),
+    click.option("--window", default=DEFAULTS.window, help="Of the median filter, frames."),
+    click.option("--resamples", default=DEFAULTS.resamples, help="Of the bootstrap."),
+    click.option("--seed", default=SCENE_SEED, help="Of the bootstrap and of the rendered scene."),
     click.option(
-        "--window", type=int, default=DEFAULTS.window, show_default=True, help="Of the median filter, frames."
-    ),
-    click.option("--resamples", type=int, default=DEFAULTS.resamples, show_default=True, help="Of the bootstrap."),
-    click.option(
-        "--seed",
-        type=int,
-        default=SCENE_SEED,
-        show_default=True,
-        help="Of the bootstrap and of the rendered scene.",
-    ),
-    click.option(
-        "--hours-per-year",
-        type=float,
-        default=DEFAULTS.hours_per_year,
-        show_default=True,
-        help="Hours of video that savings are stated for.",
+        "--hours-per-year", default=DEFAULTS.hours_per_year, help="Hours of video that savings are stated for."
     ),
     click.option("--overwrite", is_flag=True, help="Begin anew where another sweep lies."),
 )
@@ -109,18 +89,10 @@ def folder_option(default: str) -> Callable[[AnyCallback], AnyCallback]:
         "-o",
         "--out-dir",
         "folder",
-        type=click.Path(path_type=Path),
+        type=PATH,
         default=Path(default),
-        show_default=True,
         help="Folder for everything; the same command continues what lies there.",
     )
-
-
-def network_of(flags: dict[str, Any]) -> Choice:
-    """Which network of a DeepLabCut project is meant."""
-    from posecli.model.deeplabcut import Choice
-
-    return Choice(flags["shuffle"], flags["trainset_index"], flags["snapshot"])
 
 
 def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOptions:
@@ -147,7 +119,7 @@ def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOp
     return SweepOptions(
         videos=videos,
         analysis=analysis,
-        truth_choice=take_table_choice(dict(flags), "truth-"),
+        truth_choice=flags["truth_choice"],
         tolerance=parse_pixels(flags["tolerance"]),
         keep=flags.get("keep", False),
         **{name: flags[name] for name in same},
@@ -175,7 +147,6 @@ class SweepProgress(SweepObserver):
 
 def show_results(study: Study, output: Output) -> None:
     """Write the report, and print the table, what came out, and what to use."""
-    from posecli.cli.tables import aligned
     from posecli.studies.sweep.report import findings, results, version_table, write_report
     from posecli.studies.sweep.summary import Summary
 

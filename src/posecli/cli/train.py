@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from posecli import __version__
-from posecli.cli.base import Command, Output, duration, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, duration, output_options
 from posecli.errors import EngineError
 
 if TYPE_CHECKING:
@@ -21,20 +21,15 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=PATH)
 @click.option(
-    "-o",
-    "--out-dir",
-    "--out",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run.  [<name>-training beside CONFIG]",
+    "-o", "--out-dir", "--out", "folder", type=PATH, help="Folder of the run.  [<name>-training beside CONFIG]"
 )
 @click.option(
     "--restart", "--overwrite", "restart", is_flag=True, help="Throw away what an earlier run left in the folder."
 )
 @output_options
-def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+def train(config: Path, folder: Path | None, restart: bool, output: Output) -> None:
     """Train a network as CONFIG.yaml says, from labelled frames, synthetic scenes, or both.
 
     Settings that name 'bodyparts', or none, are for a pose network; those that name 'classes' are for a network that
@@ -49,7 +44,6 @@ def train(config: Path, folder: Path | None, restart: bool, as_json: bool, quiet
         posecli train configs/train-mouse-from-above.yaml --out-dir mouse-from-above
         posecli train configs/train-home-cage.yaml --out-dir home-cage
     """
-    output = make_output(as_json, quiet, verbose)
     from posecli.training.config import read_train_config
     from posecli.training.state import RunFolder
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import Command, Output, make_output, output_options
+from posecli.cli.base import PATH, Command, Output, output_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,24 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("path", metavar="TABLE|FOLDER", type=click.Path(path_type=Path))
+@click.argument("path", metavar="TABLE|FOLDER", type=PATH)
 @click.option("--recursive", is_flag=True, help="Look into the folder's folders too.")
-@click.option(
-    "--video",
-    type=click.Path(path_type=Path),
-    help="The table's video: compare the time of every frame, and compute rows again.",
-)
-@click.option(
-    "-m", "--model", type=click.Path(path_type=Path), help="With --video: the table's model.  [the manifest's]"
-)
-@click.option(
-    "--rows", type=click.IntRange(min=1), default=64, show_default=True, help="With --video: rows that are computed."
-)
+@click.option("--video", type=PATH, help="The table's video: compare the time of every frame, and compute rows again.")
+@click.option("-m", "--model", type=PATH, help="With --video: the table's model.  [the manifest's]")
+@click.option("--rows", type=click.IntRange(min=1), default=64, help="With --video: rows that are computed.")
 @output_options
 @click.pass_context
-def verify(
-    ctx: click.Context, /, path: Path, recursive: bool, as_json: bool, quiet: bool, verbose: bool, **flags: Any
-) -> None:
+def verify(ctx: click.Context, /, path: Path, recursive: bool, output: Output, **flags: Any) -> None:
     """Check a pose table, or all in a folder, against manifest and video.
 
     Rows and their count, columns, number type, times, likelihoods, bad frames, the video's fingerprint, and files that
@@ -46,7 +36,6 @@ def verify(
         posecli verify poses --recursive --json
         posecli verify videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 --video video.mp4
     """
-    output = make_output(as_json, quiet, verbose)
     report = _report(output, path, recursive, **flags)
     for finding in report.findings:
         line = f"{finding.severity}: {finding.file}: {finding.words}"
