@@ -11,8 +11,7 @@ from support.studies import write_study
 
 from posecli.cli import cli
 from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark.report import write_report
-from posecli.studies.benchmark.summary import summarize
+from posecli.studies.benchmark.report import summarize, write_report
 from posecli.studies.cost import read_prices
 
 pytestmark = pytest.mark.usefixtures("blank_figures")

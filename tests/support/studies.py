@@ -12,21 +12,19 @@ from posecli.options import FixedPrecision
 from posecli.studies.benchmark.conditions import DataSet
 from posecli.studies.benchmark.design import Trial, make_plan
 from posecli.studies.benchmark.factors import PoseFactors, conditions_of
-from posecli.studies.benchmark.machine import describe_bench
 from posecli.studies.benchmark.options import BenchmarkOptions
 from posecli.studies.benchmark.study import (
-    DESIGN_FILE,
+    BENCHMARK,
     POSES_FOLDER,
-    ROWS_FILE,
+    Benchmark,
     Obstacle,
-    Study,
-    append_rows,
     describe_design,
     open_study,
     plain_condition,
     visits_of,
-    write_json,
 )
+from posecli.studies.common.folder import StudyFolder
+from posecli.studies.common.machine import describe_bench
 from support.benchmark_worker import row
 
 WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker.py")))
@@ -43,7 +41,7 @@ def write_study(
     options: BenchmarkOptions = BenchmarkOptions(sizes=(80, 160)),
     precisions: tuple[FixedPrecision, ...] = ("fp32", "bf16", "int8"),
     cores: tuple[int, ...] = (1, 2),
-) -> Study:
+) -> Benchmark:
     """A complete benchmark: a data set of 160x120 px that a trained network looks at, and one for an untrained one."""
     data = (
         DataSet("dots", folder / "dots.mp4", 160, 120, model, trained=True),
@@ -64,12 +62,13 @@ def write_study(
     obstacles = [Obstacle("openvino", "fp16", str(model), "this abacus has no such beads: take another")]
     (folder / POSES_FOLDER).mkdir(parents=True)
     design = describe_design(options, factors, trial, plan, obstacles)
-    write_json(folder / DESIGN_FILE, design | {"determined_by": {}, "machine": describe_bench() | MACHINE})
+    study_folder = StudyFolder(folder, BENCHMARK)
+    study_folder.write_design({}, design | {"machine": describe_bench() | MACHINE})
     for number, visit in enumerate(visits_of(design), start=1):
         condition = visit.condition
         head = plain_condition(condition) | {"order": number, "when": "today", "state": "done", "reason": ""}
         rows = [head | row(asdict(condition), visit.frames, repeat) for repeat in visit.repeats]
-        append_rows(folder / ROWS_FILE, rows)
+        study_folder.append(rows)
         pose = np.full((visit.frames, 3, 3), 0.9)
         pose[..., :2] = np.arange(visit.frames)[:, None, None] % 40 + 20 + SHIFTS[condition.precision]
         np.save(folder / POSES_FOLDER / f"{condition.key}.npy", pose)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
-from posecli.studies.sweep.material import Source
+from posecli.studies.sweep.material import SweepVideo
 from posecli.studies.sweep.options import SweepOptions
-from posecli.studies.sweep.study import Study, poses_path
+from posecli.studies.sweep.study import Sweep, poses_path
 from posecli.studies.sweep.versions import Version
 from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
@@ -65,11 +65,11 @@ def make_study(
     options: SweepOptions = SweepOptions(),
     truths: Sequence[Floats | None] | None = None,
     problems: Mapping[str, str] | None = None,
-) -> Study:
+) -> Sweep:
     """Write a study whose versions have these poses, one array per video."""
     count = len(poses[versions[0].name])
     sources = tuple(
-        Source(
+        SweepVideo(
             f"video{number}",
             video_info(folder / f"video{number}.mp4", len(first)),
             len(first),
@@ -85,7 +85,7 @@ def make_study(
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, pose)
             rows[source.name, version.name] = _row(version, source, (problems or {}).get(version.name))
-    return Study(
+    return Sweep(
         folder,
         options,
         tuple(versions),
@@ -106,7 +106,7 @@ def make_study(
     )
 
 
-def _row(version: Version, source: Source, problem: str | None) -> dict[str, Any]:
+def _row(version: Version, source: SweepVideo, problem: str | None) -> dict[str, Any]:
     size = source.given_bytes if version.crf is None else source.given_bytes * 0.8 ** (1 + version.crf)
     return {
         "video": source.name,

@@ -16,9 +16,9 @@ from posecli.studies.benchmark.options import DESIGNS, NETWORKS, BenchmarkOption
 
 if TYPE_CHECKING:
     from posecli.studies.benchmark.design import Visit
-    from posecli.studies.benchmark.report import Report
-    from posecli.studies.benchmark.study import Study
-    from posecli.studies.benchmark.summary import Summary
+    from posecli.studies.benchmark.study import Benchmark
+    from posecli.studies.benchmark.summary import BenchmarkSummary
+    from posecli.studies.common.report import StudyReport
 
 DEFAULTS, CLIP_DEFAULTS = BenchmarkOptions(), ClipBenchmarkOptions()
 #: Options of one kind of network only, as parameters.
@@ -145,9 +145,8 @@ def benchmark(
         posecli benchmark --network i3d --video cage.mp4 --model my-behaviours
     """
     options = benchmark_options(flags)
-    from posecli.studies.benchmark.report import write_report
+    from posecli.studies.benchmark.report import summarize, write_report
     from posecli.studies.benchmark.runner import run_benchmark
-    from posecli.studies.benchmark.summary import summarize
     from posecli.studies.cost import read_prices
 
     price = read_prices(flags["prices"]).chosen(flags["price"], flags["per_hour"])
@@ -217,7 +216,7 @@ class _Progress(BenchmarkObserver):
         """A sentence on what happens."""
         self._output.progress(line)
 
-    def planned(self, study: Study) -> None:
+    def planned(self, study: Benchmark) -> None:
         """What is about to be done, before it is."""
         for line in plan_lines(study):
             self.say(line)
@@ -233,9 +232,9 @@ class _Progress(BenchmarkObserver):
         self.say(f"{self._head}: {result}")
 
 
-def plan_lines(study: Study) -> list[str]:
+def plan_lines(study: Benchmark) -> list[str]:
     """What a design holds, and how long it takes."""
-    from posecli.studies.benchmark.machine import machine_line
+    from posecli.studies.common.machine import machine_line
 
     design = study.design
     conditions = {visit["condition"]["key"] for visit in design["visits"]}
@@ -271,27 +270,29 @@ def _left_out_lines(left_out: Sequence[dict[str, Any]]) -> list[str]:
     return [*lines, f"left out: {more} more, which the report names"] if more > 0 else lines
 
 
-def _show_plan(study: Study, output: Output) -> None:
+def _show_plan(study: Benchmark, output: Output) -> None:
     for line in plan_lines(study):
         output.say(line)
     output.result({"folder": str(study.folder), "design": study.design})
 
 
-def _show_results(summary: Summary, report: Report, output: Output) -> None:
-    from posecli.studies.benchmark.report import results
+def _show_results(summary: BenchmarkSummary, report: StudyReport, output: Output) -> None:
+    from posecli.studies.benchmark.report import findings, results
+    from posecli.studies.benchmark.subject import subject_of
     from posecli.studies.benchmark.tables import winner_table
 
-    for table in (winner_table(summary), *(rows for _, rows, _ in summary.subject.tables(summary))):
+    subject = subject_of(summary.study.network)
+    for table in (winner_table(summary), *(rows for _, rows, _ in subject.tables(summary))):
         for line in aligned(table):
             output.say(line)
         output.say("")
-    for sentence in summary.findings():
+    for sentence in findings(summary):
         output.say(sentence)
     output.say("")
     for winner in summary.winners():
         item = winner.cell.condition
         seen = item.view_words if item.has_chunks else f"{item.width} px"
-        output.say(f"{item.data} at {seen}: {summary.analyze_line(winner.cell)}")
+        output.say(f"{item.data} at {seen}: {subject.command(summary, winner.cell)}")
     failed = [cell for cell in summary.cells if cell.state == "failed"]
     for cell in failed:
         output.say(f"failed: {cell.condition.key}: {cell.reason}")

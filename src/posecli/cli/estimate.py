@@ -123,7 +123,8 @@ def _standard(conditions: dict[str, Any], best: dict[str, Any]) -> dict[str, Any
 def _read_results(path: Path) -> dict[str, Any]:
     import json
 
-    from posecli.studies.benchmark.report import JSON_FILE, RESULTS_FORMAT
+    from posecli.studies.benchmark.report import RESULTS_FORMAT
+    from posecli.studies.common.report import JSON_FILE
 
     file = path / JSON_FILE if path.is_dir() else path
     try:

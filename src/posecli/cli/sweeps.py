@@ -26,7 +26,7 @@ from posecli.studies.sweep.observer import SweepObserver
 from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
 
 if TYPE_CHECKING:
-    from posecli.studies.sweep.study import Study
+    from posecli.studies.sweep.study import Sweep
 
 DEFAULTS = SweepOptions()
 ANALYSIS = AnalyzeOptions()
@@ -145,22 +145,23 @@ class SweepProgress(SweepObserver):
             yield progress
 
 
-def show_results(study: Study, output: Output) -> None:
+def show_results(study: Sweep, output: Output) -> None:
     """Write the report, and print the table, what came out, and what to use."""
+    from posecli.studies.sweep.recommendation import recommend
     from posecli.studies.sweep.report import findings, results, version_table, write_report
-    from posecli.studies.sweep.summary import Summary
+    from posecli.studies.sweep.summary import SweepSummary
 
-    summary = Summary(study)
-    report = write_report(summary)
+    summary = SweepSummary(study)
+    report, recommendation = write_report(summary), recommend(summary)
     for line in aligned(version_table(summary)):
         output.say(line)
     output.say("")
-    for sentence in (*findings(summary), *report.recommendation.reasons):
+    for sentence in (*findings(summary), *recommendation.reasons):
         output.say(sentence)
-    for line in (report.recommendation.acquisition, report.recommendation.analysis):
+    for line in (recommendation.acquisition, recommendation.analysis):
         if line:
             output.say(f"  {line}")
     output.say(f"report: {report.page}")
-    content = results(summary, report.recommendation)
+    content = results(summary, recommendation)
     del content["rows"]
     output.result({"folder": str(report.folder), "report": str(report.page), **content})

@@ -36,12 +36,14 @@ from posecli.studies.benchmark.design import FEWEST_BATCHES, Trial, frames_of, m
 from posecli.studies.benchmark.factors import ClipFactors, conditions_of
 from posecli.studies.benchmark.measure import measure
 from posecli.studies.benchmark.options import ClipBenchmarkOptions
-from posecli.studies.benchmark.report import write_report
+from posecli.studies.benchmark.report import findings, summarize, write_report
 from posecli.studies.benchmark.runner import run_benchmark
-from posecli.studies.benchmark.study import Study, open_study
-from posecli.studies.benchmark.summary import Summary, summarize
-from posecli.studies.benchmark.tables import csv_text
+from posecli.studies.benchmark.study import Benchmark, open_study
+from posecli.studies.benchmark.subject import subject_of
+from posecli.studies.benchmark.summary import BenchmarkSummary
+from posecli.studies.benchmark.tables import columns_of, tidy_rows
 from posecli.studies.benchmark.untrained import give_int8, random_clip_weights, untrained_clip_model
+from posecli.studies.common.report import csv_text
 from posecli.studies.cost import Price
 
 PRICE = Price("abacus", 0.5, unit="core")
@@ -260,7 +262,7 @@ def probabilities_of(labels: list[int], certainty: float) -> Any:
 
 
 @pytest.fixture
-def study(options: ClipBenchmarkOptions, dots_clip: Path, tmp_path: Path) -> Study:
+def study(options: ClipBenchmarkOptions, dots_clip: Path, tmp_path: Path) -> Benchmark:
     """A complete study with made-up speeds: in bf16 one of five labels is another, and wrong."""
     asked = replace(options, labels=write_labels(tmp_path, dots_clip), cores=None)
     made = run_benchmark(asked, tmp_path / "out", worker=WORKER)
@@ -272,12 +274,12 @@ def study(options: ClipBenchmarkOptions, dots_clip: Path, tmp_path: Path) -> Stu
 
 
 @pytest.fixture
-def summary(study: Study) -> Summary:
+def summary(study: Benchmark) -> BenchmarkSummary:
     return summarize(study, PRICE)
 
 
 class TestReport:
-    def test_change_and_accuracy_stand_beside_each_precision(self, summary: Summary) -> None:
+    def test_change_and_accuracy_stand_beside_each_precision(self, summary: BenchmarkSummary) -> None:
         for cell in summary.done:
             assert cell.accuracy is not None
             assert (cell.accuracy.frames, cell.accuracy.classes) == (49, 2)
@@ -291,7 +293,7 @@ class TestReport:
                 assert cell.change.largest_change == pytest.approx(0.9 - 0.2 / 3)
                 assert cell.accuracy.balanced == pytest.approx((20 / 30 + 1) / 2)
 
-    def test_cost_table_is_the_papers(self, summary: Summary) -> None:
+    def test_cost_table_is_the_papers(self, summary: BenchmarkSummary) -> None:
         rows = plain_costs(summary)
         told = [(row["pipeline"], row["precision"], row["state"]) for row in rows]
         assert told == [
@@ -312,8 +314,8 @@ class TestReport:
         assert "left out: this abacus has no such beads" in table[-1]
         assert any("49 of 2 classes" in sentence for sentence in sentences)
 
-    def test_csv_has_work_and_change(self, summary: Summary) -> None:
-        rows = list(csv.DictReader(io.StringIO(csv_text(summary))))
+    def test_csv_has_work_and_change(self, summary: BenchmarkSummary) -> None:
+        rows = list(csv.DictReader(io.StringIO(csv_text(columns_of(subject_of("i3d")), tidy_rows(summary)))))
         assert "decoder" not in rows[0]
         for row in rows:
             if row["state"] == "done":
@@ -323,21 +325,25 @@ class TestReport:
                 assert float(row["balanced_accuracy"]) > 0.8
             assert bool(row["change_largest"]) == (row["precision"] == "bf16")
 
-    def test_a_precision_that_changes_much_does_not_win(self, summary: Summary) -> None:
+    def test_a_precision_that_changes_much_does_not_win(self, summary: BenchmarkSummary) -> None:
         (winner,) = summary.winners()
         assert winner.cell.condition.precision == "fp32"
         assert winner.standard is not None
         assert winner.standard.condition.pipeline == "sync"
 
-    def test_command_to_use(self, summary: Summary, study: Study) -> None:
+    def test_command_to_use(self, summary: BenchmarkSummary, study: Benchmark) -> None:
         (cell,) = summary.select(precision="bf16")
         options = study.design["options"]
-        assert summary.analyze_line(cell).startswith(
-            f"posecli classify {options['videos'][0]} --model {options['model']} --input-size 160x120 --length 10 "
-            "--stride 10 --batchsize 1 --precision bf16 --pipeline async"
+        assert (
+            subject_of("i3d")
+            .command(summary, cell)
+            .startswith(
+                f"posecli classify {options['videos'][0]} --model {options['model']} --input-size 160x120 --length 10 "
+                "--stride 10 --batchsize 1 --precision bf16 --pipeline async"
+            )
         )
 
-    def test_everything_is_written(self, summary: Summary) -> None:
+    def test_everything_is_written(self, summary: BenchmarkSummary) -> None:
         report = write_report(summary)
         cores = len(summary.study.design["factors"]["cores"])
         names = ["1-timelines", "2-run-time-against-cores", "3-speed-against-precision", "4-run-time-and-cost"]
@@ -353,13 +359,13 @@ class TestReport:
         assert network_words(summary) in page
         assert "balanced accuracy -16.7 points" in page
 
-    def test_untrained_network_is_told_and_its_precisions_do_not_win(self, study: Study) -> None:
+    def test_untrained_network_is_told_and_its_precisions_do_not_win(self, study: Benchmark) -> None:
         design = study.design | {"data": [item | {"trained": False} for item in study.design["data"]]}
-        blind = summarize(Study(study.folder, design, study.rows), PRICE)
+        blind = summarize(Benchmark(study.folder, design, study.rows), PRICE)
         assert all(cell.accuracy is None for cell in blind.cells)
         assert {winner.cell.condition.precision for winner in blind.winners()} == {"fp32"}
         assert "untrained: its speed is that of a trained one" in network_words(blind)
-        assert any("its accuracy cannot be told" in sentence for sentence in blind.findings())
+        assert any("its accuracy cannot be told" in sentence for sentence in findings(blind))
         assert any("untrained" in sentence for sentence in cost_table(blind)[1])
 
 

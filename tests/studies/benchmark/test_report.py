@@ -14,17 +14,18 @@ import pytest
 from support.studies import write_study
 
 from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark import charts
 from posecli.studies.benchmark.charts.timeline import timeline_cells
-from posecli.studies.benchmark.machine import describe_bench, machine_line
 from posecli.studies.benchmark.options import BenchmarkOptions
-from posecli.studies.benchmark.page import html_page
-from posecli.studies.benchmark.report import Report, results, write_report
-from posecli.studies.benchmark.study import Study
-from posecli.studies.benchmark.summary import Summary, summarize
-from posecli.studies.benchmark.tables import columns_of, csv_text, winner_table
+from posecli.studies.benchmark.report import html_page, results, summarize, write_report
+from posecli.studies.benchmark.study import Benchmark
+from posecli.studies.benchmark.subject import subject_of
+from posecli.studies.benchmark.summary import BenchmarkSummary
+from posecli.studies.benchmark.tables import columns_of, tidy_rows, winner_table
 from posecli.studies.benchmark.trace import spans_of, threads_of, trace_events
+from posecli.studies.common.machine import describe_bench, machine_line
+from posecli.studies.common.report import StudyReport, draw_charts
 from posecli.studies.cost import Price
+from posecli.support.figures import Chart
 
 PRICE = Price("abacus", 0.5, unit="core")
 
@@ -37,21 +38,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory, model: ModelFolder) -> Summary:
+def summary(tmp_path_factory: pytest.TempPathFactory, model: ModelFolder) -> BenchmarkSummary:
     return summarize(write_study(tmp_path_factory.mktemp("study"), model.path), PRICE)
 
 
 @pytest.fixture(scope="module")
-def report(summary: Summary) -> Report:
+def report(summary: BenchmarkSummary) -> StudyReport:
     return write_report(summary)
 
 
 @pytest.fixture(scope="module")
-def empty(summary: Summary) -> Summary:
-    return summarize(Study(summary.study.folder, summary.study.design, ()), PRICE)
+def empty(summary: BenchmarkSummary) -> BenchmarkSummary:
+    return summarize(Benchmark(summary.study.folder, summary.study.design, ()), PRICE)
 
 
-def test_all_figures_are_drawn_as_png_and_svg(report: Report) -> None:
+def test_all_figures_are_drawn_as_png_and_svg(report: StudyReport) -> None:
     assert [chart.name[0] for chart in report.charts] == list("1234567")
     for chart in report.charts:
         picture = cv2.imread(str(chart.png))
@@ -62,21 +63,25 @@ def test_all_figures_are_drawn_as_png_and_svg(report: Report) -> None:
         assert chart.caption.endswith(".")
 
 
-def test_nothing_measured_draws_nothing(empty: Summary, tmp_path: Path) -> None:
-    assert charts.draw_charts(empty, tmp_path) == ()
+def draw(summary: BenchmarkSummary, folder: Path) -> tuple[Chart, ...]:
+    return draw_charts(subject_of("pose").drawings, summary, folder)
+
+
+def test_nothing_measured_draws_nothing(empty: BenchmarkSummary, tmp_path: Path) -> None:
+    assert draw(empty, tmp_path) == ()
 
 
 def test_one_condition_is_no_figure_of_batches_or_cores(tmp_path: Path, model: ModelFolder) -> None:
     options = BenchmarkOptions(sizes=(80,), batch_sizes=(1,), decoders=("numpy",), pipelines=("sync",))
     study = write_study(tmp_path / "study", model.path, options, precisions=("fp32",), cores=(1,))
-    names = [chart.name for chart in charts.draw_charts(summarize(study, PRICE), tmp_path)]
+    names = [chart.name for chart in draw(summarize(study, PRICE), tmp_path)]
     assert names == ["1-speed-against-width", "4-timelines", "7-ramp-up"]
 
 
-def test_csv_has_a_row_per_repeat(summary: Summary, report: Report) -> None:
+def test_csv_has_a_row_per_repeat(summary: BenchmarkSummary, report: StudyReport) -> None:
     text = (report.folder / "results.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert tuple(rows[0]) == columns_of(summary.subject)
+    assert tuple(rows[0]) == columns_of(subject_of("pose"))
     assert len(rows) == len(summary.study.rows)
     first = next(row for row in rows if row["precision"] == "bf16")
     assert float(first["cost_per_video_hour"]) == pytest.approx(
@@ -85,14 +90,14 @@ def test_csv_has_a_row_per_repeat(summary: Summary, report: Report) -> None:
     assert float(first["shift_p99_px"]) > 0
 
 
-def test_csv_keeps_what_was_not_measured(summary: Summary) -> None:
+def test_csv_keeps_what_was_not_measured(summary: BenchmarkSummary) -> None:
     left_out = summary.study.rows[0] | {"state": "left out", "reason": "too long", "repeat": None}
-    study = Study(summary.study.folder, summary.study.design, (left_out,))
-    (row,) = csv.DictReader(io.StringIO(csv_text(summarize(study, PRICE))))
-    assert (row["state"], row["reason"], row["cost_per_video_hour"]) == ("left out", "too long", "")
+    study = Benchmark(summary.study.folder, summary.study.design, (left_out,))
+    (row,) = tidy_rows(summarize(study, PRICE))
+    assert (row["state"], row["reason"], row["cost_per_video_hour"]) == ("left out", "too long", None)
 
 
-def test_json_holds_everything(summary: Summary, report: Report) -> None:
+def test_json_holds_everything(summary: BenchmarkSummary, report: StudyReport) -> None:
     content = json.loads((report.folder / "results.json").read_text())
     assert content == json.loads(json.dumps(results(summary)))
     assert content["complete"]
@@ -106,7 +111,7 @@ def test_json_holds_everything(summary: Summary, report: Report) -> None:
     )
 
 
-def test_page_needs_nothing_else(summary: Summary, report: Report) -> None:
+def test_page_needs_nothing_else(summary: BenchmarkSummary, report: StudyReport) -> None:
     page = report.page.read_text()
     assert page.startswith("<!doctype html>")
     assert len(re.findall(r"src='data:image/svg\+xml;base64,", page)) == len(report.charts)
@@ -115,24 +120,24 @@ def test_page_needs_nothing_else(summary: Summary, report: Report) -> None:
     assert "Abacus 9 &lt;&amp;&gt;" in page
     assert "Abacus 9 <&>" not in page
     for winner in summary.winners():
-        assert summary.analyze_line(winner.cell) in page
+        assert subject_of("pose").command(summary, winner.cell) in page
     assert "An untrained network of random weights looks at blind" in page
     assert "Not measured: openvino fp16, because this abacus has no such beads." in page
     assert "Not complete" not in page
 
 
-def test_page_of_an_unfinished_study_says_so(empty: Summary) -> None:
+def test_page_of_an_unfinished_study_says_so(empty: BenchmarkSummary) -> None:
     assert "Not complete" in html_page(empty, ())
 
 
-def test_terminal_table(summary: Summary) -> None:
+def test_terminal_table(summary: BenchmarkSummary) -> None:
     header, *rows = winner_table(summary)
     assert len(rows) == 4
     assert all(len(row) == len(header) for row in rows)
     assert rows[0][:2] == ["dots", "80"]
 
 
-def test_trace_is_what_trace_viewers_read(summary: Summary, report: Report) -> None:
+def test_trace_is_what_trace_viewers_read(summary: BenchmarkSummary, report: StudyReport) -> None:
     cells = timeline_cells(summary)
     assert [cell.condition.pipeline for cell in cells] == ["sync", "parallel", "async"]
     trace = json.loads((report.folder / "timelines.json").read_text())

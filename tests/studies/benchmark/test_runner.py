@@ -18,7 +18,8 @@ from posecli.studies.benchmark.design import Visit
 from posecli.studies.benchmark.observer import BenchmarkObserver
 from posecli.studies.benchmark.options import BenchmarkOptions
 from posecli.studies.benchmark.runner import run_benchmark
-from posecli.studies.benchmark.study import DESIGN_FILE, ROWS_FILE, Study, open_study, read_rows
+from posecli.studies.benchmark.study import BENCHMARK, Benchmark, open_study
+from posecli.studies.common.folder import DESIGN_FILE
 from posecli.support.hardware import usable_cores
 
 
@@ -38,11 +39,11 @@ def options(dots_clip: Path, dots_model: ModelFolder) -> BenchmarkOptions:
     )
 
 
-def run(options: BenchmarkOptions, folder: Path, **more: Any) -> Study:
+def run(options: BenchmarkOptions, folder: Path, **more: Any) -> Benchmark:
     return run_benchmark(options, folder, worker=WORKER, **more)
 
 
-def states(study: Study) -> dict[str, str]:
+def states(study: Benchmark) -> dict[str, str]:
     return {row["key"].partition("-b")[2]: row["state"] for row in study.rows}
 
 
@@ -62,7 +63,7 @@ def test_observer_is_told_in_order(options: BenchmarkOptions, tmp_path: Path) ->
     told: list[str] = []
 
     class Listener(BenchmarkObserver):
-        def planned(self, study: Study) -> None:
+        def planned(self, study: Benchmark) -> None:
             told.append(f"planned {len(study.design['visits'])}")
 
         def visit_started(self, number: int, total: int, visit: Visit, seconds_left: float) -> None:
@@ -119,8 +120,8 @@ def test_baseline_that_does_not_run_ends_it(
 class TestContinuing:
     def test_measures_only_what_is_missing(self, options: BenchmarkOptions, tmp_path: Path) -> None:
         first = run(options, tmp_path)
-        rows = (tmp_path / ROWS_FILE).read_bytes().splitlines(keepends=True)
-        (tmp_path / ROWS_FILE).write_bytes(b"".join(rows[:3]))
+        rows = (tmp_path / BENCHMARK.rows_file).read_bytes().splitlines(keepends=True)
+        (tmp_path / BENCHMARK.rows_file).write_bytes(b"".join(rows[:3]))
         assert not open_study(tmp_path).is_complete
         again = run(options, tmp_path)
         assert again.is_complete
@@ -130,11 +131,11 @@ class TestContinuing:
 
     def test_torn_line_costs_one_visit(self, options: BenchmarkOptions, tmp_path: Path) -> None:
         run(options, tmp_path)
-        content = (tmp_path / ROWS_FILE).read_bytes()
-        (tmp_path / ROWS_FILE).write_bytes(content[:-20])
+        content = (tmp_path / BENCHMARK.rows_file).read_bytes()
+        (tmp_path / BENCHMARK.rows_file).write_bytes(content[:-20])
         study = run(options, tmp_path)
         assert study.is_complete
-        lines = (tmp_path / ROWS_FILE).read_text().splitlines()
+        lines = (tmp_path / BENCHMARK.rows_file).read_text().splitlines()
         assert len([json.loads(line) for line in lines]) == 6
 
     def test_visit_of_several_repeats_is_measured_again_as_a_whole(
@@ -142,18 +143,18 @@ class TestContinuing:
     ) -> None:
         together = replace(options, per_process=2)
         run(together, tmp_path)
-        rows = (tmp_path / ROWS_FILE).read_bytes().splitlines(keepends=True)
-        (tmp_path / ROWS_FILE).write_bytes(b"".join(rows[:-1]))
+        rows = (tmp_path / BENCHMARK.rows_file).read_bytes().splitlines(keepends=True)
+        (tmp_path / BENCHMARK.rows_file).write_bytes(b"".join(rows[:-1]))
         study = run(together, tmp_path)
         assert study.is_complete
         assert len(study.rows) == 6
-        assert len(rows) < len((tmp_path / ROWS_FILE).read_bytes().splitlines())
+        assert len(rows) < len((tmp_path / BENCHMARK.rows_file).read_bytes().splitlines())
 
     def test_complete_one_is_left_as_it_is(self, options: BenchmarkOptions, tmp_path: Path) -> None:
         run(options, tmp_path)
-        before = (tmp_path / ROWS_FILE).read_bytes()
+        before = (tmp_path / BENCHMARK.rows_file).read_bytes()
         run(options, tmp_path)
-        assert (tmp_path / ROWS_FILE).read_bytes() == before
+        assert (tmp_path / BENCHMARK.rows_file).read_bytes() == before
 
     def test_another_design_is_refused_by_what_differs(self, options: BenchmarkOptions, tmp_path: Path) -> None:
         run(options, tmp_path)
@@ -164,17 +165,6 @@ class TestContinuing:
         run(options, tmp_path)
         study = run(replace(options, repeats=1), tmp_path, overwrite=True)
         assert {row["repeat"] for row in study.rows} == {0}
-
-    def test_other_files_are_not_taken_for_a_benchmark(self, options: BenchmarkOptions, tmp_path: Path) -> None:
-        (tmp_path / DESIGN_FILE).write_text("{}")
-        with pytest.raises(OutputExistsError, match="is no benchmark's: choose another folder"):
-            run(options, tmp_path)
-        (tmp_path / DESIGN_FILE).write_text("{")
-        with pytest.raises(OutputError, match="cannot be read"):
-            run(options, tmp_path)
-        (tmp_path / DESIGN_FILE).write_text('{"format": "posecli-benchmark", "format_version": 0}')
-        with pytest.raises(OutputExistsError, match="of another version of posecli"):
-            run(options, tmp_path)
 
 
 def test_dry_run_measures_nothing(options: BenchmarkOptions, tmp_path: Path) -> None:
@@ -224,7 +214,6 @@ def test_folder_that_cannot_be_made(options: BenchmarkOptions, tmp_path: Path) -
 def test_no_benchmark_in_a_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no benchmark: run 'posecli benchmark --out-dir"):
         open_study(tmp_path)
-    assert read_rows(tmp_path / ROWS_FILE) == []
 
 
 def test_untrained_network_is_made_once_and_spreads_neither_zeros_nor_infinities(private_cache: Path) -> None:

@@ -9,34 +9,36 @@ import pytest
 from support.studies import write_study
 
 from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark.study import Study
-from posecli.studies.benchmark.summary import Summary, summarize
+from posecli.studies.benchmark.report import findings, summarize
+from posecli.studies.benchmark.study import Benchmark
+from posecli.studies.benchmark.subject import subject_of
+from posecli.studies.benchmark.summary import BenchmarkSummary
 from posecli.studies.cost import Price
 
 
 @pytest.fixture
-def study(tmp_path: Path, dots_model: ModelFolder) -> Study:
+def study(tmp_path: Path, dots_model: ModelFolder) -> Benchmark:
     return write_study(tmp_path / "study", dots_model.path)
 
 
 @pytest.fixture
-def summary(study: Study) -> Summary:
+def summary(study: Benchmark) -> BenchmarkSummary:
     return summarize(study, Price("abacus", 0.5, unit="core"))
 
 
-def test_medians_over_repeats(summary: Summary) -> None:
+def test_medians_over_repeats(summary: BenchmarkSummary) -> None:
     (cell,) = summary.select(data="dots", width=80, cores=2, batch_size=8, decoder="numpy", pipeline="sync")
     assert len(cell.rows) == 3
     assert cell.fps == cell.values("fps")[1] == sorted(cell.values("fps"))[1]
 
 
-def test_a_set_of_levels_stands_for_any_of_them(summary: Summary) -> None:
+def test_a_set_of_levels_stands_for_any_of_them(summary: BenchmarkSummary) -> None:
     both = summary.select(decoder={"numpy", "double-loop"})
     assert {cell.condition.decoder for cell in both} == {"numpy", "double-loop"}
     assert len(both) + len(summary.select(decoder="standard")) == len(summary.done)
 
 
-def test_shift_is_judged_where_a_trained_network_looks(summary: Summary) -> None:
+def test_shift_is_judged_where_a_trained_network_looks(summary: BenchmarkSummary) -> None:
     for cell in summary.done:
         judged = cell.condition.precision != "fp32" and cell.condition.data == "dots"
         assert (cell.shift is not None) == judged
@@ -48,13 +50,13 @@ def test_shift_is_judged_where_a_trained_network_looks(summary: Summary) -> None
     assert narrow.shift.median_px == pytest.approx(2 * 0.1 * 2**0.5), "in px of the video's own frame"
 
 
-def test_shift_is_not_judged_where_hardly_a_point_is_seen(study: Study) -> None:
+def test_shift_is_not_judged_where_hardly_a_point_is_seen(study: Benchmark) -> None:
     for path in (study.folder / "poses").glob("dots-*.npy"):
         np.save(path, np.load(path) * (1, 1, 0.1))
     assert all(cell.shift is None for cell in summarize(study, Price("abacus", 0.5)).cells)
 
 
-def test_settings_that_move_points_do_not_win(summary: Summary) -> None:
+def test_settings_that_move_points_do_not_win(summary: BenchmarkSummary) -> None:
     int8 = summary.select(precision="int8", data="dots")
     assert int8
     assert not any(summary.is_usable(cell) for cell in int8)
@@ -64,11 +66,11 @@ def test_settings_that_move_points_do_not_win(summary: Summary) -> None:
 def test_unjudged_precisions_do_not_win(tmp_path: Path, dots_model: ModelFolder) -> None:
     study = write_study(tmp_path / "blind", dots_model.path, precisions=("fp32", "bf16"))
     design = study.design | {"data": [item | {"trained": False} for item in study.design["data"]]}
-    summary = summarize(Study(study.folder, design, study.rows), Price("abacus", 0.5))
+    summary = summarize(Benchmark(study.folder, design, study.rows), Price("abacus", 0.5))
     assert {winner.cell.condition.precision for winner in summary.winners()} == {"fp32"}
 
 
-def test_winners_beat_everything_usable(summary: Summary) -> None:
+def test_winners_beat_everything_usable(summary: BenchmarkSummary) -> None:
     winners = summary.winners()
     assert [(w.cell.condition.data, w.cell.condition.width) for w in winners] == [
         ("dots", 80),
@@ -85,20 +87,20 @@ def test_winners_beat_everything_usable(summary: Summary) -> None:
         assert winner.gain == winner.cell.fps / winner.standard.fps
 
 
-def test_cost_of_an_hour_of_video(summary: Summary) -> None:
+def test_cost_of_an_hour_of_video(summary: BenchmarkSummary) -> None:
     (cell,) = summary.select(data="dots", width=80, cores=2, batch_size=8, decoder="numpy", pipeline="sync")
     estimate = summary.estimate(cell)
     assert estimate.hours_per_video_hour == pytest.approx(30 / cell.fps)
     assert estimate.cost_per_video_hour == pytest.approx(2 * 0.5 * 30 / cell.fps)
 
 
-def test_decoders_are_compared_pose_by_pose(summary: Summary) -> None:
+def test_decoders_are_compared_pose_by_pose(summary: BenchmarkSummary) -> None:
     assert len(summary.decoder_differences) == 3
     assert {difference for *_, difference in summary.decoder_differences} == {0.0}
 
 
-def test_findings_tell_every_comparison(summary: Summary) -> None:
-    text = "\n".join(summary.findings())
+def test_findings_tell_every_comparison(summary: BenchmarkSummary) -> None:
+    text = "\n".join(findings(summary))
     for words in (
         "Batches, dots: the best batch size against the standard method gives 1.98x at 80 px (batch 64)",
         "NumPy against double-loop: 1.00x at batch 1, 1.00x at batch 8, 1.00x at batch 64.",
@@ -111,34 +113,35 @@ def test_findings_tell_every_comparison(summary: Summary) -> None:
     assert "Other programs" not in text
 
 
-def test_busy_machine_is_told(study: Study) -> None:
+def test_busy_machine_is_told(study: Benchmark) -> None:
     rows = tuple(row | {"background_cores": 1.5} for row in study.rows)
-    summary = summarize(Study(study.folder, study.design, rows), Price("abacus", 0.5))
-    assert summary.findings()[0].startswith("Other programs kept 1.5 cores busy meanwhile")
+    summary = summarize(Benchmark(study.folder, study.design, rows), Price("abacus", 0.5))
+    assert findings(summary)[0].startswith("Other programs kept 1.5 cores busy meanwhile")
 
 
-def test_command_to_use(summary: Summary, study: Study) -> None:
+def test_command_to_use(summary: BenchmarkSummary, study: Benchmark) -> None:
     (cell,) = summary.select(data="dots", width=80, cores=2, batch_size=8, decoder="numpy", pipeline="sync")
-    assert summary.analyze_line(cell) == (
+    assert subject_of("pose").command(summary, cell) == (
         "posecli analyze VIDEO --scale 0.5 --batchsize 8 --precision fp32 --pipeline sync --engine openvino"
     )
     options = study.design["options"] | {"videos": ["my dots.mp4"], "model": "a model"}
-    own = summarize(Study(study.folder, study.design | {"options": options}, study.rows), Price("abacus", 0.5))
+    own = summarize(Benchmark(study.folder, study.design | {"options": options}, study.rows), Price("abacus", 0.5))
     (cell,) = own.select(data="dots", width=160, cores=2, batch_size=8, decoder="numpy", pipeline="sync")
-    assert own.analyze_line(cell).startswith(f"posecli analyze {study.folder}/dots.mp4 --model 'a model' --batchsize 8")
+    command = subject_of("pose").command(own, cell)
+    assert command.startswith(f"posecli analyze {study.folder}/dots.mp4 --model 'a model' --batchsize 8")
 
 
-def test_failed_and_left_out_conditions_stay_visible(study: Study) -> None:
+def test_failed_and_left_out_conditions_stay_visible(study: Benchmark) -> None:
     key = study.rows[0]["key"]
     rows = [row for row in study.rows if row["key"] != key]
     rows.append(study.rows[0] | {"state": "failed", "reason": "no memory"})
-    summary = summarize(Study(study.folder, study.design, tuple(rows)), Price("abacus", 0.5))
+    summary = summarize(Benchmark(study.folder, study.design, tuple(rows)), Price("abacus", 0.5))
     (cell,) = [cell for cell in summary.cells if cell.state == "failed"]
     assert (cell.condition.key, cell.reason) == (key, "no memory")
     assert cell not in summary.done
 
 
-def test_study_with_nothing_measured_has_nothing_to_say(study: Study) -> None:
-    summary = summarize(Study(study.folder, study.design, ()), Price("abacus", 0.5))
-    assert summary.findings() == []
+def test_study_with_nothing_measured_has_nothing_to_say(study: Benchmark) -> None:
+    summary = summarize(Benchmark(study.folder, study.design, ()), Price("abacus", 0.5))
+    assert findings(summary) == []
     assert summary.winners() == []

@@ -15,14 +15,20 @@ from support.sweeps import video_info
 
 from posecli.errors import LabelError, UsageError
 from posecli.options import TableChoice
-from posecli.studies.sweep.material import Source, own_videos, refuse_labels_of_other_videos, stretches_of, true_points
+from posecli.studies.sweep.material import (
+    SweepVideo,
+    own_videos,
+    refuse_labels_of_other_videos,
+    stretches_of,
+    true_points,
+)
 from posecli.studies.sweep.options import SweepOptions
 
 PARTS = ("red", "green", "blue")
 
 
-def source_named(name: str, frames: int = 50) -> Source:
-    return Source(name, video_info(Path(f"{name}.mp4"), frames), frames, (range(frames),), 1000)
+def source_named(name: str, frames: int = 50) -> SweepVideo:
+    return SweepVideo(name, video_info(Path(f"{name}.mp4"), frames), frames, (range(frames),), 1000)
 
 
 @given(frames=st.integers(2, 10_000), rate=st.floats(0.5, 240), sample=st.integers(2, 12_000))
@@ -91,7 +97,7 @@ def test_true_points_are_those_of_the_frames_that_are_looked_at(tmp_path: Path) 
     poses, frames = dot_poses(50), [3, 12, 13, 40]
     truth = save_frame(pose_frame(poses[frames], frames), tmp_path / "truth.h5", key="mine")
     save_frame(pose_frame(poses), truth, key="another", mode="a")
-    video = Source("m1", video_info(Path("m1.mp4"), 50), 50, (range(10, 14), range(30, 34)), 1000, truth)
+    video = SweepVideo("m1", video_info(Path("m1.mp4"), 50), 50, (range(10, 14), range(30, 34)), 1000, truth)
     with pytest.raises(LabelError, match="choose one with --truth-key"):
         true_points(video, PARTS, SweepOptions(videos=(Path("m1.mp4"),), truth_choice=TableChoice(option="truth-")))
     chosen = SweepOptions(videos=(Path("m1.mp4"),), truth=truth, truth_choice=TableChoice("mine"))
@@ -100,4 +106,4 @@ def test_true_points_are_those_of_the_frames_that_are_looked_at(tmp_path: Path) 
     np.testing.assert_array_equal(points[2:4], poses[12:14, :, :2])
     assert np.isnan(np.delete(points, [2, 3], axis=0)).all()
     with pytest.raises(LabelError, match="has no row for the frames of"):
-        true_points(Source("m1", video.info, 50, (range(20, 30),), 1000, truth), PARTS, chosen)
+        true_points(SweepVideo("m1", video.info, 50, (range(20, 30),), 1000, truth), PARTS, chosen)

@@ -22,8 +22,8 @@ from posecli.studies.sweep.observer import SweepObserver
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
-from posecli.studies.sweep.study import Study
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.study import Sweep
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.transcode import transcode
 from posecli.studies.sweep.versions import Version, encoded_versions, scaled_versions
 from posecli.video.encode import EncodeOptions
@@ -69,7 +69,7 @@ def sweep(
     *,
     versions: tuple[Version, ...] = VERSIONS,
     overwrite: bool = False,
-) -> Study:
+) -> Sweep:
     return run_sweep("compress-sweep", options, versions, folder, observer or SweepObserver(), overwrite=overwrite)
 
 
@@ -86,7 +86,7 @@ def test_a_sample_has_the_poses_of_its_frames(options: SweepOptions, tmp_path: P
         assert np.array_equal(poses, whole.poses(source, version)[source.places])
         assert study.row(source, version)["frames"] == 50
         assert study.row(source, version)["looked_at"] == len(poses) == source.looked_at
-    with pytest.raises(OutputExistsError, match="another sample"):
+    with pytest.raises(OutputExistsError, match="sample was 24, not 25"):
         sweep(replace(options, sample=25), tmp_path / "sample")
 
 
@@ -96,7 +96,7 @@ def test_steps_do_not_go_from_stretch_to_stretch(
     parts = (range(5), range(20, 25), range(40, 50))
     monkeypatch.setattr(material, "stretches_of", lambda *_: parts)
     study = sweep(replace(options, sample=20), tmp_path / "out")
-    summary = Summary(study)
+    summary = SweepSummary(study)
     assert summary.original.lengths == (5, 5, 10)
     assert np.isnan(summary.original.steps()[[0, 5, 10]]).all()
     seen = summary.seen[np.setdiff1d(np.arange(20), [0, 5, 10])].sum()
@@ -185,7 +185,7 @@ def test_a_finished_sweep_does_no_work(options: SweepOptions, tmp_path: Path, fa
 
 def test_another_sweep_is_refused_and_overwritten_if_asked_for(options: SweepOptions, tmp_path: Path) -> None:
     sweep(options, tmp_path / "out", versions=VERSIONS[:2])
-    with pytest.raises(OutputExistsError, match="holds a sweep with another versions: choose another folder"):
+    with pytest.raises(OutputExistsError, match=r"holds another sweep \(other versions\): choose another folder"):
         sweep(options, tmp_path / "out", versions=VERSIONS[:3])
     study = sweep(options, tmp_path / "out", versions=(VERSIONS[0], VERSIONS[3]), overwrite=True)
     assert len(study.rows) == 2
@@ -224,7 +224,7 @@ def test_a_version_with_lost_frames_is_left_out(
     study = sweep(options, tmp_path / "out", teller)
     assert [version.name for version in study.usable] == ["original", "libx264-crf0", "libx264-crf51"]
     assert any("CRF 30: left out, since it has 49 frames, the original 50" in line for line in teller.lines)
-    assert [version.label for version in Summary(study).compared] == ["lossless", "CRF 51"]
+    assert [version.label for version in SweepSummary(study).compared] == ["lossless", "CRF 51"]
 
 
 def test_odd_sides_and_crop_and_first_frames(dots_model: ModelFolder, tmp_path: Path) -> None:

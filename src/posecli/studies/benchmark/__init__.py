@@ -24,31 +24,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posecli.studies.benchmark.observer import BenchmarkObserver
     from posecli.studies.benchmark.options import BenchmarkOptions, ClipBenchmarkOptions
-    from posecli.studies.benchmark.report import Report, write_report
+    from posecli.studies.benchmark.report import summarize, write_report
     from posecli.studies.benchmark.runner import run_benchmark
-    from posecli.studies.benchmark.study import Study, open_study
-    from posecli.studies.benchmark.summary import Summary, summarize
+    from posecli.studies.benchmark.study import Benchmark, open_study
+    from posecli.studies.benchmark.summary import BenchmarkSummary
+    from posecli.studies.common.report import StudyReport
 
 _HOMES = {
     "BenchmarkObserver": "posecli.studies.benchmark.observer",
     "BenchmarkOptions": "posecli.studies.benchmark.options",
     "ClipBenchmarkOptions": "posecli.studies.benchmark.options",
-    "Report": "posecli.studies.benchmark.report",
-    "Study": "posecli.studies.benchmark.study",
-    "Summary": "posecli.studies.benchmark.summary",
+    "StudyReport": "posecli.studies.common.report",
+    "Benchmark": "posecli.studies.benchmark.study",
+    "BenchmarkSummary": "posecli.studies.benchmark.summary",
     "open_study": "posecli.studies.benchmark.study",
     "run_benchmark": "posecli.studies.benchmark.runner",
-    "summarize": "posecli.studies.benchmark.summary",
+    "summarize": "posecli.studies.benchmark.report",
     "write_report": "posecli.studies.benchmark.report",
 }
 
 __all__ = [
+    "Benchmark",
     "BenchmarkObserver",
     "BenchmarkOptions",
+    "BenchmarkSummary",
     "ClipBenchmarkOptions",
-    "Report",
-    "Study",
-    "Summary",
+    "StudyReport",
     "open_study",
     "run_benchmark",
     "summarize",

@@ -22,9 +22,9 @@ from posecli.studies.benchmark.cost_table import cost_table, plain_costs
 from posecli.studies.benchmark.factors import ClipFactors
 from posecli.studies.benchmark.material import refuse_equal_names, render_scene
 from posecli.studies.benchmark.options import ClipBenchmarkOptions, NetworkName, SharedOptions
-from posecli.studies.benchmark.study import Study
+from posecli.studies.benchmark.study import Benchmark
 from posecli.studies.benchmark.subject import Drawing, Say, Subject
-from posecli.studies.benchmark.summary import Cell, Summary, quoted
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, quoted
 from posecli.studies.benchmark.untrained import give_int8, untrained_clip_model
 from posecli.video.probe import probe
 
@@ -142,15 +142,15 @@ class ClipSubject(Subject):
         )
         return condition, TRIAL_CHUNKS
 
-    def judged(self, study: Study, cells: Sequence[Cell]) -> list[Cell]:
+    def judged(self, study: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
         """With the change of probabilities against fp32, and with balanced accuracy where labels were given."""
         return with_accuracy(study, cells)
 
-    def findings(self, summary: Summary) -> Iterable[str]:
+    def findings(self, summary: BenchmarkSummary) -> Iterable[str]:
         """Pipelines, cores, precisions, and what the processor reaches."""
         return clip_findings(summary)
 
-    def command(self, summary: Summary, cell: Cell) -> str:
+    def command(self, summary: BenchmarkSummary, cell: Cell) -> str:
         """A line of ``posecli classify``."""
         condition = cell.condition
         data = summary.data_of(cell)
@@ -199,16 +199,16 @@ class ClipSubject(Subject):
             "network_gmac_per_second": cost * row["network_fps"] / row["stride"],
         }
 
-    def tables(self, summary: Summary) -> list[tuple[str, list[list[str]], list[str]]]:
+    def tables(self, summary: BenchmarkSummary) -> list[tuple[str, list[list[str]], list[str]]]:
         """What an hour of video costs: table I."""
         rows, sentences = cost_table(summary)
         return [("What it costs", rows, sentences)] if len(rows) > 1 else []
 
-    def plain(self, summary: Summary) -> dict[str, Any]:
+    def plain(self, summary: BenchmarkSummary) -> dict[str, Any]:
         """The cost table, and which network it was."""
         return {"costs": plain_costs(summary), "network_words": network_words(summary)}
 
-    def method(self, summary: Summary) -> list[str]:
+    def method(self, summary: BenchmarkSummary) -> list[str]:
         """Clips, chunks, the network and the change."""
         return [
             "Clips are H.264 of the video's own size; frames are brought to the network's size while they are read.",
@@ -249,7 +249,7 @@ def _data_set(video: Path, model: ClipModelFolder, *, trained: bool) -> DataSet:
     return DataSet(video.stem, video, info.width, info.height, model.path, trained, model.description.frame_step)
 
 
-def network_words(summary: Summary) -> str:
+def network_words(summary: BenchmarkSummary) -> str:
     """The network of a study, for people: its size, what a chunk costs it, and whether it was trained."""
     data = summary.data[0]
     description = read_clip_folder(data.model).description

@@ -18,21 +18,21 @@ from posecli.model.folder import read_clip_folder
 from posecli.options import MAX_CHANGE
 from posecli.precision.behaviours import ClipGateFigures, compare_probabilities
 from posecli.studies.benchmark.conditions import Condition, DataSet
-from posecli.studies.benchmark.study import Study
+from posecli.studies.benchmark.study import Benchmark
 from posecli.studies.benchmark.summary import Accuracy, Cell, expected_values, load_values
 from posecli.video.probe import probe
 
 Labels = npt.NDArray[np.int64]
 
 
-def with_accuracy(study: Study, cells: Sequence[Cell]) -> list[Cell]:
+def with_accuracy(study: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
     """Cells with their change against fp32, and with their accuracy where a trained network saw labelled video."""
     labels = study.design["options"].get("labels")
     truths = {} if labels is None else {data.name: _truth(Path(labels), data) for data in study.data if data.trained}
     return [_judged(study, cell, cells, truths) if cell.state == "done" else cell for cell in cells]
 
 
-def _judged(study: Study, cell: Cell, cells: Sequence[Cell], truths: dict[str, Labels]) -> Cell:
+def _judged(study: Benchmark, cell: Cell, cells: Sequence[Cell], truths: dict[str, Labels]) -> Cell:
     found = load_values(study.folder, cell.condition)
     if found is None:
         return cell
@@ -41,7 +41,7 @@ def _judged(study: Study, cell: Cell, cells: Sequence[Cell], truths: dict[str, L
     return replace(cell, change=_change(study, cell.condition, found, cells), accuracy=accuracy)
 
 
-def _change(study: Study, condition: Condition, found: Values, cells: Sequence[Cell]) -> ClipGateFigures | None:
+def _change(study: Benchmark, condition: Condition, found: Values, cells: Sequence[Cell]) -> ClipGateFigures | None:
     expected = expected_values(study, condition, cells)
     if expected is None or condition.precision == "fp32":
         return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from posecli.studies.benchmark.summary import Cell, Summary, cores_words, levels_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, cores_words, levels_of
 
 
-def clip_findings(summary: Summary) -> Iterable[str]:
+def clip_findings(summary: BenchmarkSummary) -> Iterable[str]:
     """Pipelines, cores, precisions, and what the processor reaches."""
     yield from _pipeline_findings(summary)
     yield from _core_findings(summary)
@@ -15,7 +15,7 @@ def clip_findings(summary: Summary) -> Iterable[str]:
     yield from _work_findings(summary)
 
 
-def _pipeline_findings(summary: Summary) -> Iterable[str]:
+def _pipeline_findings(summary: BenchmarkSummary) -> Iterable[str]:
     for plain in summary.select(pipeline="sync", precision="fp32"):
         for other in summary.select(**(levels_of(plain.condition) | {"pipeline": "async"})):
             busy = 100 * plain.median("network_seconds") / plain.median("seconds")
@@ -26,7 +26,7 @@ def _pipeline_findings(summary: Summary) -> Iterable[str]:
             )
 
 
-def _core_findings(summary: Summary) -> Iterable[str]:
+def _core_findings(summary: BenchmarkSummary) -> Iterable[str]:
     few, many = min(summary.study.design["factors"]["cores"]), summary.most_cores
     if few == many:
         return
@@ -39,7 +39,7 @@ def _core_findings(summary: Summary) -> Iterable[str]:
         yield f"{cores_words(many)} against {few}: {', '.join(gains)}."
 
 
-def _precision_findings(summary: Summary) -> Iterable[str]:
+def _precision_findings(summary: BenchmarkSummary) -> Iterable[str]:
     for cell in summary.done:
         condition = cell.condition
         if condition.precision == "fp32":
@@ -52,7 +52,7 @@ def _precision_findings(summary: Summary) -> Iterable[str]:
             )
 
 
-def _change(summary: Summary, cell: Cell, exact: Cell) -> str:
+def _change(summary: BenchmarkSummary, cell: Cell, exact: Cell) -> str:
     if not summary.data_of(cell).trained:
         return "the network is untrained, and its accuracy cannot be told"
     words = "change not judged" if cell.change is None else f"largest change {cell.change.largest_change:.2g}"
@@ -62,7 +62,7 @@ def _change(summary: Summary, cell: Cell, exact: Cell) -> str:
     return f"{words}, balanced accuracy {points:+.1f} points"
 
 
-def _work_findings(summary: Summary) -> Iterable[str]:
+def _work_findings(summary: BenchmarkSummary) -> Iterable[str]:
     told = []
     for cell in summary.select(cores=summary.most_cores, pipeline={"async", "sync"}):
         rate = cell.median("gmac_per_item") * cell.median("network_fps") / cell.condition.stride

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from posecli.studies.benchmark.summary import Cell, Summary
+from posecli.studies.benchmark.subject import subject_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
 from posecli.studies.benchmark.tables import speed
 from posecli.studies.cost import Estimate, Experiment
 
@@ -16,7 +17,7 @@ PAPER_COSTS = {"sync fp32": 0.93, "async fp32": 0.60, "async fp16": 0.57, "async
 ORDER = ("fp32", "bf16", "fp16", "int8")
 
 
-def cost_cells(summary: Summary) -> list[Cell]:
+def cost_cells(summary: BenchmarkSummary) -> list[Cell]:
     """Sync in fp32, then async in each precision, for each video and what the network sees of it; on all cores.
 
     What failed or could not run is among them.
@@ -37,7 +38,7 @@ def _rank(cell: Cell) -> tuple[bool, str, int]:
     return item.pipeline != "sync", item.engine, ORDER.index(item.precision)
 
 
-def _sync(summary: Summary, cell: Cell) -> Cell | None:
+def _sync(summary: BenchmarkSummary, cell: Cell) -> Cell | None:
     """The same in sync and fp32."""
     item = cell.condition
     alike = summary.select(pipeline="sync", precision="fp32", cores=item.cores, batch_size=item.batch_size)
@@ -45,12 +46,12 @@ def _sync(summary: Summary, cell: Cell) -> Cell | None:
     return found[0] if found else None
 
 
-def plain_costs(summary: Summary) -> list[dict[str, Any]]:
+def plain_costs(summary: BenchmarkSummary) -> list[dict[str, Any]]:
     """The table as plain values, a dict per row."""
     return [_plain(summary, cell) for cell in cost_cells(summary)]
 
 
-def _plain(summary: Summary, cell: Cell) -> dict[str, Any]:
+def _plain(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
     item = cell.condition
     row: dict[str, Any] = {
         "data": item.data,
@@ -75,11 +76,11 @@ def _plain(summary: Summary, cell: Cell) -> dict[str, Any]:
         "video_hours": whole.experiment.video_hours,
         "cost": whole.cost,
         "gain_over_sync": None if sync is None else cell.fps / sync.fps,
-        **summary.subject.changes(cell),
+        **subject_of(summary.study.network).changes(cell),
     }
 
 
-def cost_table(summary: Summary) -> tuple[list[list[str]], list[str]]:
+def cost_table(summary: BenchmarkSummary) -> tuple[list[list[str]], list[str]]:
     """The table for people, its head first, and what is to be said below it."""
     currency = summary.price.currency
     head = ["video", "network sees", "chunk", "stride", "configuration", "min per hour of video"]
@@ -115,7 +116,7 @@ def _change_words(cell: Cell) -> list[str]:
     return [f"{figures.median_change:.2g}", f"{figures.largest_change:.2g}", labels, right]
 
 
-def _sentences(summary: Summary) -> list[str]:
+def _sentences(summary: BenchmarkSummary) -> list[str]:
     sentences = [
         f"Price: {summary.price}; video of {summary.video_fps:g} frames/s, start-up left out; {MICE} mice for {DAYS} "
         "days as in the paper. The paper's gains are those of its costs on a V100, whose 16 bits are fp16."

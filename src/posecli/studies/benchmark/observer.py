@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posecli.studies.benchmark.design import Visit
-    from posecli.studies.benchmark.study import Study
+    from posecli.studies.benchmark.study import Benchmark
 
 
 class BenchmarkObserver:
@@ -16,7 +16,7 @@ class BenchmarkObserver:
     def say(self, line: str) -> None:
         """A sentence on what happens."""
 
-    def planned(self, study: Study) -> None:
+    def planned(self, study: Benchmark) -> None:
         """The design is laid out, or found; it is about to be followed."""
 
     def visit_started(self, number: int, total: int, visit: Visit, seconds_left: float) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from posecli.studies.benchmark.summary import Summary, cores_words, levels_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, cores_words, levels_of
 
 
-def pose_findings(summary: Summary) -> Iterable[str]:
+def pose_findings(summary: BenchmarkSummary) -> Iterable[str]:
     """Batches, decoders, pipelines, cores and precisions."""
     yield from _batch_findings(summary)
     yield from _decoder_findings(summary)
@@ -16,7 +16,7 @@ def pose_findings(summary: Summary) -> Iterable[str]:
     yield from _precision_findings(summary)
 
 
-def _batch_findings(summary: Summary) -> Iterable[str]:
+def _batch_findings(summary: BenchmarkSummary) -> Iterable[str]:
     for data in summary.data:
         gains = []
         for width in sorted({cell.condition.width for cell in summary.select(data=data.name)}):
@@ -36,7 +36,7 @@ def _batch_findings(summary: Summary) -> Iterable[str]:
             yield f"Batches, {data.name}: the best batch size against the standard method gives {', '.join(gains)}."
 
 
-def _decoder_findings(summary: Summary) -> Iterable[str]:
+def _decoder_findings(summary: BenchmarkSummary) -> Iterable[str]:
     loops = sorted(summary.select(decoder="double-loop", pipeline="sync"), key=lambda cell: cell.condition.batch_size)
     gains = [
         f"{fast.fps / slow.fps:.2f}x at batch {slow.condition.batch_size}"
@@ -55,7 +55,7 @@ def _decoder_findings(summary: Summary) -> Iterable[str]:
         yield f"Poses of the NumPy and double-loop decoders differ by {worst:g} px at most."
 
 
-def _pipeline_findings(summary: Summary) -> Iterable[str]:
+def _pipeline_findings(summary: BenchmarkSummary) -> Iterable[str]:
     for plain in summary.select(pipeline="sync", precision="fp32", decoder="numpy"):
         for other in summary.select(**(levels_of(plain.condition) | {"pipeline": "async"})):
             busy = plain.median("network_seconds") / plain.median("seconds")
@@ -67,7 +67,7 @@ def _pipeline_findings(summary: Summary) -> Iterable[str]:
             )
 
 
-def _core_findings(summary: Summary) -> Iterable[str]:
+def _core_findings(summary: BenchmarkSummary) -> Iterable[str]:
     few, many = min(summary.study.design["factors"]["cores"]), summary.most_cores
     if few == many:
         return
@@ -80,7 +80,7 @@ def _core_findings(summary: Summary) -> Iterable[str]:
         yield f"{cores_words(many)} against {few}, standard method: {', '.join(gains)}."
 
 
-def _precision_findings(summary: Summary) -> Iterable[str]:
+def _precision_findings(summary: BenchmarkSummary) -> Iterable[str]:
     for cell in summary.done:
         condition = cell.condition
         if condition.precision == "fp32":

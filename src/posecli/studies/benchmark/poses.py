@@ -25,9 +25,9 @@ from posecli.studies.benchmark.factors import PoseFactors
 from posecli.studies.benchmark.material import refuse_equal_names, render_scene
 from posecli.studies.benchmark.options import BenchmarkOptions, NetworkName
 from posecli.studies.benchmark.pose_findings import pose_findings
-from posecli.studies.benchmark.study import Study
+from posecli.studies.benchmark.study import Benchmark
 from posecli.studies.benchmark.subject import Drawing, Say, Subject
-from posecli.studies.benchmark.summary import Cell, Summary, expected_values, load_values, quoted
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, expected_values, load_values, quoted
 from posecli.studies.benchmark.untrained import untrained_model
 from posecli.video.probe import probe
 
@@ -121,7 +121,7 @@ class PoseSubject(Subject):
         condition = Condition(data.name, width, height, cores, engine, precision, TRIAL_BATCH, "numpy", "sync")
         return condition, TRIAL_BATCH * 4
 
-    def judged(self, study: Study, cells: Sequence[Cell]) -> list[Cell]:
+    def judged(self, study: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
         """With the shift of poses against fp32, where a trained network saw enough points."""
         trained = {data.name: data for data in study.data if data.trained}
         cutoffs = {name: model_cutoff(read_model_folder(data.model)) for name, data in trained.items()}
@@ -132,11 +132,11 @@ class PoseSubject(Subject):
             for cell in cells
         ]
 
-    def findings(self, summary: Summary) -> Iterable[str]:
+    def findings(self, summary: BenchmarkSummary) -> Iterable[str]:
         """Batches, decoders, pipelines, cores and precisions."""
         return pose_findings(summary)
 
-    def command(self, summary: Summary, cell: Cell) -> str:
+    def command(self, summary: BenchmarkSummary, cell: Cell) -> str:
         """A line of ``posecli analyze``."""
         condition = cell.condition
         data = summary.data_of(cell)
@@ -165,7 +165,7 @@ class PoseSubject(Subject):
             return "0 (fp32)"
         return "not judged" if cell.shift is None else f"{cell.shift.p99_px:.2f} px"
 
-    def method(self, summary: Summary) -> list[str]:
+    def method(self, summary: BenchmarkSummary) -> list[str]:
         """Clips, networks and the shift."""
         return [
             f"Clips are H.264 of the width that the network sees. {_networks(summary)}",
@@ -200,7 +200,7 @@ def own_model(bodyparts: Sequence[str] | None = None) -> ModelFolder | None:
     return model if fits else None
 
 
-def _judged(study: Study, cell: Cell, cells: Sequence[Cell], data: DataSet, cutoff: float) -> Cell:
+def _judged(study: Benchmark, cell: Cell, cells: Sequence[Cell], data: DataSet, cutoff: float) -> Cell:
     condition = cell.condition
     if cell.state != "done" or condition.precision == "fp32":
         return cell
@@ -215,7 +215,7 @@ def _judged(study: Study, cell: Cell, cells: Sequence[Cell], data: DataSet, cuto
     return cell if shift.points < FEWEST_POINTS else replace(cell, shift=shift)
 
 
-def _networks(summary: Summary) -> str:
+def _networks(summary: BenchmarkSummary) -> str:
     blind = [data.name for data in summary.data if not data.trained]
     if not blind:
         return "Every network was trained."

@@ -6,7 +6,6 @@ one is refused.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,35 +13,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from posecli.errors import EngineError, OutputExistsError, UsageError
+from posecli.errors import EngineError, UsageError
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.studies.benchmark.asking import Pace, ask
 from posecli.studies.benchmark.benches import read_network
 from posecli.studies.benchmark.conditions import ClipKey, Condition, DataSet
 from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan
 from posecli.studies.benchmark.factors import conditions_of
-from posecli.studies.benchmark.machine import describe_bench
 from posecli.studies.benchmark.material import make_clip
 from posecli.studies.benchmark.observer import BenchmarkObserver
 from posecli.studies.benchmark.options import SharedOptions
 from posecli.studies.benchmark.study import (
+    BENCHMARK,
     CLIPS_FOLDER,
-    DESIGN_FILE,
     POSES_FOLDER,
-    ROWS_FILE,
+    Benchmark,
     Obstacle,
-    Row,
-    Study,
-    append_rows,
     describe_design,
     open_study,
     plain_condition,
-    read_design,
-    read_rows,
     visits_of,
-    write_json,
 )
 from posecli.studies.benchmark.subject import subject_of
+from posecli.studies.common.folder import Row, StudyFolder
+from posecli.studies.common.machine import describe_bench
 from posecli.support.files import make_folder
 from posecli.support.hardware import usable_cores
 from posecli.video.probe import content_fingerprint
@@ -60,7 +54,7 @@ def run_benchmark(
     overwrite: bool = False,
     dry_run: bool = False,
     worker: Sequence[str] | None = None,
-) -> Study:
+) -> Benchmark:
     """Measure every condition of a design that is not measured yet.
 
     Parameters
@@ -89,7 +83,7 @@ def run_benchmark(
     bench = _Bench(options, folder, observer, worker or WORKER)
     design = bench.design(overwrite=overwrite)
     if not dry_run:
-        observer.planned(Study(folder, design, ()))
+        observer.planned(Benchmark(folder, design, ()))
         bench.follow(design)
     return open_study(folder)
 
@@ -108,14 +102,11 @@ class _Bench:
 
     def design(self, *, overwrite: bool) -> dict[str, Any]:
         """The design that lies in the folder, if it is the one asked for; else a new one."""
-        if overwrite:
-            _clear(self.folder)
         data = self.subject.gather(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
         machine = describe_bench()
-        asked = _what_determines(self.options, data, machine)
-        found = read_design(self.folder)
+        asked = _identity_fields(self.options, data, machine)
+        found = StudyFolder(self.folder, BENCHMARK).begun(asked, overwrite=overwrite)
         if found is not None:
-            _refuse_another(found, asked, self.folder)
             self.observer.say(f"continuing the benchmark in '{self.folder}'")
             return found
         return self._new_design(data, machine, asked)
@@ -134,10 +125,8 @@ class _Bench:
                 f"nothing is left to measure, since every run would take longer than {options.limit:g} s: choose "
                 "smaller --sizes, or give --longest 0"
             )
-        design = describe_design(options, factors, trial, plan, obstacles)
-        design |= {"determined_by": asked, "machine": machine}
-        write_json(self.folder / DESIGN_FILE, design)
-        return design
+        design = describe_design(options, factors, trial, plan, obstacles) | {"machine": machine}
+        return StudyFolder(self.folder, BENCHMARK).write_design(asked, design)
 
     def _split(
         self, conditions: list[Condition], data: tuple[DataSet, ...], obstacles: list[Obstacle]
@@ -178,8 +167,8 @@ class _Bench:
 
     def follow(self, design: dict[str, Any]) -> None:
         """Measure what is not measured yet."""
-        rows_file = self.folder / ROWS_FILE
-        done = {(row["key"], row["repeat"]) for row in read_rows(rows_file, repair=True)}
+        journal = StudyFolder(self.folder, BENCHMARK)
+        done = {(row["key"], row["repeat"]) for row in journal.rows(repair=True)}
         visits = visits_of(design)
         left = [visit for visit in visits if not done.issuperset((visit.condition.key, n) for n in visit.repeats)]
         if not left:
@@ -193,13 +182,13 @@ class _Bench:
             job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
             answer = ask(self.worker, job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)
-            append_rows(rows_file, rows)
+            journal.append(rows)
             pace.done(visit)
             self.observer.visit_done(rows)
 
     def _clips(self, design: dict[str, Any]) -> dict[ClipKey, Path]:
         plan = Plan(visits_of(design), ())
-        data = {item.name: item for item in Study(self.folder, design, ()).data}
+        data = {item.name: item for item in Benchmark(self.folder, design, ()).data}
         return {
             (name, width): make_clip(data[name], width, frames, self.folder / CLIPS_FOLDER)
             for (name, width), frames in plan.frames_of_clips().items()
@@ -251,7 +240,7 @@ def _rows_of(answer: dict[str, Any], visit: Visit, number: int) -> list[Row]:
     return [head | failed | {"repeat": repeat} for repeat in visit.repeats]
 
 
-def _what_determines(options: SharedOptions, data: tuple[DataSet, ...], machine: dict[str, Any]) -> dict[str, Any]:
+def _identity_fields(options: SharedOptions, data: tuple[DataSet, ...], machine: dict[str, Any]) -> dict[str, Any]:
     """What two benchmarks must share for one to continue the other."""
     videos = {item.name: content_fingerprint(item.video) for item in data} if options.videos else "scenes"
     return options.as_dict() | {
@@ -261,30 +250,3 @@ def _what_determines(options: SharedOptions, data: tuple[DataSet, ...], machine:
         "usable_cores": machine["usable_cores"],
         "packages": machine["packages"],
     }
-
-
-def _refuse_another(found: dict[str, Any], asked: dict[str, Any], folder: Path) -> None:
-    old = {"network": "pose"} | found.get("determined_by", {})
-    changes = [name for name in asked if old.get(name) != asked[name]]
-    if not changes:
-        return
-    shown = ", ".join(_difference(name, old.get(name), asked[name]) for name in changes)
-    raise OutputExistsError(
-        f"'{folder}' holds another benchmark ({shown}): choose another folder with --out-dir, or pass --overwrite"
-    )
-
-
-def _difference(name: str, old: Any, new: Any) -> str:
-    if isinstance(old, dict) or isinstance(new, dict) or len(str(old)) + len(str(new)) > 80:
-        return f"other {name}"
-    return f"{name} was {_shown(old)}, not {_shown(new)}"
-
-
-def _shown(value: Any) -> str:
-    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _clear(folder: Path) -> None:
-    for name in (DESIGN_FILE, ROWS_FILE):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / POSES_FOLDER, ignore_errors=True)

@@ -1,37 +1,25 @@
-"""A benchmark's folder: the design that was laid out, and a line per run.
-
-``design.json`` is written once and then followed. ``rows.jsonl`` grows by whole, synced lines, so that a kill costs
-what was being measured at most.
-"""
+"""A benchmark's folder as values: the design that was laid out, and the runs that were measured."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from posecli import __version__
-from posecli.errors import OutputError, OutputExistsError
+from posecli.errors import OutputError
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.design import Plan, Trial, Visit
 from posecli.studies.benchmark.factors import Factors
 from posecli.studies.benchmark.options import NetworkName, SharedOptions
-from posecli.support.files import write_whole
+from posecli.studies.common.folder import Row, StudyFolder, StudyKind
 
-Row = dict[str, Any]
-
-FORMAT = "posecli-benchmark"
-FORMAT_VERSION = 1
-DESIGN_FILE, ROWS_FILE = "design.json", "rows.jsonl"
 CLIPS_FOLDER, POSES_FOLDER = "clips", "poses"
+BENCHMARK = StudyKind("benchmark", "rows.jsonl", (POSES_FOLDER,), {"network": "pose"})
 
 
 @dataclass(frozen=True)
-class Study:
+class Benchmark:
     """A benchmark as far as it has come.
 
     Attributes
@@ -67,7 +55,7 @@ class Study:
         return wanted <= done
 
 
-def open_study(folder: Path) -> Study:
+def open_study(folder: Path) -> Benchmark:
     """Read a benchmark's folder, complete or not.
 
     Raises
@@ -75,10 +63,16 @@ def open_study(folder: Path) -> Study:
     OutputError
         If there is none.
     """
-    design = read_design(folder)
+    study_folder = StudyFolder(folder, BENCHMARK)
+    design = study_folder.design()
     if design is None:
         raise OutputError(f"'{folder}' holds no benchmark: run 'posecli benchmark --out-dir {folder}' first")
-    return Study(folder, design, (*read_rows(folder / ROWS_FILE), *_left_out_rows(design)))
+    runs = {(row["key"], row["repeat"]): row for row in study_folder.rows()}  # what was measured again counts
+    left_out = [
+        item["condition"] | {"state": "left out", "reason": item["reason"], "repeat": None}
+        for item in design["left_out"]
+    ]
+    return Benchmark(folder, design, (*runs.values(), *left_out))
 
 
 @dataclass(frozen=True)
@@ -94,12 +88,8 @@ class Obstacle:
 def describe_design(
     options: SharedOptions, factors: Factors, trial: Trial, plan: Plan, obstacles: Sequence[Obstacle]
 ) -> dict[str, Any]:
-    """A design as plain values, but for the machine and what determines it."""
+    """What was laid out, as plain values for the design."""
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "posecli": __version__,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "options": options.as_dict(),
         "data": [_plain_data(item) for item in factors.data],
         "factors": factors.as_plain(),
@@ -115,74 +105,6 @@ def describe_design(
 def visits_of(design: dict[str, Any]) -> tuple[Visit, ...]:
     """The visits of a design, in order."""
     return tuple(_visit(item) for item in design["visits"])
-
-
-def _left_out_rows(design: dict[str, Any]) -> list[Row]:
-    return [
-        item["condition"] | {"state": "left out", "reason": item["reason"], "repeat": None}
-        for item in design["left_out"]
-    ]
-
-
-def read_rows(path: Path, *, repair: bool = False) -> list[Row]:
-    """Every run of a rows file, the last line of each; with `repair`, a torn last line is cut off."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    rows: dict[tuple[str, int], Row] = {}
-    whole = 0
-    for line in content.splitlines(keepends=True):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n"):
-            break
-        rows[row["key"], row["repeat"]] = row
-        whole += len(line)
-    if repair and whole < len(content):
-        os.truncate(path, whole)
-    return list(rows.values())
-
-
-def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Add lines, and see them to the disk."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
-        ) from error
-
-
-def read_design(folder: Path) -> dict[str, Any] | None:
-    """The design that lies in a folder; ``None`` where there is none."""
-    try:
-        content = json.loads((folder / DESIGN_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"'{folder / DESIGN_FILE}' cannot be read ({error}): pass --overwrite to begin anew"
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise OutputExistsError(f"'{folder / DESIGN_FILE}' is no benchmark's: choose another folder with --out-dir")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise OutputExistsError(
-            f"'{folder}' holds a benchmark of another version of posecli: choose another folder with --out-dir, "
-            "or pass --overwrite"
-        )
-    return content
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file whole."""
-    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode())
 
 
 def plain_condition(condition: Condition) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from posecli.studies.benchmark.options import NetworkName, SharedOptions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from posecli.studies.benchmark.study import Study
-    from posecli.studies.benchmark.summary import Cell, Summary
+    from posecli.studies.benchmark.study import Benchmark
+    from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
 
 Say: TypeAlias = Callable[[str], None]
 #: Draws a figure of a summary, or says by ``None`` that there is nothing to show; and what the figure shows.
-Drawing: TypeAlias = "tuple[Callable[[Summary], Figure | None], str]"
+Drawing: TypeAlias = "tuple[Callable[[BenchmarkSummary], Figure | None], str]"
 
 SUBJECTS: dict[NetworkName, str] = {
     "pose": "posecli.studies.benchmark.poses:PoseSubject",
@@ -79,15 +79,15 @@ class Subject(ABC):
     # What came out.
 
     @abstractmethod
-    def judged(self, study: Study, cells: Sequence[Cell]) -> list[Cell]:
+    def judged(self, study: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
         """Cells with how far their results are from fp32's, where that says something."""
 
     @abstractmethod
-    def findings(self, summary: Summary) -> Iterable[str]:
+    def findings(self, summary: BenchmarkSummary) -> Iterable[str]:
         """What came out, in sentences."""
 
     @abstractmethod
-    def command(self, summary: Summary, cell: Cell) -> str:
+    def command(self, summary: BenchmarkSummary, cell: Cell) -> str:
         """The command that runs a condition on a user's video."""
 
     @property
@@ -109,16 +109,16 @@ class Subject(ABC):
         """Values of `measured_columns`, of a row that was measured."""
         return {}
 
-    def tables(self, _summary: Summary) -> list[tuple[str, list[list[str]], list[str]]]:
+    def tables(self, _summary: BenchmarkSummary) -> list[tuple[str, list[list[str]], list[str]]]:
         """Further tables of the report: title, rows with their head, and sentences below."""
         return []
 
-    def plain(self, _summary: Summary) -> dict[str, Any]:
+    def plain(self, _summary: BenchmarkSummary) -> dict[str, Any]:
         """What else is in ``results.json``."""
         return {}
 
     @abstractmethod
-    def method(self, summary: Summary) -> list[str]:
+    def method(self, summary: BenchmarkSummary) -> list[str]:
         """How it was measured, as far as that is particular; sentences."""
 
 

@@ -16,12 +16,10 @@ from posecli.inference.pipeline import Values
 from posecli.precision.behaviours import ClipGateFigures
 from posecli.precision.poses import GateFigures
 from posecli.studies.benchmark.conditions import Condition, DataSet
-from posecli.studies.benchmark.study import POSES_FOLDER, Row, Study, condition_of
-from posecli.studies.benchmark.subject import Subject, subject_of
+from posecli.studies.benchmark.study import POSES_FOLDER, Benchmark, condition_of
+from posecli.studies.common.folder import Row
 from posecli.studies.cost import Estimate, Experiment, Price
 
-#: Other programs that keep more than this many cores busy spoil a measurement.
-QUIET_CORES = 0.2
 #: Video of one hour, the unit of run time and cost.
 ONE_HOUR = Experiment(animals=1, days=1, hours_per_day=1)
 
@@ -102,7 +100,7 @@ class Winner:
 
 
 @dataclass(frozen=True)
-class Summary:
+class BenchmarkSummary:
     """A study as people read it.
 
     Attributes
@@ -117,7 +115,7 @@ class Summary:
         Frames per second of the recordings that run time and cost are stated for.
     """
 
-    study: Study
+    study: Benchmark
     cells: tuple[Cell, ...]
     price: Price
     video_fps: float
@@ -126,11 +124,6 @@ class Summary:
     def done(self) -> tuple[Cell, ...]:
         """Cells that were measured."""
         return tuple(cell for cell in self.cells if cell.state == "done")
-
-    @cached_property
-    def subject(self) -> Subject:
-        """What is particular to the kind of network."""
-        return subject_of(self.study.network)
 
     @cached_property
     def data(self) -> tuple[DataSet, ...]:
@@ -199,14 +192,6 @@ class Summary:
                     pairs.append((cell, other, float(np.abs(poses[0] - poses[1]).max())))
         return pairs
 
-    def findings(self) -> list[str]:
-        """What came out, in sentences."""
-        return [*_load_findings(self), *self.subject.findings(self)]
-
-    def analyze_line(self, cell: Cell) -> str:
-        """The command that runs a condition on a user's video."""
-        return self.subject.command(self, cell)
-
     def running_flags(self, cell: Cell) -> list[str]:
         """Flags of that command by which every kind of network is run."""
         item = cell.condition
@@ -215,24 +200,12 @@ class Summary:
         return [*flags, *(["--threads", str(item.cores)] if item.cores < self.most_cores else [])]
 
 
-def summarize(study: Study, price: Price, video_fps: float = 30.0) -> Summary:
-    """Put a study's rows together.
-
-    Parameters
-    ----------
-    study
-        Complete or not.
-    price
-        Of the machine.
-    video_fps
-        Frames per second of the recordings for which run time and cost are stated.
-    """
+def cells_of(study: Benchmark) -> list[Cell]:
+    """A cell for each condition, not judged yet."""
     by_key: dict[str, list[Row]] = {}
     for row in study.rows:
         by_key.setdefault(row["key"], []).append(row)
-    cells = [_cell(rows) for rows in by_key.values()]
-    judged = subject_of(study.network).judged(study, cells)
-    return Summary(study, tuple(sorted(judged, key=_design_order(study))), price, video_fps)
+    return [_cell(rows) for rows in by_key.values()]
 
 
 def _cell(rows: list[Row]) -> Cell:
@@ -242,7 +215,7 @@ def _cell(rows: list[Row]) -> Cell:
     return Cell(condition_of(rows[0]), (), rows[0]["state"], rows[0]["reason"])
 
 
-def expected_values(study: Study, condition: Condition, cells: Iterable[Cell]) -> Values | None:
+def expected_values(study: Benchmark, condition: Condition, cells: Iterable[Cell]) -> Values | None:
     """The longest of what fp32 found in the same items; ``None`` where it is not there."""
     same = [
         load_values(study.folder, cell.condition)
@@ -261,7 +234,8 @@ def load_values(folder: Path, condition: Condition) -> Values | None:
     return values
 
 
-def _design_order(study: Study) -> Callable[[Cell], tuple[Any, ...]]:
+def design_order(study: Benchmark) -> Callable[[Cell], tuple[Any, ...]]:
+    """Sorts cells as the design lists the levels of its factors."""
     factors = study.design["factors"]
     names = [data.name for data in study.data]
 
@@ -293,15 +267,6 @@ def levels_of(condition: Condition) -> dict[str, Any]:
 def _matches(condition: Condition, name: str, level: Any) -> bool:
     value = getattr(condition, name)
     return value in level if isinstance(level, (set, frozenset)) else bool(value == level)
-
-
-def _load_findings(summary: Summary) -> Iterable[str]:
-    busy = summary.background_cores()
-    if busy > QUIET_CORES:
-        yield (
-            f"Other programs kept {busy:.1f} cores busy meanwhile: the speeds and gains below are not this machine's "
-            "own, measure again when it is quiet."
-        )
 
 
 def cores_words(count: int) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from posecli.studies.benchmark.subject import Subject
-from posecli.studies.benchmark.summary import Cell, Summary, Winner
+from posecli.studies.benchmark.subject import Subject, subject_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner
 
 #: Columns of the CSV file, a row per repeat, but for those that only one kind of network has.
 FACTORS = ("data", "width", "height", "cores", "engine", "precision", "batch_size")
@@ -49,12 +47,12 @@ def columns_of(subject: Subject) -> tuple[str, ...]:
     return (*factors, *MEASURED, *subject.measured_columns, *COST, *subject.change_columns, "when")
 
 
-def plain_rows(summary: Summary) -> list[dict[str, Any]]:
+def plain_rows(summary: BenchmarkSummary) -> list[dict[str, Any]]:
     """A row per repeat as plain values, with its course."""
     return [_tidy(summary, cell, row) | {"curve": row.get("curve", [])} for cell, row in _rows(summary)]
 
 
-def plain_cell(summary: Summary, cell: Cell) -> dict[str, Any]:
+def plain_cell(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
     """A condition with its medians."""
     plain = (
         {"key": cell.condition.key}
@@ -74,7 +72,7 @@ def plain_cell(summary: Summary, cell: Cell) -> dict[str, Any]:
     return plain | _cost(summary, cell, cell.fps) | told | {"accuracy": accuracy}
 
 
-def _cost(summary: Summary, cell: Cell, fps: float) -> dict[str, float]:
+def _cost(summary: BenchmarkSummary, cell: Cell, fps: float) -> dict[str, float]:
     estimate = summary.estimate(cell, fps)
     return {
         "hours_per_video_hour": estimate.hours_per_video_hour,
@@ -82,37 +80,34 @@ def _cost(summary: Summary, cell: Cell, fps: float) -> dict[str, float]:
     }
 
 
-def _rows(summary: Summary) -> Iterable[tuple[Cell, dict[str, Any]]]:
+def tidy_rows(summary: BenchmarkSummary) -> list[dict[str, Any]]:
+    """A row per repeat, of `columns_of`; one for each condition that failed or was left out."""
+    return [_tidy(summary, cell, row) for cell, row in _rows(summary)]
+
+
+def _rows(summary: BenchmarkSummary) -> Iterable[tuple[Cell, dict[str, Any]]]:
     for cell in summary.cells:
         for row in summary.study.rows:
             if row["key"] == cell.condition.key:
                 yield cell, row
 
 
-def _tidy(summary: Summary, cell: Cell, row: dict[str, Any]) -> dict[str, Any]:
+def _tidy(summary: BenchmarkSummary, cell: Cell, row: dict[str, Any]) -> dict[str, Any]:
     """One line of the CSV file."""
-    extra = summary.subject.changes(cell)
+    extra = subject_of(summary.study.network).changes(cell)
     if row["state"] == "done":
-        extra |= _cost(summary, cell, row["fps"]) | summary.subject.measured(row)
-    return {name: (row | extra).get(name) for name in columns_of(summary.subject)}
+        extra |= _cost(summary, cell, row["fps"]) | subject_of(summary.study.network).measured(row)
+    return {name: (row | extra).get(name) for name in columns_of(subject_of(summary.study.network))}
 
 
-def csv_text(summary: Summary) -> str:
-    """A row per repeat; one for each condition that failed or was left out."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns_of(summary.subject), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_tidy(summary, cell, row) for cell, row in _rows(summary))
-    return stream.getvalue()
-
-
-def winner_table(summary: Summary) -> list[list[str]]:
+def winner_table(summary: BenchmarkSummary) -> list[list[str]]:
     """For people: a header, and a row for each video and what the network sees of it."""
     header = ["video", "px", "standard", "fastest", "gain", "settings", "per hour of video"]
-    return [[*header, summary.subject.change_head], *([*_winner_row(summary, winner)] for winner in summary.winners())]
+    header.append(subject_of(summary.study.network).change_head)
+    return [header, *(_winner_row(summary, winner) for winner in summary.winners())]
 
 
-def _winner_row(summary: Summary, winner: Winner) -> list[str]:
+def _winner_row(summary: BenchmarkSummary, winner: Winner) -> list[str]:
     cell, estimate = winner.cell, summary.estimate(winner.cell)
     item = cell.condition
     return [
@@ -123,7 +118,7 @@ def _winner_row(summary: Summary, winner: Winner) -> list[str]:
         "-" if winner.gain is None else f"{winner.gain:.2f}x",
         f"{item.engine} {item.precision}, batch {item.batch_size}, {item.pipeline}",
         f"{speed(60 * estimate.hours_per_video_hour)} min, {estimate.cost_per_video_hour:.2g} {summary.price.currency}",
-        summary.subject.change_words(cell),
+        subject_of(summary.study.network).change_words(cell),
     ]
 
 
@@ -136,19 +131,20 @@ def speed(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def condition_table(summary: Summary) -> list[list[str]]:
+def condition_table(summary: BenchmarkSummary) -> list[list[str]]:
     """For people: a header, and a row for each condition."""
-    own = summary.subject.factor_columns
+    own = subject_of(summary.study.network).factor_columns
     header = ["video", "px", "cores", "engine", "batch", *own, "pipeline", "fps", "lowest to highest", "network only"]
     header += ["read only", "CPU ms/frame", "peak MiB", "min per hour of video", summary.price.currency]
-    return [[*header, summary.subject.change_head], *(_condition_row(summary, cell) for cell in summary.cells)]
+    header.append(subject_of(summary.study.network).change_head)
+    return [header, *(_condition_row(summary, cell) for cell in summary.cells)]
 
 
-def _condition_row(summary: Summary, cell: Cell) -> list[str]:
+def _condition_row(summary: BenchmarkSummary, cell: Cell) -> list[str]:
     item = cell.condition
     size = f"{item.width}x{item.height}" if item.has_chunks else str(item.width)
     row = [item.data, size, str(item.cores), f"{item.engine} {item.precision}", str(item.batch_size)]
-    row += [str(getattr(item, name)) for name in summary.subject.factor_columns] + [item.pipeline]
+    row += [str(getattr(item, name)) for name in subject_of(summary.study.network).factor_columns] + [item.pipeline]
     if cell.state != "done":
         return [*row, f"{cell.state}: {cell.reason}", *[""] * 8]
     estimate = summary.estimate(cell)
@@ -163,5 +159,5 @@ def _condition_row(summary: Summary, cell: Cell) -> list[str]:
         f"{cell.median('peak_mib'):.0f}",
         speed(60 * estimate.hours_per_video_hour),
         f"{estimate.cost_per_video_hour:.2g}",
-        summary.subject.change_words(cell),
+        subject_of(summary.study.network).change_words(cell),
     ]

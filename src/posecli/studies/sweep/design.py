@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from posecli.errors import OutputExistsError
 from posecli.inference.predictor import PoseModel
-from posecli.studies.sweep.journal import read_json
-from posecli.studies.sweep.material import Source
+from posecli.studies.common.folder import StudyKind
+from posecli.studies.sweep.material import SweepVideo
 from posecli.studies.sweep.options import SweepOptions
-from posecli.studies.sweep.study import FRAMES_FOLDER, POSES_FOLDER, SCENE_FOLDER, VIDEOS_FOLDER, remove_folder
+from posecli.studies.sweep.study import FRAMES_FOLDER, POSES_FOLDER, SCENE_FOLDER, VIDEOS_FOLDER
 from posecli.studies.sweep.versions import Version
 from posecli.video.probe import content_fingerprint
 
-FORMAT = "posecli-sweep"
-FORMAT_VERSION = 1
-DESIGN_FILE, ROWS_FILE = "design.json", "versions.jsonl"
+SWEEP = StudyKind("sweep", "versions.jsonl", (POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER))
 
 
-def what_determines(
-    kind: str, options: SweepOptions, versions: Sequence[Version], sources: Sequence[Source], model: PoseModel
+def identity_fields(
+    kind: str, options: SweepOptions, versions: Sequence[Version], sources: Sequence[SweepVideo], model: PoseModel
 ) -> dict[str, Any]:
     """What two sweeps must share for one to continue the other."""
     analysis = options.analysis
@@ -47,7 +42,7 @@ def _plain_version(version: Version) -> dict[str, Any]:
     return {name: plain[name] for name in ("name", "encode", "scale", "precision")}
 
 
-def plain_source(source: Source) -> dict[str, Any]:
+def plain_source(source: SweepVideo) -> dict[str, Any]:
     """A video, for ``design.json``."""
     info = source.info
     return {
@@ -65,33 +60,3 @@ def plain_source(source: Source) -> dict[str, Any]:
         "raw_bytes": source.raw_bytes,
         "truth": None if source.truth is None else str(source.truth),
     }
-
-
-def refuse_another(folder: Path, asked: dict[str, Any], *, overwrite: bool) -> None:
-    """Refuse a folder in which another sweep lies, or clear it.
-
-    Raises
-    ------
-    OutputExistsError
-        If it is not to be overwritten.
-    """
-    design = folder / DESIGN_FILE
-    if overwrite:
-        for name in (DESIGN_FILE, ROWS_FILE):
-            (folder / name).unlink(missing_ok=True)
-        for name in (POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER):
-            remove_folder(folder / name)
-        return
-    found = read_json(design)
-    if found is None:
-        return
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise OutputExistsError(f"'{design}' is no sweep's: choose another folder with --out-dir")
-    old = found.get("determined_by", {})
-    wanted = json.loads(json.dumps(asked))
-    changes = [name for name in wanted if old.get(name) != wanted[name]]
-    if changes:
-        raise OutputExistsError(
-            f"'{folder}' holds a sweep with another {', '.join(changes)}: choose another folder with --out-dir, or "
-            "pass --overwrite"
-        )

@@ -30,7 +30,7 @@ SCENE_ENCODING = EncodeOptions(crf=None, preset="veryfast", pix_fmt="yuv420p")
 
 
 @dataclass(frozen=True)
-class Source:
+class SweepVideo:
     """One video of a sweep.
 
     Attributes
@@ -124,7 +124,7 @@ def model_path(options: SweepOptions) -> Path:
     return options.model if options.model is not None else builtin_model_path()
 
 
-def own_videos(options: SweepOptions) -> tuple[Source, ...]:
+def own_videos(options: SweepOptions) -> tuple[SweepVideo, ...]:
     """The videos that were given, looked at.
 
     Raises
@@ -137,13 +137,13 @@ def own_videos(options: SweepOptions) -> tuple[Source, ...]:
     return tuple(_own_video(path, options) for path in options.videos)
 
 
-def _own_video(path: Path, options: SweepOptions) -> Source:
+def _own_video(path: Path, options: SweepOptions) -> SweepVideo:
     info = probe(path)
     if info.n_frames < 2 or info.frame_rate <= 0:
         raise VideoError(f"'{path}' has {info.n_frames} frames at {info.frame_rate:g} per second: give a longer video")
     frames = min(info.n_frames, options.frames or info.n_frames)
     stretches = stretches_of(frames, info.frame_rate, options.sample)
-    return Source(path.stem, info, frames, stretches, path.stat().st_size, _truth_of(path, options))
+    return SweepVideo(path.stem, info, frames, stretches, path.stat().st_size, _truth_of(path, options))
 
 
 def _truth_of(path: Path, options: SweepOptions) -> Path | None:
@@ -163,7 +163,7 @@ def scene_path(options: SweepOptions, folder: Path) -> Path:
     return folder / f"{scene.scene}.mp4"
 
 
-def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> Source:
+def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> SweepVideo:
     """The trail-tracking scene, rendered unless it lies there whole.
 
     Raises
@@ -178,10 +178,10 @@ def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> S
         files = write_sample(scene, path, SCENE_ENCODING, overwrite=True, progress=progress)
     info = probe(files.video)
     stretches = stretches_of(scene.n_frames, info.frame_rate, options.sample)
-    return Source(path.stem, info, scene.n_frames, stretches, path.stat().st_size, files.truth, rendered=True)
+    return SweepVideo(path.stem, info, scene.n_frames, stretches, path.stat().st_size, files.truth, rendered=True)
 
 
-def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions) -> Floats | None:
+def true_points(source: SweepVideo, bodyparts: Sequence[str], options: SweepOptions) -> Floats | None:
     """``(N, K, 2)`` px of the frames that are looked at, NaN where nothing is known; ``None`` where there is no truth.
 
     Raises
@@ -203,7 +203,7 @@ def true_points(source: Source, bodyparts: Sequence[str], options: SweepOptions)
     return positions(known, source.places, bodyparts)
 
 
-def _labelled_points(source: Source, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
+def _labelled_points(source: SweepVideo, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
     """Labelled frames in the folder of the video's name; an image's name ends in the number of its frame."""
     points = np.full((source.frames, len(bodyparts), 2), np.nan)
     chosen = [frame for frame in data.frames if Path(frame.name).parent.name == source.name]
@@ -226,7 +226,7 @@ def _in_order(points: Floats, have: Sequence[str], want: Sequence[str]) -> Float
     return ordered
 
 
-def refuse_labels_of_other_videos(sources: Sequence[Source], truths: Sequence[Floats | None], labels: Path) -> None:
+def refuse_labels_of_other_videos(sources: Sequence[SweepVideo], truths: Sequence[Floats | None], labels: Path) -> None:
     """Labels that were named and are of none of the videos are a mistake.
 
     Raises

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.evaluation import ALL, point_errors
-from posecli.studies.sweep.resampling import Interval, Resampling
+from posecli.studies.sweep.resampling import ConfidenceInterval, Resampling
 from posecli.tables.filtering import FilterOptions, filter_pose
 
 Floats = npt.NDArray[np.float64]
@@ -95,16 +95,16 @@ class PartMeasures:
     bodypart: str
     filtering: str
     points: int
-    mean: Interval
-    median: Interval
-    p99: Interval
-    likelihood_change: Interval
-    lost: Interval
-    jitter: Interval
+    mean: ConfidenceInterval
+    median: ConfidenceInterval
+    p99: ConfidenceInterval
+    likelihood_change: ConfidenceInterval
+    lost: ConfidenceInterval
+    jitter: ConfidenceInterval
     truth_points: int
-    truth_mean: Interval
-    truth_median: Interval
-    truth_p99: Interval
+    truth_mean: ConfidenceInterval
+    truth_median: ConfidenceInterval
+    truth_p99: ConfidenceInterval
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values by column name, ``None`` for what is not known."""
@@ -120,7 +120,7 @@ class PartMeasures:
             ("truth_median", "_px"),
             ("truth_p99", "_px"),
         ):
-            interval: Interval = getattr(self, name)
+            interval: ConfidenceInterval = getattr(self, name)
             row[f"{name}{unit}"] = _plain(interval.value)
             row[f"{name}{unit}_low"] = _plain(interval.low)
             row[f"{name}{unit}_high"] = _plain(interval.high)

@@ -17,7 +17,7 @@ import numpy as np
 from posecli.options import AnalyzeOptions
 from posecli.studies.sweep.measures import MEDIAN, RAW
 from posecli.studies.sweep.resampling import FEWEST_BLOCKS
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 
 #: Points of every body part, at least, that the network is sure of in the original.
@@ -48,7 +48,7 @@ class Recommendation:
     analysis: str = ""
 
 
-def recommend(summary: Summary) -> Recommendation:
+def recommend(summary: SweepSummary) -> Recommendation:
     """The smallest file, or the fastest scale, that is inside."""
     doubts = evidence_lacks(summary)
     if doubts:
@@ -66,7 +66,7 @@ def recommend(summary: Summary) -> Recommendation:
     )
 
 
-def evidence_lacks(summary: Summary) -> list[str]:
+def evidence_lacks(summary: SweepSummary) -> list[str]:
     """Why no recommendation could be trusted; empty where one can."""
     doubts = []
     blocks = summary.resampling.n_blocks
@@ -87,7 +87,7 @@ def evidence_lacks(summary: Summary) -> list[str]:
     return doubts
 
 
-def versions_inside(summary: Summary, filtering: str = RAW) -> list[Version]:
+def versions_inside(summary: SweepSummary, filtering: str = RAW) -> list[Version]:
     """The versions that can be recommended."""
     chosen: list[Version] = []
     for family in _families(summary.compared):
@@ -109,7 +109,7 @@ def _families(versions: Sequence[Version]) -> list[list[Version]]:
     ]
 
 
-def _is_inside(summary: Summary, version: Version, filtering: str) -> bool:
+def _is_inside(summary: SweepSummary, version: Version, filtering: str) -> bool:
     options = summary.study.options
     parts = [summary.measure(version, name, filtering) for name in summary.bodyparts]
     bounds = np.array([part.mean.high for part in parts])
@@ -117,15 +117,15 @@ def _is_inside(summary: Summary, version: Version, filtering: str) -> bool:
     return bool(np.all(bounds <= options.tolerance) and np.all(lost <= options.max_lost))
 
 
-def _smallest(summary: Summary, versions: Sequence[Version]) -> Version:
+def _smallest(summary: SweepSummary, versions: Sequence[Version]) -> Version:
     return min(versions, key=lambda version: summary.totals(version)["bytes"])
 
 
-def _fastest(summary: Summary, versions: Sequence[Version]) -> Version:
+def _fastest(summary: SweepSummary, versions: Sequence[Version]) -> Version:
     return max(versions, key=lambda version: summary.totals(version)["analysis_fps"])
 
 
-def _sentences(summary: Summary, best: Version, *, encoded: bool) -> list[str]:
+def _sentences(summary: SweepSummary, best: Version, *, encoded: bool) -> list[str]:
     options = summary.study.options
     worst, values = summary.worst(best), summary.totals(best)
     what = "smallest file" if encoded else "fastest setting" if best.precision else "fastest scale"
@@ -168,7 +168,7 @@ def _against_given(factor: float) -> str:
     return f"{_times(factor)} less than the given file" if factor >= 1 else f"{1 / factor:.1f} times the given file"
 
 
-def _time_saved(summary: Summary, best: Version) -> str:
+def _time_saved(summary: SweepSummary, best: Version) -> str:
     fast, slow = (summary.totals(version)["analysis_fps"] for version in (best, summary.reference))
     sources = summary.study.sources
     frames = summary.study.options.hours_per_year * 3600 * sources[0].info.frame_rate
@@ -181,7 +181,7 @@ def _time_saved(summary: Summary, best: Version) -> str:
     )
 
 
-def _why_none(summary: Summary) -> tuple[str, ...]:
+def _why_none(summary: SweepSummary) -> tuple[str, ...]:
     options = summary.study.options
     head = f"No version is inside {options.tolerance:g} px."
     if not summary.compared:
@@ -204,7 +204,7 @@ def acquisition_line(version: Version) -> str:
     return f"{shlex.join(command)} VIDEO.mp4"
 
 
-def analysis_line(summary: Summary, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
+def analysis_line(summary: SweepSummary, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
     """The posecli command that analyses it as the sweep did, or with another batch size and pipeline."""
     options, analysis = summary.study.options, summary.study.options.analysis
     precision = version.precision or summary.study.design["precision"]

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from posecli import __version__
 from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError, UsageError
+from posecli.studies.common.folder import read_json, write_json
 from posecli.studies.sweep.correspondence import Correspondence, compare_frames
-from posecli.studies.sweep.journal import read_json, write_json
 from posecli.studies.sweep.observer import SweepObserver
 from posecli.studies.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.support.files import make_folder, move_into_place

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from posecli.studies.sweep.charts import draw_charts
-from posecli.studies.sweep.journal import write_json, write_text
+from posecli.studies.common import webpage
+from posecli.studies.common.report import StudyReport, csv_text, draw_charts, write_results
+from posecli.studies.sweep.charts import drawings
 from posecli.studies.sweep.measures import MEDIAN
 from posecli.studies.sweep.recommendation import Recommendation, recommend
-from posecli.studies.sweep.resampling import CONFIDENCE, Interval
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.resampling import CONFIDENCE, ConfidenceInterval
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
-from posecli.support import webpage
 from posecli.support.figures import Chart
 
 RESULTS_FORMAT = "posecli-sweep-results"
-CSV_FILE, JSON_FILE, HTML_FILE, FIGURES_FOLDER = "results.csv", "results.json", "report.html", "figures"
 
 
-@dataclass(frozen=True)
-class Report:
-    """The files that a sweep left.
-
-    Attributes
-    ----------
-    folder
-        Where they lie.
-    charts
-        The figures.
-    recommendation
-        What to use.
-    """
-
-    folder: Path
-    charts: tuple[Chart, ...]
-    recommendation: Recommendation
-
-    @property
-    def page(self) -> Path:
-        """The HTML page."""
-        return self.folder / HTML_FILE
-
-
-def write_report(summary: Summary) -> Report:
+def write_report(summary: SweepSummary) -> StudyReport:
     """Write everything into the sweep's folder.
 
     Raises
@@ -56,25 +27,15 @@ def write_report(summary: Summary) -> Report:
         If it cannot be written.
     """
     folder = summary.study.folder
-    charts = draw_charts(summary, folder / FIGURES_FOLDER)
     recommendation = recommend(summary)
-    write_text(folder / CSV_FILE, csv_text(summary))
-    write_json(folder / JSON_FILE, results(summary, recommendation))
-    write_text(folder / HTML_FILE, html_page(summary, recommendation, charts))
-    return Report(folder, charts, recommendation)
-
-
-def csv_text(summary: Summary) -> str:
-    """The tidy table: a row per video, version, body part and filtering."""
+    report = StudyReport(folder, draw_charts(drawings(summary), summary, folder))
     rows = list(summary.rows())
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    page = html_page(summary, recommendation, report.charts)
+    write_results(report, csv_text(list(rows[0]), rows), results(summary, recommendation), page)
+    return report
 
 
-def results(summary: Summary, recommendation: Recommendation) -> dict[str, Any]:
+def results(summary: SweepSummary, recommendation: Recommendation) -> dict[str, Any]:
     """The whole study as plain values."""
     options = summary.study.options
     return {
@@ -104,7 +65,7 @@ def results(summary: Summary, recommendation: Recommendation) -> dict[str, Any]:
     }
 
 
-def findings(summary: Summary) -> list[str]:
+def findings(summary: SweepSummary) -> list[str]:
     """What came out, a sentence each."""
     found = [_left_out(summary, version) for version in summary.study.versions if version not in summary.study.usable]
     encoded = [version for version in summary.compared if version.encode is not None]
@@ -117,11 +78,11 @@ def findings(summary: Summary) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _left_out(summary: Summary, version: Version) -> str:
+def _left_out(summary: SweepSummary, version: Version) -> str:
     return f"{version.label} is left out: {summary.totals(version)['problem']}."
 
 
-def _thousandfold(summary: Summary, versions: Sequence[Version]) -> str:
+def _thousandfold(summary: SweepSummary, versions: Sequence[Version]) -> str:
     """The question of Mathis & Warren (2018)."""
     factors = {version.name: summary.totals(version)["raw_compression"] for version in versions}
     smaller = [version for version in versions if factors[version.name] >= 1000]
@@ -136,7 +97,7 @@ def _thousandfold(summary: Summary, versions: Sequence[Version]) -> str:
     )
 
 
-def _given_file(summary: Summary) -> str:
+def _given_file(summary: SweepSummary) -> str:
     given = summary.totals(summary.reference)
     if all(source.rendered for source in summary.study.sources) or given["raw_compression"] < 20:
         return ""
@@ -146,7 +107,7 @@ def _given_file(summary: Summary) -> str:
     )
 
 
-def _colour(summary: Summary, versions: Sequence[Version]) -> str:
+def _colour(summary: SweepSummary, versions: Sequence[Version]) -> str:
     """A lossless version is one of what its pixel format holds."""
     given = {source.info.pixel_format for source in summary.study.sources}
     made = {
@@ -160,7 +121,7 @@ def _colour(summary: Summary, versions: Sequence[Version]) -> str:
     )
 
 
-def _against_truth(summary: Summary) -> list[str]:
+def _against_truth(summary: SweepSummary) -> list[str]:
     own = summary.measure(summary.reference)
     if not own.truth_points:
         return []
@@ -172,7 +133,7 @@ def _against_truth(summary: Summary) -> list[str]:
     return [f"{lines}; {own.truth_points} points are known."]
 
 
-def _untrained(summary: Summary) -> str:
+def _untrained(summary: SweepSummary) -> str:
     """Scales that the network never saw are named."""
     trained = summary.trained_scales
     if trained is None:
@@ -186,7 +147,7 @@ def _untrained(summary: Summary) -> str:
     )
 
 
-def _filter_effect(summary: Summary) -> str:
+def _filter_effect(summary: SweepSummary) -> str:
     """Where jitter is worst."""
     worst = max(summary.compared, key=lambda version: summary.measure(version).jitter.value)
     raw, smooth = summary.measure(worst), summary.measure(worst, filtering=MEDIAN)
@@ -197,11 +158,11 @@ def _filter_effect(summary: Summary) -> str:
     )
 
 
-def _range(interval: Interval) -> str:
+def _range(interval: ConfidenceInterval) -> str:
     return f"{interval.low:.2f} to {interval.high:.2f}"
 
 
-def version_table(summary: Summary) -> list[list[str]]:
+def version_table(summary: SweepSummary) -> list[list[str]]:
     """For people: a header, and a row for each version."""
     encoded = any(version.encode is not None for version in summary.study.versions)
     head = ["version", *(["size", "kbit/s", "x raw"] if encoded else ["network input"])]
@@ -219,7 +180,7 @@ def version_table(summary: Summary) -> list[list[str]]:
     return [head, *(_version_row(summary, version, encoded=encoded) for version in summary.study.versions)]
 
 
-def _version_row(summary: Summary, version: Version, *, encoded: bool) -> list[str]:
+def _version_row(summary: SweepSummary, version: Version, *, encoded: bool) -> list[str]:
     values = summary.totals(version)
     row = [version.label]
     if encoded:
@@ -249,7 +210,7 @@ def _version_row(summary: Summary, version: Version, *, encoded: bool) -> list[s
     return [*row, "-" if read is None else f"{read:.0f}", f"{values['analysis_fps']:.1f}"]
 
 
-def html_page(summary: Summary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
+def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
     """One page that holds recommendation, figures and tables; it loads nothing."""
     kind = summary.study.design["determined_by"]["kind"]
     commands = [line for line in (recommendation.acquisition, recommendation.analysis) if line]
@@ -271,7 +232,7 @@ def html_page(summary: Summary, recommendation: Recommendation, charts: Sequence
     return webpage.page(f"posecli {kind}", parts)
 
 
-def _head(summary: Summary) -> str:
+def _head(summary: SweepSummary) -> str:
     design = summary.study.design
     machine = design["machine"]
     return (
@@ -280,7 +241,7 @@ def _head(summary: Summary) -> str:
     )
 
 
-def _sampled(summary: Summary) -> Iterator[str]:
+def _sampled(summary: SweepSummary) -> Iterator[str]:
     sources = summary.study.sources
     looked_at, frames = sum(source.looked_at for source in sources), sum(source.frames for source in sources)
     stretches = sum(len(source.stretches) for source in sources)
@@ -291,7 +252,7 @@ def _sampled(summary: Summary) -> Iterator[str]:
         )
 
 
-def _method(summary: Summary) -> list[str]:
+def _method(summary: SweepSummary) -> list[str]:
     options, resampling = summary.study.options, summary.resampling
     blocks = ", ".join(str(block) for block in resampling.blocks)
     sentences = [*_sampled(summary)]

@@ -29,10 +29,10 @@ FEWEST_BLOCKS = 10
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """A statistic, and where it would lie if as much other video had been taken.
 
-    >>> str(Interval(0.5, 0.41, 0.62))
+    >>> str(ConfidenceInterval(0.5, 0.41, 0.62))
     '0.50 (0.41 to 0.62)'
     """
 
@@ -88,7 +88,7 @@ class Resampling:
         parts = [_drawn(rng, rounds, length, block) for length, block in zip(self.lengths, self.blocks, strict=True)]
         return np.concatenate(parts, axis=1)
 
-    def mean(self, values: Floats) -> Interval:
+    def mean(self, values: Floats) -> ConfidenceInterval:
         """Mean of all values.
 
         Parameters
@@ -103,7 +103,7 @@ class Resampling:
         again = _ratio(self.counts @ sums, self.counts @ counts)
         return _interval(float(_ratio(sums.sum(), counts.sum())), again)
 
-    def quantiles(self, values: Floats, shares: Sequence[float]) -> list[Interval]:
+    def quantiles(self, values: Floats, shares: Sequence[float]) -> list[ConfidenceInterval]:
         """Quantiles: the smallest value that at least such a share of the values does not exceed.
 
         Parameters
@@ -115,7 +115,7 @@ class Resampling:
         """
         frames, flat = _known(values)
         if not flat.size:
-            return [Interval(math.nan, math.nan, math.nan) for _ in shares]
+            return [ConfidenceInterval(math.nan, math.nan, math.nan) for _ in shares]
         order = np.argsort(flat, kind="stable")
         flat, frames = flat[order], frames[order]
         plain = _weighted_quantiles(flat, np.ones((1, flat.size), np.uint8), shares)[0]
@@ -164,9 +164,9 @@ def _ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
     return np.asarray(np.divide(sums, whole, out=np.full(np.shape(sums), np.nan), where=whole > 0), np.float64)
 
 
-def _interval(plain: float, again: Floats) -> Interval:
+def _interval(plain: float, again: Floats) -> ConfidenceInterval:
     known = again[~np.isnan(again)]
     if not known.size or math.isnan(plain):
-        return Interval(float(plain), math.nan, math.nan)
+        return ConfidenceInterval(float(plain), math.nan, math.nan)
     low, high = np.quantile(known, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return Interval(float(plain), float(low), float(high))
+    return ConfidenceInterval(float(plain), float(low), float(high))

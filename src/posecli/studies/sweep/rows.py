@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from posecli.studies.common.folder import Row
 from posecli.studies.sweep.correspondence import Correspondence
-from posecli.studies.sweep.journal import Row
-from posecli.studies.sweep.material import Source
+from posecli.studies.sweep.material import SweepVideo
 from posecli.studies.sweep.network import are_sought
 from posecli.studies.sweep.transcode import Transcoded
 from posecli.studies.sweep.versions import Version
@@ -16,7 +16,7 @@ from posecli.video.probe import VideoInfo
 
 
 def version_row(
-    source: Source,
+    source: SweepVideo,
     version: Version,
     info: VideoInfo,
     made: Transcoded | None,
@@ -76,7 +76,7 @@ def version_row(
     return row
 
 
-def _read_fps(source: Source, info: VideoInfo, stages: StageReport) -> float | None:
+def _read_fps(source: SweepVideo, info: VideoInfo, stages: StageReport) -> float | None:
     """Frames between the stretches are read too; how many is not known where they were sought over."""
     if are_sought(info, source.stretches):
         return None

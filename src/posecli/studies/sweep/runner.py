@@ -11,7 +11,6 @@ import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,12 @@ from posecli.errors import OutputError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.deeplabcut import Choice as NetworkChoice
 from posecli.precision.poses import PoseGate, choose_precision, model_cutoff
+from posecli.studies.common.folder import Row, StudyFolder
+from posecli.studies.common.machine import describe_bench
 from posecli.studies.sweep.correspondence import Correspondence, compare_frames, first_frame, write_image
-from posecli.studies.sweep.design import (
-    DESIGN_FILE,
-    FORMAT,
-    FORMAT_VERSION,
-    ROWS_FILE,
-    plain_source,
-    refuse_another,
-    what_determines,
-)
-from posecli.studies.sweep.journal import Row, append_row, read_json, read_rows, write_json
+from posecli.studies.sweep.design import SWEEP, identity_fields, plain_source
 from posecli.studies.sweep.material import (
-    Source,
+    SweepVideo,
     model_path,
     own_videos,
     refuse_labels_of_other_videos,
@@ -46,16 +38,14 @@ from posecli.studies.sweep.rows import row_sentence, version_row
 from posecli.studies.sweep.study import (
     SCENE_FOLDER,
     VIDEOS_FOLDER,
-    Study,
+    Sweep,
     frame_path,
     poses_path,
-    remove_folder,
     save_poses,
 )
 from posecli.studies.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.studies.sweep.versions import Version
 from posecli.support.files import make_folder
-from posecli.tables.manifest import describe_machine
 from posecli.video.encode import find_ffmpeg
 from posecli.video.probe import VideoInfo, probe
 
@@ -74,7 +64,7 @@ def run_sweep(
     *,
     overwrite: bool = False,
     network: NetworkChoice = NetworkChoice(),
-) -> Study:
+) -> Sweep:
     """Make, check and analyse every version that is not finished yet.
 
     Parameters
@@ -108,15 +98,15 @@ def run_sweep(
     given = own_videos(options)
     make_folder(folder)
     model = load_model(path, options.analysis.engine, network)
-    asked = what_determines(kind, options, versions, given, model)
-    refuse_another(folder, asked, overwrite=overwrite)
+    asked = identity_fields(kind, options, versions, given, model)
+    StudyFolder(folder, SWEEP).begun(asked, overwrite=overwrite)
     for version in versions:
         if version.note:
             observer.say(f"{version.name}: {version.note}")
-    return _Sweep(options, tuple(versions), folder, observer, asked).run(model, given)
+    return _SweepRun(options, tuple(versions), folder, observer, asked).run(model, given)
 
 
-class _Sweep:
+class _SweepRun:
     """One call of `run_sweep`."""
 
     def __init__(
@@ -130,11 +120,12 @@ class _Sweep:
         self.options = options
         self.versions = versions
         self.folder = folder
+        self.journal = StudyFolder(folder, SWEEP)
         self.observer = observer
         self.asked = asked
 
-    def run(self, model: PoseModel, given: tuple[Source, ...]) -> Study:
-        rows = {(row["video"], row["version"]): row for row in read_rows(self.folder / ROWS_FILE)}
+    def run(self, model: PoseModel, given: tuple[SweepVideo, ...]) -> Sweep:
+        rows = {(row["video"], row["version"]): row for row in self.journal.rows(repair=True)}
         sources = given or (self._scene(),)
         cutoff = model_cutoff(model.folder) if self.options.pcutoff is None else self.options.pcutoff
         truths = tuple(true_points(source, model.description.bodyparts, self.options) for source in sources)
@@ -154,14 +145,14 @@ class _Sweep:
             self._say_how_long(model, left)
         for number, (source, version) in enumerate(left, start=1):
             row = self._finished(model, source, version, f"[{number}/{len(left)}] {source.name} {version.label}")
-            append_row(self.folder / ROWS_FILE, row)
+            self.journal.append([row])
             rows[source.name, version.name] = row
         if not self.options.keep:
-            remove_folder(self.folder / VIDEOS_FOLDER)
-            remove_folder(self.folder / SCENE_FOLDER)
-        return Study(self.folder, self.options, self.versions, sources, model, cutoff, truths, design, rows)
+            for name in (VIDEOS_FOLDER, SCENE_FOLDER):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+        return Sweep(self.folder, self.options, self.versions, sources, model, cutoff, truths, design, rows)
 
-    def _scene(self) -> Source:
+    def _scene(self) -> SweepVideo:
         from posecli.studies.sweep.material import scene_options
 
         scene = scene_options(self.options)
@@ -172,30 +163,25 @@ class _Sweep:
         with self.observer.work("rendering", scene.n_frames) as progress:
             return rendered_scene(self.options, self.folder / SCENE_FOLDER, progress)
 
-    def _settled(self, model: PoseModel, sources: Sequence[Source]) -> tuple[dict[str, Any], PoseModel]:
+    def _settled(self, model: PoseModel, sources: Sequence[SweepVideo]) -> tuple[dict[str, Any], PoseModel]:
         """The precision is measured on the originals once, and then is that of all versions."""
-        design = read_json(self.folder / DESIGN_FILE)
+        design = self.journal.design()
         if design is None:
             choice = choose_precision(model, PoseGate([source.info.path for source in sources], self.options.analysis))
             for figures in choice.figures:
                 self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
-            design = {
-                "format": FORMAT,
-                "format_version": FORMAT_VERSION,
-                "posecli": __version__,
-                "written": datetime.now(UTC).isoformat(timespec="seconds"),
-                "determined_by": self.asked,
+            content = {
                 "precision": choice.model.options.fixed_precision,
                 "parity_gate": [figures.as_dict() for figures in choice.figures],
                 "model": {"path": str(model.folder.path), "scorer": model.description.scorer},
                 "ffmpeg": find_ffmpeg().version,
-                "machine": describe_machine(),
+                "machine": describe_bench(),
                 "videos": [plain_source(source) for source in sources],
             }
-            write_json(self.folder / DESIGN_FILE, design)
+            design = self.journal.write_design(self.asked, content)
         return design, model.with_precision(design["precision"])
 
-    def _say_how_long(self, model: PoseModel, left: Sequence[tuple[Source, Version]]) -> None:
+    def _say_how_long(self, model: PoseModel, left: Sequence[tuple[SweepVideo, Version]]) -> None:
         source = left[0][0]
         geometry = source.geometry(self.options, 1.0)
         per_pixel = frame_seconds(model, source.info, geometry, self.options) / (geometry.width * geometry.height)
@@ -214,7 +200,7 @@ class _Sweep:
             f"second at {geometry.width}x{geometry.height} px: about {_minutes(seconds)} for the network, and encoding"
         )
 
-    def _finished(self, model: PoseModel, source: Source, version: Version, name: str) -> Row:
+    def _finished(self, model: PoseModel, source: SweepVideo, version: Version, name: str) -> Row:
         """Encode, check, analyse; the encoded video is gone afterwards."""
         with self._encoded(source, version, name) as (info, made):
             together = self._together(source, info, name) if version.encode is not None else None
@@ -235,7 +221,9 @@ class _Sweep:
         return row
 
     @contextmanager
-    def _encoded(self, source: Source, version: Version, name: str) -> Iterator[tuple[VideoInfo, Transcoded | None]]:
+    def _encoded(
+        self, source: SweepVideo, version: Version, name: str
+    ) -> Iterator[tuple[VideoInfo, Transcoded | None]]:
         if version.encode is None:
             yield source.info, None
             return
@@ -251,16 +239,16 @@ class _Sweep:
         if not self.options.keep:
             target.unlink(missing_ok=True)
 
-    def _together(self, source: Source, info: VideoInfo, name: str) -> Correspondence:
+    def _together(self, source: SweepVideo, info: VideoInfo, name: str) -> Correspondence:
         with self.observer.work(f"{name}: comparing frames", source.frames) as progress:
             return compare_frames(source.info, info, source.frames, progress)
 
-    def _write_first_frame(self, source: Source, version: Version, info: VideoInfo) -> None:
+    def _write_first_frame(self, source: SweepVideo, version: Version, info: VideoInfo) -> None:
         path = frame_path(self.folder, source, version)
         make_folder(path.parent)
         write_image(path, first_frame(info)[: source.info.height, : source.info.width])
 
-    def _check_disk(self, sources: Sequence[Source]) -> None:
+    def _check_disk(self, sources: Sequence[SweepVideo]) -> None:
         needs = [encoded_bytes(source, version) for source in sources for version in self.versions]
         need = int(sum(needs) if self.options.keep else max(needs)) + RESERVE_BYTES
         free = shutil.disk_usage(self.folder).free
@@ -272,7 +260,7 @@ class _Sweep:
             )
 
 
-def encoded_bytes(source: Source, version: Version) -> float:
+def encoded_bytes(source: SweepVideo, version: Version) -> float:
     """What an encoded version may take on the disk at most: a guess on the safe side."""
     if version.encode is None:
         return 0.0

@@ -20,17 +20,17 @@ from posecli.inference.pipeline import ENGINES_OF_PIPELINES
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.deeplabcut import Choice as NetworkChoice
 from posecli.options import FIXED_PRECISIONS, EngineOptions, FixedPrecision, PipelineName
+from posecli.studies.common.folder import StudyFolder, write_json
 from posecli.studies.sweep.charts import draw_settings
-from posecli.studies.sweep.design import DESIGN_FILE
-from posecli.studies.sweep.journal import read_json, write_json
+from posecli.studies.sweep.design import SWEEP
 from posecli.studies.sweep.material import model_path, own_videos
 from posecli.studies.sweep.network import find_poses, frame_seconds
 from posecli.studies.sweep.observer import SweepObserver
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.recommendation import Recommendation, analysis_line, recommend
-from posecli.studies.sweep.report import Report, write_report
+from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
 from posecli.support.figures import house_style, save_figure
 from posecli.video.reader import VideoReader
@@ -94,7 +94,7 @@ class Found:
     pipelines
         Frames per second of each that was tried.
     compression
-        The compression sweep's report; ``None`` without one.
+        What the compression sweep recommends; ``None`` without one.
     reasons
         A sentence each.
     analysis, acquisition
@@ -104,11 +104,11 @@ class Found:
     """
 
     folder: Path
-    settings: Summary
+    settings: SweepSummary
     setting: Version
     batch: BatchChoice
     pipelines: dict[str, float]
-    compression: Report | None
+    compression: Recommendation | None
     reasons: tuple[str, ...]
     analysis: str
     acquisition: str
@@ -171,15 +171,15 @@ def search(
     study = run_sweep(
         "recommend-settings", exact, versions, folder / "settings", observer, overwrite=overwrite, network=network
     )
-    summary = Summary(study)
+    summary = SweepSummary(study)
     chosen = recommend(summary) if summary.compared else Recommendation(None, ())
     best = chosen.version or versions[0]
     batch, pipelines = _tuned(study.model, summary, best, observer)
     thin = chosen.version is None and any("thin" in reason for reason in chosen.reasons)
-    report = (
+    compression = (
         None if thin or not options.crf else _compression(options, exact, best, folder, observer, network, overwrite)
     )
-    found = _found(folder, summary, chosen, best, batch, pipelines, report, thin=thin)
+    found = _found(folder, summary, chosen, best, batch, pipelines, compression, thin=thin)
     write_json(folder / "recommendation.json", found.as_dict())
     return found
 
@@ -201,8 +201,7 @@ def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tupl
 
 def _as_begun(options: SweepOptions, folder: Path) -> SweepOptions:
     """A search that was begun is continued on as many frames, however fast the machine is now."""
-    design = read_json(folder / "settings" / DESIGN_FILE)
-    begun = design.get("determined_by", {}) if isinstance(design, dict) else {}
+    begun = (StudyFolder(folder / "settings", SWEEP).design() or {}).get("determined_by", {})
     if options.frames is not None or options.sample is not None:
         return options
     return replace(options, sample=begun.get("sample"))
@@ -236,7 +235,7 @@ def _within_budget(
 
 
 def _tuned(
-    model: PoseModel, summary: Summary, best: Version, observer: SweepObserver
+    model: PoseModel, summary: SweepSummary, best: Version, observer: SweepObserver
 ) -> tuple[BatchChoice, dict[str, float]]:
     """Batch size, then pipelines, of the chosen setting."""
     options, source = summary.study.options, summary.study.sources[0]
@@ -270,7 +269,7 @@ def _compression(
     observer: SweepObserver,
     network: NetworkChoice,
     overwrite: bool,
-) -> Report:
+) -> Recommendation:
     """Compressed versions in the chosen setting against the full, given video in fp32.
 
     Of a sample only as many first frames are encoded: hours of video are not, for seconds of it.
@@ -285,17 +284,19 @@ def _compression(
     study = run_sweep(
         "recommend-compression", exact, versions, folder / "compression", observer, overwrite=overwrite, network=network
     )
-    return write_report(Summary(study))
+    summary = SweepSummary(study)
+    write_report(summary)
+    return recommend(summary)
 
 
 def _found(
     folder: Path,
-    summary: Summary,
+    summary: SweepSummary,
     chosen: Recommendation,
     best: Version,
     batch: BatchChoice,
     pipelines: dict[str, float],
-    report: Report | None,
+    compression: Recommendation | None,
     *,
     thin: bool,
 ) -> Found:
@@ -309,17 +310,17 @@ def _found(
         f"Of batch sizes {batch.batch_size} is the best; of pipelines {pipeline}, at {pipelines[pipeline]:.1f} "
         "frames/s."
     )
-    if report is not None:
-        reasons += [f"Compression, in this setting: {reason}" for reason in report.recommendation.reasons]
+    if compression is not None:
+        reasons += [f"Compression, in this setting: {reason}" for reason in compression.reasons]
     return Found(
         folder,
         summary,
         best,
         batch,
         pipelines,
-        report,
+        compression,
         tuple(reasons),
         "" if thin else analysis_line(summary, best, batch.batch_size, pipeline),
-        "" if report is None else report.recommendation.acquisition,
+        "" if compression is None else compression.acquisition,
         png,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 from posecli.errors import OutputError
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import PoseModel
-from posecli.studies.sweep.journal import Row
-from posecli.studies.sweep.material import Source
+from posecli.studies.common.folder import Row
+from posecli.studies.sweep.material import SweepVideo
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.versions import Version
 from posecli.support.files import make_folder, partial_path
@@ -22,7 +21,7 @@ POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER = "poses", "frames", "v
 
 
 @dataclass(frozen=True)
-class Study:
+class Sweep:
     """A sweep, finished.
 
     Attributes
@@ -50,18 +49,18 @@ class Study:
     folder: Path
     options: SweepOptions
     versions: tuple[Version, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[SweepVideo, ...]
     model: PoseModel
     cutoff: float
     truths: tuple[Any, ...]
     design: dict[str, Any]
     rows: dict[tuple[str, str], Row]
 
-    def poses(self, source: Source, version: Version) -> Pose:
+    def poses(self, source: SweepVideo, version: Version) -> Pose:
         """``(N, K, 3)`` float64."""
         return np.asarray(np.load(poses_path(self.folder, source, version), allow_pickle=False), np.float64)
 
-    def row(self, source: Source, version: Version) -> Row:
+    def row(self, source: SweepVideo, version: Version) -> Row:
         """What is known of a version of a video."""
         return self.rows[source.name, version.name]
 
@@ -75,12 +74,12 @@ class Study:
         )
 
 
-def poses_path(folder: Path, source: Source, version: Version) -> Path:
+def poses_path(folder: Path, source: SweepVideo, version: Version) -> Path:
     """Where a version's poses are."""
     return folder / POSES_FOLDER / f"{source.name}-{version.name}.npy"
 
 
-def frame_path(folder: Path, source: Source, version: Version) -> Path:
+def frame_path(folder: Path, source: SweepVideo, version: Version) -> Path:
     """Where a version's first frame is."""
     return folder / FRAMES_FOLDER / f"{source.name}-{version.name}.png"
 
@@ -101,9 +100,3 @@ def save_poses(path: Path, poses: Pose) -> None:
     except OSError as error:
         partial_path(path).unlink(missing_ok=True)
         raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its disk") from error
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder and what is in it, if it is there."""
-    if folder.is_dir():
-        shutil.rmtree(folder)

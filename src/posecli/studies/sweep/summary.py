@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from posecli.evaluation import ALL
 from posecli.inference.decode import Pose
-from posecli.studies.sweep.material import Source
+from posecli.studies.sweep.material import SweepVideo
 from posecli.studies.sweep.measures import RAW, Comparison, PartMeasures, Trajectories
 from posecli.studies.sweep.resampling import Resampling, block_length
-from posecli.studies.sweep.study import Study
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.trained import trained_scales
 from posecli.studies.sweep.versions import Version
 
@@ -54,7 +54,7 @@ SPEEDS = ("encode_fps", "read_fps", "network_fps", "analysis_fps")
 
 
 @dataclass(frozen=True)
-class Summary:
+class SweepSummary:
     """A finished sweep, with its measures.
 
     Attributes
@@ -63,7 +63,7 @@ class Summary:
         What was made.
     """
 
-    study: Study
+    study: Sweep
 
     @property
     def bodyparts(self) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ class Summary:
     def rows(self) -> Iterator[dict[str, Any]]:
         """The tidy table: video (or all), version, body part (or all), filtering."""
         sources = self.study.sources
-        groups: list[tuple[str, Sequence[Source], dict[str, list[PartMeasures]]]] = [
+        groups: list[tuple[str, Sequence[SweepVideo], dict[str, list[PartMeasures]]]] = [
             (ALL if len(sources) > 1 else sources[0].name, sources, self.measures)
         ]
         groups += [(source.name, [source], self.by_video[source.name]) for source in sources if len(sources) > 1]
@@ -149,7 +149,7 @@ class Summary:
                 head = {"video": name, "version": version.name} | {key: values.get(key) for key in VERSION_COLUMNS}
                 yield from (head | item.as_dict() for item in measures.get(version.name, []))
 
-    def _measures(self, sources: Sequence[Source]) -> dict[str, list[PartMeasures]]:
+    def _measures(self, sources: Sequence[SweepVideo]) -> dict[str, list[PartMeasures]]:
         truth = self._truth(sources)
         original = self._trajectories(sources, self.reference)
         comparison = Comparison(self.bodyparts, self.study.cutoff, self.study.options.window, self._resampling(sources))
@@ -158,15 +158,15 @@ class Summary:
             for version in self.study.usable
         }
 
-    def _trajectories(self, sources: Sequence[Source], version: Version) -> Trajectories:
+    def _trajectories(self, sources: Sequence[SweepVideo], version: Version) -> Trajectories:
         """Each stretch is a trajectory of its own."""
         return Trajectories.of([part for source in sources for part in self._parts(source, version)])
 
-    def _parts(self, source: Source, version: Version) -> list[Pose]:
+    def _parts(self, source: SweepVideo, version: Version) -> list[Pose]:
         ends = np.cumsum([len(part) for part in source.stretches])[:-1]
         return np.split(self.study.poses(source, version), ends)
 
-    def _truth(self, sources: Sequence[Source]) -> npt.NDArray[np.float64] | None:
+    def _truth(self, sources: Sequence[SweepVideo]) -> npt.NDArray[np.float64] | None:
         if not self.has_truth:
             return None
         known = dict(zip((source.name for source in self.study.sources), self.study.truths, strict=True))
@@ -178,13 +178,13 @@ class Summary:
             ]
         )
 
-    def _resampling(self, sources: Sequence[Source]) -> Resampling:
+    def _resampling(self, sources: Sequence[SweepVideo]) -> Resampling:
         blocks = tuple(block_length(source.looked_at, source.info.frame_rate) for source in sources)
         options = self.study.options
         return Resampling(tuple(source.looked_at for source in sources), blocks, options.resamples, options.seed)
 
 
-def total(rows: Sequence[dict[str, Any]], sources: Sequence[Source]) -> dict[str, Any]:
+def total(rows: Sequence[dict[str, Any]], sources: Sequence[SweepVideo]) -> dict[str, Any]:
     """One version of several videos as one."""
     merged = dict(rows[0])
     if len(rows) == 1:

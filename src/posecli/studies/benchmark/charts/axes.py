@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from posecli.studies.benchmark.summary import Cell, Summary
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
 from posecli.support.figures import COLOURS, GREY, MARKERS, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def plain_y(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def minutes_of(summary: Summary, fps: float) -> float:
+def minutes_of(summary: BenchmarkSummary, fps: float) -> float:
     """Minutes that an hour of video takes."""
     return 60 * summary.video_fps / fps
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from posecli.studies.benchmark.charts.axes import panels_of
 from posecli.studies.benchmark.charts.runtime import settings_at, views_of
-from posecli.studies.benchmark.summary import Cell, Summary
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
 from posecli.support.figures import COLOURS, GREY
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MOST_PANELS = 3
 BAR = 0.38
 
 
-def speed_against_precision(summary: Summary) -> Figure | None:
+def speed_against_precision(summary: BenchmarkSummary) -> Figure | None:
     """Speed in each precision against fp32's, of the whole loop and of the network alone."""
     settings = [_overlapped(settings_at(summary, view)) for view in views_of(summary)]
     panels = [cells for cells in settings if len(cells) > 1][:MOST_PANELS]

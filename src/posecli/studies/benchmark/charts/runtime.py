@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from posecli.studies.benchmark.charts.axes import dots, legend, look, minutes_of, plain_y, short
 from posecli.studies.benchmark.charts.timeline import PIPELINE_ORDER
-from posecli.studies.benchmark.summary import Cell, Summary, cores_words
+from posecli.studies.benchmark.subject import subject_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, cores_words
 from posecli.support.figures import COLOURS, GREY, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ BATCH_DECODERS = frozenset({"numpy", "double-loop", None})
 MOST_PANELS = 4
 
 
-def run_time_against_cores(summary: Summary) -> Figure | None:
+def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
     """Run time of an hour of video against cores, and of loading alone: 2022, figure 2."""
     views = {c.condition.view for c in summary.select(pipeline="async") if c.condition.cores < summary.most_cores}
     batched = [cell for cell in summary.select(decoder=BATCH_DECODERS) if cell.condition.view in views]
@@ -59,7 +60,7 @@ def _by_cores(cells: list[Cell]) -> list[Cell]:
     return sorted(cells, key=lambda cell: cell.condition.cores)
 
 
-def _loading(axes: Axes, summary: Summary, line: list[Cell], colour: str, label: str) -> None:
+def _loading(axes: Axes, summary: BenchmarkSummary, line: list[Cell], colour: str, label: str) -> None:
     minutes = [minutes_of(summary, cell.median("read_fps")) for cell in line]
     axes.plot([c.condition.cores for c in line], minutes, "--", color=colour, marker="_", label=label)
 
@@ -74,7 +75,7 @@ def _same_setting(cells: list[Cell]) -> list[Cell]:
     return max(alike.values(), key=lambda group: (len({c.condition.cores for c in group}), len(group)), default=[])
 
 
-def run_time_and_cost(summary: Summary) -> Figure | None:
+def run_time_and_cost(summary: BenchmarkSummary) -> Figure | None:
     """Run time and cost of an hour of video, sync, async and each reduced precision: 2022, figure 3 and table I."""
     settings = [settings_at(summary, view) for view in views_of(summary)]
     panels = _spread([cells for cells in settings if len(cells) > 1], MOST_PANELS)
@@ -95,12 +96,12 @@ def _spread(items: Sequence[T], count: int) -> list[T]:
     return [items[round(place * (len(items) - 1) / (count - 1))] for place in range(count)]
 
 
-def views_of(summary: Summary) -> list[View]:
+def views_of(summary: BenchmarkSummary) -> list[View]:
     """What the network sees of the first video, in each way that was measured."""
     return list(dict.fromkeys(cell.condition.view for cell in summary.select(data=summary.data[0].name)))
 
 
-def settings_at(summary: Summary, view: View) -> list[Cell]:
+def settings_at(summary: BenchmarkSummary, view: View) -> list[Cell]:
     """Sync in fp32, then async in every precision, at one batch size and all cores."""
     found = [
         cell
@@ -121,7 +122,7 @@ def _common_batch(cells: list[Cell]) -> int:
     return max(sizes, key=lambda size: (sizes.count(size), size))
 
 
-def _cost_bars(axes: Axes, summary: Summary, cells: list[Cell]) -> None:
+def _cost_bars(axes: Axes, summary: BenchmarkSummary, cells: list[Cell]) -> None:
     minutes = [60 * summary.estimate(cell).hours_per_video_hour for cell in cells]
     for place, (cell, length) in enumerate(zip(cells, minutes, strict=True)):
         item = cell.condition
@@ -139,12 +140,12 @@ def _cost_bars(axes: Axes, summary: Summary, cells: list[Cell]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _cost_label(summary: Summary, cell: Cell, minutes: float) -> str:
+def _cost_label(summary: BenchmarkSummary, cell: Cell, minutes: float) -> str:
     estimate = summary.estimate(cell)
     cost = f"{estimate.cost_per_video_hour:.2g} {summary.price.currency}"
     moved = (
         ""
         if cell.condition.precision == "fp32"
-        else f"; {summary.subject.change_head} {summary.subject.change_words(cell)}"
+        else f"; {subject_of(summary.study.network).change_head} {subject_of(summary.study.network).change_words(cell)}"
     )
     return f"{short(minutes)} min, {cost}{moved}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posecli.studies.benchmark.charts.axes import batch_axis, curve, legend, look, panels_of, speed_axis, width_axis
-from posecli.studies.benchmark.summary import Cell, Summary, load_values
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, load_values
 from posecli.support.figures import COLOURS, GREY, new_figure
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FRAMES_SHOWN = 200
 
 
-def speed_against_width(summary: Summary) -> Figure | None:
+def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
     """Speed of the standard method per hardware setting: 2018, figure 1B."""
     panels = [(data.name, _standard_cells(summary, data.name)) for data in summary.data]
     panels = [(name, cells) for name, cells in panels if cells]
@@ -36,7 +36,7 @@ def speed_against_width(summary: Summary) -> Figure | None:
     return figure
 
 
-def speed_against_batch(summary: Summary) -> Figure | None:
+def speed_against_batch(summary: BenchmarkSummary) -> Figure | None:
     """Decoders against batch size, and that they find the same: 2018, figure 2."""
     cells = summary.select(
         data=summary.data[0].name,
@@ -64,7 +64,7 @@ def speed_against_batch(summary: Summary) -> Figure | None:
     return figure
 
 
-def _trajectories(axes: Axes, summary: Summary) -> None:
+def _trajectories(axes: Axes, summary: BenchmarkSummary) -> None:
     double, fast, difference = max(
         summary.decoder_differences, key=lambda pair: (-pair[0].condition.width, pair[0].condition.batch_size)
     )
@@ -84,7 +84,7 @@ def _trajectories(axes: Axes, summary: Summary) -> None:
     axes.legend(title=f"largest difference, all body parts: {difference:g} px", ncols=2, loc="upper right")
 
 
-def speed_against_width_and_batch(summary: Summary) -> Figure | None:
+def speed_against_width_and_batch(summary: BenchmarkSummary) -> Figure | None:
     """Speed and gain over the standard method, by width and batch size: 2018, figures 4 and 5."""
     rows = [(data.name, _batch_cells(summary, data.name)) for data in summary.data]
     rows = [(name, cells) for name, cells in rows if len({c.condition.batch_size for c in cells}) > 1]
@@ -105,7 +105,7 @@ def speed_against_width_and_batch(summary: Summary) -> Figure | None:
     return figure
 
 
-def _gains(axes: Axes, summary: Summary, name: str, cells: list[Cell]) -> None:
+def _gains(axes: Axes, summary: BenchmarkSummary, name: str, cells: list[Cell]) -> None:
     for number, width in enumerate(sorted({c.condition.width for c in cells})):
         standard = summary.standard(name, width, summary.most_cores)
         line = sorted(summary.select(cells, width=width), key=lambda cell: cell.condition.batch_size)
@@ -123,12 +123,12 @@ def _gains(axes: Axes, summary: Summary, name: str, cells: list[Cell]) -> None:
     legend(axes, "frame width")
 
 
-def _standard_cells(summary: Summary, data: str, **levels: Any) -> list[Cell]:
+def _standard_cells(summary: BenchmarkSummary, data: str, **levels: Any) -> list[Cell]:
     found = summary.select(data=data, decoder="standard", pipeline="sync", **levels)
     return found or summary.select(data=data, batch_size=1, pipeline="sync", **levels)
 
 
-def _batch_cells(summary: Summary, data: str) -> list[Cell]:
+def _batch_cells(summary: BenchmarkSummary, data: str) -> list[Cell]:
     return summary.select(
         data=data,
         cores=summary.most_cores,
@@ -139,6 +139,6 @@ def _batch_cells(summary: Summary, data: str) -> list[Cell]:
     )
 
 
-def _title(summary: Summary, name: str) -> str:
+def _title(summary: BenchmarkSummary, name: str) -> str:
     data = next(item for item in summary.data if item.name == name)
     return name if data.trained else f"{name} (untrained network)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posecli.studies.benchmark.charts.axes import look, short
 from posecli.studies.benchmark.conditions import Condition
 from posecli.studies.benchmark.options import engine_of_pipeline
-from posecli.studies.benchmark.summary import Cell, Summary
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
 from posecli.studies.benchmark.trace import spans_of, threads_of
 from posecli.support.figures import new_figure
 
@@ -30,7 +30,7 @@ PIPELINE_ORDER = ("sync", "parallel", "async", "tf-sync", "tf-parallel", "tf-pre
 BATCHES_SHOWN = 5
 
 
-def timelines(summary: Summary) -> Figure | None:
+def timelines(summary: BenchmarkSummary) -> Figure | None:
     """Which stage ran when, on which thread: 2022, figure 1a to c."""
     cells = timeline_cells(summary)
     if not cells:
@@ -47,13 +47,13 @@ def timelines(summary: Summary) -> Figure | None:
     return figure
 
 
-def timeline_cells(summary: Summary) -> list[Cell]:
+def timeline_cells(summary: BenchmarkSummary) -> list[Cell]:
     """One condition per pipeline, alike in all else."""
     groups = by_pipeline(summary)
     return max(([cell for cell in group if cell.rows[0].get("spans")] for group in groups), key=len, default=[])
 
 
-def by_pipeline(summary: Summary) -> list[list[Cell]]:
+def by_pipeline(summary: BenchmarkSummary) -> list[list[Cell]]:
     """Conditions of the first engine, on all cores, that differ in nothing but their pipeline, together.
 
     A pipeline that needs another engine stands beside them with that.
@@ -109,7 +109,7 @@ def _stage_handles(stages: set[str]) -> tuple[list[Any], list[str]]:
     return [Patch(color=STAGE_COLOURS[stage]) for stage in shown], shown
 
 
-def ramp_up(summary: Summary) -> Figure | None:
+def ramp_up(summary: BenchmarkSummary) -> Figure | None:
     """Speed from moment to moment: what the 2018 paper saw and did not show."""
     # The runs of most batches: one of three has no course.
     cells = max(by_pipeline(summary), key=lambda group: len(group[0].rows[0]["curve"]), default=[])

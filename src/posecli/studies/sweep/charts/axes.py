@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.studies.sweep.measures import PartMeasures
-from posecli.studies.sweep.resampling import Interval
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.resampling import ConfidenceInterval
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import GREY, MARKERS
 
@@ -25,7 +25,7 @@ RATE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_0
 
 def draw_errors(
     axes: Axes,
-    summary: Summary,
+    summary: SweepSummary,
     versions: Sequence[Version],
     measured: Callable[[Version], PartMeasures],
     colour: str,
@@ -41,7 +41,7 @@ def draw_errors(
 def draw_intervals(
     axes: Axes,
     places: Sequence[float],
-    intervals: Sequence[Interval],
+    intervals: Sequence[ConfidenceInterval],
     colour: str,
     number: int,
     label: str | None,
@@ -64,7 +64,7 @@ def draw_intervals(
     )
 
 
-def rate_axis(axes: Axes, summary: Summary, versions: Sequence[Version]) -> None:
+def rate_axis(axes: Axes, summary: SweepSummary, versions: Sequence[Version]) -> None:
     """Bit rate below, compression against raw pixels above."""
     rates = np.array([summary.totals(version)["bit_rate"] / 1e3 for version in versions])
     reference = summary.totals(summary.reference)
@@ -109,7 +109,7 @@ def plain_ticks(
     (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
 
 
-def tolerance_line(axes: Axes, summary: Summary) -> None:
+def tolerance_line(axes: Axes, summary: SweepSummary) -> None:
     """Mark the error up to which the study counts a version as good."""
     axes.axhline(summary.study.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
     note = axes.annotate(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from posecli.studies.sweep.charts.axes import draw_errors, error_axis, rate_axis, tolerance_line
 from posecli.studies.sweep.measures import MEDIAN, RAW, PartMeasures
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import COLOURS, GREY, new_figure, part_colours
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_bit_rates(summary: Summary) -> Figure:
+def draw_bit_rates(summary: SweepSummary) -> Figure:
     """Error of each body part against bit rate, one panel per codec."""
     codecs = list(dict.fromkeys(version.codec for version in summary.compared))
     figure = new_figure(max(7.0, 4.6 * len(codecs)), 4.8)
@@ -36,7 +36,7 @@ def draw_bit_rates(summary: Summary) -> Figure:
     return figure
 
 
-def draw_repair(summary: Summary) -> Figure:
+def draw_repair(summary: SweepSummary) -> Figure:
     """Error and jitter over all body parts with and without the median filter, against bit rate."""
     figure = new_figure(10.0, 4.4)
     left, right = figure.subplots(1, 2)
@@ -65,7 +65,7 @@ def draw_repair(summary: Summary) -> Figure:
     return figure
 
 
-def draw_truth(summary: Summary) -> Figure:
+def draw_truth(summary: SweepSummary) -> Figure:
     """Error against truth over all body parts beside the original's own, against bit rate."""
     figure = new_figure(7.0, 4.4)
     axes = figure.subplots()
@@ -84,7 +84,7 @@ def draw_truth(summary: Summary) -> Figure:
     return figure
 
 
-def draw_codecs(summary: Summary) -> Figure:
+def draw_codecs(summary: SweepSummary) -> Figure:
     """Error over all body parts against bit rate, a line per codec."""
     figure = new_figure(7.0, 4.6)
     axes = figure.subplots()

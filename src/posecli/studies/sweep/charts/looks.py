@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from posecli.studies.sweep.charts.axes import SMALLEST_PX, error_axis
 from posecli.studies.sweep.study import frame_path
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import GREY, new_figure, part_colours
 
@@ -25,7 +25,7 @@ TRACE_SECONDS = 20.0
 COLUMNS, MOST_PANELS = 5, 15
 
 
-def draw_frames(summary: Summary) -> Figure:
+def draw_frames(summary: SweepSummary) -> Figure:
     """First frames with predicted body parts and sizes."""
     shown = [summary.reference, *_spread(summary.compared, MOST_PANELS - 1)]
     source = summary.study.sources[0]
@@ -43,7 +43,7 @@ def draw_frames(summary: Summary) -> Figure:
     return figure
 
 
-def _draw_first_frame(axes: Axes, summary: Summary, version: Version) -> None:
+def _draw_first_frame(axes: Axes, summary: SweepSummary, version: Version) -> None:
     source = summary.study.sources[0]
     image = cv2.imread(str(frame_path(summary.study.folder, source, version)))
     if image is not None:
@@ -70,7 +70,7 @@ def _draw_first_frame(axes: Axes, summary: Summary, version: Version) -> None:
     axes.grid(visible=False)
 
 
-def draw_traces(summary: Summary) -> Figure:
+def draw_traces(summary: SweepSummary) -> Figure:
     """The first body part's x against time, and its distance from the original, for all versions."""
     source, part = summary.study.sources[0], _most_seen(summary)
     rate = source.info.frame_rate
@@ -121,7 +121,7 @@ def _spread(versions: Sequence[Version], most: int) -> list[Version]:
     return [versions[place] for place in places]
 
 
-def _most_seen(summary: Summary) -> int:
+def _most_seen(summary: SweepSummary) -> int:
     """The first body part, unless it is hardly ever seen."""
     shares = summary.seen.mean(axis=0)
     return 0 if shares[0] >= 0.5 * shares.max() else int(shares.argmax())

@@ -16,7 +16,7 @@ from posecli.studies.sweep.charts.axes import (
     plain_ticks,
     tolerance_line,
 )
-from posecli.studies.sweep.summary import Summary
+from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import COLOURS, GREY, MARKERS, new_figure, part_colours
 
@@ -32,7 +32,7 @@ HALO = 2.5
 ROOM_FOR_NAMES = 2.2
 
 
-def draw_frontier(summary: Summary) -> Figure:
+def draw_frontier(summary: SweepSummary) -> Figure:
     """Size, error and speed of every version at once; those that nothing beats are joined."""
     versions = summary.compared
     codecs = list(dict.fromkeys(str(version.codec) for version in versions))
@@ -110,7 +110,7 @@ def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -
     )
 
 
-def draw_settings(summary: Summary, best: Version) -> Figure:
+def draw_settings(summary: SweepSummary, best: Version) -> Figure:
     """Speed against error of every scale and precision; those that nothing beats are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
@@ -152,7 +152,7 @@ def draw_settings(summary: Summary, best: Version) -> Figure:
     return figure
 
 
-def draw_scales(summary: Summary) -> Figure:
+def draw_scales(summary: SweepSummary) -> Figure:
     """Error of each body part, and speed, against the width that the network sees."""
     figure = new_figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)
@@ -198,7 +198,7 @@ def draw_scales(summary: Summary) -> Figure:
     return figure
 
 
-def _trained_range(axes: Axes, summary: Summary) -> None:
+def _trained_range(axes: Axes, summary: SweepSummary) -> None:
     """Shade the scales that the network was trained on, where its model folder says so."""
     trained = summary.trained_scales
     if trained is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from posecli.support import webpage
+from posecli.studies.common import webpage
 
 
 class Outline(HTMLParser):

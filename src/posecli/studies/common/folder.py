@@ -1,0 +1,187 @@
+"""A study's folder: what was asked (``design.json``), and a line for each condition that is finished.
+
+The design is written once and then followed. The journal grows by whole, synced lines, so that a kill costs what was
+being measured at most. The same command continues; another one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from posecli import __version__
+from posecli.errors import OutputError, OutputExistsError
+from posecli.support.files import write_whole
+
+Row = dict[str, Any]
+
+FORMAT_VERSION = 1
+DESIGN_FILE = "design.json"
+
+
+@dataclass(frozen=True)
+class StudyKind:
+    """What tells one kind of study from another on the disk."""
+
+    #: For messages; files say ``posecli-<name>``.
+    name: str
+    rows_file: str
+    #: Folders beside the two files that go when the study begins anew.
+    folders: tuple[str, ...]
+    #: What earlier versions did not write down of what determines a study.
+    unwritten: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str:
+        """As ``design.json`` names it."""
+        return f"posecli-{self.name}"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where a study of one kind lies, or will."""
+
+    path: Path
+    kind: StudyKind
+
+    def begun(self, asked: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
+        """The design that lies here and asks for the same; ``None`` where there is none, or it was cleared away.
+
+        Raises
+        ------
+        OutputExistsError
+            If another study lies here, and is not to be overwritten.
+        OutputError
+            If its design is damaged.
+        """
+        if overwrite:
+            self._clear()
+            return None
+        found = self.design()
+        if found is not None:
+            self._refuse_another(found, asked)
+        return found
+
+    def design(self) -> dict[str, Any] | None:
+        """The design that lies here; ``None`` where there is none. Errors as `begun`."""
+        path = self.path / DESIGN_FILE
+        content = read_json(path)
+        if content is None:
+            return None
+        if not isinstance(content, dict) or content.get("format") != self.kind.format:
+            raise OutputExistsError(f"'{path}' is no {self.kind.name}'s: choose another folder with --out-dir")
+        if content.get("format_version") != FORMAT_VERSION:
+            raise OutputExistsError(
+                f"'{self.path}' holds a {self.kind.name} of another version of posecli: choose another folder with "
+                "--out-dir, or pass --overwrite"
+            )
+        return content
+
+    def write_design(self, asked: Mapping[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+        """Write down what was asked and what will be done; returns all that was written."""
+        design = described(self.kind) | content | {"determined_by": dict(asked)}
+        write_json(self.path / DESIGN_FILE, design)
+        return design
+
+    def rows(self, *, repair: bool = False) -> list[Row]:
+        """Every whole line of the journal; with `repair`, a torn last one is cut off the file."""
+        path = self.path / self.kind.rows_file
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        rows, whole = [], 0
+        for line in content.splitlines(keepends=True):
+            try:
+                row = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                break
+            rows.append(row)
+            whole += len(line)
+        if repair and whole < len(content):
+            os.truncate(path, whole)
+        return rows
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add lines to the journal, and see them to the disk.
+
+        Raises
+        ------
+        OutputError
+            If the disk refuses.
+        """
+        path = self.path / self.kind.rows_file
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
+            ) from error
+
+    def _clear(self) -> None:
+        for name in (self.kind.rows_file, DESIGN_FILE):
+            (self.path / name).unlink(missing_ok=True)
+        for name in self.kind.folders:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def _refuse_another(self, found: dict[str, Any], asked: Mapping[str, Any]) -> None:
+        old = {**self.kind.unwritten, **found.get("determined_by", {})}
+        wanted = json.loads(json.dumps(asked, default=str))
+        changes = [_difference(name, old.get(name), new) for name, new in wanted.items() if old.get(name) != new]
+        if changes:
+            raise OutputExistsError(
+                f"'{self.path}' holds another {self.kind.name} ({', '.join(changes)}): choose another folder with "
+                "--out-dir, or pass --overwrite"
+            )
+
+
+def described(kind: StudyKind) -> dict[str, Any]:
+    """The head of a study's design."""
+    return {
+        "format": kind.format,
+        "format_version": FORMAT_VERSION,
+        "posecli": __version__,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    if isinstance(old, dict) or isinstance(new, dict) or len(str(old)) + len(str(new)) > 80:
+        return f"other {name}"
+    return f"{name} was {_shown(old)}, not {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; ``None`` where there is none.
+
+    Raises
+    ------
+    OutputError
+        If it is damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"'{path}' cannot be read ({error}): pass --overwrite to begin anew") from error
