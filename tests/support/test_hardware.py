@@ -1,14 +1,17 @@
-"""The cores that a process may use: the least of affinity, control group and SLURM job; and the memory."""
+"""What a process may use of the machine: the least of affinity, control group and SLURM job."""
 
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from posecli.support import hardware
-from posecli.support.hardware import free_memory, usable_cores
+from posecli.support.hardware import busy_seconds, free_memory, processor, total_memory, usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -46,33 +49,40 @@ def test_least_of_all(sixteen_cores: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert usable_cores() == 5
 
 
-MEMORY_INFO = "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    4000000 kB\n"
+@pytest.mark.parametrize(
+    ("limit", "used", "free"),
+    [("max", "5", 4000), ("1000", "300", 700), ("1000", "1300", 0), ("9000", "300", 4000), (None, None, 4000)],
+)
+def test_free_memory_is_the_least(
+    limit: str | None, used: str | None, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = tmp_path / "memory.max", tmp_path / "memory.current"
+    for path, content in zip(paths, (limit, used), strict=True):
+        if content is not None:
+            path.write_text(content)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4000))
+    monkeypatch.setattr(hardware, "CGROUP_MEMORY", paths)
+    assert free_memory() == free
 
 
 @pytest.mark.parametrize(
-    ("info", "limit", "used", "free"),
+    ("content", "name", "features"),
     [
-        (MEMORY_INFO, "max", "5", 4_000_000 * 1024),
-        (MEMORY_INFO, "1000", "300", 700),
-        (MEMORY_INFO, "1000", "1300", 0),
-        (MEMORY_INFO, None, None, 4_000_000 * 1024),
-        (None, "1000", "300", 700),
-        (None, "max", "5", None),
-        ("MemAvailable: many\n", None, None, None),
+        ("model name\t: Abacus 9\nflags\t\t: avx2 fma\n", "Abacus 9", {"avx2", "fma"}),
+        ("Features\t: asimd\n", platform.machine(), {"asimd"}),
+        (None, platform.processor() or platform.machine(), set()),
     ],
 )
-def test_free_memory_is_the_least(
-    info: str | None,
-    limit: str | None,
-    used: str | None,
-    free: int | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_processor(
+    content: str | None, name: str, features: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [tmp_path / name for name in ("meminfo", "memory.max", "memory.current")]
-    for path, content in zip(paths, (info, limit, used), strict=True):
-        if content is not None:
-            path.write_text(content)
-    monkeypatch.setattr(hardware, "MEMORY_INFO", paths[0])
-    monkeypatch.setattr(hardware, "CGROUP_MEMORY", tuple(paths[1:]))
-    assert free_memory() == free
+    path = tmp_path / "cpuinfo"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setattr(hardware, "PROCESSOR_INFO", path)
+    assert processor() == (name, features)
+
+
+def test_the_machine_has_memory_and_works() -> None:
+    assert total_memory() > 1 << 20
+    assert busy_seconds() > 0

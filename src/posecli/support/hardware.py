@@ -1,16 +1,19 @@
-"""What this process may use of the machine."""
+"""What this machine is, what it is doing, and how much of it this process may use."""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
 from pathlib import Path
+
+import psutil
 
 #: Where Linux tells a container's or a job's share of the processors: quota and period in microseconds.
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 #: A control group's limit and use of memory, bytes.
 CGROUP_MEMORY = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"))
-MEMORY_INFO = Path("/proc/meminfo")
+PROCESSOR_INFO = Path("/proc/cpuinfo")
 
 
 def usable_cores() -> int:
@@ -24,26 +27,37 @@ def usable_cores() -> int:
     return max(1, min(limit for limit in limits if limit is not None))
 
 
-def free_memory() -> int | None:
-    """Bytes that this process may still take, of the machine's and its control group's; ``None`` if unknown."""
-    limits = [free for free in (_machine_memory(), _cgroup_memory()) if free is not None]
-    return min(limits, default=None)
-
-
-def _machine_memory() -> int | None:
-    try:
-        lines = MEMORY_INFO.read_text().splitlines()
-        return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _cgroup_memory() -> int | None:
+def free_memory() -> int:
+    """Bytes that this process may still take, of the machine's and its control group's."""
+    available = psutil.virtual_memory().available
     try:
         limit, used = (path.read_text().strip() for path in CGROUP_MEMORY)
-        return None if limit == "max" else max(0, int(limit) - int(used))
+        return available if limit == "max" else min(available, max(0, int(limit) - int(used)))
     except (OSError, ValueError):
-        return None
+        return available
+
+
+def total_memory() -> int:
+    """Bytes of the machine's memory."""
+    return psutil.virtual_memory().total
+
+
+def busy_seconds() -> float:
+    """Processor seconds that all programs together have taken since the machine was started."""
+    times = psutil.cpu_times()
+    kinds = ("user", "nice", "system", "irq", "softirq")  # not all systems tell all
+    return sum(getattr(times, kind, 0.0) for kind in kinds)
+
+
+def processor() -> tuple[str, frozenset[str]]:
+    """The processor's name and its features (``avx2``, ...), which only Linux tells."""
+    try:
+        lines = PROCESSOR_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), frozenset()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = fields.get("model name") or platform.machine()
+    return name, frozenset((fields.get("flags") or fields.get("Features", "")).split())
 
 
 def _cgroup_cores() -> int | None:
