@@ -80,7 +80,7 @@ def test_processor(
     if content is not None:
         path.write_text(content)
     monkeypatch.setattr(hardware, "PROCESSOR_INFO", path)
-    assert processor() == (name, features)
+    assert processor() == (name, frozenset(features))
 
 
 def test_the_machine_has_memory_and_works() -> None:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from posecli import __version__
 from posecli.errors import EngineError
-from posecli.support.hardware import free_memory, usable_cores
+from posecli.support.hardware import free_memory, processor, usable_cores
 
 Status = Literal["ok", "note", "fail"]
 
@@ -159,7 +159,7 @@ def _versions() -> Check:
 
 
 def _processor() -> Check:
-    flags = _cpu_flags()
+    _, flags = processor()
     if not flags:
         return Check("processor", "note", f"{platform.machine()}: its features are not told by this system")
     runs = [f"{name} ({use})" for name, use in FEATURES.items() if name in flags]
@@ -167,14 +167,6 @@ def _processor() -> Check:
     if "avx2" not in flags:
         advice = "without AVX2 networks are slow: use a processor of the last ten years"
     return Check("processor", "note" if advice else "ok", ", ".join(runs) or "no AVX2", advice)
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
 
 
 def _threads() -> Check:
@@ -189,8 +181,6 @@ def _threads() -> Check:
 
 def _memory() -> Check:
     free = free_memory()
-    if free is None:
-        return Check("memory", "note", "not told by this system")
     advice = "choose a smaller --batchsize or --scale, or close other programs" if free < LITTLE_MEMORY else ""
     return Check("memory", "note" if advice else "ok", f"{free / 2**30:.1f} GiB free", advice)
 

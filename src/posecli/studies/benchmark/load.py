@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
+
+from posecli.support.hardware import busy_seconds
 
 
 class BackgroundLoad:
@@ -15,23 +16,11 @@ class BackgroundLoad:
         self._own = time.process_time()
         self._all = busy_seconds()
 
-    def since(self) -> tuple[float, float | None]:
+    def since(self) -> tuple[float, float]:
         """Own processor seconds, and cores that others kept busy."""
         own = time.process_time() - self._own
-        busy = busy_seconds()
-        if busy is None or self._all is None:
-            return own, None
-        return own, max(0.0, (busy - self._all - own) / (time.perf_counter() - self._wall))
-
-
-def busy_seconds() -> float | None:
-    """Processor seconds that the whole machine has spent working since it was started; ``None`` off Linux."""
-    try:
-        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
-        user, nice, system, _idle, _wait, irq, softirq = (int(text) for text in fields[1:8])
-    except (OSError, ValueError):
-        return None
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+        others = busy_seconds() - self._all - own
+        return own, max(0.0, others / (time.perf_counter() - self._wall))
 
 
 def peak_mib() -> float:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
-from pathlib import Path
 from typing import Any
 
-from posecli.support.hardware import usable_cores
+from posecli.support.hardware import processor, total_memory, usable_cores
 from posecli.tables.manifest import describe_machine
 
 #: Processor features that decide how fast a network can run.
@@ -19,30 +17,11 @@ def describe_bench() -> dict[str, Any]:
     name, features = processor()
     return describe_machine() | {
         "processor": name,
-        "features": features,
+        "features": [feature for feature in FEATURES if feature in features],
         "usable_cores": usable_cores(),
-        "memory_gib": memory_gib(),
+        "memory_gib": total_memory() / (1 << 30),
         "load_before": os.getloadavg()[0],
     }
-
-
-def processor() -> tuple[str, list[str]]:
-    """The processor's name, and those of its features that matter here."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine(), []
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = set((fields.get("flags") or fields.get("Features", "")).split())
-    return fields.get("model name") or platform.machine(), [name for name in FEATURES if name in flags]
-
-
-def memory_gib() -> float | None:
-    """Memory of the machine, GiB; ``None`` where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
-    except (OSError, ValueError):
-        return None
 
 
 def machine_line(bench: dict[str, Any]) -> str:
