@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     info = probe(arguments.video)
-    images = first_items(VideoReader(info), (info.height, info.width, 3))
+    images = first_items(VideoReader(info)).images
     batch = np.resize(images, (arguments.batchsize, *images.shape[1:]))
     engine = load_model(arguments.model, EngineOptions(arguments.engine, arguments.precision)).engine(*batch.shape[1:3])
     engine.warm_up(len(batch))

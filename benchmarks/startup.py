@@ -133,7 +133,8 @@ def run_phases(arguments: argparse.Namespace) -> None:
 
     from posecli.inference.predictor import load_model
     from posecli.options import AnalyzeOptions, EngineOptions
-    from posecli.precision.poses import PoseGate, choose_precision
+    from posecli.precision.gate import choose_precision
+    from posecli.precision.poses import PoseGate
     from posecli.video.geometry import Geometry
     from posecli.video.probe import probe
 

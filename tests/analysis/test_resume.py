@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from posecli.errors import StopRequest
 from posecli.inference.batching import BatchChoice
 from posecli.model.description import ModelDescription
 from posecli.model.folder import ModelFolder, write_model_folder
-from posecli.options import AnalyzeOptions, PipelineName
-from posecli.precision.poses import Choice
+from posecli.options import AnalyzeOptions, FixedPrecision, PipelineName
+from posecli.precision.gate import PrecisionChoice
 from posecli.support.results import VideoResult
 from posecli.tables import manifest
 from posecli.tables.pose_table import read_pose_table
@@ -139,15 +140,16 @@ def test_resumed_with_the_batch_size_that_was_measured(
     assert {shape[0] for shape in FakeEngine.calls} == {5}
 
 
+def choosing(precision: FixedPrecision) -> Callable[..., PrecisionChoice[Any]]:
+    """In the place of `choose_precision`: the gate would have let this one pass."""
+    return lambda model, *_: PrecisionChoice(model.with_precision(precision), ())
+
+
 def test_resumed_in_the_precision_that_was_measured(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeEngine, "obstacle", staticmethod(lambda folder, precision: None))
-    monkeypatch.setattr(
-        analysis_run,
-        "choose_precision",
-        lambda model, *_: Choice(model.with_precision("bf16"), ()),
-    )
+    monkeypatch.setattr(analysis_run, "choose_precision", choosing("bf16"))
     interrupt(dots_clip, dots_model, options, 16)
     monkeypatch.setattr(analysis_run, "choose_precision", lambda *_: pytest.fail("measured again"))
     result = run(dots_clip, dots_model, options)
@@ -161,9 +163,9 @@ def test_precision_that_cannot_run_any_more(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(FakeEngine, "obstacle", staticmethod(lambda folder, precision: None))
-        patch.setattr(analysis_run, "choose_precision", lambda model, *_: Choice(model.with_precision("bf16"), ()))
+        patch.setattr(analysis_run, "choose_precision", choosing("bf16"))
         interrupt(dots_clip, dots_model, options, 16)
-    monkeypatch.setattr(analysis_run, "choose_precision", lambda model, *_: Choice(model.with_precision("fp32"), ()))
+    monkeypatch.setattr(analysis_run, "choose_precision", choosing("fp32"))
     observer = Interrupting()
     result = run(dots_clip, dots_model, options, observer)
     assert (result.state, observer.frames) == ("done", FRAMES)
@@ -344,7 +346,7 @@ class TestMemory:
         self.short_of_memory(monkeypatch, 0, MemoryError())
         result = run(dots_clip, dots_model, options)
         assert (result.state, result.exit_code) == ("failed", 6)
-        assert "memory does not suffice for a single frame" in result.message
+        assert "not enough memory for a single frame" in result.message
         assert names(options) == []
 
     def test_other_errors_are_not_taken_for_it(

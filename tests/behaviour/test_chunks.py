@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import clips
 
-from posecli.behaviour.chunks import ChunkPlan, ClipBatch, ClipReader
+from posecli.behaviour.chunks import ChunkPlan, ClipReader
+from posecli.video.batch import Batch
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 
@@ -47,7 +48,7 @@ def test_a_video_without_frames_has_no_chunks() -> None:
     assert len(ChunkPlan(64, 64).starts(0)) == 0
 
 
-def read_all(reader: ClipReader, batch_size: int = 2, pool: ThreadPoolExecutor | None = None) -> list[ClipBatch]:
+def read_all(reader: ClipReader, batch_size: int = 2, pool: ThreadPoolExecutor | None = None) -> list[Batch]:
     batches = []
     while (batch := reader.read_into(reader.new_buffer(batch_size), pool)) is not None:
         batches.append(batch)
@@ -55,7 +56,7 @@ def read_all(reader: ClipReader, batch_size: int = 2, pool: ThreadPoolExecutor |
     return batches
 
 
-def numbers(batches: list[ClipBatch]) -> list[list[int]]:
+def numbers(batches: list[Batch]) -> list[list[int]]:
     return [[clips.read_number(frame) for frame in chunk] for batch in batches for chunk in batch.images]
 
 
@@ -83,9 +84,8 @@ def test_a_frame_is_read_once(plan: ChunkPlan, dots_clip: Path) -> None:
     if plan.stride <= plan.span:
         assert sum(batch.frames for batch in batches) == 50
     last = batches[-1]
-    assert last.frames_of_last(0) == 0
-    assert last.frames_of_last(len(last)) == last.frames
-    assert last.frames_of_last(1) == last.fresh[-1]
+    assert last[len(last) :].frames == 0
+    assert last[-1:].frames == last.fresh[-1]
 
 
 @pytest.mark.parametrize("plan", [PLANS[1], PLANS[4]], ids=str)

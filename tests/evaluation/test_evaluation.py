@@ -18,6 +18,7 @@ from support import clips, labels
 from support.fake_engine import FakeEngine
 from support.poses import pose_frame, save_frame
 
+from posecli.engine.outputs import Maps
 from posecli.errors import LabelError, OutputError, UsageError
 from posecli.evaluation import (
     ALL,
@@ -176,15 +177,14 @@ class TestFrames:
     def test_the_network_sees_what_analyze_shows_it(
         self, model: PoseModel, project: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from posecli.evaluation import poses as module
+        shown: list[clips.Images] = []
+        call = FakeEngine.__call__
 
-        shown = []
+        def spy(engine: FakeEngine, images: clips.Images) -> Maps:
+            shown.extend(images.copy())
+            return call(engine, images)
 
-        def spy(image: clips.Images, geometry: Geometry, out: clips.Images) -> None:
-            prepare(image, geometry, out)
-            shown.append(out.copy())
-
-        monkeypatch.setattr(module, "prepare", spy)
+        monkeypatch.setattr(FakeEngine, "__call__", spy)
         evaluate_frames(model, read_labeled_data(project), EvaluateOptions(scales=(0.5,)))
         expected = np.empty((60, 80, 3), np.uint8)
         geometry = Geometry.plan(160, 120, None, Fraction(1, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.inference import batching
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
+from posecli.inference.decode import DecodeOptions, decode
+from posecli.inference.kind import POSES
+from posecli.inference.step import NetworkStep
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions
 from posecli.tables.manifest import read_manifest
+from posecli.video.batch import Batch
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 
-FRAMES = np.zeros((5, 16, 24, 3), np.uint8)
+FRAMES = Batch.of(np.zeros((5, 16, 24, 3), np.uint8))
 
 
 @pytest.fixture
@@ -55,8 +60,12 @@ class TimedEngine(FakeEngine):
         return Maps(np.zeros((len(images), 2, 4, 3), np.float32), None)
 
 
+def step(engine: TimedEngine) -> NetworkStep:
+    return NetworkStep(engine, partial(decode, options=DecodeOptions(8.0, 7.2801)), POSES)
+
+
 def choose(engine: TimedEngine, sizes: Sequence[int] = batching.SIZES) -> BatchChoice:
-    return choose_batch(engine, lambda output: None, FRAMES, sizes)
+    return choose_batch(step(engine), FRAMES, sizes)
 
 
 def test_rates_are_those_of_the_calls_without_warming_up(clock: list[float]) -> None:
@@ -81,7 +90,7 @@ def test_no_call_is_made_that_would_be_long(clock: list[float]) -> None:
 def test_size_that_cannot_be_allocated_is_left_out_with_its_reason(clock: list[float]) -> None:
     choice = choose(TimedEngine(clock, per_call=0.01, per_frame=0.001, largest=20))
     assert choice.batch_size == 16
-    assert str(choice).endswith("32 and more left out: memory does not suffice)")
+    assert str(choice).endswith("32 and more left out: not enough memory)")
 
 
 def test_size_for_which_memory_would_not_suffice_is_not_tried(
@@ -95,14 +104,13 @@ def test_size_for_which_memory_would_not_suffice_is_not_tried(
 
 
 def test_nothing_can_be_run(clock: list[float]) -> None:
-    with pytest.raises(EngineError, match=r"not even 1 \(memory does not suffice\): .* smaller --scale$"):
+    with pytest.raises(EngineError, match=r"not even 1 \(not enough memory\): .* smaller --scale$"):
         choose(TimedEngine(clock, 0.01, 0.001, largest=0))
 
 
 def test_trials_show_the_network_the_videos_frames_again_and_again(clock: list[float], dots_clip: Path) -> None:
-    info = probe(dots_clip)
-    images = first_items(VideoReader(info), (info.height, info.width, 3))
-    assert [clips.read_number(image) for image in images] == list(range(batching.TRIAL_ITEMS))
+    items = first_items(VideoReader(probe(dots_clip)))
+    assert [clips.read_number(image) for image in items.images] == list(range(batching.TRIAL_ITEMS))
     seen: list[list[int]] = []
 
     class Looking(TimedEngine):
@@ -110,7 +118,7 @@ def test_trials_show_the_network_the_videos_frames_again_and_again(clock: list[f
             seen.append([clips.read_number(image) for image in images])
             return super().__call__(images)
 
-    choose_batch(Looking(clock, 1.0, 0.0), lambda output: None, images, [40])
+    choose_batch(step(Looking(clock, 1.0, 0.0)), items, [40])
     assert set(map(tuple, seen)) == {(*range(32), *range(8))}
 
 

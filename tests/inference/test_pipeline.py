@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +14,35 @@ from support.fake_engine import FakeEngine
 
 from posecli.engine.outputs import Maps
 from posecli.inference import tfdata
-from posecli.inference.decode import DecodeOptions, Pose, decode_numpy
+from posecli.inference.decode import DecodeOptions, Pose, decode
+from posecli.inference.kind import POSES
 from posecli.inference.pipeline import BUFFERS, Line, run_pipeline
+from posecli.inference.step import NetworkStep
 from posecli.model.folder import ModelFolder
 from posecli.options import PIPELINES, EngineOptions, PipelineName
 from posecli.video import reader as reader_module
+from posecli.video.batch import Batch
 from posecli.video.prepare import prepare
 from posecli.video.probe import probe
-from posecli.video.reader import FrameBatch, VideoReader
+from posecli.video.reader import VideoReader
+
+OPTIONS = DecodeOptions(8.0, 7.2801)
 
 
-def decode(output: Maps) -> Pose:
-    return decode_numpy(output.scoremap, output.locref, DecodeOptions(8.0, 7.2801))
+def a_step(engine: FakeEngine, decode: Callable[[Any], Pose] = partial(decode, options=OPTIONS)) -> NetworkStep:
+    return NetworkStep(engine, decode, POSES)
 
 
-def stop(line: Line[FrameBatch]) -> None:
-    assert isinstance(line.reader, VideoReader)
-    line.reader.close()
-
-
-def make_line(clip: Path, model: ModelFolder, **changes: Any) -> tuple[Line[FrameBatch], list[tuple[list[int], bytes]]]:
+def make_line(clip: Path, model: ModelFolder, **changes: Any) -> tuple[Line, list[tuple[list[int], bytes]]]:
     """A line over a clip with the fake engine, and what reaches its sink."""
     received: list[tuple[list[int], bytes]] = []
 
-    def sink(batch: FrameBatch, pose: Pose) -> None:
+    def sink(batch: Batch, pose: Pose) -> None:
         received.append((batch.indices.tolist(), pose.tobytes()))
 
     stages: dict[str, Any] = {
         "reader": VideoReader(probe(clip)),
-        "engine": FakeEngine(model, (120, 160, 3), EngineOptions()),
-        "decode": decode,
+        "step": a_step(FakeEngine(model, (120, 160, 3), EngineOptions())),
         "sink": sink,
         "batch_size": 7,
     }
@@ -76,7 +76,7 @@ class WatchedReader(VideoReader):
         super().__init__(probe(clip))
         self._on_index = on_index
 
-    def read_into(self, buffer: Any, pool: Any = None) -> FrameBatch | None:
+    def read_into(self, buffer: Any, pool: Any = None) -> Batch | None:
         batch = super().read_into(buffer, pool)
         if batch is not None:
             self._on_index(int(batch.indices[-1]))
@@ -103,7 +103,7 @@ def failing(failure: BaseException, after: int) -> Callable[..., Any]:
         calls.append(None)
         if len(calls) > after:
             raise failure
-        return decode(arguments[0]) if len(arguments) == 1 else None
+        return decode(arguments[0], OPTIONS) if len(arguments) == 1 else None
 
     return stage
 
@@ -134,7 +134,7 @@ def test_preparing_a_frame_fails(
         run_pipeline(name, line)
     assert threading.active_count() == before
     assert len(received) <= 2
-    stop(line)
+    line.reader.close()
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -148,15 +148,15 @@ def test_error_in_any_stage_stops_all_and_surfaces_once(
     )
     stages: dict[str, Callable[[], Any]] = {
         "reader": lambda: failing_reader(dots_clip, failure),
-        "engine": lambda: FailingEngine(dots_model, (120, 160, 3), EngineOptions()),
-        "decode": lambda: failing(failure, 2),
+        "engine": lambda: a_step(FailingEngine(dots_model, (120, 160, 3), EngineOptions())),
+        "decode": lambda: a_step(FakeEngine(dots_model, (120, 160, 3), EngineOptions()), failing(failure, 2)),
         "sink": lambda: failing(failure, 2),
     }
-    line, _ = make_line(dots_clip, dots_model, **{stage: stages[stage]()})
+    line, _ = make_line(dots_clip, dots_model, **{"step" if stage in ("engine", "decode") else stage: stages[stage]()})
     with pytest.raises(type(failure), match=str(failure)):
         run_pipeline(name, line)
     assert threading.active_count() == before
-    stop(line)  # a thread still in it would be an error
+    line.reader.close()  # a thread still in it would be an error
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -166,12 +166,14 @@ def test_ctrl_c_in_the_network_stops_the_threads(name: PipelineName, dots_clip: 
             raise KeyboardInterrupt
 
     before = threading.active_count()
-    line, received = make_line(dots_clip, dots_model, engine=Interrupted(dots_model, (120, 160, 3), EngineOptions()))
+    line, received = make_line(
+        dots_clip, dots_model, step=a_step(Interrupted(dots_model, (120, 160, 3), EngineOptions()))
+    )
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(name, line)
     assert threading.active_count() == before
     assert received == []
-    stop(line)
+    line.reader.close()
 
 
 def test_ctrl_c_while_threads_are_started(
@@ -199,7 +201,7 @@ def test_reader_waits_when_it_is_ahead(dots_clip: Path, dots_model: ModelFolder)
     read: list[None] = []
     read_into = reader.read_into
 
-    def counting(*arguments: Any) -> FrameBatch | None:
+    def counting(*arguments: Any) -> Batch | None:
         read.append(None)
         return read_into(*arguments)
 
@@ -214,7 +216,11 @@ def test_reader_waits_when_it_is_ahead(dots_clip: Path, dots_model: ModelFolder)
             return super().__call__(images)
 
     line, _ = make_line(
-        dots_clip, dots_model, reader=reader, engine=Slow(dots_model, (120, 160, 3), EngineOptions()), batch_size=2
+        dots_clip,
+        dots_model,
+        reader=reader,
+        step=a_step(Slow(dots_model, (120, 160, 3), EngineOptions())),
+        batch_size=2,
     )
     assert run_pipeline("async", line).frames == 50
     assert seen[0] <= BUFFERS
@@ -227,7 +233,7 @@ def test_frames_that_were_not_decoded_are_blank(
     reader = VideoReader(probe(dots_clip))
     read_into = reader.read_into
 
-    def losing(*arguments: Any) -> FrameBatch | None:
+    def losing(*arguments: Any) -> Batch | None:
         batch = read_into(*arguments)
         if batch is not None and batch.indices[0] == 7:
             batch.valid[2] = False

@@ -81,7 +81,7 @@ def test_output_that_is_no_number(model: PoseModel, decoder: DecoderName, value:
     output = Maps(np.full((1, 4, 4, 3), 0.5, np.float32), np.zeros((1, 4, 4, 3, 2), np.float32))
     assert np.isfinite(model.decode(output, decoder)).all()
     getattr(output, place)[:, 0, 0] = value
-    with pytest.raises(EngineError, match="no numbers"):
+    with pytest.raises(EngineError, match="NaN or infinite values"):
         model.decode(output, decoder)
 
 

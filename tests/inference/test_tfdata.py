@@ -19,9 +19,10 @@ from posecli.inference.tfdata import BATCHES_AHEAD, dataset_batches
 from posecli.model.folder import ModelFolder
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import DATASET_MODES, PIPELINES, AnalyzeOptions, Crop, DatasetMode, EngineOptions, PipelineName
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
-from posecli.video.reader import FrameBatch, FrameSizeError, VideoReader
+from posecli.video.reader import FrameSizeError, VideoReader
 
 modes = pytest.mark.parametrize("mode", DATASET_MODES)
 
@@ -119,7 +120,7 @@ class CountingReader(VideoReader):
 
     asked = 0
 
-    def read_into(self, buffer: Any, pool: Any = None) -> FrameBatch | None:
+    def read_into(self, buffer: Any, pool: Any = None) -> Batch | None:
         self.asked += len(buffer)
         return super().read_into(buffer, pool)
 

@@ -1,4 +1,4 @@
-"""The geometry ladder: every rung inverts, and pictures move as coordinates do."""
+"""Geometry is undone exactly, one for all frames or one for each, and pictures move as coordinates do."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from posecli.errors import UsageError
 from posecli.options import Crop
-from posecli.video.geometry import Geometry, recrop, rescale, uncrop, unscale
+from posecli.video.batch import Batch
+from posecli.video.geometry import BatchGeometry, Geometry
 from posecli.video.prepare import prepare
 
 points = st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)), min_size=1, max_size=5)
-factors = st.floats(0.05, 4)
 
 
 @st.composite
@@ -27,19 +27,8 @@ def geometries(draw: st.DrawFn) -> Geometry:
     return Geometry.plan(width, height, crop, Fraction(draw(st.sampled_from(["1", "1/2", "0.3", "1.7", "1/8"]))))
 
 
-@given(points, st.integers(0, 500), st.integers(0, 500))
-def test_crop_inverts(xy: list[tuple[float, float]], x1: int, y1: int) -> None:
-    crop = Crop(x1, x1 + 10, y1, y1 + 10)
-    np.testing.assert_allclose(recrop(uncrop(np.array(xy), crop), crop), xy, atol=1e-9)
-
-
-@given(points, factors, factors)
-def test_scale_inverts(xy: list[tuple[float, float]], x: float, y: float) -> None:
-    np.testing.assert_allclose(rescale(unscale(np.array(xy), (x, y)), (x, y)), xy, rtol=1e-12, atol=1e-12)
-
-
 @given(geometries(), points)
-def test_ladder_inverts(geometry: Geometry, xy: list[tuple[float, float]]) -> None:
+def test_frame_to_network_and_back(geometry: Geometry, xy: list[tuple[float, float]]) -> None:
     frame = np.array(xy)
     np.testing.assert_allclose(geometry.to_frame(geometry.to_network(frame)), frame, atol=1e-6)
 
@@ -85,3 +74,40 @@ def test_crop_outside_the_frame_is_refused(crop: Crop) -> None:
 def test_too_small_for_the_network_is_refused() -> None:
     with pytest.raises(UsageError, match="only 20x15 px"):
         Geometry.plan(80, 60, None, Fraction(1, 4))
+
+
+def test_batch_has_a_geometry_for_each_frame() -> None:
+    plans = [
+        Geometry.plan(640, 480),
+        Geometry.plan(640, 480, Crop(10, 110, 20, 120), Fraction(1, 2)),
+        Geometry.plan(640, 480, None, Fraction(1, 3)),
+    ]
+    single = [plan.of_batch(1) for plan in plans]
+    geometry = BatchGeometry(*(np.concatenate([getattr(one, name) for one in single]) for name in ("offset", "scale")))
+    xy = np.random.default_rng(2).random((3, 4, 5, 2)) * 300
+    found = geometry.to_frame(xy)
+    for plan, before, after in zip(plans, xy, found, strict=True):
+        assert plan.to_frame(before).tobytes() == after.tobytes()
+    assert geometry[1:].to_frame(xy[1:]).tobytes() == found[1:].tobytes()
+
+
+def test_window_of_what_the_network_saw() -> None:
+    """A point's place in the frame does not depend on the window in which it was found."""
+    coarse = Geometry.plan(640, 480, Crop(100, 500, 40, 440), Fraction(1, 4)).of_batch(2)
+    corners = np.array([[10.0, 20.0], [60.0, 0.0]])
+    fine = coarse.window(corners, 3.0)
+    inside = np.array([[4.5, 7.0], [0.0, 1.0]])
+    np.testing.assert_allclose(fine.to_frame(inside), coarse.to_frame(corners + inside / 3), atol=1e-9)
+
+
+def test_batch_is_indexed_like_an_array() -> None:
+    images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1).repeat(3, axis=3)
+    batch = Batch.of(images, fresh=np.array([5, 1, 1, 2]), valid=np.array([True, False, True, True]))
+    assert (len(batch), batch.frames, len(batch.geometry)) == (4, 9, 4)
+    last = batch[2:]
+    assert (last.indices.tolist(), last.frames, last.images[:, 0, 0, 0].tolist()) == ([2, 3], 3, [2, 3])
+    assert batch[batch.valid].indices.tolist() == [0, 2, 3]
+    assert [len(part) for part in batch.split(3)] == [3, 1]
+    assert repr(batch) == "Batch(images=(4, 1, 1, 3) uint8, items 0..3, valid=3)"
+    with pytest.raises(ValueError, match="differ in length"):
+        Batch.of(images, fresh=np.ones(3, np.int64))

@@ -16,7 +16,7 @@ from support.pictures import lose_pictures
 from posecli.options import Crop, VideoBackend
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
-from posecli.video.reader import FrameBatch, FrameSizeError, VideoReader
+from posecli.video.reader import FrameSizeError, VideoReader
 from posecli.video.timeline import Timeline
 
 BACKENDS: tuple[VideoBackend, ...] = ("opencv", "pyav")
@@ -186,14 +186,6 @@ def test_the_timeline_is_known_once_all_was_read(dots_clip: Path) -> None:
     assert reader.timeline is None
     reader.skip(100)
     assert reader.timeline == probe(dots_clip).timeline
-
-
-def test_batch_shows_shapes_and_checks_lengths() -> None:
-    images, indices = np.zeros((2, 3, 4, 3), np.uint8), np.array([5, 6])
-    batch = FrameBatch(images, indices, np.zeros(2), np.array([True, False]))
-    assert repr(batch) == "FrameBatch(images=(2, 3, 4, 3) uint8, frames 5..6, valid=1)"
-    with pytest.raises(ValueError, match="differ in length"):
-        FrameBatch(images, indices[:1], np.zeros(2), np.ones(2, np.bool_))
 
 
 def test_behind_a_change_of_coding_frames_are_read_from_the_start(tmp_path: Path) -> None:

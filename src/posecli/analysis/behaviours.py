@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from posecli.analysis.journal import JournalContent, read_rows
 from posecli.analysis.outputs import OutputPaths
-from posecli.analysis.task import RunReader, Task
+from posecli.analysis.task import Task
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.ethogram import save_ethogram
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
-from posecli.engine.outputs import Logits
-from posecli.inference.pipeline import Values
+from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel
 from posecli.options import ClassifyOptions, FixedPrecision, InputSize
 from posecli.precision.behaviours import ClipGate, ClipGateFigures
@@ -30,9 +28,7 @@ from posecli.video.reader import VideoReader
 class BehaviourTask(Task[ClipModel]):
     """One row per chunk of frames: a probability for every class."""
 
-    missing: ClassVar[tuple[float, ...]] = (np.nan,)
     side_ending: ClassVar[str] = ".png"
-    item: ClassVar[str] = "chunk"
     size_options: ClassVar[str] = "--input-size or --length"
     options: ClassifyOptions
 
@@ -98,14 +94,6 @@ class BehaviourTask(Task[ClipModel]):
         """As they were noted."""
         return ClipGateFigures(**content)
 
-    def decode(self, output: Logits) -> Values:
-        """Probabilities, ``(B, C)``."""
-        return self.model.probabilities(output)
-
-    def rows(self, values: Values, _geometry: Geometry) -> npt.NDArray[np.float64]:
-        """As they are."""
-        return values
-
     def settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
         """Engine, precision, crop, size, chunks."""
         plan = self.plan
@@ -119,7 +107,7 @@ class BehaviourTask(Task[ClipModel]):
         """Nothing else was asked for."""
         return {}
 
-    def account(self, reader: RunReader) -> dict[str, Any]:
+    def account(self, reader: Reader) -> dict[str, Any]:
         """How many frames there were, and which could not be decoded: a row stands for many."""
         assert isinstance(reader, ClipReader)
         return {"frames": reader.frames, "bad_frames": reader.lost}

@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from posecli.analysis.journal import JournalContent, JournalWriter, read_last_batch
 from posecli.analysis.lock import Lock
-from posecli.analysis.task import RunBatch
 from posecli.errors import EngineError, OutputError
 from posecli.inference.batching import is_out_of_memory
-from posecli.inference.pipeline import Line, Values, run_pipeline
+from posecli.inference.kind import Values
+from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import Model
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
 from posecli.tables import manifest as manifests
+from posecli.video.batch import Batch
 
 if TYPE_CHECKING:
     from posecli.analysis.video import VideoRun
@@ -69,7 +70,7 @@ class NetworkRun:
         for figures in choice.figures:
             self.observer.gate_measured(figures)
         engine = choice.model.engine_for(self.task.shape(self.geometry))
-        batch = self.run.batch(engine, self.info, self.geometry)
+        batch = self.run.batch(choice.model, self.info, self.geometry)
         if batch.trials:
             self.observer.batch_measured(batch)
         self._refuse_full_disk(0)
@@ -142,8 +143,8 @@ class NetworkRun:
             raise error
         if batch_size == 1:
             raise EngineError(
-                f"memory does not suffice for a single {self.task.item} of '{self.info.path}': close other programs, "
-                f"or choose a smaller {self.task.size_options}"
+                f"not enough memory for a single {self.run.wanted.kind.item} of '{self.info.path}': close other "
+                f"programs, or choose a smaller {self.task.size_options}"
             ) from error
         self.observer.batch_halved(self.info, batch_size // 2)
         return batch_size // 2
@@ -151,8 +152,9 @@ class NetworkRun:
     def _through(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, overlap: Overlap
     ) -> StageReport:
-        engine = model.engine_for(self.task.shape(self.geometry))
-        engine.warm_up(min(batch_size, self.task.items(self.info)))
+        shape = self.task.shape(self.geometry)
+        engine, step = model.engine_for(shape), self.task.step(model, shape)
+        step.warm_up(min(batch_size, self.task.items(self.info)))
         network = f"{model.folder.description.scorer} ({self.task.network_words})"
         self.observer.engine_ready(network, engine.info, self.task.work_words(self.geometry, batch_size))
         self._start()
@@ -165,19 +167,19 @@ class NetworkRun:
             }
         )
 
-        def sink(batch: RunBatch, values: Values) -> None:
-            rows = overlap.rest(int(batch.indices[0]), self.task.rows(values, self.geometry))
+        def sink(batch: Batch, values: Values) -> None:
+            rows = overlap.rest(int(batch.indices[0]), self.task.rows(values))
             if len(rows):
                 assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"
                 journal.append(rows, batch_size)
             self.lock.renew()
-            self.observer.frames_done(batch.frames_of_last(len(rows)))
+            self.observer.frames_done(batch[len(batch) - len(rows) :].frames)
 
         reader = self.task.reader(self.info, self.geometry)
         try:
             # Not sought: what follows is what an unbroken reading gives, whatever the video is like.
             reader.skip(overlap.first)
-            line = Line(reader, engine, self.task.decode, sink, batch_size, usable_cores(), self.task.missing)
+            line = Line(reader, step, sink, batch_size, usable_cores())
             stages = run_pipeline(self.options.pipeline, line)
             self._account = {**self.task.account(reader), "pictures": self.video.seen(reader.video)}
             return stages

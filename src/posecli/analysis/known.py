@@ -10,7 +10,7 @@ from typing import Any
 from posecli.analysis.task import Task
 from posecli.engine.kinds import Shape
 from posecli.inference.batching import BatchChoice, BatchTrial
-from posecli.precision.poses import Choice
+from posecli.precision.gate import PrecisionChoice
 from posecli.support.results import VideoResult
 
 
@@ -35,12 +35,12 @@ class Known:
     choice: dict[str, Any] | None = None
     batches: dict[Shape, BatchChoice] = field(default_factory=dict)
 
-    def settled_choice(self, task: Task[Any]) -> Choice[Any] | None:
+    def settled_choice(self, task: Task[Any]) -> PrecisionChoice[Any] | None:
         """The model in the precision that was settled."""
         if self.choice is None:
             return None
         figures = tuple(task.gate_figures(each) for each in self.choice["figures"])
-        return Choice(task.model.with_precision(self.choice["precision"]), figures)
+        return PrecisionChoice(task.model.with_precision(self.choice["precision"]), figures)
 
     @classmethod
     def of(cls, notes: Iterable[dict[str, Any]]) -> Known:
@@ -61,7 +61,7 @@ class Known:
         return known
 
 
-def precision_note(choice: Choice[Any]) -> dict[str, Any]:
+def precision_note(choice: PrecisionChoice[Any]) -> dict[str, Any]:
     """A note that the precision is settled."""
     figures = [each.as_plain() for each in choice.figures]
     return {"choice": {"precision": choice.model.options.fixed_precision, "figures": figures}}

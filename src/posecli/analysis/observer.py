@@ -8,7 +8,7 @@ from typing import Any
 from posecli.engine import EngineInfo
 from posecli.engine.kinds import Shape
 from posecli.inference.batching import BatchChoice
-from posecli.precision.poses import Choice, Figures
+from posecli.precision.gate import Figures, PrecisionChoice
 from posecli.support.results import VideoResult
 from posecli.video.probe import VideoInfo
 
@@ -19,7 +19,7 @@ class RunObserver:
     def video_opens(self, video: Path | None) -> None:
         """A video's file is about to be opened, by libraries that may crash; ``None``: no video is open any more."""
 
-    def precision_settled(self, choice: Choice[Any]) -> None:
+    def precision_settled(self, choice: PrecisionChoice[Any]) -> None:
         """The precision of the run was chosen."""
 
     def batch_settled(self, shape: Shape, choice: BatchChoice) -> None:

@@ -6,16 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from posecli.analysis.journal import JournalContent, read_rows
 from posecli.analysis.outputs import OutputPaths, deeplabcut_meta
-from posecli.analysis.task import RunReader, Task
-from posecli.engine.outputs import Maps
-from posecli.inference.decode import Pose
-from posecli.inference.pipeline import Values
+from posecli.analysis.task import Task
+from posecli.engine.kinds import Shape
+from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import PoseModel
+from posecli.inference.step import Step
 from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.precision.poses import GateFigures, PoseGate
 from posecli.support.files import write_partial
@@ -29,9 +26,7 @@ from posecli.video.reader import VideoReader
 class PoseTask(Task[PoseModel]):
     """One row per frame: x, y and likelihood of every body part."""
 
-    missing: ClassVar[tuple[float, ...]] = (np.nan, np.nan, 0.0)
     side_ending: ClassVar[str] = "_meta.pickle"
-    item: ClassVar[str] = "frame"
     size_options: ClassVar[str] = "--scale or --crop"
     options: AnalyzeOptions
 
@@ -78,14 +73,9 @@ class PoseTask(Task[PoseModel]):
         """As they were noted."""
         return GateFigures(**content)
 
-    def decode(self, output: Maps) -> Pose:
-        """``(B, K, N, 3)`` in network px."""
-        return self.model.decode(output, self.options.decoder, self.options.num_outputs)
-
-    def rows(self, values: Values, geometry: Geometry) -> npt.NDArray[np.float64]:
-        """Poses in px of the full frame."""
-        values[..., :2] = geometry.to_frame(values[..., :2])
-        return values.reshape(len(values), self.row_width)
+    def step(self, model: PoseModel, shape: Shape) -> Step:
+        """Poses, with as many peaks as were asked for."""
+        return model.step(shape, self.options.decoder, self.options.num_outputs)
 
     def settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
         """Engine, precision, crop, size, peaks."""
@@ -97,7 +87,7 @@ class PoseTask(Task[PoseModel]):
         """The decoder: all give the same poses."""
         return {"decoder": self.options.decoder}
 
-    def account(self, _reader: RunReader) -> dict[str, Any]:
+    def account(self, _reader: Reader) -> dict[str, Any]:
         """Nothing: a frame without a pose has a row that says so."""
         return {}
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from posecli.inference.predictor import PoseModel
 from posecli.tables.poses import PCUTOFF, PoseData
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.pictures import Picture
 from posecli.video.probe import VideoInfo
@@ -237,9 +238,7 @@ def _computed(
         if number in needed and picture is not None and picture.frame is not None:
             image = reader.new_buffer(1)
             reader.prepare_row(number, picture, image[0])
-            pose = model.predict(image)[0]
-            pose[:, :2] = geometry.to_frame(pose[:, :2])
-            poses[number] = pose
+            poses[number] = model.values_of([Batch.of(image, geometry)])[0, :, 0]
 
 
 def _with_end(rows: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Picture | None]]:

@@ -12,13 +12,12 @@ from posecli.analysis.known import Known
 from posecli.analysis.observer import RunObserver
 from posecli.analysis.outputs import plan_outputs
 from posecli.analysis.task import Task
-from posecli.engine import Engine
 from posecli.errors import UsageError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.pipeline import ENGINES_OF_PIPELINES
 from posecli.inference.predictor import Model
 from posecli.options import FIXED_PRECISIONS, PIPELINES, FixedPrecision
-from posecli.precision.poses import Choice, choose_precision
+from posecli.precision.gate import PrecisionChoice, choose_precision
 from posecli.video.find import find_videos
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
@@ -46,7 +45,7 @@ class Run:
         self.chosen = pairs if self.options.shard is None else self.options.shard.of(pairs)
 
     @cached_property
-    def choice(self) -> Choice[Any]:
+    def choice(self) -> PrecisionChoice[Any]:
         """The model in the precision of this run, and what was measured to choose it."""
         settled = self.known.settled_choice(self.task)
         if settled is None:
@@ -61,15 +60,15 @@ class Run:
         self._earlier = (self._earlier or self.wanted).with_options(options)
         return self._earlier
 
-    def batch(self, engine: Engine[Any], info: VideoInfo, geometry: Geometry) -> BatchChoice:
+    def batch(self, model: Model[Any, Any], info: VideoInfo, geometry: Geometry) -> BatchChoice:
         """The batch size for items of one shape, measured on the first video that has them."""
         wanted = self.options.network_batch
         if wanted != "auto":
             return BatchChoice(wanted)
         shape = self.task.shape(geometry)
         if shape not in self.known.batches:
-            images = first_items(self.task.reader(info, geometry), shape)
-            self.known.batches[shape] = choose_batch(engine, self.task.decode, images)
+            items = first_items(self.task.reader(info, geometry))
+            self.known.batches[shape] = choose_batch(self.task.step(model, shape), items)
             self.observer.batch_settled(shape, self.known.batches[shape])
         return self.known.batches[shape]
 

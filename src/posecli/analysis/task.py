@@ -5,47 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.analysis.journal import JournalContent
 from posecli.analysis.outputs import OutputPaths
-from posecli.inference.pipeline import Batch, Reader, Values
+from posecli.engine.kinds import Shape
+from posecli.inference.kind import Values
+from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import Model
+from posecli.inference.step import Step
 from posecli.options import FixedPrecision, RunOptions
-from posecli.precision.poses import Figures, Gate
+from posecli.precision.gate import Figures, Gate
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
-from posecli.video.reader import VideoReader
 
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
-
-
-class RunBatch(Batch, Protocol):
-    """A batch that knows the places of its items."""
-
-    @property
-    def indices(self) -> npt.NDArray[np.int64]:
-        """Numbers of the items: rows of the journal."""
-
-    def frames_of_last(self, count: int) -> int:
-        """How many more frames of the video are read with the last items."""
-
-
-class RunReader(Reader[RunBatch], Protocol):
-    """A reader that can go on in the middle."""
-
-    def skip(self, count: int) -> None:
-        """Pass over the next items."""
-
-    def close(self) -> None:
-        """Let the decoders go."""
-
-    @property
-    def video(self) -> VideoReader:
-        """What reads the frames."""
 
 
 class Task(ABC, Generic[ModelT]):
@@ -59,12 +36,9 @@ class Task(ABC, Generic[ModelT]):
         Everything else.
     """
 
-    #: What stands for the values of an item that could not be decoded.
-    missing: ClassVar[tuple[float, ...]]
     #: How the name of what lies beside the table ends.
     side_ending: ClassVar[str]
-    #: What goes through the network as one, and the options that make it smaller, for people.
-    item: ClassVar[str]
+    #: The options that make smaller what goes through the network as one.
     size_options: ClassVar[str]
 
     def __init__(self, model: ModelT, options: RunOptions) -> None:
@@ -94,7 +68,7 @@ class Task(ABC, Generic[ModelT]):
         """Of an item, as the engine wants it."""
 
     @abstractmethod
-    def reader(self, info: VideoInfo, geometry: Geometry) -> RunReader:
+    def reader(self, info: VideoInfo, geometry: Geometry) -> Reader:
         """Gives the video."""
 
     @abstractmethod
@@ -106,20 +80,20 @@ class Task(ABC, Generic[ModelT]):
         """Frames of the video that are done when so many rows are."""
 
     @abstractmethod
-    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate[ModelT]:
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
         """Compares precisions on the run's own videos."""
 
     @abstractmethod
     def gate_figures(self, content: dict[str, Any]) -> Figures:
         """What a gate had found, from plain values."""
 
-    @abstractmethod
-    def decode(self, output: Any) -> Values:
-        """The network's output to values."""
+    def step(self, model: ModelT, shape: Shape) -> Step:
+        """From items to values."""
+        return model.step(shape)
 
-    @abstractmethod
-    def rows(self, values: Values, geometry: Geometry) -> npt.NDArray[np.float64]:
+    def rows(self, values: Values) -> npt.NDArray[np.float64]:
         """Values to rows of the journal, ``(n, row_width)``."""
+        return values.reshape(len(values), self.row_width)
 
     @abstractmethod
     def settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
@@ -130,7 +104,7 @@ class Task(ABC, Generic[ModelT]):
         """What else was asked for that does not change values, for the manifest."""
 
     @abstractmethod
-    def account(self, reader: RunReader) -> dict[str, Any]:
+    def account(self, reader: Reader) -> dict[str, Any]:
         """What is known of the frames when all have been read, and is not in the rows."""
 
     @abstractmethod

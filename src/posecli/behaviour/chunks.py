@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from posecli.video.batch import Batch
 from posecli.video.prepare import prepare
 from posecli.video.reader import VideoReader
 
@@ -59,40 +60,6 @@ class ChunkPlan:
         if max(whole[-1] + self.span, whole[-1] + self.stride) < n_frames:
             whole.append(n_frames - self.span)
         return np.asarray(whole, np.int64)
-
-
-@dataclass(frozen=True)
-class ClipBatch:
-    """Consecutive chunks of a video.
-
-    Attributes
-    ----------
-    images
-        ``(B, T, H, W, 3)`` uint8 RGB, as the network sees them; black where not decoded.
-    indices
-        ``(B,)`` int64, numbers of the chunks.
-    valid
-        ``(B,)`` bool, whether all frames that the network sees could be decoded.
-    fresh
-        ``(B,)`` int64, how many frames of the video were read for each.
-    """
-
-    images: Images
-    indices: npt.NDArray[np.int64]
-    valid: npt.NDArray[np.bool_]
-    fresh: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def frames(self) -> int:
-        """Frames of the video that were read for the batch."""
-        return int(self.fresh.sum())
-
-    def frames_of_last(self, count: int) -> int:
-        """Those that were read for its last chunks."""
-        return int(self.fresh[len(self.fresh) - count :].sum())
 
 
 class ClipReader:
@@ -145,7 +112,7 @@ class ClipReader:
         """An array for `read_into`: ``(batch_size, T, H, W, 3)`` uint8."""
         return np.empty((batch_size, self.plan.length, *self._ring.shape[1:]), np.uint8)
 
-    def read_into(self, buffer: Images, pool: Executor | None = None) -> ClipBatch | None:
+    def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
         """Fill a caller's buffer with the next chunks.
 
         Parameters
@@ -157,7 +124,7 @@ class ClipReader:
 
         Returns
         -------
-        ClipBatch or None
+        Batch or None
             A batch whose images are a view of the buffer, shorter than it at the end of the video; ``None`` when there
             are no chunks left.
         """
@@ -175,7 +142,8 @@ class ClipReader:
         if not valid:
             return None
         numbers = np.arange(first, first + len(valid), dtype=np.int64)
-        return ClipBatch(buffer[: len(valid)], numbers, np.asarray(valid), np.asarray(fresh, np.int64))
+        known = {"indices": numbers, "valid": np.asarray(valid), "fresh": np.asarray(fresh, np.int64)}
+        return Batch.of(buffer[: len(valid)], self._reader.geometry, **known)
 
     def _places(self) -> npt.NDArray[np.int64]:
         """Where the frames of the chunk that ends with the last frame read lie in the ring, in their order."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from posecli.engine import EngineInfo
     from posecli.engine.kinds import Shape
     from posecli.inference.batching import BatchChoice
-    from posecli.precision.poses import Choice, Figures
+    from posecli.precision.gate import Figures, PrecisionChoice
     from posecli.video.probe import VideoInfo
 
 #: Seconds between plain lines, and over which their speed is taken.
@@ -49,7 +49,7 @@ class AnalysisProgress(RunObserver):
         """Note it for whoever watches this process."""
         self._worker.opens(video)
 
-    def precision_settled(self, choice: Choice[Any]) -> None:
+    def precision_settled(self, choice: PrecisionChoice[Any]) -> None:
         """Note it for a process that may have to go on."""
         self._worker.note(precision_note(choice))
 

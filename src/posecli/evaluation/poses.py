@@ -12,8 +12,9 @@ import numpy.typing as npt
 from posecli.evaluation.options import EvaluateOptions
 from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledFrame, image_size, read_bgr
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
-from posecli.video.prepare import prepare
+from posecli.video.prepare import prepared
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 
@@ -70,19 +71,10 @@ def _poses(
     progress: Progress,
 ) -> Floats:
     """``(N, K, 3)`` of BGR images of one size, in px of the full frame; NaN, NaN, 0 where there is no image."""
-    slots = np.zeros((options.batch_size, geometry.height, geometry.width, 3), np.uint8)
-    poses = [np.empty((0, len(model.description.bodyparts), 3))]
-    # Slots come first: a batch that is full must not take another image.
-    while valid := [_filled(slot, image, geometry) for slot, image in zip(slots, images, strict=False)]:
-        pose = model.predict(slots[: len(valid)], batch_size=options.batch_size)
-        pose[..., :2] = geometry.to_frame(pose[..., :2])
-        pose[~np.array(valid)] = (np.nan, np.nan, 0)
-        poses.append(pose)
-        progress(len(valid))
-    return np.concatenate(poses)
 
+    def batches() -> Iterator[Batch]:
+        for batch in prepared(images, geometry, options.batch_size):
+            yield batch
+            progress(len(batch))  # it has been through the network
 
-def _filled(slot: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8] | None, geometry: Geometry) -> bool:
-    if image is not None:
-        prepare(image, geometry, slot)
-    return image is not None
+    return model.values_of(batches())[:, :, 0]

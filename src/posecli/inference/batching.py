@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import Engine
-from posecli.engine.kinds import Shape
 from posecli.errors import EngineError, PoseCliError
+from posecli.inference.pipeline import Reader
+from posecli.inference.step import Step
 from posecli.support.hardware import free_memory
+from posecli.video.batch import Batch
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 
@@ -82,17 +82,15 @@ class BatchChoice:
         return [asdict(trial) for trial in self.trials]
 
 
-def choose_batch(
-    engine: Engine[Any], decode: Callable[[Any], object], images: Images, sizes: Sequence[int] = SIZES
-) -> BatchChoice:
+def choose_batch(step: Step, items: Batch, sizes: Sequence[int] = SIZES) -> BatchChoice:
     """Try batch sizes, and take the fastest; of those that are as fast, the smallest.
 
     Parameters
     ----------
-    engine, decode
+    step
         The run's own.
-    images
-        ``(n, *shape)`` uint8 RGB, items of the video; a batch of more than n repeats them.
+    items
+        Of the video; a larger batch repeats them.
     sizes
         What to try, smallest first.
 
@@ -103,8 +101,8 @@ def choose_batch(
     """
     trials: list[BatchTrial] = []
     for size in sizes:
-        obstacle = _foreseen(size, images, trials)
-        trials.append(BatchTrial(size, None, obstacle) if obstacle else _tried(engine, decode, images, size))
+        obstacle = _foreseen(size, items.images[0], trials)
+        trials.append(BatchTrial(size, None, obstacle) if obstacle else _tried(step, items, size))
         if trials[-1].fps is None:
             break
     speeds = {trial.batch_size: trial.fps for trial in trials if trial.fps is not None}
@@ -118,7 +116,7 @@ def choose_batch(
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error is a runtime's way of saying that memory did not suffice.
+    """Whether an error is a runtime's way of saying that there was not enough memory.
 
     >>> is_out_of_memory(RuntimeError("std::bad_alloc")), is_out_of_memory(ValueError("bad shape"))
     (True, False)
@@ -129,31 +127,20 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)
 
 
-class ItemReader(Protocol):
-    """Gives a video's items."""
-
-    def new_buffer(self, batch_size: int) -> Images:
-        """An array for `read_into`."""
-
-    def read_into(self, buffer: Images) -> Any:
-        """Fill it; ``None`` where there is nothing."""
-
-    def close(self) -> None:
-        """Let the decoders go."""
-
-
-def first_items(reader: ItemReader, shape: Shape) -> Images:
-    """Frames, or chunks of them, for trials, as the network sees them: ``(n, *shape)``, at least one."""
+def first_items(reader: Reader) -> Batch:
+    """Frames, or chunks of them, for trials, as the network sees them; at least one."""
+    one = reader.new_buffer(1)
+    count = max(1, min(TRIAL_ITEMS, TRIAL_BYTES // one.size))
     try:
-        batch = reader.read_into(reader.new_buffer(max(1, min(TRIAL_ITEMS, TRIAL_BYTES // math.prod(shape)))))
+        batch = reader.read_into(reader.new_buffer(count))
     finally:
         reader.close()
-    return np.zeros((1, *shape), np.uint8) if batch is None else np.asarray(batch.images)
+    return Batch.of(np.zeros_like(one)) if batch is None else batch
 
 
-def _foreseen(size: int, images: Images, trials: Sequence[BatchTrial]) -> str:
+def _foreseen(size: int, item: Images, trials: Sequence[BatchTrial]) -> str:
     """Why a size is not worth trying, or not safe: a system short of memory kills instead of refusing."""
-    need = size * images[0, ..., 0].size * BYTES_PER_PIXEL
+    need = size * item[..., 0].size * BYTES_PER_PIXEL
     free = free_memory()
     if free is not None and need > MEMORY_SHARE * free:
         return f"may need {need / 2**30:.1f} GiB of {free / 2**30:.1f} that are free"
@@ -162,13 +149,13 @@ def _foreseen(size: int, images: Images, trials: Sequence[BatchTrial]) -> str:
     return ""
 
 
-def _tried(engine: Engine[Any], decode: Callable[[Any], object], images: Images, size: int) -> BatchTrial:
-    batch = np.resize(images, (size, *images.shape[1:]))
+def _tried(step: Step, items: Batch, size: int) -> BatchTrial:
+    batch = items[np.arange(size) % len(items)]
     try:
-        engine.warm_up(size)
-        seconds = _call_seconds(lambda: decode(engine(batch)))
+        step.warm_up(size)
+        seconds = _call_seconds(lambda: step(batch))
     except (MemoryError, RuntimeError, EngineError) as error:  # runtimes say it in different ways
-        return BatchTrial(size, None, str(error).strip().partition("\n")[0] or "memory does not suffice")
+        return BatchTrial(size, None, str(error).strip().partition("\n")[0] or "not enough memory")
     return BatchTrial(size, size / seconds)
 
 

@@ -25,6 +25,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.outputs import Maps, Peaks
+from posecli.errors import EngineError
 from posecli.options import DecoderName
 
 Scoremap: TypeAlias = npt.NDArray[np.float32]
@@ -123,6 +125,22 @@ DECODER_FUNCTIONS: dict[DecoderName, Decoder] = {
     "double-loop": decode_double_loop,
     "standard": decode_standard,
 }
+
+
+def decode(output: Maps | Peaks, options: DecodeOptions, decoder: DecoderName = "numpy") -> Pose:
+    """What an engine gave as poses, ``(B, K, N, 3)`` as `decode_numpy` has them; peaks need no decoder.
+
+    Raises
+    ------
+    EngineError
+        If an engine that finds peaks itself found fewer than were asked for.
+    """
+    if isinstance(output, Maps):
+        return DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
+    found = output.pose.shape[2]
+    if found < options.num_outputs:
+        raise EngineError(f"the engine finds {found} peaks per body part: choose --num-outputs {found} or fewer")
+    return output.pose[:, :, : options.num_outputs].astype(np.float64)
 
 
 def _empty(batch: int, parts: int, num_outputs: int) -> Pose:

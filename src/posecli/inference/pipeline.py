@@ -27,10 +27,12 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import Engine
+from posecli.inference.kind import Values
+from posecli.inference.step import Step
 from posecli.inference.tfdata import dataset_batches
 from posecli.options import DatasetMode, EngineName, PipelineName
 from posecli.support.results import STAGES, StageReport
+from posecli.video.batch import Batch
 from posecli.video.reader import VideoReader
 
 #: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
@@ -39,76 +41,56 @@ BUFFERS = 3
 PATIENCE = 0.1
 
 Buffer: TypeAlias = npt.NDArray[np.uint8]
-#: What the network's output becomes, one item per item of the batch: poses, or probabilities.
-Values: TypeAlias = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 
-class Batch(Protocol):
-    """Consecutive items of a video, frames or chunks of them, as the network sees them."""
+class Reader(Protocol):
+    """Gives a video batch by batch, as `VideoReader` gives its frames."""
 
     @property
-    def images(self) -> npt.NDArray[np.uint8]:
-        """``(B, H, W, 3)`` or ``(B, T, H, W, 3)`` uint8 RGB."""
-
-    @property
-    def valid(self) -> npt.NDArray[np.bool_]:
-        """``(B,)``, whether an item could be decoded."""
-
-    @property
-    def frames(self) -> int:
-        """How many more frames of the video are read with it."""
-
-
-BatchT = TypeVar("BatchT", bound=Batch)
-BatchT_co = TypeVar("BatchT_co", bound=Batch, covariant=True)
-
-
-class Reader(Protocol[BatchT_co]):
-    """Gives a video batch by batch."""
+    def video(self) -> VideoReader:
+        """What reads the frames."""
 
     def new_buffer(self, batch_size: int) -> Buffer:
         """An array for `read_into`."""
 
-    def read_into(self, buffer: Buffer, pool: Executor | None = None) -> BatchT_co | None:
+    def read_into(self, buffer: Buffer, pool: Executor | None = None) -> Batch | None:
         """Fill a buffer with the next items, preparing them side by side in a pool; ``None`` at the end."""
+
+    def skip(self, count: int) -> None:
+        """Pass over the next items."""
+
+    def close(self) -> None:
+        """Let the decoders go."""
 
 
 @dataclass(frozen=True)
-class Line(Generic[BatchT]):
+class Line:
     """What a pipeline is made of.
 
     Attributes
     ----------
-    reader, engine, decode, sink
-        The stages. The engine is called from the thread that runs the pipeline, and from no other. The sink takes a
-        batch, whose images may be overwritten already, and its values.
+    reader, step, sink
+        The stages. The sink takes a batch, whose images may be overwritten already, and its values.
     batch_size
         Items per batch.
     workers
         Threads that prepare frames in the parallel pipelines.
-    missing
-        What stands for the values of an item that could not be decoded; by default those of a pose.
     """
 
-    reader: Reader[BatchT]
-    engine: Engine[Any]
-    decode: Callable[[Any], Values]
-    sink: Callable[[BatchT, Values], None]
+    reader: Reader
+    step: Step
+    sink: Callable[[Batch, Values], None]
     batch_size: int
     workers: int = 2
-    missing: tuple[float, ...] = (np.nan, np.nan, 0.0)
 
 
 #: Takes a video through all stages, and counts its frames.
-Pipeline: TypeAlias = "Callable[[Line[Any], _StageClock], int]"
+Pipeline: TypeAlias = "Callable[[Line, _StageClock], int]"
 
 
-def run_pipeline(name: PipelineName, line: Line[Any]) -> StageReport:
-    """Take a whole video through the network.
-
-    Items that could not be decoded reach the sink as `Line.missing`.
-    """
+def run_pipeline(name: PipelineName, line: Line) -> StageReport:
+    """Take a whole video through the network."""
     clock = _StageClock()
     start = time.perf_counter()
     frames = _PIPELINES[name](line, clock)
@@ -130,11 +112,11 @@ class _StageClock:
             self.seconds[name] += time.perf_counter() - start
 
 
-def _run_sync(line: Line[Any], clock: _StageClock) -> int:
+def _run_sync(line: Line, clock: _StageClock) -> int:
     return _one_after_the_other(line, clock, _read(line, clock))
 
 
-def _run_parallel(line: Line[Any], clock: _StageClock) -> int:
+def _run_parallel(line: Line, clock: _StageClock) -> int:
     with ThreadPoolExecutor(line.workers, thread_name_prefix="posecli-prepare") as pool:
         return _one_after_the_other(line, clock, _read(line, clock, pool))
 
@@ -142,7 +124,7 @@ def _run_parallel(line: Line[Any], clock: _StageClock) -> int:
 def _run_dataset(mode: DatasetMode) -> Pipeline:
     """Batches come from a `tf.data.Dataset`, which reads ahead of this thread or not as its mode says."""
 
-    def run(line: Line[Any], clock: _StageClock) -> int:
+    def run(line: Line, clock: _StageClock) -> int:
         assert isinstance(line.reader, VideoReader), "only frames come through datasets"
         batches = dataset_batches(line.reader, mode, line.batch_size, line.workers, lambda: clock.stage("read"))
         with closing(batches):  # also when a later stage fails: no thread may read on
@@ -151,7 +133,7 @@ def _run_dataset(mode: DatasetMode) -> Pipeline:
     return run
 
 
-def _read(line: Line[BatchT], clock: _StageClock, pool: ThreadPoolExecutor | None = None) -> Iterator[BatchT]:
+def _read(line: Line, clock: _StageClock, pool: ThreadPoolExecutor | None = None) -> Iterator[Batch]:
     """Batches until the end, all in one buffer."""
     buffer = line.reader.new_buffer(line.batch_size)
     while True:
@@ -162,22 +144,22 @@ def _read(line: Line[BatchT], clock: _StageClock, pool: ThreadPoolExecutor | Non
         yield batch
 
 
-def _one_after_the_other(line: Line[BatchT], clock: _StageClock, batches: Iterable[BatchT]) -> int:
+def _one_after_the_other(line: Line, clock: _StageClock, batches: Iterable[Batch]) -> int:
     frames = 0
     for batch in batches:
         with clock.stage("network"):
-            output = line.engine(batch.images)
+            output = line.step.infer(batch)
         _finish(line, clock, batch, output)
         frames += batch.frames
     return frames
 
 
-def _run_async(line: Line[BatchT], clock: _StageClock) -> int:
+def _run_async(line: Line, clock: _StageClock) -> int:
     """Reader and finisher in threads of their own; the network in this one."""
     crew = _Crew()
     free: _Lane[Buffer] = _Lane(crew)
-    ready: _Lane[tuple[Buffer, BatchT] | None] = _Lane(crew)
-    done: _Lane[tuple[BatchT, Any] | None] = _Lane(crew)
+    ready: _Lane[tuple[Buffer, Batch] | None] = _Lane(crew)
+    done: _Lane[tuple[Batch, Any] | None] = _Lane(crew)
 
     def read() -> None:
         while True:
@@ -199,7 +181,7 @@ def _run_async(line: Line[BatchT], clock: _StageClock) -> int:
         while (item := ready.take()) is not None:
             buffer, batch = item
             with clock.stage("network"):
-                output = line.engine(batch.images)
+                output = line.step.infer(batch)
             free.put(buffer)
             done.put((batch, output))
             frames += batch.frames
@@ -224,10 +206,9 @@ ENGINES_OF_PIPELINES: dict[PipelineName, EngineName] = {
 }
 
 
-def _finish(line: Line[BatchT], clock: _StageClock, batch: BatchT, output: Any) -> None:
+def _finish(line: Line, clock: _StageClock, batch: Batch, output: Any) -> None:
     with clock.stage("decode"):
-        values = line.decode(output)
-        values[~batch.valid] = line.missing
+        values = line.step.finish(batch, output)
     with clock.stage("write"):
         line.sink(batch, values)
 

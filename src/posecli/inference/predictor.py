@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import Engine, PoseEngine, engine_obstacle, open_engine
+from posecli.engine import Engine, engine_obstacle, open_engine
 from posecli.engine.kinds import Shape
-from posecli.engine.outputs import Logits, Maps
+from posecli.engine.outputs import Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
-from posecli.inference.decode import DECODER_FUNCTIONS, DecodeOptions, Pose
+from posecli.inference.decode import DecodeOptions, Pose, decode
+from posecli.inference.kind import BEHAVIOURS, POSES, Kind, Values
+from posecli.inference.step import NetworkStep, Step
 from posecli.model.builtin import named_model
 from posecli.model.clip import ClipDescription
 from posecli.model.deeplabcut import Choice
@@ -21,12 +26,13 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, read_clip_folder
 from posecli.model.importing import open_model
 from posecli.options import DecoderName, EngineOptions, FixedPrecision
+from posecli.video.batch import Batch
 
 FolderT = TypeVar("FolderT", bound=AnyFolder)
 OutputT = TypeVar("OutputT")
 
 
-class Model(Generic[FolderT, OutputT]):
+class Model(ABC, Generic[FolderT, OutputT]):
     """A model folder with an engine.
 
     The engine is compiled for a shape when items of that shape first come, and kept until another comes.
@@ -38,6 +44,8 @@ class Model(Generic[FolderT, OutputT]):
     options
         How its network is run.
     """
+
+    kind: ClassVar[Kind]
 
     def __init__(self, folder: FolderT, options: EngineOptions = EngineOptions()) -> None:
         self.folder = folder
@@ -63,34 +71,66 @@ class Model(Generic[FolderT, OutputT]):
             self._engine = shape, open_engine(self.folder, shape, self.options)
         return self._engine[1]
 
+    @abstractmethod
+    def step(self, shape: Shape) -> Step:
+        """From batches of items of one shape to values."""
 
-class PoseModel(Model[ModelFolder, Maps]):
+    @property
+    @abstractmethod
+    def values_shape(self) -> tuple[int, ...]:
+        """Of an item's values."""
+
+    def values_of(self, batches: Iterable[Batch]) -> Values:
+        """The values of any number of batches; each is done with before the next one is asked for."""
+        found = [self.step(batch.images.shape[1:])(batch) for batch in batches]
+        return np.concatenate([np.empty((0, *self.values_shape)), *found])
+
+    def _predicted(self, items: npt.NDArray[np.uint8], batch_size: int) -> Values:
+        kind = self.kind
+        if items.ndim != kind.axes or items.shape[-1] != 3 or items.dtype != np.uint8:
+            raise UsageError(
+                f"{kind.item}s of shape {items.shape} and type {items.dtype} are not {kind.shape} uint8 RGB"
+            )
+        if batch_size < 1:
+            raise UsageError(f"batch size {batch_size} is too small: give a whole number of 1 or more")
+        return self.values_of(Batch.of(items).split(batch_size))
+
+
+class PoseModel(Model[ModelFolder, Maps | Peaks]):
     """A pose network, ready for frames of any size."""
+
+    kind = POSES
 
     @property
     def description(self) -> ModelDescription:
         """Body parts, network, scorer."""
         return self.folder.description
 
-    def engine(self, height: int, width: int) -> PoseEngine:
+    def engine(self, height: int, width: int) -> Engine[Maps | Peaks]:
         """The engine for frames of one size."""
         return self.engine_for((height, width, 3))
 
-    def decode(self, output: Maps, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
+    def step(self, shape: Shape, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Step:
+        """From batches of frames of one shape to poses, ``(B, K, N, 3)`` in px of the full frame."""
+        decode_output = partial(self.decode, decoder=decoder, num_outputs=num_outputs)
+        return NetworkStep(self.engine_for(shape), decode_output, self.kind)
+
+    @property
+    def values_shape(self) -> tuple[int, ...]:
+        """Of a frame's pose, with one peak for each body part."""
+        return len(self.description.bodyparts), 1, 3
+
+    def decode(self, output: Maps | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         """Decode what the network said of a batch: ``(B, K, N, 3)`` float64 in network pixels.
 
         Raises
         ------
         EngineError
-            If the network gave a likelihood or position that is no finite number.
+            If the network gave a likelihood or position that is NaN or infinite.
         """
         description = self.description
-        options = DecodeOptions(description.stride, description.locref_stdev, num_outputs)
-        pose = DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
-        if not np.isfinite(pose[:, :, 0]).all():
-            raise EngineError(
-                "the network gave values that are no numbers: check its weights, or another engine or precision"
-            )
+        pose = decode(output, DecodeOptions(description.stride, description.locref_stdev, num_outputs), decoder)
+        _refuse_not_finite(pose[:, :, 0])
         return pose
 
     def predict(self, frames: npt.NDArray[np.uint8], *, batch_size: int = 8) -> Pose:
@@ -119,39 +159,38 @@ class PoseModel(Model[ModelFolder, Maps]):
         >>> model.predict(np.zeros((10, 240, 320, 3), np.uint8)).shape  # doctest: +SKIP
         (10, 4, 3)
         """
-        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
-            raise UsageError(f"frames of shape {frames.shape} and type {frames.dtype} are not (N, H, W, 3) uint8 RGB")
-        if batch_size < 1:
-            raise UsageError(f"batch size {batch_size} is too small: give a whole number of 1 or more")
-        engine = self.engine(frames.shape[1], frames.shape[2])
-        pose = np.empty((len(frames), len(self.description.bodyparts), 3))
-        for start in range(0, len(frames), batch_size):
-            batch = frames[start : start + batch_size]
-            pose[start : start + len(batch)] = self.decode(engine(batch))[:, :, 0]
-        return pose
+        return self._predicted(frames, batch_size)[:, :, 0]
 
 
 class ClipModel(Model[ClipModelFolder, Logits]):
     """A network for behaviours, ready for chunks of any size."""
+
+    kind = BEHAVIOURS
 
     @property
     def description(self) -> ClipDescription:
         """Classes, network, scorer."""
         return self.folder.description
 
-    def probabilities(self, output: Logits) -> npt.NDArray[np.float64]:
+    def step(self, shape: Shape) -> Step:
+        """From batches of chunks of one shape to probabilities, ``(B, C)``."""
+        return NetworkStep(self.engine_for(shape), self.probabilities, self.kind)
+
+    @property
+    def values_shape(self) -> tuple[int, ...]:
+        """Of a chunk's probabilities."""
+        return (len(self.description.classes),)
+
+    def probabilities(self, output: Logits) -> Values:
         """What the network said of a batch as probabilities, ``(B, C)`` float64: the softmax of its logits.
 
         Raises
         ------
         EngineError
-            If the network gave a value that is no finite number.
+            If the network gave a value that is NaN or infinite.
         """
         logits = output.logits.astype(np.float64)
-        if not np.isfinite(logits).all():
-            raise EngineError(
-                "the network gave values that are no numbers: check its weights, or another engine or precision"
-            )
+        _refuse_not_finite(logits)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
@@ -181,18 +220,12 @@ class ClipModel(Model[ClipModelFolder, Logits]):
         >>> model.predict(np.zeros((2, 64, 224, 224, 3), np.uint8)).shape  # doctest: +SKIP
         (2, 9)
         """
-        if chunks.ndim != 5 or chunks.shape[4] != 3 or chunks.dtype != np.uint8:
-            raise UsageError(
-                f"chunks of shape {chunks.shape} and type {chunks.dtype} are not (N, T, H, W, 3) uint8 RGB"
-            )
-        if batch_size < 1:
-            raise UsageError(f"batch size {batch_size} is too small: give a whole number of 1 or more")
-        engine = self.engine_for(chunks.shape[1:])
-        found = [
-            self.probabilities(engine(chunks[start : start + batch_size]))
-            for start in range(0, len(chunks), batch_size)
-        ]
-        return np.concatenate([np.empty((0, len(self.description.classes))), *found])
+        return self._predicted(chunks, batch_size)
+
+
+def _refuse_not_finite(values: Values) -> None:
+    if not np.isfinite(values).all():
+        raise EngineError("the network gave NaN or infinite values: check its weights, or another engine or precision")
 
 
 def load_clip_model(source: str | Path, options: EngineOptions = EngineOptions()) -> ClipModel:

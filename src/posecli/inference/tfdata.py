@@ -25,10 +25,11 @@ from posecli.errors import UsageError
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import DATASET_MODES, AnalyzeOptions, Crop, DatasetMode, VideoBackend
 from posecli.support.hardware import usable_cores
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo, probe
-from posecli.video.reader import FrameBatch, VideoReader
+from posecli.video.reader import VideoReader
 
 Stopwatch: TypeAlias = Callable[[], AbstractContextManager[None]]
 OpenSource: TypeAlias = "Callable[[], _Source]"
@@ -99,7 +100,7 @@ def tf_dataset(
 
 def dataset_batches(
     reader: VideoReader, mode: DatasetMode, batch_size: int, workers: int, stopwatch: Stopwatch
-) -> Generator[FrameBatch]:
+) -> Generator[Batch]:
     """What a reader still has to give, once, by way of a dataset; when this ends the reader is nobody's.
 
     Parameters
@@ -117,7 +118,8 @@ def dataset_batches(
     shape = _Shape(reader.info, reader.geometry, batch_size, workers)
     with closing(source):
         for batch in _dataset(lambda: source, shape, mode):
-            yield FrameBatch(**{name: part.numpy() for name, part in batch.items()})
+            parts = {name: part.numpy() for name, part in batch.items()}
+            yield Batch.of(parts.pop("images"), reader.geometry, **parts)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from posecli.plots.painting import DOT_SHARE, Brush, Colour, Painter, Sheet
 from posecli.support.figures import part_colours
 from posecli.support.yamlfile import read_yaml
 from posecli.tables.poses import PCUTOFF, PoseData, model_pcutoff, read_poses
+from posecli.video.batch import Batch
 from posecli.video.geometry import SMALLEST_SIDE, Geometry
 from posecli.video.probe import VideoInfo, probe
-from posecli.video.reader import FrameBatch, VideoReader
+from posecli.video.reader import VideoReader
 from posecli.video.timed import TimedEncoder
 
 #: Frames that are handed from stage to stage at once, unless they are so large that fewer will do.
@@ -308,14 +309,14 @@ class _Line:
                 encoding.shutdown(cancel_futures=True)
                 self._reader.close()
 
-    def _cut(self, batch: FrameBatch | None) -> FrameBatch | None:
+    def _cut(self, batch: Batch | None) -> Batch | None:
         """Leave out what comes after the last frame."""
         if batch is None or batch.indices[0] >= self._frames.stop:
             return None
         count = min(len(batch), self._frames.stop - int(batch.indices[0]))
-        return FrameBatch(batch.images[:count], batch.indices[:count], batch.seconds[:count], batch.valid[:count])
+        return batch[:count]
 
-    def _drawn(self, batch: FrameBatch) -> list[tuple[Any, int]]:
+    def _drawn(self, batch: Batch) -> list[tuple[Any, int]]:
         """Frames in the encoder's format, with their times."""
         drawn = []
         for image, index in zip(batch.images, batch.indices.tolist(), strict=True):

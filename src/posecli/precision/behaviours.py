@@ -1,13 +1,12 @@
-"""The parity gate for behaviours: how far a faster precision changes the probabilities of a user's own videos.
+"""How far a faster precision changes the probabilities of a user's own videos.
 
-Chunks are drawn from all over the videos, and go through the network in fp32 and in the faster precision. A chunk's
-change is the largest of those of its probabilities.
+A chunk's change is the largest of those of its probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,25 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
-from posecli.errors import VideoError
-from posecli.inference.predictor import ClipModel
+from posecli.inference.kind import Values
+from posecli.inference.predictor import Model
 from posecli.options import ClassifyOptions, FixedPrecision
-from posecli.video.find import evenly_chosen
+from posecli.precision.gate import Figures, Gate, Opens, sampled_videos
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
-from posecli.video.probe import VideoInfo, probe
+from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 
 Chunks = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
-#: Chunks in a sample, and videos that they come from at most.
-SAMPLE_CHUNKS, SAMPLE_VIDEOS = 16, 4
+#: Chunks in a sample.
+SAMPLE_CHUNKS = 16
 #: With fewer chunks a 95th percentile says nothing.
 FEWEST_CHUNKS = 4
 
 
 @dataclass(frozen=True)
-class ClipGateFigures:
+class ClipGateFigures(Figures):
     """How far a precision changes probabilities against fp32.
 
     Attributes
@@ -50,7 +49,6 @@ class ClipGateFigures:
         What `p95_change` may be at most.
     """
 
-    precision: FixedPrecision
     chunks: int
     median_change: float
     p95_change: float
@@ -77,16 +75,8 @@ class ClipGateFigures:
             f"labels (limit {self.limit:g})"
         )
 
-    def as_plain(self) -> dict[str, Any]:
-        """Its fields as plain values."""
-        return asdict(self)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for manifests."""
-        return self.as_plain() | {"passed": self.passed}
-
-
-def compare_probabilities(precision: FixedPrecision, found: Floats, expected: Floats, limit: float) -> ClipGateFigures:
+def compare_probabilities(precision: FixedPrecision, found: Values, expected: Values, limit: float) -> ClipGateFigures:
     """Measure the change between two ``(N, C)`` probabilities of the same chunks.
 
     >>> exact = np.tile([0.9, 0.1], (8, 1))
@@ -106,8 +96,8 @@ def compare_probabilities(precision: FixedPrecision, found: Floats, expected: Fl
     )
 
 
-class ClipGate:
-    """The gate for behaviours.
+class ClipGate(Gate):
+    """How far the probabilities of chunks change.
 
     Parameters
     ----------
@@ -118,12 +108,13 @@ class ClipGate:
     geometry
         What is done to the frames of a video.
     options
-        Decoder of the video, and the limit.
+        The limit.
     opens
         Is told of each video before it is opened, and of ``None`` when all are closed.
     """
 
     limit_option = "--max-change"
+    batch_size = 1
 
     def __init__(
         self,
@@ -131,37 +122,23 @@ class ClipGate:
         plan: ChunkPlan,
         geometry: Callable[[VideoInfo], Geometry],
         options: ClassifyOptions,
-        opens: Callable[[Path | None], object] = lambda _video: None,
+        opens: Opens = lambda _video: None,
     ) -> None:
+        super().__init__(opens)
         self._videos = videos
         self._plan = plan
         self._geometry = geometry
         self._options = options
-        self._opens = opens
-        self._chunks: list[Chunks] | None = None
-        self._expected: Floats | None = None
 
-    def compare(self, fast: ClipModel, exact: ClipModel) -> ClipGateFigures:
-        """Measure how far the faster model's probabilities differ from the exact one's."""
-        if self._chunks is None or self._expected is None:
-            self._chunks = self._sampled()
-            self._opens(None)
-            self._expected = _predicted(exact, self._chunks)
-        found = _predicted(fast, self._chunks)
-        return compare_probabilities(fast.options.fixed_precision, found, self._expected, self._options.max_change)
+    def samples(self) -> Iterator[Batch]:
+        """Chunks from all over some of the videos."""
+        for info, count in sampled_videos(self._videos, self._opens):
+            geometry = self._geometry(info)
+            yield Batch.of(sample_chunks(info, geometry, self._plan, SAMPLE_CHUNKS // count), geometry)
 
-    def _sampled(self) -> list[Chunks]:
-        """Chunks of some of the videos, ``(n, T, H, W, 3)`` each; broken videos are passed over."""
-        chosen = evenly_chosen(self._videos, SAMPLE_VIDEOS)
-        sampled = []
-        for path in chosen:
-            self._opens(path)
-            try:
-                info = probe(path)
-            except VideoError:
-                continue  # it will be reported when its turn comes
-            sampled.append(sample_chunks(info, self._geometry(info), self._plan, SAMPLE_CHUNKS // len(chosen)))
-        return [chunks for chunks in sampled if len(chunks)]
+    def measure(self, model: Model[Any, Any], found: Values, expected: Values) -> ClipGateFigures:
+        """The change of each chunk's probabilities."""
+        return compare_probabilities(model.options.fixed_precision, found, expected, self._options.max_change)
 
 
 def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: int) -> Chunks:
@@ -177,7 +154,3 @@ def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: i
         if batch is not None and batch.valid[0]:
             found.append(batch.images)
     return np.concatenate(found)
-
-
-def _predicted(model: ClipModel, sampled: Sequence[Chunks]) -> Floats:
-    return np.concatenate([np.empty((0, len(model.description.classes))), *(model.predict(part) for part in sampled)])

@@ -1,36 +1,33 @@
-"""The parity gate: how far a faster precision moves the points of a user's own videos.
+"""How far a faster precision moves the points of a user's own videos.
 
-Frames are drawn from all over the videos, and go through the network in fp32 and in the faster precision. Of the points
-whose likelihood in fp32 is above the cut-off, the shift is measured in px of the full frame.
+Of the points whose likelihood in fp32 is above the cut-off, the shift is measured in px of the full frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import PrecisionError, VideoError
 from posecli.inference.decode import Pose
-from posecli.inference.predictor import Model, PoseModel
+from posecli.inference.kind import Values
+from posecli.inference.predictor import Model
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, FixedPrecision
-from posecli.video.find import evenly_chosen
+from posecli.precision.gate import SAMPLE_VIDEOS, Figures, Gate, Opens, sampled_videos
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
-from posecli.video.probe import VideoInfo, probe
+from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 
-#: Faster precisions that ``auto`` tries, the fastest first.
-CANDIDATES: tuple[FixedPrecision, ...] = ("int8", "bf16")
 #: Pixels in a sample: those of 32 frames of 640x480. Small frames cost little, and have few points each to go by.
 SAMPLE_PIXELS = 32 * 640 * 480
-#: Fewest and most frames in a sample, and videos that they come from at most.
+#: Fewest and most frames in a sample.
 SAMPLE_FRAMES = (32, 256)
-SAMPLE_VIDEOS = 4
 #: A video is sought in at as many places, and read on from each.
 SAMPLE_PLACES = 32
 #: From one frame to the next at a place: they should differ, but those between them are decoded too.
@@ -42,7 +39,7 @@ DEFAULT_CUTOFF = 0.6
 
 
 @dataclass(frozen=True)
-class GateFigures:
+class GateFigures(Figures):
     """How far a precision moves points against fp32.
 
     Attributes
@@ -61,7 +58,6 @@ class GateFigures:
         What `p99_px` may be at most.
     """
 
-    precision: FixedPrecision
     frames: int
     points: int
     cutoff: float
@@ -93,98 +89,9 @@ class GateFigures:
             f"({self.points} points of {self.frames} frames; limit {self.limit_px:g} px)"
         )
 
-    def as_plain(self) -> dict[str, Any]:
-        """Its fields as plain values."""
-        return asdict(self)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for manifests."""
-        return self.as_plain() | {"passed": self.passed}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Frames of one video as the network sees them: ``(N, H, W, 3)`` uint8 RGB."""
-
-    images: npt.NDArray[np.uint8]
-    geometry: Geometry
-
-
-class Figures(Protocol):
-    """What was measured of a faster precision, in whatever a network's results are measured in."""
-
-    @property
-    def precision(self) -> FixedPrecision:
-        """What was measured."""
-
-    @property
-    def judged(self) -> bool:
-        """Whether enough was seen."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether enough was seen, and it changed little enough."""
-
-    def as_plain(self) -> dict[str, Any]:
-        """Its fields as plain values, from which it can be made again."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for manifests."""
-
-
-ModelT = TypeVar("ModelT", bound=Model[Any, Any])
-ModelT_contra = TypeVar("ModelT_contra", bound=Model[Any, Any], contravariant=True)
-
-
-class Gate(Protocol[ModelT_contra]):
-    """Compares a faster precision with fp32 on samples of a run's own videos."""
-
-    #: The option by which a user allows more.
-    limit_option: str
-
-    def compare(self, fast: ModelT_contra, exact: ModelT_contra) -> Figures:
-        """Measure; samples are drawn when they are first needed."""
-
-
-@dataclass(frozen=True)
-class Choice(Generic[ModelT]):
-    """The precision of a run, and what was measured to choose it."""
-
-    model: ModelT
-    figures: tuple[Figures, ...]
-
-
-def choose_precision(model: ModelT, gate: Gate[ModelT]) -> Choice[ModelT]:
-    """Settle the precision for a run.
-
-    ``auto`` takes the fastest precision that this engine and processor have and that passes the gate, else fp32.
-
-    Raises
-    ------
-    PrecisionError
-        If a faster precision was asked for by name and does not pass, or cannot run.
-    """
-    wanted = model.options.precision
-    if wanted == "fp32" or model.options.engine == "tensorflow":
-        return Choice(model.with_precision(model.options.fixed_precision), ())
-    if wanted != "auto" and (obstacle := model.obstacle(wanted)) is not None:
-        raise PrecisionError(obstacle)
-    candidates = [name for name in CANDIDATES if model.obstacle(name) is None] if wanted == "auto" else [wanted]
-    exact = model.with_precision("fp32")
-    figures: list[Figures] = []
-    for name in candidates:
-        fast = model.with_precision(name)
-        figures.append(gate.compare(fast, exact))
-        if figures[-1].passed:
-            return Choice(fast, tuple(figures))
-    if wanted != "auto":
-        more = f", or allow more with {gate.limit_option}" if figures[-1].judged else ""
-        raise PrecisionError(f"{figures[-1]}: choose --precision auto or fp32{more}")
-    return Choice(exact, tuple(figures))
-
-
-class PoseGate:
-    """The gate for pose networks: how far points move on frames of the videos.
+class PoseGate(Gate):
+    """How far points move on frames of the videos.
 
     Parameters
     ----------
@@ -197,28 +104,21 @@ class PoseGate:
     """
 
     limit_option = "--max-shift"
+    batch_size = 8
 
-    def __init__(
-        self,
-        videos: Sequence[Path],
-        options: AnalyzeOptions,
-        opens: Callable[[Path | None], object] = lambda _video: None,
-    ) -> None:
+    def __init__(self, videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = lambda _video: None) -> None:
+        super().__init__(opens)
         self._videos = videos
         self._options = options
-        self._opens = opens
-        self._samples: list[Sample] | None = None
-        self._expected: Pose | None = None
 
-    def compare(self, fast: PoseModel, exact: PoseModel) -> GateFigures:
-        """Measure how far the faster model's points lie from the exact one's."""
-        if self._samples is None or self._expected is None:
-            self._samples = list(sample_frames(self._videos, self._options, opens=self._opens))
-            self._opens(None)
-            self._expected = predict_all(exact, self._samples)
-        found = predict_all(fast, self._samples)
-        seen_from = model_cutoff(exact.folder)
-        return compare(fast.options.fixed_precision, found, self._expected, seen_from, self._options.max_shift)
+    def samples(self) -> Iterator[Batch]:
+        """Frames from all over the videos."""
+        return sample_frames(self._videos, self._options, opens=self._opens)
+
+    def measure(self, model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
+        """The shift of points that are seen in fp32."""
+        limit_px, precision = self._options.max_shift, model.options.fixed_precision
+        return compare(precision, found[:, :, 0], expected[:, :, 0], model_cutoff(model.folder), limit_px)
 
 
 def model_cutoff(folder: ModelFolder) -> float:
@@ -259,8 +159,8 @@ def sample_frames(
     frames: int | None = None,
     opens: Callable[[Path], object] = lambda _video: None,
     most_videos: int = SAMPLE_VIDEOS,
-) -> Iterator[Sample]:
-    """Frames from all over the videos, as the run will show them to the network; broken videos are passed over.
+) -> Iterator[Batch]:
+    """Frames from all over the videos, a batch of each, as the run will show them to the network.
 
     Parameters
     ----------
@@ -275,18 +175,11 @@ def sample_frames(
     most_videos
         From how many videos frames are taken, evenly chosen among them.
     """
-    chosen = evenly_chosen(videos, most_videos)
-    count = len(chosen)
-    for path in chosen:
-        opens(path)
-        try:
-            info = probe(path)
-        except VideoError:
-            continue  # it will be reported when its turn comes
+    for info, count in sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
         wanted = max(1, (frames or gate_frames(geometry)) // count)
         stretches = _stretches(info.expected_frames, wanted, wanted if frames else SAMPLE_PLACES // count)
-        yield Sample(_frames_at(info, geometry, stretches), geometry)
+        yield Batch.of(_frames_at(info, geometry, stretches), geometry)
 
 
 def gate_frames(geometry: Geometry) -> int:
@@ -320,13 +213,3 @@ def _frames_at(info: VideoInfo, geometry: Geometry, stretches: Sequence[range]) 
         if batch is not None:
             images.append(batch.images[:: stretch.step][batch.valid[:: stretch.step]])
     return np.concatenate(images)
-
-
-def predict_all(model: PoseModel, samples: Sequence[Sample]) -> Pose:
-    """Poses of all samples together, ``(N, K, 3)`` in px of the full frame."""
-    poses = []
-    for sample in samples:
-        pose = model.predict(sample.images)
-        pose[..., :2] = sample.geometry.to_frame(pose[..., :2])
-        poses.append(pose)
-    return np.concatenate(poses) if poses else np.empty((0, len(model.description.bodyparts), 3))

@@ -35,7 +35,8 @@ from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.precision.behaviours import FEWEST_CHUNKS, ClipGateFigures, compare_probabilities, sample_chunks
-from posecli.precision.poses import FEWEST_POINTS, Figures, GateFigures, compare, model_cutoff, sample_frames
+from posecli.precision.gate import Figures
+from posecli.precision.poses import FEWEST_POINTS, GateFigures, compare, model_cutoff, sample_frames
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe

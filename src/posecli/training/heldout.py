@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.engine.outputs import Maps
-from posecli.inference.decode import DecodeOptions, decode_numpy
+from posecli.inference.decode import DecodeOptions, decode
+from posecli.inference.kind import POSES
+from posecli.inference.step import NetworkStep
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.pose_config import PoseConfig
 from posecli.training.rows import ErrorRow
 from posecli.training.sources import Example, LabeledSource, TrainingData, scene_example
 from posecli.video.geometry import SMALLEST_SIDE, Geometry
-from posecli.video.prepare import prepare
+from posecli.video.prepare import prepared
 
 #: Images per source: the full test belongs to 'posecli evaluate'.
 MOST_IMAGES = 16
@@ -38,17 +41,15 @@ class HeldOut:
 
     def errors(self, step: int, scale: float, predict: Predict, options: DecodeOptions) -> ErrorRow | None:
         """Distance of predicted from known body parts; ``None`` where no example is large enough for the scale."""
+        network = NetworkStep(predict, partial(decode, options=options), POSES)
         distances: list[npt.NDArray[np.float64]] = []
         for example in self.examples:
             height, width = example.image.shape[:2]
             if round(min(height, width) * scale) < SMALLEST_SIDE:
                 continue
             geometry = Geometry.plan(width, height, scale=Fraction(scale).limit_denominator(10_000))
-            image = np.empty((1, geometry.height, geometry.width, 3), np.uint8)
-            prepare(np.ascontiguousarray(example.image[..., ::-1]), geometry, image[0])
-            output = predict(image)
-            pose = decode_numpy(output.scoremap, output.locref, options)[0, :, 0, :2]
-            distances.append(np.linalg.norm(geometry.to_frame(pose) - example.seen(), axis=-1))
+            (batch,) = prepared([np.ascontiguousarray(example.image[..., ::-1])], geometry, 1)
+            distances.append(np.linalg.norm(network(batch)[0, :, 0, :2] - example.seen(), axis=-1))
         found = np.concatenate([*distances, []])
         found = found[np.isfinite(found)]
         if not len(found):

@@ -1,21 +1,24 @@
-"""Frame pixels to network pixels, and back: one ladder, every rung invertible.
+"""Frame pixels to network pixels, and back: what was done to frames, kept so that it can be undone.
 
-A displayed frame goes down the ladder before the network sees it: *crop*, then *resize*. A pose comes back up:
-resize undone, then crop undone. Coordinates are continuous with pixel ``i`` covering ``[i, i + 1)``, so a
-resize by a factor multiplies a coordinate by that factor; this is also DeepLabCut's convention, whose cell
-centres lie at ``(column + 1/2) stride``. Rotation is undone by the video reader: here a frame is as displayed.
+A displayed frame is cropped, then resized, before the network sees it; coordinates come back the other way. They are
+continuous, with pixel ``i`` covering ``[i, i + 1)``, so that resizing by a factor multiplies a coordinate by it, as in
+DeepLabCut, whose cell centres lie at ``(column + 1/2) stride``. The reader has applied the rotation that a file asks
+for: here, a frame is as displayed. This module lies in `posecli.video` because readers prepare the frames.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import UsageError
 from posecli.options import Crop
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 #: A network needs some cells to choose from; below this many pixels a side there are none worth having.
 SMALLEST_SIDE = 16
@@ -53,7 +56,7 @@ class Geometry:
     def plan(
         cls, frame_width: int, frame_height: int, crop: Crop | None = None, scale: Fraction = Fraction(1)
     ) -> Geometry:
-        """Work out the ladder for frames of one size.
+        """Work out the geometry of frames of one size.
 
         Raises
         ------
@@ -97,30 +100,59 @@ class Geometry:
         """Network px per frame px, for x and y; they differ a little where a size was rounded."""
         return self.width / (self.crop.x2 - self.crop.x1), self.height / (self.crop.y2 - self.crop.y1)
 
-    def to_frame(self, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def to_frame(self, xy: Floats) -> Floats:
         """Network px to displayed-frame px; ``(..., 2)`` to ``(..., 2)``, NaN stays NaN."""
-        return uncrop(unscale(xy, self.scale), self.crop)
+        return xy / self.scale + (self.crop.x1, self.crop.y1)
 
-    def to_network(self, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def to_network(self, xy: Floats) -> Floats:
         """Displayed-frame px to network px, the inverse of `to_frame`."""
-        return rescale(recrop(xy, self.crop), self.scale)
+        return (xy - (self.crop.x1, self.crop.y1)) * self.scale
+
+    def of_batch(self, count: int) -> BatchGeometry:
+        """The same for each of so many frames."""
+        offset, scale = np.array((self.crop.x1, self.crop.y1), np.float64), np.array(self.scale)
+        return BatchGeometry(np.broadcast_to(offset, (count, 2)), np.broadcast_to(scale, (count, 2)))
 
 
-def uncrop(xy: npt.NDArray[np.float64], crop: Crop) -> npt.NDArray[np.float64]:
-    """Cropped-frame px to frame px."""
-    return np.add(xy, (crop.x1, crop.y1))
+@dataclass(frozen=True)
+class BatchGeometry:
+    """What was done to each frame of a batch: a window was cut out of it, and resized.
 
+    Attributes
+    ----------
+    offset
+        ``(B, 2)`` float64, x and y of the upper left corner of what the network sees, px of the displayed frame; below
+        0 where the frame was padded.
+    scale
+        ``(B, 2)`` float64, network px per frame px, for x and y.
 
-def recrop(xy: npt.NDArray[np.float64], crop: Crop) -> npt.NDArray[np.float64]:
-    """Frame px to cropped-frame px, the inverse of `uncrop`."""
-    return np.subtract(xy, (crop.x1, crop.y1))
+    Examples
+    --------
+    >>> geometry = BatchGeometry(np.array([[100.0, 0.0], [40.0, 20.0]]), np.array([[0.5, 0.5], [1.0, 1.0]]))
+    >>> geometry.to_frame(np.array([[80.0, 60.0], [80.0, 60.0]]))
+    array([[260., 120.],
+           [120.,  80.]])
+    """
 
+    offset: Floats
+    scale: Floats
 
-def unscale(xy: npt.NDArray[np.float64], scale: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """Resized px to px before resizing."""
-    return xy / scale
+    @classmethod
+    def none(cls, count: int) -> BatchGeometry:
+        """Of so many frames that the network sees as they are."""
+        return cls(np.zeros((count, 2)), np.ones((count, 2)))
 
+    def __len__(self) -> int:
+        return len(self.offset)
 
-def rescale(xy: npt.NDArray[np.float64], scale: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """Px before resizing to resized px, the inverse of `unscale`."""
-    return xy * scale
+    def __getitem__(self, chosen: slice | npt.NDArray[Any]) -> BatchGeometry:
+        return BatchGeometry(self.offset[chosen], self.scale[chosen])
+
+    def to_frame(self, xy: Floats) -> Floats:
+        """Network px to displayed-frame px; ``(B, ..., 2)`` to ``(B, ..., 2)``, NaN stays NaN."""
+        shape = (len(self), *(1,) * (xy.ndim - 2), 2)
+        return xy / self.scale.reshape(shape) + self.offset.reshape(shape)
+
+    def window(self, offset: Floats, scale: Floats | float = 1.0) -> BatchGeometry:
+        """Of windows of the network's pictures: ``(B, 2)`` px of their upper left corners, and the factor of each."""
+        return BatchGeometry(self.to_frame(offset), self.scale * scale)

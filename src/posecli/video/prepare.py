@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.opencv import import_cv2
 
@@ -30,3 +34,16 @@ def prepare(image: npt.NDArray[np.uint8], geometry: Geometry, out: npt.NDArray[n
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image = cv2.resize(image, (geometry.width, geometry.height), interpolation=method)
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
+
+
+def prepared(images: Iterable[npt.NDArray[np.uint8] | None], geometry: Geometry, batch_size: int) -> Iterator[Batch]:
+    """Displayed BGR images of one size in batches; ``None`` is not valid. A batch is overwritten by the next."""
+    slots = np.empty((batch_size, geometry.height, geometry.width, 3), np.uint8)
+    left = iter(images)
+    while some := list(islice(left, batch_size)):
+        for image, slot in zip(some, slots, strict=False):
+            if image is None:
+                slot[:] = 0
+            else:
+                prepare(image, geometry, slot)
+        yield Batch.of(slots[: len(some)], geometry, valid=np.array([image is not None for image in some]))

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from posecli.errors import VideoError
 from posecli.options import VideoBackend
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.opencv import CheckedCapture
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
@@ -32,48 +33,6 @@ from posecli.video.timeline import Timeline
 Image: TypeAlias = npt.NDArray[np.uint8]
 #: Index in the video, and the picture there.
 Row: TypeAlias = tuple[int, Picture]
-
-
-@dataclass(frozen=True)
-class FrameBatch:
-    """Consecutive frames of a video.
-
-    Attributes
-    ----------
-    images
-        ``(B, H, W, 3)`` uint8 RGB, as the network sees them; black where not valid.
-    indices
-        ``(B,)`` int64, places in the video.
-    seconds
-        ``(B,)`` float64 presentation times.
-    valid
-        ``(B,)`` bool, whether the frame could be decoded.
-    """
-
-    images: Image
-    indices: npt.NDArray[np.int64]
-    seconds: npt.NDArray[np.float64]
-    valid: npt.NDArray[np.bool_]
-
-    def __post_init__(self) -> None:
-        if not len(self.images) == len(self.indices) == len(self.seconds) == len(self.valid):
-            raise ValueError(f"fields of a batch differ in length: {self}")
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def frames(self) -> int:
-        """Frames of the video in the batch."""
-        return len(self.images)
-
-    def frames_of_last(self, count: int) -> int:
-        """Frames of the video among the last so many items: a frame is an item."""
-        return count
-
-    def __repr__(self) -> str:
-        span = f"{self.indices[0]}..{self.indices[-1]}" if len(self) else "none"
-        return f"FrameBatch(images={self.images.shape} {self.images.dtype}, frames {span}, valid={self.valid.sum()})"
 
 
 class Frame(NamedTuple):
@@ -121,7 +80,7 @@ class VideoReader:
     >>> reader = VideoReader(probe(path))  # doctest: +SKIP
     >>> for batch in reader.batches(64):  # doctest: +SKIP
     ...     print(batch)
-    FrameBatch(images=(64, 480, 640, 3) uint8, frames 0..63, valid=64)
+    Batch(images=(64, 480, 640, 3) uint8, items 0..63, valid=64)
     """
 
     def __init__(
@@ -181,7 +140,7 @@ class VideoReader:
         """An array for `read_into`: ``(batch_size, H, W, 3)`` uint8."""
         return np.empty((batch_size, self.geometry.height, self.geometry.width, 3), np.uint8)
 
-    def read_into(self, buffer: Image, pool: Executor | None = None) -> FrameBatch | None:
+    def read_into(self, buffer: Image, pool: Executor | None = None) -> Batch | None:
         """Fill a caller's buffer with the next frames.
 
         Parameters
@@ -193,7 +152,7 @@ class VideoReader:
 
         Returns
         -------
-        FrameBatch or None
+        Batch or None
             A batch whose images are a view of the buffer, shorter than it at the end of the video;
             ``None`` when there are no frames left.
         """
@@ -216,7 +175,8 @@ class VideoReader:
         count = len(indices)
         if count == 0:
             return None
-        return FrameBatch(buffer[:count], np.asarray(indices, np.int64), np.array(pts) * self._unit, valid[:count])
+        seconds = np.array(pts) * self._unit
+        return Batch.of(buffer[:count], self.geometry, indices=np.array(indices), seconds=seconds, valid=valid[:count])
 
     def decoded(self) -> Iterator[Frame]:
         """The next frames, not prepared."""
@@ -231,7 +191,7 @@ class VideoReader:
         """Bring a picture that could be decoded into ``(H, W, 3)`` uint8 RGB, as the network sees it."""
         self._prepare(number, picture, out)
 
-    def batches(self, batch_size: int) -> Iterator[FrameBatch]:
+    def batches(self, batch_size: int) -> Iterator[Batch]:
         """Batches until the end, all in one buffer: a batch is overwritten by the next."""
         buffer = self.new_buffer(batch_size)
         while (batch := self.read_into(buffer)) is not None:

@@ -17,19 +17,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from posecli.engine import Engine
 from posecli.engine.kinds import Shape
-from posecli.inference.pipeline import Line, Reader, Values, run_pipeline
+from posecli.inference.kind import Values
+from posecli.inference.pipeline import Line, Reader, run_pipeline
 from posecli.inference.predictor import Model
+from posecli.inference.step import Step
 from posecli.options import EngineOptions
 from posecli.studies.benchmark.conditions import Condition
 from posecli.studies.benchmark.load import BackgroundLoad
 from posecli.studies.benchmark.options import NetworkName
-from posecli.studies.benchmark.recorder import NoEngine, NotedEngine, Recorder, steady_rate
+from posecli.studies.benchmark.recorder import NoStep, NotedStep, Recorder, steady_rate
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
+from posecli.video.batch import Batch
 
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 
@@ -125,8 +127,6 @@ class Bench(ABC, Generic[ModelT]):
 
     #: Seconds of the read-only measurement.
     read_seconds: ClassVar[float]
-    #: What stands for an item that could not be decoded.
-    missing: ClassVar[tuple[float, ...]]
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -135,7 +135,7 @@ class Bench(ABC, Generic[ModelT]):
         start = time.perf_counter()
         self.engine: Engine[Any] = self.model.engine_for(self.shape)
         opened = time.perf_counter()
-        self.engine.warm_up(min(condition.batch_size, job.items))
+        self.step.warm_up(min(condition.batch_size, job.items))
         self.open_seconds = opened - start
         self.warm_up_seconds = time.perf_counter() - opened
 
@@ -154,12 +154,13 @@ class Bench(ABC, Generic[ModelT]):
         """What an item costs the network; ``None`` where that is not counted."""
 
     @abstractmethod
-    def reader(self, recorder: Recorder, seconds: float = math.inf) -> Any:
+    def reader(self, recorder: Recorder, seconds: float = math.inf) -> Reader:
         """Gives the clip; after so many seconds, no more of it."""
 
-    @abstractmethod
-    def decode(self, output: Any) -> Values:
-        """The network's output to values."""
+    @cached_property
+    def step(self) -> Step:
+        """From items to values."""
+        return self.model.step(self.shape)
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Callable[[Values], object]]:
@@ -171,22 +172,21 @@ class Bench(ABC, Generic[ModelT]):
 
     def network_fps(self) -> float:
         """Frames of video per second of the network alone, over and over on the clip's first batch."""
-        _ = self._first_images  # read before the clock starts
+        _ = self._first_batch  # read before the clock starts
         start = time.perf_counter()
         return self.run_network() * self.job.condition.stride / (time.perf_counter() - start)
 
     def run_network(self) -> int:
         """Run the network alone for part of a run's length; how many items it was given."""
-        calls = max(1, math.ceil(NETWORK_SHARE * self.job.items / len(self._first_images)))
+        calls = max(1, math.ceil(NETWORK_SHARE * self.job.items / len(self._first_batch)))
         for _ in range(calls):
-            self.engine(self._first_images)
-        return calls * len(self._first_images)
+            self.step.infer(self._first_batch)
+        return calls * len(self._first_batch)
 
     def read_fps(self) -> float:
         """Frames per second of loading alone: the condition's pipeline, without a network or anything behind it."""
         reader = self.reader(Recorder(), self.read_seconds)
-        engine = NoEngine(self.engine.info)
-        report = self._through(Line(reader, engine, lambda zeros: zeros, _forget, self._batch, usable_cores(), (0.0,)))
+        report = self._through(Line(reader, NoStep(), _forget, self._batch, usable_cores()))
         return report.frames / report.seconds
 
     def run(self) -> Run:
@@ -196,47 +196,40 @@ class Bench(ABC, Generic[ModelT]):
         load = BackgroundLoad()
         with self.writing() as write:
 
-            def sink(batch: Any, values: Values) -> None:
+            def sink(batch: Batch, values: Values) -> None:
                 write(values)
                 kept.append(self.kept(values))
                 recorder.mark(batch.frames)
 
-            line: Line[Any] = Line(
+            line = Line(
                 self.reader(recorder),
-                NotedEngine(self.engine, recorder),
-                recorder.timed("decode", self.decode),
+                NotedStep(self.step, recorder),
                 recorder.timed("write", sink),
                 self._batch,
                 usable_cores(),
-                self.missing,
             )
             recorder.origin = time.perf_counter()
             stages = self._through(line)
         return Run(stages, recorder, np.concatenate(kept), *load.since())
 
-    def _through(self, line: Line[Any]) -> StageReport:
+    def _through(self, line: Line) -> StageReport:
         try:
             return run_pipeline(self.job.condition.pipeline, line)
         finally:
-            _close(line.reader)
+            line.reader.close()
 
     @property
     def _batch(self) -> int:
         return self.job.condition.batch_size
 
     @cached_property
-    def _first_images(self) -> npt.NDArray[np.uint8]:
+    def _first_batch(self) -> Batch:
         reader = self.reader(Recorder())
         batch = reader.read_into(reader.new_buffer(self._batch))
-        _close(reader)
+        reader.close()
         assert batch is not None  # a clip has frames
-        images: npt.NDArray[np.uint8] = batch.images
-        return images
+        return batch
 
 
-def _close(reader: Reader[Any]) -> None:
-    reader.close()  # type: ignore[attr-defined]  # all readers of clips have it
-
-
-def _forget(_batch: Any, _values: Values) -> None:
+def _forget(_batch: Batch, _values: Values) -> None:
     """What is read to be timed is looked at by nobody."""

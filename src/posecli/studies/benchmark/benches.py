@@ -6,15 +6,15 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.engine.kinds import Shape
-from posecli.inference.pipeline import Values
+from posecli.inference.kind import Values
 from posecli.inference.predictor import ClipModel, PoseModel
+from posecli.inference.step import Step
 from posecli.model.folder import AnyFolder, read_clip_folder, read_model_folder
 from posecli.network.i3d.variables import multiply_adds
 from posecli.options import EngineOptions, InputSize
@@ -29,7 +29,6 @@ class PoseBench(Bench[PoseModel]):
     """Frames to poses."""
 
     read_seconds: ClassVar[float] = 0.5
-    missing: ClassVar[tuple[float, ...]] = (np.nan, np.nan, 0.0)
 
     def opened(self, options: EngineOptions) -> PoseModel:
         """A pose network."""
@@ -49,11 +48,12 @@ class PoseBench(Bench[PoseModel]):
         """Frame by frame; the clip has the size that the network sees."""
         return FirstFrames(self.job.clip, self.job.frames, recorder, seconds=seconds)
 
-    def decode(self, output: Any) -> Values:
-        """Poses."""
+    @cached_property
+    def step(self) -> Step:
+        """With the condition's decoder."""
         decoder = self.job.condition.decoder
         assert decoder is not None
-        return self.model.decode(output, decoder)
+        return self.model.step(self.shape, decoder)
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[Values], object]]:
@@ -77,7 +77,6 @@ class ClipBench(Bench[ClipModel]):
 
     #: Long enough for a few chunks of large frames.
     read_seconds: ClassVar[float] = 1.5
-    missing: ClassVar[tuple[float, ...]] = (np.nan,)
 
     def opened(self, options: EngineOptions) -> ClipModel:
         """A network for behaviours."""
@@ -100,10 +99,6 @@ class ClipBench(Bench[ClipModel]):
         size = InputSize(condition.width, condition.height)
         frames = FirstFrames(self.job.clip, self.job.frames, Recorder(), size, seconds)
         return FirstChunks(frames, ChunkPlan(condition.length, condition.stride, condition.frame_step), recorder)
-
-    def decode(self, output: Any) -> Values:
-        """Probabilities."""
-        return self.model.probabilities(output)
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[Values], object]]:

@@ -13,7 +13,7 @@ from posecli.behaviour.chunks import ChunkPlan
 from posecli.behaviour.intervals import UNLABELLED, frame_labels, read_intervals
 from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
-from posecli.inference.pipeline import Values
+from posecli.inference.kind import Values
 from posecli.model.folder import read_clip_folder
 from posecli.options import MAX_CHANGE
 from posecli.precision.behaviours import ClipGateFigures, compare_probabilities

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posecli.behaviour.chunks import ChunkPlan, ClipBatch, ClipReader
+from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.options import InputSize
 from posecli.studies.benchmark.recorder import NotedPool, Recorder
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, probe
-from posecli.video.reader import Frame, FrameBatch, VideoReader
+from posecli.video.reader import Frame, VideoReader
 
 Images = npt.NDArray[np.uint8]
 
@@ -53,7 +54,7 @@ class FirstFrames(VideoReader):
         self._seconds_left = seconds
         self._deadline: float | None = None
 
-    def read_into(self, buffer: Images, pool: Executor | None = None) -> FrameBatch | None:
+    def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
         """Fill a buffer, until as many frames as wanted have been given."""
         if self._is_over():
             return None
@@ -93,7 +94,7 @@ class FirstChunks(ClipReader):
         super().__init__(frames, plan)
         self._recorder = recorder
 
-    def read_into(self, buffer: Images, pool: Executor | None = None) -> ClipBatch | None:
+    def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
         """Fill a buffer with the next chunks."""
         noted = None if pool is None else NotedPool(pool, self._recorder)
         with self._recorder.span("read"):

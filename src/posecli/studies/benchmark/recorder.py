@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from posecli.engine import Engine, EngineInfo
-from posecli.model.folder import AnyFolder
-from posecli.options import FixedPrecision
+from posecli.inference.kind import Values
+from posecli.inference.step import Step
+from posecli.video.batch import Batch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,45 +99,33 @@ class NotedPool(Executor):
         return self._pool.submit(self._recorder.timed("prepare", fn), *args, **kwargs)
 
 
-class NotedEngine:
-    """An engine whose calls are noted as ``network``."""
+class NotedStep(Step):
+    """A step whose parts are noted as ``network`` and ``decode``."""
 
-    def __init__(self, engine: Engine[Any], recorder: Recorder) -> None:
-        self._engine = engine
-        self.info: EngineInfo = engine.info
-        self._call = recorder.timed("network", engine)
+    def __init__(self, step: Step, recorder: Recorder) -> None:
+        self._step = step
+        self._recorder = recorder
 
-    @staticmethod
-    def obstacle(_folder: AnyFolder, _precision: FixedPrecision) -> str | None:
-        """It runs already."""
-        return None
-
-    def warm_up(self, batch_size: int) -> None:
-        """As the engine does."""
-        self._engine.warm_up(batch_size)
-
-    def __call__(self, images: npt.NDArray[np.uint8]) -> Any:
+    def infer(self, batch: Batch) -> Any:
         """Run the network."""
-        return self._call(images)
+        with self._recorder.span("network"):
+            return self._step.infer(batch)
+
+    def finish(self, batch: Batch, output: Any) -> Values:
+        """Decode."""
+        with self._recorder.span("decode"):
+            return self._step.finish(batch, output)
 
 
-class NoEngine:
-    """Says of a batch only how long it is: what is left of a pipeline then is reading."""
+class NoStep(Step):
+    """Makes a zero of each item: what is left of a pipeline then is reading."""
 
-    def __init__(self, info: EngineInfo) -> None:
-        self.info = info
+    def infer(self, batch: Batch) -> None:
+        """Nothing."""
 
-    @staticmethod
-    def obstacle(_folder: AnyFolder, _precision: FixedPrecision) -> str | None:
-        """Nothing can be wrong with it."""
-        return None
-
-    def warm_up(self, batch_size: int) -> None:
-        """Nothing to do."""
-
-    def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """A zero for each item."""
-        return np.zeros((len(images), 1))
+    def finish(self, batch: Batch, _output: None) -> Values:
+        """Zeros."""
+        return np.zeros((len(batch), 1))
 
 
 def steady_rate(marks: list[Mark], otherwise: float) -> float:

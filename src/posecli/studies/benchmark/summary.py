@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posecli.inference.pipeline import Values
+from posecli.inference.kind import Values
 from posecli.precision.behaviours import ClipGateFigures
 from posecli.precision.poses import GateFigures
 from posecli.studies.benchmark.conditions import Condition, DataSet

@@ -9,7 +9,6 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from posecli.engine.outputs import Maps
 from posecli.errors import VideoError
 from posecli.inference.decode import Pose
 from posecli.inference.pipeline import Line, run_pipeline
@@ -19,9 +18,10 @@ from posecli.studies.sweep.observer import Progress
 from posecli.studies.sweep.options import SweepOptions
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
+from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
-from posecli.video.reader import FrameBatch, Row, VideoReader
+from posecli.video.reader import Row, VideoReader
 
 #: Frames between two stretches from which on they are sought over: key frames are often 250 apart, and it is decoded
 #: from the one before.
@@ -102,21 +102,17 @@ def find_poses(
     VideoError
         If fewer frames came than were asked for.
     """
-    engine = model.engine(geometry.height, geometry.width)
+    step = model.step((geometry.height, geometry.width, 3), options.analysis.decoder)
     reader = Stretches(info, geometry, stretches, options.analysis.video_backend)
-    engine.warm_up(min(options.batch_size, len(reader)))
+    step.warm_up(min(options.batch_size, len(reader)))
     poses: list[Pose] = []
 
-    def decode(output: Maps) -> Pose:
-        return model.decode(output, options.analysis.decoder)
-
-    def sink(batch: FrameBatch, pose: Pose) -> None:
-        pose[..., :2] = geometry.to_frame(pose[..., :2])
+    def sink(batch: Batch, pose: Pose) -> None:
         poses.append(pose[:, :, 0].copy())
         progress(len(batch))
 
     try:
-        line = Line(reader, engine, decode, sink, options.batch_size, usable_cores())
+        line = Line(reader, step, sink, options.batch_size, usable_cores())
         stages = run_pipeline(options.analysis.pipeline, line)
     finally:
         reader.close()

@@ -18,7 +18,8 @@ from posecli import __version__
 from posecli.errors import OutputError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.deeplabcut import Choice as NetworkChoice
-from posecli.precision.poses import PoseGate, choose_precision, model_cutoff
+from posecli.precision.gate import choose_precision
+from posecli.precision.poses import PoseGate, model_cutoff
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench
 from posecli.studies.sweep.correspondence import Correspondence, compare_frames, first_frame, write_image

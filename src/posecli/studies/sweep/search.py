@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posecli.engine.outputs import Maps
 from posecli.errors import UsageError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.pipeline import ENGINES_OF_PIPELINES
@@ -241,13 +240,8 @@ def _tuned(
     options, source = summary.study.options, summary.study.sources[0]
     chosen = model if best.precision is None else model.with_precision(best.precision)
     geometry = source.geometry(options, best.scale)
-    engine = chosen.engine(geometry.height, geometry.width)
-
-    def decode(output: Maps) -> object:
-        return chosen.decode(output)
-
     reader = VideoReader(source.info, geometry, options.analysis.video_backend)
-    batch = choose_batch(engine, decode, first_items(reader, (geometry.height, geometry.width, 3)))
+    batch = choose_batch(chosen.step((geometry.height, geometry.width, 3)), first_items(reader))
     observer.say(f"batch size: {batch}")
     speeds: dict[str, float] = {}
     frames = min(source.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))
