@@ -178,7 +178,7 @@ def test_rest_is_still_and_a_walk_gets_on() -> None:
     values, bouts = postures(5, 9000)
     ways: dict[str, list[float]] = {name: [] for name in BEHAVIOURS}
     for bout in bouts[:-1]:
-        places = column(values, "centre")[bout.start + 6 : bout.stop - 6]
+        places = column(values, "center")[bout.start + 6 : bout.stop - 6]
         ways[bout.behaviour].append(float(np.abs(np.diff(places)).sum() / len(places) * 30))
     assert min(ways["walk"]) > 60
     assert max(max(way) for name, way in ways.items() if name != "walk") < 20
@@ -187,9 +187,9 @@ def test_rest_is_still_and_a_walk_gets_on() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_mouse_neither_jumps_nor_leaves_the_cage(seed: int) -> None:
     values, _ = postures(seed)
-    centre = column(values, "centre")
-    assert np.abs(np.diff(centre)).max() < HOP / 3
-    assert ROOM.low - 5 < centre.min() < centre.max() < ROOM.wall + 5
+    center = column(values, "center")
+    assert np.abs(np.diff(center)).max() < HOP / 3
+    assert ROOM.low - 5 < center.min() < center.max() < ROOM.wall + 5
     points = np.array([opened(seed=seed, occlusion=0).frame(index).points for index in range(0, 600, 60)])
     assert (points > 0).all()
     assert (points < [160, 120]).all()

@@ -6,7 +6,7 @@
 >>> frame.image.shape, frame.points.shape, frame.visible.dtype
 ((480, 640, 3), (4, 2), dtype('bool'))
 
-Names are imported when they are first used: the options cost nothing, the scenes need OpenCV.
+The options cost nothing to import; all that needs OpenCV is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -14,45 +14,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SCENES, SceneOptions
+
 if TYPE_CHECKING:
-    from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SCENES, SceneOptions
     from posecli.synthetic.sample import SampleFiles, read_truth, sample_files, write_sample
     from posecli.synthetic.scene import Scene, SceneFrame
-    from posecli.synthetic.scenes import open_scene
 
-_HOMES = {
-    "ALL_SCENES": "posecli.synthetic.options",
-    "BEHAVIOUR_SCENES": "posecli.synthetic.options",
-    "SCENES": "posecli.synthetic.options",
-    "SampleFiles": "posecli.synthetic.sample",
-    "Scene": "posecli.synthetic.scene",
-    "SceneFrame": "posecli.synthetic.scene",
-    "SceneOptions": "posecli.synthetic.options",
-    "open_scene": "posecli.synthetic.scenes",
-    "read_truth": "posecli.synthetic.sample",
-    "sample_files": "posecli.synthetic.sample",
-    "write_sample": "posecli.synthetic.sample",
-}
+__all__ = ["ALL_SCENES", "BEHAVIOUR_SCENES", "SCENES", "SampleFiles", "Scene", "SceneFrame", "SceneOptions"]
+__all__ += ["open_scene", "read_truth", "sample_files", "write_sample"]
 
-__all__ = [
-    "ALL_SCENES",
-    "BEHAVIOUR_SCENES",
-    "SCENES",
-    "SampleFiles",
-    "Scene",
-    "SceneFrame",
-    "SceneOptions",
-    "open_scene",
-    "read_truth",
-    "sample_files",
-    "write_sample",
-]
+
+def open_scene(options: SceneOptions) -> Scene:
+    """The scene that `options` describe, ready to render any of its frames."""
+    from posecli.synthetic.homecage import HomeCage
+    from posecli.synthetic.trail import TrailTracking
+    from posecli.synthetic.treadmill import Treadmill
+
+    scenes: dict[str, type[Scene]] = {scene.name: scene for scene in (TrailTracking, Treadmill, HomeCage)}
+    return scenes[options.scene](options)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'posecli.synthetic' has no attribute '{name}'")
+    if name not in __all__:
+        raise AttributeError(f"module 'posecli.synthetic' has no attribute '{name}'")
+    return getattr(import_module(f"posecli.synthetic.{'scene' if name.startswith('Scene') else 'sample'}"), name)
 
 
 def __dir__() -> list[str]:

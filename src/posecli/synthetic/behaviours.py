@@ -11,7 +11,7 @@ the animal's middle, and y up from the bedding.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -37,73 +37,35 @@ FREQUENCY_SPREAD, SIZE_SPREAD = 0.12, 0.25
 HEAD = 62.0
 
 
-@dataclass(frozen=True)
-class Postures:
-    """Poses of ``n`` frames; every field is ``(n,)``.
-
-    Attributes
-    ----------
-    centre
-        Column of the animal's middle in an unmirrored frame of 640x480 px.
-    facing
-        1 towards the wall with the spout, -1 away from it, between them while it turns.
-    hip_x, hip_y, pitch, length, arch
-        Spine: the hip, the direction (rad, up) and distance from there to the neck, and how far the back is arched.
-    head_x, head_y, head_angle
-        The head's joint relative to the neck, and its direction (rad, up).
-    fore_x, fore_y, far_fore_x, far_fore_y, hind_x, hind_y, far_hind_x, far_hind_y
-        Paws, the near ones and those behind them.
-    tail
-        How far the tail's end is off the bedding, px.
-    food
-        Whether a crumb is in the paws, 0 to 1.
-    breath
-        By how much the trunk is wider than usual, as a part of its width.
-    """
-
-    centre: Floats
-    facing: Floats
-    hip_x: Floats
-    hip_y: Floats
-    pitch: Floats
-    length: Floats
-    arch: Floats
-    head_x: Floats
-    head_y: Floats
-    head_angle: Floats
-    fore_x: Floats
-    fore_y: Floats
-    far_fore_x: Floats
-    far_fore_y: Floats
-    hind_x: Floats
-    hind_y: Floats
-    far_hind_x: Floats
-    far_hind_y: Floats
-    tail: Floats
-    food: Floats
-    breath: Floats
+#: What a posture consists of.
+FIELDS = (
+    "center",  # column of the animal's middle in an unmirrored frame of 640x480 px
+    "facing",  # 1 towards the wall with the spout, -1 away from it, between them while it turns
+    # Spine: the hip, the direction (rad, up) and distance from there to the neck, and how far the back is arched.
+    *("hip_x", "hip_y", "pitch", "length", "arch"),
+    *("head_x", "head_y", "head_angle"),  # the head's joint relative to the neck, and its direction (rad, up)
+    *("fore_x", "fore_y", "far_fore_x", "far_fore_y"),  # paws, the near ones and those behind them
+    *("hind_x", "hind_y", "far_hind_x", "far_hind_y"),
+    "tail",  # how far the tail's end is off the bedding, px
+    "food",  # whether a crumb is in the paws, 0 to 1
+    "breath",  # by how much the trunk is wider than usual, as a part of its width
+)
+#: Postures of ``n`` frames: ``(n,)`` for each of `FIELDS`.
+Postures = dict[str, Floats]
 
 
-FIELDS = tuple(field.name for field in fields(Postures))
+def postures_of(table: Floats) -> Postures:
+    """Rows of `plan_postures` by field."""
+    return dict(zip(FIELDS, table.T, strict=True))
 
 
 @dataclass(frozen=True)
 class Habit:
-    """How a behaviour moves.
+    """How a behaviour moves."""
 
-    Attributes
-    ----------
-    stance
-        ``stand``, ``sit`` or ``upright``.
-    rhythms
-        Hz of every way to move that swings.
-    sizes
-        Factors on the sizes of `MOVEMENTS`.
-    """
-
-    stance: str
-    rhythms: dict[str, float]
-    sizes: dict[str, float]
+    stance: str  # "stand", "sit" or "upright"
+    rhythms: dict[str, float]  # Hz of every way to move that swings
+    sizes: dict[str, float]  # factors on the sizes of MOVEMENTS
 
 
 #: Ways to move per stance and their size from the middle: rad for nod and look, cycles for gait and pedal, else px.
@@ -146,22 +108,12 @@ class Bout:
 
 @dataclass(frozen=True)
 class Room:
-    """Where the middle of a mouse can be.
+    """Where the middle of a mouse can be, px."""
 
-    Attributes
-    ----------
-    low, high
-        On the bedding, px.
-    wall
-        When it is upright at the wall, px.
-    size
-        Of the mouse, as a factor: it walks that much faster.
-    """
-
-    low: float
-    high: float
-    wall: float
-    size: float = 1.0
+    low: float  # on the bedding, from here
+    high: float  # to here
+    wall: float  # when it is upright at the wall
+    size: float = 1.0  # of the mouse, as a factor: it walks that much faster
 
     @property
     def speed(self) -> float:
@@ -174,8 +126,6 @@ def plan_bouts(rng: np.random.Generator, n: int, fps: float) -> list[Bout]:
 
     Every second bout of a behaviour is as long as the one before it was short, so that all share the time evenly.
 
-    Examples
-    --------
     >>> bouts = plan_bouts(np.random.default_rng(0), 1200, 30.0)
     >>> sorted(bout.behaviour for bout in bouts[:9]) == sorted(BEHAVIOURS), bouts[-1].stop
     (True, 1200)
@@ -208,19 +158,7 @@ def frame_labels_of(bouts: Sequence[Bout]) -> npt.NDArray[np.int8]:
 
 
 def plan_postures(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, room: Room) -> Floats:
-    """``(n, 21)`` the fields of `Postures`, frame by frame.
-
-    Parameters
-    ----------
-    rng
-        Chooses where every bout is, and how it moves.
-    bouts
-        What happens when.
-    fps
-        Frames per second.
-    room
-        Where the animal can be.
-    """
+    """``(n, 21)`` the `FIELDS` of a posture, frame by frame; chance says where every bout is, and how it moves."""
     n = bouts[-1].stop
     half = HALF_BLEND * fps
     frames = np.arange(n)
@@ -248,7 +186,7 @@ def _blend(frames: npt.NDArray[np.int_], at: int, half: float) -> Floats:
 
 def _restlessness(rng: np.random.Generator, n: int, fps: float) -> Floats:
     """``(n, 21)``: no living animal is quite still."""
-    sizes = {"centre": 1.5, "hip_y": 1.0, "pitch": 0.012, "head_angle": 0.03, "head_x": 1.0, "tail": 5.0}
+    sizes = {"center": 1.5, "hip_y": 1.0, "pitch": 0.012, "head_angle": 0.03, "head_x": 1.0, "tail": 5.0}
     return np.stack([sizes.get(field, 0.0) * wander(rng, n, 1.2 * fps) for field in FIELDS], axis=1)
 
 
@@ -321,7 +259,7 @@ def _track(rng: np.random.Generator, bout: Bout, seconds: Floats, way: _Way) -> 
     """``(len(seconds), 21)`` postures of one bout."""
     columns = STANCES[bout.habit.stance](rng, _signals(rng, bout.habit, seconds))
     columns |= {
-        "centre": way.places(seconds),
+        "center": way.places(seconds),
         "facing": way.directions(seconds),
         "breath": 0.02 * np.sin(2 * np.pi * (2.2 * seconds + rng.uniform())),
         "food": float(bout.behaviour == "eathand"),

@@ -1,7 +1,6 @@
 """A mouse in its cage, seen from the side: its shapes in the postures of `posecli.synthetic.behaviours`.
 
-Shapes are worked out for a row of frames at once: one by one, NumPy would take longer over them than OpenCV to fill
-them.
+Shapes are computed for many frames at once: one by one, NumPy would take longer over them than OpenCV to fill them.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.synthetic.behaviours import HEAD, Postures
-from posecli.synthetic.canvas import SHIFT, Colour, Points, contains
+from posecli.synthetic.canvas import SHIFT, Color, Image, Points, contains, ellipse, normals, ribbon
 from posecli.synthetic.motion import Floats
-
-Image = npt.NDArray[np.uint8]
 
 #: Frame in whose px the cage is built, before it is mirrored and scaled.
 WIDTH, HEIGHT = 640, 480
@@ -38,24 +35,24 @@ DIM, LIT = np.float32(0.72), np.float32(1.0)
 
 
 @dataclass(frozen=True)
-class Looks:
+class CageMouseLooks:
     """What stays the same about one mouse: its size as a factor, colours RGB."""
 
     size: float
-    coat: Colour
-    belly: Colour
-    skin: Colour
-    ear: Colour
+    coat: Color
+    belly: Color
+    skin: Color
+    ear: Color
     sheen: float
 
     @classmethod
-    def choose(cls, rng: np.random.Generator, *, grey: bool) -> Looks:
+    def choose(cls, rng: np.random.Generator, *, gray: bool) -> CageMouseLooks:
         """Mostly dark, now and then pale."""
         size, pale = rng.uniform(0.9, 1.1), rng.random() < 0.2
         level = rng.uniform(195, 225) if pale else rng.uniform(28, 80)
-        tint = np.ones(3) if grey or pale else 1 + rng.uniform(0, 0.25) * np.array([0.6, 0.0, -0.6])
+        tint = np.ones(3) if gray or pale else 1 + rng.uniform(0, 0.25) * np.array([0.6, 0.0, -0.6])
         skin = 150.0 if pale else rng.uniform(165, 205)
-        pink = np.array([1.0, 1.0, 1.0]) if grey else np.array([1.1, 0.93, 0.9])
+        pink = np.array([1.0, 1.0, 1.0]) if gray else np.array([1.1, 0.93, 0.9])
         coat = (level * tint).astype(np.float32)
         return cls(
             size=size,
@@ -73,24 +70,14 @@ class Looks:
 
 
 @dataclass(frozen=True)
-class View:
-    """How the cage is seen.
+class CageView:
+    """How the cage is seen; px of an unmirrored frame of 640x480."""
 
-    Attributes
-    ----------
-    floor, left, right
-        Row of the bedding, and columns between which the animal is, px of 640x480.
-    mirrored
-        Whether left and right change places.
-    scale
-        Factors from there to px of the frame, along x and y.
-    """
-
-    floor: float
-    left: float
+    floor: float  # row of the bedding
+    left: float  # columns between which the animal is
     right: float
     mirrored: bool
-    scale: tuple[float, float]
+    scale: tuple[float, float]  # to px of the frame, along x and y
 
     def px(self, places: Points) -> Points:
         """Px of the frame of places in an unmirrored frame of 640x480 px."""
@@ -102,40 +89,35 @@ class CageMouse:
     """One mouse in ``n`` postures.
 
     Own coordinates are those of `Postures`, in px for a mouse of size 1; a place is ``(n, 2)``, a line or an outline
-    ``(n, corners, 2)``.
-
-    Attributes
-    ----------
-    points
-        ``(n, 4, 2)`` px of the frame: snout, ear, near forepaw, base of the tail.
+    ``(n, corners, 2)``. `points` are ``(n, 4, 2)`` px of the frame: snout, ear, near forepaw, base of the tail.
     """
 
-    def __init__(self, looks: Looks, postures: Postures, view: View) -> None:
+    def __init__(self, looks: CageMouseLooks, postures: Postures, view: CageView) -> None:
         self._looks, self._postures, self._view = looks, postures, view
         p = postures
-        ahead = _direction(p.pitch)
-        self._hip = _place(p.hip_x, p.hip_y)
-        base, neck = self._hip - RUMP * ahead, self._hip + p.length[:, None] * ahead
-        top = (base + neck) / 2 + 2 * p.arch[:, None] * np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
+        ahead = _direction(p["pitch"])
+        self._hip = self._at("hip")
+        base, neck = self._hip - RUMP * ahead, self._hip + p["length"][:, None] * ahead
+        top = (base + neck) / 2 + 2 * p["arch"][:, None] * np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
         self._spine = _curve(base, top, neck, ALONG)
-        self._head = neck + _place(p.head_x, p.head_y)
-        self._shapes: list[tuple[Points, Colour]] = []
+        self._head = neck + self._at("head")
+        self._shapes: list[tuple[Points, Color]] = []
         self._add_all()
         ends = np.cumsum([shape.shape[1] for shape, _ in self._shapes])
         self._slices = [
             slice(int(end) - shape.shape[1], int(end)) for end, (shape, _) in zip(ends, self._shapes, strict=True)
         ]
-        self._colours = [tuple(np.clip(colour, 0, 255).tolist()) for _, colour in self._shapes]
+        self._colors = [tuple(np.clip(color, 0, 255).tolist()) for _, color in self._shapes]
         corners = self._px(np.concatenate([shape for shape, _ in self._shapes], axis=1))
         self._paw = corners[:, self._slices[-1]]
         self._corners = np.rint((corners - 0.5) * (1 << SHIFT)).astype(np.int32)
         snout, ear = (self._on_head(*at)[:, None] for at in ((HEAD, 0.0), EAR))
-        self.points = self._px(np.concatenate([snout, ear, _place(p.fore_x, p.fore_y)[:, None], base[:, None]], axis=1))
+        self.points = self._px(np.concatenate([snout, ear, self._at("fore")[:, None], base[:, None]], axis=1))
 
     def paint(self, image: Image, frame: int) -> None:
         """Fill the shapes of one of the postures, the far ones first, with sharp edges."""
-        for part, colour in zip(self._slices, self._colours, strict=True):
-            cv2.fillPoly(image, [self._corners[frame, part]], colour, cv2.LINE_AA, SHIFT)
+        for part, color in zip(self._slices, self._colors, strict=True):
+            cv2.fillPoly(image, [self._corners[frame, part]], color, cv2.LINE_AA, SHIFT)
 
     def hidden(self, frame: int) -> npt.NDArray[np.bool_]:
         """``(4,)``: the near forepaw hides what of the head is behind it."""
@@ -152,89 +134,89 @@ class CageMouse:
     def _px(self, places: Points, frames: slice = slice(None)) -> Points:
         """Px of the frame of ``(n, m, 2)`` places in own coordinates."""
         postures, size = self._postures, self._looks.size
-        facing = postures.facing[frames, None]
+        facing = postures["facing"][frames, None]
         # Seen from its front a mouse is still as broad as it is.
         broad = np.copysign(np.maximum(np.abs(facing), BREADTH), facing)
-        x = postures.centre[frames, None] + broad * size * places[..., 0]
+        x = postures["center"][frames, None] + broad * size * places[..., 0]
         x = np.clip(x, self._view.left, self._view.right)
         return self._view.px(np.stack([x, self._view.floor - size * places[..., 1]], axis=-1))
 
     def _on_head(self, ahead: Floats | float, above: Floats | float) -> Points:
         """A place on the head, or with ``(corners,)`` an outline."""
         outline = np.stack(np.broadcast_arrays(ahead, above), axis=-1)
-        cos, sin = _direction(self._postures.head_angle).T.reshape(2, -1, *[1] * (outline.ndim - 1))
+        cos, sin = _direction(self._postures["head_angle"]).T.reshape(2, -1, *[1] * (outline.ndim - 1))
         x, y = outline[..., 0], outline[..., 1]
         head = self._head.reshape(-1, *[1] * (outline.ndim - 1), 2)
         return np.asarray(head + np.stack([x * cos - y * sin, x * sin + y * cos], axis=-1))
 
     def _add_all(self) -> None:
         p, looks = self._postures, self._looks
-        self._add(_ribbon(self._tail(), np.linspace(5.5, 2.0, 14)), looks.skin * np.float32(0.82))
+        self._add(ribbon(self._tail(), np.linspace(5.5, 2.0, 14)), looks.skin * np.float32(0.82))
         self._add_hind("far_hind", DIM)
         self._add_fore("far_fore", DIM)
-        self._add(_ellipse(self._on_head(*FAR_EAR), (9.0, 12.0), p.head_angle), looks.ear * DIM)
+        self._add(ellipse(self._on_head(*FAR_EAR), (9.0, 12.0), p["head_angle"], 18), looks.ear * DIM)
         self._add_trunk()
         self._add_hind("hind", LIT)
         self._add_head()
         # Without food the crumb has no size, and the paw covers it.
-        crumb = p.food.round()[:, None]
+        crumb = p["food"].round()[:, None]
         self._add(
-            _ellipse(_place(p.fore_x, p.fore_y) + crumb * [5.0, 4.0], (8.0 * crumb, 7.0 * crumb), 0.0, 10),
+            ellipse(self._at("fore") + crumb * [5.0, 4.0], (8.0 * crumb, 7.0 * crumb), 0.0, 10),
             looks.skin * np.float32(0.9),
         )
         self._add_fore("fore", LIT)
 
-    def _add(self, shape: Points, colour: Colour) -> None:
-        self._shapes.append((shape, colour))
+    def _add(self, shape: Points, color: Color) -> None:
+        self._shapes.append((shape, color))
 
     def _add_trunk(self) -> None:
         """The trunk, lighter in steps towards where the lamp shines on its flank."""
-        looks, widths = self._looks, TRUNK * (1 + self._postures.breath[:, None])
-        self._add(_ribbon(self._spine, widths), looks.coat)
-        across = _across(self._spine) * widths[..., None]
+        looks, widths = self._looks, TRUNK * (1 + self._postures["breath"][:, None])
+        self._add(ribbon(self._spine, widths), looks.coat)
+        across = normals(self._spine) * widths[..., None]
         for step in (1, 2, 3):
-            lit = _ribbon((self._spine + 0.12 * step * across)[:, 1:-1], (0.92 - 0.2 * step) * widths[:, 1:-1])
+            lit = ribbon((self._spine + 0.12 * step * across)[:, 1:-1], (0.92 - 0.2 * step) * widths[:, 1:-1])
             self._add(lit, looks.coat + np.float32(looks.sheen * step / 3))
 
     def _add_head(self) -> None:
-        looks, angle = self._looks, self._postures.head_angle
+        looks, angle = self._looks, self._postures["head_angle"]
         for above, below, light in ((1.0, 0.85, 0.0), (0.7, 0.2, 0.7 * looks.sheen)):
             sides = np.concatenate([above * HEAD_WIDTHS, -below * HEAD_WIDTHS[::-1]])
             self._add(self._on_head(np.append(HEAD_ALONG, HEAD_ALONG[::-1]), sides), looks.coat + np.float32(light))
-        self._add(_ellipse(self._on_head(HEAD - 1, 0.0), (4.5, 4.0), angle, 10), looks.skin * np.float32(0.9))
+        self._add(ellipse(self._on_head(HEAD - 1, 0.0), (4.5, 4.0), angle, 10), looks.skin * np.float32(0.9))
         ear = self._on_head(*EAR)
-        self._add(_ellipse(ear, (12.0, 15.0), angle + 0.2), looks.ear)
-        self._add(_ellipse(ear - [0.0, 1.5], (7.5, 10.0), angle + 0.2, 14), looks.skin * np.float32(0.85))
-        self._add(_ellipse(self._on_head(*EYE), (4.5, 4.0), angle, 10), np.full(3, 12, np.float32))
+        self._add(ellipse(ear, (12.0, 15.0), angle + 0.2, 18), looks.ear)
+        self._add(ellipse(ear - [0.0, 1.5], (7.5, 10.0), angle + 0.2, 14), looks.skin * np.float32(0.85))
+        self._add(ellipse(self._on_head(*EYE), (4.5, 4.0), angle, 10), np.full(3, 12, np.float32))
 
     def _add_hind(self, limb: str, light: np.float32) -> None:
         """Shank and foot; the near haunch lies on the trunk."""
-        looks, foot = self._looks, self._limb(limb)
+        looks, foot = self._looks, self._at(limb)
         heel, toes = foot - [12.0, -3.0], foot + [14.0, -2.0]
         haunch = self._hip + 0.35 * (np.stack([foot[:, 0], np.full(len(foot), 28.0)], axis=-1) - self._hip)
         coat = (looks.coat + np.float32(0.8 * looks.sheen)) * light
-        self._add(_ribbon(np.stack([haunch, heel], axis=1), np.array([18.0, 6.0])), coat)
-        self._add(_ribbon(np.stack([heel, toes], axis=1), np.array([5.0, 4.5])), looks.skin * light)
+        self._add(ribbon(np.stack([haunch, heel], axis=1), np.array([18.0, 6.0])), coat)
+        self._add(ribbon(np.stack([heel, toes], axis=1), np.array([5.0, 4.5])), looks.skin * light)
         if limb == "hind":
-            self._add(_ellipse(haunch, (27.0, 24.0), self._postures.pitch), coat)
+            self._add(ellipse(haunch, (27.0, 24.0), self._postures["pitch"], 18), coat)
 
     def _add_fore(self, limb: str, light: np.float32) -> None:
         """Upper arm, forearm and paw."""
-        looks, paw, shoulder = self._looks, self._limb(limb), self._spine[:, 13] - [0.0, 8.0]
+        looks, paw, shoulder = self._looks, self._at(limb), self._spine[:, 13] - [0.0, 8.0]
         reach = paw - shoulder
         elbow = shoulder + 0.5 * reach - 0.16 * np.abs(reach[:, ::-1])
         arm = np.stack([shoulder, elbow, paw], axis=1)
-        self._add(_ribbon(arm, np.array([13.0, 9.0, 5.5])), looks.belly * light)
-        self._add(_ellipse(paw, (11.0, 8.0), np.arctan2(reach[:, 1], reach[:, 0]), 12), looks.skin * light)
+        self._add(ribbon(arm, np.array([13.0, 9.0, 5.5])), looks.belly * light)
+        self._add(ellipse(paw, (11.0, 8.0), np.arctan2(reach[:, 1], reach[:, 0]), 12), looks.skin * light)
 
-    def _limb(self, limb: str) -> Points:
-        return _place(getattr(self._postures, f"{limb}_x"), getattr(self._postures, f"{limb}_y"))
+    def _at(self, part: str) -> Points:
+        return _place(self._postures[f"{part}_x"], self._postures[f"{part}_y"])
 
     def _tail(self) -> Points:
         """From its base down to the bedding and along it."""
         base = self._spine[:, 0]
         knee = _place(base[:, 0] - 0.35 * TAIL, np.full(len(base), 3.0))
-        return _curve(base, knee, _place(base[:, 0] - TAIL, 4.0 + self._postures.tail), np.linspace(0, 1, 14))
+        return _curve(base, knee, _place(base[:, 0] - TAIL, 4.0 + self._postures["tail"]), np.linspace(0, 1, 14))
 
 
 def _direction(angle: Floats) -> Points:
@@ -249,26 +231,3 @@ def _curve(start: Points, middle: Points, end: Points, at: Floats) -> Points:
     """``(n, len(at), 2)`` parabolas from `start` to `end`, drawn towards `middle`."""
     t = at[:, None]
     return np.asarray((1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * middle[:, None] + t**2 * end[:, None])
-
-
-def _across(lines: Points) -> Points:
-    """Unit normals of ``(n, m, 2)`` lines, on the side of the back."""
-    step = np.gradient(lines, axis=1)
-    step /= np.maximum(np.hypot(step[..., 0], step[..., 1]), 1e-9)[..., None]
-    return np.stack([-step[..., 1], step[..., 0]], axis=-1)
-
-
-def _ribbon(lines: Points, half_widths: Floats) -> Points:
-    """Outlines around ``(n, m, 2)`` lines."""
-    aside = _across(lines) * half_widths[..., None]
-    return np.concatenate([lines + aside, (lines - aside)[:, ::-1]], axis=1)
-
-
-def _ellipse(
-    middle: Points, radii: tuple[Floats | float, Floats | float], angle: Floats | float, corners: int = 18
-) -> Points:
-    """Outlines of ellipses about ``(n, 2)`` places."""
-    turn = np.arange(corners) * (2 * np.pi / corners)
-    along, across = radii[0] * np.cos(turn), radii[1] * np.sin(turn)
-    cos, sin = (np.reshape(part(angle), (-1, 1)) for part in (np.cos, np.sin))
-    return np.asarray(middle[:, None] + np.stack([along * cos - across * sin, along * sin + across * cos], axis=-1))

@@ -6,8 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Points = npt.NDArray[np.float64]
-Colour = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+#: x, y in px along the last axis.
+Points = Floats
+Image = npt.NDArray[np.uint8]
+#: Brightness of pixels, 0 to 255.
+Light = npt.NDArray[np.float32]
+Color = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.float32]
 
 #: Fractional bits that OpenCV is given for coordinates.
@@ -15,21 +20,13 @@ SHIFT = 4
 
 
 class Canvas:
-    """An image to paint on.
+    """An image ``(H, W, 3)`` uint8 RGB, painted on in place; `blur` is the camera's, px (sigma)."""
 
-    Parameters
-    ----------
-    image
-        ``(H, W, 3)`` uint8, RGB; painted on in place.
-    blur
-        Standard deviation by which every edge is blurred, px: the camera's focus.
-    """
-
-    def __init__(self, image: npt.NDArray[np.uint8], blur: float) -> None:
+    def __init__(self, image: Image, blur: float) -> None:
         self.image = image
         self._blur = blur
 
-    def paint(self, shape: Points, colour: Colour, opacity: float = 1.0, blur: float = 0.0) -> None:
+    def paint(self, shape: Points, color: Color, opacity: float = 1.0, blur: float = 0.0) -> None:
         """Fill a polygon, ``(n, 2)`` x, y, with an RGB colour.
 
         Examples
@@ -41,7 +38,7 @@ class Canvas:
         """
         for patch, mask in self._covered(shape, blur):
             ground = patch.astype(np.float32)
-            ground += (colour - ground) * (mask * np.float32(opacity))[..., None]
+            ground += (color - ground) * (mask * np.float32(opacity))[..., None]
             np.clip(ground, 0, 255, out=ground)
             patch[...] = np.rint(ground)
 
@@ -50,7 +47,7 @@ class Canvas:
         for patch, mask in self._covered(shape, blur):
             patch[...] = np.rint(patch * (1 - mask * np.float32(strength))[..., None])
 
-    def _covered(self, shape: Points, blur: float) -> list[tuple[npt.NDArray[np.uint8], Mask]]:
+    def _covered(self, shape: Points, blur: float) -> list[tuple[Image, Mask]]:
         """The part of the image that a polygon covers, and how far it covers each pixel; empty if off the image."""
         sigma = float(np.hypot(self._blur, blur))
         margin = int(np.ceil(3 * sigma)) + 2
@@ -75,28 +72,48 @@ def coverage(shape: Points, width: int, height: int, sigma: float) -> Mask:
     return mask.astype(np.float32) * np.float32(1 / 255)
 
 
-def ellipse(centre: Points, radii: tuple[float, float], angle: float, corners: int = 20) -> Points:
-    """Polygon of an ellipse whose first radius points along `angle` (rad).
+def ellipse(
+    center: Points, radii: tuple[Floats | float, Floats | float], angle: Floats | float, corners: int = 20
+) -> Points:
+    """Polygons ``(..., corners, 2)`` of ellipses whose first radius points along `angle` (rad).
 
     >>> np.round(ellipse(np.array([5.0, 5.0]), (2.0, 1.0), 0.0, corners=4), 3).tolist()
     [[7.0, 5.0], [5.0, 6.0], [3.0, 5.0], [5.0, 4.0]]
     """
     turn = np.arange(corners) * (2 * np.pi / corners)
     along, across = radii[0] * np.cos(turn), radii[1] * np.sin(turn)
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.asarray(centre + np.stack([along * cos - across * sin, along * sin + across * cos], axis=1))
+    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
+    outline = np.stack([along * cos - across * sin, along * sin + across * cos], axis=-1)
+    return np.asarray(center[..., None, :] + outline)
 
 
-def ribbon(line: Points, half_widths: npt.NDArray[np.float64] | float) -> Points:
-    """Polygon around a line ``(n, 2)``, as wide on either side as `half_widths` says.
+def normals(lines: Points) -> Points:
+    """Unit vectors across ``(..., n, 2)`` lines, to the right of one who looks along them with y up."""
+    step = np.gradient(lines, axis=-2)
+    step /= np.maximum(np.hypot(step[..., 0], step[..., 1]), 1e-9)[..., None]
+    return np.stack([-step[..., 1], step[..., 0]], axis=-1)
+
+
+def ribbon(lines: Points, half_widths: Floats | float) -> Points:
+    """Polygons around ``(..., n, 2)`` lines, as wide on either side as `half_widths` says.
 
     >>> ribbon(np.array([[0.0, 0.0], [4.0, 0.0]]), 1.0).tolist()
     [[0.0, 1.0], [4.0, 1.0], [4.0, -1.0], [0.0, -1.0]]
     """
-    step = np.gradient(line, axis=0)
-    step /= np.maximum(np.hypot(*step.T), 1e-9)[:, None]
-    normal = np.stack([-step[:, 1], step[:, 0]], axis=1) * np.broadcast_to(half_widths, len(line))[:, None]
-    return np.concatenate([line + normal, (line - normal)[::-1]])
+    aside = normals(lines) * np.broadcast_to(half_widths, lines.shape[:-1])[..., None]
+    return np.concatenate([lines + aside, (lines - aside)[..., ::-1, :]], axis=-2)
+
+
+def uneven(rng: np.random.Generator, cells: tuple[int, int], width: int, height: int) -> Light:
+    """Smooth random numbers over a frame, from so many rows and columns of knots."""
+    coarse = rng.standard_normal((max(2, cells[0]), max(2, cells[1])), np.float32)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def darken(light: Light, shape: Points, strength: float) -> None:
+    """Take this part of the light from what lies under a polygon."""
+    height, width = light.shape
+    light *= 1 - np.float32(strength) * coverage(shape, width, height, 0.0)
 
 
 def contains(shape: Points, points: Points) -> npt.NDArray[np.bool_]:

@@ -8,20 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.synthetic.behaviours import (
-    BEHAVIOURS,
-    Postures,
-    Room,
-    frame_labels_of,
-    plan_bouts,
-    plan_postures,
-)
-from posecli.synthetic.cagemouse import HEIGHT, WIDTH, CageMouse, Image, Looks, View
-from posecli.synthetic.canvas import Canvas, Points, coverage, ellipse, ribbon
-from posecli.synthetic.hiding import Hiding
+from posecli.synthetic.behaviours import BEHAVIOURS, Room, frame_labels_of, plan_bouts, plan_postures, postures_of
+from posecli.synthetic.cagemouse import HEIGHT, WIDTH, CageMouse, CageMouseLooks, CageView
+from posecli.synthetic.canvas import Canvas, Image, Light, Points, coverage, ellipse, ribbon, uneven
 from posecli.synthetic.motion import Floats
 from posecli.synthetic.options import SceneOptions
-from posecli.synthetic.scene import Scene
+from posecli.synthetic.scene import Flags, Scene
 
 #: Frames whose shapes are worked out together.
 BLOCK = 32
@@ -41,31 +33,29 @@ class HomeCage(Scene):
     name: ClassVar[str] = "home-cage"
     bodyparts: ClassVar[tuple[str, ...]] = ("snout", "ear", "forepaw", "tailbase")
     mirror_pairs: ClassVar[tuple[tuple[str, str], ...]] = ()
-    in_colour: ClassVar[float] = 0.5
+    in_color: ClassVar[float] = 0.5
     behaviours: ClassVar[tuple[str, ...]] = BEHAVIOURS
 
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
-        rng = np.random.default_rng([options.seed, 0])
-        self.looks = Looks.choose(rng, grey=self._grey)
+        rng, moves = self._place, self._moves
+        self.looks = CageMouseLooks.choose(rng, gray=self._gray)
         size = self.looks.size
         floor = FLOOR + rng.uniform(-12, 12)
         mirrored = bool(rng.random() < 0.5)
         scale = self.width / WIDTH, self.height / HEIGHT
-        self._view = View(floor, LEFT + 3, RIGHT - 3, mirrored, scale)
+        self._view = CageView(floor, LEFT + 3, RIGHT - 3, mirrored, scale)
         self._blur = float(rng.uniform(0.5, 1.2)) * min(scale)
-        cage, bedding = _cage(rng, self.looks, floor, grey=self._grey)
+        cage, bedding = _cage(rng, self.looks, floor, gray=self._gray)
         self._cage = _seen(cage, self._view, self.width, self.height)
         near = _seen(bedding, self._view, self.width, self.height)
         rows = np.flatnonzero((near > 127).any(axis=1))
         self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
         self._near = near[self._rows, :, None] > 127
-        moves = np.random.default_rng([options.seed, 3])
         self._bouts = plan_bouts(moves, self.n_frames, self.fps)
         room = Room(LEFT + 108 * size, RIGHT - 118 * size, RIGHT - TO_WALL * size, size)
         self._postures: Floats = plan_postures(moves, self._bouts, self.fps, room)
-        self._block = 0, CageMouse(self.looks, Postures(*self._postures[:BLOCK].T), self._view)
-        self._hiding = Hiding(np.random.default_rng([options.seed, 4]), self.n_frames, self.fps, options.occlusion)
+        self._block = 0, CageMouse(self.looks, postures_of(self._postures[:BLOCK]), self._view)
 
     def labels(self) -> npt.NDArray[np.int8]:
         """``(n_frames,)`` index of every frame's behaviour in `behaviours`."""
@@ -76,12 +66,12 @@ class HomeCage(Scene):
         kept, mice = self._block
         if kept != block:
             postures = self._postures[block * BLOCK : (block + 1) * BLOCK]
-            mice = CageMouse(self.looks, Postures(*postures.T), self._view)
+            mice = CageMouse(self.looks, postures_of(postures), self._view)
             # One assignment, so that threads may share a scene.
             self._block = block, mice
         return mice
 
-    def _render(self, index: int) -> tuple[Canvas, Points, npt.NDArray[np.bool_]]:
+    def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
         image = self._cage.copy()
         mice, frame = self.mice(index // BLOCK), index % BLOCK
         self._paint_shadow(image, mice.ground(frame))
@@ -90,9 +80,8 @@ class HomeCage(Scene):
         # The whole frame goes through the camera's lens at once, which costs less than to blur every shape.
         if self._blur > 0.2:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), self._blur), np.uint8)
-        canvas, points = Canvas(image, self._blur), mice.points[frame].copy()
         length = 190 * self.looks.size * min(self._view.scale)
-        return canvas, points, mice.hidden(frame) | self._hiding.paint(canvas, index, points, length)
+        return Canvas(image, self._blur), mice.points[frame].copy(), mice.hidden(frame), length
 
     def _paint_shadow(self, image: Image, ground: Points) -> None:
         """What the lamp in the lid leaves dark on the bedding."""
@@ -101,7 +90,7 @@ class HomeCage(Scene):
         Canvas(image, 0.0).shade(ellipse(ground.mean(axis=0), (across, high), 0.0), 0.35, 0.6 * high)
 
 
-def _seen(picture: Image, view: View, width: int, height: int) -> Image:
+def _seen(picture: Image, view: CageView, width: int, height: int) -> Image:
     """A picture of 640x480 px as the camera sees it."""
     if view.mirrored:
         picture = picture[:, ::-1]
@@ -111,7 +100,7 @@ def _seen(picture: Image, view: View, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
 
 
-def _cage(rng: np.random.Generator, looks: Looks, floor: float, *, grey: bool) -> tuple[Image, Image]:
+def _cage(rng: np.random.Generator, looks: CageMouseLooks, floor: float, *, gray: bool) -> tuple[Image, Image]:
     """The cage without its animal ``(480, 640, 3)``, and how far its bedding lies before the animal ``(480, 640)``."""
     wall = rng.uniform(75, 105) if looks.is_pale else rng.uniform(145, 205)
     lid = floor - LID * looks.size
@@ -124,15 +113,14 @@ def _cage(rng: np.random.Generator, looks: Looks, floor: float, *, grey: bool) -
     columns = np.linspace(-1, 1, WIDTH, dtype=np.float32)
     lamp = 1 + rng.uniform(-0.12, 0.12) * columns - rng.uniform(0, 0.15) * columns**2
     light *= lamp[None, :] * np.linspace(1.06, 0.94, HEIGHT, dtype=np.float32)[:, None]
-    tint = np.ones(3) if grey else 1 + rng.normal(0, 0.05, 3)
+    tint = np.ones(3) if gray else 1 + rng.normal(0, 0.05, 3)
     image = np.clip(light[..., None] * tint.astype(np.float32), 0, 255)
     return np.rint(image).astype(np.uint8), near
 
 
-def _wall(rng: np.random.Generator, level: float) -> npt.NDArray[np.float32]:
+def _wall(rng: np.random.Generator, level: float) -> Light:
     """The rear wall: uneven, scratched, with reflections of the front one."""
-    coarse = cv2.resize(rng.standard_normal((4, 5), np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    light = np.float32(level) + 7 * coarse
+    light = np.float32(level) + 7 * uneven(rng, (4, 5), WIDTH, HEIGHT)
     light += 1.5 * cv2.resize(rng.standard_normal((120, 160), np.float32), (WIDTH, HEIGHT))
     for _ in range(int(rng.integers(1, 4))):
         x = rng.uniform(LEFT, RIGHT)
@@ -140,7 +128,7 @@ def _wall(rng: np.random.Generator, level: float) -> npt.NDArray[np.float32]:
     return np.asarray(light, np.float32)
 
 
-def _draw_frame(rng: np.random.Generator, light: npt.NDArray[np.float32], lid: float) -> None:
+def _draw_frame(rng: np.random.Generator, light: Light, lid: float) -> None:
     """Side walls, the rack above the lid, and the lid's bars."""
     rack = rng.uniform(-70, -35)
     _paint(light, _box(0, 0, WIDTH, lid - 6), rack)
@@ -153,7 +141,7 @@ def _draw_frame(rng: np.random.Generator, light: npt.NDArray[np.float32], lid: f
         _paint(light, _box(left, lid - 6, right, HEIGHT + 9), rack)
 
 
-def _draw_hopper(rng: np.random.Generator, light: npt.NDArray[np.float32], lid: float) -> None:
+def _draw_hopper(rng: np.random.Generator, light: Light, lid: float) -> None:
     """A wire trough in the lid with pellets of food."""
     left, right, low = rng.uniform(200, 250), rng.uniform(340, 380), lid + rng.uniform(22, 34)
     for _ in range(26):
@@ -165,9 +153,7 @@ def _draw_hopper(rng: np.random.Generator, light: npt.NDArray[np.float32], lid: 
     _paint(light, ribbon(np.array([[left + 22, low], [right - 22, low]]), 2.2), -55)
 
 
-def _draw_spout(
-    rng: np.random.Generator, light: npt.NDArray[np.float32], lid: float, floor: float, size: float
-) -> None:
+def _draw_spout(rng: np.random.Generator, light: Light, lid: float, floor: float, size: float) -> None:
     """A bottle on the lid, and its tube down to where an upright mouse reaches it."""
     tip = np.array([RIGHT - (TO_WALL - TO_SPOUT) * size, floor - SPOUT * size])
     top = np.array([RIGHT + 4.0, lid - 8])
@@ -184,7 +170,7 @@ def _surface(rng: np.random.Generator, floor: float) -> Points:
     return np.stack([x, floor + bumps], axis=1)
 
 
-def _draw_bedding(rng: np.random.Generator, light: npt.NDArray[np.float32], surface: Points, wall: float) -> Image:
+def _draw_bedding(rng: np.random.Generator, light: Light, surface: Points, wall: float) -> Image:
     """Wood chips before the rear wall; returns ``(480, 640)`` what of them lies before the animal, 0 or 255."""
     corners = np.array([[WIDTH + 9.0, HEIGHT + 9.0], [-9.0, HEIGHT + 9.0]])
     bed = coverage(np.concatenate([surface - [0, 8], corners]), WIDTH, HEIGHT, 1.5)
@@ -206,7 +192,7 @@ def _box(left: float, top: float, right: float, bottom: float) -> Points:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
-def _paint(light: npt.NDArray[np.float32], shape: Points, change: float, blur: float = 0.0) -> None:
+def _paint(light: Light, shape: Points, change: float, blur: float = 0.0) -> None:
     """Make a shape lighter or darker, in the box about it."""
     margin = int(np.ceil(3 * blur)) + 2
     left, top = np.maximum(np.floor(shape.min(axis=0)).astype(int) - margin, 0)

@@ -11,22 +11,8 @@ Floats = npt.NDArray[np.float64]
 
 
 def spline(knots: Floats, at: Floats) -> Floats:
-    """Uniform cubic B-spline through the neighbourhood of its knots.
+    """Uniform cubic B-spline near its ``(m, ...)`` knots, at ``(n,)`` places from 0 to ``m - 3``.
 
-    Parameters
-    ----------
-    knots
-        ``(m, ...)``.
-    at
-        ``(n,)`` places from 0 to ``m - 3``.
-
-    Returns
-    -------
-    Floats
-        ``(n, ...)``, with a continuous second derivative.
-
-    Examples
-    --------
     >>> spline(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([0.0, 0.5, 1.0])).round(3).tolist()
     [1.0, 1.5, 2.0]
     """
@@ -45,25 +31,13 @@ def wander(rng: np.random.Generator, n: int, period: float) -> Floats:
 
 @dataclass(frozen=True)
 class Walk:
-    """A walk; every field ``(n,)``, one value per frame.
+    """A walk; every field ``(n,)``, one value per frame."""
 
-    Attributes
-    ----------
-    x, y
-        Where the animal's middle is, px.
-    heading
-        Direction of its trunk, rad; 0 to the right, growing clockwise on the screen, without bound.
-    bend
-        By how much its front points elsewhere than its rear, rad.
-    travelled
-        Way so far, px.
-    """
-
-    x: Floats
+    x: Floats  # the animal's middle, px
     y: Floats
-    heading: Floats
-    bend: Floats
-    travelled: Floats
+    heading: Floats  # of its trunk, rad; 0 to the right, growing clockwise on the screen, without bound
+    bend: Floats  # how far its front turns away from its rear, rad
+    travelled: Floats  # distance so far, px
 
 
 #: px along the path between two stored places, and the lengths over which an animal of 1 px averages its direction.
@@ -73,18 +47,9 @@ LARGEST_BEND = 1.3
 
 
 def walk(rng: np.random.Generator, speed: Floats, waypoints: Floats, length: float) -> Walk:
-    """Go along a smooth path past `waypoints` at a given speed.
+    """Go along a smooth path past ``(m, 2)`` waypoints, round and round, at ``(n,)`` px per frame.
 
-    Parameters
-    ----------
-    rng
-        Chooses where on the path to begin.
-    speed
-        ``(n,)`` px per frame, 0 or more.
-    waypoints
-        ``(m, 2)``; gone round as often as need be.
-    length
-        Of the animal, px: it cannot turn more sharply than its body allows.
+    The animal is `length` px long, and cannot turn more sharply than its body allows.
     """
     knots = np.repeat(np.concatenate([waypoints, waypoints[:3]]), 2, axis=0)
     dense = spline(knots, np.linspace(0, 2 * len(waypoints), 40 * len(waypoints), endpoint=False))

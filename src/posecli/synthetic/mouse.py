@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posecli.synthetic.canvas import Canvas, Colour, Points, ellipse, ribbon
+from posecli.synthetic.canvas import Canvas, Color, Points, ellipse, ribbon
 from posecli.synthetic.motion import Floats
 
 #: Way from the snout (0) to the base of the tail (1), and half the width there in units of that length.
@@ -24,57 +24,31 @@ SPINE = np.linspace(0, 1, 41)
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What stays the same about one animal; lengths in px, colours RGB.
+class MouseLooks:
+    """What stays the same about one animal; lengths in px, colours RGB."""
 
-    Attributes
-    ----------
-    length
-        From snout to base of the tail when stretched out.
-    girth
-        Factor on all widths.
-    ear_radius, ear_distance
-        Of one ear, and from the spine to its middle, in units of `length`.
-    tail_length, tail_width
-        In units of `length`; the width is half of the thickness at its base.
-    lights
-        ``(n, 2)``: by how much each lamp's shadow is displaced per height, in units of `length`.
-    shadow
-        Strength of the shadows, 0 to 1.
-    """
-
-    length: float
-    girth: float
+    length: float  # from snout to base of the tail when stretched out; the next ones are in units of it
+    girth: float  # factor on all widths
     ear_radius: float
-    ear_distance: float
+    ear_distance: float  # from the spine to the middle of an ear
     tail_length: float
-    tail_width: float
-    coat: Colour
+    tail_width: float  # half of the thickness at its base
+    coat: Color
     sheen: float
-    ear: Colour
-    skin: Colour
-    lights: Points
-    shadow: float
+    ear: Color
+    skin: Color
+    lights: Points  # (n, 2): by how much each lamp's shadow is displaced per height, in units of length
+    shadow: float  # strength, 0 to 1
 
     @classmethod
-    def choose(cls, rng: np.random.Generator, unit: float, *, grey: bool) -> Looks:
-        """Mostly black, sometimes brown or grey.
-
-        Parameters
-        ----------
-        rng
-            Chooses everything.
-        unit
-            Frame px per px of a 640x480 frame.
-        grey
-            Whether the camera sees no colour.
-        """
+    def choose(cls, rng: np.random.Generator, unit: float, *, gray: bool) -> MouseLooks:
+        """Mostly black, sometimes brown or grey; `unit` is frame px per px of a 640x480 frame."""
         coat = _coat(rng)
-        if grey:
+        if gray:
             coat = np.full_like(coat, coat.mean())
         girth = rng.uniform(0.85, 1.15)
         lift = rng.uniform(35, 115)
-        ear = np.minimum(coat + lift, 215) + np.array([0 if grey else rng.uniform(0, 12), 0, 0])
+        ear = np.minimum(coat + lift, 215) + np.array([0 if gray else rng.uniform(0, 12), 0, 0])
         return cls(
             length=unit * 116 * rng.uniform(0.8, 1.25),
             girth=girth,
@@ -93,40 +67,24 @@ class Looks:
 
 @dataclass(frozen=True)
 class Posture:
-    """One frame's pose: `x`, `y` of the middle in px, angles in rad.
+    """The pose in one frame; angles in rad."""
 
-    Attributes
-    ----------
-    heading, bend
-        Direction of the trunk, and by how much its front points elsewhere than its rear.
-    head_turn
-        Of the head against the trunk's front.
-    rearing
-        0 on all fours, 1 upright.
-    tail_swing, tail_phase
-        Direction of the tail against the rear, and where its wave is.
-    stride
-        Where the step is, rad.
-    ear_tilt
-        -1 to 1: the head rolled to the left or right.
-    """
-
-    x: float
+    x: float  # the animal's middle, px
     y: float
-    heading: float
-    bend: float
-    head_turn: float
-    rearing: float
-    tail_swing: float
-    tail_phase: float
-    stride: float
-    ear_tilt: float
+    heading: float  # of the trunk
+    bend: float  # how far the front turns away from the rear
+    head_turn: float  # of the head against the trunk's front
+    rearing: float  # 0 on all fours, 1 upright
+    tail_swing: float  # direction of the tail against the rear
+    tail_phase: float  # where its wave is
+    stride: float  # where the step is
+    ear_tilt: float  # -1 to 1: the head rolled to the left or right
 
 
 class Mouse:
     """One animal in one posture: every outline and body part in px of the frame."""
 
-    def __init__(self, looks: Looks, posture: Posture) -> None:
+    def __init__(self, looks: MouseLooks, posture: Posture) -> None:
         self.looks = looks
         self.posture = posture
         self.unit = looks.length
@@ -226,10 +184,10 @@ def _spine_angles(pose: Posture) -> Floats:
     return np.asarray(trunk + pose.head_turn * np.clip((1.3 * NECK - SPINE) / NECK, 0, 1))
 
 
-def _coat(rng: np.random.Generator) -> Colour:
-    colours = {"black": (30, 30, 30), "brown": (88, 68, 50), "grey": (105, 105, 103)}
-    kind = rng.choice(list(colours), p=[0.82, 0.09, 0.09])
-    return np.asarray(colours[str(kind)], np.float32) + np.float32(rng.uniform(-10, 14))
+def _coat(rng: np.random.Generator) -> Color:
+    colors = {"black": (30, 30, 30), "brown": (88, 68, 50), "grey": (105, 105, 103)}
+    kind = rng.choice(list(colors), p=[0.82, 0.09, 0.09])
+    return np.asarray(colors[str(kind)], np.float32) + np.float32(rng.uniform(-10, 14))
 
 
 def _lights(rng: np.random.Generator) -> Points:

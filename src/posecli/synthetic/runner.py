@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posecli.synthetic.canvas import Canvas, Colour, Points, contains, ellipse, ribbon
+from posecli.synthetic.canvas import Canvas, Color, Points, contains, ellipse, ribbon
 from posecli.synthetic.motion import Floats
 
 #: Outline by place from snout (0) to base of the tail (1), in units of that length: heights above the belt of back and
@@ -39,7 +39,7 @@ NEAR, FAR = (0, 2), (1, 3)
 
 
 @dataclass(frozen=True)
-class Looks:
+class RunnerLooks:
     """What stays the same about one runner; lengths in px, colours RGB."""
 
     length: float
@@ -47,14 +47,14 @@ class Looks:
     belt: float
     axis_below: float
     depth: float
-    coat: Colour
-    belly: Colour
-    skin: Colour
-    ear: Colour
+    coat: Color
+    belly: Color
+    skin: Color
+    ear: Color
     sheen: float
 
     @classmethod
-    def choose(cls, rng: np.random.Generator, width: int, height: int, unit: float) -> Looks:
+    def choose(cls, rng: np.random.Generator, width: int, height: int, unit: float) -> RunnerLooks:
         """A dark mouse in the middle of both halves of the frame."""
         coat = np.full(3, rng.uniform(25, 60), np.float32)
         length = unit * 262 * rng.uniform(0.86, 1.12)
@@ -73,7 +73,7 @@ class Looks:
 
 
 @dataclass(frozen=True)
-class Step:
+class Gait:
     """One frame's pose: `cycle` counts steps, `reach` is half the way of a paw, angles in rad, the rest in lengths."""
 
     cycle: float
@@ -89,7 +89,7 @@ class Step:
 class Runner:
     """One mouse in one pose, in both views."""
 
-    def __init__(self, looks: Looks, step: Step) -> None:
+    def __init__(self, looks: RunnerLooks, step: Gait) -> None:
         self.looks = looks
         self.step = step
         self.unit = looks.length
@@ -124,10 +124,7 @@ class Runner:
         """Middle of a paw from below."""
         inward = 1 - 1.2 * self.lifts[limb]
         return np.array(
-            [
-                self.looks.snout + self.unit * self.paws[limb],
-                self.looks.axis_below + self.unit * ASIDE[limb] * inward,
-            ]
+            [self.looks.snout + self.unit * self.paws[limb], self.looks.axis_below + self.unit * ASIDE[limb] * inward]
         )
 
     def limb_beside(self, limb: int) -> Points:
@@ -170,7 +167,7 @@ class Runner:
         return np.concatenate([back, belly[::-1]])
 
 
-def paw_places(step: Step) -> tuple[Floats, Floats]:
+def paw_places(step: Gait) -> tuple[Floats, Floats]:
     """``(4,)`` place along the axis and ``(4,)`` height of each paw.
 
     On the belt a paw goes back as fast as the belt does; in the air it swings forward.

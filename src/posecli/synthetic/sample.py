@@ -12,9 +12,9 @@ import pandas as pd
 from posecli.behaviour.intervals import intervals_csv, intervals_of_labels
 from posecli.errors import LabelError, OutputExistsError
 from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
+from posecli.synthetic import open_scene
 from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SceneOptions
 from posecli.synthetic.scene import Scene, SceneFrame
-from posecli.synthetic.scenes import open_scene
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, read_pose_table
 from posecli.video.encode import EncodeOptions, VideoEncoder
 

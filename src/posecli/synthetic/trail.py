@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from posecli.synthetic.arena import build_arena
 from posecli.synthetic.canvas import Canvas, Points
-from posecli.synthetic.hiding import Hiding
 from posecli.synthetic.motion import Floats, Walk, walk, wander
-from posecli.synthetic.mouse import Looks, Mouse, Posture, paint_mouse
-from posecli.synthetic.options import DEFAULTS, SceneOptions
-from posecli.synthetic.scene import Scene
+from posecli.synthetic.mouse import Mouse, MouseLooks, Posture, paint_mouse
+from posecli.synthetic.options import SceneOptions
+from posecli.synthetic.scene import Flags, Scene
 
 #: Speed of a brisk walk, body lengths per second.
 BRISK = 1.9
@@ -28,32 +26,27 @@ class TrailTracking(Scene):
     name: ClassVar[str] = "trail-tracking"
     bodyparts: ClassVar[tuple[str, ...]] = ("snout", "leftear", "rightear", "tailbase")
     mirror_pairs: ClassVar[tuple[tuple[str, str], ...]] = (("leftear", "rightear"),)
-    in_colour: ClassVar[float] = 0.3
+    in_color: ClassVar[float] = 0.3
 
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
-        usual = DEFAULTS[self.name]
-        unit = min(self.width / usual.width, self.height / usual.height)
-        rng = np.random.default_rng([options.seed, 0])
-        self.looks = Looks.choose(rng, unit, grey=self._grey)
-        self._arena = build_arena(rng, self.width, self.height, unit, grey=self._grey)
-        moves = np.random.default_rng([options.seed, 3])
+        self.looks = MouseLooks.choose(self._place, self._unit, gray=self._gray)
+        self._arena = build_arena(self._place, self.width, self.height, self._unit, gray=self._gray)
+        moves = self._moves
         speed = _speed(moves, self.n_frames, self.fps) * self.looks.length / self.fps
         self._walk = walk(moves, speed, _waypoints(moves, self.width, self.height), self.looks.length)
         self._postures = _postures(moves, self._walk, self.fps, self.looks.length)
-        self._hiding = Hiding(np.random.default_rng([options.seed, 4]), self.n_frames, self.fps, options.occlusion)
 
     def mouse(self, index: int) -> Mouse:
         """The animal of one frame."""
         return Mouse(self.looks, Posture(*self._postures[index].tolist()))
 
-    def _render(self, index: int) -> tuple[Canvas, Points, npt.NDArray[np.bool_]]:
+    def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
         canvas = Canvas(self._arena.image.copy(), self._arena.blur)
         mouse = self.mouse(index)
         self._paint_reflection(canvas, mouse)
         paint_mouse(canvas, mouse)
-        points = mouse.bodyparts()
-        return canvas, points, self._hiding.paint(canvas, index, points, self.looks.length)
+        return canvas, mouse.bodyparts(), np.zeros(len(self.bodyparts), np.bool_), self.looks.length
 
     def _paint_reflection(self, canvas: Canvas, mouse: Mouse) -> None:
         """The upper wall mirrors an animal that is near to it, dimly."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from posecli.synthetic.canvas import Canvas, Points, coverage, ellipse, ribbon
-from posecli.synthetic.hiding import Hiding
+from posecli.synthetic.canvas import Canvas, Image, Light, Points, coverage, darken, ellipse, ribbon, uneven
 from posecli.synthetic.motion import Floats, wander
-from posecli.synthetic.options import DEFAULTS, SceneOptions
-from posecli.synthetic.runner import EAR, LIMBS, Looks, Runner, Step, paint_below, paint_beside
-from posecli.synthetic.scene import Scene
+from posecli.synthetic.options import SceneOptions
+from posecli.synthetic.runner import EAR, LIMBS, Gait, Runner, RunnerLooks, paint_below, paint_beside
+from posecli.synthetic.scene import Flags, Scene
 
 #: Steps per second of a brisk run.
 BRISK = 4.5
@@ -35,35 +32,30 @@ class Treadmill(Scene):
     mirror_pairs: ClassVar[tuple[tuple[str, str], ...]] = tuple(
         (f"{view}_left{paw}", f"{view}_right{paw}") for view in ("side", "below") for paw in ("forepaw", "hindpaw")
     )
-    in_colour: ClassVar[float] = 0.0
+    in_color: ClassVar[float] = 0.0
 
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
-        usual = DEFAULTS[self.name]
-        unit = min(self.width / usual.width, self.height / usual.height)
-        rng = np.random.default_rng([options.seed, 0])
-        self.looks = Looks.choose(rng, self.width, self.height, unit)
+        rng, unit = self._place, self._unit
+        self.looks = RunnerLooks.choose(rng, self.width, self.height, unit)
         self._blur = unit * float(rng.uniform(0.5, 1.1))
         self._room = _room(rng, self.looks, self.width, self.height, unit)
         self._belt = _belt(rng, self.width, self.height - round(PARTING * self.height), unit)
-        moves = np.random.default_rng([options.seed, 3])
-        self._steps, self._travelled = _steps(moves, self.n_frames, self.fps, self.looks.length)
-        self._hiding = Hiding(np.random.default_rng([options.seed, 4]), self.n_frames, self.fps, options.occlusion)
+        self._steps, self._travelled = _steps(self._moves, self.n_frames, self.fps, self.looks.length)
 
     def runner(self, index: int) -> Runner:
         """The animal of one frame."""
-        return Runner(self.looks, Step(*self._steps[index].tolist()))
+        return Runner(self.looks, Gait(*self._steps[index].tolist()))
 
-    def _render(self, index: int) -> tuple[Canvas, Points, npt.NDArray[np.bool_]]:
+    def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
         canvas = Canvas(self._room.copy(), self._blur)
         self._paint_belt(canvas, index)
         runner = self.runner(index)
         paint_beside(canvas, runner)
         paint_below(canvas, runner)
-        points = runner.bodyparts()
-        hidden = self._hiding.paint(canvas, index, points, 0.5 * self.looks.length)
-        hidden[2:6] |= runner.hidden_paws()
-        return canvas, points, hidden
+        hidden = np.zeros(len(self.bodyparts), np.bool_)
+        hidden[2:6] = runner.hidden_paws()
+        return canvas, runner.bodyparts(), hidden, 0.5 * self.looks.length
 
     def _paint_belt(self, canvas: Canvas, index: int) -> None:
         """Dirt on the belt goes by as the mouse runs."""
@@ -75,7 +67,7 @@ class Treadmill(Scene):
 
 
 def _steps(rng: np.random.Generator, n: int, fps: float, length: float) -> tuple[Floats, Floats]:
-    """``(n, 8)`` the fields of `Step`, and ``(n,)`` the way that the belt has gone, px."""
+    """``(n, 8)`` the fields of `Gait`, and ``(n,)`` the way that the belt has gone, px."""
 
     def slow(seconds: float, size: float) -> Floats:
         return size * wander(rng, n, seconds * fps)
@@ -99,43 +91,39 @@ def _steps(rng: np.random.Generator, n: int, fps: float, length: float) -> tuple
     return np.stack(steps, axis=1), travelled
 
 
-def _room(rng: np.random.Generator, looks: Looks, width: int, height: int, unit: float) -> npt.NDArray[np.uint8]:
+def _room(rng: np.random.Generator, looks: RunnerLooks, width: int, height: int, unit: float) -> Image:
     """Everything that does not move: wall, belt's edge, mirror, holder of the head."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    light = cv2.resize(rng.standard_normal((4, 4), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    grey = np.float32(rng.uniform(95, 190)) + light * 14 + 25 * (columns / width - 0.5) * np.float32(rng.normal())
+    shades = uneven(rng, (4, 4), width, height)
+    light = np.float32(rng.uniform(95, 190)) + shades * 14 + 25 * (columns / width - 0.5) * np.float32(rng.normal())
     below = rows > PARTING * height
-    grey = np.where(below, grey * np.float32(rng.uniform(0.75, 1.1)), grey)
-
-    def darken(shape: Points, strength: float) -> None:
-        nonlocal grey
-        grey = grey * (1 - np.float32(strength) * coverage(shape, width, height, 0.0))
+    light = np.where(below, light * np.float32(rng.uniform(0.75, 1.1)), light)
 
     def level(y: float, half: float) -> Points:
         return ribbon(np.array([[-9.0, y], [width + 9.0, y]]), half)
 
-    darken(level(looks.belt + 0.02 * looks.length, 0.012 * looks.length), rng.uniform(0.3, 0.6))
-    darken(level(PARTING * height, unit * rng.uniform(2, 9)), rng.uniform(0.6, 0.95))
+    darken(light, level(looks.belt + 0.02 * looks.length, 0.012 * looks.length), rng.uniform(0.3, 0.6))
+    darken(light, level(PARTING * height, unit * rng.uniform(2, 9)), rng.uniform(0.6, 0.95))
     wall = 0.27 * looks.length
     for side in (-1, 1):
-        darken(level(looks.axis_below + side * wall, unit * rng.uniform(1, 4)), rng.uniform(0.2, 0.7))
-    _draw_holder(rng, darken, looks)
+        darken(light, level(looks.axis_below + side * wall, unit * rng.uniform(1, 4)), rng.uniform(0.2, 0.7))
+    _draw_holder(rng, light, looks)
     texture = cv2.GaussianBlur(rng.standard_normal((height, width), np.float32), (0, 0), 2.0) * 6
-    grey = cv2.GaussianBlur(np.asarray(grey + texture, np.float32), (0, 0), 0.8 * unit)
-    return np.asarray(np.rint(np.clip(np.repeat(grey[..., None], 3, axis=2), 0, 255)), np.uint8)
+    light = cv2.GaussianBlur(np.asarray(light + texture, np.float32), (0, 0), 0.8 * unit)
+    return np.asarray(np.rint(np.clip(np.repeat(light[..., None], 3, axis=2), 0, 255)), np.uint8)
 
 
-def _draw_holder(rng: np.random.Generator, darken: Callable[[Points, float], None], looks: Looks) -> None:
+def _draw_holder(rng: np.random.Generator, light: Light, looks: RunnerLooks) -> None:
     """A rod from above to the back of the head, and its clamp."""
     head = np.array([looks.snout + (EAR[0] - 0.04) * looks.length, looks.belt - 0.28 * looks.length])
     lean = rng.uniform(-0.4, 0.4) * looks.length
     rod = ribbon(np.array([[head[0] + lean, -9.0], head]), looks.length * rng.uniform(0.015, 0.035))
-    darken(rod, rng.uniform(-0.4, 0.7))
+    darken(light, rod, rng.uniform(-0.4, 0.7))
     clamp = ellipse(head - [0, 0.06 * looks.length], (0.06 * looks.length, 0.025 * looks.length), 0.0)
-    darken(clamp, rng.uniform(0.3, 0.8))
+    darken(light, clamp, rng.uniform(0.3, 0.8))
 
 
-def _belt(rng: np.random.Generator, width: int, height: int, unit: float) -> npt.NDArray[np.uint8]:
+def _belt(rng: np.random.Generator, width: int, height: int, unit: float) -> Image:
     """``(height, 2 * width, 3)``: what dirt takes from the light; it repeats after `width`."""
     dirt = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(6, 30))):
