@@ -148,13 +148,13 @@ def _events(rng: np.random.Generator, n_frames: int, fps: float, share: float) -
     return event
 
 
-def _disc(rng: np.random.Generator, centre: Points, length: float) -> Points:
+def _disc(rng: np.random.Generator, center: Points, length: float) -> Points:
     radii = length * rng.uniform(0.08, 0.22), length * rng.uniform(0.08, 0.22)
-    return ellipse(centre, radii, rng.uniform(0, np.pi))
+    return ellipse(center, radii, rng.uniform(0, np.pi))
 
 
-def _bar(rng: np.random.Generator, centre: Points, length: float) -> Points:
+def _bar(rng: np.random.Generator, center: Points, length: float) -> Points:
     """A rod or a cable across the animal."""
     angle = rng.uniform(0, np.pi)
     reach = length * rng.uniform(0.5, 2.5) * np.array([np.cos(angle), np.sin(angle)])
-    return ribbon(np.stack([centre - reach, centre + reach]), length * rng.uniform(0.03, 0.1))
+    return ribbon(np.stack([center - reach, center + reach]), length * rng.uniform(0.03, 0.1))
