@@ -50,6 +50,12 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")
 
 
+def check_pcutoff(value: float | None) -> None:
+    """Refuse a likelihood that cannot be; ``None`` is the model's own."""
+    if value is not None and not 0 <= value <= 1:
+        raise UsageError(f"pcutoff {value:g} is out of range: give a likelihood from 0 to 1")
+
+
 def _at_least_one(name: str, value: int) -> None:
     if value < 1:
         raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")

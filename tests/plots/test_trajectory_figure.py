@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posecli.plots.trajectory import draw_trajectories
+from posecli.plots.pose_figures import draw_trajectories
 from posecli.support.figures import part_colours, save_figure
 
 

@@ -12,11 +12,11 @@ from posecli.analysis.journal import JournalContent, read_rows
 from posecli.analysis.outputs import OutputPaths
 from posecli.analysis.task import Task
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
-from posecli.behaviour.ethogram import save_ethogram
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel
 from posecli.options import ClassifyOptions, FixedPrecision, InputSize
+from posecli.plots.ethogram import save_ethogram
 from posecli.precision.behaviours import ClipGate, ClipGateFigures
 from posecli.support.files import partial_path
 from posecli.tables import manifest as manifests

@@ -59,7 +59,7 @@ def label(
         posecli label video.mp4 rawDLC_x.h5 --compare rawDLC_x_filtered.h5 --scale 0.5 -o compared.mp4
     """
     from posecli.cli.progress import frame_progress
-    from posecli.plots.labelled_video import LabelOptions, plan_labels, read_skeleton, write_labels
+    from posecli.plots.labeled_video import LabelOptions, plan_labels, read_skeleton, write_labels
     from posecli.tables.poses import find_table
     from posecli.video.timed import refuse_existing
 

@@ -21,21 +21,15 @@ ROOM_FOR_NUMBER = 12.0
 CLASS_INCHES, MARGIN_INCHES = 0.48, 1.7
 
 
+@house_style()
 def draw_agreement(evaluation: BehaviourEvaluation) -> Figure:
-    """Draw the confusion of all scored frames as percentages of each true behaviour, and the recalls beside it.
-
-    Returns
-    -------
-    Figure
-        Of Matplotlib, to be saved with `posecli.support.figures.save_figure`.
-    """
+    """Draw the confusion of all scored frames as percentages of each true behaviour, and the recalls beside it."""
     frames, classes = evaluation.frames(), evaluation.classes
     side = CLASS_INCHES * len(classes) + MARGIN_INCHES
-    with house_style():
-        figure = new_figure(max(side + 4.4, 8.0), max(side, 3.2))
-        left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
-        _draw_confusion(left, frames, classes)
-        _draw_recalls(right, frames, classes)
+    figure = new_figure(max(side + 4.4, 8.0), max(side, 3.2))
+    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    _draw_confusion(left, frames, classes)
+    _draw_recalls(right, frames, classes)
     return figure
 
 
@@ -45,8 +39,8 @@ def _draw_confusion(axes: Axes, frames: Agreement, classes: tuple[str, ...]) -> 
     true = frames.confusion.sum(axis=1, keepdims=True)
     shares = np.full(frames.confusion.shape, np.nan)
     np.divide(100 * frames.confusion, true, out=shares, where=true > 0)
-    colours = LinearSegmentedColormap.from_list("share", ["white", COLOURS[0]])
-    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=100, aspect="auto")
+    colors = LinearSegmentedColormap.from_list("share", ["white", COLOURS[0]])
+    image = axes.imshow(shares, cmap=colors, vmin=0, vmax=100, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         text = "-" if np.isnan(share) else _percent(float(share))
         axes.text(column, row, text, ha="center", va="center", fontsize="small", color=_ink(float(share)))
@@ -85,8 +79,8 @@ def _draw_recalls(axes: Axes, frames: Agreement, classes: tuple[str, ...]) -> No
     for place, recall in enumerate(recalls):
         text = "not labelled" if np.isnan(recall) else _percent(float(recall))
         is_inside = recall >= ROOM_FOR_NUMBER
-        start, colour = (0.0, "white") if is_inside else (np.nan_to_num(recall), "black")
-        axes.text(start + 1.5, place, text, va="center", fontsize="small", color=colour)
+        start, color = (0.0, "white") if is_inside else (np.nan_to_num(recall), "black")
+        axes.text(start + 1.5, place, text, va="center", fontsize="small", color=color)
     if np.isfinite(frames.balanced_accuracy):
         axes.axvline(100 * frames.balanced_accuracy, color="black", linestyle="--", linewidth=1.2)
     axes.set(yticks=places, yticklabels=classes, xlim=(0, 102), ylim=(len(classes) - 0.5, -0.5))

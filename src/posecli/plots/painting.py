@@ -26,23 +26,15 @@ WHITE, BLACK, BAND, INK = (255, 255, 255), (0, 0, 0), (32, 32, 32), (235, 235, 2
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Brush:
-    """How large things are drawn.
+    """How large things are drawn."""
 
-    Attributes
-    ----------
-    radius
-        Of dots, px.
-    trail
-        Frames for which a point leaves a trail behind it.
-    """
-
-    radius: float
-    trail: int = 0
+    radius: float  # of dots, px
+    trail: int = 0  # frames for which a point leaves a trail behind it
 
     @property
     def line(self) -> int:
@@ -53,20 +45,14 @@ class Brush:
 class Painter:
     """Draws the rows of a pose table into frames.
 
-    Parameters
-    ----------
-    points
-        ``(N, K, 2)`` px of the frames that will be painted; NaN is not drawn.
-    colours
-        ``K`` colours, RGB.
-    bones
-        Pairs of places among the ``K``, joined by lines.
+    `points` are ``(N, K, 2)`` px of the frames that will be painted, NaN where nothing is drawn; `colors` are ``K`` RGB
+    triples; `bones` are pairs of indices among the ``K``, joined by lines.
     """
 
     def __init__(
-        self, points: Floats, colours: Sequence[Colour], brush: Brush, bones: Sequence[tuple[int, int]] = ()
+        self, points: Floats, colors: Sequence[Color], brush: Brush, bones: Sequence[tuple[int, int]] = ()
     ) -> None:
-        self._colours, self._brush, self._bones = tuple(colours), brush, tuple(bones)
+        self._colors, self._brush, self._bones = tuple(colors), brush, tuple(bones)
         self._radius = round(brush.radius * (1 << SUBPIXEL_BITS))
         # OpenCV takes the middle of a pixel for a whole number.
         known = np.asarray(np.isfinite(points).all(axis=2))
@@ -82,49 +68,36 @@ class Painter:
         places, known = self._places[index].tolist(), self._known[index].tolist()
         for start, end in self._bones:
             if known[start] and known[end]:
-                for colour, extra in ((BLACK, 2), (WHITE, 0)):  # seen on light and on dark ground
-                    _line(image, places[start], places[end], colour, self._brush.line + extra)
-        for place, is_known, colour in zip(places, known, self._colours, strict=True):
+                for color, extra in ((BLACK, 2), (WHITE, 0)):  # seen on light and on dark ground
+                    _line(image, places[start], places[end], color, self._brush.line + extra)
+        for place, is_known, color in zip(places, known, self._colors, strict=True):
             if is_known:
-                cv2.circle(image, place, self._radius, colour, -1, cv2.LINE_AA, SUBPIXEL_BITS)
+                cv2.circle(image, place, self._radius, color, -1, cv2.LINE_AA, SUBPIXEL_BITS)
                 cv2.circle(image, place, self._radius, WHITE, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def _paint_trails(self, image: Image, rows: slice) -> None:
-        for part, colour in enumerate(self._colours):
+        for part, color in enumerate(self._colors):
             # OpenCV 5 draws no lines through points that do not follow one another in memory.
             known, way = self._known[rows, part].tolist(), np.ascontiguousarray(self._places[rows, part])
             for is_known, run in groupby(range(len(known)), known.__getitem__):
                 steps = list(run)
                 if is_known and len(steps) > 1:
                     line = way[steps[0] : steps[-1] + 1]
-                    cv2.polylines(image, [line], False, colour, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+                    cv2.polylines(image, [line], False, color, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _line(image: Image, start: Sequence[int], end: Sequence[int], colour: Colour, thickness: int) -> None:
-    cv2.line(image, start, end, colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+def _line(image: Image, start: Sequence[int], end: Sequence[int], color: Color, thickness: int) -> None:
+    cv2.line(image, start, end, color, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 class Sheet:
     """One frame, or several side by side, with titles above and a legend of the body parts below.
 
-    Parameters
-    ----------
-    width, height
-        Of a frame, px.
-    titles
-        One for each panel; a single panel has none.
-    legend
-        Names and colours; none leaves the band below away.
-
-    Attributes
-    ----------
-    canvas
-        ``(H, W, 3)`` uint8 RGB: what is shown. Titles and legend are drawn once.
-    panels
-        Views of its parts that frames are copied into.
+    `canvas` is ``(H, W, 3)`` uint8 RGB, with titles and legend drawn once; `panels` are views into it for the frames. A
+    single panel has no title; an empty legend takes no room.
     """
 
-    def __init__(self, width: int, height: int, titles: Sequence[str], legend: Sequence[tuple[str, Colour]]) -> None:
+    def __init__(self, width: int, height: int, titles: Sequence[str], legend: Sequence[tuple[str, Color]]) -> None:
         size = min(max(min(width, height) * LETTER_SHARE, SMALLEST_LETTERS), LARGEST_LETTERS)
         letters = Letters(size)
         gap = 2 if len(titles) > 1 else 0
@@ -144,38 +117,32 @@ class Sheet:
 
 
 def _legend_rows(
-    legend: Sequence[tuple[str, Colour]], letters: Letters, width: int
-) -> list[list[tuple[str, Colour, float]]]:
+    legend: Sequence[tuple[str, Color]], letters: Letters, width: int
+) -> list[list[tuple[str, Color, float]]]:
     """Names broken into rows that fit, each name with its left end, px."""
-    rows: list[list[tuple[str, Colour, float]]] = []
+    rows: list[list[tuple[str, Color, float]]] = []
     left = float("inf")
-    for name, colour in legend:
+    for name, color in legend:
         kept = letters.shortened(name, width - 2 * letters.row)
         needed = letters.row + letters.width(kept) + letters.row / 3
         if left + needed > width:
             rows.append([])
             left = letters.row / 4
-        rows[-1].append((kept, colour, left))
+        rows[-1].append((kept, color, left))
         left += needed
     return rows
 
 
-def _draw_legend(band: Image, row: list[tuple[str, Colour, float]], letters: Letters) -> None:
-    for name, colour, left in row:
+def _draw_legend(band: Image, row: list[tuple[str, Color, float]], letters: Letters) -> None:
+    for name, color, left in row:
         middle = (round(left + letters.row / 2), letters.row // 2)
-        cv2.circle(band, middle, round(letters.size * 0.5), colour, -1, cv2.LINE_AA)
+        cv2.circle(band, middle, round(letters.size * 0.5), color, -1, cv2.LINE_AA)
         cv2.circle(band, middle, round(letters.size * 0.5), WHITE, 1, cv2.LINE_AA)
         letters.write(band, name, left + letters.row)
 
 
 class Letters:
-    """Text of one size.
-
-    Parameters
-    ----------
-    size
-        Height of a capital letter, px.
-    """
+    """Text whose capital letters are `size` px high."""
 
     def __init__(self, size: float) -> None:
         self.size = size

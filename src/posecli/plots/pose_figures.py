@@ -1,13 +1,13 @@
-"""The figures of `posecli plot`: paths over the frame, likelihoods, jumps, occupancy."""
+"""The figures of `posecli plot`: trajectories, paths over the frame, likelihoods, jumps, occupancy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.plots.trajectory import RASTER_POINTS, legend_above
 from posecli.support.figures import GREY, house_style, new_figure, part_colours
 
 if TYPE_CHECKING:
@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 Size = tuple[int, int]
 
+#: Stretches of time that a line is drawn in at most: more than a figure has dots.
+MOST_STRETCHES = 3000
+#: Points from which on a line is a picture in SVG files too, which viewers could not show otherwise.
+RASTER_POINTS = 20_000
+#: Columns of a legend at most, and letters that fit on one of its lines.
+LEGEND_COLUMNS, LEGEND_LETTERS = 8, 110
 #: Columns of the likelihoods' histogram, and squares along the longer side of the occupancy map.
 LIKELIHOOD_BINS = 50
 OCCUPANCY_BINS = 64
@@ -26,33 +33,105 @@ PICTURE_WIDTH, TALLEST, LOWEST = 7.5, 8.5, 2.5
 SHORTEST_STEP = 0.1
 
 
+@house_style()
+def draw_trajectories(
+    poses: Floats,
+    bodyparts: tuple[str, ...],
+    seconds: Floats | None,
+    pcutoff: float,
+    truth: Floats | None = None,
+    frames: Places | None = None,
+) -> Figure:
+    """Draw x, y and likelihood of ``(N, K, 3)`` poses against time.
+
+    `seconds` are ``(N,)`` times of the frames, else frames are counted; points less likely than `pcutoff` are left out
+    of x and y; `truth` is ``(N, K, 2)``, drawn as thin black lines; `frames` are ``(N,)`` rising numbers of the frames,
+    where some are missing.
+    """
+    shown = np.where(poses[..., 2:] >= pcutoff, poses[..., :2], np.nan)
+    places = np.arange(len(poses)) if frames is None else frames
+    times = places.astype(np.float64) if seconds is None else seconds
+    figure = new_figure(9.0, 6.0)
+    panels = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
+    for part, (name, color) in enumerate(colored(bodyparts)):
+        for axis in (0, 1):
+            label = name if axis == 0 else None
+            draw_line(panels[axis], times, shown[:, part, axis], places, color=color, label=label)
+            if truth is not None:
+                draw_line(panels[axis], times, truth[:, part, axis], places, color="black", linewidth=0.5)
+        draw_line(panels[2], times, poses[:, part, 2], places, color=color, linewidth=1.0)
+    panels[2].axhline(pcutoff, color="black", linewidth=0.8, linestyle="--")
+    for axes, quantity in zip(panels, ("x (px)", "y (px)", "likelihood"), strict=True):
+        axes.set_ylabel(quantity)
+    panels[1].invert_yaxis()
+    panels[2].set(xlabel="frame" if seconds is None else "time (s)", ylim=(0, 1.05))
+    if truth is not None:
+        panels[0].plot([], [], color="black", linewidth=0.5, label="truth")
+    legend_above(figure, panels[0])
+    return figure
+
+
+def draw_line(axes: Axes, x: Floats, y: Floats, places: Places | None = None, **style: Any) -> None:
+    """Draw a line of any length, no finer than can be seen."""
+    thin_x, thin_y = thinned(x, y, places)
+    axes.plot(thin_x, thin_y, rasterized=len(x) > RASTER_POINTS, **style)
+
+
+def thinned(
+    x: Floats, y: Floats, places: Places | None = None, stretches: int = MOST_STRETCHES
+) -> tuple[Floats, Floats]:
+    """The lowest and the highest point of each of so many stretches of a line; a short line as it is.
+
+    A stretch of which nothing is known stays a gap. Stretches are equally long in `places`, rising numbers of the
+    points, of which some may be missing; by default none is.
+
+    >>> x = np.arange(8.0)
+    >>> y = np.array([0.0, 9, 1, 2, np.nan, np.nan, np.nan, np.nan])
+    >>> thinned(x, y, stretches=2)
+    (array([0., 1., 4., 4.]), array([ 0.,  9., nan, nan]))
+    """
+    offsets = np.arange(len(y)) if places is None else places - places[:1]
+    length = -(-(int(offsets[-1]) + 1) // stretches) if len(offsets) else 0
+    if length < 3:
+        return x, y
+    stretch = offsets // length
+    starts = np.flatnonzero(np.diff(stretch, prepend=-1))
+    lowest = _first_least(np.where(np.isnan(y), np.inf, y), starts)
+    highest = _first_least(np.where(np.isnan(y), np.inf, -y), starts)
+    kept = np.sort(np.stack([lowest, highest], axis=1), axis=1).ravel()
+    behind_gaps = 2 * (np.flatnonzero(np.diff(stretch[starts]) > 1) + 1)
+    return np.insert(x[kept], behind_gaps, x[kept[behind_gaps]]), np.insert(y[kept], behind_gaps, np.nan)
+
+
+def _first_least(values: Floats, starts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Where the least value of each stretch first stands."""
+    least = np.repeat(np.minimum.reduceat(values, starts), np.diff(starts, append=len(values)))
+    found = np.flatnonzero(values == least)
+    _, first = np.unique(np.searchsorted(starts, found, "right"), return_index=True)
+    return np.asarray(found[first], np.intp)
+
+
+@house_style()
 def draw_paths(
     shown: Floats, names: tuple[str, ...], size: Size | None, background: npt.NDArray[np.uint8] | None = None
 ) -> Figure:
     """Draw where body parts went, over the frame: y points down, px are square.
 
-    Parameters
-    ----------
-    shown
-        ``(N, K, 2)`` px; NaN is not drawn.
-    size
-        Width and height of the frame, px; ``None`` shows what the points need.
-    background
-        ``(H, W, 3)`` uint8 RGB, drawn pale behind the paths.
+    `shown` is ``(N, K, 2)`` px, NaN where nothing is drawn; without `size` the figure shows what the points need;
+    `background` is ``(H, W, 3)`` uint8 RGB, drawn pale behind the paths.
     """
-    with house_style():
-        width, height, limits = _extent(shown.reshape(-1, 2), size)
-        figure = new_figure(*_inches(width, height))
-        axes = figure.subplots()
-        if background is not None:
-            axes.imshow(background, extent=(0, background.shape[1], background.shape[0], 0), alpha=0.6)
-            axes.grid(visible=False)
-        for part, (name, colour) in enumerate(zip(names, part_colours(len(names)), strict=True)):
-            path = without_rests(shown[:, part])
-            style: dict[str, Any] = {"rasterized": len(path) > RASTER_POINTS, "alpha": 0.7, "linewidth": 0.8}
-            axes.plot(path[:, 0], path[:, 1], color=colour, label=name, **style)
-        _as_picture(axes, limits)
-        legend_above(figure, axes)
+    width, height, limits = _extent(shown.reshape(-1, 2), size)
+    figure = new_figure(*_inches(width, height))
+    axes = figure.subplots()
+    if background is not None:
+        axes.imshow(background, extent=(0, background.shape[1], background.shape[0], 0), alpha=0.6)
+        axes.grid(visible=False)
+    for part, (name, color) in enumerate(colored(names)):
+        path = without_rests(shown[:, part])
+        style: dict[str, Any] = {"rasterized": len(path) > RASTER_POINTS, "alpha": 0.7, "linewidth": 0.8}
+        axes.plot(path[:, 0], path[:, 1], color=color, label=name, **style)
+    _as_picture(axes, limits)
+    legend_above(figure, axes)
     return figure
 
 
@@ -72,88 +151,76 @@ def without_rests(path: Floats) -> Floats:
     return kept
 
 
+@house_style()
 def draw_likelihoods(likelihoods: Floats, names: tuple[str, ...], pcutoff: float) -> Figure:
     """Draw how likelihoods are spread, and which share of frames each cut-off would leave; ``(N, K)``."""
     edges = np.linspace(0, 1, LIKELIHOOD_BINS + 1)
-    with house_style():
-        figure = new_figure(9.0, 4.4)
-        left, right = figure.subplots(1, 2)
-        for part, (name, colour) in enumerate(zip(names, part_colours(len(names)), strict=True)):
-            values = likelihoods[:, part]
-            counts = np.histogram(np.clip(values[np.isfinite(values)], 0, 1), edges)[0]
-            left.stairs(100 * counts / len(values), edges, color=colour, linewidth=1.4)
-            kept = np.concatenate([np.cumsum(counts[::-1])[::-1], [0]])
-            right.plot(edges, 100 * kept / len(values), color=colour, label=name)
-        for axes in (left, right):
-            axes.axvline(pcutoff, color="black", linewidth=0.8, linestyle="--")
-            axes.set_xlim(0, 1)
-        left.set(xlabel="likelihood", ylabel=f"frames per {1 / LIKELIHOOD_BINS:g} (%)", yscale="log", ylim=(None, 130))
-        left.set_title("How likelihoods are spread")
-        right.set(xlabel="cut-off (likelihood)", ylabel="frames at or above it (%)", ylim=(-3, 103))
-        right.set_title(f"What a cut-off leaves (dashed: {pcutoff:g})")
-        legend_above(figure, right)
-        _plain_percent(left)
+    figure = new_figure(9.0, 4.4)
+    left, right = figure.subplots(1, 2)
+    for part, (name, color) in enumerate(colored(names)):
+        values = likelihoods[:, part]
+        counts = np.histogram(np.clip(values[np.isfinite(values)], 0, 1), edges)[0]
+        left.stairs(100 * counts / len(values), edges, color=color, linewidth=1.4)
+        kept = np.concatenate([np.cumsum(counts[::-1])[::-1], [0]])
+        right.plot(edges, 100 * kept / len(values), color=color, label=name)
+    for axes in (left, right):
+        axes.axvline(pcutoff, color="black", linewidth=0.8, linestyle="--")
+        axes.set_xlim(0, 1)
+    left.set(xlabel="likelihood", ylabel=f"frames per {1 / LIKELIHOOD_BINS:g} (%)", yscale="log", ylim=(None, 130))
+    left.set_title("How likelihoods are spread")
+    right.set(xlabel="cut-off (likelihood)", ylabel="frames at or above it (%)", ylim=(-3, 103))
+    right.set_title(f"What a cut-off leaves (dashed: {pcutoff:g})")
+    legend_above(figure, right)
+    _plain_percent(left)
     return figure
 
 
+@house_style()
 def draw_jumps(steps: Floats, names: tuple[str, ...]) -> Figure:
     """Draw which share of frame-to-frame steps is longer than any distance; ``(N - 1, K)`` px, NaN left out."""
-    with house_style():
-        figure = new_figure(7.5, 4.8)
-        axes = figure.subplots()
-        for part, (name, colour) in enumerate(zip(names, part_colours(len(names)), strict=True)):
-            lengths = np.sort(steps[:, part][np.isfinite(steps[:, part])])
-            shares = 100 * np.arange(len(lengths), 0, -1) / max(len(lengths), 1)
-            places = _evenly(np.log10(np.maximum(lengths, SHORTEST_STEP)))
-            axes.plot(np.maximum(lengths[places], SHORTEST_STEP), shares[places], color=colour, label=name)
-        axes.set(
-            xscale="log", yscale="log", xlabel="step from frame to frame (px)", ylabel="steps at least as long (%)"
-        )
-        if not np.isfinite(steps).any():
-            axes.set(xlim=(0.1, 100), ylim=(0.1, 100))
-            _say_empty(axes)
-        _plain_percent(axes)
-        axes.xaxis.set_major_formatter(lambda value, _place: f"{value:g}")
-        legend_above(figure, axes)
+    figure = new_figure(7.5, 4.8)
+    axes = figure.subplots()
+    for part, (name, color) in enumerate(colored(names)):
+        lengths = np.sort(steps[:, part][np.isfinite(steps[:, part])])
+        shares = 100 * np.arange(len(lengths), 0, -1) / max(len(lengths), 1)
+        places = _evenly(np.log10(np.maximum(lengths, SHORTEST_STEP)))
+        axes.plot(np.maximum(lengths[places], SHORTEST_STEP), shares[places], color=color, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="step from frame to frame (px)", ylabel="steps at least as long (%)")
+    if not np.isfinite(steps).any():
+        axes.set(xlim=(0.1, 100), ylim=(0.1, 100))
+        _say_empty(axes)
+    _plain_percent(axes)
+    axes.xaxis.set_major_formatter(lambda value, _place: f"{value:g}")
+    legend_above(figure, axes)
     return figure
 
 
-def draw_occupancy(centres: Floats, frame_seconds: float | None, size: Size | None) -> Figure:
-    """Draw how long the middle of the body was where.
-
-    Parameters
-    ----------
-    centres
-        ``(M, 2)`` px, all known.
-    frame_seconds
-        How long a frame lasts; ``None`` counts frames.
-    size
-        Width and height of the frame, px, if known.
-    """
+@house_style()
+def draw_occupancy(centers: Floats, frame_seconds: float | None, size: Size | None) -> Figure:
+    """Draw how long the middle of the body, ``(M, 2)`` px, was where: in frames, where `frame_seconds` is not known."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    with house_style():
-        width, height, limits = _extent(centres, size)
-        figure = new_figure(*_inches(width, height, bar=1.1))
-        axes = figure.subplots()
-        side = max(width, height) / OCCUPANCY_BINS
-        x = np.arange(limits[0], limits[1] + side, side)
-        y = np.arange(limits[2], limits[3] + side, side)
-        counts = np.histogram2d(centres[:, 1], centres[:, 0], (y, x))[0] * (frame_seconds or 1.0)
-        if len(centres):
-            norm = LogNorm(counts[counts > 0].min(), counts.max() * 1.0001)
-            mesh = axes.pcolormesh(x, y, np.ma.masked_equal(counts, 0), cmap="viridis", norm=norm, rasterized=True)
-            unit = "frames" if frame_seconds is None else "s"
-            beside = axes.inset_axes((1.02, 0.0, 0.03, 1.0))
-            bar = figure.colorbar(mesh, cax=beside, label=f"time per square of {side:.3g} px ({unit})")
-            bar.set_ticks(LogLocator(subs=(1.0, 2.0, 5.0)))
-            bar.ax.yaxis.set_major_formatter(lambda value, _place: f"{value:.3g}")
-            bar.ax.yaxis.set_minor_formatter(NullFormatter())
-        else:
-            _say_empty(axes)
-        _as_picture(axes, limits)
-        axes.set_title("Where the middle of the body was")
+    width, height, limits = _extent(centers, size)
+    figure = new_figure(*_inches(width, height, bar=1.1))
+    axes = figure.subplots()
+    side = max(width, height) / OCCUPANCY_BINS
+    x = np.arange(limits[0], limits[1] + side, side)
+    y = np.arange(limits[2], limits[3] + side, side)
+    counts = np.histogram2d(centers[:, 1], centers[:, 0], (y, x))[0] * (frame_seconds or 1.0)
+    if len(centers):
+        norm = LogNorm(counts[counts > 0].min(), counts.max() * 1.0001)
+        mesh = axes.pcolormesh(x, y, np.ma.masked_equal(counts, 0), cmap="viridis", norm=norm, rasterized=True)
+        unit = "frames" if frame_seconds is None else "s"
+        beside = axes.inset_axes((1.02, 0.0, 0.03, 1.0))
+        bar = figure.colorbar(mesh, cax=beside, label=f"time per square of {side:.3g} px ({unit})")
+        bar.set_ticks(LogLocator(subs=(1.0, 2.0, 5.0)))
+        bar.ax.yaxis.set_major_formatter(lambda value, _place: f"{value:.3g}")
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        _say_empty(axes)
+    _as_picture(axes, limits)
+    axes.set_title("Where the middle of the body was")
     return figure
 
 
@@ -196,3 +263,20 @@ def _plain_percent(axes: Axes) -> None:
 
 def _say_empty(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no point above the cut-off", transform=axes.transAxes, ha="center", color=GREY)
+
+
+def colored(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Each body part with its color."""
+    return zip(names, part_colours(len(names)), strict=True)
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """Name the lines of a panel above all panels, in as many columns as fit."""
+    handles, names = axes.get_legend_handles_labels()
+    if not names:
+        return
+    longest = max(len(name) for name in names) + 6
+    columns = max(1, min(len(names), LEGEND_COLUMNS, LEGEND_LETTERS // longest))
+    legend = figure.legend(handles, names, loc="outside upper center", ncols=columns)
+    for line in legend.get_lines():
+        line.set_linewidth(2.0)

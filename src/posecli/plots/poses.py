@@ -7,7 +7,7 @@ such file in a folder or below for a table.)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, OutputExistsError, UsageError, VideoError
-from posecli.options import TableChoice
-from posecli.plots.pose_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths
-from posecli.plots.trajectory import draw_trajectories
+from posecli.options import TableChoice, check_pcutoff
+from posecli.plots.pose_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths, draw_trajectories
 from posecli.support.figures import save_figure
 from posecli.support.files import write_whole
 from posecli.tables.manifest import read_manifest
@@ -67,39 +66,22 @@ class PlotOptions:
     choice: TableChoice = TableChoice()
 
     def __post_init__(self) -> None:
-        if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
-            raise UsageError(f"pcutoff {self.pcutoff:g} is out of range: give a likelihood from 0 to 1")
+        check_pcutoff(self.pcutoff)
         if self.jumps < 0:
             raise UsageError(f"jumps {self.jumps} is too small: give the number of jumps to list, 0 for none")
 
 
 @dataclass(frozen=True)
 class Jump:
-    """A step from one frame to the next; none leads over frames that the table lacks.
-
-    Attributes
-    ----------
-    bodypart
-        What jumped.
-    frame
-        The frame after the jump.
-    seconds
-        Its time; ``None`` where it is not known.
-    px
-        How far.
-    x, y
-        Where to, px.
-    likelihood
-        The lower one of both frames.
-    """
+    """A step from one frame to the next; none leads over frames that the table lacks."""
 
     bodypart: str
-    frame: int
-    seconds: float | None
-    px: float
-    x: float
+    frame: int  # the one after the jump
+    seconds: float | None  # its time, where that is known
+    px: float  # how far
+    x: float  # where to, px
     y: float
-    likelihood: float
+    likelihood: float  # the lower one of both frames
 
 
 @dataclass(frozen=True)
@@ -184,7 +166,7 @@ def plot_table(
         ),
         "likelihoods": lambda: draw_likelihoods(poses.points[..., 2], poses.names, pcutoff),
         "jumps": lambda: draw_jumps(steps, poses.names),
-        "occupancy": lambda: draw_occupancy(_centres(poses, pcutoff), _frame_seconds(poses), size),
+        "occupancy": lambda: draw_occupancy(_centers(poses, pcutoff), _frame_seconds(poses), size),
     }
     _refuse_existing(target, drawings, overwrite=overwrite)
     files: list[Path] = []
@@ -205,13 +187,7 @@ def plot_table(
 
 
 def chosen(poses: PoseData, bodyparts: tuple[str, ...]) -> PoseData:
-    """Some body parts of a table, of every animal that has them; all of them where none is named.
-
-    Raises
-    ------
-    UsageError
-        If the table does not have one of them.
-    """
+    """Some body parts of a table, of every animal that has them; all of them where none is named."""
     for part in bodyparts:
         if part not in poses.bodyparts:
             known = ", ".join(dict.fromkeys(poses.bodyparts))
@@ -270,18 +246,18 @@ def _summary(poses: PoseData, part: int, pcutoff: float, steps: Floats) -> dict[
     }
 
 
-def _centres(poses: PoseData, pcutoff: float) -> Floats:
+def _centers(poses: PoseData, pcutoff: float) -> Floats:
     """``(N * animals, 2)`` middles of the body parts that are seen, px; those of nothing are left out."""
     shown = poses.shown(pcutoff)
     animals = np.array(poses.individuals or ("",) * len(poses.names))
-    centres = []
+    centers = []
     for animal in dict.fromkeys(animals.tolist()):
         points = shown[:, animals == animal]
         known = np.asarray(np.isfinite(points).all(axis=2))
         sums = np.where(known[..., None], points, 0.0).sum(axis=1)
         counts = known.sum(axis=1)
-        centres.append(sums[counts > 0] / counts[counts > 0, None])
-    return np.concatenate(centres)
+        centers.append(sums[counts > 0] / counts[counts > 0, None])
+    return np.concatenate(centers)
 
 
 def _frame_seconds(poses: PoseData) -> float | None:
@@ -307,12 +283,11 @@ def _frame_of(poses: PoseData, video: Path | None) -> tuple[tuple[int, int] | No
     return (info.width, info.height), batch.images[0], info.seconds()[poses.frames]
 
 
-def _refuse_existing(folder: Path, names: object, *, overwrite: bool) -> None:
+def _refuse_existing(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"'{folder}' is a file: name a folder with --out-dir")
-    assert isinstance(names, dict)
-    there = [path for name in names for path in (folder / f"{name}.png", folder / f"{name}.svg") if path.exists()]
-    there += [folder / SUMMARY_NAME] if (folder / SUMMARY_NAME).exists() else []
+    files = [*(f"{name}.{kind}" for name in names for kind in ("png", "svg")), SUMMARY_NAME]
+    there = [folder / name for name in files if (folder / name).exists()]
     if there and not overwrite:
         raise OutputExistsError(
             f"'{there[0]}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"

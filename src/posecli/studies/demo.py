@@ -12,8 +12,8 @@ from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_tabl
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.builtin import builtin_model_path
 from posecli.options import AnalyzeOptions
-from posecli.plots.labelled_video import LabelOptions, label_video
-from posecli.plots.trajectory import draw_trajectories
+from posecli.plots.labeled_video import LabelOptions, label_video
+from posecli.plots.pose_figures import draw_trajectories
 from posecli.support.figures import save_figure
 from posecli.support.results import VideoResult
 from posecli.synthetic import SceneOptions, write_sample

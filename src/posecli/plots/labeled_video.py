@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, UsageError
-from posecli.options import TableChoice
-from posecli.plots.painting import DOT_SHARE, Brush, Colour, Painter, Sheet
+from posecli.options import TableChoice, check_pcutoff
+from posecli.plots.painting import DOT_SHARE, Brush, Color, Painter, Sheet
 from posecli.support.figures import part_colours
 from posecli.support.yamlfile import read_yaml
 from posecli.tables.poses import PCUTOFF, PoseData, model_pcutoff, read_poses
@@ -80,8 +80,7 @@ class LabelOptions:
     crf: float = 23
 
     def __post_init__(self) -> None:
-        if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
-            raise UsageError(f"pcutoff {self.pcutoff:g} is out of range: give a likelihood from 0 to 1")
+        check_pcutoff(self.pcutoff)
         if self.trail < 0:
             raise UsageError(f"trail {self.trail} is too small: give a number of frames, 0 for none")
         if self.dot_radius is not None and not self.dot_radius > 0:
@@ -90,13 +89,7 @@ class LabelOptions:
             raise UsageError(f"scale {self.scale:g} is out of range: give a factor above 0 and at most 8")
 
     def frames_of(self, info: VideoInfo) -> range:
-        """The frames that are shown.
-
-        Raises
-        ------
-        UsageError
-            If the video does not have them.
-        """
+        """The frames that are shown; `UsageError` if the video does not have them."""
         end = info.n_frames if self.end is None else self.end
         if not 0 <= self.start < end <= info.n_frames:
             raise UsageError(
@@ -108,24 +101,12 @@ class LabelOptions:
 
 @dataclass(frozen=True)
 class LabelJob:
-    """A labelled video that can be made: everything that could be wrong was looked at.
-
-    Attributes
-    ----------
-    info
-        The video.
-    tables
-        What is drawn, side by side.
-    options
-        How.
-    frames
-        Which frames are shown.
-    """
+    """A labelled video that can be made: video, tables and options have been checked."""
 
     info: VideoInfo
-    tables: tuple[PoseData, ...]
+    tables: tuple[PoseData, ...]  # drawn side by side
     options: LabelOptions
-    frames: range = field(default=range(0))
+    frames: range  # those that are shown
 
     @property
     def default_out(self) -> Path:
@@ -145,10 +126,7 @@ class LabelJob:
 
 
 def plan_labels(
-    video: Path,
-    tables: Sequence[Path],
-    options: LabelOptions = LabelOptions(),
-    choices: Sequence[TableChoice] = (),
+    video: Path, tables: Sequence[Path], options: LabelOptions = LabelOptions(), choices: Sequence[TableChoice] = ()
 ) -> LabelJob:
     """Read a video's packets and its tables, and see whether they belong together.
 
@@ -221,11 +199,7 @@ def label_video(
 
 
 def write_labels(
-    job: LabelJob,
-    out: Path,
-    *,
-    overwrite: bool = False,
-    progress: Callable[[int], object] = lambda _count: None,
+    job: LabelJob, out: Path, *, overwrite: bool = False, progress: Callable[[int], object] = lambda _count: None
 ) -> int:
     """Make a labelled video; returns the number of frames.
 
@@ -258,14 +232,14 @@ class _Easel:
 
     def __init__(self, job: LabelJob, geometry: Geometry) -> None:
         width, height = geometry.width, geometry.height
-        colours = _colours_of(job.tables)
+        colors = _colors_of(job.tables)
         titles = [table.path.stem for table in job.tables]
-        self.sheet = Sheet(width, height, titles, list(colours.items()) if job.options.legend else [])
+        self.sheet = Sheet(width, height, titles, list(colors.items()) if job.options.legend else [])
         brush = Brush(job.options.dot_radius or max(SMALLEST_DOT, DOT_SHARE * min(width, height)), job.options.trail)
         self._painters = [
             Painter(
                 geometry.to_network(job.shown(table)),
-                [colours[name] for name in table.names],
+                [colors[name] for name in table.names],
                 brush,
                 _bones_of(table, job.options.skeleton),
             )
@@ -335,13 +309,6 @@ def read_skeleton(text: str) -> Bones:
 
     A name may hold a hyphen where ``--`` stands between the two.
 
-    Raises
-    ------
-    UsageError
-        If the text is neither.
-
-    Examples
-    --------
     >>> read_skeleton("snout-leftear, snout-rightear")
     (('snout', 'leftear'), ('snout', 'rightear'))
     """
@@ -385,12 +352,12 @@ def _bones_of(table: PoseData, skeleton: Bones) -> list[tuple[int, int]]:
     return [(places[start], places[end]) for start, end in wanted if start in places and end in places]
 
 
-def _colours_of(tables: Sequence[PoseData]) -> dict[str, Colour]:
+def _colors_of(tables: Sequence[PoseData]) -> dict[str, Color]:
     """A colour for every name: the same in every panel."""
     names = list(dict.fromkeys(chain.from_iterable(table.names for table in tables)))
-    return {name: _rgb(colour) for name, colour in zip(names, part_colours(len(names)), strict=True)}
+    return {name: _rgb(color) for name, color in zip(names, part_colours(len(names)), strict=True)}
 
 
-def _rgb(colour: str) -> Colour:
-    value = int(colour.lstrip("#"), 16)
+def _rgb(color: str) -> Color:
+    value = int(color.lstrip("#"), 16)
     return value >> 16, value >> 8 & 255, value & 255

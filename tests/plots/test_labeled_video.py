@@ -14,7 +14,7 @@ from support import clips
 from support.poses import dot_poses, pose_frame, save_frame, write_table
 
 from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.plots.labelled_video import LabelOptions, label_video, plan_labels, read_skeleton, write_labels
+from posecli.plots.labeled_video import LabelOptions, label_video, plan_labels, read_skeleton, write_labels
 from posecli.support.figures import part_colours
 from posecli.video.probe import probe
 from posecli.video.timed import TimedEncoder

@@ -17,33 +17,36 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+
 #: Moments at which a video is looked at: more than a figure has dots.
 MOST_MOMENTS = 20_000
 #: Seconds from which on an axis counts in minutes, and in hours.
 MINUTES_FROM, HOURS_FROM = 300.0, 3 * 3600.0
 
 
+@house_style()
 def draw_ethogram(found: Behaviours, title: str) -> Figure:
     """Draw what was done when, with the share of time of each behaviour, above the probability of what was taken."""
     frames = _moments(len(found.seconds))
     probabilities = _at(found, frames)
     times, unit = _times(found.seconds[frames])
     labels = np.where(np.isfinite(probabilities[:, 0]), np.nan_to_num(probabilities).argmax(axis=1), -1)
-    with house_style():
-        figure = new_figure(9.0, 1.9 + 0.26 * len(found.classes))
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(0.26 * len(found.classes), 1))
-        _draw_bouts(above, times, labels, found.classes)
-        above.set_title(title)
-        below.plot(times, probabilities.max(axis=1), color=GREY, linewidth=0.8, rasterized=True)
-        below.set(ylim=(0, 1.02), ylabel="probability", xlabel=f"time ({unit})", xlim=(times[0], times[-1]))
+    figure = new_figure(9.0, 1.9 + 0.26 * len(found.classes))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(0.26 * len(found.classes), 1))
+    _draw_bouts(above, times, labels, found.classes)
+    above.set_title(title)
+    below.plot(times, probabilities.max(axis=1), color=GREY, linewidth=0.8, rasterized=True)
+    below.set(ylim=(0, 1.02), ylabel="probability", xlabel=f"time ({unit})", xlim=(times[0], times[-1]))
     return figure
 
 
-def _moments(n_frames: int) -> npt.NDArray[np.int64]:
+def _moments(n_frames: int) -> Places:
     return np.unique(np.linspace(0, n_frames - 1, min(n_frames, MOST_MOMENTS)).round().astype(np.int64))
 
 
-def _at(found: Behaviours, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _at(found: Behaviours, frames: Places) -> Floats:
     """Probabilities of single frames, ``(len(frames), C)``; all frames in pieces, so that memory stays flat."""
     pieces = []
     for start in range(0, len(found.seconds), MOST_MOMENTS):
@@ -53,7 +56,7 @@ def _at(found: Behaviours, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.floa
     return np.concatenate(pieces)
 
 
-def _times(seconds: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], str]:
+def _times(seconds: Floats) -> tuple[Floats, str]:
     """Times since the first frame, in a unit that suits them; counted frames where the clock is not known."""
     if not np.isfinite(seconds).all():
         return np.arange(len(seconds), dtype=np.float64), "frames"
@@ -63,17 +66,15 @@ def _times(seconds: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], s
     return (passed / 60, "min") if passed[-1] >= MINUTES_FROM else (passed, "s")
 
 
-def _draw_bouts(
-    axes: Axes, times: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], classes: tuple[str, ...]
-) -> None:
+def _draw_bouts(axes: Axes, times: Floats, labels: Places, classes: tuple[str, ...]) -> None:
     """A line for each behaviour, filled while it lasts."""
     edges = np.flatnonzero(np.diff(labels)) + 1
     starts, stops = np.concatenate([[0], edges]), np.concatenate([edges, [len(labels)]])
     ends = np.append(times, times[-1] + (times[-1] - times[0]) / max(len(times) - 1, 1))
-    for number, colour in enumerate(part_colours(len(classes))):
+    for number, color in enumerate(part_colours(len(classes))):
         mine = labels[starts] == number
         spans = [(ends[start], ends[stop] - ends[start]) for start, stop in zip(starts[mine], stops[mine], strict=True)]
-        axes.broken_barh(spans, (number - 0.4, 0.8), color=colour, linewidth=0)
+        axes.broken_barh(spans, (number - 0.4, 0.8), color=color, linewidth=0)
     shares = [f"{name}  {100 * np.mean(labels == number):.0f} %" for number, name in enumerate(classes)]
     axes.set(ylim=(len(classes) - 0.4, -0.6), yticks=range(len(classes)), yticklabels=shares)
     axes.tick_params(axis="y", length=0)
@@ -81,7 +82,7 @@ def _draw_bouts(
 
 
 def save_ethogram(path: Path, found: Behaviours, title: str) -> None:
-    """Write the figure as PNG under its partial name (`posecli.tables.pose_table.partial_path`)."""
+    """Write the figure as PNG under its partial name (`posecli.support.files.partial_path`)."""
     try:
         with house_style():
             draw_ethogram(found, title).savefig(partial_path(path), format="png", dpi=DPI)
