@@ -105,7 +105,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"none\.csv' cannot be read \(No such file"):
         read_intervals(tmp_path / "none.csv")
     (tmp_path / "labels.csv").write_bytes(b"video,start,end,label\n\xff\0,0,5,rest\n")
-    with pytest.raises(LabelError, match="is no text in UTF-8"):
+    with pytest.raises(LabelError, match="is not text in UTF-8"):
         read_intervals(tmp_path / "labels.csv")
 
 

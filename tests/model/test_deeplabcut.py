@@ -204,7 +204,7 @@ def test_shuffle_of_the_pytorch_engine(project: Path) -> None:
         ),
         ("- Task\n- date\n", ["holds no settings"]),
         ("", ["holds no settings"]),
-        ("Task: \xff\0", ["is no text in UTF-8"]),
+        ("Task: \xff\0", ["is not text in UTF-8"]),
     ],
     ids=["malformed", "python tag", "list", "empty", "no text"],
 )

@@ -130,7 +130,7 @@ def refused(source: Path, destination: Path) -> str:
         ({"partaffinityfield_predict": True}, ["multi-animal", "not supported yet"]),
         ({"all_joints_names": None}, ["not a usable pose_cfg.yaml"]),
         ({"all_joints_names": ["a", "a"]}, ["['a', 'a']", "distinct"]),
-        ({"all_joints_names": ["a", True]}, ["not a usable pose_cfg.yaml", "is True and no name: put it in quotes"]),
+        ({"all_joints_names": ["a", True]}, ["not a usable pose_cfg.yaml", "is True, not a name: put it in quotes"]),
         ({"location_refinement": "perhaps"}, ["location_refinement 'perhaps' is not of the type bool"]),
         ({"mean_pixel": [1, 2]}, ["not a usable pose_cfg.yaml"]),
         ({"locref_stdev": "much"}, ["not a usable pose_cfg.yaml", "much"]),

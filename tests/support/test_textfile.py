@@ -45,9 +45,9 @@ def test_a_guess_is_noted(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a\xff\0b", r"is no text in UTF-8 \(byte 1\)"),
-        (b"\x81\x8d", r"is no text in UTF-8 \(byte 0\)"),
-        (b"\xff\xfea", "is no text in UTF-16, as its first two bytes say"),
+        (b"a\xff\0b", r"is not text in UTF-8 \(byte 1\)"),
+        (b"\x81\x8d", r"is not text in UTF-8 \(byte 0\)"),
+        (b"\xff\xfea", "is not text in UTF-16, as its first two bytes say"),
     ],
 )
 def test_what_is_no_text(content: bytes, words: str) -> None:
@@ -79,7 +79,7 @@ def test_lines_keep_their_numbers() -> None:
     assert csv_rows('"a;;;;b",c\r"1,2",3\r', PATH, LabelError) == [(1, ["a;;;;b", "c"]), (2, ["1,2", "3"])]
     with pytest.raises(LabelError, match="line 1 of"):
         csv_rows("x" * 200_000, PATH, LabelError)
-    with pytest.raises(LabelError, match=r"line 2 of 'notes\.txt' is no line of a table"):
+    with pytest.raises(LabelError, match=r"line 2 of 'notes\.txt' is not a line of a table"):
         csv_rows("a,b\n" + "x" * 200_000, PATH, LabelError)
 
 

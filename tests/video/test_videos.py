@@ -102,7 +102,7 @@ class TestArguments:
             ("@nothing.txt", r"list 'nothing.txt' cannot be read \(No such file or directory\)"),
             ("@day 1", "cannot be read"),
             ("@blank.txt", "names no video: write one per line"),
-            ("@binary.txt", "list 'binary.txt' is no text in UTF-16"),
+            ("@binary.txt", "list 'binary.txt' is not text in UTF-16"),
         ],
     )
     def test_what_comes_to_nothing(self, folder: Path, argument: str, words: str) -> None:

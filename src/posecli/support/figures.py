@@ -1,4 +1,4 @@
-"""How posecli's figures look, and how they are saved: colours that colour-blind people tell apart, PNG and SVG.
+"""How posecli's figures look and are saved: colours that colour-blind people can tell apart, PNG and SVG.
 
 Matplotlib is imported inside functions, and never through ``pyplot``: no window, no global state.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posecli.errors import OutputError
+from posecli.support.files import make_folder, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#7F7F7F"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-#: Part of a logarithmic axis that lies between two labels at least.
+#: Least distance of two labels on a logarithmic axis, as a part of the axis.
 CLOSEST_TICKS = 0.1
 #: Dots per inch of PNG files.
 DPI = 130
@@ -48,17 +48,7 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure that was written.
-
-    Attributes
-    ----------
-    name
-        Of its files, without ending.
-    caption
-        What it shows.
-    png, svg
-        The files.
-    """
+    """A figure that was written: the name of its files without their endings, what it shows, and the files."""
 
     name: str
     caption: str
@@ -68,7 +58,7 @@ class Chart:
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw figures inside this block in posecli's style."""
+    """Draw figures in posecli's style inside this block."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
@@ -76,7 +66,7 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(width: float = 7.0, height: float = 4.3) -> Figure:
-    """An empty figure of a size in inches, on the Agg canvas, whose parts make room for each other."""
+    """An empty figure of a size in inches, on the Agg canvas, with constrained layout."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -86,7 +76,7 @@ def new_figure(width: float = 7.0, height: float = 4.3) -> Figure:
 
 
 def plain_log_ticks(axes: Axes, axis: str, values: list[float]) -> None:
-    """Make an axis logarithmic with ticks at these values, written as plain numbers; those too close are left out."""
+    """Make an axis logarithmic, with plain numbers at these values, except where they would be too close."""
     chosen = axes.xaxis if axis == "x" else axes.yaxis
     (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
     kept = _apart(sorted(values))
@@ -95,7 +85,7 @@ def plain_log_ticks(axes: Axes, axis: str, values: list[float]) -> None:
 
 
 def _apart(values: list[float]) -> list[float]:
-    """Values whose logarithms are not closer than their labels need; the first and the last are among them.
+    """The first value, the last, and those between whose labels have room.
 
     >>> _apart([64.0, 80.0, 128.0, 554.0, 640.0])
     [64.0, 128.0, 640.0]
@@ -109,32 +99,19 @@ def _apart(values: list[float]) -> list[float]:
 
 
 def save_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Write a figure as ``<stem>.png`` and ``<stem>.svg``, each whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be written to.
-    """
+    """Write a figure as ``<stem>.png`` and ``<stem>.svg``; an `OutputError` if the folder cannot be written to."""
     paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
     _break_long_titles(figure)
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            partial = path.with_name(f"{path.name}.partial")
-            metadata = {"Date": None} if path.suffix == ".svg" else None
-            with house_style():
-                figure.savefig(partial, format=path.suffix[1:], dpi=DPI, metadata=metadata)
-            partial.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"figure '{stem}' cannot be written ({error.strerror or error}): check its folder and disk"
-        ) from error
+    make_folder(stem.parent)
+    for path in paths:
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        with whole_file(path) as partial, house_style():
+            figure.savefig(partial, format=path.suffix[1:], dpi=DPI, metadata=metadata)
     return paths
 
 
 def _break_long_titles(figure: Figure) -> None:
-    """Let titles that are wider than the figure go on in a second line."""
+    """Wrap titles that are wider than the figure."""
     from matplotlib.text import Text
 
     for axes in figure.axes:
@@ -144,12 +121,12 @@ def _break_long_titles(figure: Figure) -> None:
 
 
 def part_colours(count: int) -> list[str]:
-    """A colour for each body part, ``#rrggbb``: the house's colours while they last, else evenly along a colour map.
+    """A colour ``#rrggbb`` for each body part: from `COLOURS` if they suffice, else evenly along a colour map.
 
     >>> part_colours(2)
     ['#0072B2', '#D55E00']
     """
-    distinct = COLOURS[:-1]  # black is left to what is true
+    distinct = COLOURS[:-1]  # black is kept for the truth
     if count <= len(distinct):
         return list(distinct[:count])
     from matplotlib import colormaps

@@ -1,30 +1,18 @@
-"""Files appear whole or not at all: written beside their place, and then given their name."""
+"""Files appear whole or not at all: they are written under a partial name beside their place, then renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from posecli.errors import OutputError
 
 
 def make_folder(folder: Path, option: str = "--out-dir") -> None:
-    """Make a folder, parents too.
-
-    Parameters
-    ----------
-    folder
-        May be there already.
-    option
-        Of the command line, which chooses another.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made.
-    """
+    """Make a folder and its parents; the message of the `OutputError` names the option that chooses another."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -42,47 +30,43 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def write_partial(path: Path, content: bytes) -> None:
-    """Write a small file under its partial name.
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write to the path that this gives: the file gets its name if all goes well, and nothing is left otherwise.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
+    partial = partial_path(path)
     try:
-        partial_path(path).write_bytes(content)
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
-        ) from error
+        try:
+            yield partial
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        move_into_place(partial, path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file: all of it appears, or nothing.
+    """Write a small file as `whole_file` does."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+
+def write_partial(path: Path, content: bytes) -> None:
+    """Write a small file under its partial name; an `OutputError` if that cannot be."""
     try:
-        write_partial(path, content)
-        move_into_place(partial_path(path), path)
-    except OutputError:
-        with contextlib.suppress(OSError):
-            partial_path(path).unlink()
-        raise
+        partial_path(path).write_bytes(content)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def move_into_place(partial: Path, path: Path) -> None:
-    """Give a whole file its final name, after its content has reached the disk.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be put there.
-    """
+    """Give a file its final name once its content has reached the disk; an `OutputError` if that cannot be."""
     try:
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -93,7 +77,7 @@ def move_into_place(partial: Path, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder sent to the disk itself."""
+    """Send the names in a folder to the disk itself."""
     if os.name != "posix":  # elsewhere a folder cannot be opened, and need not be
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -105,3 +89,7 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk")

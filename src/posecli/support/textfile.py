@@ -15,31 +15,44 @@ from pathlib import Path
 
 from posecli.errors import PoseCliError
 
-#: Takes what readers have to say though they go on, a line each. Commands print it, after ``Note:``.
+#: Remarks of readers that go on, a line each. Commands print them after ``Note:``.
 NOTES = logging.getLogger("posecli.notes")
 #: Cells that hold no number.
 _NOTHING = ("", "na", "n/a", "#n/a")
-#: What text of any encoding has below the space: tab and the ends of lines.
+#: Control characters that text may hold: tab and the ends of lines.
 _WHITE = frozenset(b"\t\n\x0b\x0c\r")
-
-
-#: What spreadsheets put between the cells of a line: a semicolon where the comma is that of decimals.
+#: What spreadsheets put between cells: a semicolon where the comma is the decimal point.
 _SEPARATORS = ",;\t"
 _QUOTED = re.compile('"[^"]*"')
 
 
 def read_text(path: Path, failure: type[PoseCliError]) -> str:
-    """The text of a file; `failure` if it cannot be read, or is no text."""
+    """The text of a file; `failure` if it cannot be read or is not text."""
     try:
         content = path.read_bytes()
-    except (OSError, ValueError) as error:  # the latter: a path that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise failure(f"'{path}' cannot be read ({reason}): check the path and who may read it") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, failure) from None
     return decoded(content, path, failure)
 
 
+def unreadable(path: Path, error: OSError | ValueError, failure: type[PoseCliError]) -> PoseCliError:
+    """The error of a file that the system does not open; a `ValueError` is that of a path that no file can have."""
+    reason = getattr(error, "strerror", None) or error
+    return failure(f"'{path}' cannot be read ({reason}): check the path and who may read it")
+
+
+def csv_rows(text: str, path: Path, failure: type[PoseCliError]) -> list[tuple[int, list[str]]]:
+    """Number and cells of each line of a CSV table that is not empty; `failure` if quotes do not close."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text))
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise failure(f"line {reader.line_num} of '{path}' is not a line of a table ({error}): correct it") from None
+    return [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
+
+
 def separator_of(text: str) -> str:
-    r"""What stands between the cells of a CSV table: whatever parts its first line most often.
+    r"""The separator of a CSV table: the one that its first line holds most often.
 
     >>> separator_of("scorer;me;me\n"), separator_of("scorer,me,me\n")
     (';', ',')
@@ -48,29 +61,8 @@ def separator_of(text: str) -> str:
     return max(_SEPARATORS, key=first.count)
 
 
-def csv_rows(text: str, path: Path, failure: type[PoseCliError]) -> list[tuple[int, list[str]]]:
-    """Lines of a CSV table in which anything stands: the number of each, and its cells.
-
-    Raises
-    ------
-    PoseCliError
-        `failure`, if quotes do not close or a cell has no end.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text))
-    try:
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise failure(f"line {reader.line_num} of '{path}' is no line of a table ({error}): correct it") from None
-    return [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
-
-
 def number_in(cell: str) -> float:
-    """A number as spreadsheets write it, also with a decimal comma; NaN for an empty cell.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
+    """A number as spreadsheets write it, also with a decimal comma; NaN for an empty cell, else a `ValueError`.
 
     >>> number_in("12,5"), number_in(""), number_in("3e-05")
     (12.5, nan, 3e-05)
@@ -80,45 +72,27 @@ def number_in(cell: str) -> float:
 
 
 def decoded(content: bytes, path: Path, failure: type[PoseCliError]) -> str:
-    """The text of a file.
+    """The text that these bytes of a file are; `failure` if they are not text.
 
-    Parameters
-    ----------
-    content
-        Its bytes.
-    path
-        The file, for messages.
-    failure
-        Error to raise.
-
-    Raises
-    ------
-    PoseCliError
-        `failure`, if the bytes are no text.
-
-    Examples
-    --------
     >>> decoded("\N{BYTE ORDER MARK}Käfig".encode("utf-16-le"), Path("notes.txt"), PoseCliError)
     'Käfig'
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding, name = "utf-16", "UTF-16, as its first two bytes say"
-    else:
-        encoding, name = "utf-8-sig", "UTF-8"
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode(encoding)
+        return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        text = _windows_1252(content) if encoding == "utf-8-sig" else None
+        text = None if is_utf_16 else _windows_1252(content)
         if text is None:
+            name = "UTF-16, as its first two bytes say" if is_utf_16 else "UTF-8"
             raise failure(
-                f"'{path}' is no text in {name} (byte {error.start}): copy it again, or save it as UTF-8"
+                f"'{path}' is not text in {name} (byte {error.start}): copy it again, or save it as UTF-8"
             ) from None
     NOTES.warning("'%s' is not in UTF-8 and is read as Windows-1252: save it as UTF-8 if letters come out wrong", path)
     return text
 
 
 def _windows_1252(content: bytes) -> str | None:
-    """``None`` where these are no bytes of a text."""
+    """The text, or ``None`` where these are not the bytes of one."""
     if any(byte < 0x20 and byte not in _WHITE for byte in set(content)):
         return None
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import PoseCliError
-from posecli.support.textfile import decoded
+from posecli.support.textfile import decoded, unreadable
 
 #: Larger than any project file seen, and small enough to parse in seconds.
 LARGEST_YAML_BYTES = 2 << 20
@@ -35,13 +35,7 @@ def brief(value: Any) -> str:
 
 
 def read_yaml(path: Path, failure: type[PoseCliError]) -> dict[str, Any]:
-    """Read a mapping; what its values are says `posecli.support.yamlvalues`.
-
-    Raises
-    ------
-    PoseCliError
-        `failure`, if the file holds anything else, or a tag that would make an object.
-    """
+    """Read a mapping; `failure` if the file holds anything else. `posecli.support.yamlvalues` says what values are."""
     from posecli.support.yamlvalues import UnusableError, plain_values
 
     text = _read_text(path, failure)
@@ -52,7 +46,7 @@ def read_yaml(path: Path, failure: type[PoseCliError]) -> dict[str, Any]:
     except RecursionError as error:
         raise failure(f"'{path}' is nested too deeply for a settings file: correct or re-export it") from error
     except _CONVERSION as error:
-        raise failure(f"'{path}' holds a value that cannot be ({brief(str(error))}): correct it") from error
+        raise failure(f"'{path}' holds an impossible value ({brief(str(error))}): correct it") from error
     if not isinstance(content, dict):
         raise failure(f"'{path}' holds no settings: expected lines of the form 'key: value'")
     return content
@@ -71,27 +65,26 @@ def _read_text(path: Path, failure: type[PoseCliError]) -> str:
             content = stream.read(LARGEST_YAML_BYTES)
     except FileNotFoundError:
         raise failure(f"'{path}' does not exist: check the path") from None
-    except (OSError, ValueError) as error:  # the latter: a path that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise failure(f"'{path}' cannot be read ({reason}): check the path and who may read it") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, failure) from error
     return decoded(content, path, failure)
 
 
 def name_of(value: Any) -> str:
-    """A name in a file, such as a body part's; a number is taken for one.
+    """A name in a file, such as a body part's; a number may be one.
 
     Raises
     ------
     TypeError
-        If it is a truth value, nothing, or no single value: a name that looks like one has to stand in quotes.
+        If it is a boolean, nothing, or not a single value: a name that looks like one has to stand in quotes.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | date):
-        raise TypeError(f"is {brief(value)} and no name: put it in quotes, or correct it")
+        raise TypeError(f"is {brief(value)}, not a name: put it in quotes, or correct it")
     return str(value)
 
 
 def truth_of(value: Any) -> Any:
-    """A truth value also where a word says it that was one in YAML 1.1; anything else as it is.
+    """The boolean that a word stands for in YAML 1.1; anything else as it is.
 
     >>> truth_of("no"), truth_of("On"), truth_of(True), truth_of("maybe")
     (False, True, True, 'maybe')

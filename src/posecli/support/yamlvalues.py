@@ -1,16 +1,17 @@
 """What a YAML text means: plain values, by rules that hold for whichever library wrote it.
 
 DeepLabCut writes ``config.yaml`` with ruamel.yaml, which follows YAML 1.2, and ``pose_cfg.yaml`` with PyYAML, which
-follows 1.1, as posecli's own writer does; and either file may have been changed by hand, or by the other library. A
-writer puts quotes around a text that its own rules would take for something else, and only around such a text. So
-where either version takes an unquoted value for text, text is what was meant: ``NO``, ``on`` and ``1:30`` (text in
-1.2), ``08`` and ``1e4`` (text in 1.1). Numbers and truth values are what both take for one.
+follows 1.1, as posecli's own writer does; and either file may have been changed by hand or by the other library. A
+writer quotes only text that its own rules would take for something else. So where either version takes an unquoted
+value for text, text was meant: ``NO``, ``on`` and ``1:30`` (text in 1.2), ``08`` and ``1e4`` (text in 1.1). Numbers and
+booleans are what both versions take for one.
 
 Apart from `posecli.support.yamlfile`, because the libraries take longer to import than most files to read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from typing import Any
@@ -22,29 +23,28 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.resolver import VersionedResolver
 
-#: Values in a file, each counted wherever it is referred to: a few lines of references to references can mean billions.
+#: Values in a file, counted once per reference: a few lines of references to references can mean billions.
 MOST_VALUES = 500_000
 _STANDARD = "tag:yaml.org,2002:"
 _NAMES = "null bool int float timestamp binary str seq map set omap pairs merge"
 _KNOWN = frozenset(f"{_STANDARD}{name}" for name in _NAMES.split())
 _TEXT, _LIST, _MERGE, _EQUALS = (f"{_STANDARD}{name}" for name in ("str", "seq", "merge", "value"))
-#: PyYAML writes tuples so; they are lists, and nothing has to be made for them.
+#: How PyYAML writes tuples; they are read as lists.
 _TUPLE = f"{_STANDARD}python/tuple"
-#: What is a number or a truth value to one version and text to the other.
+#: What one version may take for a number or a boolean and the other for text.
 _DISPUTED = tuple(f"{_STANDARD}{name}" for name in ("bool", "int", "float"))
-#: A line without a key or the end of one; its first letter, where it could be the first of an unquoted key.
-_NO_KEY = re.compile(r"(?P<indent> *)(?P<first>[^\s#'\"?|>&*!%@`\[\]{},-])?(?:(?!:\s).)*\s*", re.ASCII)
-
-
+#: A line without a key or the end of one; its first letter, where an unquoted key may begin with it.
+_FIRST = r"(?P<first>[^\s#'\"?|>&*!%@`\[\]{},-]|[?-](?=\S))"
+_NO_KEY = re.compile(rf"(?P<indent> *){_FIRST}?(?:(?!:\s).)*\s*", re.ASCII)
 _WITHOUT = "check that it is the right file, or write it without references"
 
 
 class UnusableError(Exception):
-    """The text is not what it should be; the message goes on after the file's name."""
+    """The text is not what it should be; the message follows the file's name."""
 
 
 def plain_values(text: str) -> Any:
-    """Lists, mappings, texts, numbers, truth values and dates; ``None`` where there is nothing.
+    """Lists, mappings, texts, numbers, booleans and dates; ``None`` where there is nothing.
 
     Raises
     ------
@@ -53,19 +53,15 @@ def plain_values(text: str) -> Any:
         or to more than `MOST_VALUES` values.
     """
     try:
-        return _values(text)
-    except YAMLError as error:
-        whole = with_whole_keys(text)
-        if whole == text:
-            raise UnusableError(_not_yaml(error)) from error
-    try:
-        return _values(whole)
+        with contextlib.suppress(YAMLError):
+            return _values(text)
+        return _values(with_whole_keys(text))
     except YAMLError as error:
         raise UnusableError(_not_yaml(error)) from error
 
 
 def with_whole_keys(text: str) -> str:
-    r"""The text with keys on one line that ruamel.yaml broke at a space, as no reader takes them.
+    r"""The text with each key on one line: ruamel.yaml breaks long ones at a space, which no reader accepts.
 
     It does so with paths of more than 80 letters, and DeepLabCut lists its videos by path.
 
@@ -76,32 +72,22 @@ def with_whole_keys(text: str) -> str:
     for line in text.splitlines(keepends=True):
         lines.append(line)
         if line.rstrip().endswith(":"):
-            begin = _begin_of_key(lines)
-            lines[begin:] = [_joined(lines[begin:])]
+            first, *others = lines[(begin := _begin_of_key(lines)) :]
+            lines[begin:] = [" ".join([first.rstrip(), *map(str.strip, others)]) + "\n"]
     return "".join(lines)
 
 
 def _begin_of_key(lines: list[str]) -> int:
-    """Place of the line at which the key begins that ends with the last line: it is indented less than what follows."""
+    """Line on which the key begins that ends with the last line: it is indented less than what follows."""
     end = len(lines) - 1
+    indent = len(lines[end]) - len(lines[end].lstrip(" "))
     for place in range(end - 1, -1, -1):
         begun = _NO_KEY.fullmatch(lines[place])
         if begun is None or not lines[place].strip():
             break
-        if len(begun["indent"]) < _indent(lines[end]):
+        if len(begun["indent"]) < indent:
             return place if begun["first"] else end
     return end
-
-
-def _joined(lines: list[str]) -> str:
-    if len(lines) == 1:
-        return lines[0]
-    first, *others, last = lines
-    return " ".join([first.rstrip(), *(line.strip() for line in others), last.lstrip()])
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
 
 
 def _not_yaml(error: YAMLError) -> str:
@@ -132,7 +118,7 @@ _OLDER = yaml.resolver.Resolver()
 
 
 class _Constructor(SafeConstructor):
-    """Looks at all that a text refers to before any of it is made."""
+    """Checks all that a text refers to before any of it is made."""
 
     def construct_document(self, node: Node) -> Any:
         _check(node, {})
@@ -150,11 +136,10 @@ def _values(text: str) -> Any:
 
 
 def _check(node: Node, counts: dict[int, int]) -> int:
-    """Refuse what is no plain data; the number of values below a node, counted as often as they are referred to."""
-    known = counts.get(id(node))
+    """Refuse all but plain data; the number of values below a node, counted once per reference."""
+    if (known := counts.get(id(node))) == 0:  # still being counted
+        raise UnusableError(f"refers to itself: {_WITHOUT}")
     if known is not None:
-        if known == 0:  # still being counted
-            raise UnusableError(f"refers to itself: {_WITHOUT}")
         return known
     counts[id(node)] = 0
     _check_tag(node)
@@ -187,7 +172,7 @@ def _children(node: Node) -> list[Node]:
 
 
 def _refuse_twins(node: MappingNode) -> None:
-    """A key that is there twice: readers differ in which value they take."""
+    """Refuse a key that is there twice: readers differ in which value they take."""
     seen: set[tuple[str, str]] = set()
     for key, _ in node.value:
         if not isinstance(key, ScalarNode) or str(key.tag) == _MERGE:
