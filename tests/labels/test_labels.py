@@ -326,7 +326,7 @@ class TestFaults:
     @pytest.mark.parametrize("content", [b"", b"GIF89a and more", b"\x89PNG\r\n\x1a\n"])
     def test_damaged_image(self, project: Path, content: bytes) -> None:
         (folder_of(project) / "img0001.png").write_bytes(content)
-        assert f"image '{folder_of(project) / 'img0001.png'}' is damaged or no image" in self.refused(project)
+        assert f"image '{folder_of(project) / 'img0001.png'}' is damaged or not an image" in self.refused(project)
 
     @pytest.mark.parametrize("layout", ["csv", "fixed"])
     def test_several_animals(self, project: Path, layout: str) -> None:
@@ -364,12 +364,12 @@ class TestFaults:
     def test_rows_that_are_no_images(self, project: Path) -> None:
         frame = labels.label_frame(labels.dots(6), [f"img{number:04d}.png" for number in range(6)])
         labels.save_labels(frame.reset_index(drop=True), folder_of(project))
-        assert "that names no image" in self.refused(project)
+        assert "that does not name an image" in self.refused(project)
 
     def test_a_row_cannot_leave_the_project(self, project: Path) -> None:
         names = ["../../../secret.png", *(f"img{number:04d}.png" for number in range(1, 6))]
         labels.save_labels(labels.label_frame(labels.dots(6), names), folder_of(project))
-        assert "that names no image" in self.refused(project)
+        assert "that does not name an image" in self.refused(project)
 
     def test_a_column_is_missing(self, project: Path) -> None:
         frame = labels.label_frame(labels.dots(6), [f"img{number:04d}.png" for number in range(6)])
@@ -505,10 +505,10 @@ class TestSplits:
         ("text", "words"),
         [
             ("train: [001.png]\ntest: [v1/001.png]\n", "has 'labeled-data/v1/001.png' in both lists"),
-            ("train: [001.png]\n", "is no split"),
-            ("train: 001.png\ntest: []\n", "is no split"),
-            ("train: []\ntest: [5]\n", "is no split"),
-            ("train: []\ntest: []\nseed: 5\n", "is no split"),
+            ("train: [001.png]\n", "is not a split"),
+            ("train: 001.png\ntest: []\n", "is not a split"),
+            ("train: []\ntest: [5]\n", "is not a split"),
+            ("train: []\ntest: []\nseed: 5\n", "is not a split"),
             ("train: []\ntest: [nobody.png]\n", "'nobody.png' is not among"),
         ],
     )

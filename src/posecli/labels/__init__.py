@@ -5,16 +5,16 @@
     labeled-data/<video>/CollectedData_<scorer>.h5   the labels, or .csv where there is no .h5
     labeled-data/<video>/img0000.png                 the frames
 
-Coordinates are px of the image and are used as they stand, in the convention of poses (`posecli.video.geometry`).
+Coordinates are px of the image, in the convention of poses (`posecli.video.geometry`), and are used unchanged.
 """
 
 from __future__ import annotations
 
 from posecli.labels.data import LabeledData, LabeledFrame
-from posecli.labels.files import CONFIG, LABELED_DATA
 from posecli.labels.images import image_size, read_bgr, read_image
-from posecli.labels.reading import MOST_OUTSIDE, read_labeled_data
+from posecli.labels.reading import CONFIG, MOST_OUTSIDE, read_labeled_data
 from posecli.labels.splits import read_split, split_frames, write_split
+from posecli.labels.tables import LABELED_DATA
 
 __all__ = [
     "CONFIG",

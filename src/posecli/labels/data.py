@@ -43,7 +43,7 @@ class LabeledData:
     scorer
         Who labelled.
     notes
-        What was passed over while reading, a sentence each, for people.
+        What was left out while reading, a sentence each, for people.
 
     Examples
     --------
@@ -71,10 +71,10 @@ class LabeledData:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all frames."""
+        """Names of all frames, in their order."""
         return tuple(frame.name for frame in self.frames)
 
     def select(self, names: Iterable[str]) -> LabeledData:
-        """The frames of these names, in this order of frames."""
+        """The frames of these names, in the order of the data."""
         wanted = set(names)
         return replace(self, frames=tuple(frame for frame in self.frames if frame.name in wanted))

@@ -1,4 +1,4 @@
-"""Labelled images: their pixels and their sizes."""
+"""Labelled images: their pixels and their sizes. What cannot be read is a `LabelError`."""
 
 from __future__ import annotations
 
@@ -17,44 +17,36 @@ PNG_SIZE = slice(16, 24)
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """Read an image as the network is shown it.
-
-    Returns
-    -------
-    ndarray
-        ``(H, W, 3)`` uint8 RGB.
-
-    Raises
-    ------
-    LabelError
-        If it is missing or damaged.
-    """
+    """Read an image as the network sees it: ``(H, W, 3)`` uint8 RGB."""
     return np.ascontiguousarray(read_bgr(path)[..., ::-1])
 
 
 def read_bgr(path: Path) -> npt.NDArray[np.uint8]:
-    """Read an image as OpenCV does: ``(H, W, 3)`` uint8 BGR; errors as `read_image`."""
+    """Read an image as OpenCV does: ``(H, W, 3)`` uint8 BGR."""
     cv2 = import_cv2()
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise LabelError(f"image '{path}' cannot be read ({error.strerror or error}): check the file") from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        raise _unreadable(path, error) from error
+    image: npt.NDArray[np.uint8] | None = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
-        raise LabelError(f"image '{path}' is damaged or no image: copy it again, or delete its row from the labels")
-    pixels: npt.NDArray[np.uint8] = image
-    return pixels
+        raise LabelError(f"image '{path}' is damaged or not an image: copy it again, or delete its row from the labels")
+    return image
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image, px; of a PNG without decoding it; errors as `read_image`."""
+    """Width and height of an image, px; a PNG is not decoded for it."""
     try:
         with path.open("rb") as stream:
             start = stream.read(PNG_SIZE.stop)
     except OSError as error:
-        raise LabelError(f"image '{path}' cannot be read ({error.strerror or error}): check the file") from error
+        raise _unreadable(path, error) from error
     if start.startswith(PNG_SIGNATURE) and len(start) == PNG_SIZE.stop:
         width, height = struct.unpack(">II", start[PNG_SIZE])
         return width, height
     height, width = read_bgr(path).shape[:2]
     return width, height
+
+
+def _unreadable(path: Path, error: OSError) -> LabelError:
+    return LabelError(f"image '{path}' cannot be read ({error.strerror or error}): check the file")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from posecli.errors import LabelError
 from posecli.labels.data import LabeledData, LabeledFrame
-from posecli.labels.files import CONFIG, config_bodyparts, find_tables
 from posecli.labels.images import image_size
-from posecli.labels.tables import LabelTable, read_label_table
+from posecli.labels.tables import LABELED_DATA, LabelTable, read_label_table, refuse_several_animals
+from posecli.support.yamlfile import brief, name_of, read_yaml, truth_of
 
-#: More labels than this outside of their image are no slips of the hand: the labels belong to other images.
+CONFIG = "config.yaml"
+#: If more of the labels lie outside of their images, they belong to other images.
 MOST_OUTSIDE = 0.1
 
 
@@ -33,12 +35,12 @@ def read_labeled_data(
         Body parts to read, in this order; others are left out. By default those of ``config.yaml``, where there is
         one, and otherwise all that are labelled.
     allow_unlabeled
-        Accept a body part without a single label, whose points are all NaN.
+        Accept a body part without any label, whose points are all NaN.
 
     Returns
     -------
     LabeledData
-        Frames on which nothing is labelled are there too: they say that nothing can be seen.
+        Frames without labels are included: they say that nothing can be seen.
 
     Raises
     ------
@@ -46,27 +48,28 @@ def read_labeled_data(
         If there are no labels, an image is missing or cannot be read, body parts do not fit the project's, labels
         are infinite, or too many lie outside of their images.
     """
-    tables, config = find_tables(path)
-    known = config_bodyparts(path, config)
+    tables, config = _find_tables(path)
+    known = _config_bodyparts(path, config)
     found = [read_label_table(table) for table in tables]
-    wanted = tuple(bodyparts) if bodyparts is not None else known or _all_bodyparts(found)
+    there = dict.fromkeys(name for labels in found for name in labels.bodyparts)
+    wanted = tuple(bodyparts) if bodyparts is not None else known or tuple(there)
     if bodyparts is None and known:
         _refuse_unknown(found, known)
-    _refuse_absent(found, wanted, path)
+    for name in wanted:
+        if name not in there:
+            raise LabelError(f"'{path}' has no labels of body part '{name}', only of {', '.join(there)}: correct it")
     frames = sorted((frame for labels in found for frame in labels.frames(wanted)), key=lambda frame: frame.name)
-    _refuse_twins(frames, path)
+    name, count = Counter(frame.name for frame in frames).most_common(1)[0]
+    if count > 1:
+        raise LabelError(f"'{path}' labels '{name}' {count} times: keep one row of it")
     frames, notes = _without_points_outside(frames)
     data = LabeledData(wanted, tuple(frames), "+".join(sorted({labels.scorer for labels in found})), notes)
     _refuse_unlabeled(data, path, allow_unlabeled=allow_unlabeled)
     return data
 
 
-def _all_bodyparts(found: Sequence[LabelTable]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for labels in found for name in labels.bodyparts))
-
-
 def _refuse_unknown(found: Sequence[LabelTable], known: Sequence[str]) -> None:
-    """Labelled body parts that the project does not have: most likely misspelt in one place."""
+    """Refuse labelled body parts that the project does not have: most likely a typing error."""
     for labels in found:
         for name in labels.bodyparts:
             if name not in known:
@@ -74,19 +77,6 @@ def _refuse_unknown(found: Sequence[LabelTable], known: Sequence[str]) -> None:
                     f"'{labels.path}' labels body part '{name}', but {CONFIG} has {', '.join(known)}: "
                     "correct the name in one of them"
                 )
-
-
-def _refuse_absent(found: Sequence[LabelTable], wanted: Sequence[str], path: Path) -> None:
-    there = _all_bodyparts(found)
-    for name in wanted:
-        if name not in there:
-            raise LabelError(f"'{path}' has no labels of body part '{name}', only of {', '.join(there)}: correct it")
-
-
-def _refuse_twins(frames: Sequence[LabeledFrame], path: Path) -> None:
-    name, count = Counter(frame.name for frame in frames).most_common(1)[0]
-    if count > 1:
-        raise LabelError(f"'{path}' labels '{name}' {count} times: keep one row of it")
 
 
 def _refuse_unlabeled(data: LabeledData, path: Path, *, allow_unlabeled: bool) -> None:
@@ -101,7 +91,7 @@ def _refuse_unlabeled(data: LabeledData, path: Path, *, allow_unlabeled: bool) -
 
 
 def _without_points_outside(frames: Sequence[LabeledFrame]) -> tuple[list[LabeledFrame], tuple[str, ...]]:
-    """Take labels outside of their image for none, as DeepLabCut does when it trains; refuse many."""
+    """Drop labels outside of their image, as DeepLabCut does when it trains; refuse many."""
     kept, outside = [], []
     for frame in frames:
         x, y = frame.points.T
@@ -116,3 +106,68 @@ def _without_points_outside(frames: Sequence[LabeledFrame]) -> tuple[list[Labele
     if len(outside) > MOST_OUTSIDE * total:
         raise LabelError(f"{note}: check that images and labels belong together and have the same size")
     return kept, (f"{note}; they count as not labelled",)
+
+
+def _find_tables(path: Path) -> tuple[list[Path], Mapping[str, Any]]:
+    """The label files that a path stands for, and the project's settings, empty where it has none."""
+    if not path.exists():
+        raise LabelError(f"labelled data '{path}' do not exist: check the path")
+    if path.is_file() and path.suffix.lower() in (".h5", ".csv"):
+        return [path], _project_of(path.resolve().parent.parent)
+    if path.is_file() and path.suffix not in (".yaml", ".yml"):
+        raise LabelError(f"'{path}' holds no labels: give a DeepLabCut project, or a CollectedData file (.h5 or .csv)")
+    folder = path.parent if path.is_file() else path
+    if path.is_file() or (folder / LABELED_DATA).is_dir():
+        config: Mapping[str, Any] = read_yaml(path if path.is_file() else folder / CONFIG, LabelError)
+        folder /= LABELED_DATA
+    else:
+        config = _project_of(folder.resolve()) or _project_of(folder.resolve().parent)
+    if truth_of(config.get("multianimalproject")) is True:
+        refuse_several_animals(path, config.get("individuals"))
+    tables = _tables_below(folder, config.get("scorer"))
+    if not tables:
+        raise LabelError(
+            f"'{path}' holds no labels: expected {LABELED_DATA}/<video>/CollectedData_<scorer>.h5 or .csv, "
+            "as DeepLabCut saves them"
+        )
+    return tables, config
+
+
+def _project_of(folder: Path) -> Mapping[str, Any]:
+    """Settings of the project whose ``labeled-data`` a folder is."""
+    config = folder.parent / CONFIG
+    return read_yaml(config, LabelError) if folder.name == LABELED_DATA and config.is_file() else {}
+
+
+def _tables_below(folder: Path, scorer: object) -> list[Path]:
+    """One label file of each video's folder that has any, or of the folder itself."""
+    if not folder.is_dir():
+        return []
+    folders = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
+    return [table for entry in folders if (table := _table_in(entry, scorer)) is not None]
+
+
+def _table_in(folder: Path, scorer: object) -> Path | None:
+    """The labels of the project's scorer, or those of the only one; ``.h5`` before ``.csv``."""
+    found = {path.stem: path for ending in ("csv", "h5") for path in folder.glob(f"CollectedData*.{ending}")}
+    own = f"CollectedData_{scorer}"
+    if own in found or len(found) <= 1:
+        return found.get(own, next(iter(found.values()), None))
+    names = ", ".join(sorted(found))
+    raise LabelError(f"'{folder}' holds labels of several people ({names}): give the file of one of them")
+
+
+def _config_bodyparts(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Body parts that a project's settings name, if any."""
+    # A multi-animal project, which may be of one animal, has them elsewhere.
+    several = truth_of(config.get("multianimalproject")) is True and isinstance(config.get("bodyparts"), str)
+    names = config.get("multianimalbodyparts" if several else "bodyparts")
+    if names is None:
+        return ()
+    try:
+        parts = tuple(name_of(name) for name in names) if isinstance(names, list) else ()
+    except TypeError as error:
+        raise LabelError(f"the project of '{path}' has a body part that {error}") from None
+    if not parts or len(set(parts)) < len(parts):
+        raise LabelError(f"the project of '{path}' has body parts {brief(names)}: expected a list of distinct names")
+    return parts

@@ -23,8 +23,8 @@ def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int =
     data
         All frames.
     held_out
-        Names of the frames to test on, in full or as far as they are unique (``img0007.png``), none included; or the
-        fraction of frames to draw at random, between 0 and 1, of which at least one is drawn.
+        Names of the frames to test on, in full or as far as they are unique (``img0007.png``), possibly none; or the
+        fraction of frames to draw at random, between 0 and 1: at least one frame.
     seed
         Of the draw.
 
@@ -41,7 +41,7 @@ def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int =
     if isinstance(held_out, float | int):
         chosen = _drawn(data, float(held_out), seed)
     else:
-        chosen = {_named(data, name) for name in held_out}
+        chosen = {_full_name(data, name) for name in held_out}
     train = data.select(name for name in data.names if name not in chosen)
     if not train.frames:
         raise UsageError(f"holding out {len(chosen)} of {len(data)} labelled frames leaves none: hold out fewer")
@@ -49,9 +49,7 @@ def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int =
 
 
 def read_split(path: Path, data: LabeledData) -> tuple[LabeledData, LabeledData]:
-    """Frames to train on and to test on, as a YAML file with the lists ``train`` and ``test`` says.
-
-    Frames that stand in neither list are in neither.
+    """Frames to train on and to test on, by the lists ``train`` and ``test`` of a YAML file; others are in neither.
 
     Raises
     ------
@@ -60,8 +58,8 @@ def read_split(path: Path, data: LabeledData) -> tuple[LabeledData, LabeledData]
     """
     content = read_yaml(path, UsageError)
     if set(content) != {"train", "test"} or not all(_is_names(names) for names in content.values()):
-        raise UsageError(f"'{path}' is no split: expected two lists of frame names, 'train' and 'test'")
-    train, test = ({_named(data, name) for name in content[key]} for key in ("train", "test"))
+        raise UsageError(f"'{path}' is not a split: expected two lists of frame names, 'train' and 'test'")
+    train, test = ({_full_name(data, name) for name in content[key]} for key in ("train", "test"))
     if both := sorted(train & test):
         raise UsageError(f"'{path}' has '{both[0]}' in both lists: keep it in one, or the test error means nothing")
     return data.select(train), data.select(test)
@@ -85,7 +83,7 @@ def _drawn(data: LabeledData, fraction: float, seed: int) -> set[str]:
     return {data.names[place] for place in order[:count]}
 
 
-def _named(data: LabeledData, name: str) -> str:
+def _full_name(data: LabeledData, name: str) -> str:
     wanted = name.replace("\\", "/")
     found = [full for full in data.names if full == wanted or full.endswith(f"/{wanted}")]
     if len(found) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from posecli.errors import LabelError
 from posecli.labels.data import LabeledFrame
-from posecli.labels.files import LABELED_DATA, few, refuse_several_animals
 from posecli.support.textfile import csv_rows, number_in, read_text
 from posecli.support.yamlfile import brief
 from posecli.tables.hdf5 import PlainTable, read_plain_table
 
+LABELED_DATA = "labeled-data"
 #: First cells of the lines that name the columns of a CSV table, by their number.
 HEADERS = {3: ["scorer", "bodyparts", "coords"], 4: ["scorer", "individuals", "bodyparts", "coords"]}
 
@@ -33,7 +33,7 @@ class LabelTable:
     points: npt.NDArray[np.float64]
 
     def frames(self, wanted: Sequence[str]) -> list[LabeledFrame]:
-        """Its frames with the wanted body parts; NaN for those it does not have."""
+        """The frames with the wanted body parts; NaN for those that the file lacks."""
         points = np.full((len(self.images), len(wanted), 2), np.nan)
         for place, name in enumerate(wanted):
             if name in self.bodyparts:
@@ -70,14 +70,33 @@ def read_label_table(path: Path) -> LabelTable:
     scorers = dict.fromkeys(str(label[0]) for label in table.columns)
     if len(scorers) > 1:
         raise LabelError(
-            f"'{path}' holds labels of several people ({few(list(scorers))}): keep the columns of one of them in it"
+            f"'{path}' holds labels of several people ({_few(list(scorers))}): keep the columns of one of them in it"
         )
     points = np.stack([_column(path, table, part, coord) for part in bodyparts for coord in ("x", "y")], axis=1)
     points = points.reshape(len(table.index), len(bodyparts), 2)
     images = tuple(_path_parts(path, label) for label in table.index)
-    _refuse_infinite(path, bodyparts, images, points)
+    for row, part, _ in np.argwhere(np.isinf(points)):
+        raise LabelError(
+            f"'{path}' has an infinite label ({brief(bodyparts[part])} on {brief(images[row][-1])}): "
+            "give a position in px, or leave it empty"
+        )
     points[np.isnan(points).any(axis=2)] = np.nan  # half a point is none
     return LabelTable(path, next(iter(scorers)), bodyparts, images, points)
+
+
+def refuse_several_animals(path: Path, names: object) -> None:
+    """Refuse labels of several animals; one that has a name is one."""
+    if isinstance(names, Iterable) and len(several := dict.fromkeys(map(str, names))) > 1:
+        raise LabelError(
+            f"'{path}' labels several animals ({_few(list(several))}), which is not supported yet: use a "
+            "single-animal project, or keep the columns of one animal"
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    """At most six of some names, none of them long, for a message."""
+    shown = [name if len(name) < 80 else f"{name[:77]}..." for name in names[:6]]
+    return " ".join(", ".join([*shown, "..."] if len(names) > 6 else shown).split())
 
 
 def _of_one_animal(path: Path, table: PlainTable) -> PlainTable:
@@ -103,7 +122,7 @@ def _path_parts(path: Path, label: tuple[Any, ...]) -> tuple[str, ...]:
     parts = tuple(part for item in label for part in str(item).replace("\\", "/").split("/") if part)
     if not parts or not all(isinstance(item, str) for item in label) or ".." in parts:
         raise LabelError(
-            f"'{path}' has a row {brief(label)} that names no image: expected {LABELED_DATA}/<video>/<image>"
+            f"'{path}' has a row {brief(label)} that does not name an image: expected {LABELED_DATA}/<video>/<image>"
         )
     return parts
 
@@ -131,15 +150,3 @@ def _numbers(path: Path, line: int, cells: Sequence[str], count: int) -> list[fl
         return [number_in(cell) for cell in cells[:count]]
     except ValueError as error:
         raise LabelError(f"line {line} of '{path}' is not all numbers ({brief(str(error))}): correct it") from None
-
-
-def _refuse_infinite(
-    path: Path, bodyparts: Sequence[str], images: Sequence[tuple[str, ...]], points: npt.NDArray[np.float64]
-) -> None:
-    places = np.argwhere(np.isinf(points))
-    if len(places):
-        row, part, _ = places[0]
-        raise LabelError(
-            f"'{path}' has an infinite label ({brief(bodyparts[part])} on {brief(images[row][-1])}): "
-            "give a position in px, or leave it empty"
-        )
