@@ -15,7 +15,7 @@ from support.poses import dot_poses, pose_frame, save_frame, write_table
 
 from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.plots.labeled_video import LabelOptions, label_video, plan_labels, read_skeleton, write_labels
-from posecli.support.figures import part_colours
+from posecli.support.figures import part_colors
 from posecli.video.probe import probe
 from posecli.video.timed import TimedEncoder
 
@@ -37,7 +37,7 @@ def test_labelled_video_has_every_frame_and_dots_at_the_poses(dots_clip: Path, t
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     assert len(frames) == 50
-    wanted = np.array([int(part_colours(3)[2][start : start + 2], 16) for start in (1, 3, 5)])
+    wanted = np.array([int(part_colors(3)[2][start : start + 2], 16) for start in (1, 3, 5)])
     found = np.array([colour_at(frames[number], *poses[number, 2, :2]) for number in (0, 17, 49)])
     assert np.abs(found - wanted).max() < 60
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from posecli.plots.pose_figures import draw_trajectories
-from posecli.support.figures import part_colours, save_figure
+from posecli.support.figures import part_colors, save_figure
 
 
 def test_unlikely_points_are_left_out_and_truth_is_black(tmp_path: Path) -> None:
@@ -26,4 +26,4 @@ def test_unlikely_points_are_left_out_and_truth_is_black(tmp_path: Path) -> None
 
 
 def test_every_body_part_has_a_colour_of_its_own() -> None:
-    assert all(len(set(part_colours(count))) == count for count in (1, 6, 7, 14, 40))
+    assert all(len(set(part_colors(count))) == count for count in (1, 6, 7, 14, 40))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from posecli.behaviour.agreement import Agreement, BehaviourEvaluation
-from posecli.support.figures import COLOURS, GREY, house_style, new_figure
+from posecli.support.figures import COLORS, GREY, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def _draw_confusion(axes: Axes, frames: Agreement, classes: tuple[str, ...]) -> 
     true = frames.confusion.sum(axis=1, keepdims=True)
     shares = np.full(frames.confusion.shape, np.nan)
     np.divide(100 * frames.confusion, true, out=shares, where=true > 0)
-    colors = LinearSegmentedColormap.from_list("share", ["white", COLOURS[0]])
+    colors = LinearSegmentedColormap.from_list("share", ["white", COLORS[0]])
     image = axes.imshow(shares, cmap=colors, vmin=0, vmax=100, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         text = "-" if np.isnan(share) else _percent(float(share))
@@ -75,7 +75,7 @@ def _ink(share: float) -> str:
 def _draw_recalls(axes: Axes, frames: Agreement, classes: tuple[str, ...]) -> None:
     recalls = 100 * frames.scores.recall
     places = np.arange(len(classes))
-    axes.barh(places, np.nan_to_num(recalls), height=0.7, color=COLOURS[0])
+    axes.barh(places, np.nan_to_num(recalls), height=0.7, color=COLORS[0])
     for place, recall in enumerate(recalls):
         text = "not labelled" if np.isnan(recall) else _percent(float(recall))
         is_inside = recall >= ROOM_FOR_NUMBER

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from posecli.behaviour.table import Behaviours
 from posecli.errors import OutputError
-from posecli.support.figures import DPI, GREY, house_style, new_figure, part_colours
+from posecli.support.figures import DPI, GREY, house_style, new_figure, part_colors
 from posecli.support.files import partial_path
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _draw_bouts(axes: Axes, times: Floats, labels: Places, classes: tuple[str, .
     edges = np.flatnonzero(np.diff(labels)) + 1
     starts, stops = np.concatenate([[0], edges]), np.concatenate([edges, [len(labels)]])
     ends = np.append(times, times[-1] + (times[-1] - times[0]) / max(len(times) - 1, 1))
-    for number, color in enumerate(part_colours(len(classes))):
+    for number, color in enumerate(part_colors(len(classes))):
         mine = labels[starts] == number
         spans = [(ends[start], ends[stop] - ends[start]) for start, stop in zip(starts[mine], stops[mine], strict=True)]
         axes.broken_barh(spans, (number - 0.4, 0.8), color=color, linewidth=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from posecli.evaluation import ALL, Evaluation
-from posecli.support.figures import COLOURS, MARKERS, house_style, new_figure, plain_log_ticks
+from posecli.support.figures import COLORS, MARKERS, house_style, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +52,8 @@ def _draw_means(axes: Axes, evaluation: Evaluation, split: str) -> None:
 
 def _line_style(number: int) -> dict[str, Any]:
     """Colours first, black left out; dashes once they are used up."""
-    dashes, color = divmod(number, len(COLOURS) - 1)
-    return {"color": COLOURS[color], "linestyle": LINES[dashes % len(LINES)]}
+    dashes, color = divmod(number, len(COLORS) - 1)
+    return {"color": COLORS[color], "linestyle": LINES[dashes % len(LINES)]}
 
 
 def _show_errors(axes: Axes, evaluation: Evaluation) -> None:

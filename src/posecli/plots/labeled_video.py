@@ -20,7 +20,7 @@ import numpy.typing as npt
 from posecli.errors import OutputError, UsageError
 from posecli.options import TableChoice, check_pcutoff
 from posecli.plots.painting import DOT_SHARE, Brush, Color, Painter, Sheet
-from posecli.support.figures import part_colours
+from posecli.support.figures import part_colors
 from posecli.support.yamlfile import read_yaml
 from posecli.tables.poses import PCUTOFF, PoseData, model_pcutoff, read_poses
 from posecli.video.batch import Batch
@@ -355,7 +355,7 @@ def _bones_of(table: PoseData, skeleton: Bones) -> list[tuple[int, int]]:
 def _colors_of(tables: Sequence[PoseData]) -> dict[str, Color]:
     """A colour for every name: the same in every panel."""
     names = list(dict.fromkeys(chain.from_iterable(table.names for table in tables)))
-    return {name: _rgb(color) for name, color in zip(names, part_colours(len(names)), strict=True)}
+    return {name: _rgb(color) for name, color in zip(names, part_colors(len(names)), strict=True)}
 
 
 def _rgb(color: str) -> Color:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.support.figures import GREY, house_style, new_figure, part_colours
+from posecli.support.figures import GREY, house_style, new_figure, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -267,7 +267,7 @@ def _say_empty(axes: Axes) -> None:
 
 def colored(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Each body part with its color."""
-    return zip(names, part_colours(len(names)), strict=True)
+    return zip(names, part_colors(len(names)), strict=True)
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Okabe and Ito's colours, the strongest first.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#7F7F7F"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 #: Least distance of two labels on a logarithmic axis, as a part of the axis.
@@ -120,13 +120,13 @@ def _break_long_titles(figure: Figure) -> None:
                 child.set_wrap(True)
 
 
-def part_colours(count: int) -> list[str]:
-    """A colour ``#rrggbb`` for each body part: from `COLOURS` if they suffice, else evenly along a colour map.
+def part_colors(count: int) -> list[str]:
+    """A colour ``#rrggbb`` for each body part: from `COLORS` if they suffice, else evenly along a colour map.
 
-    >>> part_colours(2)
+    >>> part_colors(2)
     ['#0072B2', '#D55E00']
     """
-    distinct = COLOURS[:-1]  # black is kept for the truth
+    distinct = COLORS[:-1]  # black is kept for the truth
     if count <= len(distinct):
         return list(distinct[:count])
     from matplotlib import colormaps

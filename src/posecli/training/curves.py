@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from posecli.support.figures import COLOURS, MARKERS, new_figure
+from posecli.support.figures import COLORS, MARKERS, new_figure
 from posecli.training.rows import AccuracyRow, AnyLossRow, AnyMeasureRow, ClipLossRow, ErrorRow, Kind, LossRow
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def curves(kind: Kind, losses: Sequence[AnyLossRow], measures: Sequence[AnyMeasu
 
 def _draw_losses(axes: Axes, losses: Sequence[LossRow]) -> None:
     steps = [row.step for row in losses]
-    axes.plot(steps, [row.scoremap_loss for row in losses], color=COLOURS[0], label="scoremap")
-    axes.plot(steps, [row.locref_loss for row in losses], color=COLOURS[1], label="location refinement")
+    axes.plot(steps, [row.scoremap_loss for row in losses], color=COLORS[0], label="scoremap")
+    axes.plot(steps, [row.locref_loss for row in losses], color=COLORS[1], label="location refinement")
     axes.set(xlabel="step", ylabel="loss", yscale="log", title="Training loss")
     axes.legend(loc="upper right")
 
@@ -42,7 +42,7 @@ def _draw_errors(axes: Axes, errors: Sequence[ErrorRow]) -> None:
         axes.plot(
             [row.step for row in rows],
             [row.mean_px for row in rows],
-            color=COLOURS[scales.index(scale) % len(COLOURS)],
+            color=COLORS[scales.index(scale) % len(COLORS)],
             marker=MARKERS[sources.index(source) % len(MARKERS)],
             label=f"{source}, scale {scale:g}",
         )
@@ -62,7 +62,7 @@ def _by_curve(errors: Sequence[ErrorRow]) -> dict[tuple[str, float], list[ErrorR
 
 
 def _draw_clip_losses(axes: Axes, losses: Sequence[ClipLossRow]) -> None:
-    axes.plot([row.step for row in losses], [row.loss for row in losses], color=COLOURS[0])
+    axes.plot([row.step for row in losses], [row.loss for row in losses], color=COLORS[0])
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log", title="Training loss")
 
 
@@ -73,7 +73,7 @@ def _draw_accuracies(axes: Axes, rows: Sequence[AccuracyRow]) -> None:
         axes.plot(
             [row.step for row in own],
             [100 * row.balanced_accuracy for row in own],
-            color=COLOURS[number % len(COLOURS)],
+            color=COLORS[number % len(COLORS)],
             marker=MARKERS[number % len(MARKERS)],
             label=source,
         )

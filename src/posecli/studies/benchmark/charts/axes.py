@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
-from posecli.support.figures import COLOURS, GREY, MARKERS, new_figure, plain_log_ticks
+from posecli.support.figures import COLORS, GREY, MARKERS, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def dots(
 
 def look(number: int) -> tuple[str, str]:
     """Colour and marker of a line; after the last colour they pair up anew."""
-    return COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
+    return COLORS[number % len(COLORS)], MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
 
 
 def legend(axes: Axes, title: str | None = None) -> None:

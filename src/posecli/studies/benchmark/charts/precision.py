@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from posecli.studies.benchmark.charts.axes import panels_of
 from posecli.studies.benchmark.charts.runtime import settings_at, views_of
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
-from posecli.support.figures import COLOURS, GREY
+from posecli.support.figures import COLORS, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def _bars(axes: Axes, cells: list[Cell]) -> None:
     for side, (column, label) in enumerate((("fps", "async"), ("network_fps", "network alone"))):
         heights = [cell.median(column) / exact.median(column) for cell in cells]
         places = [place + (side - 0.5) * BAR for place in range(len(cells))]
-        axes.bar(places, heights, width=BAR, color=COLOURS[side], label=label)
+        axes.bar(places, heights, width=BAR, color=COLORS[side], label=label)
         for place, cell in zip(places, cells, strict=True):
             repeats = [value / exact.median(column) for value in cell.values(column)]
             axes.plot([place] * len(repeats), repeats, "_", color="black", markersize=7)

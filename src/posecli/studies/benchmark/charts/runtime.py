@@ -9,7 +9,7 @@ from posecli.studies.benchmark.charts.axes import dots, legend, look, minutes_of
 from posecli.studies.benchmark.charts.timeline import PIPELINE_ORDER
 from posecli.studies.benchmark.subject import subject_of
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, cores_words
-from posecli.support.figures import COLOURS, GREY, new_figure, plain_log_ticks
+from posecli.support.figures import COLORS, GREY, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def _cost_bars(axes: Axes, summary: BenchmarkSummary, cells: list[Cell]) -> None
     minutes = [60 * summary.estimate(cell).hours_per_video_hour for cell in cells]
     for place, (cell, length) in enumerate(zip(cells, minutes, strict=True)):
         item = cell.condition
-        colour = COLOURS[0] if item.pipeline == "sync" else COLOURS[1] if item.precision == "fp32" else COLOURS[2]
+        colour = COLORS[0] if item.pipeline == "sync" else COLORS[1] if item.precision == "fp32" else COLORS[2]
         axes.barh(place, length, height=0.66, color=colour)
         spread = [60 * summary.estimate(cell, fps).hours_per_video_hour for fps in cell.values("fps")]
         axes.plot(spread, [place] * len(spread), "|", color="black", markersize=9, markeredgewidth=1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from posecli.studies.benchmark.charts.axes import batch_axis, curve, legend, look, panels_of, speed_axis, width_axis
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, load_values
-from posecli.support.figures import COLOURS, GREY, new_figure
+from posecli.support.figures import COLORS, GREY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def _trajectories(axes: Axes, summary: BenchmarkSummary) -> None:
     )
     first = [load_values(summary.study.folder, cell.condition) for cell in (fast, double)]
     for poses, colour, style, width, label in zip(
-        first, (COLOURS[0], COLOURS[1]), ("-", ":"), (3.0, 1.6), ("numpy", "double-loop"), strict=True
+        first, (COLORS[0], COLORS[1]), ("-", ":"), (3.0, 1.6), ("numpy", "double-loop"), strict=True
     ):
         assert poses is not None  # or it would be no pair
         axes.plot(poses[:FRAMES_SHOWN, 0, 0], style, color=colour, linewidth=width, label=label)

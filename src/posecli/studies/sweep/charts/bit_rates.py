@@ -9,7 +9,7 @@ from posecli.studies.sweep.charts.axes import draw_errors, error_axis, rate_axis
 from posecli.studies.sweep.measures import MEDIAN, RAW, PartMeasures
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
-from posecli.support.figures import COLOURS, GREY, new_figure, part_colours
+from posecli.support.figures import COLORS, GREY, new_figure, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ def draw_bit_rates(summary: SweepSummary) -> Figure:
     for axes, codec in zip(panels, codecs, strict=True):
         versions = [version for version in summary.compared if version.codec == codec]
         for number, (name, colour) in enumerate(
-            zip(summary.bodyparts, part_colours(len(summary.bodyparts)), strict=True)
+            zip(summary.bodyparts, part_colors(len(summary.bodyparts)), strict=True)
         ):
             draw_errors(axes, summary, versions, partial(summary.measure, bodypart=name), colour, number, name)
         rate_axis(axes, summary, summary.compared)
@@ -49,7 +49,7 @@ def draw_repair(summary: SweepSummary) -> Figure:
             def measured(version: Version, filtering: str = filtering) -> PartMeasures:
                 return summary.measure(version, filtering=filtering)
 
-            style = COLOURS[number], number, label if first else None
+            style = COLORS[number], number, label if first else None
             draw_errors(left, summary, versions, measured, *style)
             draw_errors(right, summary, versions, measured, *style, of="jitter")
     for axes in (left, right):
@@ -72,7 +72,7 @@ def draw_truth(summary: SweepSummary) -> Figure:
     codecs = list(dict.fromkeys(version.codec for version in summary.compared))
     for number, codec in enumerate(codecs):
         versions = [version for version in summary.compared if version.codec == codec]
-        draw_errors(axes, summary, versions, summary.measure, COLOURS[number], number, str(codec), of="truth_mean")
+        draw_errors(axes, summary, versions, summary.measure, COLORS[number], number, str(codec), of="truth_mean")
     own = summary.measure(summary.reference).truth_mean
     axes.axhline(own.value, color="black", linewidth=1.4, label="original")
     axes.axhspan(own.low, own.high, color="black", alpha=0.1, linewidth=0)
@@ -90,7 +90,7 @@ def draw_codecs(summary: SweepSummary) -> Figure:
     axes = figure.subplots()
     for number, codec in enumerate(dict.fromkeys(version.codec for version in summary.compared)):
         versions = [version for version in summary.compared if version.codec == codec]
-        draw_errors(axes, summary, versions, summary.measure, COLOURS[number], number, str(codec))
+        draw_errors(axes, summary, versions, summary.measure, COLORS[number], number, str(codec))
     rate_axis(axes, summary, summary.compared)
     tolerance_line(axes, summary)
     error_axis(axes)

@@ -13,7 +13,7 @@ from posecli.studies.sweep.charts.axes import SMALLEST_PX, error_axis
 from posecli.studies.sweep.study import frame_path
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
-from posecli.support.figures import GREY, new_figure, part_colours
+from posecli.support.figures import GREY, new_figure, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def _draw_first_frame(axes: Axes, summary: SweepSummary, version: Version) -> No
     if image is not None:
         axes.imshow(image[..., ::-1], extent=(0, source.info.width, source.info.height, 0))
     pose = summary.study.poses(source, version)[0]
-    for point, name, colour in zip(pose, summary.bodyparts, part_colours(len(pose)), strict=True):
+    for point, name, colour in zip(pose, summary.bodyparts, part_colors(len(pose)), strict=True):
         seen = point[2] >= summary.study.cutoff
         axes.plot(
             *point[:2],

@@ -18,7 +18,7 @@ from posecli.studies.sweep.charts.axes import (
 )
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
-from posecli.support.figures import COLOURS, GREY, MARKERS, new_figure, part_colours
+from posecli.support.figures import COLORS, GREY, MARKERS, new_figure, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def _codec_dots(
     dots = []
     for number in range(max(numbers) + 1):
         places = [place for place, of in enumerate(numbers) if of == number]
-        look: Any = {"color": COLOURS[0]}
+        look: Any = {"color": COLORS[0]}
         if len(known) == len(speeds):
             look = {"c": [known[place] for place in places], "cmap": "viridis", "vmin": min(known), "vmax": max(known)}
         dots.append(
@@ -125,7 +125,7 @@ def draw_settings(summary: SweepSummary, best: Version) -> Figure:
         axes.plot(
             speeds[places],
             errors[places],
-            color=COLOURS[number],
+            color=COLORS[number],
             marker=MARKERS[number],
             linestyle="none",
             markersize=8,
@@ -160,7 +160,7 @@ def draw_scales(summary: SweepSummary) -> Figure:
     widths = [summary.totals(version)["network_width"] for version in versions]
     against_truth = summary.has_truth
     shown = versions if against_truth else versions[:-1]
-    for number, (name, colour) in enumerate(zip(summary.bodyparts, part_colours(len(summary.bodyparts)), strict=True)):
+    for number, (name, colour) in enumerate(zip(summary.bodyparts, part_colors(len(summary.bodyparts)), strict=True)):
         intervals = [
             summary.measure(version, name).truth_mean if against_truth else summary.measure(version, name).mean
             for version in shown
@@ -178,7 +178,7 @@ def draw_scales(summary: SweepSummary) -> Figure:
         right.plot(
             widths,
             [summary.totals(version)[key] for version in versions],
-            color=COLOURS[number],
+            color=COLORS[number],
             marker=MARKERS[number],
             label=label,
         )
@@ -205,7 +205,7 @@ def _trained_range(axes: Axes, summary: SweepSummary) -> None:
         return
     full = summary.totals(summary.reference)["network_width"]
     low, high = (full * scale for scale in trained)
-    axes.axvspan(low, high, color=COLOURS[2], alpha=0.1, linewidth=0, label="scales trained on")
+    axes.axvspan(low, high, color=COLORS[2], alpha=0.1, linewidth=0, label="scales trained on")
 
 
 def _not_beaten(sizes: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> list[int]:
