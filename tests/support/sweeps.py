@@ -68,7 +68,7 @@ def make_study(
 ) -> Sweep:
     """Write a study whose versions have these poses, one array per video."""
     count = len(poses[versions[0].name])
-    sources = tuple(
+    videos = tuple(
         SweepVideo(
             f"video{number}",
             video_info(folder / f"video{number}.mp4", len(first)),
@@ -80,16 +80,16 @@ def make_study(
     )
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for version in versions:
-        for source, pose in zip(sources, poses[version.name], strict=True):
-            path = poses_path(folder, source, version)
+        for video, pose in zip(videos, poses[version.name], strict=True):
+            path = poses_path(folder, video, version)
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, pose)
-            rows[source.name, version.name] = _row(version, source, (problems or {}).get(version.name))
+            rows[video.name, version.name] = _row(version, video, (problems or {}).get(version.name))
     return Sweep(
         folder,
         options,
         tuple(versions),
-        sources,
+        videos,
         PoseModel(model),
         0.6,
         tuple(truths or [None] * count),
@@ -106,21 +106,21 @@ def make_study(
     )
 
 
-def _row(version: Version, source: SweepVideo, problem: str | None) -> dict[str, Any]:
-    size = source.given_bytes if version.crf is None else source.given_bytes * 0.8 ** (1 + version.crf)
+def _row(version: Version, video: SweepVideo, problem: str | None) -> dict[str, Any]:
+    size = video.given_bytes if version.crf is None else video.given_bytes * 0.8 ** (1 + version.crf)
     return {
-        "video": source.name,
+        "video": video.name,
         "version": version.name,
         "codec": version.codec,
         "crf": version.crf,
         "scale": version.scale,
-        "frames": source.frames,
-        "looked_at": source.looked_at,
+        "frames": video.frames,
+        "looked_at": video.looked_at,
         "bytes": size,
-        "bit_rate": 8 * size / source.seconds,
-        "bytes_per_hour": 3600 * size / source.seconds,
-        "raw_compression": source.raw_bytes / size,
-        "given_compression": source.given_bytes / size,
+        "bit_rate": 8 * size / video.seconds,
+        "bytes_per_hour": 3600 * size / video.seconds,
+        "raw_compression": video.raw_bytes / size,
+        "given_compression": video.given_bytes / size,
         "encode_fps": None if version.crf is None else 200.0,
         "read_fps": 500.0,
         "network_fps": 10 / version.scale**2,

@@ -21,9 +21,9 @@ from posecli.cli.options import (
     table_choice_options,
     threads_option,
 )
+from posecli.errors import UsageError
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
-from posecli.studies.sweep.observer import SweepObserver
-from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, SweepOptions, parse_pixels
+from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, Progress, SweepObserver, SweepOptions
 
 if TYPE_CHECKING:
     from posecli.studies.sweep.study import Sweep
@@ -120,10 +120,22 @@ def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOp
         videos=videos,
         analysis=analysis,
         truth_choice=flags["truth_choice"],
-        tolerance=parse_pixels(flags["tolerance"]),
+        tolerance=_pixels(flags["tolerance"]),
         keep=flags.get("keep", False),
         **{name: flags[name] for name in same},
     )
+
+
+def _pixels(text: str) -> float:
+    """A length in px, with or without its unit.
+
+    >>> _pixels("1px"), _pixels("0.5")
+    (1.0, 0.5)
+    """
+    try:
+        return float(text.strip().lower().removesuffix("px"))
+    except ValueError:
+        raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None
 
 
 class SweepProgress(SweepObserver):
@@ -137,7 +149,7 @@ class SweepProgress(SweepObserver):
         self._output.progress(line)
 
     @contextmanager
-    def work(self, name: str, frames: int) -> Iterator[Callable[[int], object]]:
+    def work(self, name: str, frames: int) -> Iterator[Progress]:
         """Frames that are done."""
         from posecli.cli.progress import frame_progress
 

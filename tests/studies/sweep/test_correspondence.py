@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from support import clips
 
-from posecli.studies.sweep.correspondence import REACH, compare_frames, first_frame
+from posecli.studies.sweep.correspondence import REACH, compare_frames, first_frame_png
 from posecli.video.probe import probe
 
 COUNT = 80
@@ -86,5 +87,8 @@ def test_nothing_moves_and_nothing_is_shifted(tmp_path: Path) -> None:
 
 
 def test_first_frame_is_shown_as_it_is(original: Path, frames: clips.Images) -> None:
-    assert clips.read_number(first_frame(probe(original))) == 0
-    assert first_frame(probe(original)).shape == frames.shape[1:]
+    height, width = frames.shape[1:3]
+    png = np.frombuffer(first_frame_png(probe(original), height, width), np.uint8)
+    shown = np.asarray(cv2.imdecode(png, cv2.IMREAD_COLOR_RGB), np.uint8)
+    assert clips.read_number(shown) == 0
+    assert shown.shape == (height, width, 3)

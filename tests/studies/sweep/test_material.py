@@ -17,8 +17,7 @@ from posecli.errors import LabelError, UsageError
 from posecli.options import TableChoice
 from posecli.studies.sweep.material import (
     SweepVideo,
-    own_videos,
-    refuse_labels_of_other_videos,
+    given_videos,
     stretches_of,
     true_points,
 )
@@ -27,7 +26,7 @@ from posecli.studies.sweep.options import SweepOptions
 PARTS = ("red", "green", "blue")
 
 
-def source_named(name: str, frames: int = 50) -> SweepVideo:
+def video_named(name: str, frames: int = 50) -> SweepVideo:
     return SweepVideo(name, video_info(Path(f"{name}.mp4"), frames), frames, (range(frames),), 1000)
 
 
@@ -44,7 +43,7 @@ def test_stretches_lie_apart_and_reach_from_end_to_end(frames: int, rate: float,
 
 def test_labelled_frames_are_placed_by_their_numbers(tmp_path: Path) -> None:
     project = labels.write_project(tmp_path, 6)
-    points = true_points(source_named("m1"), PARTS, SweepOptions(labels=project))
+    (points,) = true_points([video_named("m1")], PARTS, SweepOptions(labels=project))
     assert points is not None
     assert points.shape == (50, 3, 2)
     assert np.allclose(points[:6], labels.dots(6))
@@ -53,7 +52,7 @@ def test_labelled_frames_are_placed_by_their_numbers(tmp_path: Path) -> None:
 
 def test_body_parts_are_in_the_networks_order_and_unknown_ones_are_unknown(tmp_path: Path) -> None:
     project = labels.write_project(tmp_path, 3)
-    points = true_points(source_named("m1"), ("blue", "nose", "red"), SweepOptions(labels=project))
+    (points,) = true_points([video_named("m1")], ("blue", "nose", "red"), SweepOptions(labels=project))
     assert points is not None
     assert np.allclose(points[:3, [2, 0]], labels.dots(3)[:, [0, 2]])
     assert np.isnan(points[:, 1]).all()
@@ -61,7 +60,7 @@ def test_body_parts_are_in_the_networks_order_and_unknown_ones_are_unknown(tmp_p
 
 def test_labels_beyond_the_used_frames_are_left_out(tmp_path: Path) -> None:
     project = labels.write_project(tmp_path, 6)
-    points = true_points(source_named("m1", frames=4), PARTS, SweepOptions(labels=project))
+    (points,) = true_points([video_named("m1", frames=4)], PARTS, SweepOptions(labels=project))
     assert points is not None
     assert len(points) == 4
     assert np.isfinite(points).all()
@@ -69,11 +68,11 @@ def test_labels_beyond_the_used_frames_are_left_out(tmp_path: Path) -> None:
 
 def test_labels_of_other_videos_are_a_mistake(tmp_path: Path) -> None:
     project = labels.write_project(tmp_path, 3)
-    sources = [source_named("other")]
-    truths = [true_points(source, PARTS, SweepOptions(labels=project)) for source in sources]
-    assert truths == [None]
     with pytest.raises(UsageError, match="labels no frame of other"):
-        refuse_labels_of_other_videos(sources, truths, project)
+        true_points([video_named("other")], PARTS, SweepOptions(labels=project))
+    points, unknown = true_points([video_named("m1"), video_named("other")], PARTS, SweepOptions(labels=project))
+    assert points is not None
+    assert unknown is None
 
 
 def test_an_image_without_a_number_cannot_be_placed(tmp_path: Path) -> None:
@@ -82,14 +81,14 @@ def test_an_image_without_a_number_cannot_be_placed(tmp_path: Path) -> None:
     (folder / "img0000.png").rename(folder / "first.png")
     labels.save_labels(labels.label_frame(labels.dots(1), ["first.png"]), folder)
     with pytest.raises(LabelError, match="does not end in the number of its frame"):
-        true_points(source_named("m1"), PARTS, SweepOptions(labels=project))
+        true_points([video_named("m1")], PARTS, SweepOptions(labels=project))
 
 
 def test_a_video_with_no_truth_beside_it_has_none(dots_clip: Path) -> None:
-    (source,) = own_videos(SweepOptions(videos=(dots_clip,), frames=20))
-    assert (source.name, source.frames, source.truth) == ("dots", 20, None)
-    assert source.given_bytes == pytest.approx(dots_clip.stat().st_size * 20 / 50)
-    assert true_points(source, PARTS, SweepOptions()) is None
+    (video,) = given_videos(SweepOptions(videos=(dots_clip,), frames=20))
+    assert (video.name, video.frames, video.truth) == ("dots", 20, None)
+    assert video.given_bytes == pytest.approx(dots_clip.stat().st_size * 20 / 50)
+    assert true_points([video], PARTS, SweepOptions()) == (None,)
 
 
 def test_true_points_are_those_of_the_frames_that_are_looked_at(tmp_path: Path) -> None:
@@ -99,11 +98,11 @@ def test_true_points_are_those_of_the_frames_that_are_looked_at(tmp_path: Path) 
     save_frame(pose_frame(poses), truth, key="another", mode="a")
     video = SweepVideo("m1", video_info(Path("m1.mp4"), 50), 50, (range(10, 14), range(30, 34)), 1000, truth)
     with pytest.raises(LabelError, match="choose one with --truth-key"):
-        true_points(video, PARTS, SweepOptions(videos=(Path("m1.mp4"),), truth_choice=TableChoice(option="truth-")))
+        true_points([video], PARTS, SweepOptions(videos=(Path("m1.mp4"),), truth_choice=TableChoice(option="truth-")))
     chosen = SweepOptions(videos=(Path("m1.mp4"),), truth=truth, truth_choice=TableChoice("mine"))
-    points = true_points(video, PARTS, chosen)
+    (points,) = true_points([video], PARTS, chosen)
     assert points is not None
     np.testing.assert_array_equal(points[2:4], poses[12:14, :, :2])
     assert np.isnan(np.delete(points, [2, 3], axis=0)).all()
     with pytest.raises(LabelError, match="has no row for the frames of"):
-        true_points(SweepVideo("m1", video.info, 50, (range(20, 30),), 1000, truth), PARTS, chosen)
+        true_points([SweepVideo("m1", video.info, 50, (range(20, 30),), 1000, truth)], PARTS, chosen)

@@ -13,7 +13,7 @@ from support import clips
 
 from posecli.cli import cli
 from posecli.errors import UsageError
-from posecli.studies.sweep.observer import SweepObserver
+from posecli.studies.sweep.options import SweepObserver
 from posecli.studies.sweep.reencode import recommended_encoding, reencode
 from posecli.video.encode import EncodeOptions
 from posecli.video.probe import probe

@@ -102,7 +102,7 @@ def test_the_speed_of_a_sample_says_what_it_includes(
     original = walk(330)
     versions = scaled_versions([0.5])
     study = make_study(tmp_path, dots_model, versions, {version.name: [original] for version in versions}, FAST)
-    summary = SweepSummary(replace(study, sources=tuple(replace(source, frames=frames) for source in study.sources)))
+    summary = SweepSummary(replace(study, videos=tuple(replace(video, frames=frames) for video in study.videos)))
     assert summary.sampled == (frames > 330)
     legend = draw_scales(summary).axes[1].get_legend()
     assert legend is not None

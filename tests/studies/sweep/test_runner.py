@@ -18,8 +18,7 @@ from posecli.errors import LabelError, OutputError, OutputExistsError, VideoErro
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
 from posecli.studies.sweep import material
-from posecli.studies.sweep.observer import SweepObserver
-from posecli.studies.sweep.options import SweepOptions
+from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
 from posecli.studies.sweep.study import Sweep
@@ -76,16 +75,16 @@ def sweep(
 def test_a_sample_has_the_poses_of_its_frames(options: SweepOptions, tmp_path: Path) -> None:
     whole = sweep(options, tmp_path / "whole")
     study = sweep(replace(options, sample=24), tmp_path / "sample")
-    (source,) = study.sources
-    rate = round(source.info.frame_rate)
-    assert source.looked_at < source.frames == 50
-    assert source.stretches[0].start == 0
-    assert len(source.stretches[0]) == min(24, rate)
+    (video,) = study.videos
+    rate = round(video.info.frame_rate)
+    assert video.looked_at < video.frames == 50
+    assert video.stretches[0].start == 0
+    assert len(video.stretches[0]) == min(24, rate)
     for version in study.versions:
-        poses = study.poses(source, version)
-        assert np.array_equal(poses, whole.poses(source, version)[source.places])
-        assert study.row(source, version)["frames"] == 50
-        assert study.row(source, version)["looked_at"] == len(poses) == source.looked_at
+        poses = study.poses(video, version)
+        assert np.array_equal(poses, whole.poses(video, version)[video.places])
+        assert study.row(video, version)["frames"] == 50
+        assert study.row(video, version)["looked_at"] == len(poses) == video.looked_at
     with pytest.raises(OutputExistsError, match="sample was 24, not 25"):
         sweep(replace(options, sample=25), tmp_path / "sample")
 
@@ -111,7 +110,7 @@ def test_steps_do_not_go_from_stretch_to_stretch(
 
 def test_lossless_gives_the_same_poses_and_the_worst_does_not(options: SweepOptions, tmp_path: Path) -> None:
     study = sweep(options, tmp_path / "out")
-    original, lossless, _, worst = (study.poses(study.sources[0], version) for version in study.versions)
+    original, lossless, _, worst = (study.poses(study.videos[0], version) for version in study.versions)
     assert original.shape == (50, 3, 3)
     assert np.array_equal(original, lossless)
     assert np.abs(worst - original).max() > 5
@@ -120,8 +119,8 @@ def test_lossless_gives_the_same_poses_and_the_worst_does_not(options: SweepOpti
 
 def test_rows_say_what_a_version_takes(options: SweepOptions, tmp_path: Path, dots_clip: Path) -> None:
     study = sweep(options, tmp_path / "out")
-    source = study.sources[0]
-    given, _, better, worst = (study.row(source, version) for version in study.versions)
+    video = study.videos[0]
+    given, _, better, worst = (study.row(video, version) for version in study.versions)
     assert given["bytes"] == dots_clip.stat().st_size
     assert given["given_compression"] == 1
     assert given["raw_compression"] == pytest.approx(160 * 120 * 3 * 50 / given["bytes"])
@@ -161,7 +160,7 @@ def test_an_interrupted_sweep_is_continued_and_ends_the_same(
     assert any("2 versions are there, 2 are left" in line for line in teller.lines)
     assert not any("lossless" in name for name in teller.names)
     for version in VERSIONS:
-        assert np.array_equal(study.poses(study.sources[0], version), whole.poses(whole.sources[0], version))
+        assert np.array_equal(study.poses(study.videos[0], version), whole.poses(whole.videos[0], version))
 
 
 def test_a_torn_last_line_is_made_again(options: SweepOptions, tmp_path: Path) -> None:
@@ -234,15 +233,15 @@ def test_odd_sides_and_crop_and_first_frames(dots_model: ModelFolder, tmp_path: 
     analysis = AnalyzeOptions(engine=EngineOptions(precision="fp32"), crop=Crop(1, 161, 0, 121))
     options = SweepOptions(videos=(odd,), model=dots_model.path, analysis=analysis, frames=10)
     study = sweep(options, tmp_path / "out", versions=(VERSIONS[0], Version("good", EncodeOptions(crf=5))))
-    original, good = (study.poses(study.sources[0], version) for version in study.versions)
+    original, good = (study.poses(study.videos[0], version) for version in study.versions)
     assert original.shape == good.shape == (10, 3, 3)
     assert np.median(np.abs(original - good)[..., :2]) == 0
 
 
 def test_scales_are_compared_in_px_of_the_full_frame(options: SweepOptions, tmp_path: Path, dots_clip: Path) -> None:
     study = run_sweep("scale-sweep", options, scaled_versions([0.5]), tmp_path / "out")
-    full, half = (study.poses(study.sources[0], version) for version in study.versions)
-    assert study.row(study.sources[0], study.versions[1])["network_width"] == 80
+    full, half = (study.poses(study.videos[0], version) for version in study.versions)
+    assert study.row(study.videos[0], study.versions[1])["network_width"] == 80
     centres = np.stack([clips.dot_centres(number, 120, 160) for number in range(50)])
     for poses in (full, half):
         assert np.abs(poses[..., :2] - centres).mean() < 6
@@ -251,10 +250,10 @@ def test_scales_are_compared_in_px_of_the_full_frame(options: SweepOptions, tmp_
 def test_without_a_video_the_scene_is_rendered(dots_model: ModelFolder, tmp_path: Path) -> None:
     options = SweepOptions(model=dots_model.path, analysis=FP32, frames=3)
     study = sweep(options, tmp_path / "out", versions=VERSIONS[:2])
-    source = study.sources[0]
-    assert (source.name, source.frames, source.rendered) == ("trail-tracking", 3, True)
-    assert (source.info.width, source.info.height) == (640, 480)
-    assert np.array_equal(study.poses(source, study.versions[0]), study.poses(source, study.versions[1]))
+    video = study.videos[0]
+    assert (video.name, video.frames, video.rendered) == ("trail-tracking", 3, True)
+    assert (video.info.width, video.info.height) == (640, 480)
+    assert np.array_equal(study.poses(video, study.versions[0]), study.poses(video, study.versions[1]))
     assert not (tmp_path / "out" / "scene").exists()
 
 

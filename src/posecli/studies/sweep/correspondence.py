@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.studies.sweep.observer import Progress
-from posecli.support.files import write_whole
+from posecli.studies.sweep.options import Progress
 from posecli.video.geometry import Geometry
 from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo
@@ -42,26 +41,16 @@ Gray = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Correspondence:
-    """How the frames of a version and of its original go together.
+    """How the frames of a version and of its original go together."""
 
-    Attributes
-    ----------
-    expected, found
-        Frames.
-    largest_time_shift
-        Of any frame's time against the original's, in frames.
-    shifted
-        First frame of each stretch that fits a neighbour better, and that neighbour's offset.
-    psnr
-        Mean over frames of the peak signal-to-noise ratio of brightness, dB.
-    worst_psnr
-        Of any frame.
-    """
-
+    #: Frames.
     expected: int
     found: int
+    #: Of any frame's time against the original's, in frames.
     largest_time_shift: float
+    #: First frame of each stretch that fits a neighbour better, and that neighbour's offset.
     shifted: tuple[tuple[int, int], ...]
+    #: Peak signal-to-noise ratio of brightness, dB: mean over frames, and of the worst.
     psnr: float
     worst_psnr: float
 
@@ -74,103 +63,60 @@ class Correspondence:
             return f"its times are off by up to {self.largest_time_shift:.2f} frames"
         if self.shifted:
             first, offset = self.shifted[0]
-            return f"from frame {first} on it shows what the original shows {abs(offset)} frames {_side(offset)}"
+            side = "later" if offset > 0 else "earlier"
+            return f"from frame {first} on it shows what the original shows {abs(offset)} frames {side}"
         return None
-
-
-def _side(offset: int) -> str:
-    return "later" if offset > 0 else "earlier"
 
 
 def compare_frames(
     original: VideoInfo, version: VideoInfo, frames: int, progress: Progress = lambda _count: None
 ) -> Correspondence:
-    """Compare count, times and pictures of the first `frames` frames.
-
-    Parameters
-    ----------
-    original, version
-        From `posecli.video.probe.probe`.
-    frames
-        That the version should have.
-    progress
-        Is told how many more frames are compared.
-    """
+    """Compare count, times and pictures of the first `frames` frames, which the version should have."""
     count = min(frames, version.n_frames)
     squares = np.full((count, 2 * REACH + 1), np.nan)
     psnr = np.full(count, np.nan)
-    ours, theirs = _grays(original, original), _grays(version, original)
-    ring: deque[Gray | None] = deque([None] * REACH, maxlen=2 * REACH + 1)
-    try:
-        full: deque[Gray | None] = deque()
-        for _ in range(REACH + 1):
-            _advance(ours, ring, full)
+    with closing(_grays(original, original)) as ours, closing(_grays(version, original)) as theirs:
+        around = deque([None] * REACH + [next(ours, None) for _ in range(REACH + 1)], maxlen=2 * REACH + 1)
         for index in range(count):
-            image, own = next(theirs, None), full.popleft()
-            if image is not None:
-                small = _shrunk(image)
-                squares[index] = [np.nan if other is None else _square(small, other) for other in ring]
+            shown, own = next(theirs, None), around[REACH]
+            if shown is not None:
+                squares[index] = [np.nan if other is None else _square(shown[1], other[1]) for other in around]
                 if own is not None:
-                    psnr[index] = _psnr(_square(image, own))
-            _advance(ours, ring, full)
+                    psnr[index] = _psnr(_square(shown[0], own[0]))
+            around.append(next(ours, None))
             progress(1)
-    finally:
-        ours.close()
-        theirs.close()
+    known = psnr[~np.isnan(psnr)]
     return Correspondence(
         frames,
         version.n_frames,
         _time_shift(original, version, count),
         tuple(_shifted(squares)),
-        _mean(psnr),
-        float(np.nanmin(psnr, initial=MOST_PSNR)),
+        float(known.mean()) if known.size else float("nan"),
+        float(known.min(initial=MOST_PSNR)),
     )
 
 
-def first_frame(video: VideoInfo) -> npt.NDArray[np.uint8]:
-    """The first frame as displayed, ``(H, W, 3)`` uint8 RGB; black if it cannot be decoded."""
-    reader = VideoReader(video)
-    try:
+def first_frame_png(video: VideoInfo, height: int, width: int) -> bytes:
+    """The first frame as displayed, cut to a size, as a PNG file; black if it cannot be decoded."""
+    with closing(VideoReader(video)) as reader:
         buffer = reader.new_buffer(1)
         reader.read_into(buffer)
-        return np.asarray(buffer[0], np.uint8)
-    finally:
-        reader.close()
+    _, coded = cv2.imencode(".png", cv2.cvtColor(buffer[0][:height, :width], cv2.COLOR_RGB2BGR))
+    return coded.tobytes()
 
 
-def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write an RGB picture as PNG, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    _, coded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-    write_whole(path, coded.tobytes())
-
-
-def _grays(info: VideoInfo, original: VideoInfo) -> Generator[Gray | None]:
-    """Brightness of each frame as displayed, of the original's size; ``None`` where one cannot be decoded."""
+def _grays(info: VideoInfo, original: VideoInfo) -> Generator[tuple[Gray, Gray] | None]:
+    """Brightness of each frame as displayed, of the original's size and small; ``None`` where one is not decoded."""
     geometry = Geometry.plan(info.width, info.height)
     buffer = np.empty((info.height, info.width, 3), np.uint8)
-    reader = VideoReader(info)
-    try:
+    with closing(VideoReader(info)) as reader:
         for _, _, image in reader.decoded():
             if image is None:
                 yield None
                 continue
             prepare(image, geometry, buffer)
-            shown = buffer[: original.height, : original.width]
-            yield np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), np.uint8)
-    finally:
-        reader.close()
-
-
-def _advance(frames: Iterator[Gray | None], ring: deque[Gray | None], full: deque[Gray | None]) -> None:
-    image = next(frames, None)
-    full.append(image)
-    ring.append(None if image is None else _shrunk(image))
+            gray = np.asarray(cv2.cvtColor(buffer[: original.height, : original.width], cv2.COLOR_RGB2GRAY), np.uint8)
+            yield gray, _shrunk(gray)
 
 
 def _shrunk(image: Gray) -> Gray:
@@ -209,8 +155,3 @@ def _time_shift(original: VideoInfo, version: VideoInfo, count: int) -> float:
         return 0.0
     usual = float(np.median(np.diff(expected))) or 1.0
     return float(np.abs((found - found[0]) - (expected - expected[0])).max()) / usual
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")

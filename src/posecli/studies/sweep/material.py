@@ -1,4 +1,4 @@
-"""What a sweep starts from: videos, their true points where they are known, and a network."""
+"""What a sweep starts from: videos, and their true points where they are known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,8 @@ import numpy.typing as npt
 from posecli.errors import LabelError, UsageError, VideoError
 from posecli.evaluation import positions, read_truth
 from posecli.labels import LabeledData, read_labeled_data
-from posecli.model.builtin import builtin_model_path
 from posecli.options import Crop
-from posecli.studies.sweep.observer import Progress
-from posecli.studies.sweep.options import SCENE_FRAMES, SweepOptions
+from posecli.studies.sweep.options import SCENE_FRAMES, Progress, SweepOptions
 from posecli.synthetic import SceneOptions, sample_files, write_sample
 from posecli.synthetic.sample import find_truth, truths_beside
 from posecli.video.encode import EncodeOptions
@@ -31,32 +30,14 @@ SCENE_ENCODING = EncodeOptions(crf=None, preset="veryfast", pix_fmt="yuv420p")
 
 @dataclass(frozen=True)
 class SweepVideo:
-    """One video of a sweep.
-
-    Attributes
-    ----------
-    name
-        Of the video, without ending.
-    info
-        What is known of the file.
-    frames
-        How many of its first frames are used: of which versions are made.
-    stretches
-        Those of them that the network looks at.
-    file_bytes
-        Size of the file.
-    truth
-        Table of true points, or ``None``.
-    rendered
-        Whether the sweep made it.
-    """
+    """One video of a sweep; of its first frames versions are made, and the network looks at stretches of them."""
 
     name: str
     info: VideoInfo
     frames: int
     stretches: tuple[range, ...]
     file_bytes: int
-    truth: Path | None = None
+    truth: Path | None = None  # table of true points
     rendered: bool = False
 
     @property
@@ -66,7 +47,7 @@ class SweepVideo:
 
     @property
     def looked_at(self) -> int:
-        """How many the network looks at."""
+        """How many frames the network looks at."""
         return sum(map(len, self.stretches))
 
     @property
@@ -88,7 +69,27 @@ class SweepVideo:
         """How a version's frames become the network's; what encoding added to an odd side is cropped away."""
         info = of or self.info
         crop = options.analysis.crop or Crop(0, self.info.width, 0, self.info.height)
-        return Geometry.plan(info.width, info.height, crop, _exact(scale) * options.analysis.exact_scale)
+        factor = Fraction(scale).limit_denominator(10_000) * options.analysis.exact_scale
+        return Geometry.plan(info.width, info.height, crop, factor)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for ``design.json``."""
+        info = self.info
+        return {
+            "name": self.name,
+            "path": str(info.path.resolve()),
+            "rendered": self.rendered,
+            "codec": info.codec,
+            "pixel_format": info.pixel_format,
+            "width": info.width,
+            "height": info.height,
+            "frames": self.frames,
+            "stretches": [[part.start, part.stop] for part in self.stretches],
+            "frame_rate": info.frame_rate,
+            "bytes": self.given_bytes,
+            "raw_bytes": self.raw_bytes,
+            "truth": None if self.truth is None else str(self.truth),
+        }
 
 
 def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[range, ...]:
@@ -109,58 +110,32 @@ def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[ra
     return tuple(range(start, start + length) for start in starts)
 
 
-def _exact(scale: float) -> Fraction:
-    return Fraction(scale).limit_denominator(10_000)
-
-
-def model_path(options: SweepOptions) -> Path:
-    """The model that is asked for, or posecli's own.
-
-    Raises
-    ------
-    ModelError
-        If it is posecli's own and not installed.
-    """
-    return options.model if options.model is not None else builtin_model_path()
-
-
-def own_videos(options: SweepOptions) -> tuple[SweepVideo, ...]:
-    """The videos that were given, looked at.
+def given_videos(options: SweepOptions) -> tuple[SweepVideo, ...]:
+    """The videos that were named.
 
     Raises
     ------
     VideoError
         If one cannot be read, or has fewer than two frames.
-    LabelError
-        If truth was named and there is none.
     """
-    return tuple(_own_video(path, options) for path in options.videos)
+    return tuple(_given_video(path, options) for path in options.videos)
 
 
-def _own_video(path: Path, options: SweepOptions) -> SweepVideo:
+def _given_video(path: Path, options: SweepOptions) -> SweepVideo:
     info = probe(path)
     if info.n_frames < 2 or info.frame_rate <= 0:
         raise VideoError(f"'{path}' has {info.n_frames} frames at {info.frame_rate:g} per second: give a longer video")
-    frames = min(info.n_frames, options.frames or info.n_frames)
+    frames = info.n_frames if options.frames is None else min(options.frames, info.n_frames)
     stretches = stretches_of(frames, info.frame_rate, options.sample)
-    return SweepVideo(path.stem, info, frames, stretches, path.stat().st_size, _truth_of(path, options))
-
-
-def _truth_of(path: Path, options: SweepOptions) -> Path | None:
-    if options.truth is not None or options.labels is not None:
-        return options.truth
-    return find_truth(path) if truths_beside(path) else None
+    truth = options.truth
+    if truth is None and options.labels is None and truths_beside(path):
+        truth = find_truth(path)
+    return SweepVideo(path.stem, info, frames, stretches, path.stat().st_size, truth)
 
 
 def scene_options(options: SweepOptions) -> SceneOptions:
     """The scene that is rendered where no video is given."""
-    return SceneOptions(frames=options.frames or SCENE_FRAMES, seed=options.seed)
-
-
-def scene_path(options: SweepOptions, folder: Path) -> Path:
-    """Where the rendered scene goes."""
-    scene = scene_options(options)
-    return folder / f"{scene.scene}.mp4"
+    return SceneOptions(frames=SCENE_FRAMES if options.frames is None else options.frames, seed=options.seed)
 
 
 def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> SweepVideo:
@@ -172,7 +147,7 @@ def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> S
         If it cannot be written.
     """
     scene = scene_options(options)
-    path = scene_path(options, folder)
+    path = folder / f"{scene.scene}.mp4"
     files = sample_files(scene, path)
     if not (files.video.exists() and files.truth.exists()):
         files = write_sample(scene, path, SCENE_ENCODING, overwrite=True, progress=progress)
@@ -181,61 +156,56 @@ def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> S
     return SweepVideo(path.stem, info, scene.n_frames, stretches, path.stat().st_size, files.truth, rendered=True)
 
 
-def true_points(source: SweepVideo, bodyparts: Sequence[str], options: SweepOptions) -> Floats | None:
-    """``(N, K, 2)`` px of the frames that are looked at, NaN where nothing is known; ``None`` where there is no truth.
+def true_points(
+    videos: Sequence[SweepVideo], bodyparts: Sequence[str], options: SweepOptions
+) -> tuple[Floats | None, ...]:
+    """Of each video ``(N, K, 2)`` px of the frames that are looked at, NaN where unknown; ``None`` without truth.
 
     Raises
     ------
     LabelError
-        If the truth does not fit the video or the network.
+        If a truth does not fit its video or the network.
+    UsageError
+        If labels were named and no labelled frame belongs to any of the videos.
     """
-    if options.labels is not None:
-        return _labelled_points(source, bodyparts, read_labeled_data(options.labels))
-    if source.truth is None:
+    if options.labels is None:
+        return tuple(_points_of_table(video, bodyparts, options) for video in videos)
+    labels = read_labeled_data(options.labels)
+    points = tuple(_labelled_points(video, bodyparts, labels) for video in videos)
+    if all(found is None for found in points):
+        names = ", ".join(video.name for video in videos)
+        raise UsageError(
+            f"'{options.labels}' labels no frame of {names}: its folders must have the videos' names, or leave out "
+            "--labels"
+        )
+    return points
+
+
+def _points_of_table(video: SweepVideo, bodyparts: Sequence[str], options: SweepOptions) -> Floats | None:
+    if video.truth is None:
         return None
-    known = read_truth(source.truth, options.truth_choice)
-    known.belongs_to(source.info.path, source.info.n_frames, LabelError)
-    if not np.isin(source.places, known.frames).any():
+    known = read_truth(video.truth, options.truth_choice)
+    known.belongs_to(video.info.path, video.info.n_frames, LabelError)
+    if not np.isin(video.places, known.frames).any():
         raise LabelError(
-            f"truth '{source.truth}' has no row for the frames of '{source.info.path}' that are looked at: give one "
+            f"truth '{video.truth}' has no row for the frames of '{video.info.path}' that are looked at: give one "
             "that has, or look at more frames"
         )
-    return positions(known, source.places, bodyparts)
+    return positions(known, video.places, bodyparts)
 
 
-def _labelled_points(source: SweepVideo, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
+def _labelled_points(video: SweepVideo, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
     """Labelled frames in the folder of the video's name; an image's name ends in the number of its frame."""
-    points = np.full((source.frames, len(bodyparts), 2), np.nan)
-    chosen = [frame for frame in data.frames if Path(frame.name).parent.name == source.name]
-    for frame in chosen:
+    points = np.full((video.frames, len(bodyparts), 2), np.nan)
+    known = [place for place, name in enumerate(bodyparts) if name in data.bodyparts]
+    columns = [data.bodyparts.index(bodyparts[place]) for place in known]
+    for frame in data.frames:
+        if Path(frame.name).parent.name != video.name:
+            continue
         number = re.search(r"(\d+)$", Path(frame.name).stem)
         if number is None:
             raise LabelError(f"image '{frame.name}' does not end in the number of its frame: it cannot be placed")
-        if int(number[1]) < source.frames:
-            points[int(number[1])] = _in_order(frame.points[None], data.bodyparts, bodyparts)[0]
-    looked_at = points[source.places]
+        if int(number[1]) < video.frames:
+            points[int(number[1]), known] = frame.points[columns]
+    looked_at = points[video.places]
     return looked_at if np.isfinite(looked_at).any() else None
-
-
-def _in_order(points: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
-    """The network's body parts; NaN for those that the truth does not know."""
-    ordered = np.full((len(points), len(want), 2), np.nan)
-    for place, name in enumerate(want):
-        if name in have:
-            ordered[:, place] = points[:, list(have).index(name)]
-    return ordered
-
-
-def refuse_labels_of_other_videos(sources: Sequence[SweepVideo], truths: Sequence[Floats | None], labels: Path) -> None:
-    """Labels that were named and are of none of the videos are a mistake.
-
-    Raises
-    ------
-    UsageError
-        If no labelled frame belongs to any of the videos.
-    """
-    if all(truth is None for truth in truths):
-        names = ", ".join(source.name for source in sources)
-        raise UsageError(
-            f"'{labels}' labels no frame of {names}: its folders must have the videos' names, or leave out --labels"
-        )

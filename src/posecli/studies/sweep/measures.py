@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -21,23 +21,15 @@ from posecli.tables.filtering import FilterOptions, filter_pose
 
 Floats = npt.NDArray[np.float64]
 RAW, MEDIAN = "none", "median"
-FILTERINGS = (RAW, MEDIAN)
 QUANTILES = (0.5, 0.99)
+#: Measures that are not in px.
+SHARES = ("likelihood_change", "lost")
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Poses of several videos, one after the other.
+    """Poses ``(N, K, 3)`` (x px, y px, likelihood) of several videos, one after the other, and frames of each.
 
-    Attributes
-    ----------
-    poses
-        ``(N, K, 3)`` float64: x px, y px, likelihood.
-    lengths
-        Frames of each video.
-
-    Examples
-    --------
     >>> two = Trajectories.of([np.zeros((3, 1, 3)), np.ones((2, 1, 3))])
     >>> two.steps()[:, 0]
     array([nan,  0.,  0., nan,  0.])
@@ -53,8 +45,7 @@ class Trajectories:
 
     def filtered(self, window: int) -> Trajectories:
         """Each video through the median filter."""
-        ends = np.cumsum(self.lengths)[:-1]
-        pieces = np.split(self.poses, ends)
+        pieces = np.split(self.poses, np.cumsum(self.lengths)[:-1])
         return Trajectories.of([filter_pose(pose, FilterOptions("median", window)) for pose in pieces])
 
     def steps(self) -> Floats:
@@ -68,14 +59,10 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class PartMeasures:
-    """One version, one body part (or all), with or without temporal filtering.
+    """One version, one body part (or ``all``), both trajectories through one temporal filter (or ``none``).
 
     Attributes
     ----------
-    bodypart
-        Name, or ``all``.
-    filtering
-        ``none`` or ``median``: what both trajectories went through.
     points
         That count.
     mean, median, p99
@@ -86,10 +73,10 @@ class PartMeasures:
         Share of the points whose likelihood fell below the cut-off.
     jitter
         Mean step from frame to frame less the original's, px.
-    truth_points
-        Points, of those that count, whose truth is known; 0 where there is none.
     truth_mean, truth_median, truth_p99
         Distance from the truth, px.
+    truth_points
+        Points, of those that count, whose truth is known; 0 where there is none.
     """
 
     bodypart: str
@@ -101,51 +88,28 @@ class PartMeasures:
     likelihood_change: ConfidenceInterval
     lost: ConfidenceInterval
     jitter: ConfidenceInterval
-    truth_points: int
     truth_mean: ConfidenceInterval
     truth_median: ConfidenceInterval
     truth_p99: ConfidenceInterval
+    truth_points: int
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values by column name, ``None`` for what is not known."""
-        row: dict[str, Any] = {"bodypart": self.bodypart, "filtering": self.filtering, "points": self.points}
-        for name, unit in (
-            ("mean", "_px"),
-            ("median", "_px"),
-            ("p99", "_px"),
-            ("likelihood_change", ""),
-            ("lost", ""),
-            ("jitter", "_px"),
-            ("truth_mean", "_px"),
-            ("truth_median", "_px"),
-            ("truth_p99", "_px"),
-        ):
-            interval: ConfidenceInterval = getattr(self, name)
-            row[f"{name}{unit}"] = _plain(interval.value)
-            row[f"{name}{unit}_low"] = _plain(interval.low)
-            row[f"{name}{unit}_high"] = _plain(interval.high)
-        return row | {"truth_points": self.truth_points}
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+        row: dict[str, Any] = {}
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, ConfidenceInterval):
+                column = name if name in SHARES else f"{name}_px"
+                limits = {column: value.value, f"{column}_low": value.low, f"{column}_high": value.high}
+                row |= {key: limit if math.isfinite(limit) else None for key, limit in limits.items()}
+            else:
+                row[name] = value
+        return row
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two sets of trajectories are compared by.
-
-    Attributes
-    ----------
-    bodyparts
-        The ``K`` names.
-    cutoff
-        Likelihood from which on a point counts as seen.
-    window
-        Of the median filter, frames.
-    resampling
-        For the intervals.
-    """
+    """What two sets of trajectories are compared by: ``K`` names, likelihood cut-off, frames of the filter, draws."""
 
     bodyparts: tuple[str, ...]
     cutoff: float
@@ -155,40 +119,23 @@ class Comparison:
     def measure(self, version: Trajectories, original: Trajectories, truth: Floats | None) -> list[PartMeasures]:
         """All measures of a version: every body part, then all, without and with the filter.
 
-        Parameters
-        ----------
-        version, original
-            Of the same videos.
-        truth
-            ``(N, K, 2)`` px, NaN where not known; ``None`` without any.
+        Of the truth, ``(N, K, 2)`` px, NaN is what is not known; ``None`` is all of it.
         """
-        seen = self.seen(original)
-        measures = self._filtered(version, original, truth, seen, RAW)
-        smooth, smooth_original = version.filtered(self.window), original.filtered(self.window)
-        return measures + self._filtered(smooth, smooth_original, truth, seen, MEDIAN)
-
-    def seen(self, original: Trajectories) -> npt.NDArray[np.bool_]:
-        """``(N, K)``: the points that count."""
-        return np.asarray(original.poses[..., 2] >= self.cutoff)
-
-    def _filtered(
-        self,
-        version: Trajectories,
-        original: Trajectories,
-        truth: Floats | None,
-        seen: npt.NDArray[np.bool_],
-        filtering: str,
-    ) -> list[PartMeasures]:
-        known = np.full((*version.poses.shape[:2], 2), np.nan) if truth is None else truth
-        values = {
-            "error": point_errors(version.poses, original.poses[..., :2]),
-            "likelihood_change": version.poses[..., 2] - original.poses[..., 2],
-            "lost": (version.poses[..., 2] < self.cutoff).astype(np.float64),
-            "jitter": version.steps() - original.steps(),
-            "truth": point_errors(version.poses, known),
-        }
-        values = {name: np.where(seen, value, np.nan) for name, value in values.items()}
-        return [self._part(name, filtering, values) for name in (*self.bodyparts, ALL)]
+        seen = original.poses[..., 2] >= self.cutoff
+        known = np.full((*seen.shape, 2), np.nan) if truth is None else truth
+        filtered = version.filtered(self.window), original.filtered(self.window)
+        measures = []
+        for filtering, (ours, theirs) in ((RAW, (version, original)), (MEDIAN, filtered)):
+            values = {
+                "error": point_errors(ours.poses, theirs.poses[..., :2]),
+                "likelihood_change": ours.poses[..., 2] - theirs.poses[..., 2],
+                "lost": (ours.poses[..., 2] < self.cutoff).astype(np.float64),
+                "jitter": ours.steps() - theirs.steps(),
+                "truth": point_errors(ours.poses, known),
+            }
+            values = {name: np.where(seen, value, np.nan) for name, value in values.items()}
+            measures += [self._part(name, filtering, values) for name in (*self.bodyparts, ALL)]
+        return measures
 
     def _part(self, name: str, filtering: str, values: dict[str, Floats]) -> PartMeasures:
         if name != ALL:
@@ -207,8 +154,8 @@ class Comparison:
             means["likelihood_change"],
             means["lost"],
             means["jitter"],
-            int((~np.isnan(values["truth"])).sum()),
             means["truth"],
             truth_median,
             truth_p99,
+            int((~np.isnan(values["truth"])).sum()),
         )

@@ -14,8 +14,7 @@ from posecli.inference.decode import Pose
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import PoseModel
 from posecli.options import VideoBackend
-from posecli.studies.sweep.observer import Progress
-from posecli.studies.sweep.options import SweepOptions
+from posecli.studies.sweep.options import Progress, SweepOptions
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
 from posecli.video.batch import Batch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,8 @@ MAX_LOST = 0.02
 SCENE_FRAMES = 300
 #: Of the rendered scene: one that no training video has.
 SCENE_SEED = 7
+#: Is told how many more frames are done.
+Progress = Callable[[int], object]
 DEFAULT_CRF = "10,20,30,40"
 DEFAULT_SCALES = (1.0, 0.5, 0.25, 0.125)
 
@@ -81,12 +85,9 @@ class SweepOptions:
     keep: bool = False
 
     def __post_init__(self) -> None:
-        self._check_analysis()
         self._check_counts()
         self._check_amounts()
         self._check_truth()
-
-    def _check_analysis(self) -> None:
         if isinstance(self.analysis.batch_size, str):
             raise UsageError("batch size 'auto' would differ between versions: give a whole number of 1 or more")
         if self.analysis.num_outputs != 1:
@@ -127,13 +128,12 @@ class SweepOptions:
         return self.analysis.batch_size
 
 
-def parse_pixels(text: str) -> float:
-    """A length in px, with or without its unit.
+class SweepObserver:
+    """Is told how a sweep goes. This one does nothing; a command's own prints."""
 
-    >>> parse_pixels("1px"), parse_pixels("0.5")
-    (1.0, 0.5)
-    """
-    try:
-        return float(text.strip().lower().removesuffix("px"))
-    except ValueError:
-        raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None
+    def say(self, line: str) -> None:
+        """A sentence on what happens."""
+
+    def work(self, _name: str, _frames: int) -> AbstractContextManager[Progress]:
+        """So many frames are about to be gone through; the context's value is told of progress."""
+        return nullcontext(lambda _count: None)

@@ -8,11 +8,8 @@ too: errors do not shrink as quality falls, and a version that seems to say so o
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from posecli.options import AnalyzeOptions
 from posecli.studies.sweep.measures import MEDIAN, RAW
@@ -28,127 +25,95 @@ LEAST_SEEN = 0.5
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to use.
+    """What to use."""
 
-    Attributes
-    ----------
-    version
-        The one; ``None`` where there is none.
-    reasons
-        A sentence each: what speaks for it, or why there is none.
-    acquisition
-        The ffmpeg line, where something is encoded.
-    analysis
-        The posecli line.
-    """
-
+    #: ``None`` where there is none.
     version: Version | None
+    #: A sentence each: what speaks for it, or why there is none.
     reasons: tuple[str, ...]
+    #: The ffmpeg line, where something is encoded, and the posecli line.
     acquisition: str = ""
     analysis: str = ""
+    #: Whether there is none because too little was seen to tell.
+    thin: bool = False
 
 
 def recommend(summary: SweepSummary) -> Recommendation:
     """The smallest file, or the fastest scale, that is inside."""
-    doubts = evidence_lacks(summary)
+    doubts = list(_doubts(summary))
     if doubts:
-        return Recommendation(None, ("No version is recommended: the evidence is thin.", *doubts))
+        return Recommendation(None, ("No version is recommended: the evidence is thin.", *doubts), thin=True)
     inside = versions_inside(summary)
     if not inside:
         return Recommendation(None, _why_none(summary))
-    encoded = any(version.encode is not None for version in summary.compared)
-    best = _smallest(summary, inside) if encoded else _fastest(summary, inside)
-    return Recommendation(
-        best,
-        tuple(_sentences(summary, best, encoded=encoded)),
-        acquisition_line(best) if encoded else "",
-        analysis_line(summary, best),
-    )
+    if not summary.encoded:
+        best = max(inside, key=lambda version: summary.totals(version)["analysis_fps"])
+        return Recommendation(best, tuple(_sentences(summary, best, inside)), analysis=analysis_line(summary, best))
+    best = min(inside, key=lambda version: summary.totals(version)["bytes"])
+    reasons = tuple(_sentences(summary, best, inside))
+    return Recommendation(best, reasons, acquisition_line(best), analysis_line(summary, best))
 
 
-def evidence_lacks(summary: SweepSummary) -> list[str]:
-    """Why no recommendation could be trusted; empty where one can."""
-    doubts = []
-    blocks = summary.resampling.n_blocks
-    if blocks < FEWEST_BLOCKS or sum(summary.resampling.lengths) < FEWEST_POINTS:
-        frames = sum(summary.resampling.lengths)
-        doubts.append(
-            f"{frames} frames are too few: give at least {FEWEST_BLOCKS} s of video and {FEWEST_POINTS} frames."
-        )
+def _doubts(summary: SweepSummary) -> Iterator[str]:
+    """Why no recommendation could be trusted."""
+    frames = sum(summary.resampling.lengths)
+    if summary.resampling.n_blocks < FEWEST_BLOCKS or frames < FEWEST_POINTS:
+        yield f"{frames} frames are too few: give at least {FEWEST_BLOCKS} s of video and {FEWEST_POINTS} frames."
     share = float(summary.seen.mean())
     if share < LEAST_SEEN:
-        doubts.append(
+        yield (
             f"In the original itself the network is sure (likelihood {summary.study.cutoff:g} or more) of only "
             f"{100 * share:.0f} % of the points: give a network that knows these animals."
         )
     for name, points in zip(summary.bodyparts, summary.seen.sum(axis=0), strict=True):
         if points < FEWEST_POINTS:
-            doubts.append(f"It is sure of '{name}' in only {points} frames, and {FEWEST_POINTS} are needed.")
-    return doubts
+            yield f"It is sure of '{name}' in only {points} frames, and {FEWEST_POINTS} are needed."
 
 
 def versions_inside(summary: SweepSummary, filtering: str = RAW) -> list[Version]:
-    """The versions that can be recommended."""
+    """The versions that can be recommended: of each codec or precision, best quality first, up to the first outside."""
+    families: dict[tuple[str | None, str | None], list[Version]] = {}
+    for version in summary.compared:
+        families.setdefault((version.codec, version.precision), []).append(version)
     chosen: list[Version] = []
-    for family in _families(summary.compared):
-        for version in family:
+    for family in families.values():
+        for version in sorted(family, key=lambda item: -item.scale if item.crf is None else item.crf):
             if not _is_inside(summary, version, filtering):
                 break
             chosen.append(version)
     return chosen
 
 
-def _families(versions: Sequence[Version]) -> list[list[Version]]:
-    """Versions of one codec, best quality first; scales in one precision, largest first."""
-    families: dict[tuple[str | None, str | None], list[Version]] = {}
-    for version in versions:
-        families.setdefault((version.codec, version.precision), []).append(version)
-    return [
-        sorted(family, key=lambda version: -version.scale if version.crf is None else version.crf)
-        for family in families.values()
-    ]
-
-
 def _is_inside(summary: SweepSummary, version: Version, filtering: str) -> bool:
     options = summary.study.options
     parts = [summary.measure(version, name, filtering) for name in summary.bodyparts]
-    bounds = np.array([part.mean.high for part in parts])
-    lost = np.array([part.lost.value for part in parts])
-    return bool(np.all(bounds <= options.tolerance) and np.all(lost <= options.max_lost))
+    return all(part.mean.high <= options.tolerance and part.lost.value <= options.max_lost for part in parts)
 
 
-def _smallest(summary: SweepSummary, versions: Sequence[Version]) -> Version:
-    return min(versions, key=lambda version: summary.totals(version)["bytes"])
-
-
-def _fastest(summary: SweepSummary, versions: Sequence[Version]) -> Version:
-    return max(versions, key=lambda version: summary.totals(version)["analysis_fps"])
-
-
-def _sentences(summary: SweepSummary, best: Version, *, encoded: bool) -> list[str]:
-    options = summary.study.options
-    worst, values = summary.worst(best), summary.totals(best)
-    what = "smallest file" if encoded else "fastest setting" if best.precision else "fastest scale"
-    lines = [
+def _sentences(summary: SweepSummary, best: Version, inside: list[Version]) -> Iterator[str]:
+    options, worst = summary.study.options, summary.worst(best)
+    what = "smallest file" if summary.encoded else "fastest setting" if best.precision else "fastest scale"
+    yield (
         f"The {what} inside {options.tolerance:g} px is {best.label}: its worst body part, {worst.bodypart}, is off by "
         f"a mean of {worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; p99 "
         f"{worst.p99.value:.1f} px; {100 * summary.measure(best).lost.value:.1f} % of the points are lost."
-    ]
-    if encoded:
-        per_hour = values["bytes_per_hour"]
-        given = summary.totals(summary.reference)["bytes_per_hour"]
-        lines.append(
-            f"It takes {per_hour / 1e6:.0f} MB per hour of video: {_times(values['raw_compression'])} less than raw "
-            f"pixels, {_against_given(values['given_compression'])}; {options.hours_per_year:g} hours a year take "
-            f"{_disk(per_hour * options.hours_per_year)} instead of {_disk(given * options.hours_per_year)}."
-        )
-    else:
-        lines.append(_time_saved(summary, best))
-    more = [version for version in versions_inside(summary, MEDIAN) if version not in versions_inside(summary)]
+    )
+    yield _room_saved(summary, best) if summary.encoded else _time_saved(summary, best)
+    more = [version.label for version in versions_inside(summary, MEDIAN) if version not in inside]
     if more:
-        names = ", ".join(version.label for version in more)
-        lines.append(f"Behind a median filter of {options.window} frames these would be inside too: {names}.")
-    return lines
+        yield f"Behind a median filter of {options.window} frames these would be inside too: {', '.join(more)}."
+
+
+def _room_saved(summary: SweepSummary, best: Version) -> str:
+    values, hours = summary.totals(best), summary.study.options.hours_per_year
+    per_hour, given = values["bytes_per_hour"], summary.totals(summary.reference)["bytes_per_hour"]
+    factor = values["given_compression"]
+    against_given = f"{_times(factor)} less than" if factor >= 1 else f"{1 / factor:.1f} times"
+    return (
+        f"It takes {per_hour / 1e6:.0f} MB per hour of video: {_times(values['raw_compression'])} less than raw "
+        f"pixels, {against_given} the given file; {hours:g} hours a year take {_disk(per_hour * hours)} instead of "
+        f"{_disk(given * hours)}."
+    )
 
 
 def _disk(size: float) -> str:
@@ -164,26 +129,20 @@ def _times(factor: float) -> str:
     return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
-def _against_given(factor: float) -> str:
-    return f"{_times(factor)} less than the given file" if factor >= 1 else f"{1 / factor:.1f} times the given file"
-
-
 def _time_saved(summary: SweepSummary, best: Version) -> str:
     fast, slow = (summary.totals(version)["analysis_fps"] for version in (best, summary.reference))
-    sources = summary.study.sources
-    frames = summary.study.options.hours_per_year * 3600 * sources[0].info.frame_rate
+    hours = summary.study.options.hours_per_year
+    frames = hours * 3600 * summary.study.videos[0].info.frame_rate
     # Both speeds are then below those of a run over every frame.
     between = ", with what lies between the sampled stretches read too" if summary.sampled else ""
     return (
-        f"It runs at {fast:.1f} instead of {slow:.1f} frames/s here{between}: "
-        f"{summary.study.options.hours_per_year:g} hours of video a year take {frames / fast / 3600:.0f} instead of "
-        f"{frames / slow / 3600:.0f} hours."
+        f"It runs at {fast:.1f} instead of {slow:.1f} frames/s here{between}: {hours:g} hours of video a year take "
+        f"{frames / fast / 3600:.0f} instead of {frames / slow / 3600:.0f} hours."
     )
 
 
 def _why_none(summary: SweepSummary) -> tuple[str, ...]:
-    options = summary.study.options
-    head = f"No version is inside {options.tolerance:g} px."
+    head = f"No version is inside {summary.study.options.tolerance:g} px."
     if not summary.compared:
         return (head, "None could be compared with the original.")
     closest = min(summary.compared, key=lambda version: summary.worst(version).mean.high)
@@ -191,9 +150,8 @@ def _why_none(summary: SweepSummary) -> tuple[str, ...]:
     return (
         head,
         f"Closest is {closest.label}, whose worst body part, {worst.bodypart}, is off by a mean of "
-        f"{worst.mean.value:.2f} px, "
-        f"at most {worst.mean.high:.2f} px with 95 % confidence; {100 * summary.measure(closest).lost.value:.1f} % of "
-        "the points are lost.",
+        f"{worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; "
+        f"{100 * summary.measure(closest).lost.value:.1f} % of the points are lost.",
     )
 
 
@@ -210,7 +168,7 @@ def analysis_line(summary: SweepSummary, version: Version, batch_size: int | Non
     precision = version.precision or summary.study.design["precision"]
     command = ["posecli", "analyze", "VIDEO.mp4"]
     if options.model is not None:
-        command += ["--model", _shown(options.model)]
+        command += ["--model", options.model.as_posix()]
     command += ["--precision", precision, "--batchsize", str(batch_size or options.batch_size)]
     if pipeline and pipeline != AnalyzeOptions().pipeline:
         command += ["--pipeline", pipeline]
@@ -222,7 +180,3 @@ def analysis_line(summary: SweepSummary, version: Version, batch_size: int | Non
     if analysis.crop is not None:
         command += ["--crop", str(analysis.crop)]
     return shlex.join(command)
-
-
-def _shown(path: Path) -> str:
-    return path.as_posix()

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from posecli import __version__
 from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError, UsageError
 from posecli.studies.common.folder import read_json, write_json
-from posecli.studies.sweep.correspondence import Correspondence, compare_frames
-from posecli.studies.sweep.observer import SweepObserver
-from posecli.studies.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
+from posecli.studies.common.report import JSON_FILE
+from posecli.studies.sweep.correspondence import compare_frames
+from posecli.studies.sweep.options import SweepObserver
+from posecli.studies.sweep.transcode import refuse_missing_encoders, transcode
 from posecli.support.files import make_folder, move_into_place
 from posecli.video.encode import EncodeOptions, find_ffmpeg
 from posecli.video.probe import content_fingerprint, probe
@@ -23,29 +24,10 @@ FORMAT = "posecli-reencoded"
 
 @dataclass(frozen=True)
 class Reencoded:
-    """How one video went.
-
-    Attributes
-    ----------
-    video
-        The original.
-    state
-        ``done``, ``skipped`` (made before with the same settings) or ``failed``.
-    path
-        The new video, where there is one.
-    frames
-        That were compared.
-    bytes_before, bytes_after
-        Sizes.
-    psnr
-        Mean over frames of the peak signal-to-noise ratio, dB.
-    message
-        Why it failed.
-    exit_code
-        0, or the error's.
-    """
+    """How one video went; frames are those that were compared, `psnr` is their mean, dB."""
 
     video: Path
+    #: ``skipped``: made before with the same settings.
     state: Literal["done", "skipped", "failed"]
     path: Path | None = None
     frames: int = 0
@@ -59,6 +41,17 @@ class Reencoded:
         """Plain values, for JSON."""
         return asdict(self) | {"video": str(self.video), "path": None if self.path is None else str(self.path)}
 
+    def __str__(self) -> str:
+        if self.state == "failed":
+            return f"{self.video.name}: failed: {self.message}"
+        if self.state == "skipped":
+            return f"{self.video.name}: made before with the same settings: {self.path}"
+        return (
+            f"{self.video.name}: all {self.frames} frames correspond (PSNR {self.psnr:.1f} dB), "
+            f"{self.bytes_before / 1e6:.1f} to {self.bytes_after / 1e6:.1f} MB "
+            f"({self.bytes_before / self.bytes_after:.1f} times smaller): {self.path}"
+        )
+
 
 def reencode(
     videos: Sequence[Path],
@@ -70,23 +63,7 @@ def reencode(
 ) -> list[Reencoded]:
     """Encode videos into a folder; each has its name there only when all its frames were found to correspond.
 
-    Parameters
-    ----------
-    videos
-        The originals, which are never altered.
-    options
-        Codec and quality.
-    out_dir
-        Where the new videos go, named as the old ones, ending in ``.mp4``.
-    observer
-        Is told of progress.
-    overwrite
-        Replace new videos that are there already.
-
-    Returns
-    -------
-    list of Reencoded
-        In the order given. A video that fails does not stop the others.
+    New videos are named as the old ones, ending in ``.mp4``. A video that fails does not stop the others.
 
     Raises
     ------
@@ -102,23 +79,9 @@ def reencode(
             result = _one(video, target, options, observer, overwrite=overwrite)
         except PoseCliError as error:
             result = Reencoded(video, "failed", message=str(error), exit_code=error.exit_code)
-        observer.say(f"[{number}/{len(videos)}] {sentence(result)}")
+        observer.say(f"[{number}/{len(videos)}] {result}")
         results.append(result)
     return results
-
-
-def sentence(result: Reencoded) -> str:
-    """One video in a few words."""
-    if result.state == "failed":
-        return f"{result.video.name}: failed: {result.message}"
-    if result.state == "skipped":
-        return f"{result.video.name}: made before with the same settings: {result.path}"
-    factor = result.bytes_before / result.bytes_after
-    return (
-        f"{result.video.name}: all {result.frames} frames correspond (PSNR {result.psnr:.1f} dB), "
-        f"{result.bytes_before / 1e6:.1f} to {result.bytes_after / 1e6:.1f} MB ({factor:.1f} times smaller): "
-        f"{result.path}"
-    )
 
 
 def _refuse_collisions(videos: Sequence[Path], targets: Sequence[Path]) -> None:
@@ -126,10 +89,10 @@ def _refuse_collisions(videos: Sequence[Path], targets: Sequence[Path]) -> None:
         raise UsageError(
             f"videos {', '.join(video.name for video in videos)} would share a name: rename one, or encode them apart"
         )
-    for video in videos:
-        for target in targets:
-            if target.resolve() == video.resolve():
-                raise UsageError(f"'{target}' would replace an original: choose another folder with --out-dir")
+    originals = {video.resolve() for video in videos}
+    for target in targets:
+        if target.resolve() in originals:
+            raise UsageError(f"'{target}' would replace an original: choose another folder with --out-dir")
 
 
 def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObserver, *, overwrite: bool) -> Reencoded:
@@ -152,7 +115,21 @@ def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObser
                 f"'{video}' as encoded anew does not correspond to itself ({together.problem}): it is not kept; try "
                 "another codec, or look at the original's timestamps"
             )
-        write_json(side, _manifest(video, wanted, made, together) | {"result": content_fingerprint(trial)})
+        manifest = {
+            "format": FORMAT,
+            "posecli": __version__,
+            "ffmpeg": find_ffmpeg().version,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "path": str(video.resolve()),
+            **wanted,
+            "command": list(made.command),
+            "frames": together.found,
+            "psnr": together.psnr,
+            "worst_psnr": together.worst_psnr,
+            "largest_time_shift_frames": together.largest_time_shift,
+            "result": content_fingerprint(trial),
+        }
+        write_json(side, manifest)
         move_into_place(trial, target)
     finally:
         trial.unlink(missing_ok=True)
@@ -167,36 +144,15 @@ def _made_before(video: Path, target: Path, wanted: dict[str, Any], manifest: An
     return Reencoded(video, "skipped", target)
 
 
-def _manifest(video: Path, wanted: dict[str, Any], made: Transcoded, together: Correspondence) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "posecli": __version__,
-        "ffmpeg": find_ffmpeg().version,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "path": str(video.resolve()),
-        **wanted,
-        "command": list(made.command),
-        "frames": together.found,
-        "psnr": together.psnr,
-        "worst_psnr": together.worst_psnr,
-        "largest_time_shift_frames": together.largest_time_shift,
-    }
-
-
 def recommended_encoding(path: Path) -> EncodeOptions:
-    """What a finished compress-sweep recommends.
-
-    Parameters
-    ----------
-    path
-        The sweep's folder, or its ``results.json``.
+    """What a finished compress-sweep recommends: from its folder, or its ``results.json``.
 
     Raises
     ------
     UsageError
         If there is no sweep, or it recommends nothing.
     """
-    file = path / "results.json" if path.is_dir() else path
+    file = path / JSON_FILE if path.is_dir() else path
     content = read_json(file)
     if not isinstance(content, dict) or "recommendation" not in content:
         raise UsageError(f"'{file}' holds no result of a compress-sweep: run one first, or name a --crf")

@@ -10,7 +10,7 @@ from posecli.studies.common.report import StudyReport, csv_text, draw_charts, wr
 from posecli.studies.sweep.charts import drawings
 from posecli.studies.sweep.measures import MEDIAN
 from posecli.studies.sweep.recommendation import Recommendation, recommend
-from posecli.studies.sweep.resampling import CONFIDENCE, ConfidenceInterval
+from posecli.studies.sweep.resampling import CONFIDENCE
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import Chart
@@ -29,9 +29,9 @@ def write_report(summary: SweepSummary) -> StudyReport:
     folder = summary.study.folder
     recommendation = recommend(summary)
     report = StudyReport(folder, draw_charts(drawings(summary), summary, folder))
-    rows = list(summary.rows())
+    content = results(summary, recommendation)
     page = html_page(summary, recommendation, report.charts)
-    write_results(report, csv_text(list(rows[0]), rows), results(summary, recommendation), page)
+    write_results(report, csv_text(list(content["rows"][0]), content["rows"]), content, page)
     return report
 
 
@@ -59,92 +59,83 @@ def results(summary: SweepSummary, recommendation: Recommendation) -> dict[str, 
             "acquisition": recommendation.acquisition,
             "analysis": recommendation.analysis,
         },
-        "findings": findings(summary),
+        "findings": list(findings(summary)),
         "versions": list(summary.study.rows.values()),
         "rows": list(summary.rows()),
     }
 
 
-def findings(summary: SweepSummary) -> list[str]:
+def findings(summary: SweepSummary) -> Iterator[str]:
     """What came out, a sentence each."""
-    found = [_left_out(summary, version) for version in summary.study.versions if version not in summary.study.usable]
-    encoded = [version for version in summary.compared if version.encode is not None]
-    if encoded:
-        found += [_thousandfold(summary, encoded), _given_file(summary), _colour(summary, encoded)]
-    found += _against_truth(summary)
-    found.append(_untrained(summary))
+    for version in summary.study.versions:
+        if version not in summary.study.usable:
+            yield f"{version.label} is left out: {summary.totals(version)['problem']}."
+    if summary.encoded and summary.compared:
+        yield from _thousandfold(summary)
+        yield from _given_file(summary)
+        yield from _color(summary)
+    yield from _against_truth(summary)
+    yield from _untrained(summary)
     if summary.compared:
-        found.append(_filter_effect(summary))
-    return [sentence for sentence in found if sentence]
+        yield _filter_effect(summary)
 
 
-def _left_out(summary: SweepSummary, version: Version) -> str:
-    return f"{version.label} is left out: {summary.totals(version)['problem']}."
-
-
-def _thousandfold(summary: SweepSummary, versions: Sequence[Version]) -> str:
+def _thousandfold(summary: SweepSummary) -> Iterator[str]:
     """The question of Mathis & Warren (2018)."""
-    factors = {version.name: summary.totals(version)["raw_compression"] for version in versions}
-    smaller = [version for version in versions if factors[version.name] >= 1000]
-    if not smaller:
-        return ""
-    first = min(smaller, key=lambda version: factors[version.name])
-    mean = summary.measure(first).mean
-    return (
-        f"{first.label} is {factors[first.name]:,.0f} times smaller than raw pixels, and off by a mean of "
-        f"{mean.value:.2f} px "
-        f"({_range(mean)}) over all body parts."
-    )
+    factors = {version: summary.totals(version)["raw_compression"] for version in summary.compared}
+    smaller = [version for version, factor in factors.items() if factor >= 1000]
+    if smaller:
+        first = min(smaller, key=factors.__getitem__)
+        mean = summary.measure(first).mean
+        yield (
+            f"{first.label} is {factors[first]:,.0f} times smaller than raw pixels, and off by a mean of "
+            f"{mean.value:.2f} px ({mean.range}) over all body parts."
+        )
 
 
-def _given_file(summary: SweepSummary) -> str:
+def _given_file(summary: SweepSummary) -> Iterator[str]:
     given = summary.totals(summary.reference)
-    if all(source.rendered for source in summary.study.sources) or given["raw_compression"] < 20:
-        return ""
-    return (
-        f"The given video is itself compressed, {given['raw_compression']:,.0f} times ({given['bit_rate'] / 1e3:.0f} "
-        "kbit/s): distances are from what the network finds in it, and its own losses are in all of them."
-    )
+    if given["raw_compression"] >= 20 and not all(video.rendered for video in summary.study.videos):
+        yield (
+            f"The given video is itself compressed, {given['raw_compression']:,.0f} times "
+            f"({given['bit_rate'] / 1e3:.0f} kbit/s): distances are from what the network finds in it, and its own "
+            "losses are in all of them."
+        )
 
 
-def _colour(summary: SweepSummary, versions: Sequence[Version]) -> str:
+def _color(summary: SweepSummary) -> Iterator[str]:
     """A lossless version is one of what its pixel format holds."""
-    given = {source.info.pixel_format for source in summary.study.sources}
-    made = {
-        str(version.encode.pixel_format) for version in versions if version.encode is not None and version.is_lossless
-    }
-    if not made or given == made:
-        return ""
-    return (
-        f"The given video is {', '.join(sorted(given))} and the lossless version {', '.join(sorted(made))}: they "
-        "differ in colour."
-    )
+    given = {video.info.pixel_format for video in summary.study.videos}
+    made = {version.encode.pixel_format for version in summary.compared if version.encode and version.is_lossless}
+    if made and given != made:
+        yield (
+            f"The given video is {', '.join(sorted(given))} and the lossless version {', '.join(sorted(made))}: they "
+            "differ in colour."
+        )
 
 
-def _against_truth(summary: SweepSummary) -> list[str]:
+def _against_truth(summary: SweepSummary) -> Iterator[str]:
     own = summary.measure(summary.reference)
     if not own.truth_points:
-        return []
-    worst = summary.compared[-1:] and summary.compared[-1]
-    lines = f"The original is off the truth by a mean of {own.truth_mean.value:.2f} px ({_range(own.truth_mean)})"
-    if worst:
-        mean = summary.measure(worst).truth_mean
-        lines += f", {worst.label} by {mean.value:.2f} px ({_range(mean)})"
-    return [f"{lines}; {own.truth_points} points are known."]
-
-
-def _untrained(summary: SweepSummary) -> str:
-    """Scales that the network never saw are named."""
-    trained = summary.trained_scales
-    if trained is None:
-        return ""
-    low, high = trained
-    outside = [version.label for version in summary.study.usable if not low - 1e-9 <= version.scale <= high + 1e-9]
-    return (
-        f"The network was trained on scales {low:.2g} to {high:.2g}: {', '.join(outside)} it never saw."
-        if outside
-        else ""
+        return
+    worst = ""
+    if summary.compared:
+        mean = summary.measure(summary.compared[-1]).truth_mean
+        worst = f", {summary.compared[-1].label} by {mean.value:.2f} px ({mean.range})"
+    yield (
+        f"The original is off the truth by a mean of {own.truth_mean.value:.2f} px ({own.truth_mean.range}){worst}; "
+        f"{own.truth_points} points are known."
     )
+
+
+def _untrained(summary: SweepSummary) -> Iterator[str]:
+    """Scales that the network never saw are named."""
+    if summary.trained_scales is None:
+        return
+    low, high = summary.trained_scales
+    outside = [version.label for version in summary.study.usable if not low - 1e-9 <= version.scale <= high + 1e-9]
+    if outside:
+        yield f"The network was trained on scales {low:.2g} to {high:.2g}: {', '.join(outside)} it never saw."
 
 
 def _filter_effect(summary: SweepSummary) -> str:
@@ -158,66 +149,52 @@ def _filter_effect(summary: SweepSummary) -> str:
     )
 
 
-def _range(interval: ConfidenceInterval) -> str:
-    return f"{interval.low:.2f} to {interval.high:.2f}"
-
-
 def version_table(summary: SweepSummary) -> list[list[str]]:
     """For people: a header, and a row for each version."""
-    encoded = any(version.encode is not None for version in summary.study.versions)
-    head = ["version", *(["size", "kbit/s", "x raw"] if encoded else ["network input"])]
-    head += [
-        "mean px",
-        "95 %",
-        "p99 px",
-        "worst part",
-        "lost",
-        "jitter",
-        "filtered px",
-        *(["truth px"] if summary.has_truth else []),
-    ]
-    head += ["read fps", "fps"]
-    return [head, *(_version_row(summary, version, encoded=encoded) for version in summary.study.versions)]
+    head = ["version", *(["size", "kbit/s", "x raw"] if summary.encoded else ["network input"])]
+    head += ["mean px", "95 %", "p99 px", "worst part", "lost", "jitter", "filtered px"]
+    head += [*(["truth px"] if summary.has_truth else []), "read fps", "fps"]
+    return [head, *(_version_row(summary, version, len(head)) for version in summary.study.versions)]
 
 
-def _version_row(summary: SweepSummary, version: Version, *, encoded: bool) -> list[str]:
+def _version_row(summary: SweepSummary, version: Version, columns: int) -> list[str]:
     values = summary.totals(version)
     row = [version.label]
-    if encoded:
-        row += [
-            f"{values['bytes'] / 1e6:.2f} MB",
-            f"{values['bit_rate'] / 1e3:.0f}",
-            f"{values['raw_compression']:,.0f}",
-        ]
+    if summary.encoded:
+        row += [f"{values['bytes'] / 1e6:.2f} MB", f"{values['bit_rate'] / 1e3:.0f}"]
+        row.append(f"{values['raw_compression']:,.0f}")
     else:
         row.append(f"{values['network_width']}x{values['network_height']}")
     if version not in summary.study.usable:
-        return [*row, "left out", *[""] * (8 + summary.has_truth)]  # why is among the findings
-    item = summary.measure(version)
-    worst = summary.worst(version)
+        row.append("left out")  # why is among the findings
+        return row + [""] * (columns - len(row))
+    item, worst = summary.measure(version), summary.worst(version)
     row += [
         f"{item.mean.value:.2f}",
-        _range(item.mean),
+        item.mean.range,
         f"{item.p99.value:.1f}",
         f"{worst.bodypart} {worst.mean.value:.2f}",
         f"{100 * item.lost.value:.1f} %",
         f"{item.jitter.value:+.2f}",
         f"{summary.measure(version, filtering=MEDIAN).mean.value:.2f}",
+        *([f"{item.truth_mean.value:.2f}"] if summary.has_truth else []),
     ]
-    if summary.has_truth:
-        row.append(f"{item.truth_mean.value:.2f}")
     read = values["read_fps"]
     return [*row, "-" if read is None else f"{read:.0f}", f"{values['analysis_fps']:.1f}"]
 
 
 def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
     """One page that holds recommendation, figures and tables; it loads nothing."""
-    kind = summary.study.design["determined_by"]["kind"]
+    design = summary.study.design
+    title = f"posecli {design['determined_by']['kind']}"
+    machine = design["machine"]
     commands = [line for line in (recommendation.acquisition, recommendation.analysis) if line]
-    names = ", ".join(source.name for source in summary.study.sources)
     parts = [
-        webpage.heading(f"posecli {kind}: {names}"),
-        webpage.paragraph(_head(summary)),
+        webpage.heading(f"{title}: {', '.join(video.name for video in summary.study.videos)}"),
+        webpage.paragraph(
+            f"posecli {design['posecli']}, {design['written']}; model {design['model']['scorer']}, "
+            f"{design['precision']}; ffmpeg {design['ffmpeg']}; {machine['platform']}, {machine['cores']} cores."
+        ),
         webpage.section(
             "Recommendation",
             *map(webpage.paragraph, recommendation.reasons),
@@ -229,54 +206,42 @@ def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Seq
         webpage.section("Every version", webpage.table(version_table(summary))),
         webpage.section("How it was measured", *map(webpage.paragraph, _method(summary))),
     ]
-    return webpage.page(f"posecli {kind}", parts)
+    return webpage.page(title, parts)
 
 
-def _head(summary: SweepSummary) -> str:
-    design = summary.study.design
-    machine = design["machine"]
-    return (
-        f"posecli {design['posecli']}, {design['written']}; model {design['model']['scorer']}, {design['precision']}; "
-        f"ffmpeg {design['ffmpeg']}; {machine['platform']}, {machine['cores']} cores."
-    )
-
-
-def _sampled(summary: SweepSummary) -> Iterator[str]:
-    sources = summary.study.sources
-    looked_at, frames = sum(source.looked_at for source in sources), sum(source.frames for source in sources)
-    stretches = sum(len(source.stretches) for source in sources)
+def _method(summary: SweepSummary) -> Iterator[str]:
+    options, resampling, videos = summary.study.options, summary.resampling, summary.study.videos
     if summary.sampled:
+        looked_at, frames = sum(video.looked_at for video in videos), sum(video.frames for video in videos)
         yield (
-            f"The network looked at {looked_at:,} of {frames:,} frames, in {stretches} stretches from all over; sizes, "
-            "bit rates and whether frames belong together are of all."
+            f"The network looked at {looked_at:,} of {frames:,} frames, in "
+            f"{sum(len(video.stretches) for video in videos)} stretches from all over; sizes, bit rates and whether "
+            "frames belong together are of all."
         )
-
-
-def _method(summary: SweepSummary) -> list[str]:
-    options, resampling = summary.study.options, summary.resampling
-    blocks = ", ".join(str(block) for block in resampling.blocks)
-    sentences = [*_sampled(summary)]
-    sentences += [
+    yield (
         "Every version went through the same network with the same settings. A point counts where the original's "
-        "likelihood "
-        f"is {summary.study.cutoff:g} or more ({100 * summary.seen.mean():.0f} % of all points). Distances are "
-        "Euclidean, in px of the full frame.",
+        f"likelihood is {summary.study.cutoff:g} or more ({100 * summary.seen.mean():.0f} % of all points). Distances "
+        "are Euclidean, in px of the full frame."
+    )
+    yield (
         f"Intervals are of {100 * CONFIDENCE:.0f} %, from a circular block bootstrap: {len(resampling.counts)} "
-        "resamples, seed "
-        f"{options.seed}, blocks of {blocks} frames (one second where the video is long enough), {resampling.n_blocks} "
-        "blocks in all.",
+        f"resamples, seed {options.seed}, blocks of {', '.join(map(str, resampling.blocks))} frames (one second where "
+        f"the video is long enough), {resampling.n_blocks} blocks in all."
+    )
+    yield (
         f"The median filter has a window of {options.window} frames, and runs over the original too before they are "
-        "compared. Jitter is the mean step from frame to frame less the original's.",
+        "compared. Jitter is the mean step from frame to frame less the original's."
+    )
+    yield (
         f"Recommended is what stays inside {options.tolerance:g} px in every body part's upper bound and loses at most "
-        f"{100 * options.max_lost:g} % of the points of each.",
-    ]
-    if any(version.encode is not None for version in summary.study.versions):
-        sentences.append(
+        f"{100 * options.max_lost:g} % of the points of each."
+    )
+    if summary.encoded:
+        yield (
             "ffmpeg encoded straight from the video's own colour values with every frame at its own time; count, times "
             "and pictures were compared frame by frame before anything was believed. Raw pixels are three bytes each."
         )
-        sentences += [f"{version.name}: {version.note}." for version in summary.study.versions if version.note]
-    trained = summary.trained_scales
-    if trained is not None:
-        sentences.append(f"The network was trained on scales {trained[0]:.2g} to {trained[1]:.2g}.")
-    return sentences
+    yield from (f"{version.name}: {version.note}." for version in summary.study.versions if version.note)
+    if summary.trained_scales is not None:
+        low, high = summary.trained_scales
+        yield f"The network was trained on scales {low:.2g} to {high:.2g}."

@@ -30,18 +30,20 @@ FEWEST_BLOCKS = 10
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """A statistic, and where it would lie if as much other video had been taken.
-
-    >>> str(ConfidenceInterval(0.5, 0.41, 0.62))
-    '0.50 (0.41 to 0.62)'
-    """
+    """A statistic, and where it would lie if as much other video had been taken."""
 
     value: float
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+    @property
+    def range(self) -> str:
+        """For people.
+
+        >>> ConfidenceInterval(0.5, 0.41, 0.62).range
+        '0.41 to 0.62'
+        """
+        return f"{self.low:.2f} to {self.high:.2f}"
 
 
 def block_length(frames: int, frame_rate: float) -> int:
@@ -60,14 +62,10 @@ class Resampling:
 
     Attributes
     ----------
-    lengths
-        Frames of each video.
-    blocks
-        Length of a block of each video, frames.
-    resamples
-        How often.
-    seed
-        Of the draws.
+    lengths, blocks
+        Frames of each video, and of a block of it.
+    resamples, seed
+        How often, and of which draws.
     """
 
     lengths: tuple[int, ...]
@@ -89,31 +87,20 @@ class Resampling:
         return np.concatenate(parts, axis=1)
 
     def mean(self, values: Floats) -> ConfidenceInterval:
-        """Mean of all values.
-
-        Parameters
-        ----------
-        values
-            ``(N,)`` or ``(N, K)``; NaN does not count.
-        """
+        """Mean of all values, ``(N,)`` or ``(N, K)``; NaN does not count."""
         known = ~np.isnan(values)
         axes = tuple(range(1, values.ndim))
         sums = np.where(known, values, 0.0).sum(axis=axes)
         counts = known.sum(axis=axes).astype(np.float64)
-        again = _ratio(self.counts @ sums, self.counts @ counts)
-        return _interval(float(_ratio(sums.sum(), counts.sum())), again)
+        return _interval(_ratio(sums.sum(), counts.sum()), _ratio(self.counts @ sums, self.counts @ counts))
 
     def quantiles(self, values: Floats, shares: Sequence[float]) -> list[ConfidenceInterval]:
-        """Quantiles: the smallest value that at least such a share of the values does not exceed.
+        """The smallest value that at least such a share of the values, ``(N, K)`` together, does not exceed.
 
-        Parameters
-        ----------
-        values
-            ``(N,)`` or ``(N, K)``, taken together; NaN does not count.
-        shares
-            Between 0 and 1.
+        NaN does not count; shares are between 0 and 1.
         """
-        frames, flat = _known(values)
+        known = ~np.isnan(values)
+        frames, flat = np.nonzero(known)[0], values[known]
         if not flat.size:
             return [ConfidenceInterval(math.nan, math.nan, math.nan) for _ in shares]
         order = np.argsort(flat, kind="stable")
@@ -141,12 +128,6 @@ def _drawn(rng: np.random.Generator, rounds: int, length: int, block: int) -> Co
     return np.asarray(np.minimum(counts[:, :length], 255), np.uint8)
 
 
-def _known(values: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
-    """The frame of each value that counts, and the values."""
-    known = ~np.isnan(values)
-    return np.nonzero(known)[0], values[known]
-
-
 def _weighted_quantiles(ordered: Floats, weights: Counts, shares: Sequence[float]) -> Floats:
     """``(B, S)`` quantiles of values in rising order, for each row of weights; NaN for a row without any."""
     sums = weights.cumsum(axis=1, dtype=np.int64)
@@ -164,9 +145,9 @@ def _ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
     return np.asarray(np.divide(sums, whole, out=np.full(np.shape(sums), np.nan), where=whole > 0), np.float64)
 
 
-def _interval(plain: float, again: Floats) -> ConfidenceInterval:
-    known = again[~np.isnan(again)]
-    if not known.size or math.isnan(plain):
-        return ConfidenceInterval(float(plain), math.nan, math.nan)
+def _interval(plain: npt.ArrayLike, again: Floats) -> ConfidenceInterval:
+    value, known = float(np.asarray(plain)), again[~np.isnan(again)]
+    if not known.size or math.isnan(value):
+        return ConfidenceInterval(value, math.nan, math.nan)
     low, high = np.quantile(known, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return ConfidenceInterval(float(plain), float(low), float(high))
+    return ConfidenceInterval(value, float(low), float(high))

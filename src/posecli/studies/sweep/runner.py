@@ -2,51 +2,49 @@
 
 The folder of a sweep holds what was asked (``design.json``) and a line for each version that is finished
 (``versions.jsonl``) with its poses (``poses/``) and first frame (``frames/``). Encoded videos are there only while they
-are needed, unless they are to be kept. The same command continues; another one is refused.
+are needed, unless they are to be kept.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from posecli import __version__
 from posecli.errors import OutputError
 from posecli.inference.predictor import PoseModel, load_model
+from posecli.model.builtin import builtin_model_path
 from posecli.model.deeplabcut import Choice as NetworkChoice
 from posecli.precision.gate import choose_precision
 from posecli.precision.poses import PoseGate, model_cutoff
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench
-from posecli.studies.sweep.correspondence import Correspondence, compare_frames, first_frame, write_image
-from posecli.studies.sweep.design import SWEEP, identity_fields, plain_source
-from posecli.studies.sweep.material import (
-    SweepVideo,
-    model_path,
-    own_videos,
-    refuse_labels_of_other_videos,
-    rendered_scene,
-    true_points,
-)
-from posecli.studies.sweep.network import find_poses, frame_seconds
-from posecli.studies.sweep.observer import SweepObserver
-from posecli.studies.sweep.options import SweepOptions
-from posecli.studies.sweep.rows import row_sentence, version_row
+from posecli.studies.sweep.correspondence import Correspondence, compare_frames, first_frame_png
+from posecli.studies.sweep.material import SweepVideo, given_videos, rendered_scene, scene_options, true_points
+from posecli.studies.sweep.network import are_sought, find_poses, frame_seconds
+from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.study import (
     SCENE_FOLDER,
+    SWEEP,
     VIDEOS_FOLDER,
     Sweep,
     frame_path,
+    identity_fields,
     poses_path,
-    save_poses,
 )
 from posecli.studies.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.studies.sweep.versions import Version
-from posecli.support.files import make_folder
+from posecli.support.files import make_folder, write_whole
+from posecli.support.results import StageReport
 from posecli.video.encode import find_ffmpeg
 from posecli.video.probe import VideoInfo, probe
 
@@ -95,67 +93,41 @@ def run_sweep(
         If video, model or truth cannot be used.
     """
     refuse_missing_encoders(version.codec for version in versions if version.codec is not None)
-    path = model_path(options)
-    given = own_videos(options)
+    videos = given_videos(options)
     make_folder(folder)
-    model = load_model(path, options.analysis.engine, network)
-    asked = identity_fields(kind, options, versions, given, model)
-    StudyFolder(folder, SWEEP).begun(asked, overwrite=overwrite)
+    model = load_model(options.model or builtin_model_path(), options.analysis.engine, network)
+    asked = identity_fields(kind, options, versions, videos, model)
+    journal = StudyFolder(folder, SWEEP)
+    design = journal.begun(asked, overwrite=overwrite)
     for version in versions:
         if version.note:
             observer.say(f"{version.name}: {version.note}")
-    return _SweepRun(options, tuple(versions), folder, observer, asked).run(model, given)
+    run = _Run(options, tuple(versions), journal, observer)
+    videos = videos or (run.scene(),)
+    cutoff = model_cutoff(model.folder) if options.pcutoff is None else options.pcutoff
+    truths = true_points(videos, model.description.bodyparts, options)
+    run.check_disk(videos)
+    if design is None:
+        design = journal.write_design(asked, run.settle(model, videos))
+    model = model.with_precision(design["precision"])
+    rows = run.finish(model, videos)
+    return Sweep(folder, options, tuple(versions), videos, model, cutoff, truths, design, rows)
 
 
-class _SweepRun:
+@dataclass(frozen=True)
+class _Run:
     """One call of `run_sweep`."""
 
-    def __init__(
-        self,
-        options: SweepOptions,
-        versions: tuple[Version, ...],
-        folder: Path,
-        observer: SweepObserver,
-        asked: dict[str, Any],
-    ) -> None:
-        self.options = options
-        self.versions = versions
-        self.folder = folder
-        self.journal = StudyFolder(folder, SWEEP)
-        self.observer = observer
-        self.asked = asked
+    options: SweepOptions
+    versions: tuple[Version, ...]
+    journal: StudyFolder
+    observer: SweepObserver
 
-    def run(self, model: PoseModel, given: tuple[SweepVideo, ...]) -> Sweep:
-        rows = {(row["video"], row["version"]): row for row in self.journal.rows(repair=True)}
-        sources = given or (self._scene(),)
-        cutoff = model_cutoff(model.folder) if self.options.pcutoff is None else self.options.pcutoff
-        truths = tuple(true_points(source, model.description.bodyparts, self.options) for source in sources)
-        if self.options.labels is not None:
-            refuse_labels_of_other_videos(sources, truths, self.options.labels)
-        self._check_disk(sources)
-        design, model = self._settled(model, sources)
-        left = [
-            (source, version)
-            for source in sources
-            for version in self.versions
-            if (source.name, version.name) not in rows
-        ]
-        if rows and left:
-            self.observer.say(f"continuing in '{self.folder}': {len(rows)} versions are there, {len(left)} are left")
-        if left:
-            self._say_how_long(model, left)
-        for number, (source, version) in enumerate(left, start=1):
-            row = self._finished(model, source, version, f"[{number}/{len(left)}] {source.name} {version.label}")
-            self.journal.append([row])
-            rows[source.name, version.name] = row
-        if not self.options.keep:
-            for name in (VIDEOS_FOLDER, SCENE_FOLDER):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
-        return Sweep(self.folder, self.options, self.versions, sources, model, cutoff, truths, design, rows)
+    @property
+    def folder(self) -> Path:
+        return self.journal.path
 
-    def _scene(self) -> SweepVideo:
-        from posecli.studies.sweep.material import scene_options
-
+    def scene(self) -> SweepVideo:
         scene = scene_options(self.options)
         self.observer.say(
             f"no video is given: rendering {scene.n_frames} frames of the {scene.scene} scene, whose true poses are "
@@ -164,93 +136,8 @@ class _SweepRun:
         with self.observer.work("rendering", scene.n_frames) as progress:
             return rendered_scene(self.options, self.folder / SCENE_FOLDER, progress)
 
-    def _settled(self, model: PoseModel, sources: Sequence[SweepVideo]) -> tuple[dict[str, Any], PoseModel]:
-        """The precision is measured on the originals once, and then is that of all versions."""
-        design = self.journal.design()
-        if design is None:
-            choice = choose_precision(model, PoseGate([source.info.path for source in sources], self.options.analysis))
-            for figures in choice.figures:
-                self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
-            content = {
-                "precision": choice.model.options.fixed_precision,
-                "parity_gate": [figures.as_dict() for figures in choice.figures],
-                "model": {"path": str(model.folder.path), "scorer": model.description.scorer},
-                "ffmpeg": find_ffmpeg().version,
-                "machine": describe_bench(),
-                "videos": [plain_source(source) for source in sources],
-            }
-            design = self.journal.write_design(self.asked, content)
-        return design, model.with_precision(design["precision"])
-
-    def _say_how_long(self, model: PoseModel, left: Sequence[tuple[SweepVideo, Version]]) -> None:
-        source = left[0][0]
-        geometry = source.geometry(self.options, 1.0)
-        per_pixel = frame_seconds(model, source.info, geometry, self.options) / (geometry.width * geometry.height)
-        seconds = 0.0
-        for item, version in left:
-            seen = item.geometry(self.options, version.scale)
-            seconds += item.looked_at * per_pixel * seen.width * seen.height
-        frames = sum(item.looked_at for item, _ in left)
-        engine = model.engine(geometry.height, geometry.width).info
-        self.observer.say(
-            f"posecli {__version__}: model {model.description.scorer}, engine {engine.name} {engine.version} on "
-            f"{engine.device} ({engine.threads} threads), {engine.precision}; ffmpeg {find_ffmpeg().version}"
-        )
-        self.observer.say(
-            f"{len(left)} versions, {frames} frames in all, {1 / (per_pixel * geometry.width * geometry.height):.1f} a "
-            f"second at {geometry.width}x{geometry.height} px: about {_minutes(seconds)} for the network, and encoding"
-        )
-
-    def _finished(self, model: PoseModel, source: SweepVideo, version: Version, name: str) -> Row:
-        """Encode, check, analyse; the encoded video is gone afterwards."""
-        with self._encoded(source, version, name) as (info, made):
-            together = self._together(source, info, name) if version.encode is not None else None
-            self._write_first_frame(source, version, info)
-            if together is not None and together.problem is not None:
-                self.observer.say(f"{name}: left out, since {together.problem}")
-                return version_row(source, version, info, made, together, None)
-            with self.observer.work(f"{name}: poses", source.looked_at) as progress:
-                geometry = source.geometry(self.options, version.scale, info)
-                chosen = model if version.precision is None else model.with_precision(version.precision)
-                poses, stages = find_poses(chosen, info, geometry, source.stretches, self.options, progress)
-            save_poses(poses_path(self.folder, source, version), poses)
-        row = version_row(source, version, info, made, together, stages) | {
-            "network_width": geometry.width,
-            "network_height": geometry.height,
-        }
-        self.observer.say(f"{name}: {row_sentence(row)}")
-        return row
-
-    @contextmanager
-    def _encoded(
-        self, source: SweepVideo, version: Version, name: str
-    ) -> Iterator[tuple[VideoInfo, Transcoded | None]]:
-        if version.encode is None:
-            yield source.info, None
-            return
-        target = self.folder / VIDEOS_FOLDER / f"{source.name}-{version.name}.mp4"
-        make_folder(target.parent)
-        try:
-            with self.observer.work(f"{name}: encoding", source.frames) as progress:
-                made = transcode(source.info, target, version.encode, source.frames, progress)
-            yield probe(target), made
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
-        if not self.options.keep:
-            target.unlink(missing_ok=True)
-
-    def _together(self, source: SweepVideo, info: VideoInfo, name: str) -> Correspondence:
-        with self.observer.work(f"{name}: comparing frames", source.frames) as progress:
-            return compare_frames(source.info, info, source.frames, progress)
-
-    def _write_first_frame(self, source: SweepVideo, version: Version, info: VideoInfo) -> None:
-        path = frame_path(self.folder, source, version)
-        make_folder(path.parent)
-        write_image(path, first_frame(info)[: source.info.height, : source.info.width])
-
-    def _check_disk(self, sources: Sequence[SweepVideo]) -> None:
-        needs = [encoded_bytes(source, version) for source in sources for version in self.versions]
+    def check_disk(self, videos: Sequence[SweepVideo]) -> None:
+        needs = [encoded_bytes(video, version) for video in videos for version in self.versions]
         need = int(sum(needs) if self.options.keep else max(needs)) + RESERVE_BYTES
         free = shutil.disk_usage(self.folder).free
         if need > free:
@@ -260,15 +147,183 @@ class _SweepRun:
                 "fewer --frames"
             )
 
+    def settle(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[str, Any]:
+        """The design: the precision is measured on the originals once, and then is that of all versions."""
+        choice = choose_precision(model, PoseGate([video.info.path for video in videos], self.options.analysis))
+        for figures in choice.figures:
+            self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
+        return {
+            "precision": choice.model.options.fixed_precision,
+            "parity_gate": [figures.as_dict() for figures in choice.figures],
+            "model": {"path": str(model.folder.path), "scorer": model.description.scorer},
+            "ffmpeg": find_ffmpeg().version,
+            "machine": describe_bench(),
+            "videos": [video.as_dict() for video in videos],
+        }
 
-def encoded_bytes(source: SweepVideo, version: Version) -> float:
+    def finish(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[tuple[str, str], Row]:
+        """Make what is not finished yet; all rows."""
+        rows = {(row["video"], row["version"]): row for row in self.journal.rows(repair=True)}
+        pairs = [(video, version) for video in videos for version in self.versions]
+        left = [(video, version) for video, version in pairs if (video.name, version.name) not in rows]
+        if rows and left:
+            self.observer.say(f"continuing in '{self.folder}': {len(rows)} versions are there, {len(left)} are left")
+        if left:
+            self._say_how_long(model, left)
+        for number, (video, version) in enumerate(left, start=1):
+            row = self._finished(model, video, version, f"[{number}/{len(left)}] {video.name} {version.label}")
+            self.journal.append([row])
+            rows[video.name, version.name] = row
+        if not self.options.keep:
+            for name in (VIDEOS_FOLDER, SCENE_FOLDER):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+        return rows
+
+    def _say_how_long(self, model: PoseModel, left: Sequence[tuple[SweepVideo, Version]]) -> None:
+        video = left[0][0]
+        geometry = video.geometry(self.options, 1.0)
+        full_frame = frame_seconds(model, video.info, geometry, self.options)
+        seconds = 0.0
+        for item, version in left:
+            seen = item.geometry(self.options, version.scale)
+            seconds += item.looked_at * full_frame * seen.width * seen.height / (geometry.width * geometry.height)
+        engine = model.engine(geometry.height, geometry.width).info
+        self.observer.say(
+            f"posecli {__version__}: model {model.description.scorer}, engine {engine.name} {engine.version} on "
+            f"{engine.device} ({engine.threads} threads), {engine.precision}; ffmpeg {find_ffmpeg().version}"
+        )
+        self.observer.say(
+            f"{len(left)} versions, {sum(item.looked_at for item, _ in left)} frames in all, {1 / full_frame:.1f} a "
+            f"second at {geometry.width}x{geometry.height} px: about {_minutes(seconds)} for the network, and encoding"
+        )
+
+    def _finished(self, model: PoseModel, video: SweepVideo, version: Version, name: str) -> Row:
+        """Encode, check, analyse; the encoded video is gone afterwards."""
+        with self._encoded(video, version, name) as (info, made):
+            together = None if made is None else self._compared(video, info, name)
+            path = frame_path(self.folder, video, version)
+            make_folder(path.parent)
+            write_whole(path, first_frame_png(info, video.info.height, video.info.width))
+            if together is not None and together.problem is not None:
+                self.observer.say(f"{name}: left out, since {together.problem}")
+                return version_row(video, version, info, made, together, None)
+            with self.observer.work(f"{name}: poses", video.looked_at) as progress:
+                geometry = video.geometry(self.options, version.scale, info)
+                chosen = model if version.precision is None else model.with_precision(version.precision)
+                poses, stages = find_poses(chosen, info, geometry, video.stretches, self.options, progress)
+        content = io.BytesIO()
+        np.save(content, poses, allow_pickle=False)
+        path = poses_path(self.folder, video, version)
+        make_folder(path.parent)
+        write_whole(path, content.getvalue())
+        row = version_row(video, version, info, made, together, stages)
+        self.observer.say(f"{name}: {_row_sentence(row)}")
+        return row | {"network_width": geometry.width, "network_height": geometry.height}
+
+    @contextmanager
+    def _encoded(self, video: SweepVideo, version: Version, name: str) -> Iterator[tuple[VideoInfo, Transcoded | None]]:
+        if version.encode is None:
+            yield video.info, None
+            return
+        target = self.folder / VIDEOS_FOLDER / f"{video.name}-{version.name}.mp4"
+        make_folder(target.parent)
+        kept = False
+        try:
+            with self.observer.work(f"{name}: encoding", video.frames) as progress:
+                made = transcode(video.info, target, version.encode, video.frames, progress)
+            yield probe(target), made
+            kept = self.options.keep
+        finally:
+            if not kept:
+                target.unlink(missing_ok=True)
+
+    def _compared(self, video: SweepVideo, info: VideoInfo, name: str) -> Correspondence:
+        with self.observer.work(f"{name}: comparing frames", video.frames) as progress:
+            return compare_frames(video.info, info, video.frames, progress)
+
+
+def encoded_bytes(video: SweepVideo, version: Version) -> float:
     """What an encoded version may take on the disk at most: a guess on the safe side."""
     if version.encode is None:
         return 0.0
-    pixels = source.info.width * source.info.height * source.frames
-    bits = MOST_BITS_PER_PIXEL if version.is_lossless else MOST_BITS_PER_PIXEL * 0.5 ** ((version.crf or 0) / HALVING)
-    return pixels * bits / 8
+    bits = MOST_BITS_PER_PIXEL
+    if version.crf is not None and not version.is_lossless:
+        bits *= 0.5 ** (version.crf / HALVING)
+    return video.info.width * video.info.height * video.frames * bits / 8
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
+
+
+def version_row(
+    video: SweepVideo,
+    version: Version,
+    info: VideoInfo,
+    made: Transcoded | None,
+    together: Correspondence | None,
+    stages: StageReport | None,
+) -> Row:
+    """Sizes and speeds of one version of one video, for the journal.
+
+    Parameters
+    ----------
+    video, version
+        What it is of.
+    info
+        The file that was looked at.
+    made
+        How it was encoded; ``None`` for the given file.
+    together
+        How its frames correspond to the original's; ``None`` for the original's own.
+    stages
+        Of the run of the network; ``None`` where there was none.
+    """
+    size = video.given_bytes if made is None else made.bytes
+    row: Row = {
+        "video": video.name,
+        "version": version.name,
+        "codec": version.codec,
+        "crf": version.crf,
+        "crf_asked": version.asked,
+        "lossless": version.is_lossless,
+        "preset": version.encode and version.encode.preset,
+        "pix_fmt": info.pixel_format,
+        "gop": version.encode and version.encode.gop,
+        "scale": version.scale,
+        "precision": version.precision,
+        "frames": video.frames,
+        "looked_at": video.looked_at,
+        "bytes": size,
+        "bit_rate": 8 * size / video.seconds,
+        "bytes_per_hour": 3600 * size / video.seconds,
+        "raw_compression": video.raw_bytes / size,
+        "given_compression": video.given_bytes / size,
+        "encode_seconds": made and made.seconds,
+        "encode_fps": made and video.frames / made.seconds,
+        "read_fps": None if stages is None else _read_fps(video, info, stages),
+        "network_fps": stages and stages.alone_fps["network"],
+        "analysis_fps": stages and stages.frames / stages.seconds,
+        "problem": together and together.problem,
+        "command": made and list(made.command),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if together is not None:
+        row |= {
+            "psnr": together.psnr if math.isfinite(together.psnr) else None,
+            "worst_psnr": together.worst_psnr,
+            "largest_time_shift_frames": together.largest_time_shift,
+        }
+    return row
+
+
+def _read_fps(video: SweepVideo, info: VideoInfo, stages: StageReport) -> float | None:
+    """Frames between the stretches are read too; how many is not known where they were sought over."""
+    if are_sought(info, video.stretches):
+        return None
+    return stages.alone_fps["read"] * video.stretches[-1].stop / video.looked_at
+
+
+def _row_sentence(row: Row) -> str:
+    size = f"{row['bytes'] / 1e6:.2f} MB, {row['bit_rate'] / 1e3:.0f} kbit/s, " if row["codec"] else ""
+    return f"{size}{row['analysis_fps']:.1f} fps"

@@ -15,23 +15,24 @@ from typing import Any
 
 from posecli.errors import UsageError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
-from posecli.inference.pipeline import ENGINES_OF_PIPELINES
 from posecli.inference.predictor import PoseModel, load_model
+from posecli.model.builtin import builtin_model_path
 from posecli.model.deeplabcut import Choice as NetworkChoice
-from posecli.options import FIXED_PRECISIONS, EngineOptions, FixedPrecision, PipelineName
+from posecli.options import FIXED_PRECISIONS, FixedPrecision, PipelineName
 from posecli.studies.common.folder import StudyFolder, write_json
 from posecli.studies.sweep.charts import draw_settings
-from posecli.studies.sweep.design import SWEEP
-from posecli.studies.sweep.material import model_path, own_videos
+from posecli.studies.sweep.material import given_videos
 from posecli.studies.sweep.network import find_poses, frame_seconds
-from posecli.studies.sweep.observer import SweepObserver
-from posecli.studies.sweep.options import SweepOptions
+from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.recommendation import Recommendation, analysis_line, recommend
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
+from posecli.studies.sweep.study import SWEEP
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
 from posecli.support.figures import house_style, save_figure
+from posecli.video.geometry import Geometry
+from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 
 FORMAT = "posecli-recommendation"
@@ -44,26 +45,16 @@ FEWEST_FRAMES = 300
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What is searched.
+    """What is searched."""
 
-    Attributes
-    ----------
-    sweep
-        Videos, model, tolerance and the rest; its precision and batch size are what is searched.
-    scales
-        Factors by which frames are resized for the network.
-    precisions
-        Of the network; ``None`` tries all that engine, processor and model have.
-    crf
-        Of H.264; none leaves compression out.
-    budget
-        Seconds that the search may take: fewer frames are used where all would take longer.
-    """
-
+    #: Videos, model, tolerance and the rest; its precision and batch size are what is searched.
     sweep: SweepOptions
     scales: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
+    #: ``None`` tries all that engine, processor and model have.
     precisions: tuple[FixedPrecision, ...] | None = None
+    #: Of H.264; none leaves compression out.
     crf: tuple[float, ...] = (20.0, 30.0, 40.0)
+    #: Seconds that the search may take: fewer frames are used where all would take longer.
     budget: float = 900.0
 
     def __post_init__(self) -> None:
@@ -78,48 +69,32 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
-
-    Attributes
-    ----------
-    folder
-        Where everything lies.
-    settings
-        Speed and error of every scale and precision.
-    setting
-        The fastest inside; the full frame in fp32 where none is, or the evidence is thin.
-    batch
-        Batch size, and the trials that led to it.
-    pipelines
-        Frames per second of each that was tried.
-    compression
-        What the compression sweep recommends; ``None`` without one.
-    reasons
-        A sentence each.
-    analysis, acquisition
-        The commands to use; empty where the evidence is thin.
-    figure
-        The frontier, as PNG.
-    """
+    """What a search found."""
 
     folder: Path
+    #: Speed and error of every scale and precision.
     settings: SweepSummary
+    #: The fastest inside; the full frame in fp32 where none is, or the evidence is thin.
     setting: Version
     batch: BatchChoice
+    #: Frames per second of each pipeline that was tried.
     pipelines: dict[str, float]
-    compression: Recommendation | None
+    #: A sentence each.
     reasons: tuple[str, ...]
+    #: The commands to use; empty where the evidence is thin.
     analysis: str
     acquisition: str
+    #: The frontier, as PNG.
     figure: Path
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
+        study = self.settings.study
         return {
             "format": FORMAT,
             "folder": str(self.folder),
-            "frames": sum(source.looked_at for source in self.settings.study.sources),
-            "tolerance_px": self.settings.study.options.tolerance,
+            "frames": sum(video.looked_at for video in study.videos),
+            "tolerance_px": study.options.tolerance,
             "setting": {"scale": self.setting.scale, "precision": self.setting.precision},
             "batch_size": self.batch.batch_size,
             "batch_trials": self.batch.as_list(),
@@ -142,51 +117,102 @@ def search(
 ) -> Found:
     """Search for the fastest setting and the smallest video inside the tolerance.
 
-    Parameters
-    ----------
-    options
-        What is searched.
-    folder
-        Where results go; the same search that lies there is continued.
-    observer
-        Is told of progress.
-    overwrite
-        Begin anew where another search lies.
-    network
-        Which network of a DeepLabCut project.
-
-    Raises
-    ------
-    PoseCliError
-        As `run_sweep` does.
+    The same search that lies in the folder is continued, unless it is to be overwritten. Errors as of `run_sweep`.
     """
-    exact = _in_fp32(options.sweep)
-    model = load_model(model_path(exact), exact.analysis.engine, network)
-    precisions = _runnable(model, options.precisions)
-    versions = setting_versions(options.scales, precisions)
-    if not overwrite:
-        exact = _as_begun(exact, folder)
-    exact = _within_budget(exact, options, versions, model, observer)
-    study = run_sweep(
-        "recommend-settings", exact, versions, folder / "settings", observer, overwrite=overwrite, network=network
+    run = _Search(options, folder, observer, overwrite, network)
+    settings = run.settings()
+    chosen = recommend(settings) if settings.compared else Recommendation(None, ())
+    best = chosen.version or settings.reference
+    batch = _best_batch(settings, best)
+    observer.say(f"batch size: {batch}")
+    pipelines = _speeds_of_pipelines(settings, best, batch.batch_size, observer)
+    pipeline = max(pipelines, key=pipelines.__getitem__)
+    reasons = [*chosen.reasons]
+    if chosen.version is None and not chosen.thin:
+        reasons.append("So the full frame in fp32 it is.")
+    reasons.append(
+        f"Of batch sizes {batch.batch_size} is the best; of pipelines {pipeline}, at {pipelines[pipeline]:.1f} "
+        "frames/s."
     )
-    summary = SweepSummary(study)
-    chosen = recommend(summary) if summary.compared else Recommendation(None, ())
-    best = chosen.version or versions[0]
-    batch, pipelines = _tuned(study.model, summary, best, observer)
-    thin = chosen.version is None and any("thin" in reason for reason in chosen.reasons)
-    compression = (
-        None if thin or not options.crf else _compression(options, exact, best, folder, observer, network, overwrite)
-    )
-    found = _found(folder, summary, chosen, best, batch, pipelines, compression, thin=thin)
+    analysis = acquisition = ""
+    if not chosen.thin:
+        analysis = analysis_line(settings, best, batch.batch_size, pipeline)
+    if options.crf and not chosen.thin:
+        compression = run.compression(settings, best)
+        reasons += [f"Compression, in this setting: {reason}" for reason in compression.reasons]
+        acquisition = compression.acquisition
+    with house_style():
+        figure, _ = save_figure(draw_settings(settings, best), folder / "figures" / "frontier")
+    found = Found(folder, settings, best, batch, pipelines, tuple(reasons), analysis, acquisition, figure)
     write_json(folder / "recommendation.json", found.as_dict())
     return found
 
 
-def _in_fp32(options: SweepOptions) -> SweepOptions:
-    engine = options.analysis.engine
-    exact = replace(options.analysis, engine=EngineOptions(engine.engine, "fp32", engine.threads))
-    return replace(options, analysis=exact)
+@dataclass(frozen=True)
+class _Search:
+    """One call of `search`."""
+
+    options: SearchOptions
+    folder: Path
+    observer: SweepObserver
+    overwrite: bool
+    network: NetworkChoice
+
+    def settings(self) -> SweepSummary:
+        """Error and speed of every scale in every precision."""
+        sweep = self.options.sweep
+        engine = replace(sweep.analysis.engine, precision="fp32")
+        sweep = replace(sweep, analysis=replace(sweep.analysis, engine=engine))
+        model = load_model(sweep.model or builtin_model_path(), engine, self.network)
+        versions = setting_versions(self.options.scales, _runnable(model, self.options.precisions))
+        if sweep.frames is None and sweep.sample is None:
+            begun = None if self.overwrite else StudyFolder(self.folder / "settings", SWEEP).design()
+            # What was begun is continued on as many frames, however fast the machine is now.
+            sample = self._affordable(sweep, versions, model) if begun is None else begun["determined_by"]["sample"]
+            sweep = replace(sweep, sample=sample)
+        return self._swept("settings", sweep, versions)
+
+    def compression(self, settings: SweepSummary, best: Version) -> Recommendation:
+        """Compressed versions in the chosen setting against the full, given video in fp32.
+
+        Of a sample only as many first frames are encoded: hours of video are not, for seconds of it.
+        """
+        sweep = settings.study.options
+        if sweep.sample is not None:
+            sweep = replace(sweep, frames=sweep.sample if sweep.frames is None else sweep.frames, sample=None)
+        encoded = encoded_versions({"libx264": self.options.crf}, {})[1:]
+        alike = (replace(version, scale=best.scale, precision=best.precision) for version in encoded)
+        summary = self._swept("compression", sweep, (Version(ORIGINAL, precision="fp32"), *alike))
+        write_report(summary)
+        return recommend(summary)
+
+    def _swept(self, part: str, sweep: SweepOptions, versions: Sequence[Version]) -> SweepSummary:
+        study = run_sweep(
+            f"recommend-{part}",
+            sweep,
+            versions,
+            self.folder / part,
+            self.observer,
+            overwrite=self.overwrite,
+            network=self.network,
+        )
+        return SweepSummary(study)
+
+    def _affordable(self, sweep: SweepOptions, versions: Sequence[Version], model: PoseModel) -> int | None:
+        """Frames of each setting that the budget allows; ``None`` where that is all."""
+        videos, budget, crf = given_videos(sweep), self.options.budget, self.options.crf
+        seconds = frame_seconds(model, videos[0].info, videos[0].geometry(sweep, 1.0), sweep)
+        looks = sum(version.scale**2 for version in versions) + (1 + len(crf) if crf else 0)
+        affordable = int(budget / (seconds * looks * len(videos)))
+        if affordable >= max(video.info.n_frames for video in videos):
+            return None
+        frames = max(FEWEST_FRAMES, affordable)
+        late = f", although {FEWEST_FRAMES} take longer than that" if frames > affordable else ""
+        self.observer.say(
+            f"in {budget / 60:g} min this machine gets through {affordable} frames of each setting: {frames} from all "
+            f"over are used{late} (repeat the same search with --sample {frames})"
+        )
+        return frames
 
 
 def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tuple[FixedPrecision, ...]:
@@ -198,123 +224,29 @@ def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tupl
     return tuple(wanted or (name for name in FIXED_PRECISIONS if model.obstacle(name) is None))
 
 
-def _as_begun(options: SweepOptions, folder: Path) -> SweepOptions:
-    """A search that was begun is continued on as many frames, however fast the machine is now."""
-    begun = (StudyFolder(folder / "settings", SWEEP).design() or {}).get("determined_by", {})
-    if options.frames is not None or options.sample is not None:
-        return options
-    return replace(options, sample=begun.get("sample"))
-
-
-def _within_budget(
-    options: SweepOptions,
-    search_options: SearchOptions,
-    versions: Sequence[Version],
-    model: PoseModel,
-    observer: SweepObserver,
-) -> SweepOptions:
-    """As many frames as the budget allows, unless their number was given."""
-    sources = own_videos(options)
-    if options.frames is not None or options.sample is not None:
-        return options
-    first = sources[0]
-    seconds = frame_seconds(model.with_precision("fp32"), first.info, first.geometry(options, 1.0), options)
-    looks = sum(version.scale**2 for version in versions) + (1 + len(search_options.crf)) * bool(search_options.crf)
-    affordable = int(search_options.budget / (seconds * looks * len(sources)))
-    longest = max(source.info.n_frames for source in sources)
-    if affordable >= longest:
-        return options
-    frames = max(FEWEST_FRAMES, affordable)
-    late = f", although {FEWEST_FRAMES} take longer than that" if frames > affordable else ""
-    observer.say(
-        f"in {search_options.budget / 60:g} min this machine gets through {affordable} frames of each setting: "
-        f"{frames} from all over are used{late} (repeat the same search with --sample {frames})"
-    )
-    return replace(options, sample=frames)
-
-
-def _tuned(
-    model: PoseModel, summary: SweepSummary, best: Version, observer: SweepObserver
-) -> tuple[BatchChoice, dict[str, float]]:
-    """Batch size, then pipelines, of the chosen setting."""
-    options, source = summary.study.options, summary.study.sources[0]
+def _in_setting(settings: SweepSummary, best: Version) -> tuple[PoseModel, VideoInfo, Geometry]:
+    """The network in a setting, and the first video as it sees it."""
+    video, model = settings.study.videos[0], settings.study.model
     chosen = model if best.precision is None else model.with_precision(best.precision)
-    geometry = source.geometry(options, best.scale)
-    reader = VideoReader(source.info, geometry, options.analysis.video_backend)
-    batch = choose_batch(chosen.step((geometry.height, geometry.width, 3)), first_items(reader))
-    observer.say(f"batch size: {batch}")
+    return chosen, video.info, video.geometry(settings.study.options, best.scale)
+
+
+def _best_batch(settings: SweepSummary, best: Version) -> BatchChoice:
+    model, info, geometry = _in_setting(settings, best)
+    reader = VideoReader(info, geometry, settings.study.options.analysis.video_backend)
+    return choose_batch(model.step((geometry.height, geometry.width, 3)), first_items(reader))
+
+
+def _speeds_of_pipelines(
+    settings: SweepSummary, best: Version, batch_size: int, observer: SweepObserver
+) -> dict[str, float]:
+    """Frames per second of each pipeline, in the chosen setting and batch size."""
+    options = settings.study.options
+    frames = min(settings.study.videos[0].frames, max(PIPELINE_FRAMES, 3 * batch_size))
     speeds: dict[str, float] = {}
-    frames = min(source.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))
     for name in PIPELINES_TRIED:
-        if name in ENGINES_OF_PIPELINES:
-            continue
-        tried = replace(options, analysis=replace(options.analysis, batch_size=batch.batch_size, pipeline=name))
+        tried = replace(options, analysis=replace(options.analysis, batch_size=batch_size, pipeline=name))
         with observer.work(f"pipeline {name}", frames) as progress:
-            _, stages = find_poses(chosen, source.info, geometry, [range(frames)], tried, progress)
+            _, stages = find_poses(*_in_setting(settings, best), [range(frames)], tried, progress)
         speeds[name] = stages.frames / stages.seconds
-    return batch, speeds
-
-
-def _compression(
-    options: SearchOptions,
-    exact: SweepOptions,
-    best: Version,
-    folder: Path,
-    observer: SweepObserver,
-    network: NetworkChoice,
-    overwrite: bool,
-) -> Recommendation:
-    """Compressed versions in the chosen setting against the full, given video in fp32.
-
-    Of a sample only as many first frames are encoded: hours of video are not, for seconds of it.
-    """
-    if exact.sample is not None:
-        exact = replace(exact, frames=exact.frames or exact.sample, sample=None)
-    encoded = encoded_versions({"libx264": options.crf}, {})
-    versions = [
-        Version(ORIGINAL, precision="fp32"),
-        *(replace(version, scale=best.scale, precision=best.precision) for version in encoded[1:]),
-    ]
-    study = run_sweep(
-        "recommend-compression", exact, versions, folder / "compression", observer, overwrite=overwrite, network=network
-    )
-    summary = SweepSummary(study)
-    write_report(summary)
-    return recommend(summary)
-
-
-def _found(
-    folder: Path,
-    summary: SweepSummary,
-    chosen: Recommendation,
-    best: Version,
-    batch: BatchChoice,
-    pipelines: dict[str, float],
-    compression: Recommendation | None,
-    *,
-    thin: bool,
-) -> Found:
-    pipeline = max(pipelines, key=pipelines.__getitem__)
-    with house_style():
-        png, _ = save_figure(draw_settings(summary, best), folder / "figures" / "frontier")
-    reasons = [*chosen.reasons]
-    if chosen.version is None and not thin:
-        reasons.append("So the full frame in fp32 it is.")
-    reasons.append(
-        f"Of batch sizes {batch.batch_size} is the best; of pipelines {pipeline}, at {pipelines[pipeline]:.1f} "
-        "frames/s."
-    )
-    if compression is not None:
-        reasons += [f"Compression, in this setting: {reason}" for reason in compression.reasons]
-    return Found(
-        folder,
-        summary,
-        best,
-        batch,
-        pipelines,
-        compression,
-        tuple(reasons),
-        "" if thin else analysis_line(summary, best, batch.batch_size, pipeline),
-        "" if compression is None else compression.acquisition,
-        png,
-    )
+    return speeds

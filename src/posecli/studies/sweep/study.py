@@ -1,68 +1,53 @@
-"""A finished sweep: where its parts lie, and what is read of them."""
+"""A sweep as it lies on the disk: what makes it this one and no other, and what is read of it when it is finished."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posecli.errors import OutputError
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import PoseModel
-from posecli.studies.common.folder import Row
-from posecli.studies.sweep.material import SweepVideo
+from posecli.studies.common.folder import Row, StudyKind
+from posecli.studies.sweep.material import Floats, SweepVideo
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.versions import Version
-from posecli.support.files import make_folder, partial_path
+from posecli.video.probe import content_fingerprint
 
 POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER = "poses", "frames", "videos", "scene"
+SWEEP = StudyKind("sweep", "versions.jsonl", (POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER))
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep, finished.
-
-    Attributes
-    ----------
-    folder
-        Where it lies.
-    options
-        What was asked.
-    versions
-        The reference first.
-    sources
-        The videos.
-    model
-        The network, in the precision of the sweep.
-    cutoff
-        Likelihood from which on a point counts as seen.
-    truths
-        Of each video: ``(N, K, 2)`` px, or ``None``.
-    design
-        What ``design.json`` says.
-    rows
-        By video and version.
-    """
+    """A finished sweep."""
 
     folder: Path
     options: SweepOptions
+    #: The reference first.
     versions: tuple[Version, ...]
-    sources: tuple[SweepVideo, ...]
+    videos: tuple[SweepVideo, ...]
+    #: In the precision of the sweep.
     model: PoseModel
+    #: Likelihood from which on a point counts as seen.
     cutoff: float
-    truths: tuple[Any, ...]
+    #: Of each video ``(N, K, 2)`` px, or ``None``.
+    truths: tuple[Floats | None, ...]
+    #: What ``design.json`` says.
     design: dict[str, Any]
+    #: By video and version.
     rows: dict[tuple[str, str], Row]
 
-    def poses(self, source: SweepVideo, version: Version) -> Pose:
+    def poses(self, video: SweepVideo, version: Version) -> Pose:
         """``(N, K, 3)`` float64."""
-        return np.asarray(np.load(poses_path(self.folder, source, version), allow_pickle=False), np.float64)
+        return np.asarray(np.load(poses_path(self.folder, video, version), allow_pickle=False), np.float64)
 
-    def row(self, source: SweepVideo, version: Version) -> Row:
+    def row(self, video: SweepVideo, version: Version) -> Row:
         """What is known of a version of a video."""
-        return self.rows[source.name, version.name]
+        return self.rows[video.name, version.name]
 
     @property
     def usable(self) -> tuple[Version, ...]:
@@ -70,33 +55,37 @@ class Sweep:
         return tuple(
             version
             for version in self.versions
-            if all(self.row(source, version)["problem"] is None for source in self.sources)
+            if all(self.row(video, version)["problem"] is None for video in self.videos)
         )
 
 
-def poses_path(folder: Path, source: SweepVideo, version: Version) -> Path:
+def identity_fields(
+    kind: str, options: SweepOptions, versions: Sequence[Version], given: Sequence[SweepVideo], model: PoseModel
+) -> dict[str, Any]:
+    """What two sweeps must share for one to continue the other."""
+    analysis = options.analysis
+    return {
+        "kind": kind,
+        "videos": {video.name: content_fingerprint(video.info.path) for video in given} or "scene",
+        "frames": options.frames,
+        "sample": options.sample,
+        "scene_seed": None if given else options.seed,
+        "model": model.folder.identity,
+        "engine": analysis.engine.engine,
+        "precision": analysis.engine.precision,
+        "crop": None if analysis.crop is None else str(analysis.crop),
+        "scale": float(analysis.exact_scale),
+        "versions": [
+            {name: asdict(version)[name] for name in ("name", "encode", "scale", "precision")} for version in versions
+        ],
+    }
+
+
+def poses_path(folder: Path, video: SweepVideo, version: Version) -> Path:
     """Where a version's poses are."""
-    return folder / POSES_FOLDER / f"{source.name}-{version.name}.npy"
+    return folder / POSES_FOLDER / f"{video.name}-{version.name}.npy"
 
 
-def frame_path(folder: Path, source: SweepVideo, version: Version) -> Path:
+def frame_path(folder: Path, video: SweepVideo, version: Version) -> Path:
     """Where a version's first frame is."""
-    return folder / FRAMES_FOLDER / f"{source.name}-{version.name}.png"
-
-
-def save_poses(path: Path, poses: Pose) -> None:
-    """Write a version's poses, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If they cannot be written.
-    """
-    make_folder(path.parent)
-    try:
-        with partial_path(path).open("wb") as stream:
-            np.save(stream, poses, allow_pickle=False)
-        partial_path(path).replace(path)
-    except OSError as error:
-        partial_path(path).unlink(missing_ok=True)
-        raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): check its disk") from error
+    return folder / FRAMES_FOLDER / f"{video.name}-{version.name}.png"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,57 +11,30 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.evaluation import ALL
-from posecli.inference.decode import Pose
 from posecli.studies.sweep.material import SweepVideo
-from posecli.studies.sweep.measures import RAW, Comparison, PartMeasures, Trajectories
+from posecli.studies.sweep.measures import RAW, Comparison, Floats, PartMeasures, Trajectories
 from posecli.studies.sweep.resampling import Resampling, block_length
 from posecli.studies.sweep.study import Sweep
-from posecli.studies.sweep.trained import trained_scales
 from posecli.studies.sweep.versions import Version
 
 #: Columns of a version, in files.
 VERSION_COLUMNS = (
-    "codec",
-    "crf",
-    "crf_asked",
-    "lossless",
-    "preset",
-    "pix_fmt",
-    "gop",
-    "scale",
-    "precision",
-    "network_width",
-    "network_height",
-    "frames",
-    "looked_at",
-    "bytes",
-    "bit_rate",
-    "bytes_per_hour",
-    "raw_compression",
-    "given_compression",
-    "encode_fps",
-    "read_fps",
-    "network_fps",
-    "analysis_fps",
-    "psnr",
-    "worst_psnr",
-    "problem",
+    *("codec", "crf", "crf_asked", "lossless", "preset", "pix_fmt", "gop", "scale", "precision"),
+    *("network_width", "network_height", "frames", "looked_at"),
+    *("bytes", "bit_rate", "bytes_per_hour", "raw_compression", "given_compression"),
+    *("encode_fps", "read_fps", "network_fps", "analysis_fps", "psnr", "worst_psnr", "problem"),
 )
 #: Of several videos these add up.
 ADDED = ("frames", "looked_at", "bytes")
 #: And these are frames over the sum of seconds.
 SPEEDS = ("encode_fps", "read_fps", "network_fps", "analysis_fps")
+#: By what DeepLabCut multiplies its global scale, unless a project says otherwise.
+DEEPLABCUT_JITTER = (0.5, 1.25)
 
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """A finished sweep, with its measures.
-
-    Attributes
-    ----------
-    study
-        What was made.
-    """
+    """A finished sweep, with its measures."""
 
     study: Sweep
 
@@ -80,16 +53,21 @@ class SweepSummary:
         """The others, as far as they can be compared."""
         return self.study.usable[1:]
 
+    @property
+    def codecs(self) -> dict[str | None, list[Version]]:
+        """The compared versions by codec."""
+        names = dict.fromkeys(version.codec for version in self.compared)
+        return {name: [version for version in self.compared if version.codec == name] for name in names}
+
+    @property
+    def encoded(self) -> bool:
+        """Whether versions differ in encoding, and not in scale or precision alone."""
+        return any(version.encode is not None for version in self.study.versions)
+
     @cached_property
     def measures(self) -> dict[str, list[PartMeasures]]:
         """Of each usable version, over all videos."""
-        return self._measures(self.study.sources)
-
-    @cached_property
-    def by_video(self) -> dict[str, dict[str, list[PartMeasures]]]:
-        """Of each video by itself, where there are several."""
-        sources = self.study.sources
-        return {source.name: self._measures([source]) for source in sources} if len(sources) > 1 else {}
+        return self._measures(self.study.videos)
 
     def measure(self, version: Version, bodypart: str = ALL, filtering: str = RAW) -> PartMeasures:
         """One body part of one version, over all videos."""
@@ -97,20 +75,20 @@ class SweepSummary:
             item for item in self.measures[version.name] if item.bodypart == bodypart and item.filtering == filtering
         )
 
-    def worst(self, version: Version, filtering: str = RAW) -> PartMeasures:
+    def worst(self, version: Version) -> PartMeasures:
         """The body part whose mean error may be largest."""
-        parts = [self.measure(version, name, filtering) for name in self.bodyparts]
+        parts = [self.measure(version, name) for name in self.bodyparts]
         return max(parts, key=lambda item: -1.0 if np.isnan(item.mean.high) else item.mean.high)
 
     @cached_property
     def resampling(self) -> Resampling:
         """Over all videos."""
-        return self._resampling(self.study.sources)
+        return self._resampling(self.study.videos)
 
     @cached_property
     def original(self) -> Trajectories:
         """Of the reference, over all videos."""
-        return self._trajectories(self.study.sources, self.reference)
+        return self._trajectories(self.study.videos, self.reference)
 
     @cached_property
     def seen(self) -> npt.NDArray[np.bool_]:
@@ -125,7 +103,7 @@ class SweepSummary:
     @property
     def sampled(self) -> bool:
         """Whether the network looked at a part of the frames only."""
-        return any(source.looked_at < source.frames for source in self.study.sources)
+        return any(video.looked_at < video.frames for video in self.study.videos)
 
     @property
     def has_truth(self) -> bool:
@@ -134,75 +112,104 @@ class SweepSummary:
 
     def totals(self, version: Version) -> dict[str, Any]:
         """A version's sizes and speeds, over all videos."""
-        return total([self.study.row(source, version) for source in self.study.sources], self.study.sources)
+        return total([self.study.row(video, version) for video in self.study.videos], self.study.videos)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The tidy table: video (or all), version, body part (or all), filtering."""
-        sources = self.study.sources
-        groups: list[tuple[str, Sequence[SweepVideo], dict[str, list[PartMeasures]]]] = [
-            (ALL if len(sources) > 1 else sources[0].name, sources, self.measures)
-        ]
-        groups += [(source.name, [source], self.by_video[source.name]) for source in sources if len(sources) > 1]
-        for name, chosen, measures in groups:
-            for version in self.study.versions:
-                values = total([self.study.row(source, version) for source in chosen], chosen)
-                head = {"video": name, "version": version.name} | {key: values.get(key) for key in VERSION_COLUMNS}
-                yield from (head | item.as_dict() for item in measures.get(version.name, []))
+        videos = self.study.videos
+        yield from self._rows(ALL if len(videos) > 1 else videos[0].name, videos, self.measures)
+        for video in videos if len(videos) > 1 else ():
+            yield from self._rows(video.name, [video], self._measures([video]))
 
-    def _measures(self, sources: Sequence[SweepVideo]) -> dict[str, list[PartMeasures]]:
-        truth = self._truth(sources)
-        original = self._trajectories(sources, self.reference)
-        comparison = Comparison(self.bodyparts, self.study.cutoff, self.study.options.window, self._resampling(sources))
+    def _rows(
+        self, name: str, videos: Sequence[SweepVideo], measures: dict[str, list[PartMeasures]]
+    ) -> Iterator[dict[str, Any]]:
+        for version in self.study.versions:
+            values = total([self.study.row(video, version) for video in videos], videos)
+            head = {"video": name, "version": version.name} | {key: values.get(key) for key in VERSION_COLUMNS}
+            yield from (head | item.as_dict() for item in measures.get(version.name, []))
+
+    def _measures(self, videos: Sequence[SweepVideo]) -> dict[str, list[PartMeasures]]:
+        truth = self._truth(videos)
+        original = self._trajectories(videos, self.reference)
+        comparison = Comparison(self.bodyparts, self.study.cutoff, self.study.options.window, self._resampling(videos))
         return {
-            version.name: comparison.measure(self._trajectories(sources, version), original, truth)
+            version.name: comparison.measure(self._trajectories(videos, version), original, truth)
             for version in self.study.usable
         }
 
-    def _trajectories(self, sources: Sequence[SweepVideo], version: Version) -> Trajectories:
+    def _trajectories(self, videos: Sequence[SweepVideo], version: Version) -> Trajectories:
         """Each stretch is a trajectory of its own."""
-        return Trajectories.of([part for source in sources for part in self._parts(source, version)])
+        parts: list[Floats] = []
+        for video in videos:
+            ends = np.cumsum([len(part) for part in video.stretches])[:-1]
+            parts += np.split(self.study.poses(video, version), ends)
+        return Trajectories.of(parts)
 
-    def _parts(self, source: SweepVideo, version: Version) -> list[Pose]:
-        ends = np.cumsum([len(part) for part in source.stretches])[:-1]
-        return np.split(self.study.poses(source, version), ends)
-
-    def _truth(self, sources: Sequence[SweepVideo]) -> npt.NDArray[np.float64] | None:
+    def _truth(self, videos: Sequence[SweepVideo]) -> Floats | None:
         if not self.has_truth:
             return None
-        known = dict(zip((source.name for source in self.study.sources), self.study.truths, strict=True))
-        empty = (len(self.bodyparts), 2)
-        return np.concatenate(
-            [
-                np.full((source.looked_at, *empty), np.nan) if known[source.name] is None else known[source.name]
-                for source in sources
-            ]
-        )
+        known = dict(zip((video.name for video in self.study.videos), self.study.truths, strict=True))
+        parts = []
+        for video in videos:
+            truth = known[video.name]
+            parts.append(np.full((video.looked_at, len(self.bodyparts), 2), np.nan) if truth is None else truth)
+        return np.concatenate(parts)
 
-    def _resampling(self, sources: Sequence[SweepVideo]) -> Resampling:
-        blocks = tuple(block_length(source.looked_at, source.info.frame_rate) for source in sources)
+    def _resampling(self, videos: Sequence[SweepVideo]) -> Resampling:
+        blocks = tuple(block_length(video.looked_at, video.info.frame_rate) for video in videos)
         options = self.study.options
-        return Resampling(tuple(source.looked_at for source in sources), blocks, options.resamples, options.seed)
+        return Resampling(tuple(video.looked_at for video in videos), blocks, options.resamples, options.seed)
 
 
-def total(rows: Sequence[dict[str, Any]], sources: Sequence[SweepVideo]) -> dict[str, Any]:
+def total(rows: Sequence[dict[str, Any]], videos: Sequence[SweepVideo]) -> dict[str, Any]:
     """One version of several videos as one."""
     merged = dict(rows[0])
     if len(rows) == 1:
         return merged
-    frames = sum(row["frames"] for row in rows)
     merged |= {name: sum(row[name] for row in rows) for name in ADDED}
     for name in SPEEDS:
         known = [row for row in rows if row.get(name)]
-        merged[name] = (
-            sum(row["frames"] for row in known) / sum(row["frames"] / row[name] for row in known) if known else None
-        )
-    seconds = sum(source.seconds for source in sources)
+        seconds = sum(row["frames"] / row[name] for row in known)
+        merged[name] = sum(row["frames"] for row in known) / seconds if known else None
+    seconds = sum(video.seconds for video in videos)
     merged["bit_rate"] = 8 * merged["bytes"] / seconds
     merged["bytes_per_hour"] = 3600 * merged["bytes"] / seconds
-    merged["raw_compression"] = sum(source.raw_bytes for source in sources) / merged["bytes"]
-    merged["given_compression"] = sum(source.given_bytes for source in sources) / merged["bytes"]
+    merged["raw_compression"] = sum(video.raw_bytes for video in videos) / merged["bytes"]
+    merged["given_compression"] = sum(video.given_bytes for video in videos) / merged["bytes"]
     if rows[0].get("psnr") is not None:
-        merged["psnr"] = sum(row["psnr"] * row["frames"] for row in rows) / frames
+        merged["psnr"] = sum(row["psnr"] * row["frames"] for row in rows) / merged["frames"]
         merged["worst_psnr"] = min(row["worst_psnr"] for row in rows)
     merged["problem"] = next((row["problem"] for row in rows if row["problem"]), None)
     return merged
+
+
+def trained_scales(source: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Smallest and largest scale of the frame that a network was trained on; ``None`` where nothing is known.
+
+    Parameters
+    ----------
+    source
+        Of a model folder's description: written when a network was trained, averaged of several, or imported from
+        DeepLabCut.
+
+    Examples
+    --------
+    >>> trained_scales({"global_scale": 0.8})
+    (0.4, 1.0)
+    >>> trained_scales({"config": {"augment": {"scales": [1.0, 0.25], "scale_jitter": 2.0}}})
+    (0.125, 2.0)
+    >>> trained_scales({"of": [{"global_scale": 0.8}, {"global_scale": 0.4}]})
+    (0.2, 1.0)
+    """
+    try:
+        if "of" in source:
+            known = [scales for part in source["of"] if (scales := trained_scales(part)) is not None]
+            return min(low for low, _ in known), max(high for _, high in known)
+        if "config" in source:
+            seen = source["config"]["augment"]
+            return min(seen["scales"]) / seen["scale_jitter"], max(seen["scales"]) * seen["scale_jitter"]
+        low, high = (float(source["global_scale"]) * factor for factor in DEEPLABCUT_JITTER)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return low, high

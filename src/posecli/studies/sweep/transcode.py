@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
-from posecli.studies.sweep.observer import Progress
+from posecli.studies.sweep.options import Progress
 from posecli.support.files import move_into_place, partial_path
 from posecli.video.container import open_container, video_stream
 from posecli.video.encode import CONTAINERS, FFMPEG_VARIABLE, EncodeOptions, find_ffmpeg, plain_words
@@ -28,19 +28,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Transcoded:
-    """An encoded video.
-
-    Attributes
-    ----------
-    path
-        The file.
-    command
-        What ffmpeg was told.
-    seconds
-        How long it took, decoding included.
-    bytes
-        Size of the file.
-    """
+    """An encoded video: what ffmpeg was told, how long it took (decoding included), and the file's size."""
 
     path: Path
     command: tuple[str, ...]
@@ -55,20 +43,9 @@ def transcode(
     frames: int | None = None,
     progress: Progress = lambda _count: None,
 ) -> Transcoded:
-    """Encode a video anew; the file has its name only when it is whole.
+    """Encode a video anew, or its first frames; the file has its name only when it is whole.
 
-    Parameters
-    ----------
-    info
-        The video.
-    target
-        The file to make; its ending chooses the container.
-    options
-        Codec and quality.
-    frames
-        Stop after so many; ``None`` takes all.
-    progress
-        Is told how many more frames are encoded.
+    The target's ending chooses the container.
 
     Raises
     ------
@@ -152,7 +129,8 @@ def _run(command: list[str], target: Path, progress: Progress) -> None:
                 process.wait(PATIENCE)
         if code:
             words.seek(0)
-            raise _failure(target, words.read().decode(errors="replace"), code)
+            reason = plain_words(words.read().decode(errors="replace")) or f"ffmpeg ended with code {code}"
+            raise _cannot_encode(target, reason)
 
 
 def _follow(process: subprocess.Popen[str], progress: Progress) -> None:
@@ -164,10 +142,6 @@ def _follow(process: subprocess.Popen[str], progress: Progress) -> None:
             if found and int(found[1]) > done:
                 progress(int(found[1]) - done)
                 done = int(found[1])
-
-
-def _failure(target: Path, words: str, code: int) -> OutputError:
-    return _cannot_encode(target, plain_words(words) or f"ffmpeg ended with code {code}")
 
 
 def _cannot_encode(target: Path, reason: str) -> OutputError:

@@ -1,4 +1,4 @@
-"""What is made of each video: versions encoded by codec and CRF, or looked at by scale.
+"""What is made of each video: versions encoded by codec and CRF, or analysed by scale and precision.
 
 CRF scales differ between codecs and are not mapped onto each other; each is checked against its own encoder's.
 x264 takes every CRF above 51 for 51 and every CRF below 1 for lossless: both are told.
@@ -7,8 +7,8 @@ x264 takes every CRF above 51 for 51 and every CRF below 1 for lossless: both ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from posecli.errors import UsageError
 from posecli.options import FixedPrecision
@@ -24,40 +24,27 @@ X264_MOST, X264_LOSSLESS_BELOW = 51.0, 1.0
 class Version:
     """One version of every video.
 
-    Attributes
-    ----------
-    name
-        For files and tables.
-    encode
-        How it is encoded; ``None`` leaves the video as it is.
-    scale
-        Factor by which frames are resized for the network.
-    asked
-        The CRF as it was asked for.
-    note
-        What the encoder makes of it, where that is something else.
-    precision
-        Arithmetic of the network; ``None`` is that of the sweep.
-    among_codecs
-        Whether other codecs are in the sweep, so that the label must say which this is.
-
-    Examples
-    --------
     >>> Version("libx264-crf23", EncodeOptions(crf=23)).label
     'CRF 23'
     """
 
+    #: For files and tables.
     name: str
+    #: ``None`` leaves the video as it is.
     encode: EncodeOptions | None = None
+    #: By which frames are resized for the network.
     scale: float = 1.0
+    #: The CRF as it was asked for, and what the encoder makes of it, where that is something else.
     asked: float | None = None
     note: str = ""
+    #: Of the network; ``None`` is that of the sweep.
     precision: FixedPrecision | None = None
+    #: Whether the sweep has other codecs, so that the label must name this one.
     among_codecs: bool = False
 
     @property
     def label(self) -> str:
-        """For figures."""
+        """For figures and tables that people read."""
         if self.encode is None:
             scale = ORIGINAL if self.name == ORIGINAL else f"scale {self.scale:g}"
             return scale if self.precision is None else f"{scale}, {self.precision}"
@@ -77,60 +64,54 @@ class Version:
     @property
     def is_lossless(self) -> bool:
         """Whether the decoder returns what the encoder was given."""
-        return self.encode is not None and self.encode.codec == X264 and (self.crf or 0.0) < X264_LOSSLESS_BELOW
+        return self.codec == X264 and (self.crf is None or self.crf < X264_LOSSLESS_BELOW)
 
 
 def parse_crf(text: str, codecs: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """CRF values by codec, as they are typed.
+    """CRF values by codec: numbers separated by commas, for all codecs or in groups that begin with a codec.
 
-    Parameters
-    ----------
-    text
-        Numbers separated by commas, for all codecs; or groups separated by ``;`` that begin with a codec and a colon.
-    codecs
-        Those that numbers without a codec are for.
-
-    Examples
-    --------
     >>> parse_crf("0,20", ["libx264"])
     {'libx264': (0.0, 20.0)}
     >>> parse_crf("libx264:20; libsvtav1:30,40", ["libx264"])
     {'libx264': (20.0,), 'libsvtav1': (30.0, 40.0)}
     """
     found: dict[str, tuple[float, ...]] = {}
-    for group in str(text).split(";"):
-        name, colon, numbers = group.rpartition(":")
-        values = _numbers(numbers)
-        for codec in [name.strip()] if colon else codecs:
-            found[codec] = found.get(codec, ()) + values
+    for name, numbers in _groups(text):
+        for codec in [name] if name else codecs:
+            found[codec] = found.get(codec, ()) + _numbers(numbers)
     return found
 
 
 def parse_presets(text: str | None, codecs: Iterable[str]) -> dict[str, str]:
-    """Presets by codec, as they are typed: one word for the one codec, or ``codec:word`` groups separated by ``;``.
+    """Presets by codec: one word for the one codec, or ``codec:word`` groups separated by ``;``.
 
     >>> parse_presets("veryfast", ["libx264"])
     {'libx264': 'veryfast'}
     """
     names = list(codecs)
     found: dict[str, str] = {}
-    for group in (text or "").split(";") if text else ():
-        name, colon, word = group.rpartition(":")
-        if not colon and len(names) > 1:
+    for name, word in _groups(text) if text else ():
+        if not name and len(names) > 1:
             raise UsageError(
-                f"preset '{text}' does not say for which codec: write {names[0]}:{word.strip()} and so on, separated "
-                "by ;"
+                f"preset '{text}' does not say for which codec: write {names[0]}:{word} and so on, separated by ;"
             )
-        found[name.strip() if colon else names[0]] = word.strip()
+        found[name or names[0]] = word
     return found
+
+
+def _groups(text: str) -> Iterator[tuple[str, str]]:
+    """Codec, or "", and what is said of it."""
+    for group in text.split(";"):
+        name, _, words = group.rpartition(":")
+        yield name.strip(), words.strip()
 
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"CRF '{text}' is not a list of numbers: separate them by commas, as in 0,10,20") from None
-    if not all(math.isfinite(value) for value in values):
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
         raise UsageError(f"CRF '{text}' is not a list of numbers: separate them by commas, as in 0,10,20")
     return values
 
@@ -141,7 +122,7 @@ def encoded_versions(
     pix_fmt: str | None = None,
     gop: int | None = None,
 ) -> tuple[Version, ...]:
-    """The original first, then each codec's versions, the best quality first; what comes to the same is made once.
+    """The original first, then each codec's versions, best quality first; what comes to the same is made once.
 
     Raises
     ------
@@ -153,24 +134,19 @@ def encoded_versions(
     >>> [version.name for version in encoded_versions({"libx264": [23, 100]}, {})]
     ['original', 'libx264-crf23', 'libx264-crf51']
     """
-    versions = [Version(ORIGINAL)]
+    versions = {ORIGINAL: Version(ORIGINAL)}
     for codec, values in crf.items():
         for asked in sorted(values):
-            version = replace(_encoded(codec, asked, presets.get(codec), pix_fmt, gop), among_codecs=len(crf) > 1)
-            if version.name not in {known.name for known in versions}:
-                versions.append(version)
+            used, note = _used_crf(codec, asked)
+            options = EncodeOptions(codec, used, presets.get(codec), pix_fmt or "yuv420p", gop)
+            name = f"{codec}-crf{used:g}"
+            versions.setdefault(name, Version(name, options, 1.0, asked, note, among_codecs=len(crf) > 1))
     if len(versions) == 1:
         raise UsageError("no CRF is given: name some with --crf, as in 0,10,20,30")
-    return tuple(versions)
+    return tuple(versions.values())
 
 
-def _encoded(codec: str, asked: float, preset: str | None, pix_fmt: str | None, gop: int | None) -> Version:
-    crf, note = _what_it_is(codec, asked)
-    options = EncodeOptions(codec, crf, preset, pix_fmt or "yuv420p", gop)
-    return Version(f"{codec}-crf{crf:g}", options, 1.0, asked, note)
-
-
-def _what_it_is(codec: str, asked: float) -> tuple[float, str]:
+def _used_crf(codec: str, asked: float) -> tuple[float, str]:
     """The CRF that an encoder uses, and what to say where it is not the one asked for."""
     if codec == X264 and asked > X264_MOST:
         return X264_MOST, f"CRF {asked:g} is 51, the largest that x264 knows"
@@ -187,7 +163,7 @@ def scaled_versions(scales: Sequence[float]) -> tuple[Version, ...]:
     Raises
     ------
     UsageError
-        If a scale is out of range or repeats.
+        If a scale is out of range, or there is none but 1.
 
     Examples
     --------
@@ -200,23 +176,23 @@ def scaled_versions(scales: Sequence[float]) -> tuple[Version, ...]:
     return tuple(Version(f"scale-{scale:g}", scale=scale) for scale in wanted)
 
 
-def _falling(scales: Sequence[float]) -> list[float]:
-    """1, then the other scales, the largest first."""
-    for scale in scales:
-        if not 0 < scale <= 4:
-            raise UsageError(f"scale {scale:g} is out of range: give factors above 0 and at most 4")
-    return [1.0, *sorted(set(scales) - {1.0}, reverse=True)]
-
-
 def setting_versions(scales: Sequence[float], precisions: Sequence[FixedPrecision]) -> tuple[Version, ...]:
     """Every scale in every precision; the full frame in fp32 first.
 
     >>> [version.label for version in setting_versions([0.5], ["int8"])]
     ['scale 1, fp32', 'scale 1, int8', 'scale 0.5, fp32', 'scale 0.5, int8']
     """
-    names = list(dict.fromkeys(("fp32", *precisions)))
+    names = dict.fromkeys(("fp32", *precisions))
     return tuple(
         Version(f"scale-{scale:g}-{precision}", scale=scale, precision=precision)
         for scale in _falling(scales)
         for precision in names
     )
+
+
+def _falling(scales: Sequence[float]) -> list[float]:
+    """1, then the other scales, the largest first."""
+    for scale in scales:
+        if not 0 < scale <= 4:
+            raise UsageError(f"scale {scale:g} is out of range: give factors above 0 and at most 4")
+    return [1.0, *sorted(set(scales) - {1.0}, reverse=True)]

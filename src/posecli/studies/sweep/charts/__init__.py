@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from posecli.studies.common.report import Drawing
 from posecli.studies.sweep.charts.bit_rates import draw_bit_rates, draw_codecs, draw_repair, draw_truth
-from posecli.studies.sweep.charts.looks import draw_frames, draw_traces
+from posecli.studies.sweep.charts.pictures import draw_frames, draw_traces
 from posecli.studies.sweep.charts.speeds import draw_frontier, draw_scales, draw_settings
 from posecli.studies.sweep.summary import SweepSummary
 
-__all__ = [
-    "COMPRESSION_CHARTS",
-    "SCALE_CHARTS",
-    "draw_bit_rates",
-    "draw_codecs",
-    "draw_frames",
-    "draw_frontier",
-    "draw_repair",
-    "draw_scales",
-    "draw_settings",
-    "draw_traces",
-    "draw_truth",
-    "drawings",
-]
+__all__ = ["COMPRESSION_CHARTS", "SCALE_CHARTS", "draw_settings", "drawings"]
 
 COMPRESSION_CHARTS: dict[str, Drawing[SweepSummary]] = {
     "first-frames": (draw_frames, "First frame of each version, with what the network found and the file's size."),
@@ -51,8 +38,11 @@ def drawings(summary: SweepSummary) -> dict[str, Drawing[SweepSummary]]:
     """The figures of a sweep by name; none where nothing could be compared."""
     if not summary.compared:
         return {}
-    if all(version.encode is None for version in summary.compared):
+    if not summary.encoded:
         return SCALE_CHARTS
-    several = len({version.codec for version in summary.compared}) > 1
-    needless = {*([] if summary.has_truth else ["truth"]), *([] if several else ["codecs"])}
-    return {name: drawing for name, drawing in COMPRESSION_CHARTS.items() if name not in needless}
+    drawn = COMPRESSION_CHARTS.copy()
+    if not summary.has_truth:
+        del drawn["truth"]
+    if len(summary.codecs) == 1:
+        del drawn["codecs"]
+    return drawn

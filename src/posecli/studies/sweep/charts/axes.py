@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from posecli.studies.sweep.measures import PartMeasures
+from posecli.studies.sweep.measures import Floats, PartMeasures
 from posecli.studies.sweep.resampling import ConfidenceInterval
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
@@ -23,32 +22,37 @@ ERROR_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 RATE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000)
 
 
-def draw_errors(
+def totals(summary: SweepSummary, versions: Sequence[Version], name: str) -> Floats:
+    """One of the sizes or speeds of each version."""
+    return np.array([summary.totals(version)[name] for version in versions], np.float64)
+
+
+def draw_against_rate(
     axes: Axes,
     summary: SweepSummary,
-    versions: Sequence[Version],
     measured: Callable[[Version], PartMeasures],
-    colour: str,
-    number: int,
-    label: str | None,
+    versions: Sequence[Version],
+    look: tuple[str, int, str | None],
     of: str = "mean",
 ) -> None:
-    """One line with intervals against bit rate."""
-    rates = [summary.totals(version)["bit_rate"] / 1e3 for version in versions]
-    draw_intervals(axes, rates, [getattr(measured(version), of) for version in versions], colour, number, label, of)
+    """One line with intervals against bit rate; of a look, see `draw_intervals`."""
+    rates = totals(summary, versions, "bit_rate") / 1e3
+    least = -np.inf if of == "jitter" else SMALLEST_PX
+    draw_intervals(axes, rates, [getattr(measured(version), of) for version in versions], look, least)
 
 
 def draw_intervals(
     axes: Axes,
-    places: Sequence[float],
+    places: Sequence[float] | Floats,
     intervals: Sequence[ConfidenceInterval],
-    colour: str,
-    number: int,
-    label: str | None,
-    of: str = "mean",
+    look: tuple[str, int, str | None],
+    least: float = SMALLEST_PX,
 ) -> None:
-    """One line with an interval at each place; what is too small to show stands at the foot of the axis."""
-    least = -np.inf if of == "jitter" else SMALLEST_PX
+    """One line with an interval at each place, in a colour, with the marker of a number, and a label.
+
+    What is too small to show stands at the foot of the axis.
+    """
+    color, number, label = look
     values, low, high = (
         np.maximum([getattr(item, name) for item in intervals], least) for name in ("value", "low", "high")
     )
@@ -56,7 +60,7 @@ def draw_intervals(
         places,
         values,
         yerr=np.maximum([values - low, high - values], 0),
-        color=colour,
+        color=color,
         marker=MARKERS[number % len(MARKERS)],
         capsize=2.5,
         elinewidth=1,
@@ -64,9 +68,9 @@ def draw_intervals(
     )
 
 
-def rate_axis(axes: Axes, summary: SweepSummary, versions: Sequence[Version]) -> None:
+def rate_axis(axes: Axes, summary: SweepSummary) -> None:
     """Bit rate below, compression against raw pixels above."""
-    rates = np.array([summary.totals(version)["bit_rate"] / 1e3 for version in versions])
+    rates = totals(summary, summary.compared, "bit_rate") / 1e3
     reference = summary.totals(summary.reference)
     raw = reference["raw_compression"] * reference["bit_rate"] / 1e3
     axes.set_xscale("log")
@@ -92,9 +96,7 @@ def error_axis(axes: Axes) -> None:
     axes.set_ylim(low, high)
 
 
-def plain_ticks(
-    axes: Axes, axis: str, values: npt.NDArray[np.float64], ticks: Sequence[float], room: float = 1.6
-) -> None:
+def plain_ticks(axes: Axes, axis: str, values: Floats, ticks: Sequence[float], room: float = 1.6) -> None:
     """Label those of the ticks that the values reach, as plain numbers; of too many only powers of ten.
 
     The axis goes on beyond the values by the factor `room`.

@@ -5,33 +5,33 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from posecli.studies.sweep.charts.axes import draw_errors, error_axis, rate_axis, tolerance_line
-from posecli.studies.sweep.measures import MEDIAN, RAW, PartMeasures
+from posecli.studies.sweep.charts.axes import draw_against_rate, error_axis, rate_axis, tolerance_line
+from posecli.studies.sweep.measures import MEDIAN, RAW
 from posecli.studies.sweep.summary import SweepSummary
-from posecli.studies.sweep.versions import Version
 from posecli.support.figures import COLORS, GREY, new_figure, part_colors
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+DISTANCE = "mean distance from the original (px)"
 
 
 def draw_bit_rates(summary: SweepSummary) -> Figure:
     """Error of each body part against bit rate, one panel per codec."""
-    codecs = list(dict.fromkeys(version.codec for version in summary.compared))
-    figure = new_figure(max(7.0, 4.6 * len(codecs)), 4.8)
-    panels = figure.subplots(1, len(codecs), squeeze=False, sharey=True)[0]
-    for axes, codec in zip(panels, codecs, strict=True):
-        versions = [version for version in summary.compared if version.codec == codec]
-        for number, (name, colour) in enumerate(
-            zip(summary.bodyparts, part_colors(len(summary.bodyparts)), strict=True)
-        ):
-            draw_errors(axes, summary, versions, partial(summary.measure, bodypart=name), colour, number, name)
-        rate_axis(axes, summary, summary.compared)
+    figure = new_figure(max(7.0, 4.6 * len(summary.codecs)), 4.8)
+    panels = figure.subplots(1, len(summary.codecs), squeeze=False, sharey=True)[0]
+    names, colors = summary.bodyparts, part_colors(len(summary.bodyparts))
+    for axes, (codec, versions) in zip(panels, summary.codecs.items(), strict=True):
+        for number, (name, color) in enumerate(zip(names, colors, strict=True)):
+            measured = partial(summary.measure, bodypart=name)
+            draw_against_rate(axes, summary, measured, versions, (color, number, name))
+        rate_axis(axes, summary)
         axes.set_title(str(codec))
     for axes in panels:
         tolerance_line(axes, summary)
         error_axis(axes)
-    panels[0].set_ylabel("mean distance from the original (px)")
+    panels[0].set_ylabel(DISTANCE)
     panels[-1].legend(loc="upper right")
     return figure
 
@@ -40,28 +40,20 @@ def draw_repair(summary: SweepSummary) -> Figure:
     """Error and jitter over all body parts with and without the median filter, against bit rate."""
     figure = new_figure(10.0, 4.4)
     left, right = figure.subplots(1, 2)
-    window = summary.study.options.window
-    for number, (filtering, label) in enumerate(((RAW, "as found"), (MEDIAN, f"median filter, {window} frames"))):
-        for codec in dict.fromkeys(version.codec for version in summary.compared):
-            versions = [version for version in summary.compared if version.codec == codec]
-            first = codec == summary.compared[0].codec
-
-            def measured(version: Version, filtering: str = filtering) -> PartMeasures:
-                return summary.measure(version, filtering=filtering)
-
-            style = COLORS[number], number, label if first else None
-            draw_errors(left, summary, versions, measured, *style)
-            draw_errors(right, summary, versions, measured, *style, of="jitter")
-    for axes in (left, right):
-        rate_axis(axes, summary, summary.compared)
+    filtered = f"median filter, {summary.study.options.window} frames"
+    for number, (filtering, label) in enumerate(((RAW, "as found"), (MEDIAN, filtered))):
+        measured = partial(summary.measure, filtering=filtering)
+        for place, versions in enumerate(summary.codecs.values()):
+            look = COLORS[number], number, None if place else label
+            draw_against_rate(left, summary, measured, versions, look)
+            draw_against_rate(right, summary, measured, versions, look, of="jitter")
+    rate_axis(left, summary)
+    rate_axis(right, summary)
     tolerance_line(left, summary)
-    error_axis(left)
-    left.set_ylabel("mean distance from the original (px)")
-    left.set_title("Error, all body parts")
+    _label_errors(left, DISTANCE, "Error, all body parts")
     right.set_ylabel("step beyond the original's (px per frame)")
     right.set_title("Jitter, all body parts")
     right.axhline(0, color=GREY, linewidth=1)
-    left.legend(loc="upper right")
     return figure
 
 
@@ -69,18 +61,11 @@ def draw_truth(summary: SweepSummary) -> Figure:
     """Error against truth over all body parts beside the original's own, against bit rate."""
     figure = new_figure(7.0, 4.4)
     axes = figure.subplots()
-    codecs = list(dict.fromkeys(version.codec for version in summary.compared))
-    for number, codec in enumerate(codecs):
-        versions = [version for version in summary.compared if version.codec == codec]
-        draw_errors(axes, summary, versions, summary.measure, COLORS[number], number, str(codec), of="truth_mean")
+    _draw_codecs(axes, summary, "truth_mean")
     own = summary.measure(summary.reference).truth_mean
     axes.axhline(own.value, color="black", linewidth=1.4, label="original")
     axes.axhspan(own.low, own.high, color="black", alpha=0.1, linewidth=0)
-    rate_axis(axes, summary, summary.compared)
-    error_axis(axes)
-    axes.set_ylabel("mean distance from the truth (px)")
-    axes.set_title("Error against truth, all body parts")
-    axes.legend(loc="upper right")
+    _label_errors(axes, "mean distance from the truth (px)", "Error against truth, all body parts")
     return figure
 
 
@@ -88,13 +73,20 @@ def draw_codecs(summary: SweepSummary) -> Figure:
     """Error over all body parts against bit rate, a line per codec."""
     figure = new_figure(7.0, 4.6)
     axes = figure.subplots()
-    for number, codec in enumerate(dict.fromkeys(version.codec for version in summary.compared)):
-        versions = [version for version in summary.compared if version.codec == codec]
-        draw_errors(axes, summary, versions, summary.measure, COLORS[number], number, str(codec))
-    rate_axis(axes, summary, summary.compared)
+    _draw_codecs(axes, summary, "mean")
     tolerance_line(axes, summary)
-    error_axis(axes)
-    axes.set_ylabel("mean distance from the original (px)")
-    axes.set_title("Codecs at equal bit rates, all body parts")
-    axes.legend(loc="upper right")
+    _label_errors(axes, DISTANCE, "Codecs at equal bit rates, all body parts")
     return figure
+
+
+def _draw_codecs(axes: Axes, summary: SweepSummary, of: str) -> None:
+    for number, (codec, versions) in enumerate(summary.codecs.items()):
+        draw_against_rate(axes, summary, summary.measure, versions, (COLORS[number], number, str(codec)), of)
+    rate_axis(axes, summary)
+
+
+def _label_errors(axes: Axes, label: str, title: str) -> None:
+    error_axis(axes)
+    axes.set_ylabel(label)
+    axes.set_title(title)
+    axes.legend(loc="upper right")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from posecli.studies.sweep.charts.axes import (
     RATE_TICKS,
@@ -15,14 +14,15 @@ from posecli.studies.sweep.charts.axes import (
     error_axis,
     plain_ticks,
     tolerance_line,
+    totals,
 )
+from posecli.studies.sweep.measures import Floats
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import COLORS, GREY, MARKERS, new_figure, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 
@@ -30,24 +30,31 @@ if TYPE_CHECKING:
 HALO = 2.5
 #: Factor by which the axis of sizes goes on beyond the outermost, whose names stand outside.
 ROOM_FOR_NAMES = 2.2
+WORST_ERROR = "upper bound of the worst part's mean error (px)"
 
 
 def draw_frontier(summary: SweepSummary) -> Figure:
     """Size, error and speed of every version at once; those that nothing beats are joined."""
-    versions = summary.compared
-    codecs = list(dict.fromkeys(str(version.codec) for version in versions))
+    versions, codecs = summary.compared, list(summary.codecs)
     several = len(codecs) > 1
     figure = new_figure(8.0, 6.6 if several else 5.0)
     axes = figure.subplots()
-    sizes = np.array([summary.totals(version)["bytes_per_hour"] / 1e6 for version in versions])
-    errors = np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
-    speeds = [summary.totals(version)["read_fps"] for version in versions]
-    order = _not_beaten(sizes, errors)
-    axes.plot(sizes[order], errors[order], color=GREY, linewidth=1.2, zorder=1)
-    known = None not in speeds
-    dots = _codec_dots(axes, [codecs.index(str(version.codec)) for version in versions], sizes, errors, speeds)
+    sizes = totals(summary, versions, "bytes_per_hour") / 1e6
+    errors = _errors(summary, versions)
+    speeds = totals(summary, versions, "read_fps")
+    known = bool(np.isfinite(speeds).all())
+    order = _join_best(axes, sizes, errors)
+    look: Any = {"cmap": "viridis", "vmin": speeds.min(), "vmax": speeds.max()} if known else {"color": COLORS[0]}
+    dots = []
+    for number, codec in enumerate(codecs):
+        of = np.array([version.codec == codec for version in versions])
+        if known:
+            look["c"] = speeds[of]
+        # Dots lie above the names.
+        outline: Any = {"marker": MARKERS[number], "edgecolor": "black", "linewidth": 0.6, "zorder": 4}
+        dots.append(axes.scatter(sizes[of], errors[of], s=60, **outline, **look))
     if several:
-        figure.legend(dots, codecs, loc="outside upper right", ncols=len(codecs), fontsize="small")
+        figure.legend(dots, list(map(str, codecs)), loc="outside upper right", ncols=len(codecs), fontsize="small")
     # Of several codecs all names would be a heap, and what is beaten lies above the line.
     for rank, place in enumerate(order if several else np.argsort(sizes)):
         above = not several and rank % 2 == 0
@@ -57,41 +64,25 @@ def draw_frontier(summary: SweepSummary) -> Figure:
     plain_ticks(axes, "x", sizes, RATE_TICKS, room=ROOM_FOR_NAMES)
     error_axis(axes)
     axes.set_xlabel("MB per hour of video")
-    axes.set_ylabel("upper bound of the worst part's mean error (px)")
+    axes.set_ylabel(WORST_ERROR)
     axes.set_title("Size, error, speed of reading" if known else "Size, error")
     if known:
         figure.colorbar(dots[0], ax=axes, label="frames read per second")
     return figure
 
 
-def _codec_dots(
-    axes: Axes,
-    numbers: Sequence[int],
-    sizes: npt.NDArray[np.float64],
-    errors: npt.NDArray[np.float64],
-    speeds: Sequence[float | None],
-) -> list[PathCollection]:
-    """A dot for each version, shaped by the number of its codec and coloured by its speed, where all are known."""
-    known = [speed for speed in speeds if speed is not None]
-    dots = []
-    for number in range(max(numbers) + 1):
-        places = [place for place, of in enumerate(numbers) if of == number]
-        look: Any = {"color": COLORS[0]}
-        if len(known) == len(speeds):
-            look = {"c": [known[place] for place in places], "cmap": "viridis", "vmin": min(known), "vmax": max(known)}
-        dots.append(
-            axes.scatter(
-                sizes[places],
-                errors[places],
-                s=60,
-                marker=MARKERS[number],
-                edgecolor="black",
-                linewidth=0.6,
-                zorder=4,  # above the names
-                **look,
-            )
-        )
-    return dots
+def _errors(summary: SweepSummary, versions: Sequence[Version]) -> Floats:
+    return np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
+
+
+def _join_best(axes: Axes, costs: Floats, errors: Floats, sign: int = 1) -> list[int]:
+    """Join the places that no other is both cheaper and better than; `sign` -1 makes a cost of a gain."""
+    order: list[int] = []
+    for place in sorted(range(len(costs)), key=lambda place: (sign * costs[place], errors[place])):
+        if not order or errors[place] < errors[order[-1]]:
+            order.append(place)
+    axes.plot(costs[order], errors[order], color=GREY, linewidth=1.2, zorder=1)
+    return order
 
 
 def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -> None:
@@ -114,39 +105,28 @@ def draw_settings(summary: SweepSummary, best: Version) -> Figure:
     """Speed against error of every scale and precision; those that nothing beats are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
-    versions = list(summary.study.usable)
-    speeds = np.array([summary.totals(version)["analysis_fps"] for version in versions])
-    errors = np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
-    order = _not_beaten(-speeds, errors)
-    axes.plot(speeds[order], errors[order], color=GREY, linewidth=1.2, zorder=1)
-    precisions = list(dict.fromkeys(version.precision for version in versions))
-    for number, precision in enumerate(precisions):
-        places = [place for place, version in enumerate(versions) if version.precision == precision]
-        axes.plot(
-            speeds[places],
-            errors[places],
-            color=COLORS[number],
-            marker=MARKERS[number],
-            linestyle="none",
-            markersize=8,
-            label=precision,
-        )
+    versions = summary.study.usable
+    speeds, errors = totals(summary, versions, "analysis_fps"), _errors(summary, versions)
+    _join_best(axes, speeds, errors, sign=-1)
+    for number, precision in enumerate(dict.fromkeys(version.precision for version in versions)):
+        of = np.array([version.precision == precision for version in versions])
+        look: Any = {"color": COLORS[number], "marker": MARKERS[number], "linestyle": "none", "markersize": 8}
+        axes.plot(speeds[of], errors[of], label=precision, **look)
     for version, speed, error in zip(versions, speeds, errors, strict=True):
-        weight = "bold" if version == best else "normal"
         axes.annotate(
             f"scale {version.scale:g}",
             (speed, error),
             textcoords="offset points",
             xytext=(8, -11),
             fontsize="small",
-            weight=weight,
+            weight="bold" if version == best else "normal",
         )
     tolerance_line(axes, summary)
     axes.set_xscale("log")
     plain_ticks(axes, "x", speeds, RATE_TICKS)
     error_axis(axes)
     axes.set_xlabel("frames per second")
-    axes.set_ylabel("upper bound of the worst part's mean error (px)")
+    axes.set_ylabel(WORST_ERROR)
     axes.set_title(f"Speed and error; chosen: {best.label}")
     axes.legend(loc="upper left")
     return figure
@@ -156,35 +136,28 @@ def draw_scales(summary: SweepSummary) -> Figure:
     """Error of each body part, and speed, against the width that the network sees."""
     figure = new_figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)
-    versions = list(reversed(summary.study.versions))
-    widths = [summary.totals(version)["network_width"] for version in versions]
-    against_truth = summary.has_truth
-    shown = versions if against_truth else versions[:-1]
-    for number, (name, colour) in enumerate(zip(summary.bodyparts, part_colors(len(summary.bodyparts)), strict=True)):
-        intervals = [
-            summary.measure(version, name).truth_mean if against_truth else summary.measure(version, name).mean
-            for version in shown
-        ]
-        draw_intervals(left, widths[: len(shown)], intervals, colour, number, name)
-    _trained_range(left, summary)
-    if not against_truth:
+    versions = summary.study.versions[::-1]
+    widths = totals(summary, versions, "network_width")
+    of, reference = ("truth_mean", "the truth") if summary.has_truth else ("mean", "the full frame")
+    shown = versions if summary.has_truth else versions[:-1]
+    for number, (name, color) in enumerate(zip(summary.bodyparts, part_colors(len(summary.bodyparts)), strict=True)):
+        intervals = [getattr(summary.measure(version, name), of) for version in shown]
+        draw_intervals(left, widths[: len(shown)], intervals, (color, number, name))
+    if summary.trained_scales is not None:
+        low, high = (widths[-1] * scale for scale in summary.trained_scales)
+        left.axvspan(low, high, color=COLORS[2], alpha=0.1, linewidth=0, label="scales trained on")
+    if not summary.has_truth:
         tolerance_line(left, summary)
-    left.set_ylabel(f"mean distance from {'the truth' if against_truth else 'the full frame'} (px of the full frame)")
+    left.set_ylabel(f"mean distance from {reference} (px of the full frame)")
     left.set_title("Error by body part")
     error_axis(left)
     # What lies between the stretches of a sample is read, and takes its time.
     whole = "whole analysis, frames between stretches\nread too" if summary.sampled else "whole analysis"
-    for label, key, number in ((whole, "analysis_fps", 0), ("network alone", "network_fps", 1)):
-        right.plot(
-            widths,
-            [summary.totals(version)[key] for version in versions],
-            color=COLORS[number],
-            marker=MARKERS[number],
-            label=label,
-        )
+    speeds = [totals(summary, versions, name) for name in ("analysis_fps", "network_fps")]
+    for number, (label, values) in enumerate(zip((whole, "network alone"), speeds, strict=True)):
+        right.plot(widths, values, color=COLORS[number], marker=MARKERS[number], label=label)
     right.set_yscale("log")
-    speeds = [summary.totals(version)[key] for version in versions for key in ("analysis_fps", "network_fps")]
-    plain_ticks(right, "y", np.array(speeds), RATE_TICKS)
+    plain_ticks(right, "y", np.concatenate(speeds), RATE_TICKS)
     right.set_ylabel("frames per second")
     right.set_title("Speed")
     right.legend()
@@ -196,23 +169,3 @@ def draw_scales(summary: SweepSummary) -> Figure:
         axes.set_xlabel("width that the network sees (px)")
     left.legend(loc="upper right", fontsize="small")
     return figure
-
-
-def _trained_range(axes: Axes, summary: SweepSummary) -> None:
-    """Shade the scales that the network was trained on, where its model folder says so."""
-    trained = summary.trained_scales
-    if trained is None:
-        return
-    full = summary.totals(summary.reference)["network_width"]
-    low, high = (full * scale for scale in trained)
-    axes.axvspan(low, high, color=COLORS[2], alpha=0.1, linewidth=0, label="scales trained on")
-
-
-def _not_beaten(sizes: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> list[int]:
-    """Versions that no other is smaller and better than, by size."""
-    order = sorted(range(len(sizes)), key=lambda place: (sizes[place], errors[place]))
-    chosen: list[int] = []
-    for place in order:
-        if not chosen or errors[place] < errors[chosen[-1]]:
-            chosen.append(place)
-    return chosen

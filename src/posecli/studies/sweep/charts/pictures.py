@@ -28,8 +28,8 @@ COLUMNS, MOST_PANELS = 5, 15
 def draw_frames(summary: SweepSummary) -> Figure:
     """First frames with predicted body parts and sizes."""
     shown = [summary.reference, *_spread(summary.compared, MOST_PANELS - 1)]
-    source = summary.study.sources[0]
-    aspect = source.info.height / source.info.width
+    video = summary.study.videos[0]
+    aspect = video.info.height / video.info.width
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure = new_figure(2.45 * columns, rows * (2.45 * aspect + 0.28) + 0.3)
@@ -44,27 +44,27 @@ def draw_frames(summary: SweepSummary) -> Figure:
 
 
 def _draw_first_frame(axes: Axes, summary: SweepSummary, version: Version) -> None:
-    source = summary.study.sources[0]
-    image = cv2.imread(str(frame_path(summary.study.folder, source, version)))
+    video = summary.study.videos[0]
+    image = cv2.imread(str(frame_path(summary.study.folder, video, version)))
     if image is not None:
-        axes.imshow(image[..., ::-1], extent=(0, source.info.width, source.info.height, 0))
-    pose = summary.study.poses(source, version)[0]
-    for point, name, colour in zip(pose, summary.bodyparts, part_colors(len(pose)), strict=True):
+        axes.imshow(image[..., ::-1], extent=(0, video.info.width, video.info.height, 0))
+    pose = summary.study.poses(video, version)[0]
+    for point, name, color in zip(pose, summary.bodyparts, part_colors(len(pose)), strict=True):
         seen = point[2] >= summary.study.cutoff
         axes.plot(
             *point[:2],
             marker="o",
             linestyle="none",
             markersize=5,
-            markerfacecolor=colour if seen else "none",
-            markeredgecolor="white" if seen else colour,
+            markerfacecolor=color if seen else "none",
+            markeredgecolor="white" if seen else color,
             markeredgewidth=0.7,
             label=name,
         )
-    size = summary.study.row(source, version)["bytes"]
+    size = summary.study.row(video, version)["bytes"]
     axes.set_title(f"{version.label}, {_bytes(size)}", fontsize="small", weight="normal")
-    axes.set_xlim(0, source.info.width)
-    axes.set_ylim(source.info.height, 0)
+    axes.set_xlim(0, video.info.width)
+    axes.set_ylim(video.info.height, 0)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
@@ -72,22 +72,22 @@ def _draw_first_frame(axes: Axes, summary: SweepSummary, version: Version) -> No
 
 def draw_traces(summary: SweepSummary) -> Figure:
     """The first body part's x against time, and its distance from the original, for all versions."""
-    source, part = summary.study.sources[0], _most_seen(summary)
-    rate = source.info.frame_rate
-    count = min(source.looked_at, round(TRACE_SECONDS * rate))
+    video, part = summary.study.videos[0], _most_seen(summary)
+    rate = video.info.frame_rate
+    count = min(video.looked_at, round(TRACE_SECONDS * rate))
     seconds = np.arange(count) / rate
     # Stretches stand side by side: at their places in a long video they could not be seen.
-    gaps = np.flatnonzero(np.diff(source.places[:count]) > 1) + 1
+    gaps = np.flatnonzero(np.diff(video.places[:count]) > 1) + 1
     along = _broken(seconds, gaps)
-    original = summary.study.poses(source, summary.reference)[:count, part]
+    original = summary.study.poses(video, summary.reference)[:count, part]
     figure = new_figure(10.0, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     versions = sorted(summary.compared, key=lambda version: -summary.totals(version)["bytes"])
-    for version, colour in zip(versions, _ramp(len(versions)), strict=True):
-        pose = summary.study.poses(source, version)[:count, part]
-        upper.plot(along, _broken(pose[:, 0], gaps), color=colour, linewidth=1.1, label=version.label)
+    for version, color in zip(versions, _ramp(len(versions)), strict=True):
+        pose = summary.study.poses(video, version)[:count, part]
+        upper.plot(along, _broken(pose[:, 0], gaps), color=color, linewidth=1.1, label=version.label)
         distance = np.hypot(*(pose[:, :2] - original[:, :2]).T)
-        lower.plot(along, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=colour, linewidth=0.9)
+        lower.plot(along, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=color, linewidth=0.9)
     upper.plot(along, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=summary.reference.label)
     unseen = original[:, 2] < summary.study.cutoff
     for axes in (upper, lower):
@@ -99,11 +99,11 @@ def draw_traces(summary: SweepSummary) -> Figure:
         )
     name = summary.bodyparts[part]
     upper.set_ylabel(f"{name}: x (px)")
-    upper.set_title(f"{name} in {source.name}" + (" (grey: not seen in the original)" if unseen.any() else ""))
+    upper.set_title(f"{name} in {video.name}" + (" (grey: not seen in the original)" if unseen.any() else ""))
     lower.axhline(summary.study.options.tolerance, color=GREY, linestyle="--", linewidth=1)
     error_axis(lower)
     lower.set_ylabel("distance from the original (px)")
-    left_out = f"; the first {count / rate:.0f} of {source.looked_at / rate:.0f} s" if count < source.looked_at else ""
+    left_out = f"; the first {count / rate:.0f} of {video.looked_at / rate:.0f} s" if count < video.looked_at else ""
     lower.set_xlabel(("time looked at (s), stretches side by side" if gaps.size else "time (s)") + left_out)
     figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     return figure
