@@ -183,16 +183,36 @@ def test_ctrl_c_while_threads_are_started(
 
     def interrupted(thread: threading.Thread) -> None:
         start(thread)
-        if thread.name == "posecli-read":
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     line, received = make_line(dots_clip, dots_model)
     with pytest.raises(KeyboardInterrupt):
         run_pipeline("async", line)
-    assert threading.active_count() == before
+    line.reader.close()  # a thread still in it would be an error
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
     assert received == []
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_nothing_is_written_behind_a_batch_that_was_not(
+    name: PipelineName, dots_clip: Path, dots_model: ModelFolder
+) -> None:
+    written: list[int] = []
+
+    def sink(batch: Batch, _pose: Pose) -> None:
+        written.append(int(batch.indices[0]))
+        if len(written) == 3:
+            raise OSError("the disk is full")
+
+    line, _ = make_line(dots_clip, dots_model, sink=sink, batch_size=2)
+    with pytest.raises(OSError, match="the disk is full"):
+        run_pipeline(name, line)
+    assert written == [0, 2, 4]
+    line.reader.close()
 
 
 def test_reader_waits_when_it_is_ahead(dots_clip: Path, dots_model: ModelFolder) -> None:

@@ -1,4 +1,4 @@
-"""Reading, network, decoding and writing: one after the other, or overlapped.
+"""How reading, inference and decoding overlap.
 
 The three ways are those of Govindarajan et al. (2022), figure 1:
 
@@ -15,14 +15,14 @@ buffers goes round, and a stage that is ahead waits. An error in any stage stops
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +37,8 @@ from posecli.video.reader import VideoReader
 
 #: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
 BUFFERS = 3
-#: Seconds after which a waiting stage looks whether it should stop.
-PATIENCE = 0.1
 
 Buffer: TypeAlias = npt.NDArray[np.uint8]
-T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -156,37 +153,49 @@ def _one_after_the_other(line: Line, clock: _StageClock, batches: Iterable[Batch
 
 def _run_async(line: Line, clock: _StageClock) -> int:
     """Reader and finisher in threads of their own; the network in this one."""
-    crew = _Crew()
-    free: _Lane[Buffer] = _Lane(crew)
-    ready: _Lane[tuple[Buffer, Batch] | None] = _Lane(crew)
-    done: _Lane[tuple[Batch, Any] | None] = _Lane(crew)
 
-    def read() -> None:
-        while True:
-            buffer = free.take()
-            with clock.stage("read"):
-                batch = line.reader.read_into(buffer)
-            ready.put(None if batch is None else (buffer, batch))
-            if batch is None:
-                return
+    def read(buffer: Buffer) -> tuple[Buffer, Batch | None]:
+        with clock.stage("read"):
+            return buffer, line.reader.read_into(buffer)
 
-    def finish() -> None:
-        while (item := done.take()) is not None:
-            _finish(line, clock, *item)
+    def finish(before: Future[None] | None, batch: Batch, output: Any) -> None:
+        if before is not None:
+            before.result()  # nothing is written behind a batch that was not
+        _finish(line, clock, batch, output)
 
-    for _ in range(BUFFERS):
-        free.put(line.reader.new_buffer(line.batch_size))
     frames = 0
-    with crew.working(read, finish):
-        while (item := ready.take()) is not None:
-            buffer, batch = item
+    finished: deque[Future[None]] = deque()
+    with _thread("posecli-read") as reading, _thread("posecli-finish") as finishing:
+        coming = deque(reading.submit(read, line.reader.new_buffer(line.batch_size)) for _ in range(BUFFERS))
+        while True:
+            buffer, batch = coming.popleft().result()
+            if batch is None:
+                break
             with clock.stage("network"):
                 output = line.step.infer(batch)
-            free.put(buffer)
-            done.put((batch, output))
+            coming.append(reading.submit(read, buffer))
+            finished.append(finishing.submit(finish, finished[-1] if finished else None, batch, output))
             frames += batch.frames
-        done.put(None)
+            while finished and (len(finished) > BUFFERS or finished[0].done()):
+                finished.popleft().result()
+        for job in finished:
+            job.result()
     return frames
+
+
+@contextmanager
+def _thread(name: str) -> Iterator[Executor]:
+    """A thread for one job after the other; those that still wait when the block fails are dropped."""
+    pool = ThreadPoolExecutor(1, initializer=lambda: setattr(threading.current_thread(), "name", name))
+    try:
+        pool.submit(int).result()  # should Ctrl-C come while the thread is started, it has nothing to do
+        yield pool
+    finally:
+        try:
+            pool.shutdown(cancel_futures=True)
+        except BaseException:  # Ctrl-C again: no thread may go on reading or writing
+            pool.shutdown()
+            raise
 
 
 _PIPELINES: dict[PipelineName, Pipeline] = {
@@ -211,82 +220,3 @@ def _finish(line: Line, clock: _StageClock, batch: Batch, output: Any) -> None:
         values = line.step.finish(batch, output)
     with clock.stage("write"):
         line.sink(batch, values)
-
-
-class _Stopped(Exception):  # noqa: N818  # a message between threads, never an error of its own
-    """Another stage has failed: leave."""
-
-
-class _Crew:
-    """Threads that stop together; what the first of them raised is raised once, in the thread that waits."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self._error: BaseException | None = None
-
-    @contextmanager
-    def working(self, *jobs: Callable[[], None]) -> Iterator[None]:
-        """Run jobs beside the body; leave when all have ended."""
-        threads = [
-            threading.Thread(target=self._guarded, args=(job,), name=f"posecli-{job.__name__}", daemon=True)
-            for job in jobs
-        ]
-        # Ctrl-C may come at any moment, while threads are being started too: each must learn of it.
-        try:
-            for thread in threads:
-                thread.start()
-            yield
-        except _Stopped:
-            pass  # the job that failed has left its error below
-        except BaseException:
-            self.stop.set()
-            raise
-        finally:
-            self._join(threads)
-        if self._error is not None:
-            raise self._error
-
-    def _join(self, threads: list[threading.Thread]) -> None:
-        started = [thread for thread in threads if thread.ident is not None]
-        try:
-            for thread in started:
-                thread.join()
-        except BaseException:
-            self.stop.set()
-            for thread in started:
-                thread.join()
-            raise
-
-    def _guarded(self, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except _Stopped:
-            pass
-        except BaseException as error:  # whatever it is, it is raised again in the waiting thread
-            if self._error is None:
-                self._error = error
-            self.stop.set()
-
-
-class _Lane(Generic[T]):
-    """A bounded queue between two stages that does not outlive its crew."""
-
-    def __init__(self, crew: _Crew) -> None:
-        self._crew = crew
-        self._queue: queue.Queue[T] = queue.Queue(BUFFERS)
-
-    def put(self, item: T) -> None:
-        """Wait for room, and add."""
-        self._patiently(lambda: self._queue.put(item, timeout=PATIENCE))
-
-    def take(self) -> T:
-        """Wait for an item, and take it."""
-        return self._patiently(lambda: self._queue.get(timeout=PATIENCE))
-
-    def _patiently(self, attempt: Callable[[], T | None]) -> T:
-        while not self._crew.stop.is_set():
-            try:
-                return attempt()  # type: ignore[return-value]  # None is an item of its own, or put's nothing
-            except (queue.Empty, queue.Full):
-                continue
-        raise _Stopped
