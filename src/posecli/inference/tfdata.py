@@ -13,10 +13,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,6 @@ from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
 
 Stopwatch: TypeAlias = Callable[[], AbstractContextManager[None]]
-OpenSource: TypeAlias = "Callable[[], _Source]"
-P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Batches that wait ready in the prefetch mode.
@@ -95,51 +93,21 @@ def tf_dataset(
     def open_source() -> _Source:
         return _Source(VideoReader(info, geometry, video_backend), owned=True)
 
-    return _dataset(open_source, _Shape(info, geometry, batch_size, usable_cores()), mode)
+    return _Recipe(open_source, info, geometry, batch_size, usable_cores()).dataset(mode)
 
 
 def dataset_batches(
     reader: VideoReader, mode: DatasetMode, batch_size: int, workers: int, stopwatch: Stopwatch
 ) -> Generator[Batch]:
-    """What a reader still has to give, once, by way of a dataset; when this ends the reader is nobody's.
+    """What a reader still has to give, once, through a dataset; it is left open, and no thread reads on at the end.
 
-    Parameters
-    ----------
-    reader
-        Where the frames come from; it is left open.
-    mode, batch_size
-        As in `tf_dataset`.
-    workers
-        Frames that are prepared side by side.
-    stopwatch
-        Entered while frames are being read. Preparation by a parallel map is not reading's time.
+    `workers` frames are prepared side by side. The stopwatch is entered while frames are read; their preparation by a
+    parallel map is not reading's time.
     """
-    source = _Source(reader, owned=False, stopwatch=stopwatch)
-    shape = _Shape(reader.info, reader.geometry, batch_size, workers)
-    with closing(source):
-        for batch in _dataset(lambda: source, shape, mode):
+    with closing(_Source(reader, owned=False, stopwatch=stopwatch)) as source:
+        for batch in _Recipe(lambda: source, reader.info, reader.geometry, batch_size, workers).dataset(mode):
             parts = {name: part.numpy() for name, part in batch.items()}
             yield Batch.of(parts.pop("images"), reader.geometry, **parts)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What the elements of a dataset look like, and how many frames are prepared side by side."""
-
-    info: VideoInfo
-    geometry: Geometry
-    batch_size: int
-    workers: int
-
-    @property
-    def displayed(self) -> tuple[int, int, int]:
-        """Shape of a frame as the reader gives it."""
-        return self.info.height, self.info.width, 3
-
-    @property
-    def prepared(self) -> tuple[int, int, int]:
-        """Shape of a frame as the network sees it."""
-        return (self.geometry.height, self.geometry.width, 3)
 
 
 class _Source:
@@ -159,119 +127,106 @@ class _Source:
             if self._owned:
                 self.reader.close()
 
-    def taken(self, step: Callable[[], T | None]) -> Iterator[T]:
-        """What `step` gives, until that is ``None``."""
-        while (item := self._next(step)) is not None:
-            yield item
-
-    def _next(self, step: Callable[[], T | None]) -> T | None:
+    def next(self, read: Callable[[], T | None]) -> T | None:
+        """What `read` gives; ``None`` once this is closed."""
         with self._lock:
             if self._closed:
                 return None
             with self._stopwatch():
-                return step()
+                return read()
 
 
-class _Failures:
-    """What went wrong in functions that TensorFlow calls: it keeps the text of an error alone."""
+@dataclass
+class _Recipe:
+    """A dataset over what is opened each time that it is iterated; errors are kept, as TensorFlow only keeps texts.
 
-    def __init__(self) -> None:
-        self._errors: list[BaseException] = []
+    Arrays handed to TensorFlow are its own from then on, without a copy: none of them may be filled again.
+    """
 
-    def kept(self, function: Callable[P, T]) -> Callable[P, T]:
+    open_source: Callable[[], _Source]
+    info: VideoInfo
+    geometry: Geometry
+    batch_size: int
+    workers: int
+    errors: list[BaseException] = field(default_factory=list)
+
+    def dataset(self, mode: DatasetMode) -> Any:
+        """Of dicts, as `tf_dataset` has them."""
+        tf = import_tensorflow()
+        dataset = self._read_whole_batches(tf) if mode == "sync" else self._map_frames(tf)
+        if mode == "prefetch":
+            dataset = dataset.prefetch(BATCHES_AHEAD)
+        options = tf.data.Options()
+        options.experimental_optimization.inject_prefetch = False
+        options.autotune.enabled = False
+        return _video_dataset_class()(dataset.with_options(options), self.errors)
+
+    def _read_whole_batches(self, tf: Any) -> Any:
+        """Frames decoded and prepared in turn, a batch at a time."""
+        signature = _signature(tf, (None,), (self.geometry.height, self.geometry.width, 3))
+
+        def batches() -> Iterator[dict[str, Any]]:
+            with closing(self.open_source()) as source:
+                reader = source.reader
+                read = self._kept(lambda: reader.read_into(reader.new_buffer(self.batch_size)))
+                while (batch := source.next(read)) is not None:
+                    yield {name: getattr(batch, name) for name in signature}
+
+        return tf.data.Dataset.from_generator(batches, output_signature=signature)
+
+    def _map_frames(self, tf: Any) -> Any:
+        """Frames decoded in turn, and prepared side by side."""
+        displayed, prepared = (self.info.height, self.info.width, 3), (self.geometry.height, self.geometry.width, 3)
+
+        def frames() -> Iterator[dict[str, Any]]:
+            with closing(self.open_source()) as source:
+                decoded = source.reader.decoded()
+                while (frame := source.next(self._kept(lambda: next(decoded, None)))) is not None:
+                    shown = np.zeros(displayed, np.uint8) if frame.image is None else frame.image
+                    known = {"indices": frame.number, "seconds": frame.seconds, "valid": frame.image is not None}
+                    yield {"images": shown, **known}
+
+        def fill(image: npt.NDArray[np.uint8], valid: bool) -> npt.NDArray[np.uint8]:
+            out = np.zeros(prepared, np.uint8)
+            if valid:
+                prepare(image, self.geometry, out)
+            return out
+
+        def mapped(frame: dict[str, Any]) -> dict[str, Any]:
+            image = tf.numpy_function(self._kept(fill), (frame["images"], frame["valid"]), tf.uint8)
+            return frame | {"images": tf.ensure_shape(image, prepared)}
+
+        dataset = tf.data.Dataset.from_generator(frames, output_signature=_signature(tf, (), displayed))
+        return dataset.map(mapped, num_parallel_calls=self.workers, deterministic=True).batch(self.batch_size)
+
+    def _kept(self, function: Callable[..., T]) -> Callable[..., T]:
         """The function, with its errors kept."""
 
-        def calling(*args: P.args, **kwargs: P.kwargs) -> T:
+        def calling(*arguments: Any) -> T:
             try:
-                return function(*args, **kwargs)
+                return function(*arguments)
             except BaseException as error:
-                self._errors.append(error)
+                self.errors.append(error)
                 raise
 
         return calling
 
-    def behind(self, error: Exception) -> BaseException:
-        """What first led to TensorFlow's error, or that itself."""
-        errors, self._errors = self._errors, []
-        return errors[0] if errors else error
 
-
-def _dataset(open_source: OpenSource, shape: _Shape, mode: DatasetMode) -> Any:
-    """A dataset over what is opened each time that it is iterated."""
-    tf = import_tensorflow()
-    failures = _Failures()
-    build = _read_whole_batches if mode == "sync" else _map_frames
-    dataset = build(tf, open_source, shape, failures)
-    if mode == "prefetch":
-        dataset = dataset.prefetch(BATCHES_AHEAD)
-    options = tf.data.Options()
-    options.experimental_optimization.inject_prefetch = False
-    options.autotune.enabled = False
-    return _video_dataset_class()(dataset.with_options(options), failures)
-
-
-# Arrays handed to TensorFlow are its own from then on, without a copy: none of them may be filled again.
-
-
-def _read_whole_batches(tf: Any, open_source: OpenSource, shape: _Shape, failures: _Failures) -> Any:
-    """Frames decoded and prepared in turn, a batch at a time."""
-
-    def batches() -> Iterator[dict[str, Any]]:
-        source = open_source()
-        reader = source.reader
-        with closing(source):
-            for batch in source.taken(failures.kept(lambda: reader.read_into(reader.new_buffer(shape.batch_size)))):
-                yield {name: getattr(batch, name) for name in signature}
-
-    signature = {
-        "images": tf.TensorSpec((None, *shape.prepared), tf.uint8),
-        "indices": tf.TensorSpec((None,), tf.int64),
-        "seconds": tf.TensorSpec((None,), tf.float64),
-        "valid": tf.TensorSpec((None,), tf.bool),
-    }
-    return tf.data.Dataset.from_generator(batches, output_signature=signature)
-
-
-def _map_frames(tf: Any, open_source: OpenSource, shape: _Shape, failures: _Failures) -> Any:
-    """Frames decoded in turn, and prepared side by side."""
-
-    def frames() -> Iterator[dict[str, Any]]:
-        source = open_source()
-        decoded = source.reader.decoded()
-        with closing(source):
-            for index, seconds, image in source.taken(failures.kept(lambda: next(decoded, None))):
-                shown = np.zeros(shape.displayed, np.uint8) if image is None else image
-                yield {"images": shown, "indices": index, "seconds": seconds, "valid": image is not None}
-
-    def prepared(image: npt.NDArray[np.uint8], valid: bool) -> npt.NDArray[np.uint8]:
-        out = np.zeros(shape.prepared, np.uint8)
-        if valid:
-            prepare(image, shape.geometry, out)
-        return out
-
-    def mapped(frame: dict[str, Any]) -> dict[str, Any]:
-        image = tf.numpy_function(failures.kept(prepared), (frame["images"], frame["valid"]), tf.uint8)
-        return frame | {"images": tf.ensure_shape(image, shape.prepared)}
-
-    signature = {
-        "images": tf.TensorSpec(shape.displayed, tf.uint8),
-        "indices": tf.TensorSpec((), tf.int64),
-        "seconds": tf.TensorSpec((), tf.float64),
-        "valid": tf.TensorSpec((), tf.bool),
-    }
-    dataset = tf.data.Dataset.from_generator(frames, output_signature=signature)
-    return dataset.map(mapped, num_parallel_calls=shape.workers, deterministic=True).batch(shape.batch_size)
+def _signature(tf: Any, batch: tuple[None, ...], image: tuple[int, ...]) -> dict[str, Any]:
+    kinds = {"indices": tf.int64, "seconds": tf.float64, "valid": tf.bool}
+    rest = {name: tf.TensorSpec(batch, kind) for name, kind in kinds.items()}
+    return {"images": tf.TensorSpec((*batch, *image), tf.uint8), **rest}
 
 
 @cache
 def _video_dataset_class() -> Any:
-    """A dataset whose iterators raise what went wrong in reading, instead of TensorFlow's account of it."""
+    """A dataset whose iterators raise what first went wrong in reading, instead of TensorFlow's account of it."""
     tf = import_tensorflow()
 
     class VideoDataset(tf.data.Dataset):  # type: ignore[misc,name-defined]  # TensorFlow has no types here
-        def __init__(self, dataset: Any, failures: _Failures) -> None:
+        def __init__(self, dataset: Any, errors: list[BaseException]) -> None:
             self._dataset = dataset
-            self._failures = failures
+            self._errors = errors
             super().__init__(dataset._variant_tensor)
 
         def _inputs(self) -> list[Any]:
@@ -283,14 +238,16 @@ def _video_dataset_class() -> Any:
 
         def __iter__(self) -> Any:
             iterator = super().__iter__()
-            failures = self._failures
+            errors = self._errors
 
             class VideoIterator(type(iterator)):  # type: ignore[misc]
                 def __next__(self) -> Any:
                     try:
                         return super().__next__()
                     except tf.errors.OpError as error:
-                        raise failures.behind(error) from None
+                        first = errors[0] if errors else error
+                        errors.clear()
+                        raise first from None
 
             iterator.__class__ = VideoIterator  # it must stay TensorFlow's own for Keras and tf.function
             return iterator
