@@ -1,4 +1,4 @@
-"""The batch size of a run, found by trying a few on the frames that it is for."""
+"""The batch size of a run, found by trying a few sizes on its own frames."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ Images: TypeAlias = npt.NDArray[np.uint8]
 
 #: Sizes that are tried, smallest first.
 SIZES = (1, 4, 8, 16, 32, 64, 128)
-#: Items of the video that trials are made of, as far as they fit into so many bytes; larger batches repeat them.
+#: Items of the video in a trial, and the bytes that they may take; larger batches repeat them.
 TRIAL_ITEMS, TRIAL_BYTES = 32, 32 * 640 * 480 * 3
-#: A size is timed for this long, and for this many calls at least.
+#: A size is timed for at least so long and so many calls.
 TRIAL_SECONDS = 0.4
 TRIAL_CALLS = 3
-#: A call that is longer has nothing to gain from being longer still: what a call costs besides is milliseconds.
+#: Longer calls gain nothing: what a call costs besides the network is milliseconds.
 LONGEST_CALL_SECONDS = 2.0
-#: Of sizes whose speed differs by less than two trials of one size do, the smallest takes the least memory.
+#: Sizes this close in speed are as fast: two trials of one size differ by more. The smallest takes the least memory.
 AS_FAST = 0.98
-#: Upper bound of what a network holds while it works, per pixel of a batch's frames (130 to 170 were measured, in fp32
-#: with both engines).
+#: Upper bound of what a network holds per pixel of a batch (130 to 170 were measured, in fp32 with both engines).
 BYTES_PER_PIXEL = 250
-#: How OpenVINO, TensorFlow, OpenCV and FFmpeg say that they were refused memory.
+#: How OpenVINO, TensorFlow, OpenCV and FFmpeg say that there is no memory.
 OUT_OF_MEMORY = ("bad_alloc", "out of memory", "allocate memory", "failed to allocate", "oom when allocating")
 #: Share of the free memory that a trial may take.
 MEMORY_SHARE = 0.5
@@ -41,17 +40,7 @@ MEMORY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class BatchTrial:
-    """What one size did.
-
-    Attributes
-    ----------
-    batch_size
-        Frames per call.
-    fps
-        Frames per second through network and decoder; ``None`` where it was not tried.
-    obstacle
-        Why not; larger ones were not tried either.
-    """
+    """Items per second of one batch size, network and decoder; ``None`` where an obstacle ended the trials."""
 
     batch_size: int
     fps: float | None
@@ -65,7 +54,7 @@ class BatchTrial:
 
 @dataclass(frozen=True)
 class BatchChoice:
-    """The batch size of a run, and the trials that led to it; none where the size was given.
+    """The batch size of a run, and the trials that led to it; no trials where the size was given.
 
     >>> print(BatchChoice(8, (BatchTrial(1, 44.0), BatchTrial(8, 91.6), BatchTrial(16, None, "3 s a call"))))
     8 (1 at 44.0 fps, 8 at 91.6 fps, 16 and more left out: 3 s a call)
@@ -83,21 +72,12 @@ class BatchChoice:
 
 
 def choose_batch(step: Step, items: Batch, sizes: Sequence[int] = SIZES) -> BatchChoice:
-    """Try batch sizes, and take the fastest; of those that are as fast, the smallest.
-
-    Parameters
-    ----------
-    step
-        The run's own.
-    items
-        Of the video; a larger batch repeats them.
-    sizes
-        What to try, smallest first.
+    """Try batch sizes, smallest first, on items of the video; take the smallest of those that are as fast as the best.
 
     Raises
     ------
     EngineError
-        If not even the smallest can be run.
+        If even the smallest cannot be run.
     """
     trials: list[BatchTrial] = []
     for size in sizes:
@@ -116,7 +96,7 @@ def choose_batch(step: Step, items: Batch, sizes: Sequence[int] = SIZES) -> Batc
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error is a runtime's way of saying that there was not enough memory.
+    """Whether an error is a runtime's way to say that there is not enough memory.
 
     >>> is_out_of_memory(RuntimeError("std::bad_alloc")), is_out_of_memory(ValueError("bad shape"))
     (True, False)
@@ -128,7 +108,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def first_items(reader: Reader) -> Batch:
-    """Frames, or chunks of them, for trials, as the network sees them; at least one."""
+    """Items of a video for trials, at least one; the reader is closed."""
     one = reader.new_buffer(1)
     count = max(1, min(TRIAL_ITEMS, TRIAL_BYTES // one.size))
     try:
@@ -139,7 +119,7 @@ def first_items(reader: Reader) -> Batch:
 
 
 def _foreseen(size: int, item: Images, trials: Sequence[BatchTrial]) -> str:
-    """Why a size is not worth trying, or not safe: a system short of memory kills instead of refusing."""
+    """Why a size is not worth trying, or not safe: a system short of memory kills without asking."""
     need = size * item[..., 0].size * BYTES_PER_PIXEL
     free = free_memory()
     if free is not None and need > MEMORY_SHARE * free:
@@ -160,7 +140,7 @@ def _tried(step: Step, items: Batch, size: int) -> BatchTrial:
 
 
 def _call_seconds(call: Callable[[], object]) -> float:
-    """Median over calls; a moment in which the machine was busy elsewhere does not count."""
+    """Median over calls, so that a moment in which the machine was busy elsewhere does not count."""
     lasted: list[float] = []
     while len(lasted) < TRIAL_CALLS or sum(lasted) < TRIAL_SECONDS:
         start = time.perf_counter()

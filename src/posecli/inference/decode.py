@@ -9,11 +9,11 @@ For the best cell (row ``r``, column ``c``) of a body part,
     x = (c + 1/2)\, s + \sigma\, \Delta_x, \qquad y = (r + 1/2)\, s + \sigma\, \Delta_y
 
 with stride :math:`s` and location standard deviation :math:`\sigma`; the likelihood is the scoremap there.
-The best cell is the argmax of the flattened map, so that of several equal maxima (saturated maps have them)
-the first in row-major order wins. Further peaks are the next best cells by the same rule.
+The best cell is the argmax of the flattened map: of several equal maxima (saturated maps have them) the first in
+row-major order. Further peaks are the next best cells by the same rule.
 
-The three methods of Mathis & Warren (2018) are here: *standard* decodes one frame, *double-loop* loops over
-frames and body parts, *numpy* does a whole batch at once. They give equal bits on equal input.
+The three methods of Mathis & Warren (2018) give equal bits on equal input: *standard* decodes one frame,
+*double-loop* loops over frames and body parts, *numpy* decodes a whole batch at once.
 """
 
 from __future__ import annotations
@@ -106,13 +106,7 @@ def decode_double_loop(scoremap: Scoremap, locref: Locref | None, options: Decod
 
 
 def decode_standard(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:
-    """Decode one frame, body part by body part, as the original did; arguments and result as `decode_numpy`.
-
-    Raises
-    ------
-    ValueError
-        If the batch holds more than one frame.
-    """
+    """Decode one frame as DeepLabCut did; as `decode_double_loop`, but a `ValueError` for more than one frame."""
     if len(scoremap) != 1:
         raise ValueError(f"the standard decoder takes one frame at a time, not {len(scoremap)}")
     return decode_double_loop(scoremap, locref, options)

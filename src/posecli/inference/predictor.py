@@ -33,16 +33,9 @@ OutputT = TypeVar("OutputT")
 
 
 class Model(ABC, Generic[FolderT, OutputT]):
-    """A model folder with an engine.
+    """A model folder, and how its network is run.
 
-    The engine is compiled for a shape when items of that shape first come, and kept until another comes.
-
-    Parameters
-    ----------
-    folder
-        The model.
-    options
-        How its network is run.
+    The engine is compiled when items of a shape first come, and kept until another shape comes.
     """
 
     kind: ClassVar[Kind]
@@ -53,11 +46,11 @@ class Model(ABC, Generic[FolderT, OutputT]):
         self._engine: tuple[Shape, Engine[OutputT]] | None = None
 
     def with_precision(self, precision: FixedPrecision) -> Self:
-        """The same model in one precision; itself, with its engine, if that is what it is."""
+        """The same model in another precision; itself, with its engine, if it has that already."""
         return self.with_options(replace(self.options, precision=precision))
 
     def with_options(self, options: EngineOptions) -> Self:
-        """The same model, run in another way; itself, with its engine, if that is how it is run."""
+        """The same model with other options; itself, with its engine, if it has those already."""
         return self if options == self.options else type(self)(self.folder, options)
 
     def obstacle(self, precision: FixedPrecision) -> str | None:

@@ -1,6 +1,6 @@
 """How far a faster precision changes the probabilities of a user's own videos.
 
-A chunk's change is the largest of those of its probabilities.
+A chunk's change is that of the probability that changes most.
 """
 
 from __future__ import annotations
@@ -33,20 +33,9 @@ FEWEST_CHUNKS = 4
 
 @dataclass(frozen=True)
 class ClipGateFigures(Figures):
-    """How far a precision changes probabilities against fp32.
+    """How far a precision changes probabilities against fp32; `limit` is for `p95_change`.
 
-    Attributes
-    ----------
-    precision
-        What was measured.
-    chunks
-        How many were sampled.
-    median_change, p95_change, largest_change
-        Of a chunk's probabilities, the one that changes most.
-    changed_labels
-        Chunks whose most probable class is another one.
-    limit
-        What `p95_change` may be at most.
+    A chunk's label, its most probable class, may change too.
     """
 
     chunks: int
@@ -97,21 +86,7 @@ def compare_probabilities(precision: FixedPrecision, found: Values, expected: Va
 
 
 class ClipGate(Gate):
-    """How far the probabilities of chunks change.
-
-    Parameters
-    ----------
-    videos
-        The run's videos.
-    plan
-        How they are cut into chunks.
-    geometry
-        What is done to the frames of a video.
-    options
-        The limit.
-    opens
-        Is told of each video before it is opened, and of ``None`` when all are closed.
-    """
+    """How far the probabilities of chunks of a run's videos change; `geometry` is what the run does to a video."""
 
     limit_option = "--max-change"
     batch_size = 1

@@ -24,13 +24,13 @@ from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 
-#: Pixels in a sample: those of 32 frames of 640x480. Small frames cost little, and have few points each to go by.
+#: Pixels in a sample. Small frames cost little, and each has few points to go by.
 SAMPLE_PIXELS = 32 * 640 * 480
 #: Fewest and most frames in a sample.
 SAMPLE_FRAMES = (32, 256)
-#: A video is sought in at as many places, and read on from each.
+#: Places in the videos where frames are read.
 SAMPLE_PLACES = 32
-#: From one frame to the next at a place: they should differ, but those between them are decoded too.
+#: Frames from one to the next at a place: they should differ, but those between them must be decoded too.
 SAMPLE_STEP = 3
 #: With fewer points above the cut-off a 99th percentile says nothing.
 FEWEST_POINTS = 30
@@ -40,22 +40,9 @@ DEFAULT_CUTOFF = 0.6
 
 @dataclass(frozen=True)
 class GateFigures(Figures):
-    """How far a precision moves points against fp32.
+    """How far a precision moves points against fp32, in px of the full frame; `limit_px` is for `p99_px`.
 
-    Attributes
-    ----------
-    precision
-        What was measured.
-    frames, points
-        Frames sampled, and points on them above the cut-off.
-    cutoff
-        Likelihood in fp32 from which on a point counts.
-    median_px, p99_px, largest_px
-        Shift in px of the full frame.
-    largest_likelihood_change
-        Over the same points.
-    limit_px
-        What `p99_px` may be at most.
+    Points count whose likelihood in fp32 is at least the cut-off.
     """
 
     frames: int
@@ -91,17 +78,7 @@ class GateFigures(Figures):
 
 
 class PoseGate(Gate):
-    """How far points move on frames of the videos.
-
-    Parameters
-    ----------
-    videos
-        The run's videos.
-    options
-        Crop, scale, decoder of the video, and the limit.
-    opens
-        Is told of each video before it is opened, and of ``None`` when all are closed.
-    """
+    """How far points move on frames of a run's videos."""
 
     limit_option = "--max-shift"
     batch_size = 8
@@ -122,7 +99,7 @@ class PoseGate(Gate):
 
 
 def model_cutoff(folder: ModelFolder) -> float:
-    """Likelihood from which on a point counts as seen."""
+    """Likelihood at which a point counts as seen."""
     pcutoff = folder.description.pcutoff
     return DEFAULT_CUTOFF if pcutoff is None else pcutoff
 
@@ -160,20 +137,10 @@ def sample_frames(
     opens: Callable[[Path], object] = lambda _video: None,
     most_videos: int = SAMPLE_VIDEOS,
 ) -> Iterator[Batch]:
-    """Frames from all over the videos, a batch of each, as the run will show them to the network.
+    """Frames from all over the videos, a batch of each, as a run with these options shows them to the network.
 
-    Parameters
-    ----------
-    videos
-        The run's videos.
-    options
-        Crop, scale and decoder of the video.
-    frames
-        How many to take, as far as there are so many; by default as many as the parity gate needs for their size.
-    opens
-        Is told of each video before it is opened.
-    most_videos
-        From how many videos frames are taken, evenly chosen among them.
+    So many `frames` are taken of all videos together, by default as many as the parity gate needs for their size; from
+    `most_videos` at most, evenly chosen.
     """
     for info, count in sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
@@ -183,7 +150,7 @@ def sample_frames(
 
 
 def gate_frames(geometry: Geometry) -> int:
-    """Frames that the gate looks at, given their size.
+    """How many frames of this size the gate looks at.
 
     >>> gate_frames(Geometry.plan(640, 480)), gate_frames(Geometry.plan(320, 240)), gate_frames(Geometry.plan(80, 60))
     (32, 128, 256)
@@ -193,7 +160,7 @@ def gate_frames(geometry: Geometry) -> int:
 
 
 def _stretches(n_frames: int, count: int, places: int) -> list[range]:
-    """Up to `count` frames of a video: some from the middle of each of so many equal parts of it."""
+    """Up to `count` frames of a video: some from the middle of each of its `places` equal parts."""
     parts = min(places, count, n_frames)
     length = n_frames // parts
     each = min(-(-count // parts), length)

@@ -20,25 +20,14 @@ from posecli.options import Crop
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-#: A network needs some cells to choose from; below this many pixels a side there are none worth having.
+#: Below this many pixels a side, a scoremap has no cells worth choosing from.
 SMALLEST_SIDE = 16
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What was done to each frame of a video.
+    """What is done to each frame of a video: of a displayed frame, a crop is brought to the size the network sees, px.
 
-    Attributes
-    ----------
-    frame_width, frame_height
-        The displayed frame, px.
-    crop
-        The part of it that is used; the whole frame where nothing was cropped.
-    width, height
-        What the network sees, px.
-
-    Examples
-    --------
     >>> geometry = Geometry.plan(640, 480, Crop(100, 420, 0, 240), Fraction(1, 2))
     >>> geometry.width, geometry.height
     (160, 120)
@@ -78,7 +67,7 @@ class Geometry:
         return cls(frame_width, frame_height, box, width, height)
 
     def brought_to(self, width: int, height: int) -> Geometry:
-        """The same part of the frame for a network that sees another size, px; the two sides may shrink differently.
+        """The same part of the frame, resized to another size, px; its sides may shrink differently.
 
         >>> Geometry.plan(640, 480).brought_to(224, 224).scale
         (0.35, 0.4666666666666667)
@@ -121,8 +110,8 @@ class BatchGeometry:
     Attributes
     ----------
     offset
-        ``(B, 2)`` float64, x and y of the upper left corner of what the network sees, px of the displayed frame; below
-        0 where the frame was padded.
+        ``(B, 2)`` float64, x and y of the upper left corner of the window in the displayed frame, px; negative where
+        the frame was padded.
     scale
         ``(B, 2)`` float64, network px per frame px, for x and y.
 
