@@ -30,6 +30,10 @@ FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
 PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
 #: Pipelines over chunks of frames.
 CLIP_PIPELINES: tuple[PipelineName, ...] = ("async", "parallel", "sync")
+#: Pipelines that are for one engine; the others run with any.
+ENGINES_OF_PIPELINES: dict[PipelineName, EngineName] = {
+    name: "tensorflow" for name in PIPELINES if name not in CLIP_PIPELINES
+}
 DATASET_MODES: tuple[DatasetMode, ...] = get_args(DatasetMode)
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)

@@ -19,7 +19,7 @@ from support import clips
 from support.fake_engine import FakeEngine
 from support.pictures import lose_pictures
 
-from posecli.analysis import RunObserver, analyze, plan_analysis
+from posecli.analysis import RunObserver, analyze, decide
 from posecli.analysis.lock import held
 from posecli.errors import ModelError, UsageError, VideoError
 from posecli.inference.predictor import load_model
@@ -405,7 +405,7 @@ class TestManyVideos:
         lock = options.out_dir / f"m2{dots_model.description.scorer}.lock"
         with held(lock):
             report = analyze(folder, dots_model.path, options)
-            assert [decision.action for decision in plan_analysis(folder, dots_model.path, options)] == ["busy", "skip"]
+            assert [decision.action for decision in decide(folder, dots_model.path, options)] == ["busy", "skip"]
         assert [result.state for result in report.results] == ["busy", "done"]
         assert report.results[0].message == f"being analysed by process {os.getpid()} on {socket.gethostname()}"
         assert report.exit_code == 0

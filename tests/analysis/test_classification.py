@@ -12,7 +12,7 @@ import pytest
 from support.fake_clip_engine import CLASSES, FakeClipEngine, make_fake_clip_model, numbers_of
 
 from posecli import engine
-from posecli.analysis import RunObserver, classify, plan_classification
+from posecli.analysis import RunObserver, classify, decide
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.behaviour.table import read_behaviours
 from posecli.errors import StopRequest, UsageError
@@ -137,7 +137,7 @@ def test_interrupted_run_goes_on(
     with pytest.raises(StopRequest):
         run(dots_clip, model, options, Interrupting(after))
     observer = Interrupting(10_000)
-    (decision,) = plan_classification(dots_clip, model.path, options)
+    (decision,) = decide(dots_clip, model.path, options)
     assert decision.action == "resume"
     result = run(dots_clip, model, options, observer)
     assert observer.resumed == [decision.first_frame]

@@ -17,8 +17,8 @@ from support.fake_engine import FakeEngine
 from support.pictures import lose_pictures
 from support.small_network import shrink
 
-from posecli.analysis import RunObserver, analyze, plan_analysis
-from posecli.analysis import run as analysis_run
+from posecli.analysis import RunObserver, analyze, decide
+from posecli.analysis import context as analysis_context
 from posecli.analysis import video as analysis_video
 from posecli.analysis.journal import read_journal
 from posecli.errors import StopRequest
@@ -132,9 +132,9 @@ def test_resumed_with_the_batch_size_that_was_measured(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = replace(options, batch_size="auto")
-    monkeypatch.setattr(analysis_run, "choose_batch", lambda *_: BatchChoice(5))
+    monkeypatch.setattr(analysis_context, "choose_batch", lambda *_: BatchChoice(5))
     interrupt(dots_clip, dots_model, options, 15)
-    monkeypatch.setattr(analysis_run, "choose_batch", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(analysis_context, "choose_batch", lambda *_: pytest.fail("measured again"))
     FakeEngine.calls.clear()
     assert run(dots_clip, dots_model, options).state == "done"
     assert {shape[0] for shape in FakeEngine.calls} == {5}
@@ -149,9 +149,9 @@ def test_resumed_in_the_precision_that_was_measured(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeEngine, "obstacle", staticmethod(lambda folder, precision: None))
-    monkeypatch.setattr(analysis_run, "choose_precision", choosing("bf16"))
+    monkeypatch.setattr(analysis_context, "choose_precision", choosing("bf16"))
     interrupt(dots_clip, dots_model, options, 16)
-    monkeypatch.setattr(analysis_run, "choose_precision", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(analysis_context, "choose_precision", lambda *_: pytest.fail("measured again"))
     result = run(dots_clip, dots_model, options)
     assert result.state == "done"
     assert result.table is not None
@@ -163,9 +163,9 @@ def test_precision_that_cannot_run_any_more(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(FakeEngine, "obstacle", staticmethod(lambda folder, precision: None))
-        patch.setattr(analysis_run, "choose_precision", choosing("bf16"))
+        patch.setattr(analysis_context, "choose_precision", choosing("bf16"))
         interrupt(dots_clip, dots_model, options, 16)
-    monkeypatch.setattr(analysis_run, "choose_precision", choosing("fp32"))
+    monkeypatch.setattr(analysis_context, "choose_precision", choosing("fp32"))
     observer = Interrupting()
     result = run(dots_clip, dots_model, options, observer)
     assert (result.state, observer.frames) == ("done", FRAMES)
@@ -360,26 +360,26 @@ class TestMemory:
 def test_dry_run_says_what_a_run_would_do(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, tmp_path: Path
 ) -> None:
-    def decide(**changes: Any) -> tuple[str, int, str]:
-        (decision,) = plan_analysis(dots_clip, dots_model.path, replace(options, **changes))
+    def decided(**changes: Any) -> tuple[str, int, str]:
+        (decision,) = decide(dots_clip, dots_model.path, replace(options, **changes))
         return decision.action, decision.first_frame, decision.message
 
-    assert decide() == ("analyse", 0, "")
+    assert decided() == ("analyse", 0, "")
     assert options.out_dir is not None
     assert not options.out_dir.exists()
     interrupt(dots_clip, dots_model, options, 24)
     FakeEngine.calls.clear()
-    assert decide() == ("resume", 24, "an earlier run was interrupted")
-    assert decide(scale=0.5)[0] == "analyse"
-    assert "24 rows of an earlier run are not used" in decide(scale=0.5)[2]
-    assert decide(overwrite=True)[:2] == ("analyse", 0)
+    assert decided() == ("resume", 24, "an earlier run was interrupted")
+    assert decided(scale=0.5)[0] == "analyse"
+    assert "24 rows of an earlier run are not used" in decided(scale=0.5)[2]
+    assert decided(overwrite=True)[:2] == ("analyse", 0)
     assert names(options) == [".rows.partial"]
     assert FakeEngine.calls == []
     run(dots_clip, dots_model, options)
-    assert decide()[0] == "skip"
-    assert decide(scale=0.5)[0] == "refuse"
-    assert decide(overwrite=True) == ("analyse", 0, "replaces the table that is there")
-    (missing,) = plan_analysis(tmp_path / "missing.mp4", dots_model.path, options)
+    assert decided()[0] == "skip"
+    assert decided(scale=0.5)[0] == "refuse"
+    assert decided(overwrite=True) == ("analyse", 0, "replaces the table that is there")
+    (missing,) = decide(tmp_path / "missing.mp4", dots_model.path, options)
     assert (missing.action, missing.exit_code) == ("refuse", 3)
 
 

@@ -18,10 +18,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from posecli import engine
-from posecli.analysis import run, video
+from posecli.analysis import context, recording
 from posecli.cli import main
 from posecli.engine.outputs import Maps
-from posecli.precision import poses as precision
+from posecli.precision import gate
 from posecli.video import reader
 from posecli.video.pictures import Picture, Pictures
 from posecli.video.probe import VideoInfo, probe
@@ -60,8 +60,8 @@ def patch_videos(patch: pytest.MonkeyPatch) -> None:
                 if PLAN.get("slow"):
                     time.sleep(0.05)
 
-    patch.setattr(video, "probe", probed)
-    patch.setattr(precision, "probe", probed)
+    patch.setattr(recording, "probe", probed)
+    patch.setattr(gate, "probe", probed)
     patch.setattr(reader, "Pictures", Crashing)
 
 
@@ -69,13 +69,13 @@ def patch_network(patch: pytest.MonkeyPatch) -> None:
     """Log what is measured on it."""
 
     def logged(name: str, line: str) -> None:
-        function = getattr(run, name)
+        function = getattr(context, name)
 
         def called(*arguments: Any) -> Any:
             note(line)
             return function(*arguments)
 
-        patch.setattr(run, name, called)
+        patch.setattr(context, name, called)
 
     def network(engine: FakeEngine, images: clips.Images, compute: Any = FakeEngine.__call__) -> Maps:
         if "network" in PLAN:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from posecli.analysis.behaviours import BehaviourTask
-from posecli.analysis.known import Known
-from posecli.analysis.lock import HeldError
+from posecli.analysis import executors
 from posecli.analysis.observer import RunObserver
-from posecli.analysis.poses import PoseTask
-from posecli.analysis.run import Run
-from posecli.analysis.video import VideoRun
-from posecli.errors import PoseCliError, PrecisionError
-from posecli.inference.predictor import ClipModel, PoseModel, load_clip_model, load_model
+from posecli.analysis.plan import KindOptions, RunPlan, VideoPlan, open_folder
 from posecli.options import AnalyzeOptions, ClassifyOptions
-from posecli.support.results import AnalysisReport, Decision, VideoResult
+from posecli.support.results import AnalysisReport, VideoResult
+from posecli.video.find import find_videos
 
-__all__ = ["Known", "RunObserver", "analyze", "classify", "plan_analysis", "plan_classification"]
+if TYPE_CHECKING:
+    from posecli.inference.predictor import ClipModel, Model, PoseModel
+
+__all__ = ["RunObserver", "analyze", "classify", "decide"]
+
+Videos = str | Path | Iterable[str | Path]
 
 
 def analyze(
-    videos: str | Path | Iterable[str | Path],
+    videos: Videos,
     model: str | Path | PoseModel,
     options: AnalyzeOptions = AnalyzeOptions(),
     observer: RunObserver = RunObserver(),
-    known: Known | None = None,
+    executor: str = "here",
 ) -> AnalysisReport:
     """Find the body parts in every frame of videos, and write one pose table for each.
 
@@ -42,8 +45,8 @@ def analyze(
         Everything else.
     observer
         Is told of progress.
-    known
-        What earlier processes of the same run have found; for programs that watch over this one.
+    executor
+        Where the work is done: ``here``, or in a ``watched`` process, which may crash without harm to this one.
 
     Returns
     -------
@@ -67,15 +70,15 @@ def analyze(
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('videoDLC_resnet50_openfieldOct30shuffle1_4000.h5')
     """
-    return _run(Run(videos, _pose_task(model, options), observer, known or Known()))
+    return _report(_outcomes("carry_out", videos, model, options, observer, executor))
 
 
 def classify(
-    videos: str | Path | Iterable[str | Path],
+    videos: Videos,
     model: str | Path | ClipModel,
     options: ClassifyOptions = ClassifyOptions(),
     observer: RunObserver = RunObserver(),
-    known: Known | None = None,
+    executor: str = "here",
 ) -> AnalysisReport:
     """Say of every chunk of frames of videos what the animal does, and write one behaviour table for each.
 
@@ -84,7 +87,7 @@ def classify(
 
     Parameters
     ----------
-    videos, observer, known
+    videos, observer, executor
         As for `analyze`.
     model
         A loaded model, which keeps its own engine options, or the path of a model folder.
@@ -107,76 +110,42 @@ def classify(
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('cageI3D_homecage_800.h5')
     """
-    return _run(Run(videos, _behaviour_task(model, options), observer, known or Known()))
+    return _report(_outcomes("carry_out", videos, model, options, observer, executor))
 
 
-def _pose_task(model: str | Path | PoseModel, options: AnalyzeOptions) -> PoseTask:
-    return PoseTask(model if isinstance(model, PoseModel) else load_model(model, options.engine), options)
-
-
-def _behaviour_task(model: str | Path | ClipModel, options: ClassifyOptions) -> BehaviourTask:
-    return BehaviourTask(model if isinstance(model, ClipModel) else load_clip_model(model, options.engine), options)
-
-
-def _run(run: Run) -> AnalysisReport:
-    """Every video; one that fails does not stop the others."""
-    results = []
-    for path, outputs in run.chosen:
-        if path in run.known.results:
-            results.append(run.known.results[path])
-            continue
-        run.observer.video_opens(path)
-        try:
-            result = VideoRun(path, outputs, run).result()
-        except PrecisionError:
-            raise  # it would be the same for every video
-        except HeldError as other:
-            result = VideoResult(path, "busy", message=f"being analysed by {other}")
-        except PoseCliError as error:
-            result = VideoResult(path, "failed", message=str(error), exit_code=error.exit_code)
-        run.observer.video_opens(None)
-        run.observer.video_finished(result)
-        results.append(result)
-    return AnalysisReport(tuple(results))
-
-
-def plan_analysis(
-    videos: str | Path | Iterable[str | Path],
-    model: str | Path | PoseModel,
-    options: AnalyzeOptions = AnalyzeOptions(),
+def decide(
+    videos: Videos,
+    model: str | Path | PoseModel | ClipModel,
+    options: KindOptions,
     observer: RunObserver = RunObserver(),
-    known: Known | None = None,
-) -> tuple[Decision, ...]:
-    """What `analyze` would do with each video; no network is loaded, and nothing is written.
+    executor: str = "here",
+) -> tuple[VideoPlan, ...]:
+    """What `analyze` or `classify` would do with each video; no network is loaded, and nothing is written.
 
-    Parameters and errors are those of `analyze`.
+    Parameters and errors are theirs; the options tell which of the two is meant.
     """
-    return _plan(Run(videos, _pose_task(model, options), observer, known or Known()))
+    return tuple(cast("list[VideoPlan]", _outcomes("decide", videos, model, options, observer, executor)))
 
 
-def plan_classification(
-    videos: str | Path | Iterable[str | Path],
-    model: str | Path | ClipModel,
-    options: ClassifyOptions = ClassifyOptions(),
-    observer: RunObserver = RunObserver(),
-    known: Known | None = None,
-) -> tuple[Decision, ...]:
-    """What `classify` would do with each video; as `plan_analysis`."""
-    return _plan(Run(videos, _behaviour_task(model, options), observer, known or Known()))
+def _outcomes(
+    verb: executors.Verb,
+    videos: Videos,
+    model: str | Path | Model[Any, Any],
+    options: KindOptions,
+    observer: RunObserver,
+    executor: str,
+) -> list[executors.Outcome]:
+    """What came of each video, or would come of it."""
+    carry_out: Any = executors.executor(executor)
+    if isinstance(model, (str, Path)):
+        folder = open_folder(model, options)
+    else:
+        folder, options = model.folder, replace(options, engine=model.options)
+        if executor == "here":
+            carry_out = partial(carry_out, model=model)  # its engine may be compiled already
+    found = find_videos([videos] if isinstance(videos, (str, Path)) else videos, recursive=options.recursive)
+    return list(carry_out(RunPlan.of(found.videos, folder, options), verb, observer))
 
 
-def _plan(run: Run) -> tuple[Decision, ...]:
-    decisions = []
-    for path, outputs in run.chosen:
-        if path in run.known.results:
-            lost = run.known.results[path]
-            decisions.append(Decision(path, "refuse", outputs.table, message=lost.message, exit_code=lost.exit_code))
-            continue
-        run.observer.video_opens(path)
-        try:
-            decision = VideoRun(path, outputs, run).decision()
-        except PoseCliError as error:
-            decision = Decision(path, "refuse", outputs.table, message=str(error), exit_code=error.exit_code)
-        run.observer.video_opens(None)
-        decisions.append(decision)
-    return tuple(decisions)
+def _report(outcomes: list[executors.Outcome]) -> AnalysisReport:
+    return AnalysisReport(tuple(cast("list[VideoResult]", outcomes)))

@@ -6,13 +6,16 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from posecli.analysis.context import RunContext
 from posecli.analysis.journal import JournalContent, JournalWriter, read_last_batch
 from posecli.analysis.lock import Lock
+from posecli.analysis.outputs import VideoFiles
+from posecli.analysis.recording import Recording
 from posecli.errors import EngineError, OutputError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.kind import Values
@@ -22,9 +25,6 @@ from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
 from posecli.tables import manifest as manifests
 from posecli.video.batch import Batch
-
-if TYPE_CHECKING:
-    from posecli.analysis.video import VideoRun
 
 
 class NetworkRun:
@@ -36,25 +36,23 @@ class NetworkRun:
         Where this run began.
     """
 
-    def __init__(self, video: VideoRun, lock: Lock) -> None:
-        self.video = video
+    def __init__(self, recording: Recording, files: VideoFiles, context: RunContext, lock: Lock) -> None:
+        self.recording = recording
+        self.files = files
+        self.context = context
         self.lock = lock
-        self.run = video.run
-        self.options = video.options
-        self.observer = video.observer
-        self.info = video.info
-        self.geometry = video.geometry
-        self.path = video.outputs.journal
+        self.kind = context.kind
+        self.options = context.options
+        self.observer = context.observer
+        self.info = recording.info
         self.first_row = 0
         self._started: float | None = None
         self._account: dict[str, Any] = {}
-        self.task = video.task
-        self.width = video.task.row_width
 
     def complete(self, earlier: JournalContent | None) -> StageReport:
         """Fill the journal to its end."""
         if earlier is not None:
-            obstacle = self.run.wanted.obstacle(earlier.header["settings"]["precision"])
+            obstacle = self.kind.model.obstacle(earlier.header["settings"]["precision"])
             if obstacle is None:
                 try:
                     return self._resumed(earlier)
@@ -65,50 +63,49 @@ class NetworkRun:
 
     def _begun(self) -> StageReport:
         """A journal from the first frame on; what was measured for it is settled in its header."""
-        choice = self.run.choice
-        self.observer.video_opens(self.info.path)  # again: choosing may have opened others
-        for figures in choice.figures:
+        model = self.context.model
+        self.context.opens(self.info.path)  # again: the parity gate may have opened others
+        for figures in self.context.figures:
             self.observer.gate_measured(figures)
-        engine = choice.model.engine_for(self.task.shape(self.geometry))
-        batch = self.run.batch(choice.model, self.info, self.geometry)
+        engine = model.engine_for(self.kind.shape(self.recording.geometry))
+        batch = self.context.batch(model, self.info, self.recording.geometry)
         if batch.trials:
             self.observer.batch_measured(batch)
         self._refuse_full_disk(0)
-        precision = choice.model.options.fixed_precision
+        precision = model.options.fixed_precision
         header = {
-            "fingerprint": self.video.fingerprint(precision),
-            **self.video.sections_that_determine(precision),
+            "fingerprint": self.recording.fingerprint(precision),
+            **self.recording.sections(precision),
             "engine": asdict(engine.info),
             "packages": manifests.installed_versions(manifests.VALUE_PACKAGES),
-            "parity_gate": [figures.as_dict() for figures in choice.figures],
+            "parity_gate": [figures.as_dict() for figures in self.context.figures],
             "batch_trials": batch.as_list(),
             "batch_asked_for": self.options.network_batch,
             "batch_size": batch.batch_size,
-            "values_per_row": self.width,
+            "values_per_row": self.kind.row_width,
         }
-        return self._filled(choice.model, JournalWriter.begin(self.path, header), batch.batch_size, None)
+        return self._filled(model, JournalWriter.begin(self.files.journal, header), batch.batch_size, None)
 
     def _resumed(self, earlier: JournalContent) -> StageReport:
         """On from an earlier run, with what it had settled."""
         header = earlier.header
-        model = self.run.earlier(header["settings"]["precision"], header["engine"]["threads"])
+        model = self.context.model_as(header["settings"]["precision"], header["engine"]["threads"])
         asked = self.options.network_batch
         settled = asked == "auto" or asked == header.get("batch_asked_for")
         batch_size = (earlier.batch_size or int(header["batch_size"])) if settled else asked
         assert isinstance(batch_size, int)
         self._refuse_full_disk(earlier.rows)
-        return self._filled(model, JournalWriter.resume(self.path, earlier), batch_size, earlier)
+        return self._filled(model, JournalWriter.resume(self.files.journal, earlier), batch_size, earlier)
 
     def _refuse_full_disk(self, rows_before: int) -> None:
-        self.video.outputs.refuse_full_disk(
-            self.info.expected_frames, rows_before, 8 * self.width, csv=self.options.csv
-        )
+        row_bytes = 8 * self.kind.row_width
+        self.files.refuse_full_disk(self.info.expected_frames, rows_before, row_bytes, csv=self.options.csv)
 
     def _filled(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, earlier: JournalContent | None
     ) -> StageReport:
         """Every frame from there on through the network; for lack of memory in smaller batches."""
-        overlap = Overlap.of(self.path, earlier)
+        overlap = Overlap.of(self.files.journal, earlier)
         self.first_row = journal.rows
         self._started = None
         try:
@@ -121,7 +118,7 @@ class NetworkRun:
             timing = {"whole_seconds": time.perf_counter() - self._start(), **stages.as_dict()}
             journal.end({"run": self._how(batch_size), "timing": timing, **self._account})
         except OutputError as error:
-            done = self.task.frames_before(journal.rows, self.info)
+            done = self.kind.frames_before(journal.rows, self.info)
             kept = f"{done} of {self.info.expected_frames} frames are kept, and the same command goes on from there"
             raise OutputError(f"{error}; {kept}") from error
         finally:
@@ -134,7 +131,7 @@ class NetworkRun:
             self._started = time.perf_counter()
             self.observer.video_started(self.info)
             if self.first_row:
-                self.observer.video_resumed(self.info, self.task.frames_before(self.first_row, self.info))
+                self.observer.video_resumed(self.info, self.kind.frames_before(self.first_row, self.info))
         return self._started
 
     def _halved(self, batch_size: int, error: Exception) -> int:
@@ -143,8 +140,8 @@ class NetworkRun:
             raise error
         if batch_size == 1:
             raise EngineError(
-                f"not enough memory for a single {self.run.wanted.kind.item} of '{self.info.path}': close other "
-                f"programs, or choose a smaller {self.task.size_options}"
+                f"not enough memory for a single {self.kind.model.kind.item} of '{self.info.path}': close other "
+                f"programs, or choose a smaller {self.kind.size_options}"
             ) from error
         self.observer.batch_halved(self.info, batch_size // 2)
         return batch_size // 2
@@ -152,11 +149,11 @@ class NetworkRun:
     def _through(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, overlap: Overlap
     ) -> StageReport:
-        shape = self.task.shape(self.geometry)
-        engine, step = model.engine_for(shape), self.task.step(model, shape)
-        step.warm_up(min(batch_size, self.task.items(self.info)))
-        network = f"{model.folder.description.scorer} ({self.task.network_words})"
-        self.observer.engine_ready(network, engine.info, self.task.work_words(self.geometry, batch_size))
+        shape = self.kind.shape(self.recording.geometry)
+        engine, step = model.engine_for(shape), self.kind.step(model, shape)
+        step.warm_up(min(batch_size, self.kind.items(self.info)))
+        network = f"{model.folder.description.scorer} ({self.kind.network})"
+        self.observer.engine_ready(network, engine.info, self.kind.work(self.recording.geometry, batch_size))
         self._start()
         journal.note_session(
             {
@@ -168,20 +165,20 @@ class NetworkRun:
         )
 
         def sink(batch: Batch, values: Values) -> None:
-            rows = overlap.rest(int(batch.indices[0]), self.task.rows(values))
+            rows = overlap.rest(int(batch.indices[0]), values.reshape(len(values), -1))
             if len(rows):
                 assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"
                 journal.append(rows, batch_size)
             self.lock.renew()
             self.observer.frames_done(batch[len(batch) - len(rows) :].frames)
 
-        reader = self.task.reader(self.info, self.geometry)
+        reader = self.kind.reader(self.info, self.recording.geometry)
         try:
             # Not sought: what follows is what an unbroken reading gives, whatever the video is like.
             reader.skip(overlap.first)
             line = Line(reader, step, sink, batch_size, usable_cores())
             stages = run_pipeline(self.options.pipeline, line)
-            self._account = {**self.task.account(reader), "pictures": self.video.seen(reader.video)}
+            self._account = {**self.kind.account(reader), "pictures": self.recording.seen(reader.video)}
             return stages
         finally:
             reader.close()
@@ -191,7 +188,7 @@ class NetworkRun:
         options = self.options
         return {
             "batch_size": batch_size,
-            **self.task.run_settings(),
+            **self.kind.run_settings,
             "pipeline": options.pipeline,
             "video_backend": options.video_backend,
         }

@@ -79,6 +79,12 @@ class JournalContent:
     checksum: int = 0
 
     @property
+    def last_note(self) -> dict[str, Any]:
+        """What was noted when all rows were there."""
+        assert self.ending is not None, "rows are missing"
+        return self.ending
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of a row."""
         return 8 * self.width

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from posecli.engine import EngineInfo
-from posecli.engine.kinds import Shape
-from posecli.inference.batching import BatchChoice
-from posecli.precision.gate import Figures, PrecisionChoice
-from posecli.support.results import VideoResult
-from posecli.video.probe import VideoInfo
+if TYPE_CHECKING:  # those who are only told of values need not load what makes them
+    from posecli.engine import EngineInfo
+    from posecli.inference.batching import BatchChoice
+    from posecli.precision.gate import Figures
+    from posecli.support.results import VideoResult
+    from posecli.video.probe import VideoInfo
 
 
 class RunObserver:
     """Is told how a run goes. This one does nothing; a command's own prints."""
-
-    def video_opens(self, video: Path | None) -> None:
-        """A video's file is about to be opened, by libraries that may crash; ``None``: no video is open any more."""
-
-    def precision_settled(self, choice: PrecisionChoice[Any]) -> None:
-        """The precision of the run was chosen."""
-
-    def batch_settled(self, shape: Shape, choice: BatchChoice) -> None:
-        """The batch size was measured for items of that shape."""
 
     def gate_measured(self, figures: Figures) -> None:
         """A faster precision was measured; told for every video of the run."""
@@ -44,7 +34,7 @@ class RunObserver:
         """The rows of an earlier run cannot be used."""
 
     def batch_halved(self, info: VideoInfo, batch_size: int) -> None:
-        """Memory did not suffice; the video goes on in batches of that size."""
+        """There was not enough memory; the video goes on in batches of that size."""
 
     def frames_done(self, count: int) -> None:
         """That many more frames have a pose."""

@@ -1,62 +1,70 @@
-"""The files of one video's result: their names, and the one that only DeepLabCut needs."""
+"""The files of one video's result: their names, and whether there is room for them."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
-from posecli.model.description import ModelDescription
+from posecli.options import AnalyzeOptions, RunOptions
 from posecli.support.files import make_folder, partial_path
-from posecli.tables.pose_table import OVERHEAD_BYTES
-from posecli.video.probe import VideoInfo
 
 #: What a number takes in a CSV, comma included, at most on the average.
 CSV_VALUE_BYTES = 20
 
 
 @dataclass(frozen=True)
-class OutputPaths:
-    """Where a video's results go; all names begin with the video's own, as the field's tools expect.
+class VideoFiles:
+    """A video and where its results go; all names begin with the video's own, as the field's tools expect.
 
     Attributes
     ----------
+    video
+        The file that is read.
     table
         The table, ``<video><scorer>.h5``.
-    manifest
-        What was done, ``.json``.
     side
         For poses what DeepLabCut's labelled-video step asks for, ``_meta.pickle``; for behaviours the ethogram,
         ``.png``.
-    csv
-        The table as text, where asked for.
-    journal
-        While the video is being analysed: the rows that are there, ``.rows.partial``.
-    lock
-        While the video is being analysed: who is at it, ``.lock``.
     """
 
+    video: Path
     table: Path
-    manifest: Path
     side: Path
-    csv: Path
-    journal: Path
-    lock: Path
 
     @classmethod
-    def plan(cls, video: Path, scorer: str, out_dir: Path | None, side_ending: str = "_meta.pickle") -> OutputPaths:
-        """Names in the video's folder, or in `out_dir`.
+    def plan(cls, video: Path, scorer: str, options: RunOptions) -> VideoFiles:
+        """Names in the video's folder, or in that of the options.
 
-        >>> OutputPaths.plan(Path("a/m1.mp4"), "DLC_x", None).table.as_posix()
+        >>> VideoFiles.plan(Path("a/m1.mp4"), "DLC_x", AnalyzeOptions()).table.as_posix()
         'a/m1DLC_x.h5'
         """
-        stem = f"{video.stem}{scorer}"
-        folder = out_dir or video.parent
-        endings = (".h5", ".json", side_ending, ".csv", ".rows.partial", ".lock")
-        return cls(*(folder / f"{stem}{ending}" for ending in endings))
+        stem = (options.out_dir or video.parent) / f"{video.stem}{scorer}"
+        side = "_meta.pickle" if isinstance(options, AnalyzeOptions) else ".png"
+        return cls(video, Path(f"{stem}.h5"), Path(f"{stem}{side}"))
+
+    @property
+    def manifest(self) -> Path:
+        """What was done, ``.json``."""
+        return self.table.with_suffix(".json")
+
+    @property
+    def csv(self) -> Path:
+        """The table as text, where asked for."""
+        return self.table.with_suffix(".csv")
+
+    @property
+    def journal(self) -> Path:
+        """While the video is being analysed: the rows that are there."""
+        return self.table.with_suffix(".rows.partial")
+
+    @property
+    def lock(self) -> Path:
+        """While the video is being analysed: who is at it."""
+        return self.table.with_suffix(".lock")
 
     def make_folder(self) -> None:
         """Create the folder, parents too."""
@@ -79,12 +87,9 @@ class OutputPaths:
             Of one row in the journal; in the table it has an index and a time too.
         csv
             Whether the table is to be written as text as well.
-
-        Raises
-        ------
-        OutputError
-            With what is needed and what is free.
         """
+        from posecli.tables.pose_table import OVERHEAD_BYTES
+
         need = (rows - rows_before) * row_bytes + rows * (row_bytes + 16) + 2 * OVERHEAD_BYTES
         need += rows * row_bytes // 8 * CSV_VALUE_BYTES if csv else 0
         free = shutil.disk_usage(self.table.parent).free
@@ -100,9 +105,7 @@ class OutputPaths:
             partial_path(path).unlink(missing_ok=True)
 
 
-def plan_outputs(
-    videos: list[Path], scorer: str, out_dir: Path | None, side_ending: str = "_meta.pickle"
-) -> list[OutputPaths]:
+def plan_files(videos: Sequence[Path], scorer: str, options: RunOptions) -> list[VideoFiles]:
     """Names for every video.
 
     Raises
@@ -111,34 +114,12 @@ def plan_outputs(
         If two videos would write to the same table.
     """
     rivals: dict[Path, Path] = {}
-    outputs = []
-    for video in videos:
-        paths = OutputPaths.plan(video, scorer, out_dir, side_ending)
-        rival = rivals.setdefault(paths.table, video)
-        if rival is not video:
+    planned = [VideoFiles.plan(video, scorer, options) for video in videos]
+    for files in planned:
+        rival = rivals.setdefault(files.table, files.video)
+        if rival is not files.video:
             raise UsageError(
-                f"'{rival}' and '{video}' would both write '{paths.table}': analyse them into different folders "
+                f"'{rival}' and '{files.video}' would both write '{files.table}': analyse them into different folders "
                 "with --out-dir, or rename one"
             )
-        outputs.append(paths)
-    return outputs
-
-
-def deeplabcut_meta(info: VideoInfo, model: ModelDescription, rows: int, batch_size: int, seconds: float) -> bytes:
-    """DeepLabCut's ``_meta.pickle``: built-in types only, written and never read by posecli.
-
-    It says that nothing was cropped, whatever was: our coordinates are the full frame's already, and
-    DeepLabCut would add the offset a second time.
-    """
-    data = {
-        "Scorer": model.scorer,
-        "DLC-model-config file": {"net_type": model.net_type, "all_joints_names": list(model.bodyparts)},
-        "fps": float(info.frame_rate),
-        "batch_size": batch_size,
-        "frame_dimensions": (info.height, info.width),
-        "nframes": rows,
-        "run_duration": seconds,
-        "cropping": False,
-        "cropping_parameters": [0, info.width, 0, info.height],
-    }
-    return pickle.dumps({"data": data}, protocol=4)
+    return planned

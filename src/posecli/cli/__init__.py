@@ -75,6 +75,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the ``posecli`` script."""
-    from posecli.cli.workers import OWN_PROCESS
+    from posecli.cli.base import OWN_PROCESS
 
     cli(prog_name="posecli", obj=OWN_PROCESS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from posecli.cli.base import PATH, Command, Output, config_option, output_options
 from posecli.cli.options import project_options
-from posecli.cli.runs import Go, batch_options, engine_options, run_over, running_options, shared_fields
+from posecli.cli.runs import batch_options, gate_options, options_of, run_over, running_options
 from posecli.options import DECODERS, PIPELINES, AnalyzeOptions
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ DEFAULTS = AnalyzeOptions()
     help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
 )
 @click.option("--num-outputs", default=DEFAULTS.num_outputs, help="Peaks to report per body part, best first.")
-@engine_options(
+@gate_options(
     click.option(
         "--max-shift",
         default=DEFAULTS.max_shift,
@@ -81,24 +80,13 @@ def analyze(
         posecli analyze recordings -m my-model --shard slurm
         posecli analyze video.mp4 --config analyze.yaml --scale 0.5
     """
-    options = analyze_options(flags)
-
-    def open_run() -> tuple[Go, Go]:
-        from posecli.analysis import analyze as analyze_videos
-        from posecli.analysis import plan_analysis
-        from posecli.inference.predictor import load_model
-        from posecli.model.builtin import builtin_model_path
-
-        source = model or builtin_model_path()
-        if model is None:
-            output.say("no --model is given: using the built-in network, which knows a mouse seen from above")
-        loaded = load_model(source, options.engine, network)
-        return partial(analyze_videos, videos, loaded, options), partial(plan_analysis, videos, loaded, options)
-
-    run_over(ctx, videos, options, output, open_run, dry_run=dry_run)
-
-
-def analyze_options(flags: dict[str, Any]) -> AnalyzeOptions:
-    """Flags as they come from the command line to the options that they mean."""
-    own = {name: flags[name] for name in ("decoder", "num_outputs", "scale", "max_shift")}
-    return AnalyzeOptions(**shared_fields(flags), **own)
+    run_over(
+        ctx,
+        videos,
+        model,
+        options_of(AnalyzeOptions, flags),
+        output,
+        network=network,
+        dry_run=dry_run,
+        knows="a mouse seen from above",
+    )

@@ -20,6 +20,8 @@ from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequ
 from posecli.support.textfile import NOTES
 from posecli.support.yamlfile import read_yaml
 
+#: The context's object where the process is the command's own, which may fork.
+OWN_PROCESS = object()
 #: An argument or option that is a file or a folder.
 PATH = click.Path(path_type=Path)
 

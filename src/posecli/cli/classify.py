@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from posecli.cli.base import PATH, Command, Output, config_option, output_options
-from posecli.cli.runs import Go, batch_options, engine_options, run_over, running_options, shared_fields
-from posecli.options import CLIP_PIPELINES, ClassifyOptions, InputSize
+from posecli.cli.runs import batch_options, gate_options, options_of, run_over, running_options
+from posecli.options import CLIP_PIPELINES, ClassifyOptions
 
 DEFAULTS = ClassifyOptions()
 
@@ -32,7 +31,7 @@ DEFAULTS = ClassifyOptions()
 @click.option(
     "--input-size", metavar="N|WxH", help="Size to which frames are brought for the network, px.  [the model's own]"
 )
-@engine_options(
+@gate_options(
     click.option(
         "--max-change",
         default=DEFAULTS.max_change,
@@ -60,25 +59,5 @@ def classify(
         posecli classify recordings --recursive -m my-behaviours -o ethograms --csv
         posecli classify cage.mp4 -m my-behaviours --stride 16 --precision int8
     """
-    options = classify_options(flags)
-
-    def open_run() -> tuple[Go, Go]:
-        from posecli.analysis import classify as classify_videos
-        from posecli.analysis import plan_classification
-        from posecli.inference.predictor import load_clip_model
-        from posecli.model.builtin import builtin_behaviours_path
-
-        source = model or builtin_behaviours_path()
-        if model is None:
-            output.say("no --model is given: using the built-in network, which knows the rendered home cage only")
-        loaded = load_clip_model(source, options.engine)
-        return partial(classify_videos, videos, loaded, options), partial(plan_classification, videos, loaded, options)
-
-    run_over(ctx, videos, options, output, open_run, dry_run=dry_run)
-
-
-def classify_options(flags: dict[str, Any]) -> ClassifyOptions:
-    """Flags as they come from the command line to the options that they mean."""
-    own = {name: flags[name] for name in ("length", "stride", "frame_step", "max_change")}
-    size = None if flags["input_size"] is None else InputSize.parse(flags["input_size"])
-    return ClassifyOptions(**shared_fields(flags), **own, input_size=size)
+    options = options_of(ClassifyOptions, flags)
+    run_over(ctx, videos, model, options, output, dry_run=dry_run, knows="the rendered home cage only")

@@ -9,6 +9,7 @@ import click
 
 from posecli.cli.base import PATH, Command, Output, output_options
 from posecli.cli.options import project_options
+from posecli.options import AnalyzeOptions
 
 if TYPE_CHECKING:
     from posecli.model.deeplabcut import Choice
@@ -39,21 +40,13 @@ def outpath(
         posecli outpath m1.mp4 -m project/config.yaml -o poses
         posecli filter "$(posecli outpath m1.mp4 -m my-model)"
     """
-    from posecli.analysis.outputs import plan_outputs
-    from posecli.model.builtin import builtin_model_path
-    from posecli.model.importing import open_model
+    from posecli.analysis.plan import RunPlan, open_folder
     from posecli.video.find import find_videos
 
-    folder = open_model(model or builtin_model_path(), network)
-    found = list(find_videos(videos, recursive=recursive).videos)
-    planned = plan_outputs(found, folder.description.scorer, out_dir)
+    options = AnalyzeOptions(out_dir=out_dir, recursive=recursive)
+    folder = open_folder(model, options, network)
+    planned = RunPlan.of(find_videos(videos, recursive=recursive).videos, folder, options).videos
     if not output.json:
-        for paths in planned:
-            click.echo(paths.table)
-    output.result(
-        {
-            "tables": [
-                {"video": str(video), "table": str(paths.table)} for video, paths in zip(found, planned, strict=True)
-            ]
-        }
-    )
+        for files in planned:
+            click.echo(files.table)
+    output.result({"tables": [{"video": str(files.video), "table": str(files.table)} for files in planned]})

@@ -12,21 +12,18 @@ from typing import TYPE_CHECKING, Any, Never
 import click
 
 from posecli import __version__
-from posecli.analysis import RunObserver
-from posecli.analysis.known import batch_note, precision_note
+from posecli.analysis.executors import Outcome
+from posecli.analysis.observer import RunObserver
+from posecli.analysis.plan import VideoPlan, plain
 from posecli.cli.base import Output, aligned, duration
-from posecli.cli.workers import Worker
-from posecli.support.results import AnalysisReport, Decision, StageReport, VideoResult, result_note
+from posecli.support.results import AnalysisReport, StageReport, VideoResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tqdm import tqdm
 
     from posecli.engine import EngineInfo
-    from posecli.engine.kinds import Shape
     from posecli.inference.batching import BatchChoice
-    from posecli.precision.gate import Figures, PrecisionChoice
+    from posecli.precision.gate import Figures
     from posecli.video.probe import VideoInfo
 
 #: Seconds between plain lines, and over which their speed is taken.
@@ -37,25 +34,12 @@ NO_VIDEOS = "no videos fall to this shard"
 class AnalysisProgress(RunObserver):
     """Prints how an analysis goes."""
 
-    def __init__(self, output: Output, worker: Worker | None = None) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
-        self._worker = worker or Worker()
         self._bar: tqdm[Never] | None = None
         self._plain: PlainProgress | None = None
         self._announced: str | None = None
         self._told: set[str] = set()
-
-    def video_opens(self, video: Path | None) -> None:
-        """Note it for whoever watches this process."""
-        self._worker.opens(video)
-
-    def precision_settled(self, choice: PrecisionChoice[Any]) -> None:
-        """Note it for a process that may have to go on."""
-        self._worker.note(precision_note(choice))
-
-    def batch_settled(self, shape: Shape, choice: BatchChoice) -> None:
-        """Note it for a process that may have to go on."""
-        self._worker.note(batch_note(shape, choice))
 
     def gate_measured(self, figures: Figures) -> None:
         """Print what the parity gate found."""
@@ -114,8 +98,8 @@ class AnalysisProgress(RunObserver):
         self._output.warn(f"{info.path.name}: starting afresh: {reason}")
 
     def batch_halved(self, info: VideoInfo, batch_size: int) -> None:
-        """Say that memory did not suffice."""
-        self._output.warn(f"{info.path.name}: memory does not suffice: going on in batches of {batch_size}")
+        """Say that there was not enough memory."""
+        self._output.warn(f"{info.path.name}: not enough memory: going on in batches of {batch_size}")
 
     def frames_done(self, count: int) -> None:
         """Move the bar."""
@@ -125,8 +109,7 @@ class AnalysisProgress(RunObserver):
             self._plain.update(count)
 
     def video_finished(self, result: VideoResult) -> None:
-        """Print the last line of a video, and note that it is finished with."""
-        self._worker.note(result_note(result))
+        """Print the last line of a video."""
         self._close_bar()
         if result.state == "failed":
             self._output.warn(f"Error: {result.message}")
@@ -145,6 +128,16 @@ class AnalysisProgress(RunObserver):
         self._bar = self._plain = None
 
 
+def run_report(outcomes: Sequence[Outcome], *, dry_run: bool) -> tuple[list[str], dict[str, Any]]:
+    """Of all videos: closing lines, and the JSON object; of a dry run what would be done with each."""
+    if dry_run:
+        plans = [outcome for outcome in outcomes if isinstance(outcome, VideoPlan)]
+        return decision_lines(plans), {"decisions": [plain(each) for each in plans]}
+    report = AnalysisReport(tuple(outcome for outcome in outcomes if isinstance(outcome, VideoResult)))
+    results = [result.as_dict() for result in report.results]
+    return closing_lines(report) if len(results) != 1 else [], {"results": results, "counts": report.counts}
+
+
 def closing_lines(report: AnalysisReport) -> list[str]:
     """Of several videos: how many ended in each state, and those that need a look."""
     counts = ", ".join(f"{count} {state}" for state, count in report.counts.items())
@@ -154,7 +147,7 @@ def closing_lines(report: AnalysisReport) -> list[str]:
     return [head, *(aligned(rows) if rows else [])]
 
 
-def decision_lines(decisions: Sequence[Decision]) -> list[str]:
+def decision_lines(decisions: Sequence[VideoPlan]) -> list[str]:
     """What would be done with each video."""
     words = {"resume": "resume at frame {}", "analyse": "analyse"}
     rows = [

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from posecli.cli.base import PATH, Output, stop_signals
-from posecli.cli.options import (
-    AnyCallback,
-    all_of,
-    batch_size_option,
-    crop_option,
-    engine_option,
-    pipeline_option,
-    precision_option,
-    threads_option,
-)
-from posecli.cli.workers import OWN_PROCESS, Watcher, Worker
-from posecli.options import VIDEO_BACKENDS, Crop, EngineOptions, PipelineName, RunOptions, Shard
-from posecli.video.find import FoundVideos, find_videos
+from posecli.cli.base import OWN_PROCESS, PATH, Output, stop_signals
+from posecli.cli.options import AnyCallback, all_of, batch_size_option, crop_option, engine_options, pipeline_option
+from posecli.options import VIDEO_BACKENDS, AnalyzeOptions, ClassifyOptions, Crop, InputSize, RunOptions, Shard
+from posecli.video.find import find_videos
 
 if TYPE_CHECKING:
-    from posecli.analysis import Known, RunObserver
-    from posecli.support.results import AnalysisReport, Decision
+    from posecli.model.deeplabcut import Choice
 
+OptionsT = TypeVar("OptionsT", AnalyzeOptions, ClassifyOptions)
 
-#: Options of the command line that are called what their fields are called.
-SAME_NAMES = ("batch_size", "video_backend", "pipeline", "allow_short", "out_dir", "overwrite", "csv", "recursive")
+#: Options that are text on the command line, and how it becomes a value.
+PARSED: dict[str, Callable[[str], Any]] = {"crop": Crop.parse, "shard": Shard.parse, "input_size": InputSize.parse}
 
 
 def batch_options(defaults: RunOptions, items: str) -> Callable[[AnyCallback], AnyCallback]:
@@ -38,19 +29,17 @@ def batch_options(defaults: RunOptions, items: str) -> Callable[[AnyCallback], A
     return all_of(batch_size_option(words, defaults.batch_size, auto=True), crop_option)
 
 
-def engine_options(limit: Any) -> Callable[[AnyCallback], AnyCallback]:
-    """Add engine and precision, and the option that sets the limit of the parity gate."""
-    words = "; auto is the fastest that passes the parity gate on these videos."
-    return all_of(engine_option, precision_option(words), limit)
+def gate_options(limit: Any) -> Callable[[AnyCallback], AnyCallback]:
+    """Add engine, precision and threads, and the option that sets the limit of the parity gate."""
+    return all_of(engine_options("; auto is the fastest that passes the parity gate on these videos."), limit)
 
 
 def running_options(
-    defaults: RunOptions, pipelines: tuple[PipelineName, ...], pipeline_help: str
+    defaults: RunOptions, pipelines: tuple[Any, ...], pipeline_help: str
 ) -> Callable[[AnyCallback], AnyCallback]:
-    """Add pipeline, threads, where results go, and which videos are meant."""
+    """Add pipeline, where results go, and which videos are meant."""
     return all_of(
         pipeline_option(pipeline_help, pipelines),
-        threads_option,
         click.option(
             "--video-backend",
             type=click.Choice(VIDEO_BACKENDS),
@@ -63,9 +52,9 @@ def running_options(
             help="Accept a video with frames missing: NaN for those that cannot be decoded.",
         ),
         click.option("-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each video]"),
-        click.option("--overwrite", is_flag=True, help="Replace results that are there already."),
+        click.option("--overwrite", is_flag=True, help="Replace existing results."),
         click.option("--csv", is_flag=True, help="Write each table as CSV too."),
-        click.option("--recursive", is_flag=True, help="Look for videos in the folders of folders too."),
+        click.option("--recursive", is_flag=True, help="Look for videos in subfolders too."),
         click.option(
             "--shard",
             metavar="I/N|slurm",
@@ -75,93 +64,52 @@ def running_options(
     )
 
 
-def shared_fields(flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags to those fields of the options that every run has."""
-    return {name: flags[name] for name in SAME_NAMES} | {
-        "engine": EngineOptions(flags["engine"], flags["precision"], flags["threads"]),
-        "crop": None if flags["crop"] is None else Crop.parse(flags["crop"]),
-        "shard": None if flags["shard"] is None else Shard.parse(flags["shard"]),
-    }
-
-
-def watched(found: FoundVideos, output: Output, *, own_process: bool) -> Worker | int:
-    """Where several videos could suffer from the crash of one: a worker for them, or the exit code of the last one.
-
-    A program that calls commands in its own process must not find itself in two.
-    """
-    if not (own_process and sys.platform == "linux" and len(found.videos) > 1):
-        return Worker()
-    return Watcher(output).worker()
-
-
-#: Goes through the videos, once a model is loaded: the observer and what earlier processes have found go in.
-Go = Callable[["RunObserver", "Known"], Any]
+def options_of(kind: type[OptionsT], flags: dict[str, Any]) -> OptionsT:
+    """Flags as they come from the command line to the options that they mean."""
+    parsed = {name: parse(flags[name]) for name, parse in PARSED.items() if flags.get(name) is not None}
+    return kind(**(flags | parsed))
 
 
 def run_over(
     ctx: click.Context,
     videos: tuple[str, ...],
-    options: RunOptions,
+    model: Path | None,
+    options: AnalyzeOptions | ClassifyOptions,
     output: Output,
-    open_run: Callable[[], tuple[Go, Go]],
     *,
     dry_run: bool,
+    knows: str,
+    network: Choice | None = None,
 ) -> None:
     """Go through the videos, or say what would be done with them, and end with the run's exit code.
 
     Parameters
     ----------
-    open_run
-        Loads the model; gives what runs, and what only plans.
+    knows
+        What the built-in network knows, where no model is given.
+    network
+        Which one of a DeepLabCut project.
     """
+    from posecli.analysis.executors import executor
+    from posecli.analysis.plan import RunPlan, open_folder
+    from posecli.cli.progress import AnalysisProgress, run_report
+
     with stop_signals():
         found = find_videos(videos, recursive=options.recursive)
         if found.passed_over:
             output.say(f"passed over: {found.passed_over}")
-        worker = watched(found, output, own_process=ctx.obj is OWN_PROCESS)
-        if isinstance(worker, int):
-            ctx.exit(worker)
-
-        run, plan = open_run()
-        exit_code = _planned(plan, found, output, worker) if dry_run else _done(run, found, output, worker)
-        worker.ends(exit_code)
-        ctx.exit(exit_code)
-
-
-def _done(run: Go, found: FoundVideos, output: Output, worker: Worker) -> int:
-    """Run, and report; the exit code."""
-    from posecli.analysis import Known
-    from posecli.cli.progress import AnalysisProgress, closing_lines
-
-    report: AnalysisReport = run(AnalysisProgress(output, worker), Known.of(worker.notes))
-    if len(report.results) != 1:
-        for line in closing_lines(report):
+        folder = open_folder(model, options, network)
+        if model is None:
+            output.say(f"no --model is given: using the built-in network, which knows {knows}")
+        # Where several videos could suffer from the crash of one, a process of its own takes the risk; but a program
+        # that calls commands in its own process must not find itself in two.
+        is_watched = ctx.obj is OWN_PROCESS and sys.platform == "linux" and len(found.videos) > 1
+        carry_out = executor("watched" if is_watched else "here")
+        plan = RunPlan.of(found.videos, folder, options)
+        outcomes = carry_out(plan, "decide" if dry_run else "carry_out", AnalysisProgress(output))
+        lines, content = run_report(outcomes, dry_run=dry_run)
+        for line in lines:
             output.say(line)
-    output.result(
-        {
-            "results": [result.as_dict() for result in report.results],
-            "counts": report.counts,
-            "passed_over": found.passed_over_as_dict(),
-            "exit_code": report.exit_code,
-        }
-    )
-    return report.exit_code
-
-
-def _planned(plan: Go, found: FoundVideos, output: Output, worker: Worker) -> int:
-    """Say what would be done; the exit code of the worst refusal."""
-    from posecli.analysis import Known
-    from posecli.cli.progress import AnalysisProgress, decision_lines
-
-    decisions: tuple[Decision, ...] = plan(AnalysisProgress(output, worker), Known.of(worker.notes))
-    exit_code = max((decision.exit_code for decision in decisions), default=0)
-    for line in decision_lines(decisions):
-        output.say(line)
-    output.result(
-        {
-            "decisions": [decision.as_dict() for decision in decisions],
-            "passed_over": found.passed_over_as_dict(),
-            "exit_code": exit_code,
-        }
-    )
-    return exit_code
+        exit_code = max((outcome.exit_code for outcome in outcomes), default=0)
+        output.result(content | {"passed_over": found.passed_over_as_dict(), "exit_code": exit_code})
+        ctx.exit(exit_code)

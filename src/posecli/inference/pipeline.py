@@ -30,7 +30,7 @@ import numpy.typing as npt
 from posecli.inference.kind import Values
 from posecli.inference.step import Step
 from posecli.inference.tfdata import dataset_batches
-from posecli.options import DatasetMode, EngineName, PipelineName
+from posecli.options import DatasetMode, PipelineName
 from posecli.support.results import STAGES, StageReport
 from posecli.video.batch import Batch
 from posecli.video.reader import VideoReader
@@ -205,13 +205,6 @@ _PIPELINES: dict[PipelineName, Pipeline] = {
     "tf-sync": _run_dataset("sync"),
     "tf-parallel": _run_dataset("parallel"),
     "tf-prefetch": _run_dataset("prefetch"),
-}
-
-#: Pipelines that are for one engine; the others run with any.
-ENGINES_OF_PIPELINES: dict[PipelineName, EngineName] = {
-    "tf-sync": "tensorflow",
-    "tf-parallel": "tensorflow",
-    "tf-prefetch": "tensorflow",
 }
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 STAGES = ("read", "network", "decode", "write")
 State = Literal["done", "skipped", "short", "failed", "busy"]
-Action = Literal["analyse", "resume", "skip", "busy", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -129,66 +128,6 @@ class VideoResult:
             "exit_code": self.exit_code,
             "notes": list(self.notes),
         }
-
-    @classmethod
-    def from_plain(cls, content: dict[str, Any]) -> VideoResult:
-        """From what `result_note` notes.
-
-        >>> result = VideoResult(Path("m.mp4"), "short", Path("m.h5"), 2, 0.5, (1,), StageReport(2, 0.5, {"read": 0.1}))
-        >>> VideoResult.from_plain(result_note(result)["result"]) == result
-        True
-        """
-        table, stages = content["table"], content["stages"]
-        changes = {
-            "video": Path(content["video"]),
-            "table": None if table is None else Path(table),
-            "bad_frames": tuple(content["bad_frames"]),
-            "notes": tuple(content["notes"]),
-            "stages": None if stages is None else StageReport(**stages),
-        }
-        return cls(**content | changes)
-
-
-def result_note(result: VideoResult) -> dict[str, Any]:
-    """All of a result, in values that JSON has, for another process of the same run."""
-    table = None if result.table is None else str(result.table)
-    return {"result": asdict(result) | {"video": str(result.video), "table": table}}
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a run would do with one video.
-
-    Attributes
-    ----------
-    video
-        The file.
-    action
-        ``analyse``; ``resume``: go on at `first_frame`; ``skip``: the same result is there already; ``busy``: another
-        process is at it; ``refuse``.
-    table
-        The pose table that there is or would be.
-    frames
-        Of the video; 0 if it cannot be read.
-    first_frame
-        Where the run would begin.
-    message
-        Why.
-    exit_code
-        0, or the refusal's.
-    """
-
-    video: Path
-    action: Action
-    table: Path
-    frames: int = 0
-    first_frame: int = 0
-    message: str = ""
-    exit_code: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self) | {"video": str(self.video), "table": str(self.table)}
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import pytest
 from conftest import make_dots_model
 from support import clips
 
+from posecli.analysis.executors.watched import tell
 from posecli.analysis.journal import read_journal
-from posecli.cli.workers import Worker
 from posecli.errors import StopRequest
 from posecli.model.folder import ModelFolder
 from posecli.tables.pose_table import read_pose_table
@@ -226,6 +226,6 @@ def test_note_to_nobody() -> None:
     os.close(reader)
     try:
         with pytest.raises(StopRequest, match="watches"):
-            Worker((), writer).note({})
+            tell(writer, {})
     finally:
         os.close(writer)

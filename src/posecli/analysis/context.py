@@ -1,0 +1,101 @@
+"""What the videos of one run share in the process that looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from posecli.analysis.kinds import analysis_of
+from posecli.analysis.observer import RunObserver
+from posecli.analysis.plan import RunPlan, from_plain, plain
+from posecli.inference.batching import BatchChoice, choose_batch, first_items
+from posecli.inference.predictor import Model
+from posecli.options import FIXED_PRECISIONS, FixedPrecision
+from posecli.precision.gate import Figures, choose_precision
+from posecli.video.geometry import Geometry
+from posecli.video.probe import VideoInfo
+
+#: Something that happened, as plain values, for whoever watches this process.
+Note = dict[str, Any]
+
+
+class RunContext:
+    """What the videos of one run share in a process; what is not settled is measured when a video first needs it.
+
+    Parameters
+    ----------
+    plan
+        What the run does.
+    observer
+        Is told of progress.
+    note
+        Takes notes of which video is about to be opened, and of what was settled.
+    model
+        One that is loaded already; by default the plan's.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        observer: RunObserver,
+        note: Callable[[Note], object] = lambda _note: None,
+        model: Model[Any, Any] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.options = plan.options
+        self.observer = observer
+        self.note = note
+        self.kind = analysis_of(plan, model)
+        self.settled = plan.settled
+        self._earlier = self.kind.model
+
+    def opens(self, video: Path | None) -> None:
+        """Note that a file is about to be opened, by libraries that may crash; ``None``: none is open any more."""
+        self.note({"opens": None if video is None else str(video)})
+
+    @cached_property
+    def model(self) -> Model[Any, Any]:
+        """The model in the precision of this run."""
+        if self.settled.precision is not None:
+            return self.kind.model.with_precision(self.settled.precision)
+        choice = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
+        model: Model[Any, Any] = choice.model
+        figures = tuple(each.as_plain() for each in choice.figures)
+        self._settle(precision=model.options.fixed_precision, figures=figures)
+        return model
+
+    @property
+    def figures(self) -> list[Figures]:
+        """What the parity gate found when the precision was settled."""
+        return [self.kind.figures(**each) for each in self.settled.figures]
+
+    def model_as(self, precision: FixedPrecision, threads: int) -> Model[Any, Any]:
+        """The model as an interrupted run had it; threads are its own unless the user says otherwise."""
+        options = replace(self.options.engine, precision=precision, threads=self.options.engine.threads or threads)
+        self._earlier = self._earlier.with_options(options)
+        return self._earlier
+
+    def batch(self, model: Model[Any, Any], info: VideoInfo, geometry: Geometry) -> BatchChoice:
+        """The batch size for items of one shape, measured on the first video that has them."""
+        asked = self.options.network_batch
+        if asked != "auto":
+            return BatchChoice(asked)
+        shape = self.kind.shape(geometry)
+        for settled in self.settled.batches:
+            if tuple(settled["shape"]) == shape:
+                return from_plain(BatchChoice, settled["choice"])
+        choice = choose_batch(self.kind.step(model, shape), first_items(self.kind.reader(info, geometry)))
+        self._settle(batches=(*self.settled.batches, {"shape": shape, "choice": plain(choice)}))
+        return choice
+
+    def acceptable_precisions(self) -> tuple[FixedPrecision, ...]:
+        """Precisions in which an earlier result is the one that is asked for now."""
+        precision = self.options.engine.precision
+        return FIXED_PRECISIONS if precision == "auto" else (precision,)
+
+    def _settle(self, **measured: Any) -> None:
+        self.settled = replace(self.settled, **measured)
+        self.note({"settled": asdict(self.settled)})

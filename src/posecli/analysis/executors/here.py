@@ -1,0 +1,46 @@
+"""Carries out a plan in this process, one video after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from posecli.analysis.context import Note, RunContext
+from posecli.analysis.executors import Outcome, Verb
+from posecli.analysis.observer import RunObserver
+from posecli.analysis.plan import RunPlan, plain
+from posecli.analysis.video import carry_out, decide
+from posecli.inference.predictor import Model
+from posecli.support.results import VideoResult
+
+
+def here(
+    plan: RunPlan,
+    verb: Verb,
+    observer: RunObserver,
+    model: Model[Any, Any] | None = None,
+    note: Callable[[Note], object] = lambda _note: None,
+) -> list[Outcome]:
+    """What came of each video; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    plan, verb, observer
+        As `Executor` has them.
+    model
+        One that is loaded already.
+    note
+        Takes notes, as plain values, of which video is about to be opened, of what was settled by measurement, and of
+        what came of each video.
+    """
+    context = RunContext(plan, observer, note, model)
+    outcomes: list[Outcome] = []
+    for files in plan.videos:
+        context.opens(files.video)
+        outcome: Outcome = decide(files, context) if verb == "decide" else carry_out(files, context)
+        context.opens(None)
+        note({"outcome": plain(outcome)})
+        if isinstance(outcome, VideoResult):
+            observer.video_finished(outcome)
+        outcomes.append(outcome)
+    return outcomes

@@ -1,0 +1,275 @@
+"""What a run finds in videos, poses or behaviours: all that differs between the two, chosen once."""
+
+from __future__ import annotations
+
+import pickle
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from posecli.analysis.journal import JournalContent, read_rows
+from posecli.analysis.outputs import VideoFiles
+from posecli.analysis.plan import RunPlan
+from posecli.behaviour.chunks import ChunkPlan, ClipReader
+from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
+from posecli.engine.kinds import Shape
+from posecli.inference.pipeline import Reader
+from posecli.inference.predictor import ClipModel, Model, PoseModel
+from posecli.inference.step import Step
+from posecli.model.folder import read_clip_folder, read_model_folder
+from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
+from posecli.plots.ethogram import save_ethogram
+from posecli.precision.behaviours import ClipGate, ClipGateFigures
+from posecli.precision.gate import Gate
+from posecli.precision.poses import GateFigures, PoseGate
+from posecli.support.files import partial_path, write_partial
+from posecli.tables import manifest as manifests
+from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
+from posecli.video.geometry import Geometry
+from posecli.video.probe import VideoInfo
+from posecli.video.reader import VideoReader
+
+
+class Analysis(ABC):
+    """What a run finds in videos: a row of values for each frame, or for each chunk of frames.
+
+    Parameters
+    ----------
+    model
+        As it was asked for.
+    options
+        Everything else.
+    """
+
+    #: The options that make smaller what goes through the network as one.
+    size_options: ClassVar[str]
+    #: What the parity gate finds.
+    figures: ClassVar[type[GateFigures] | type[ClipGateFigures]]
+
+    #: How videos are cut into chunks; ``None`` where a row is a frame.
+    chunks: ChunkPlan | None = None
+    #: Numbers in a row of the journal.
+    row_width: int
+    #: The network, for people.
+    network: str
+    #: Settings of its own that change values, and that do not.
+    settings: dict[str, Any]
+    run_settings: dict[str, Any]
+
+    def __init__(self, model: Model[Any, Any], options: AnalyzeOptions | ClassifyOptions) -> None:
+        self.model = model
+        self.options = options
+
+    @abstractmethod
+    def geometry(self, info: VideoInfo) -> Geometry:
+        """What is done to each frame."""
+
+    @abstractmethod
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
+        """Compares precisions on the run's own videos."""
+
+    @abstractmethod
+    def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
+        """The table and what lies beside it, whole, under their partial names; nothing is left by an error."""
+
+    @abstractmethod
+    def write_csv(self, files: VideoFiles) -> None:
+        """The table as text."""
+
+    def determining_settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
+        """What determines the table's values besides video and model."""
+        engine = self.options.engine.engine
+        return manifests.determining_settings(self.model.folder, engine, precision, geometry) | self.settings
+
+    def work(self, geometry: Geometry, batch_size: int) -> str:
+        """What goes through the network at once, for people."""
+        chunks = ""
+        if plan := self.chunks:
+            step = "" if plan.frame_step == 1 else f" (each {plan.frame_step} apart)"
+            chunks = f"chunks of {plan.length} frames{step} every {plan.stride} frames, "
+        return f"batch {batch_size}, {chunks}network input {geometry.width}x{geometry.height} px"
+
+    def step(self, model: Model[Any, Any], shape: Shape) -> Step:
+        """From items of one shape to the values of a row each."""
+        return model.step(shape)
+
+    def shape(self, geometry: Geometry) -> Shape:
+        """Of an item, as the engine wants it."""
+        frame = (geometry.height, geometry.width, 3)
+        return frame if self.chunks is None else (self.chunks.length, *frame)
+
+    def reader(self, info: VideoInfo, geometry: Geometry) -> Reader:
+        """Gives the video, item by item."""
+        frames = VideoReader(info, geometry, self.options.video_backend)
+        return frames if self.chunks is None else ClipReader(frames, self.chunks)
+
+    def items(self, info: VideoInfo) -> int:
+        """Items of a video, as far as its container tells."""
+        return info.expected_frames if self.chunks is None else len(self.chunks.starts(info.expected_frames))
+
+    def frames_before(self, row: int, info: VideoInfo) -> int:
+        """Frames of the video that are read when so many rows are done."""
+        if self.chunks is None:
+            return row
+        ends = self.chunks.starts(info.expected_frames)[:row] + self.chunks.span
+        return min(int(ends[-1]), info.expected_frames) if len(ends) else 0
+
+    # What is known of the frames when all have been read. Where a row stands for many the journal's last note has it.
+
+    def account(self, reader: Reader) -> dict[str, Any]:
+        """What the rows do not tell of the frames."""
+        return {"frames": reader.frames, "bad_frames": reader.lost} if isinstance(reader, ClipReader) else {}
+
+    def is_account(self, ending: dict[str, Any]) -> bool:
+        """Whether a journal's last note has what `account` gave; it comes from a file, and may be anything."""
+        bad = ending.get("bad_frames")
+        return self.chunks is None or (
+            isinstance(ending.get("frames"), int)
+            and isinstance(bad, list)
+            and all(isinstance(frame, int) for frame in bad)
+        )
+
+    def bad_frames(self, content: JournalContent) -> list[int]:
+        """Frames that could not be decoded."""
+        return content.bad_rows if self.chunks is None else list(content.last_note["bad_frames"])
+
+    def frames(self, content: JournalContent) -> int:
+        """Frames of the video."""
+        return content.rows if self.chunks is None else int(content.last_note["frames"])
+
+    def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
+        """The manifest's part on what the video's frames turned out to be."""
+        found = manifests.describe_run_of_video(info, self.bad_frames(content), self.frames(content))
+        if self.chunks is not None:
+            del found["timestamps"]["hdf5_node"]  # the tables have a column
+            found |= {"chunks": content.rows, "bad_chunks": content.bad_rows}
+        return found
+
+
+class PoseAnalysis(Analysis):
+    """One row per frame: x, y and likelihood of every body part."""
+
+    size_options = "--scale or --crop"
+    figures = GateFigures
+    model: PoseModel
+    options: AnalyzeOptions
+
+    def __init__(self, model: PoseModel, options: AnalyzeOptions) -> None:
+        super().__init__(model, options)
+        description = model.description
+        self.row_width = 3 * len(description.bodyparts) * options.num_outputs
+        self.network = f"{description.net_type}, {len(description.bodyparts)} body parts"
+        self.settings = {"num_outputs": options.num_outputs}
+        self.run_settings = {"decoder": options.decoder}
+
+    def geometry(self, info: VideoInfo) -> Geometry:
+        """Crop and scale."""
+        return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
+
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> PoseGate:
+        """By how far points move."""
+        return PoseGate(videos, self.options, opens)
+
+    def step(self, model: Model[Any, Any], shape: Shape) -> Step:
+        """Poses, with as many peaks as were asked for."""
+        assert isinstance(model, PoseModel)
+        return model.step(shape, self.options.decoder, self.options.num_outputs)
+
+    def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
+        """The pose table, and DeepLabCut's meta file."""
+        description, peaks = self.model.description, self.options.num_outputs
+        writer = PoseTableWriter(files.table, pose_columns(description.scorer, description.bodyparts, peaks))
+        try:
+            for rows in read_rows(files.journal, content):
+                writer.append(rows.reshape(len(rows), len(description.bodyparts), peaks, 3))
+            writer.close(info.seconds())
+            write_partial(files.side, self._deeplabcut_meta(info, content))
+        except BaseException:
+            writer.discard()
+            raise
+
+    def write_csv(self, files: VideoFiles) -> None:
+        """As DeepLabCut writes it."""
+        table_to_csv(files.table, files.csv)
+
+    def _deeplabcut_meta(self, info: VideoInfo, content: JournalContent) -> bytes:
+        """DeepLabCut's ``_meta.pickle``: built-in types only, written and never read by posecli.
+
+        It says that nothing was cropped, whatever was: our coordinates are the full frame's already, and
+        DeepLabCut would add the offset a second time.
+        """
+        model = self.model.description
+        data = {
+            "Scorer": model.scorer,
+            "DLC-model-config file": {"net_type": model.net_type, "all_joints_names": list(model.bodyparts)},
+            "fps": float(info.frame_rate),
+            "batch_size": content.batch_size,
+            "frame_dimensions": (info.height, info.width),
+            "nframes": content.rows,
+            "run_duration": content.last_note["timing"]["whole_seconds"],
+            "cropping": False,
+            "cropping_parameters": [0, info.width, 0, info.height],
+        }
+        return pickle.dumps({"data": data}, protocol=4)
+
+
+class BehaviourAnalysis(Analysis):
+    """One row per chunk of frames: a probability for every class."""
+
+    size_options = "--input-size or --length"
+    figures = ClipGateFigures
+    model: ClipModel
+    options: ClassifyOptions
+    chunks: ChunkPlan
+
+    def __init__(self, model: ClipModel, options: ClassifyOptions) -> None:
+        super().__init__(model, options)
+        own = model.description
+        self.row_width = len(own.classes)
+        self.network = f"{own.net_type}, {len(own.classes)} behaviours"
+        self.chunks = ChunkPlan(
+            options.length or own.length, options.stride or own.stride, options.frame_step or own.frame_step
+        )
+        self.settings = {name: getattr(self.chunks, name) for name in ("length", "stride", "frame_step")}
+        self.run_settings = {}
+
+    def geometry(self, info: VideoInfo) -> Geometry:
+        """Crop, and the network's own size."""
+        own = self.model.description
+        size = self.options.input_size or InputSize(own.input_width, own.input_height)
+        return Geometry.plan(info.width, info.height, self.options.crop).brought_to(size.width, size.height)
+
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> ClipGate:
+        """By how far probabilities change."""
+        return ClipGate(videos, self.chunks, self.geometry, self.options, opens)
+
+    def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
+        """The behaviour table, and the ethogram."""
+        starts = self.chunks.starts(self.frames(content))
+        probabilities = np.concatenate([np.empty((0, self.row_width)), *read_rows(files.journal, content)])
+        found = Behaviours(self.model.description.classes, starts, self.chunks.span, probabilities, info.seconds())
+        try:
+            write_behaviours(files.table, found)
+            save_ethogram(files.side, found, info.path.name)
+        except BaseException:
+            partial_path(files.table).unlink(missing_ok=True)
+            raise
+
+    def write_csv(self, files: VideoFiles) -> None:
+        """The table of frames."""
+        behaviours_to_csv(files.table, files.csv)
+
+
+def analysis_of(plan: RunPlan, model: Model[Any, Any] | None = None) -> Analysis:
+    """What a plan looks for, with a model that is loaded already or the one that the plan names."""
+    options = plan.options
+    if isinstance(options, AnalyzeOptions):
+        found = model or PoseModel(read_model_folder(plan.model), options.engine)
+        assert isinstance(found, PoseModel)
+        return PoseAnalysis(found, options)
+    found = model or ClipModel(read_clip_folder(plan.model), options.engine)
+    assert isinstance(found, ClipModel)
+    return BehaviourAnalysis(found, options)

@@ -1,0 +1,194 @@
+"""What a run will do, as plain values: settled before the first frame, fit to be printed, stored, compared and sent.
+
+A `RunPlan` says everything about a run but what has to be measured on its videos; that is `Settled` when the first of
+them needs the network. A `VideoPlan` says what comes of one video. Plans age: another process may take a video
+meanwhile, so each is decided upon when its turn comes, and all at once only where nothing else is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from posecli.analysis.outputs import VideoFiles, plan_files
+from posecli.errors import UsageError
+from posecli.model.builtin import builtin_behaviours_path, builtin_model_path, named_model
+from posecli.model.deeplabcut import Choice
+from posecli.model.folder import AnyFolder, read_clip_folder
+from posecli.model.importing import open_model
+from posecli.options import ENGINES_OF_PIPELINES, PIPELINES, AnalyzeOptions, ClassifyOptions, FixedPrecision
+
+KindOptions: TypeAlias = AnalyzeOptions | ClassifyOptions
+Action = Literal["analyse", "resume", "skip", "busy", "refuse"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was measured on the videos of a run.
+
+    Attributes
+    ----------
+    precision
+        Of the run; ``None`` until the first video needs the network.
+    figures
+        What the parity gate found of each precision that was tried.
+    batches
+        The batch size for items of each shape that has come so far, where it is measured.
+    """
+
+    precision: FixedPrecision | None = None
+    figures: tuple[dict[str, Any], ...] = ()
+    batches: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    model
+        The model folder.
+    options
+        All that was asked for; they tell whether it is poses or behaviours that are found.
+    videos
+        Those of this run's shard, and the files of their results.
+    sampled
+        Videos that the parity gate may look at: those of all shards, so that all settle on the same.
+    settled
+        What was measured.
+    """
+
+    model: Path
+    options: KindOptions
+    videos: tuple[VideoFiles, ...]
+    sampled: tuple[Path, ...]
+    settled: Settled = field(default_factory=Settled)
+
+    @classmethod
+    def of(cls, videos: Sequence[Path], model: AnyFolder, options: KindOptions) -> RunPlan:
+        """Plan a run, before anything is measured.
+
+        Raises
+        ------
+        UsageError
+            If two videos would write to the same table, or the pipeline is not for the engine.
+        """
+        _check_pipeline(options)
+        # All videos, also those of other shards: two of one name must not write to one table from two processes.
+        files = plan_files(videos, model.description.scorer, options)
+        mine = files if options.shard is None else options.shard.of(files)
+        return cls(model.path, options, tuple(mine), tuple(videos))
+
+    def without(self, done: Iterable[Path], lost: Sequence[Path] = ()) -> RunPlan:
+        """What is left to do; videos that were lost are not sampled either."""
+        gone = {*done, *lost}
+        return replace(
+            self,
+            videos=tuple(files for files in self.videos if files.video not in gone),
+            sampled=tuple(video for video in self.sampled if video not in lost),
+        )
+
+    def to_json(self) -> str:
+        """As text from which `from_json` makes it again."""
+        return json.dumps(plain(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """From what `to_json` gave."""
+        return from_plain(cls, json.loads(text))
+
+
+@dataclass(frozen=True)
+class VideoPlan:
+    """What a run does with one video.
+
+    Attributes
+    ----------
+    video
+        The file.
+    action
+        ``analyse``; ``resume``: go on at `first_frame`; ``skip``: the same result is there already; ``busy``: another
+        process is at it; ``refuse``.
+    table
+        The table that there is or would be.
+    frames
+        Of the video; 0 if it cannot be read.
+    first_frame
+        Where the run would begin.
+    message
+        Why.
+    exit_code
+        0, or the refusal's.
+    """
+
+    video: Path
+    action: Action
+    table: Path
+    frames: int = 0
+    first_frame: int = 0
+    message: str = ""
+    exit_code: int = 0
+
+
+def open_folder(source: str | Path | None, options: KindOptions, choice: Choice | None = None) -> AnyFolder:
+    """The model folder of a run, as `posecli.load_model` and `posecli.load_clip_model` find it; by default built in."""
+    if isinstance(options, AnalyzeOptions):
+        return open_model(Path(source or builtin_model_path()), choice or Choice())
+    return read_clip_folder(named_model(Path(source or builtin_behaviours_path())))
+
+
+def _check_pipeline(options: KindOptions) -> None:
+    pipeline, engine = options.pipeline, options.engine.engine
+    wanted = ENGINES_OF_PIPELINES.get(pipeline, engine)
+    if engine != wanted:
+        others = ", ".join(name for name in PIPELINES if name not in ENGINES_OF_PIPELINES)
+        raise UsageError(
+            f"pipeline '{pipeline}' is for the {wanted} engine, not for {engine}: pass "
+            f"--engine {wanted}, or choose --pipeline {others}"
+        )
+
+
+# Values to JSON and back ---------------------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """A frozen dataclass as values that JSON has."""
+    return json.loads(json.dumps(asdict(value), default=str))
+
+
+def from_plain(kind: type[T], value: Any) -> T:
+    """What `plain` was given, made again after the types of its fields.
+
+    >>> from_plain(VideoPlan, plain(VideoPlan(Path("m.mp4"), "skip", Path("m.h5")))).table
+    PosixPath('m.h5')
+    """
+    made: T = _made(kind, value)
+    return made
+
+
+def _made(kind: Any, value: Any) -> Any:
+    if get_origin(kind) in (Union, UnionType):
+        return _made(next(one for one in get_args(kind) if _fits(one, value)), value)
+    if is_dataclass(kind):
+        types = get_type_hints(kind)
+        return kind(**{name: _made(types[name], part) for name, part in value.items()})  # type: ignore[operator]
+    if get_origin(kind) is tuple:
+        each, *others = get_args(kind)
+        parts = [each] * len(value) if others == [...] else [each, *others]
+        return tuple(map(_made, parts, value))
+    return Path(value) if kind is Path else value
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Whether a value is one of a union's members: dataclasses are told by their fields."""
+    if value is None or kind is type(None):
+        return value is None and kind is type(None)
+    if is_dataclass(kind) or isinstance(value, Mapping):
+        return is_dataclass(kind) and isinstance(value, Mapping) and {one.name for one in fields(kind)} == {*value}
+    return True
