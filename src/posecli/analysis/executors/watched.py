@@ -153,17 +153,19 @@ class _Watch:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(CTRL_C, signal.default_int_handler)
             ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+            if os.getppid() != watcher:  # it was gone before
+                os.kill(os.getpid(), signal.SIGTERM)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C))
-            if os.getppid() != watcher:
-                raise StopRequest("the end of the process that watches it")
-            tell(pipe, _end_of(self.left.to_json(), self._verb, self._observer, pipe))
+            end = _end_of(self.left.to_json(), self._verb, self._observer, pipe)
+            if os.getppid() == watcher:
+                tell(pipe, end)
+            elif stopped := end.get("stopped"):  # nobody else is there to say it
+                print(f"Stopped by {stopped}: the same command goes on from there.", file=sys.stderr)
             code = 0
-        except StopRequest as request:
-            code = EXIT_RESUME
-            if os.getppid() != watcher:  # else it is the watcher that says so
-                print(f"Stopped by {request}: the same command goes on from there.", file=sys.stderr)
         except KeyboardInterrupt:
             code = EXIT_INTERRUPTED
+        except StopRequest:
+            code = EXIT_RESUME
         except BaseException:
             traceback.print_exc()
         finally:
