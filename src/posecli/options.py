@@ -60,7 +60,8 @@ def check_pcutoff(value: float | None) -> None:
         raise UsageError(f"pcutoff {value:g} is out of range: give a likelihood from 0 to 1")
 
 
-def _at_least_one(name: str, value: int) -> None:
+def at_least_one(name: str, value: int) -> None:
+    """Refuse what is no count of something."""
     if value < 1:
         raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
 
@@ -88,7 +89,7 @@ class EngineOptions:
         _one_of("engine", self.engine, ENGINES)
         _one_of("precision", self.precision, PRECISIONS)
         if self.threads is not None:
-            _at_least_one("threads", self.threads)
+            at_least_one("threads", self.threads)
 
     @property
     def fixed_precision(self) -> FixedPrecision:
@@ -232,7 +233,7 @@ class RunOptions:
         if isinstance(self.batch_size, str):
             _one_of("batch size", self.batch_size, ("auto", "a whole number of 1 or more"))
         else:
-            _at_least_one("batch size", self.batch_size)
+            at_least_one("batch size", self.batch_size)
         _one_of("video backend", self.video_backend, VIDEO_BACKENDS)
         _one_of("pipeline", self.pipeline, PIPELINES)
 
@@ -266,7 +267,7 @@ class AnalyzeOptions(RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least_one("num-outputs", self.num_outputs)
+        at_least_one("num-outputs", self.num_outputs)
         _one_of("decoder", self.decoder, DECODERS)
         if not self.max_shift > 0:
             raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
@@ -347,7 +348,7 @@ class ClassifyOptions(RunOptions):
         for name in ("stride", "frame_step"):
             value = getattr(self, name)
             if value is not None:
-                _at_least_one(name.replace("_", "-"), value)
+                at_least_one(name.replace("_", "-"), value)
         if not 0 < self.max_change <= 1:
             raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0 and at most 1")
 

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.analysis.recompute import ROWS, compare_with_video
-from posecli.behaviour.checks import problems_of
-from posecli.behaviour.table import CHUNKS, is_behaviour_table, read_behaviours
+from posecli.behaviour.table import CHUNKS, is_behaviour_table, problems_of, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.options import Crop, EngineOptions

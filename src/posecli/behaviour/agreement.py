@@ -6,8 +6,6 @@ not be decoded or lie between chunks, are counted apart and enter no score.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.behaviour.intervals import UNLABELLED
+from posecli.behaviour.intervals import UNLABELLED, Interval, frame_labels, read_intervals
 from posecli.behaviour.metrics import (
     SLACK_FRAMES,
     Absent,
@@ -28,8 +26,9 @@ from posecli.behaviour.metrics import (
     confusion_matrix,
     slack_accuracy,
 )
-from posecli.errors import UsageError
-from posecli.support.files import write_whole
+from posecli.behaviour.table import CHUNKS, read_behaviours
+from posecli.errors import LabelError, UsageError
+from posecli.video.probe import probe
 
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -42,18 +41,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class AgreementOptions:
-    """How agreement is counted.
+    """How agreement is counted."""
 
-    Attributes
-    ----------
-    slack
-        Frames either way within which a label of the truth excuses a prediction, for slack accuracy.
-    absent
-        What a behaviour does to balanced accuracy that is labelled nowhere: ``left out`` of the mean, or ``zero``.
-    """
-
-    slack: int = SLACK_FRAMES
-    absent: Absent = "left out"
+    slack: int = SLACK_FRAMES  # frames either way within which a label of the truth excuses a prediction
+    absent: Absent = "left out"  # what a behaviour that is labelled nowhere does to balanced accuracy
 
     def __post_init__(self) -> None:
         if self.slack < 0:
@@ -62,18 +53,10 @@ class AgreementOptions:
 
 @dataclass(frozen=True)
 class Pairs:
-    """True and predicted labels of frames, or of chunks, of one video in their order.
+    """True and predicted classes of the frames, or chunks, of one video in their order, ``(N,)`` int64."""
 
-    Attributes
-    ----------
-    truth
-        ``(N,)`` int64 numbers of classes; -1 for one without a label of its own.
-    predicted
-        ``(N,)`` int64 numbers of classes; -1 for one without probabilities.
-    """
-
-    truth: Labels
-    predicted: Labels
+    truth: Labels  # -1 for one without a label of its own
+    predicted: Labels  # -1 for one without probabilities
 
     @property
     def labelled(self) -> Mask:
@@ -88,46 +71,23 @@ class Pairs:
 
 @dataclass(frozen=True)
 class ComparedVideo:
-    """A video's labels, and what a network says of it.
-
-    Attributes
-    ----------
-    video
-        The file.
-    frames
-        Its frames.
-    chunks
-        Its chunks; those whose frames do not all have one and the same label have none.
-    """
+    """A video's labels, and what a network says of it."""
 
     video: Path
     frames: Pairs
-    chunks: Pairs
+    chunks: Pairs  # those whose frames do not all have one and the same label have none
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well some frames, or chunks, agree.
+    """How well some frames, or chunks, agree."""
 
-    Attributes
-    ----------
-    total
-        How many there are.
-    labelled
-        ``(C,)`` int64: those that have each label.
-    confusion
-        ``(C, C)`` int64: of those that have probabilities too, true class by row, predicted class by column.
-    balanced_accuracy
-        Mean recall of the classes; NaN where none is labelled.
-    slack_accuracy
-        Share of frames whose predicted class is labelled within a few frames; NaN for chunks, which know none.
-    """
-
+    classes: tuple[str, ...]
     total: int
-    labelled: Labels
-    confusion: Labels
-    balanced_accuracy: float
-    slack_accuracy: float
+    labelled: Labels  # (C,) how many have each label
+    confusion: Labels  # (C, C) those that have probabilities too: true class by row, predicted class by column
+    balanced_accuracy: float  # mean recall of the classes; NaN where none is labelled
+    slack_accuracy: float  # share whose predicted class is labelled within a few frames; NaN for chunks
 
     @property
     def scored(self) -> int:
@@ -149,22 +109,61 @@ class Agreement:
         """Recall, precision and F1 of each class."""
         return class_scores(self.confusion)
 
+    def by_class(self) -> list[dict[str, Any]]:
+        """Counts and scores of each class; ``None`` for NaN."""
+        return [
+            {
+                "behaviour": name,
+                "labelled": labelled,
+                "without_probabilities": labelled - true,
+                "predicted": predicted,
+                "recall": _known(recall),
+                "precision": _known(precision),
+                "f1": _known(f1),
+            }
+            for name, labelled, true, predicted, recall, precision, f1 in zip(
+                self.classes,
+                self.labelled.tolist(),
+                self.confusion.sum(axis=1).tolist(),
+                self.confusion.sum(axis=0).tolist(),
+                *(self.scores.recall, self.scores.precision, self.scores.f1),
+                strict=True,
+            )
+        ]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The tidy table: each class, and all."""
+        taken_for = [f"taken_for_{name}" for name in self.classes]
+        scores = ("accuracy", "balanced_accuracy", "slack_accuracy")
+        for row, counts in zip(self.by_class(), self.confusion.tolist(), strict=True):
+            yield row | dict.fromkeys(scores) | dict(zip(taken_for, counts, strict=True))
+        yield {
+            "behaviour": ALL,
+            "labelled": int(self.labelled.sum()),
+            "without_probabilities": self.without,
+            "predicted": self.scored,
+            **dict.fromkeys(("recall", "precision", "f1")),
+            **{name: _known(getattr(self, name)) for name in scores},
+            **dict(zip(taken_for, self.confusion.sum(axis=0).tolist(), strict=True)),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "total": self.total,
+            "labelled": int(self.labelled.sum()),
+            "without_probabilities": self.without,
+            "scored": self.scored,
+            **{name: _known(getattr(self, name)) for name in ("balanced_accuracy", "accuracy", "slack_accuracy")},
+            "behaviours": self.by_class(),
+            "confusion": self.confusion.tolist(),
+        }
+
 
 @dataclass(frozen=True)
 class BehaviourEvaluation:
-    """Videos whose labels are compared with what a network says.
+    """Videos, at least one, whose labels are compared with what a network says.
 
-    Attributes
-    ----------
-    classes
-        Names of the ``C`` behaviours.
-    videos
-        At least one.
-    options
-        How agreement is counted.
-
-    Examples
-    --------
     >>> frames = Pairs(np.array([0, 0, 1, 1, -1]), np.array([0, 1, 1, -1, 0]))
     >>> chunks = Pairs(np.array([0, -1]), np.array([0, 1]))
     >>> found = BehaviourEvaluation(("rest", "walk"), (ComparedVideo(Path("cage.mp4"), frames, chunks),))
@@ -196,6 +195,7 @@ class BehaviourEvaluation:
         predicted = np.concatenate([each.predicted[each.scored] for each in pairs])
         labelled = np.concatenate([each.truth[each.labelled] for each in pairs])
         return Agreement(
+            self.classes,
             sum(len(each.truth) for each in pairs),
             np.bincount(labelled, minlength=count),
             confusion_matrix(truth, predicted, count),
@@ -224,89 +224,17 @@ class BehaviourEvaluation:
         for video in (None, *self.videos):
             name = ALL if video is None else str(video.video)
             for unit, agreement in (("frame", self.frames(video)), ("chunk", self.chunks(video))):
-                for row in self._rows_of(agreement):
+                for row in agreement.rows():
                     yield {"video": name, "unit": unit} | row
-
-    def _rows_of(self, agreement: Agreement) -> Iterator[dict[str, Any]]:
-        overall = ("accuracy", "balanced_accuracy", "slack_accuracy")
-        for number, row in enumerate(self._by_class(agreement)):
-            taken = dict(zip(self._taken_for, agreement.confusion[number].tolist(), strict=True))
-            yield row | dict.fromkeys(overall) | taken
-        yield {
-            "behaviour": ALL,
-            "labelled": int(agreement.labelled.sum()),
-            "without_probabilities": agreement.without,
-            "predicted": agreement.scored,
-            **dict.fromkeys(("recall", "precision", "f1")),
-            **{name: _known(getattr(agreement, name)) for name in overall},
-            **dict(zip(self._taken_for, agreement.confusion.sum(axis=0).tolist(), strict=True)),
-        }
-
-    @property
-    def _taken_for(self) -> list[str]:
-        return [f"taken_for_{name}" for name in self.classes]
-
-    def _by_class(self, agreement: Agreement) -> Iterator[dict[str, Any]]:
-        scores, confusion = agreement.scores, agreement.confusion
-        for number, name in enumerate(self.classes):
-            labelled = int(agreement.labelled[number])
-            yield {
-                "behaviour": name,
-                "labelled": labelled,
-                "without_probabilities": labelled - int(confusion[number].sum()),
-                "predicted": int(confusion[:, number].sum()),
-                "recall": _known(scores.recall[number]),
-                "precision": _known(scores.precision[number]),
-                "f1": _known(scores.f1[number]),
-            }
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {
-            "classes": list(self.classes),
-            "slack_frames": self.options.slack,
-            "absent": self.options.absent,
-            "frames": self._as_dict(self.frames()),
-            "chunks": self._as_dict(self.chunks()),
-            "videos": [
-                {
-                    "video": str(video.video),
-                    "frames": self._as_dict(self.frames(video)),
-                    "chunks": self._as_dict(self.chunks(video)),
-                }
-                for video in self.videos
-            ],
-            "notes": list(self.notes),
-        }
+        whole = {"classes": list(self.classes), "slack_frames": self.options.slack, "absent": self.options.absent}
+        videos = [{"video": str(video.video)} | self._both(video) for video in self.videos]
+        return whole | self._both() | {"videos": videos, "notes": list(self.notes)}
 
-    def _as_dict(self, agreement: Agreement) -> dict[str, Any]:
-        return {
-            "total": agreement.total,
-            "labelled": int(agreement.labelled.sum()),
-            "without_probabilities": agreement.without,
-            "scored": agreement.scored,
-            "balanced_accuracy": _known(agreement.balanced_accuracy),
-            "accuracy": _known(agreement.accuracy),
-            "slack_accuracy": _known(agreement.slack_accuracy),
-            "behaviours": list(self._by_class(agreement)),
-            "confusion": agreement.confusion.tolist(),
-        }
-
-
-def write_agreement_csv(evaluation: BehaviourEvaluation, path: Path) -> None:
-    """Write the tidy table, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    rows = list(evaluation.rows())
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, stream.getvalue().encode())
+    def _both(self, video: ComparedVideo | None = None) -> dict[str, Any]:
+        return {"frames": self.frames(video).as_dict(), "chunks": self.chunks(video).as_dict()}
 
 
 def _slack_accuracy(videos: Sequence[Pairs], slack: int) -> float:
@@ -322,3 +250,56 @@ def _slack_accuracy(videos: Sequence[Pairs], slack: int) -> float:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def true_labels(table: Path, classes: Sequence[str], video: Path | None = None) -> dict[Path, Labels]:
+    """Labels of the frames of the videos that a table of intervals names, or of one of them, in the table's order.
+
+    By video, ``(n_frames,)`` int64: index in `classes`, -1 where nothing is labelled. `LabelError` if the table cannot
+    be used or does not name the video, or a label is no class or lies behind its video's end.
+    """
+    by_video: dict[Path, list[Interval]] = {}
+    for interval in read_intervals(table):
+        by_video.setdefault(interval.video.resolve(), []).append(interval)
+    if video is not None and video.resolve() not in by_video:
+        raise LabelError(
+            f"'{table}' labels no frame of '{video}', but '{next(iter(by_video))}': correct its column 'video'"
+        )
+    wanted = by_video if video is None else {video.resolve(): by_video[video.resolve()]}
+    found = {}
+    for intervals in wanted.values():
+        file = intervals[0].video
+        found[file] = frame_labels(intervals, classes, probe(file).n_frames)
+    return found
+
+
+def compare_video(video: Path, truth: Labels, table: Path, classes: Sequence[str]) -> ComparedVideo:
+    """Put a video's labels, as `true_labels` has them, beside its behaviour table, as `posecli classify` makes them."""
+    frames, chunks = read_behaviours(table), read_behaviours(table, CHUNKS)
+    # A damaged video can end before or after the last frame that its container promised.
+    predicted = np.full(len(truth), UNKNOWN, np.int64)
+    said = _numbers(frames["label"].tolist(), classes, table)[: len(truth)]
+    predicted[: len(said)] = said
+    spans = zip(chunks["first_frame"].tolist(), chunks["end_frame"].tolist(), strict=True)
+    of_chunks = np.array([_only_label(truth[first:end]) for first, end in spans], np.int64)
+    by_chunk = _numbers(chunks["label"].tolist(), classes, table)
+    return ComparedVideo(video, Pairs(truth, predicted), Pairs(of_chunks, by_chunk))
+
+
+def _numbers(labels: Sequence[str], classes: Sequence[str], table: Path) -> Labels:
+    """Names to numbers; an empty one is unknown."""
+    number_of = {name: number for number, name in enumerate(classes)} | {"": UNKNOWN}
+    if strange := sorted(set(labels) - set(number_of)):
+        raise UsageError(
+            f"'{table}' has label '{strange[0]}', which is none of {', '.join(classes)}: use its own model"
+        )
+    return np.array([number_of[label] for label in labels], np.int64)
+
+
+def _only_label(labels: Labels) -> int:
+    """The label that all of some frames have; -1 where there is no such label.
+
+    >>> _only_label(np.array([2, 2])), _only_label(np.array([2, 1])), _only_label(np.array([2, -1]))
+    (2, -1, -1)
+    """
+    return int(labels[0]) if len(labels) and (labels == labels[0]).all() else UNLABELLED

@@ -34,26 +34,11 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Interval:
-    """A stretch of a video that shows one behaviour.
-
-    Attributes
-    ----------
-    video
-        The file.
-    start, end
-        Its first frame, and the one behind its last.
-    label
-        Name of the behaviour.
-
-    Raises
-    ------
-    LabelError
-        If it holds no frame, begins before the video or has no name.
-    """
+    """A stretch of a video that shows one behaviour; `LabelError` if it holds no frame or has no label."""
 
     video: Path
     start: int
-    end: int
+    end: int  # the frame behind its last
     label: str
 
     def __post_init__(self) -> None:
@@ -71,22 +56,10 @@ class Interval:
 
 
 def read_intervals(csv_path: str | Path) -> list[Interval]:
-    """Read a table of intervals, and check every row of it.
+    """Read a table of intervals, UTF-8, and check every row of it; other columns are passed over.
 
-    Parameters
-    ----------
-    csv_path
-        The table, UTF-8; columns other than video, start, end and label are passed over.
-
-    Returns
-    -------
-    list of Interval
-        In the table's order; a video's path is joined to the table's folder.
-
-    Raises
-    ------
-    LabelError
-        If the table cannot be read, has no row, lacks a column, or a row is wrong; then with its line.
+    Intervals are in the table's order, and a video's path is joined to the table's folder. `LabelError` names the line
+    that is wrong.
     """
     path = Path(csv_path)
     rows = list(_rows(path))
@@ -97,21 +70,9 @@ def read_intervals(csv_path: str | Path) -> list[Interval]:
 
 
 def write_intervals(csv_path: str | Path, intervals: Sequence[Interval]) -> None:
-    """Write a table of intervals, whole or not at all; a table that is there is replaced.
+    """Write a table of at least one interval, whole or not at all; a table that is there is replaced.
 
-    Parameters
-    ----------
-    csv_path
-        The table to make. Videos in its folder, or below, are named relative to it, others by their full path.
-    intervals
-        At least one.
-
-    Raises
-    ------
-    LabelError
-        If there is no interval, or two of one video overlap.
-    OutputError
-        If the table cannot be written.
+    Videos in its folder, or below, are named relative to it, others by their full path.
     """
     path = Path(csv_path)
     write_whole(path, intervals_csv(path, intervals))
@@ -135,29 +96,8 @@ def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:
 
 
 def intervals_of_labels(labels: npt.ArrayLike, names: Sequence[str], video: str | Path) -> list[Interval]:
-    """Intervals of a video whose frames' labels are known.
+    """As few intervals as can be of a video whose frames' labels are known: index in `names`, or -1 for none.
 
-    Parameters
-    ----------
-    labels
-        ``(n_frames,)`` integers: index in `names`, or -1 where a frame has no label.
-    names
-        Of the behaviours.
-    video
-        The file.
-
-    Returns
-    -------
-    list of Interval
-        As few as can be, by their start.
-
-    Raises
-    ------
-    LabelError
-        If a number has no name.
-
-    Examples
-    --------
     >>> intervals_of_labels([1, 1, -1, 0], ["rest", "walk"], "cage.mp4")  # doctest: +ELLIPSIS
     [Interval(video=...('cage.mp4'), start=0, end=2, label='walk'), Interval(..., start=3, end=4, label='rest')]
     """
@@ -175,29 +115,8 @@ def intervals_of_labels(labels: npt.ArrayLike, names: Sequence[str], video: str 
 
 
 def frame_labels(intervals: Iterable[Interval], names: Sequence[str], n_frames: int) -> npt.NDArray[np.int64]:
-    """Labels of a video's frames: what `intervals_of_labels` came from.
+    """``(n_frames,)`` int64 labels of a video's frames, what `intervals_of_labels` came from: index in `names`, or -1.
 
-    Parameters
-    ----------
-    intervals
-        Of one video.
-    names
-        Of the behaviours.
-    n_frames
-        Of the video.
-
-    Returns
-    -------
-    ndarray
-        ``(n_frames,)`` int64: index in `names`, -1 where nothing is labelled.
-
-    Raises
-    ------
-    LabelError
-        If a label is not among the names, an interval ends behind the video, or two overlap.
-
-    Examples
-    --------
     >>> frame_labels([Interval(Path("cage.mp4"), 1, 3, "walk")], ["rest", "walk"], 4).tolist()
     [-1, 1, 1, -1]
     """

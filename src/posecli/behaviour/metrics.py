@@ -24,46 +24,18 @@ SLACK_FRAMES = 10
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Recall, precision and F1 of every class.
+    """Recall, precision and F1 of every class, ``(n_classes,)`` each."""
 
-    Attributes
-    ----------
-    recall
-        ``(n_classes,)``: share of a class's frames that were found; NaN for a class that is absent from the truth.
-    precision
-        ``(n_classes,)``: share of the frames given to a class that are its own; NaN for a class never predicted.
-    f1
-        ``(n_classes,)``: harmonic mean of both, 0 where nothing is right; NaN for a class that is neither in the
-        truth nor predicted.
-    """
-
-    recall: Shares
-    precision: Shares
-    f1: Shares
+    recall: Shares  # share of a class's frames that were found; NaN for a class that is absent from the truth
+    precision: Shares  # share of the frames given to a class that are its own; NaN for a class never predicted
+    f1: Shares  # harmonic mean of both, 0 where nothing is right; NaN for a class that is in neither
 
 
 def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> Counts:
-    """How often each class was taken for each.
+    """``(n_classes, n_classes)`` int64, how often each true class (row) was predicted as each (column).
 
-    Parameters
-    ----------
-    truth, predicted
-        ``(N,)`` labels; frames whose truth is -1 are left out.
-    n_classes
-        Number of classes.
+    Frames whose truth is -1 are left out.
 
-    Returns
-    -------
-    ndarray
-        ``(n_classes, n_classes)`` int64: true class by row, predicted class by column.
-
-    Raises
-    ------
-    ValueError
-        If the two differ in length, or hold a number that is no class.
-
-    Examples
-    --------
     >>> confusion_matrix(np.array([0, 0, 1, -1]), np.array([0, 1, 1, 0]), 2).tolist()
     [[1, 1], [0, 1]]
     """
@@ -76,8 +48,6 @@ def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> Counts
 def class_scores(confusion: Counts) -> ClassScores:
     """Recall, precision and F1 from a confusion matrix.
 
-    Examples
-    --------
     >>> scores = class_scores(np.array([[1, 1], [0, 2]]))
     >>> scores.recall.tolist(), scores.precision.round(2).tolist(), scores.f1.round(2).tolist()
     ([0.5, 1.0], [1.0, 0.67], [0.67, 0.8])
@@ -88,30 +58,11 @@ def class_scores(confusion: Counts) -> ClassScores:
 
 
 def balanced_accuracy(truth: Labels, predicted: Labels, n_classes: int, absent: Absent = "left out") -> float:
-    """Mean of the recalls of all classes, so that rare behaviours count as much as frequent ones.
+    """Mean of the recalls of all classes, so that rare behaviours count as much as frequent ones; NaN of nothing.
 
-    Parameters
-    ----------
-    truth, predicted
-        ``(N,)`` labels; frames whose truth is -1 are left out.
-    n_classes
-        Number of classes.
-    absent
-        What a class does that the truth does not have: ``left out`` of the mean, as in scikit-learn, or counted as
-        ``zero``, as in the code of Govindarajan et al. (2022).
+    A class that the truth does not have is ``left out`` of the mean, as in scikit-learn, or counts as ``zero``, as in
+    the code of Govindarajan et al. (2022).
 
-    Returns
-    -------
-    float
-        0 to 1; NaN where nothing is labelled.
-
-    Raises
-    ------
-    ValueError
-        If the two differ in length, or hold a number that is no class.
-
-    Examples
-    --------
     >>> truth, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
     >>> round(balanced_accuracy(truth, predicted, 3), 3), round(balanced_accuracy(truth, predicted, 3, "zero"), 3)
     (0.833, 0.556)
@@ -129,27 +80,9 @@ def slack_accuracy(truth: Labels, predicted: Labels, slack_frames: int = SLACK_F
     """Share of frames whose predicted label occurs in the truth within so many frames, before or after.
 
     A behaviour's first and last frame are a matter of opinion; with slack they count neither way. Give the frames of
-    one video at a time: neighbours in the array are taken for neighbours in time.
+    one video at a time: neighbours in the array are taken for neighbours in time. Frames whose truth is -1 are left
+    out, and excuse nothing; of no frame the share is NaN.
 
-    Parameters
-    ----------
-    truth, predicted
-        ``(N,)`` labels of consecutive frames; those whose truth is -1 are left out, and excuse nothing.
-    slack_frames
-        Frames either way; 0 gives the plain accuracy.
-
-    Returns
-    -------
-    float
-        0 to 1; NaN where nothing is labelled.
-
-    Raises
-    ------
-    ValueError
-        If the two differ in length, or the slack is below 0.
-
-    Examples
-    --------
     >>> truth, predicted = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 0, 1])
     >>> round(slack_accuracy(truth, predicted, 0), 3), round(slack_accuracy(truth, predicted, 1), 3)
     (0.667, 0.833)

@@ -21,6 +21,7 @@ import pandas as pd
 import tables
 
 from posecli.errors import OutputError, UsageError
+from posecli.model.clip import TABLE_COLUMNS
 from posecli.support.files import partial_path
 from posecli.tables.pose_table import pieces_to_csv
 
@@ -37,31 +38,16 @@ PIECE_ROWS = 65536
 class Behaviours:
     """What was found in a video.
 
-    Attributes
-    ----------
-    classes
-        Names of the ``C`` behaviours.
-    starts
-        ``(N,)`` int64, first frame of each chunk.
-    span
-        Frames that a chunk stands for; the only one of a shorter video stands for all of them.
-    probabilities
-        ``(N, C)`` float64; NaN for a chunk with a frame that could not be decoded.
-    seconds
-        ``(F,)`` float64, presentation time of each frame; NaN where it is not known.
-
-    Examples
-    --------
     >>> found = Behaviours(("rest", "walk"), np.array([0, 2]), 4, np.array([[1.0, 0.0], [0.0, 1.0]]), np.arange(6) / 30)
     >>> found.frame_probabilities(range(6))[:, 1]
     array([0. , 0. , 0.5, 0.5, 1. , 1. ])
     """
 
-    classes: tuple[str, ...]
-    starts: npt.NDArray[np.int64]
-    span: int
-    probabilities: Floats
-    seconds: Floats
+    classes: tuple[str, ...]  # names of the C behaviours
+    starts: npt.NDArray[np.int64]  # (N,) first frame of each chunk
+    span: int  # frames that a chunk stands for; the only one of a shorter video stands for all of them
+    probabilities: Floats  # (N, C), NaN for a chunk with a frame that could not be decoded
+    seconds: Floats  # (F,) presentation time of each frame; NaN where it is not known
 
     @property
     def ends(self) -> npt.NDArray[np.int64]:
@@ -94,13 +80,7 @@ def labels_of(probabilities: Floats, classes: tuple[str, ...]) -> npt.NDArray[np
 
 
 def write_behaviours(path: Path, found: Behaviours) -> None:
-    """Write a table under its partial name; giving it its final one is the caller's.
-
-    Raises
-    ------
-    OutputError
-        If the disk refuses; then nothing is left.
-    """
+    """Write a table under its partial name, or nothing where the disk refuses; the caller gives it its final one."""
     scratch = partial_path(path)
     try:
         scratch.write_bytes(b"")  # HDF5's own words for a refused file do not name the reason
@@ -215,3 +195,26 @@ def _piece(rows: npt.NDArray[Any], key: str, classes: tuple[str, ...]) -> pd.Dat
 def behaviours_to_csv(table: Path, csv: Path) -> None:
     """Write the table of frames as CSV, piece by piece."""
     pieces_to_csv(csv, (piece.rename_axis("frame") for piece in _read_pieces(table, FRAMES)))
+
+
+def problems_of(frames: pd.DataFrame, chunks: pd.DataFrame) -> list[str]:
+    """In words; `frames` and `chunks` as `read_behaviours` gives them."""
+    return [*_probabilities(frames), *_probabilities(chunks), *_covered(frames, chunks)]
+
+
+def _probabilities(table: pd.DataFrame) -> Iterator[str]:
+    """Probabilities and labels that belong together."""
+    classes = [name for name in table.columns if name not in TABLE_COLUMNS]
+    values = table[classes].to_numpy()
+    known = np.isfinite(values).all(axis=1)
+    if ((values[known] < 0) | (values[known] > 1)).any() or not np.allclose(values[known].sum(axis=1), 1):
+        yield "its probabilities are not between 0 and 1 with a sum of 1"
+    if table["label"].tolist() != labels_of(values, tuple(classes)).tolist():
+        yield "its labels are not those of the highest probabilities"
+
+
+def _covered(frames: pd.DataFrame, chunks: pd.DataFrame) -> Iterator[str]:
+    if frames.index.tolist() != list(range(len(frames))):
+        yield "its frames are not counted from 0 without gaps"
+    if len(chunks) and not 0 <= chunks["first_frame"].min() <= chunks["end_frame"].max() <= len(frames):
+        yield "its chunks lie outside its frames"

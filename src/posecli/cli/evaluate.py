@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from posecli.cli.base import PATH, Command, Output, config_option, output_options
-from posecli.cli.findings import Findings
 from posecli.cli.options import batch_size_option, engine_options, project_options, table_choice_options
 from posecli.errors import OutputExistsError, UsageError
 from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Options of one kind of network, by what its networks are for: with the other kind they would do nothing.
 ONLY_POSES = (
@@ -64,7 +67,7 @@ CLASSIFYING = ClassifyOptions()
     "--pipeline",
     type=click.Choice(CLIP_PIPELINES),
     default=CLASSIFYING.pipeline,
-    help="Behaviours: how reading, network and decoding are laid over each other; results are the same.",
+    help="Behaviours: how reading, inference and decoding overlap; results are the same.",
 )
 @click.option(
     "-o",
@@ -96,20 +99,23 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
         posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
     """
     from posecli.support.figures import save_figure
+    from posecli.support.files import write_whole
+    from posecli.support.textfile import csv_text
 
-    measure = _evaluation(ctx, model, data, flags, output)
+    kind = _kind_of(ctx, model, data, flags, output)
     csv, figure = _free(flags["csv"], flags["overwrite"]), _free(flags["figure"], flags["overwrite"])
-    found = measure()
-    for line in found.lines:
+    found = kind.measure()
+    for line in (*found.notes, *kind.lines(found)):
         output.say(line)
     if csv is not None:
-        found.write_csv(csv)
+        rows = list(found.rows())
+        write_whole(csv, csv_text(list(rows[0]), rows).encode())
         output.say(f"every figure is in '{csv}'")
     if figure is not None:
         stem = figure.with_suffix("") if figure.suffix in (".png", ".svg") else figure
-        drawn = " and ".join(f"'{path}'" for path in save_figure(found.draw(), stem))
+        drawn = " and ".join(f"'{path}'" for path in save_figure(kind.draw(found), stem))
         output.say(f"drawn in {drawn}")
-    output.result({"model": str(model), "data": str(data), **found.content})
+    output.result({"model": str(model), "data": str(data), **found.as_dict()})
 
 
 def _free(path: Path | None, overwrite: bool) -> Path | None:
@@ -119,22 +125,33 @@ def _free(path: Path | None, overwrite: bool) -> Path | None:
     return path
 
 
-def _evaluation(
-    ctx: click.Context, model: Path, data: Path, flags: Mapping[str, Any], output: Output
-) -> Callable[[], Findings]:
+@dataclass(frozen=True)
+class _Kind:
+    """What differs between networks for poses and for behaviours."""
+
+    measure: Callable[[], Any]
+    lines: Callable[[Any], list[str]]
+    draw: Callable[[Any], Figure]
+
+
+def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> _Kind:
     """What is to be measured, of networks for poses or for behaviours; the options are checked."""
-    from posecli.cli.evaluate_behaviours import behaviour_evaluation
-    from posecli.cli.evaluate_poses import pose_evaluation
     from posecli.model.builtin import named_model
     from posecli.model.folder import ClipModelFolder, is_model_folder, read_any_folder
 
     model = named_model(model)
     folder = read_any_folder(model) if is_model_folder(model) else None
     if isinstance(folder, ClipModelFolder):
+        from posecli.cli.evaluate_behaviours import behaviour_lines, measured_behaviours
+        from posecli.plots.agreement import draw_agreement
+
         _refuse_given(ctx, ONLY_POSES, "poses", f"'{model}', a network for behaviours")
-        return behaviour_evaluation(folder, data, flags, output)
+        return _Kind(measured_behaviours(folder, data, flags, output), behaviour_lines, draw_agreement)
+    from posecli.cli.evaluate_poses import measured_poses, pose_lines
+    from posecli.plots.evaluation import draw_evaluation
+
     _refuse_given(ctx, ONLY_BEHAVIOURS, "behaviours", f"'{model}'")
-    return pose_evaluation(model, data, flags, output)
+    return _Kind(measured_poses(model, data, flags, output), pose_lines, draw_evaluation)
 
 
 def _refuse_given(ctx: click.Context, names: Iterable[str], kind: str, model: str) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from posecli.cli.base import Output, aligned, stop_signals
-from posecli.cli.findings import Findings
 from posecli.cli.progress import AnalysisProgress
 from posecli.errors import LabelError, PoseCliError, VideoError
 from posecli.options import ClassifyOptions
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 ANY_CHANGE = 1.0
 
 
-def behaviour_evaluation(
+def measured_behaviours(
     folder: ClipModelFolder, data: Path, flags: Mapping[str, Any], output: Output
-) -> Callable[[], Findings]:
+) -> Callable[[], BehaviourEvaluation]:
     """Classifies the videos and compares them with their labels; the options are checked before."""
     from posecli.behaviour.agreement import AgreementOptions
 
@@ -45,29 +44,13 @@ def behaviour_evaluation(
         overwrite=flags["overwrite"],
         allow_short=True,  # frames that cannot be decoded are counted, and in no score
     )
-    return partial(_found, folder, data, options, counting, output)
-
-
-def _found(
-    folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
-) -> Findings:
-    from posecli.behaviour.agreement import write_agreement_csv
-    from posecli.plots.agreement import draw_agreement
-
-    evaluation = _measure(folder, data, options, counting, output)
-    return Findings(
-        (*evaluation.notes, *table_lines(evaluation)),
-        evaluation.as_dict(),
-        partial(write_agreement_csv, evaluation),
-        partial(draw_agreement, evaluation),
-    )
+    return partial(_measure, folder, data, options, counting, output)
 
 
 def _measure(
     folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
 ) -> BehaviourEvaluation:
-    from posecli.behaviour.agreement import BehaviourEvaluation
-    from posecli.behaviour.comparison import compare_video, true_labels
+    from posecli.behaviour.agreement import BehaviourEvaluation, compare_video, true_labels
 
     classes = folder.description.classes
     truths = true_labels(*_labels_of(data, classes))
@@ -157,8 +140,8 @@ class ClassifyingProgress(AnalysisProgress):
         self._output.say(f"{result.video.name}: {result.frames} frames classified in {speed}{note}")
 
 
-def table_lines(evaluation: BehaviourEvaluation) -> list[str]:
-    """The tables for people: behaviours, what was taken for what, and videos where there are several."""
+def behaviour_lines(evaluation: BehaviourEvaluation) -> list[str]:
+    """For people: behaviours, what was taken for what, and videos where there are several."""
     frames, chunks = evaluation.frames(), evaluation.chunks()
     several = f" of {len(evaluation.videos)} videos" if len(evaluation.videos) > 1 else ""
     lines = ["", f"{frames.scored} labelled frames{several}", *_behaviours(evaluation, frames), ""]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posecli.cli.base import Output
-from posecli.cli.findings import Findings
 from posecli.cli.options import parse_numbers
 from posecli.errors import UsageError
 from posecli.options import EngineOptions, TableChoice
@@ -24,7 +23,7 @@ LABEL_FILES = (".yaml", ".yml", ".h5", ".csv")
 BATCH_SIZE = 8
 
 
-def pose_evaluation(model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> Callable[[], Findings]:
+def measured_poses(model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> Callable[[], Evaluation]:
     """Measures a network, or a pose table, against labels; the options are checked before."""
     from posecli.evaluation import EvaluateOptions
 
@@ -34,29 +33,15 @@ def pose_evaluation(model: Path, data: Path, flags: Mapping[str, Any], output: O
     options = EvaluateOptions(
         parse_numbers(flags["scales"]), flags["pcutoff"], parse_numbers(flags["pck"]), batch_size, flags["every"]
     )
-    return partial(_found, model, data, options, flags, output)
-
-
-def _found(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Findings:
-    from posecli.evaluation import write_evaluation_csv
-    from posecli.plots.evaluation import draw_evaluation
-
-    evaluation = _measure(model, data, options, flags, output)
-    return Findings(
-        (*evaluation.notes, *table_lines(evaluation), *deeplabcut_lines(evaluation)),
-        evaluation.as_dict(),
-        partial(write_evaluation_csv, evaluation),
-        partial(draw_evaluation, evaluation),
-    )
+    return partial(_measure, model, data, options, flags, output)
 
 
 def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Evaluation:
     from posecli.evaluation import evaluate_table
     from posecli.inference.predictor import load_model
 
-    truth = flags["truth_choice"]
     if model.suffix == ".h5":
-        return evaluate_table(model, data, options, choices=(flags["choice"], truth))
+        return evaluate_table(model, data, options, choices=(flags["choice"], flags["truth_choice"]))
     if flags["choice"] != TableChoice():
         raise UsageError(f"'{model}' is no pose table: --key and --scorer choose among those of one")
     engine: EngineOptions = flags["engine"]
@@ -68,7 +53,7 @@ def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[s
     )
     if data.is_file() and data.suffix not in LABEL_FILES:
         return _measure_video(loaded, data, options, flags, output)
-    if truth != TableChoice(option="truth-"):
+    if flags["truth_choice"] != TableChoice(option="truth-"):
         raise UsageError(f"'{data}' holds labels: --truth-key and --truth-scorer choose among pose tables")
     return _measure_frames(loaded, data, options, flags, output)
 
@@ -132,8 +117,8 @@ def _held_out(text: str) -> float | list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def table_lines(evaluation: Evaluation) -> list[str]:
-    """The table for people: a block for each group of frames, a line for each scale and body part."""
+def pose_lines(evaluation: Evaluation) -> list[str]:
+    """For people: a block for each group of frames, a line for each scale and body part, and DeepLabCut's errors."""
     from posecli.evaluation import ALL
 
     width = max(len(part) for part in (*evaluation.bodyparts, "body part"))
@@ -151,7 +136,12 @@ def table_lines(evaluation: Evaluation) -> list[str]:
                 cells = _cells([str(every.points), *px, *map(_percent, every.pck)])
                 cells_found = _cells([_percent(found.share), _px(found.mean), _px(found.median)])
                 lines.append(f"{scale:>6g}  {part:<{width}}{cells}  |{cells_found}")
-    return [*lines, ""]
+    errors = [
+        f"{'' if split == ALL else f'{split} '}error as DeepLabCut counts it, at full size: {plain:.2f} px; "
+        f"{cut:.2f} px of points with a likelihood of {evaluation.cutoff:g} or more"
+        for split, (plain, cut) in evaluation.deeplabcut().items()
+    ]
+    return [*lines, "", *errors]
 
 
 def _cells(texts: Iterable[str]) -> str:
@@ -164,17 +154,3 @@ def _px(value: float) -> str:
 
 def _percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.0f} %"
-
-
-def deeplabcut_lines(evaluation: Evaluation) -> list[str]:
-    """DeepLabCut's train and test error.
-
-    They are called so where the frames are split, and just error elsewhere.
-    """
-    from posecli.evaluation import ALL
-
-    return [
-        f"{'' if split == ALL else f'{split} '}error as DeepLabCut counts it, at full size: {plain:.2f} px; "
-        f"{cut:.2f} px of points with a likelihood of {evaluation.cutoff:g} or more"
-        for split, (plain, cut) in evaluation.deeplabcut().items()
-    ]

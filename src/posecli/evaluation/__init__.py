@@ -7,43 +7,15 @@ Errors are Euclidean distances in px of the full frame, at whatever scale the ne
 from __future__ import annotations
 
 from posecli.evaluation.measure import (
+    EvaluateOptions,
     evaluate_frames,
     evaluate_table,
     evaluate_video,
     every_so_many,
     truth_of_video,
 )
-from posecli.evaluation.options import EvaluateOptions
-from posecli.evaluation.poses import Progress, untold
-from posecli.evaluation.summary import (
-    ALL,
-    ErrorSummary,
-    Evaluation,
-    EvaluationRow,
-    Floats,
-    Mask,
-    point_errors,
-    write_evaluation_csv,
-)
+from posecli.evaluation.summary import ALL, ErrorSummary, Evaluation, point_errors
 from posecli.evaluation.truth import positions, read_truth
 
-__all__ = [
-    "ALL",
-    "ErrorSummary",
-    "EvaluateOptions",
-    "Evaluation",
-    "EvaluationRow",
-    "Floats",
-    "Mask",
-    "Progress",
-    "evaluate_frames",
-    "evaluate_table",
-    "evaluate_video",
-    "every_so_many",
-    "point_errors",
-    "positions",
-    "read_truth",
-    "truth_of_video",
-    "untold",
-    "write_evaluation_csv",
-]
+__all__ = ["ALL", "ErrorSummary", "EvaluateOptions", "Evaluation", "evaluate_frames", "evaluate_table"]
+__all__ += ["evaluate_video", "every_so_many", "point_errors", "positions", "read_truth", "truth_of_video"]

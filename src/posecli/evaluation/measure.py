@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import LabelError
-from posecli.evaluation.options import EvaluateOptions
-from posecli.evaluation.poses import Progress, poses_of_frames, poses_of_video, untold
+from posecli.errors import LabelError, UsageError
 from posecli.evaluation.summary import ALL, Evaluation
 from posecli.evaluation.truth import (
     chosen_bodyparts,
@@ -20,12 +21,58 @@ from posecli.evaluation.truth import (
     read_truth,
 )
 from posecli.inference.predictor import PoseModel
-from posecli.labels import LabeledData
-from posecli.options import TableChoice
+from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
+from posecli.options import TableChoice, at_least_one, check_pcutoff
 from posecli.precision.poses import model_cutoff
 from posecli.synthetic.sample import find_truth
 from posecli.tables.poses import PoseData, one_animal, read_poses
+from posecli.video.batch import Batch
+from posecli.video.geometry import Geometry
+from posecli.video.prepare import prepared
 from posecli.video.probe import probe
+from posecli.video.reader import VideoReader
+
+Floats = npt.NDArray[np.float64]
+Frames = npt.NDArray[np.int64]
+#: Is told how many more frames have a pose.
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is measured.
+
+    Attributes
+    ----------
+    scales
+        Factors by which frames are resized for the network.
+    pcutoff
+        Likelihood from which on a point counts as found; ``None`` takes the model's own.
+    pck
+        Radii in px of the full frame: the share of points that lie within each is reported.
+    batch_size
+        Frames per call of the network.
+    every
+        Of a video, use every so many-th frame.
+    """
+
+    scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
+    pcutoff: float | None = None
+    pck: tuple[float, ...] = (5.0, 10.0)
+    batch_size: int = 8
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        for scale in self.scales:
+            if not 0 < scale <= 4:
+                raise UsageError(f"scale {scale:g} is out of range: give factors above 0 and at most 4")
+        if not self.scales or len(set(self.scales)) < len(self.scales):
+            raise UsageError(f"scales {self.scales} are none or repeat: give each scale once")
+        check_pcutoff(self.pcutoff)
+        if not all(0 < radius < math.inf for radius in self.pck):
+            raise UsageError(f"pck radii {self.pck} are not all above 0: give distances in px")
+        at_least_one("batch size", self.batch_size)
+        at_least_one("every", self.every)
 
 
 def evaluate_frames(
@@ -33,7 +80,7 @@ def evaluate_frames(
     data: LabeledData,
     options: EvaluateOptions = EvaluateOptions(),
     splits: Mapping[str, LabeledData] | None = None,
-    progress: Progress = untold,
+    progress: Progress = lambda _count: None,
 ) -> Evaluation:
     """Measure a model on labelled images, which may differ in size.
 
@@ -60,7 +107,7 @@ def evaluate_frames(
     wanted = {name for group in groups.values() for name in group.names}
     data = data.select(wanted)
     bodyparts, notes = common_bodyparts(model, data.bodyparts)
-    poses = [poses_of_frames(model, data.frames, scale, options, progress) for scale in options.scales]
+    poses = [_poses_of_frames(model, data.frames, scale, options, progress) for scale in options.scales]
     return Evaluation(
         bodyparts,
         data.names,
@@ -79,7 +126,7 @@ def evaluate_video(
     video: Path,
     truth: Path | None = None,
     options: EvaluateOptions = EvaluateOptions(),
-    progress: Progress = untold,
+    progress: Progress = lambda _count: None,
     choice: TableChoice = TableChoice(),
 ) -> Evaluation:
     """Measure a model on a video whose points are known, such as a rendered one.
@@ -112,7 +159,7 @@ def evaluate_video(
     bodyparts, notes = common_bodyparts(model, known.bodyparts)
     chosen = every_so_many(known.frames, options)
     notes = (*notes, *_unmatched(n_frames - len(known), f"the truth '{known.path}'"))
-    poses = np.stack([poses_of_video(model, video, chosen, scale, options, progress) for scale in options.scales])
+    poses = np.stack([_poses_of_video(model, video, chosen, scale, options, progress) for scale in options.scales])
     lost = int(np.isnan(poses[0, :, 0, 0]).sum())
     if lost:
         notes = (*notes, f"{lost} frames could not be decoded and are left out")
@@ -130,15 +177,7 @@ def evaluate_video(
 
 
 def truth_of_video(video: Path, truth: Path | None = None, choice: TableChoice = TableChoice()) -> PoseData:
-    """The true points of a video: of a table, or of the one that lies beside a rendered video.
-
-    Raises
-    ------
-    LabelError
-        If there are none, or some for frames that the video does not have.
-    VideoError
-        If the video cannot be read.
-    """
+    """The true points of a video: of a table, or of the one that lies beside a rendered video."""
     known = read_truth(find_truth(video) if truth is None else truth, choice)
     known.belongs_to(video, probe(video).n_frames, LabelError)
     return known
@@ -198,15 +237,9 @@ def evaluate_table(
     )
 
 
-def every_so_many(frames: npt.NDArray[np.int64], options: EvaluateOptions) -> npt.NDArray[np.int64]:
-    """Those frames whose number is a multiple of `every`.
-
-    Raises
-    ------
-    LabelError
-        If there are none.
-    """
-    chosen: npt.NDArray[np.int64] = frames[frames % options.every == 0]
+def every_so_many(frames: Frames, options: EvaluateOptions) -> Frames:
+    """Those frames whose number is a multiple of `every`; `LabelError` if there are none."""
+    chosen: Frames = frames[frames % options.every == 0]
     if not len(chosen):
         raise LabelError(f"no frame with a true pose has a number that {options.every} divides: give a smaller --every")
     return chosen
@@ -218,3 +251,56 @@ def _unmatched(count: int, where: str) -> tuple[str, ...]:
 
 def _cutoff(model: PoseModel, options: EvaluateOptions) -> float:
     return model_cutoff(model.folder) if options.pcutoff is None else options.pcutoff
+
+
+def _poses_of_frames(
+    model: PoseModel, frames: Sequence[LabeledFrame], scale: float, options: EvaluateOptions, progress: Progress
+) -> Floats:
+    """``(N, K, 3)`` at one scale; images of one size go through the network together."""
+    poses = np.empty((len(frames), len(model.description.bodyparts), 3))
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for place, frame in enumerate(frames):
+        by_size.setdefault(image_size(frame.image), []).append(place)
+    for (width, height), places in by_size.items():
+        geometry = Geometry.plan(width, height, None, _exact(scale))
+        images = (read_bgr(frames[place].image) for place in places)
+        poses[places] = _poses(model, images, geometry, options, progress)
+    return poses
+
+
+def _poses_of_video(
+    model: PoseModel,
+    video: Path,
+    frames: Frames,
+    scale: float,
+    options: EvaluateOptions,
+    progress: Progress,
+) -> Floats:
+    """``(N, K, 3)`` of the ``N`` frames of these numbers, at one scale."""
+    info, wanted = probe(video), set(frames.tolist())
+    geometry = Geometry.plan(info.width, info.height, None, _exact(scale))
+    reader = VideoReader(info, geometry)
+    images = (frame.image for frame in reader.decoded() if frame.number in wanted)
+    return _poses(model, images, geometry, options, progress)
+
+
+def _exact(scale: float) -> Fraction:
+    """As `AnalyzeOptions.exact_scale`, so that the network sees the frames that it would see there."""
+    return Fraction(scale).limit_denominator(10_000)
+
+
+def _poses(
+    model: PoseModel,
+    images: Iterator[npt.NDArray[np.uint8] | None],
+    geometry: Geometry,
+    options: EvaluateOptions,
+    progress: Progress,
+) -> Floats:
+    """``(N, K, 3)`` of BGR images of one size, in px of the full frame; NaN, NaN, 0 where there is no image."""
+
+    def batches() -> Iterator[Batch]:
+        for batch in prepared(images, geometry, options.batch_size):
+            yield batch
+            progress(len(batch))  # it has been through the network
+
+    return model.values_of(batches())[:, :, 0]

@@ -5,19 +5,15 @@ Shapes: ``S`` scales, ``N`` frames, ``K`` body parts.
 
 from __future__ import annotations
 
-import csv
-import io
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from posecli.support.files import write_whole
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -60,19 +56,7 @@ class ErrorSummary:
 
     @classmethod
     def of(cls, errors: Floats, likelihood: Floats, cutoff: float | None, radii: Sequence[float]) -> ErrorSummary:
-        """Sum up.
-
-        Parameters
-        ----------
-        errors
-            Px, of any shape; NaN where nothing was labelled.
-        likelihood
-            Of the same points.
-        cutoff
-            Least likelihood that counts; ``None`` counts every point.
-        radii
-            Px.
-        """
+        """Sum up errors, px of any shape, NaN where nothing was labelled; `likelihood` is of the same points."""
         labeled = ~np.isnan(errors)
         counted = errors[labeled if cutoff is None else labeled & (likelihood >= cutoff)]
         if not counted.size:
@@ -85,36 +69,6 @@ class ErrorSummary:
     def share(self) -> float:
         """Share of the labelled points that count; NaN where nothing was labelled."""
         return self.counted / self.points if self.points else math.nan
-
-
-@dataclass(frozen=True)
-class EvaluationRow:
-    """One line of the tidy table: a group of frames, a scale, a body part, with or without cut-off."""
-
-    split: str
-    scale: float
-    bodypart: str
-    pcutoff: float | None
-    summary: ErrorSummary
-
-    def as_dict(self, radii: Sequence[float]) -> dict[str, Any]:
-        """Plain values by column name; ``None`` for what is not known."""
-        summary = self.summary
-        values = {
-            "split": self.split,
-            "scale": self.scale,
-            "bodypart": self.bodypart,
-            "pcutoff": self.pcutoff,
-            "points": summary.points,
-            "counted": summary.counted,
-            "share_counted": summary.share,
-            "mean_px": summary.mean,
-            "median_px": summary.median,
-            "p90_px": summary.p90,
-            "p99_px": summary.p99,
-            **{f"pck_{radius:g}px": share for radius, share in zip(radii, summary.pck, strict=True)},
-        }
-        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -169,14 +123,18 @@ class Evaluation:
         chosen = (place, self.splits[split], parts)
         return ErrorSummary.of(self.errors[chosen], self.poses[..., 2][chosen], cutoff, self.radii)
 
-    def rows(self) -> Iterator[EvaluationRow]:
-        """The tidy table: each group of frames, scale and body part, without and with cut-off."""
-        for split in self.splits:
-            for scale in self.scales:
-                for bodypart in (*self.bodyparts, ALL):
-                    for cutoff in (None, self.cutoff):
-                        summary = self.summary(split, scale, bodypart, cutoff)
-                        yield EvaluationRow(split, scale, bodypart, cutoff, summary)
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The tidy table: each group of frames, scale and body part, without and with cut-off; ``None`` for NaN."""
+        for split, scale, bodypart, cutoff in itertools.product(
+            self.splits, self.scales, (*self.bodyparts, ALL), (None, self.cutoff)
+        ):
+            found = self.summary(split, scale, bodypart, cutoff)
+            row = {"split": split, "scale": scale, "bodypart": bodypart, "pcutoff": cutoff}
+            row |= {"points": found.points, "counted": found.counted}
+            shares = {f"pck_{radius:g}px": share for radius, share in zip(self.radii, found.pck, strict=True)}
+            errors = {f"{name}_px": getattr(found, name) for name in ("mean", "median", "p90", "p99")}
+            values = {"share_counted": found.share, **errors, **shares}
+            yield row | {name: _known(value) for name, value in values.items()}
 
     def deeplabcut(self) -> dict[str, tuple[float, float]]:
         """What DeepLabCut calls train and test error: of each group of frames, without and with cut-off.
@@ -204,49 +162,21 @@ class Evaluation:
                 split: {"all": _known(plain), "above_pcutoff": _known(cut)}
                 for split, (plain, cut) in self.deeplabcut().items()
             },
-            "rows": [row.as_dict(self.radii) for row in self.rows()],
+            "rows": list(self.rows()),
             "notes": list(self.notes),
         }
 
 
 def point_errors(predicted: Floats, truth: Floats) -> Floats:
-    """Euclidean distances, px.
+    """Euclidean distances ``(..., K)``, px; NaN where nothing is labelled, or nothing could be predicted.
 
-    Parameters
-    ----------
-    predicted
-        ``(..., K, 3)`` or ``(..., K, 2)``: x, y in px, and what else there is.
-    truth
-        ``(..., K, 2)`` px; NaN where nothing is labelled.
+    `predicted` is ``(..., K, 3)`` or ``(..., K, 2)``: x, y in px, and what else there is; `truth` is ``(..., K, 2)``.
 
-    Returns
-    -------
-    ndarray
-        ``(..., K)``; NaN where nothing is labelled, or nothing could be predicted.
-
-    Examples
-    --------
     >>> point_errors(np.array([[[3.0, 4.0, 0.9], [1.0, 1.0, 0.9]]]), np.array([[[0.0, 0.0], [np.nan, np.nan]]]))
     array([[ 5., nan]])
     """
     difference = predicted[..., :2] - truth
     return np.asarray(np.hypot(difference[..., 0], difference[..., 1]), np.float64)
-
-
-def write_evaluation_csv(evaluation: Evaluation, path: Path) -> None:
-    """Write the tidy table, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    rows = [row.as_dict(evaluation.radii) for row in evaluation.rows()]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, stream.getvalue().encode())
 
 
 def _known(value: float) -> float | None:

@@ -17,13 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def read_truth(path: Path, choice: TableChoice = TableChoice()) -> PoseData:
-    """A pose table of one animal whose positions are the true ones, NaN where hidden; it may do without likelihoods.
-
-    Raises
-    ------
-    LabelError
-        If it is no such table.
-    """
+    """A pose table of one animal whose positions are the true ones, NaN where hidden; it may do without likelihoods."""
     return one_animal(read_poses(path, choice, LabelError, needs_likelihood=False), LabelError)
 
 

@@ -11,7 +11,9 @@ import csv
 import io
 import logging
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from posecli.errors import PoseCliError
 
@@ -59,6 +61,19 @@ def separator_of(text: str) -> str:
     """
     first = _QUOTED.sub("", io.StringIO(text, newline="").readline())
     return max(_SEPARATORS, key=first.count)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    r"""A tidy table as CSV, a line per row.
+
+    >>> csv_text(["a", "b"], [{"a": 1, "b": None}])
+    'a,b\n1,\n'
+    """
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def number_in(cell: str) -> float:

@@ -43,8 +43,8 @@ from posecli.studies.benchmark.subject import subject_of
 from posecli.studies.benchmark.summary import BenchmarkSummary
 from posecli.studies.benchmark.tables import columns_of, tidy_rows
 from posecli.studies.benchmark.untrained import give_int8, random_clip_weights, untrained_clip_model
-from posecli.studies.common.report import csv_text
 from posecli.studies.cost import Price
+from posecli.support.textfile import csv_text
 
 PRICE = Price("abacus", 0.5, unit="core")
 OWN = InputSize(160, 120)

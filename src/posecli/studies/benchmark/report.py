@@ -22,10 +22,11 @@ from posecli.studies.benchmark.tables import (
 from posecli.studies.benchmark.trace import trace_events
 from posecli.studies.common import webpage
 from posecli.studies.common.machine import machine_line
-from posecli.studies.common.report import StudyReport, csv_text, draw_charts, write_results
+from posecli.studies.common.report import StudyReport, draw_charts, write_results
 from posecli.studies.cost import Price
 from posecli.support.figures import Chart
 from posecli.support.files import write_whole
+from posecli.support.textfile import csv_text
 
 RESULTS_FORMAT = "posecli-benchmark-results"
 TRACE_FILE = "timelines.json"

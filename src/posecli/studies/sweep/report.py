@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from posecli.studies.common import webpage
-from posecli.studies.common.report import StudyReport, csv_text, draw_charts, write_results
+from posecli.studies.common.report import StudyReport, draw_charts, write_results
 from posecli.studies.sweep.charts import drawings
 from posecli.studies.sweep.measures import MEDIAN
 from posecli.studies.sweep.recommendation import Recommendation, recommend
@@ -14,6 +14,7 @@ from posecli.studies.sweep.resampling import CONFIDENCE
 from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import Chart
+from posecli.support.textfile import csv_text
 
 RESULTS_FORMAT = "posecli-sweep-results"
 
