@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 from support import clip_trainings, labels, trainings
 
 from posecli.cli import cli
-from posecli.training.config import read_train_config
-from posecli.training.rows import AccuracyRow
-from posecli.training.state import ErrorRow, Progress, RunFolder
+from posecli.training import read_train_config
+from posecli.training.behaviours.rows import AccuracyRow
+from posecli.training.poses.rows import ErrorRow
+from posecli.training.state import Progress, RunFolder
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 

@@ -55,7 +55,7 @@ file, folder, last, module, losses_every = sys.argv[1:]
 importlib.import_module(module).shrink(pytest.MonkeyPatch())
 import_tensorflow()
 from posecli.training import loop
-from posecli.training.config import read_train_config
+from posecli.training import read_train_config
 from posecli.training.state import RunFolder
 loop.LOSS_EVERY = int(losses_every)
 class Observer(loop.TrainingObserver):

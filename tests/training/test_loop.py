@@ -1,4 +1,4 @@
-"""Training itself, with a small network: what it learns, what it keeps, and that a break leaves no trace."""
+"""Training of both kinds of networks, small ones: what they learn, what is kept, and that a break leaves no trace."""
 
 from __future__ import annotations
 
@@ -7,190 +7,284 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support import labels, trainings
-from support.small_network import shrink
+from click.testing import CliRunner
+from support import clip_trainings, labels, small_network, trainings
 
 import posecli
+from posecli.cli import cli
 from posecli.engine.outputs import Maps
 from posecli.errors import OutputExistsError, UsageError
 from posecli.labels import read_image
+from posecli.model.folder import read_clip_folder
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.training.config import AnyConfig, read_train_config
-from posecli.training.pose_config import PoseConfig
-from posecli.training.state import RunFolder
-
-pytestmark = pytest.mark.slow
+from posecli.synthetic import SceneOptions, open_scene
+from posecli.training import read_train_config
+from posecli.training.settings import TrainConfig
+from posecli.training.state import Progress, RunFolder
 
 SMALL_NETWORK = Path(__file__).resolve().parents[1] / "support" / "small_network.py"
-#: A phase of each kind. Losses are told, errors measured and states kept at steps that do not coincide.
-PHASES: list[dict[str, Any]] = [
-    {"steps": 5, "crop": 64, "batch_size": 2, "warm_up": 1},
-    {"steps": 4, "crop": 96, "batch_size": 2, "warm_up": 0, "framing": "frames", "batch_norm": "frozen"},
-]
+#: Losses are told, held-out examples measured and states kept at steps that do not coincide.
 EVERY = {"evaluate_every": 3, "checkpoint_every": 2}
 LOSSES_EVERY = 4
+FROZEN = {"steps": 4, "batch_size": 2, "warm_up": 0, "batch_norm": "frozen"}
+SHORT: dict[str, Any] = {"steps": 2, "crop": 64, "batch_size": 2, "warm_up": 1}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the tests need to know of a kind of network."""
+
+    write_data: Callable[[Path], Path]
+    write_config: Callable[..., Path]
+    settings: dict[str, Any]
+    measures: str
+
+
+KINDS = {
+    "poses": Kind(
+        lambda folder: labels.write_project(folder / "project", 8),
+        trainings.write_config,
+        {"phases": [SHORT | {"steps": 5}, FROZEN | {"crop": 96, "framing": "frames"}]} | EVERY,
+        "errors.csv",
+    ),
+    "behaviours": Kind(
+        clip_trainings.write_data,
+        clip_trainings.write_config,
+        {"phases": [{"steps": 5, "batch_size": 2, "warm_up": 1}, FROZEN]}
+        | EVERY
+        | {"held_out_videos": ["across1.mp4", "updown1.mp4"]},
+        "accuracy.csv",
+    ),
+}
+
+
+@dataclass
+class Unbroken:
+    """A run to the end, and its network's weights at its begin and between its phases."""
+
+    kind: Kind
+    data: Path
+    file: Path
+    path: Path
+    trainer: Any
+    start: trainings.Weights
+    between: trainings.Weights
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_network() -> Iterator[None]:
+def small_networks() -> Iterator[None]:
     import_tensorflow()
     from posecli.training import loop
 
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch)
+        small_network.shrink(patch)
+        clip_trainings.shrink(patch)
         patch.setattr(loop, "LOSS_EVERY", LOSSES_EVERY)
         yield
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return labels.write_project(tmp_path_factory.mktemp("data") / "project", 8)
-
-
-def settings(project: Path, folder: Path, **changes: Any) -> PoseConfig:
-    config = read_train_config(
-        trainings.write_config(folder / "c.yaml", project, **({"phases": PHASES} | EVERY | changes))
-    )
-    assert isinstance(config, PoseConfig)
-    return config
-
-
-def train(config: AnyConfig, folder: Path, at: Callable[[int], None] = lambda step: None, **options: bool) -> Any:
-    """Train, or go on, calling `at` after each step; the trainer."""
+def trainer_of(config: TrainConfig, run: RunFolder, at: Callable[[int], None] = lambda step: None) -> Any:
+    """A trainer that calls `at` after each step."""
     from posecli.training.loop import Trainer, TrainingObserver
 
     class Observer(TrainingObserver):
         def stepped(self, step: int, row: object) -> None:
             at(step)
 
-    trainer = Trainer(config, RunFolder(folder, config, **options), Observer())
+    return Trainer(config, run, Observer())
+
+
+def train(file: Path, folder: Path, at: Callable[[int], None] = lambda step: None) -> Any:
+    """Train, or go on; the trainer."""
+    config = read_train_config(file)
+    trainer = trainer_of(config, RunFolder(folder, config), at)
     trainer.train()
     return trainer
 
 
+def weights_of(trainer: Any) -> trainings.Weights:
+    return {name: np.array(array) for name, array in trainer.objective.read(trainer.network).items()}
+
+
 @pytest.fixture(scope="module")
-def unbroken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    folder = tmp_path_factory.mktemp("unbroken")
-    return folder / "run", train(settings(project, folder), folder / "run")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return KINDS["poses"].write_data(tmp_path_factory.mktemp("data"))
 
 
-def skip_without_bf16() -> None:
-    from posecli.training.precision import computes_bf16
+@pytest.fixture(scope="module", params=KINDS)
+def unbroken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    kind, folder = KINDS[request.param], tmp_path_factory.mktemp(request.param)
+    data = kind.write_data(folder)
+    file = kind.write_config(folder / "c.yaml", data, **kind.settings)
+    config = read_train_config(file)
+    between: trainings.Weights = {}
 
-    if not computes_bf16():
-        pytest.skip("this processor does not compute in bfloat16")
+    def note(step: int) -> None:
+        if step == 5:
+            between.update(weights_of(trainer))
+
+    trainer = trainer_of(config, RunFolder(folder / "run", config), note)
+    start = weights_of(trainer)
+    trainer.train()
+    return Unbroken(kind, data, file, folder / "run", trainer, start, between)
 
 
-def check_equal(run: Path, unbroken: Path) -> None:
-    """Same steps, losses, errors and weights, to the bit; only how fast it went may differ."""
-    for name in ("losses.csv", "errors.csv"):
-        ours, theirs = (trainings.rows(folder / name) for folder in (run, unbroken))
+def saved_in(folder: Path, file: Path) -> Progress:
+    saved = RunFolder(folder, read_train_config(file)).load()
+    assert saved is not None
+    return saved[1]
+
+
+def interrupted_at(last: int) -> Callable[[int], None]:
+    def interrupt(step: int) -> None:
+        if step == last:
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
+def check_equal(run: Path, unbroken: Unbroken) -> None:
+    """Same steps, losses, measures and weights, to the bit; only how fast it went may differ."""
+    for name in ("losses.csv", unbroken.kind.measures):
+        ours, theirs = (trainings.rows(folder / name) for folder in (run, unbroken.path))
         assert [without_speed(row) for row in ours] == [without_speed(row) for row in theirs], name
-    weights, expected = trainings.model_weights(run), trainings.model_weights(unbroken)
+    weights, expected = trainings.model_weights(run), trainings.model_weights(unbroken.path)
     assert weights.keys() == expected.keys()
     assert [name for name in weights if not np.array_equal(weights[name], expected[name])] == []
     for name in ("split.yaml", "training.yaml"):
-        assert (run / name).read_text() == (unbroken / name).read_text()
+        assert (run / name).read_text() == (unbroken.path / name).read_text()
 
 
 def without_speed(row: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in row.items() if name != "steps_per_second"}
 
 
+@pytest.mark.slow
 class TestRun:
-    def test_what_a_run_leaves(self, unbroken: tuple[Path, Any]) -> None:
-        run, _ = unbroken
-        names = {path.name for path in run.iterdir()}
-        assert names == {
-            "training.yaml", "split.yaml", "losses.csv", "errors.csv", "curves.png", "curves.svg", "model",
+    def test_what_a_run_leaves(self, unbroken: Unbroken) -> None:
+        run, measures = unbroken.path, unbroken.kind.measures
+        assert {path.name for path in run.iterdir()} == {
+            "training.yaml", "split.yaml", "losses.csv", measures, "curves.png", "curves.svg", "model",
             "state.safetensors",
         }  # fmt: skip
         assert [row["step"] for row in trainings.rows(run / "losses.csv")] == ["4", "5", "8", "9"]
         assert [row["phase"] for row in trainings.rows(run / "losses.csv")] == ["0", "0", "1", "1"]
-        assert [row["step"] for row in trainings.rows(run / "errors.csv")] == ["3", "5", "6", "9"]
+        assert [row["step"] for row in trainings.rows(run / measures)] == ["3", "5", "6", "9"]
         assert (run / "state.safetensors").stat().st_size < 10_000, "what is needed only to go on is gone"
-        split = trainings.settings_of(run / "split.yaml")
-        assert (len(split["train"]), len(split["test"])) == (6, 2)
         assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+        split = trainings.settings_of(run / "split.yaml")
+        if measures == "errors.csv":
+            assert (len(split["train"]), len(split["test"])) == (6, 2)
+        else:
+            assert split == {"train": ["across0.mp4", "updown0.mp4"], "test": ["across1.mp4", "updown1.mp4"]}
+            assert {row["examples"] for row in trainings.rows(run / measures)} == {"96"}
 
-    def test_the_model_says_what_made_it(self, unbroken: tuple[Path, Any]) -> None:
-        run, trainer = unbroken
-        model = posecli.load_model(run / "model")
-        assert model.description.scorer == "DLC_resnet50_tinyshuffle1_9"
-        assert model.description.bodyparts == labels.BODYPARTS
-        assert model.description.pcutoff == 0.6
-        source = model.description.source
+    def test_the_model_says_what_made_it(self, unbroken: Unbroken) -> None:
+        rows = unbroken.trainer.run.errors
+        if unbroken.kind.measures == "errors.csv":
+            pose = posecli.load_model(unbroken.path / "model").description
+            assert (pose.scorer, pose.bodyparts, pose.pcutoff) == ("DLC_resnet50_tinyshuffle1_9", labels.BODYPARTS, 0.6)
+            source, best = pose.source, min(rows, key=lambda row: row.mean_px)
+            assert source["held_out_errors"][0]["mean_px"] == best.mean_px
+        else:
+            clip = read_clip_folder(unbroken.path / "model").description
+            assert (clip.scorer, clip.classes) == ("I3D_tiny_9", clip_trainings.CLASSES)
+            assert (clip.width, clip.length, clip.stride, clip.frame_step) == (0.1, 9, 9, 1)
+            assert (clip.input_height, clip.input_width) == (32, 32)
+            source, best = clip.source, max(rows, key=lambda row: row.balanced_accuracy)
+            assert source["held_out_accuracies"][0]["balanced_accuracy"] == best.balanced_accuracy
         assert source["kind"] == "trained by posecli"
         assert (source["backend"], source["arithmetic"]) == ("tensorflow", "float32")
-        assert source["config"]["seed"] == 0
-        best = min(trainer.run.errors, key=lambda row: row.mean_px)
-        assert source["step"] == best.step
-        assert source["held_out_errors"][0]["mean_px"] == best.mean_px
+        assert (source["config"]["seed"], source["step"]) == (0, best.step)
 
-    def test_openvino_gives_what_keras_gave(self, project: Path, tmp_path: Path) -> None:
-        from posecli.network.folding import fold_batch_norm
-        from posecli.network.pose import read_weights
+    def test_frozen_normalisation_stays(self, unbroken: Unbroken) -> None:
+        start, before, after = unbroken.start, unbroken.between, weights_of(unbroken.trainer)
+        moving = [name for name in after if "moving" in name]
+        norms = [name for name in after if "batchnorm" in name.lower().replace("_", "")]
+        assert len(norms) > len(moving) > 0
+        assert all(np.array_equal(after[name], before[name]) for name in moving)
+        if unbroken.kind.measures == "errors.csv":
+            assert all(np.array_equal(after[name], before[name]) for name in norms)
+        assert not any(np.array_equal(start[name], before[name]) for name in moving)
+        kernel = next(name for name in after if name not in norms)
+        assert not np.array_equal(after[kernel], before[kernel])
 
-        # Nothing is held out, so that the network that is kept is the last one, which is at hand.
-        trainer = train(settings(project, tmp_path, held_out=[]), tmp_path / "run")
-        image = read_image(trainer.task.data.train[0].frames[0].image)[None]
-        ours = trainer.task.predict(trainer.network, image)
-        model = posecli.load_model(tmp_path / "run" / "model")
-        theirs = model.engine(*image.shape[1:3])(image)
+    def test_a_finished_run_is_not_trained_again(self, unbroken: Unbroken) -> None:
+        before = {path.name: path.read_bytes() for path in unbroken.path.iterdir() if path.is_file()}
+        train(unbroken.file, unbroken.path, lambda step: pytest.fail("trained"))
+        assert {path.name: path.read_bytes() for path in unbroken.path.iterdir() if path.is_file()} == before
+
+    def test_it_begins_with_the_weights_of_a_run_before(self, unbroken: Unbroken, tmp_path: Path) -> None:
+        wanted = unbroken.kind.settings | {"initial_weights": str(unbroken.path / "model")}
+        config = read_train_config(unbroken.kind.write_config(tmp_path / "c.yaml", unbroken.data, **wanted))
+        weights, theirs = (
+            weights_of(trainer_of(config, RunFolder(tmp_path / "run", config))),
+            trainings.model_weights(unbroken.path),
+        )
+        assert all(np.array_equal(array, theirs[name]) for name, array in weights.items())
+
+    def test_other_labels_are_refused(self, unbroken: Unbroken, tmp_path: Path) -> None:
+        config = read_train_config(unbroken.file)
+        RunFolder(tmp_path / "run", config).finish(Progress(9, 1, 1.0, "float32", "other labels", (0.0, 0.0), 0))
+        with pytest.raises(OutputExistsError, match="labels have changed since the run"):
+            trainer_of(config, RunFolder(tmp_path / "run", config))
+        assert trainer_of(config, RunFolder(tmp_path / "run", config, restart=True)).step == 0
+
+
+@pytest.mark.slow
+class TestPoses:
+    @pytest.fixture(scope="class")
+    def learnt(self, project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+        """A run on two pictures. It is measured once, so that the network that is kept is the last one."""
+        folder = tmp_path_factory.mktemp("learnt")
+        phase = {"steps": 60, "crop": 128, "batch_size": 4, "warm_up": 4, "learning_rate": 0.005}
+        names = [f"labeled-data/m1/img{number:04d}.png" for number in range(2, 8)]
+        changes = {"phases": [phase], "held_out": names, "weight_decay": 0, "checkpoint_every": 1000}
+        file = trainings.write_config(folder / "c.yaml", project, **changes)
+        return folder / "run", train(file, folder / "run")
+
+    def test_two_pictures_are_learnt_by_heart(self, learnt: tuple[Path, Any]) -> None:
+        told = trainings.rows(learnt[0] / "losses.csv")
+        assert float(told[-1]["scoremap_loss"]) < float(told[0]["scoremap_loss"]) / 3
+        assert float(told[-1]["locref_loss"]) < float(told[0]["locref_loss"])
+
+    def test_openvino_gives_what_keras_gave(self, learnt: tuple[Path, Any]) -> None:
+        from posecli.training.poses.objective import predict
+
+        run, trainer = learnt
+        image = read_image(trainer.objective.data.train[0].frames[0].image)[None]
+        ours = predict(trainer.network, image)
+        theirs = posecli.load_model(run / "model").engine(*image.shape[1:3])(image)
         assert isinstance(theirs, Maps)
         assert ours.locref is not None
         assert theirs.locref is not None
         np.testing.assert_allclose(ours.scoremap, theirs.scoremap, atol=1e-4)
         np.testing.assert_allclose(ours.locref, theirs.locref, atol=1e-4)
-        folded = fold_batch_norm(read_weights(trainer.network), "resnet_50", 3)
-        assert all(np.array_equal(array, model.folder.folded_weights()[name]) for name, array in folded.items())
+        kept = trainings.model_weights(run)
+        assert all(np.array_equal(array, kept[name]) for name, array in weights_of(trainer).items())
 
-    def test_frozen_normalisation_stays_and_trains_as_it_infers(self, project: Path, tmp_path: Path) -> None:
-        from posecli.network.pose import read_weights
-        from posecli.training.loop import Trainer, TrainingObserver
+    def test_bf16_keeps_weights_and_outputs_in_float32_also_after_a_break(
+        self, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from posecli.training import loop
+        from posecli.training.precision import computes_bf16
 
-        seen: dict[str, Any] = {}
-        config = settings(project, tmp_path)
-
-        class Observer(TrainingObserver):
-            def stepped(self, step: int, row: object) -> None:
-                if step == 5:
-                    seen["before"] = read_weights(trainer.network)
-
-        trainer = Trainer(config, RunFolder(tmp_path / "run", config), Observer())
-        start = read_weights(trainer.network)
-        trainer.train()
-        after, before = read_weights(trainer.network), seen["before"]
-        norms = [name for name in after if "/BatchNorm/" in name]
-        assert all(np.array_equal(after[name], before[name]) for name in norms)
-        assert not any(np.array_equal(start[name], before[name]) for name in norms if "moving" in name)
-        assert not np.array_equal(after["resnet_v1_50/conv1/weights"], before["resnet_v1_50/conv1/weights"])
-        images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
-        as_training = trainer.network(images, training=True)
-        as_inference = trainer.network(images, training=False)
-        for head in ("scoremap", "locref"):
-            np.testing.assert_array_equal(np.asarray(as_training[head]), np.asarray(as_inference[head]))
-
-    def test_two_pictures_are_learnt_by_heart(self, project: Path, tmp_path: Path) -> None:
-        phase = {"steps": 80, "crop": 128, "batch_size": 4, "warm_up": 4, "learning_rate": 0.005}
-        names = [f"labeled-data/m1/img{number:04d}.png" for number in range(2, 8)]
-        config = settings(project, tmp_path, phases=[phase], held_out=names, weight_decay=0, evaluate_every=1000)
-        train(config, tmp_path / "run")
-        told = trainings.rows(tmp_path / "run" / "losses.csv")
-        first, last = float(told[0]["scoremap_loss"]), float(told[-1]["scoremap_loss"])
-        assert last < first / 3
-        assert float(told[-1]["locref_loss"]) < float(told[0]["locref_loss"])
-
-    def test_bf16_keeps_weights_and_outputs_in_float32(self, project: Path, tmp_path: Path) -> None:
-        skip_without_bf16()
-        phase = {"steps": 2, "crop": 64, "batch_size": 2, "warm_up": 1}
-        trainer = train(settings(project, tmp_path, phases=[phase], precision="bf16"), tmp_path / "run")
+        if not computes_bf16():
+            pytest.skip("this processor does not compute in bfloat16")
+        file = trainings.write_config(tmp_path / "c.yaml", project, phases=[SHORT | {"steps": 3}], precision="auto")
+        monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: "mixed_bfloat16")
+        with pytest.raises(KeyboardInterrupt):
+            train(file, tmp_path / "run", interrupted_at(3))
+        monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: pytest.fail("measured again"))
+        trainer = train(file, tmp_path / "run")
         assert trainer.policy == "mixed_bfloat16"
         assert trainer.network.get_layer("resnet_v1_50__conv1").compute_dtype == "bfloat16"
         outputs = trainer.network(np.zeros((1, 64, 64, 3), np.float32))
@@ -207,22 +301,18 @@ class TestRun:
             keras.Model, "train_on_batch", lambda *_, **__: {"scoremap_loss": np.nan, "locref_loss": 1.0}
         )
         with pytest.raises(UsageError, match="the loss is nan at step 1: begin anew with a lower learning_rate"):
-            train(settings(project, tmp_path), tmp_path / "run")
+            train(trainings.write_config(tmp_path / "c.yaml", project), tmp_path / "run")
 
-    @pytest.mark.parametrize("index", ["parts", "path"])
-    def test_another_laboratorys_project(self, tmp_path: Path, index: str) -> None:
-        project = trainings.write_other_project(tmp_path / "their project", index)
-        phases = [{"steps": 2, "crop": 64, "batch_size": 2, "warm_up": 1}, PHASES[1] | {"steps": 1}]
-        augment = {"scales": [1, 0.5]}
-        config = settings(
+    def test_another_laboratorys_project(self, tmp_path: Path) -> None:
+        project = trainings.write_other_project(tmp_path / "their project", "path")
+        file = trainings.write_config(
+            tmp_path / "c.yaml",
             project,
-            tmp_path,
-            phases=phases,
-            augment=augment,
+            phases=[FROZEN | {"steps": 1, "crop": 96, "framing": "frames"}],
+            augment={"scales": [1, 0.5]},
             mirror_pairs=[["paw left", "paw right"]],
-            evaluate_every=9,
         )
-        train(config, tmp_path / "run")
+        train(file, tmp_path / "run")
         model = posecli.load_model(tmp_path / "run" / "model")
         assert model.description.bodyparts == ("nose", "paw left", "paw right", "hip", "tail#1")
         assert model.predict(np.zeros((1, 97, 131, 3), np.uint8)).shape == (1, 5, 3)
@@ -232,127 +322,170 @@ class TestRun:
         }
 
 
-class TestBreaks:
-    @pytest.mark.parametrize("step", [1, 5, 7])
-    def test_an_interrupted_run_ends_as_an_unbroken_one(
-        self, project: Path, tmp_path: Path, unbroken: tuple[Path, Any], step: int
-    ) -> None:
-        def interrupt(done: int) -> None:
-            if done == step:
-                raise KeyboardInterrupt
+@pytest.mark.slow
+class TestBehaviours:
+    def test_without_anything_held_out_the_last_snapshot_is_kept(self, tmp_path: Path) -> None:
+        table = clip_trainings.write_data(tmp_path / "data", 1)
+        trainer = train(clip_trainings.write_config(tmp_path / "c.yaml", table, evaluate_every=2), tmp_path / "run")
+        assert read_clip_folder(tmp_path / "run" / "model").description.source["step"] == 4
+        assert "no video is held out" in trainer.objective.notes[0]
 
-        config = settings(project, unbroken[0].parent)
+    def test_two_motions_are_told_apart_but_not_by_a_still(self, tmp_path: Path) -> None:
+        table = clip_trainings.write_data(tmp_path / "data", 8)
+        phase = {"steps": 110, "batch_size": 8, "warm_up": 10, "learning_rate": 0.005}
+        calm = {"zoom": 0, "speed": 0, "light": 0.2, "noise": 0}
+
+        def accuracy(*, still: bool) -> float:
+            file = clip_trainings.write_config(
+                tmp_path / "c.yaml",
+                table,
+                phases=[phase],
+                augment=calm,
+                dropout=0,
+                held_out_videos=["across1.mp4", "updown1.mp4"],
+                evaluate_every=1000,
+                checkpoint_every=1000,
+                clips={"length": 9, "height": 32, "width": 32, "still": still},
+            )
+            run = tmp_path / f"run-{still}"
+            train(file, run)
+            return float(trainings.rows(run / "accuracy.csv")[-1]["balanced_accuracy"])
+
+        assert accuracy(still=False) > 0.9 > accuracy(still=True)
+
+
+@pytest.mark.slow
+class TestBreaks:
+    @pytest.mark.parametrize("step", [1, 5])
+    def test_an_interrupted_run_ends_as_an_unbroken_one(self, tmp_path: Path, unbroken: Unbroken, step: int) -> None:
         with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "run", interrupt)
+            train(unbroken.file, tmp_path / "run", interrupted_at(step))
         steps: list[int] = []
-        train(config, tmp_path / "run", steps.append)
+        train(unbroken.file, tmp_path / "run", steps.append)
         assert steps == list(range(steps[0], 10))
         assert 0 < steps[0] <= step + 1
-        check_equal(tmp_path / "run", unbroken[0])
+        check_equal(tmp_path / "run", unbroken)
 
-    def test_ctrl_c_waits_for_the_step_and_keeps_it(
-        self, project: Path, tmp_path: Path, unbroken: tuple[Path, Any]
-    ) -> None:
-        def press(done: int) -> None:
-            if done == 3:
+    def test_ctrl_c_waits_for_the_step_and_keeps_it(self, tmp_path: Path, unbroken: Unbroken) -> None:
+        def press(step: int) -> None:
+            if step == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        config = settings(project, unbroken[0].parent)
         with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "run", press)
-        saved = RunFolder(tmp_path / "run", config).load()
-        assert saved is not None
-        assert (saved[1].step, saved[1].summed) == (3, 3)
-        assert trainings.rows(tmp_path / "run" / "errors.csv")[-1]["step"] == "3", "what was due was measured before"
+            train(unbroken.file, tmp_path / "run", press)
+        saved = saved_in(tmp_path / "run", unbroken.file)
+        assert (saved.step, saved.summed) == (3, 3)
+        last = trainings.rows(tmp_path / "run" / unbroken.kind.measures)[-1]
+        assert last["step"] == "3", "what was due was measured before"
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        train(config, tmp_path / "run")
-        check_equal(tmp_path / "run", unbroken[0])
 
-    def test_a_killed_run_ends_as_an_unbroken_one(
-        self, project: Path, tmp_path: Path, unbroken: tuple[Path, Any]
-    ) -> None:
-        config = unbroken[0].parent / "c.yaml"
-        trainings.train_until_killed(config, tmp_path / "run", 7, "support.small_network", LOSSES_EVERY)
-        saved = RunFolder(tmp_path / "run", read_train_config(config)).load()
-        assert saved is not None
-        assert saved[1].step == 6
-        train(read_train_config(config), tmp_path / "run")
-        check_equal(tmp_path / "run", unbroken[0])
-
-    def test_a_finished_run_is_not_trained_again(self, project: Path, unbroken: tuple[Path, Any]) -> None:
-        before = {path.name: path.read_bytes() for path in unbroken[0].iterdir() if path.is_file()}
-        train(settings(project, unbroken[0].parent), unbroken[0], lambda step: pytest.fail("trained"))
-        assert {path.name: path.read_bytes() for path in unbroken[0].iterdir() if path.is_file()} == before
-
-    def test_other_labels_are_refused(self, tmp_path: Path) -> None:
-        project = labels.write_project(tmp_path / "project", 8)
-        phase = {"steps": 2, "crop": 64, "batch_size": 2, "warm_up": 1}
-        config = settings(project, tmp_path, phases=[phase])
-        train(config, tmp_path / "run")
-        names = [f"img{number:04d}.png" for number in range(8)]
-        labels.save_labels(labels.label_frame(labels.dots(8) + 1, names), project / "labeled-data" / "m1")
-        with pytest.raises(OutputExistsError, match="labels have changed since the run"):
-            train(config, tmp_path / "run")
-        train(config, tmp_path / "run", restart=True)
-
-    def test_the_arithmetic_of_the_first_part_is_kept(
-        self, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from posecli.training import loop
-
-        skip_without_bf16()
-        phase = {"steps": 3, "crop": 64, "batch_size": 2, "warm_up": 1}
-        config = settings(project, tmp_path, phases=[phase], precision="auto")
-        monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: "mixed_bfloat16")
-
-        def interrupt(done: int) -> None:
-            if done == 3:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "run", interrupt)
-        monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: pytest.fail("measured again"))
-        assert train(config, tmp_path / "run").policy == "mixed_bfloat16"
+    @pytest.mark.parametrize("unbroken", ["behaviours"], indirect=True)
+    def test_a_killed_run_ends_as_an_unbroken_one(self, tmp_path: Path, unbroken: Unbroken) -> None:
+        trainings.train_until_killed(unbroken.file, tmp_path / "run", 7, "support.clip_trainings", LOSSES_EVERY)
+        assert saved_in(tmp_path / "run", unbroken.file).step == 6
+        train(unbroken.file, tmp_path / "run")
+        check_equal(tmp_path / "run", unbroken)
 
 
-def test_ctrl_c_at_the_command_line(project: Path, tmp_path: Path) -> None:
-    phase = {"steps": 100_000, "crop": 64, "batch_size": 2, "warm_up": 1}
-    config = trainings.write_config(tmp_path / "my c.yaml", project, phases=[phase])
-    process = subprocess.Popen(
-        [sys.executable, str(SMALL_NETWORK), "train", str(config), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    run = tmp_path / "tiny-training"
-    while not (run / "state.safetensors").is_file():
-        assert process.poll() is None, process.communicate()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert "Interrupted: what was finished is kept." in err
-    assert "Traceback" not in err
-    assert out == ""
-    saved = RunFolder(run, read_train_config(config)).load()
-    assert saved is not None
-    assert saved[1].step >= 2
-    assert not list(run.glob("*.partial"))
+class TestHeldBackInterrupts:
+    def test_the_first_is_noted_and_the_second_raised(self) -> None:
+        from posecli.training.loop import held_back_interrupts
+
+        with held_back_interrupts() as interrupted:
+            assert not interrupted.is_set()
+            signal.raise_signal(signal.SIGINT)
+            assert interrupted.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_the_handler_comes_back_after_an_error(self) -> None:
+        from posecli.training.loop import held_back_interrupts
+
+        with pytest.raises(ValueError, match="x"), held_back_interrupts():
+            raise ValueError("x")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_where_the_signal_is_ignored_it_stays_so(self) -> None:
+        from posecli.training.loop import held_back_interrupts
+
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with held_back_interrupts() as interrupted:
+                signal.raise_signal(signal.SIGINT)
+            assert not interrupted.is_set()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_other_threads_change_no_handler(self) -> None:
+        from posecli.training.loop import held_back_interrupts
+
+        seen = []
+
+        def work() -> None:
+            with held_back_interrupts() as interrupted:
+                seen.append((interrupted.is_set(), signal.getsignal(signal.SIGINT)))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert seen == [(False, signal.default_int_handler)]
 
 
-def test_from_the_command_line_with_odd_paths(project: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "odd 'folder' #1 ü"
-    config = trainings.write_config(folder / "my c.yaml", project)
-    command = [sys.executable, str(SMALL_NETWORK), "train", str(config), "--out", str(folder / "my run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    first, *_, last = done.stdout.splitlines()
-    assert "resnet_50 for red, green, blue; training for 4 steps, tensorflow, float32" in first
-    assert last == f"trained 4 steps: {folder / 'my run' / 'model'}"
-    assert "held out, labels, scale 1: mean" in done.stdout
-    assert "step 4 of 4: scoremap loss" in done.stderr
-    again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
-    assert again.returncode == 0
-    assert "is trained already: pass --restart to begin anew" in again.stderr
-    result = json.loads(again.stdout)
-    assert result["model"] == str(folder / "my run" / "model")
-    assert (result["steps"], result["last_errors"][0]["step"]) == (4, 4)
+@pytest.mark.slow
+class TestCommandLine:
+    def test_ctrl_c(self, project: Path, tmp_path: Path) -> None:
+        file = trainings.write_config(tmp_path / "my c.yaml", project, phases=[SHORT | {"steps": 100_000}])
+        process = subprocess.Popen(
+            [sys.executable, str(SMALL_NETWORK), "train", str(file), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        run = tmp_path / "tiny-training"
+        while not (run / "state.safetensors").is_file():
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        assert process.returncode == 130
+        assert "Interrupted: what was finished is kept." in err
+        assert "Traceback" not in err
+        assert out == ""
+        assert saved_in(run, file).step >= 2
+        assert not list(run.glob("*.partial"))
+
+    def test_poses_with_odd_paths(self, project: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "odd 'folder' #1 ü"
+        file = trainings.write_config(folder / "my c.yaml", project)
+        done = self.run(file, folder / "my run")
+        first, *_, last = done.stdout.splitlines()
+        assert "resnet_50 for red, green, blue; training for 4 steps, tensorflow, float32" in first
+        assert last == f"trained 4 steps: {folder / 'my run' / 'model'}"
+        assert "held out, labels, scale 1: mean" in done.stdout
+        assert "step 4 of 4: scoremap loss" in done.stderr
+        again = self.run(file, folder / "my run", "--json")
+        assert "is trained already: pass --restart to begin anew" in again.stderr
+        result = json.loads(again.stdout)
+        assert result["model"] == str(folder / "my run" / "model")
+        assert (result["steps"], result["last_errors"][0]["step"]) == (4, 4)
+
+    def test_behaviours_of_a_scene(self, tmp_path: Path) -> None:
+        data = [{"scene": "home-cage", "seeds": 2, "held_out_seeds": 1, "frames": 400}]
+        scene = open_scene(SceneOptions("home-cage", 32, 32, 400, seed=1_000_000))
+        classes = sorted({scene.behaviours[label] for label in scene.labels()[10:-10]})
+        file = clip_trainings.write_config(tmp_path / "c.yaml", None, data=data, classes=classes)
+        done = self.run(file, tmp_path / "my run")
+        first, *_, last = done.stdout.splitlines()
+        assert f"i3d of width 0.1 for {', '.join(classes)}, from 9 frames" in first
+        assert "training for 4 steps, tensorflow, float32" in first
+        assert "held out, home-cage: balanced accuracy" in done.stdout
+        assert "step 4 of 4: loss" in done.stderr
+        assert last == f"trained 4 steps: {tmp_path / 'my run' / 'model'}"
+        again = self.run(file, tmp_path / "my run", "--json")
+        assert json.loads(again.stdout)["last_accuracies"][0]["step"] == 4
+        assert read_clip_folder(tmp_path / "my run" / "model").description.classes == tuple(classes)
+
+    def run(self, file: Path, folder: Path, *options: str) -> Any:
+        done = CliRunner().invoke(cli, ["train", str(file), "--out", str(folder), *options], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
+        return done

@@ -10,10 +10,11 @@ import pytest
 from support import projects, trainings
 
 from posecli.errors import OutputError, OutputExistsError
-from posecli.training.pose_config import DataSource, PoseConfig, PosePhase
-from posecli.training.state import STATE_FILE, ErrorRow, LossRow, Progress, RunFolder
+from posecli.training.poses.config import PoseConfig, PosePhase, PoseSource
+from posecli.training.poses.rows import ErrorRow, PoseLossRow
+from posecli.training.state import STATE_FILE, Progress, RunFolder
 
-CONFIG = PoseConfig(name="n", data=(DataSource(scene="trail-tracking"),), phases=(PosePhase(10, warm_up=1),))
+CONFIG = PoseConfig(name="n", data=(PoseSource(scene="trail-tracking"),), phases=(PosePhase(10, warm_up=1),))
 OTHER = replace(CONFIG, seed=1)
 PROGRESS = Progress(6, 0, 12.5, "float32", "abc", (1.5, 0.25), 2)
 ARRAYS = {"network/0": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer/0": np.array(6)}
@@ -21,7 +22,7 @@ ARRAYS = {"network/0": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer/
 
 def begun(folder: Path) -> RunFolder:
     run = RunFolder(folder, CONFIG)
-    run.losses.append(LossRow(4, 0, 1e-3, 0.5, 0.25, 2.0))
+    run.losses.append(PoseLossRow(4, 0, 1e-3, 0.5, 0.25, 2.0))
     run.errors.append(ErrorRow(4, "labels", 0.5, 12, 3.5, 3.0))
     run.save(ARRAYS, PROGRESS)
     return run
@@ -38,7 +39,7 @@ class TestKeeping:
         assert {name: array.tolist() for name, array in arrays.items()} == {
             name: array.tolist() for name, array in ARRAYS.items()
         }
-        assert again.losses == [LossRow(4, 0, 1e-3, 0.5, 0.25, 2.0)]
+        assert again.losses == [PoseLossRow(4, 0, 1e-3, 0.5, 0.25, 2.0)]
         assert again.errors == [ErrorRow(4, "labels", 0.5, 12, 3.5, 3.0)]
 
     def test_an_error_that_was_never_measured_is_infinite(self, tmp_path: Path) -> None:

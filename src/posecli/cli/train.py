@@ -14,9 +14,9 @@ from posecli.cli.base import PATH, Command, Output, duration, output_options
 from posecli.errors import EngineError
 
 if TYPE_CHECKING:
-    from posecli.training.config import AnyConfig
     from posecli.training.loop import Trainer
-    from posecli.training.rows import AnyLossRow, AnyMeasureRow
+    from posecli.training.rows import MeasureRow, Row
+    from posecli.training.settings import TrainConfig
     from posecli.training.state import RunFolder
 
 
@@ -44,7 +44,7 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
         posecli train configs/train-mouse-from-above.yaml --out-dir mouse-from-above
         posecli train configs/train-home-cage.yaml --out-dir home-cage
     """
-    from posecli.training.config import read_train_config
+    from posecli.training import read_train_config
     from posecli.training.state import RunFolder
 
     wanted = read_train_config(config)
@@ -60,16 +60,16 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
         {
             "model": str(run.model),
             "steps": wanted.steps,
-            wanted.rows.last_key: [vars(row) for row in run.errors if row.step == last],
+            wanted.MEASURES.LAST_KEY: [vars(row) for row in run.errors if row.step == last],
         }
     )
 
 
-def _train(config: AnyConfig, run: RunFolder, output: Output) -> None:
+def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
     _prepare_framework()
     from posecli.training import loop
 
-    class Progress(loop.TrainingObserver):
+    class PrintedProgress(loop.TrainingObserver):
         """Prints how training goes."""
 
         def started(self, trainer: Trainer) -> None:
@@ -77,30 +77,28 @@ def _train(config: AnyConfig, run: RunFolder, output: Output) -> None:
             self._start, self._first, self._total = time.monotonic(), trainer.step, config.steps
             goes_on = f"going on after step {trainer.step} of" if trainer.step else "training for"
             output.say(
-                f"posecli {__version__}: {trainer.task.subject}; {goes_on} {config.steps} steps, "
+                f"posecli {__version__}: {trainer.objective.subject}; {goes_on} {config.steps} steps, "
                 f"{trainer.backend}, {trainer.policy}"
             )
-            for note in trainer.task.notes:
+            for note in trainer.objective.notes:
                 output.warn(f"Note: {note}")
 
-        def stepped(self, step: int, row: AnyLossRow | None) -> None:
+        def stepped(self, step: int, row: Row | None) -> None:
             """Print losses now and then."""
             if row is None:
                 return
             speed = (step - self._first) / (time.monotonic() - self._start)
             left = duration((self._total - step) / speed)
-            output.progress(
-                f"step {step} of {self._total}: {row.text}, {row.steps_per_second:.2f} steps/s, {left} left"
-            )
+            output.progress(f"step {step} of {self._total}: {row.text}, {left} left")
 
-        def measured(self, rows: list[AnyMeasureRow], *, best: bool) -> None:
+        def measured(self, rows: list[MeasureRow], *, best: bool) -> None:
             """Print what was measured."""
             for row in rows:
                 output.say(f"  held out, {row.text}")
             if best:
                 output.say(f"  best so far: {run.model}")
 
-    loop.Trainer(config, run, Progress()).train()
+    loop.Trainer(config, run, PrintedProgress()).train()
 
 
 def _prepare_framework() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from types import FrameType
 from typing import Any
 
 import keras
@@ -12,23 +17,26 @@ import numpy.typing as npt
 
 from posecli import __version__
 from posecli.errors import OutputExistsError, UsageError
-from posecli.training.batches import AnyBatch, batches
-from posecli.training.clip_task import ClipTask
-from posecli.training.config import AnyConfig
-from posecli.training.interrupt import InterruptRequest, held_back_interrupts
-from posecli.training.meter import LossMeter
-from posecli.training.pose_config import PoseConfig
-from posecli.training.pose_task import PoseTask
+from posecli.training.behaviours.config import BehaviourConfig
+from posecli.training.behaviours.objective import BehaviourObjective
+from posecli.training.examples import TrainingBatch, batches
+from posecli.training.objective import Objective
+from posecli.training.poses.config import PoseConfig
+from posecli.training.poses.objective import PoseObjective
 from posecli.training.precision import fastest_policy
-from posecli.training.rows import AnyLossRow, AnyMeasureRow
-from posecli.training.settings import Phase
+from posecli.training.rows import MeasureRow, Row
+from posecli.training.settings import Phase, TrainConfig
 from posecli.training.state import Arrays, Progress, RunFolder
-from posecli.training.task import Task
 
 #: Steps between rows of losses.
 LOSS_EVERY = 25
 #: The learning rate ends at this part of its peak.
 LAST_PART = 0.01
+#: What the settings of each kind of network train.
+OBJECTIVES: dict[type[TrainConfig], Callable[[Any], Objective]] = {
+    PoseConfig: PoseObjective,
+    BehaviourConfig: BehaviourObjective,
+}
 
 
 class TrainingObserver:
@@ -37,16 +45,11 @@ class TrainingObserver:
     def started(self, trainer: Trainer) -> None:
         """Training begins, or goes on after ``trainer.step`` steps."""
 
-    def stepped(self, step: int, row: AnyLossRow | None) -> None:
+    def stepped(self, step: int, row: Row | None) -> None:
         """A step is done; now and then with mean losses."""
 
-    def measured(self, rows: list[AnyMeasureRow], *, best: bool) -> None:
+    def measured(self, rows: list[MeasureRow], *, best: bool) -> None:
         """Held-out examples were measured; the snapshot is the best so far or not."""
-
-
-def open_task(config: AnyConfig) -> Task:
-    """The data and the rest of what is to be trained; errors are those of their kinds."""
-    return PoseTask(config) if isinstance(config, PoseConfig) else ClipTask(config)
 
 
 class Trainer:
@@ -62,27 +65,27 @@ class Trainer:
         Is told of progress.
     """
 
-    def __init__(self, config: AnyConfig, run: RunFolder, observer: TrainingObserver = TrainingObserver()) -> None:
+    def __init__(self, config: TrainConfig, run: RunFolder, observer: TrainingObserver = TrainingObserver()) -> None:
         self.config = config
         self.run = run
         self.observer = observer
-        self.task = open_task(config)
+        self.objective = OBJECTIVES[type(config)](config)
         self._saved = run.load()
         self._refuse_other_labels()
         # Before the network, which takes long to build: their file may be missing. A run that goes on has its own.
-        start = None if self._saved else self.task.initial_weights()
-        self.policy = self._saved[1].policy if self._saved else fastest_policy(config.precision, self.task.trial)
-        self.network: keras.Model = self.task.build(self.policy)
+        start = None if self._saved else self.objective.initial_weights()
+        self.policy = self._saved[1].policy if self._saved else fastest_policy(config.precision, self.objective.trial)
+        self.network: keras.Model = self.objective.build(self.policy)
         if start is not None:
-            self.task.assign(self.network, start)
+            self.objective.assign(self.network, start)
         self.backend: str = keras.backend.backend()
         self.step = 0
         self.best = float("inf")
         self._meter = LossMeter()
-        self.run.write_split(*self.task.split)
+        self.run.write_split(*self.objective.split)
 
     def _refuse_other_labels(self) -> None:
-        if self._saved is not None and self._saved[1].data != self.task.fingerprint:
+        if self._saved is not None and self._saved[1].data != self.objective.fingerprint:
             raise OutputExistsError(
                 f"labels have changed since the run in '{self.run.path}' was begun: pass --restart to begin anew, or "
                 "choose another --out-dir"
@@ -96,22 +99,21 @@ class Trainer:
         KeyboardInterrupt
             After Ctrl-C, once the step is whole and kept.
         UsageError
-            If the loss is no longer a number.
+            If the loss is NaN or infinite.
         """
         if self._saved is not None:
             progress = self._saved[1]
             self.step, self.best = progress.step, progress.best
             self._meter = LossMeter(progress.losses, progress.summed)
         self.observer.started(self)
-        first = 0
-        phases: Sequence[Phase] = self.config.phases
-        with held_back_interrupts() as interrupt:
-            for number, phase in enumerate(phases):
-                if self.step < first + phase.steps:
+        end = 0
+        with held_back_interrupts() as interrupted:
+            for number, phase in enumerate(self.config.phases):
+                end += phase.steps
+                if self.step < end:
                     self._compile(phase)
                     self._take_up(number)
-                    self._phase(number, first + phase.steps, interrupt)
-                first += phase.steps
+                    self._phase(number, end, interrupted)
         self.run.finish(self._progress(len(self.config.phases) - 1))
 
     def _compile(self, phase: Phase) -> None:
@@ -129,33 +131,32 @@ class Trainer:
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         self.network.compile(
             optimizer,
-            **self.task.losses(),
+            **self.objective.losses,
             # XLA compiles long for every shape of batch, and on a CPU its convolutions are slower.
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
         optimizer.build(self.network.trainable_variables)
 
-    def _phase(self, number: int, end: int, interrupt: InterruptRequest) -> None:
-        maker = self.task.maker(number)
+    def _phase(self, number: int, end: int, interrupted: threading.Event) -> None:
         self._meter.skip_time()
-        for batch in batches(maker, self.step, end - self.step):
+        for batch in batches(self.objective.maker(number), self.config.seed, range(self.step, end)):
             self._meter.add(self._learn(batch))
             self.step += 1
             last = self.step == end
             self.observer.stepped(self.step, self._loss_row(number) if last or self.step % LOSS_EVERY == 0 else None)
             if last or self.step % self.config.evaluate_every == 0:
                 self._measure()
-            if last or self.step % self.config.checkpoint_every == 0 or interrupt.asked:
+            if last or self.step % self.config.checkpoint_every == 0 or interrupted.is_set():
                 self._save(number)
-            if interrupt.asked:
+            if interrupted.is_set():
                 raise KeyboardInterrupt
             self._meter.skip_time()
 
-    def _learn(self, batch: AnyBatch) -> npt.NDArray[np.float64]:
-        logs = self.network.train_on_batch(batch.inputs(), batch.targets(), return_dict=True)
+    def _learn(self, batch: TrainingBatch) -> npt.NDArray[np.float64]:
+        logs = self.network.train_on_batch(batch.inputs.astype(np.float32), batch.targets, return_dict=True)
         # Keras gives means since the last reset.
         self.network.reset_metrics()
-        losses = np.array([logs[name] for name in self.task.log_names], dtype=np.float64)
+        losses = np.array([logs[name] for name in self.objective.LOG_NAMES], dtype=np.float64)
         if not np.isfinite(losses).all():
             raise UsageError(
                 f"the loss is {losses.sum()} at step {self.step + 1}: begin anew with a lower learning_rate, or a "
@@ -163,18 +164,18 @@ class Trainer:
             )
         return losses
 
-    def _loss_row(self, phase: int) -> AnyLossRow:
+    def _loss_row(self, phase: int) -> Row:
         losses, speed = self._meter.take()
         rate = float(keras.ops.convert_to_numpy(self.network.optimizer.learning_rate))
-        row = self.config.rows.losses(self.step, phase, rate, float(losses[0]), float(losses[1]), speed)
+        row: Row = self.config.LOSSES(self.step, phase, rate, *losses.tolist(), speed)
         self.run.losses.append(row)
         return row
 
     def _measure(self) -> None:
         """Measure on held-out examples; the best snapshot so far becomes the model folder."""
-        rows = self.task.measure(self.network, self.step)
+        rows = self.objective.measure(self.network, self.step)
         self.run.errors.extend(rows)
-        found = self.task.overall(rows)
+        found = self.config.MEASURES.overall(rows)
         # With nothing held out there is nothing to choose by: the last snapshot is taken.
         best = found < self.best or not rows
         if best:
@@ -183,7 +184,7 @@ class Trainer:
         self.observer.measured(rows, best=best)
         self.run.draw_curves()
 
-    def _write_model(self, rows: list[AnyMeasureRow]) -> None:
+    def _write_model(self, rows: list[MeasureRow]) -> None:
         source = {
             "kind": "trained by posecli",
             "posecli": __version__,
@@ -191,41 +192,103 @@ class Trainer:
             "backend": self.backend,
             "arithmetic": self.policy,
             "step": self.step,
-            self.config.rows.source_key: [asdict(row) for row in rows],
+            self.config.MEASURES.SOURCE_KEY: [asdict(row) for row in rows],
         }
-        self.task.write_model(self.run.model, self.network, source)
+        self.objective.write_model(self.run.model, self.network, source)
 
     def _save(self, phase: int) -> None:
-        arrays = _numbered("network", self.network.variables) | _numbered("optimizer", self.network.optimizer.variables)
+        arrays = {
+            name: np.array(keras.ops.convert_to_numpy(variable), order="C")
+            for name, variable in (self._variables("network") | self._variables("optimizer")).items()
+        }
         self.run.save(arrays, self._progress(phase))
 
     def _progress(self, phase: int) -> Progress:
         first, second = map(float, self._meter.losses)
-        return Progress(
-            self.step, phase, self.best, self.policy, self.task.fingerprint, (first, second), self._meter.summed
-        )
+        fingerprint = self.objective.fingerprint
+        return Progress(self.step, phase, self.best, self.policy, fingerprint, (first, second), self._meter.summed)
 
     def _take_up(self, phase: int) -> None:
         """Take up what was saved, once; each phase has an optimiser of its own, so that only its own is continued."""
         if self._saved is not None:
             arrays, progress = self._saved
-            self._restore(arrays, same_phase=progress.phase == phase)
+            self._assign("network", arrays)
+            if progress.phase == phase:
+                self._assign("optimizer", arrays)
             self._saved = None
 
-    def _restore(self, arrays: Arrays, *, same_phase: bool) -> None:
-        for name, variable in _named("network", self.network.variables).items():
+    def _assign(self, kind: str, arrays: Arrays) -> None:
+        for name, variable in self._variables(kind).items():
             variable.assign(arrays[name])
-        if same_phase:
-            for name, variable in _named("optimizer", self.network.optimizer.variables).items():
-                variable.assign(arrays[name])
+
+    def _variables(self, kind: str) -> dict[str, Any]:
+        """Variables of the network or of the optimizer, by their name in a saved state."""
+        owner = self.network if kind == "network" else self.network.optimizer
+        return {f"{kind}/{number}": variable for number, variable in enumerate(owner.variables)}
 
 
-def _named(kind: str, variables: list[Any]) -> dict[str, Any]:
-    return {f"{kind}/{number}": variable for number, variable in enumerate(variables)}
+class LossMeter:
+    """Sums losses until they are taken, and the time that steps took.
+
+    Parameters
+    ----------
+    losses, summed
+        Sums, and steps in them, that a run which goes on had reached.
+    """
+
+    def __init__(self, losses: tuple[float, float] = (0.0, 0.0), summed: int = 0) -> None:
+        self.losses = np.array(losses)
+        self.summed = summed
+        self._timed = 0
+        self._seconds = 0.0
+        self._since = time.perf_counter()
+
+    def add(self, losses: npt.NDArray[np.float64]) -> None:
+        """Count a step."""
+        self.losses += losses
+        self.summed += 1
+        self._timed += 1
+        self._seconds += time.perf_counter() - self._since
+        self._since = time.perf_counter()
+
+    def skip_time(self) -> None:
+        """Let what happened since the last step not count as training."""
+        self._since = time.perf_counter()
+
+    def take(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Mean losses and steps per second since the last time; then begin again.
+
+        >>> meter = LossMeter((3.0, 6.0), 2)
+        >>> meter.add(np.array([3.0, 0.0]))
+        >>> meter.take()[0].tolist()
+        [2.0, 2.0]
+        """
+        means, speed = self.losses / self.summed, self._timed / max(self._seconds, 1e-9)
+        self.losses, self.summed, self._timed, self._seconds = np.zeros_like(self.losses), 0, 0, 0.0
+        return means, speed
 
 
-def _numbered(kind: str, variables: list[Any]) -> dict[str, npt.NDArray[Any]]:
-    return {
-        name: np.array(keras.ops.convert_to_numpy(variable), order="C")
-        for name, variable in _named(kind, variables).items()
-    }
+@contextmanager
+def held_back_interrupts() -> Iterator[threading.Event]:
+    """Note Ctrl-C instead of raising it at once; the second time it is raised as ever.
+
+    A step changes tens of millions of numbers. Interrupted within it, they would belong neither to the step before nor
+    to the one after, and could not be continued. Outside of the main thread, or where a caller handles the signal
+    outside of Python, nothing is held back.
+    """
+    interrupted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield interrupted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            before(number, frame)
+        interrupted.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import keras
 
 from posecli.errors import PrecisionError
 from posecli.network.openvino_runtime import openvino_core
-from posecli.training.settings import TrainingPrecision
 
 FLOAT32 = "float32"
 MIXED = "mixed_bfloat16"
@@ -21,17 +20,10 @@ TRIAL_CALLS = 3
 Trial: TypeAlias = Callable[[str], tuple[keras.Model, Any, Any]]
 
 
-def fastest_policy(precision: TrainingPrecision, trial: Trial) -> str:
+def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Trial) -> str:
     """The Keras dtype policy to train with.
 
     ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster.
-
-    Parameters
-    ----------
-    precision
-        What is asked for.
-    trial
-        What is measured.
 
     Raises
     ------

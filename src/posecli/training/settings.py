@@ -1,38 +1,123 @@
-"""Settings from a file as frozen values: every unknown key, missing key and value of a wrong kind is named."""
+"""Settings from a file as frozen values. Annotations say what is allowed; a wrong key or value is named.
+
+A field such as ``crop: Annotated[int, within(32, 1024, "px")] = 160`` is cast when it is read from a file and checked
+whenever its class is made.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import get_type_hints as type_hints
 
 import yaml
 
 from posecli.errors import UsageError
 from posecli.model.builtin import BUILTIN
 from posecli.support.yamlfile import truth_of
+from posecli.training.rows import MeasureRow
 
-BatchNormMode = Literal["batch", "frozen"]
-TrainingPrecision = Literal["auto", "fp32", "bf16"]
-
-#: What `initial_weights` says when there are none.
+#: What `initial_weights` says for random ones, and for the backbone that DeepLabCut begins with.
 SCRATCH = "scratch"
-#: What it says for the backbone that DeepLabCut begins with.
 IMAGENET = "imagenet"
 #: What it says without naming a path.
 NAMED_WEIGHTS = (SCRATCH, IMAGENET, *BUILTIN)
-SHA256 = re.compile("[0-9a-fA-F]{64}")
 
-Settings = TypeVar("Settings")
+Check: TypeAlias = Callable[[str, Any], None]
+S = TypeVar("S", bound="Settings")
+T = TypeVar("T", bound=float)
+
+
+def within(low: float, high: float, unit: str = "") -> Check:
+    """Allow numbers from `low` to `high`."""
+
+    def check(name: str, value: float) -> None:
+        if not low <= value <= high:
+            raise UsageError(f"{name} {value} is out of range: give {low:g} to {high:g}{unit and f' {unit}'}")
+
+    return check
+
+
+def one_of(allowed: Sequence[str]) -> Check:
+    """Allow these words."""
+
+    def check(name: str, value: str | None) -> None:
+        if value is not None and value not in allowed:
+            raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")
+
+    return check
+
+
+def distinct(name: str, values: Sequence[str]) -> None:
+    """Refuse a name that is there twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise UsageError(f"{name} has '{value}' more than once: keep one")
+
+
+def either_given(key: str, what: str, value: object, scene: str | None) -> None:
+    """Refuse a source of examples that is neither a file of labels nor a scene, or both."""
+    if (value is None) == (scene is None):
+        raise UsageError(f"a data source needs either '{key}' ({what}) or 'scene' (a name): give one of them")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise UsageError(f"{name} {value} is too small: give a number above 0")
+
+
+def _not_negative(name: str, value: float) -> None:
+    if value < 0:
+        raise UsageError(f"{name} {value} is below 0: give 0 or more")
+
+
+def _probability(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise UsageError(f"{name} {value} is no probability: give 0 to 1")
+
+
+def _part(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise UsageError(f"{name} {value} is out of range: give a share below 1")
+
+
+Positive = Annotated[T, _positive]
+NotNegative = Annotated[T, _not_negative]
+#: A share of examples, all of them included; a share of a whole, of which something must be left.
+Share = Annotated[float, _probability]
+Part = Annotated[float, _part]
+Names = Annotated[tuple[str, ...], distinct]
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of training with settings of its own, of whatever kind of network.
+class Settings:
+    """Settings whose values are checked against their annotations."""
+
+    #: The key of an entry that is not a mapping, if it may be another.
+    SHORT_FOR: ClassVar[str] = ""
+    #: Keys that belong elsewhere, and what is said of them.
+    FOREIGN: ClassVar[dict[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        for name, hint in _hints(type(self)).items():
+            checks = (one_of(get_args(hint)),) if get_origin(hint) is Literal else getattr(hint, "__metadata__", ())
+            for check in checks:
+                check(name, getattr(self, name))
+
+
+def _hints(kind: type[Settings]) -> dict[str, Any]:
+    hints = type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+@dataclass(frozen=True)
+class Phase(Settings):
+    """A stretch of training.
 
     Attributes
     ----------
@@ -42,45 +127,31 @@ class Phase:
         Examples per batch.
     learning_rate
         Its peak, reached after `warm_up` steps and followed by half a cosine down to a hundredth.
-    warm_up
-        Steps.
     batch_norm
         ``batch`` normalises with each batch's own statistics and gathers running averages; ``frozen`` normalises with
         those averages, exactly as inference does.
     """
 
-    steps: int
-    batch_size: int = 8
-    learning_rate: float = 1e-3
+    steps: Positive[int]
+    batch_size: Positive[int] = 8
+    learning_rate: Positive[float] = 1e-3
     warm_up: int = 100
-    batch_norm: BatchNormMode = "batch"
+    batch_norm: Literal["batch", "frozen"] = "batch"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "learning_rate"):
-            positive(name, getattr(self, name))
+        super().__post_init__()
         if not 0 <= self.warm_up < self.steps:
             raise UsageError(f"warm_up {self.warm_up} does not fit: give fewer than the phase's {self.steps} steps")
-        one_of("batch_norm", self.batch_norm, get_args(BatchNormMode))
-
-
-class AnySource(Protocol):
-    """Where examples come from, of whatever kind of network."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """What the settings of every training run have in common; each kind of network adds its own.
+class TrainConfig(Settings):
+    """What the settings of every run have in common; those of a kind of network add their own.
 
     Attributes
     ----------
     name
         Names the network and, in its scorer, every table that it makes.
-    data
-        Where examples come from.
-    phases
-        One after the other.
     initial_weights
         ``scratch``, ``built-in``, or the path of what to begin with.
     weight_decay
@@ -93,29 +164,26 @@ class RunConfig:
         Of everything random.
     """
 
-    #: Keys of a source that hold a path.
-    SOURCE_PATHS: ClassVar[tuple[str, ...]]
+    #: Rows that a run of this kind tells of its losses, and of held-out examples.
+    LOSSES: ClassVar[type[Any]]
+    MEASURES: ClassVar[type[MeasureRow]]
 
     name: str
-    data: tuple[AnySource, ...]
+    data: tuple[Settings, ...]
     phases: tuple[Phase, ...]
     initial_weights: str = SCRATCH
-    weight_decay: float = 0.004
-    precision: TrainingPrecision = "auto"
-    evaluate_every: int = 500
-    checkpoint_every: int = 250
-    seed: int = 0
+    weight_decay: NotNegative[float] = 0.004
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    evaluate_every: Positive[int] = 500
+    checkpoint_every: Positive[int] = 250
+    seed: NotNegative[int] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.name or not all(letter.isalnum() or letter in "-_" for letter in self.name):
             raise UsageError(f"name '{self.name}' cannot name a network: use letters, digits, '-' and '_'")
-        one_of("precision", self.precision, get_args(TrainingPrecision))
         if not self.data or not self.phases:
             raise UsageError("training needs at least one entry under 'data' and one under 'phases': add them")
-        for key in ("evaluate_every", "checkpoint_every"):
-            positive(key, getattr(self, key))
-        for key in ("weight_decay", "seed"):
-            not_negative(key, getattr(self, key))
 
     @property
     def steps(self) -> int:
@@ -125,10 +193,7 @@ class RunConfig:
     @property
     def fingerprint(self) -> str:
         """Hash of all settings, the same from whichever folder paths are seen; a run is continued only by the same."""
-        content = self.as_dict()
-        for source in content["data"]:
-            for key in self.SOURCE_PATHS:
-                source[key] = source[key] and str(Path(source[key]).resolve())
+        content = _plain(asdict(self), Path.resolve)
         if self.initial_weights not in NAMED_WEIGHTS:
             content["initial_weights"] = str(Path(self.initial_weights).resolve())
         return hashlib.sha256(yaml.safe_dump(content, sort_keys=True).encode()).hexdigest()
@@ -139,53 +204,73 @@ class RunConfig:
         return plain
 
 
-def shares(options: object, names: Sequence[str]) -> None:
-    """Refuse probabilities that are none."""
-    for name in names:
-        if not 0 <= getattr(options, name) <= 1:
-            raise UsageError(f"{name} {getattr(options, name)} is no probability: give 0 to 1")
+def _plain(value: Any, of_path: Callable[[Path], Path] = Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item, of_path) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, of_path) for item in value]
+    return str(of_path(value)) if isinstance(value, Path) else value
 
 
-def resolved(text: str, folder: Path) -> Path:
-    """A path of the file, relative to its folder."""
-    path = Path(text).expanduser()
-    return path if path.is_absolute() else folder / path
+def config_of(kind: type[S], content: dict[str, Any], folder: Path) -> S:
+    """The settings of a run; paths, that of the initial weights included, are relative to `folder`."""
+    start = content.get("initial_weights")
+    if start is not None and text_of("initial_weights", start) not in NAMED_WEIGHTS:
+        content = content | {"initial_weights": str(_resolved(str(start), folder))}
+    return settings_of(kind, content, "the file", folder)
 
 
-def initial_path(content: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """``initial_weights`` with its path resolved; nothing where there is none."""
-    given = content.get("initial_weights")
-    initial = SCRATCH if given is None else text_of("initial_weights", given)
-    return {} if initial in NAMED_WEIGHTS else {"initial_weights": str(resolved(initial, folder))}
-
-
-def items_of(content: Mapping[str, Any], key: str) -> list[Any]:
-    """The entries under a key."""
-    items = content.get(key, [])
-    if not isinstance(items, list):
-        raise UsageError(f"'{key}' is not a list: begin each entry with '-'")
-    return items
-
-
-def settings_of(kind: type[Settings], content: Any, where: str) -> Settings:
-    """A mapping as a frozen dataclass; unknown and missing keys are named, values cast."""
+def settings_of(kind: type[S], content: Any, where: str, folder: Path) -> S:
+    """A mapping as settings; unknown and missing keys are named, values cast, and paths taken from `folder`."""
+    if kind.SHORT_FOR and not isinstance(content, dict):
+        content = {kind.SHORT_FOR: content}
     if not isinstance(content, dict):
         raise UsageError(f"{where} holds {content!r} where settings are expected: write lines of the form 'key: value'")
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    for key in content:
-        if key not in known:
-            raise UsageError(f"{where} has an unknown key '{key}': it knows {', '.join(known)}")
+    hints = _hints(kind)
     given = {key: value for key, value in content.items() if value is not None}
-    for name, field in known.items():
-        if field.default is MISSING and name not in given:
-            raise UsageError(f"{where} lacks '{name}': add it")
-    return kind(**{key: _cast(known[key], value) for key, value in given.items()})
+    for key in content:
+        if key in kind.FOREIGN and key in given:
+            raise UsageError(kind.FOREIGN[key])
+        if key not in hints:
+            raise UsageError(f"{where} has an unknown key '{key}': it knows {', '.join(hints)}")
+    for field in fields(kind):
+        if field.default is MISSING and field.name not in given:
+            raise UsageError(f"{where} lacks '{field.name}': add it")
+    return kind(**{key: _cast(hints[key], key, value, folder) for key, value in given.items()})
 
 
-def _cast(field: Field[Any], value: Any) -> Any:
-    """The value in the type of its field; what has a type of its own was made before, or is checked by its class."""
-    cast = CASTS.get(str(field.type))
-    return cast(field.name, value) if cast else value
+def _cast(hint: Any, key: str, value: Any, folder: Path) -> Any:
+    """The value in the type of its field; what has no type of its own in a file was made before."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _cast(arguments[0], key, value, folder)
+    if origin in (Union, UnionType) and arguments[1:] == (NoneType,):
+        return _cast(arguments[0], key, value, folder)
+    if origin is tuple:
+        return _cast_list(arguments, key, value, folder)
+    if hint is Path:
+        return _resolved(text_of(key, value), folder)
+    if _is_settings(hint) and not isinstance(value, hint):
+        return settings_of(hint, value, key, folder)
+    return SCALARS[hint](key, value) if hint in SCALARS else value
+
+
+def _cast_list(items: tuple[Any, ...], key: str, value: Any, folder: Path) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        how = "begin each entry with '-'" if _is_settings(items[0]) else "write it as [..., ...]"
+        raise UsageError(f"{key} {value!r} is not a list: {how}")
+    if items[-1] is not Ellipsis and len(value) != len(items):
+        raise UsageError(f"{key} {value!r} has {len(value)} entries: give {len(items)}")
+    return tuple(_cast(items[0], key, item, folder) for item in value)
+
+
+def _is_settings(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Settings)
+
+
+def _resolved(text: str, folder: Path) -> Path:
+    path = Path(text).expanduser()
+    return path if path.is_absolute() else folder / path
 
 
 def number_of(key: str, value: Any) -> float:
@@ -199,7 +284,7 @@ def number_of(key: str, value: Any) -> float:
     return number
 
 
-def _whole_of(key: str, value: Any) -> int:
+def _whole_number_of(key: str, value: Any) -> int:
     number = number_of(key, value)
     if number != int(number):
         raise UsageError(f"{key} {value!r} is not a whole number: correct it")
@@ -207,73 +292,22 @@ def _whole_of(key: str, value: Any) -> int:
 
 
 def text_of(key: str, value: Any) -> str:
-    """A text; numbers are read as one."""
+    """A text; a number is read as one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UsageError(f"{key} {value!r} is not a text: put it in quotes, or correct it")
     return str(value)
 
 
-def _list_of(key: str, value: Any) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
-        raise UsageError(f"{key} {value!r} is not a list: write it as [..., ...]")
-    return value
-
-
-def _numbers_of(key: str, value: Any) -> tuple[float, ...]:
-    return tuple(number_of(key, item) for item in _list_of(key, value))
-
-
-def texts_of(key: str, value: Any) -> tuple[str, ...]:
-    """A list of texts."""
-    return tuple(text_of(key, item) for item in _list_of(key, value))
-
-
-def _yes_or_no(key: str, value: Any) -> bool:
+def _truth_of(key: str, value: Any) -> bool:
     truth = truth_of(value)
     if not isinstance(truth, bool):
         raise UsageError(f"{key} {value!r} is neither true nor false: correct it")
     return truth
 
 
-#: Type of a field, as it is written, and what makes such a value of one in a file.
-CASTS: dict[str, Callable[[str, Any], Any]] = {
-    "float": number_of,
-    "int": _whole_of,
-    "str": text_of,
-    "bool": _yes_or_no,
-    "tuple[float, ...]": _numbers_of,
-    "tuple[str, ...]": texts_of,
+SCALARS: dict[Any, Callable[[str, Any], Any]] = {
+    float: number_of,
+    int: _whole_number_of,
+    str: text_of,
+    bool: _truth_of,
 }
-
-
-def distinct(name: str, values: Sequence[str]) -> None:
-    """Refuse a name that is there twice."""
-    for value in values:
-        if values.count(value) > 1:
-            raise UsageError(f"{name} has '{value}' more than once: keep one")
-
-
-def positive(name: str, value: float) -> None:
-    """Refuse a number that is not above 0."""
-    if not value > 0:
-        raise UsageError(f"{name} {value} is too small: give a number above 0")
-
-
-def not_negative(name: str, value: float) -> None:
-    """Refuse a number below 0."""
-    if value < 0:
-        raise UsageError(f"{name} {value} is below 0: give 0 or more")
-
-
-def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a word that is not among those allowed."""
-    if value not in allowed:
-        raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

@@ -17,12 +17,13 @@ import yaml
 from posecli.errors import OutputError, OutputExistsError
 from posecli.labels import write_split
 from posecli.model.folder import is_model_folder
-from posecli.support.figures import house_style, save_figure
+from posecli.support.figures import house_style, new_figure, save_figure
 from posecli.support.files import move_into_place, partial_path, write_whole
 from posecli.support.yamlfile import read_yaml
-from posecli.training.config import AnyConfig
-from posecli.training.curves import curves
-from posecli.training.rows import CLIP_ROWS, POSE_ROWS, AnyLossRow, AnyMeasureRow, ErrorRow, LossRow
+from posecli.training.behaviours.rows import AccuracyRow
+from posecli.training.poses.rows import ErrorRow
+from posecli.training.rows import MeasureRow, Row
+from posecli.training.settings import TrainConfig
 
 #: Not ``config.yaml``, which makes a folder a DeepLabCut project.
 RUN_FILE = "training.yaml"
@@ -32,18 +33,10 @@ LOSSES_FILE = "losses.csv"
 CURVES = "curves"
 MODEL_FOLDER = "model"
 STATE_FILE = "state.safetensors"
+#: What a run of either kind makes, its model apart.
 FILES = (
-    RUN_FILE,
-    SPLIT_FILE,
-    LOSSES_FILE,
-    POSE_ROWS.measures_file,
-    CLIP_ROWS.measures_file,
-    f"{CURVES}.png",
-    f"{CURVES}.svg",
-    STATE_FILE,
-)
-
-__all__ = ["Arrays", "ErrorRow", "LossRow", "Progress", "RunFolder"]
+    RUN_FILE, SPLIT_FILE, STATE_FILE, LOSSES_FILE, ErrorRow.FILE, AccuracyRow.FILE, f"{CURVES}.png", f"{CURVES}.svg"
+)  # fmt: skip
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -99,11 +92,11 @@ class RunFolder:
         If it cannot be written.
     """
 
-    def __init__(self, path: Path, config: AnyConfig, *, restart: bool = False) -> None:
+    def __init__(self, path: Path, config: TrainConfig, *, restart: bool = False) -> None:
         self.path = path
         self.config = config
-        self.losses: list[AnyLossRow] = []
-        self.errors: list[AnyMeasureRow] = []
+        self.losses: list[Row] = []
+        self.errors: list[MeasureRow] = []
         self._claim(restart)
 
     @property
@@ -127,7 +120,7 @@ class RunFolder:
                 f"'{self.path}' cannot be written ({error.strerror}): choose another --out-dir"
             ) from error
         content = {"format": RUN_FORMAT, "fingerprint": self.config.fingerprint, **self.config.as_dict()}
-        self.write_text(RUN_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        self._write_text(RUN_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
     def _known_fingerprint(self) -> str | None:
         """Which run the folder holds; ``None`` where there is nothing yet."""
@@ -154,10 +147,8 @@ class RunFolder:
         """Which labelled images or videos were trained on, and which held out."""
         write_split(self.path / SPLIT_FILE, train, test)
 
-    def write_text(self, name: str, text: str) -> None:
-        """Write a small file whole."""
-        path = self.path / name
-        write_whole(path, text.encode())
+    def _write_text(self, name: str, text: str) -> None:
+        write_whole(self.path / name, text.encode())
 
     def save(self, arrays: Arrays, progress: Progress) -> None:
         """Keep the state of the run, in one file: it is the whole of one step, or of the one before."""
@@ -175,8 +166,8 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             raise OutputError(f"'{path}' cannot be written ({error}): make room on its disk") from error
         move_into_place(partial_path(path), path)
-        self._write_rows(LOSSES_FILE, self.config.rows.losses, self.losses)
-        self._write_rows(self.config.rows.measures_file, self.config.rows.measures, self.errors)
+        self._write_rows(LOSSES_FILE, self.config.LOSSES, self.losses)
+        self._write_rows(self.config.MEASURES.FILE, self.config.MEASURES, self.errors)
 
     def finish(self, progress: Progress) -> None:
         """Keep that the run is at its end, without what is needed only to go on: several times the model's size."""
@@ -199,24 +190,25 @@ class RunFolder:
             with safe_open(path, framework="numpy") as file:
                 content = json.loads(file.metadata()["posecli"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-            self.losses = [self.config.rows.losses(**row) for row in content["losses"]]
-            self.errors = [self.config.rows.measures(**row) for row in content["errors"]]
+            self.losses = [self.config.LOSSES(**row) for row in content["losses"]]
+            self.errors = [self.config.MEASURES(**row) for row in content["errors"]]
             progress = Progress(**content["progress"] | {"losses": tuple(content["progress"]["losses"])})
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise OutputError(f"'{path}' is damaged ({error}): pass --restart to begin anew") from error
         return arrays, progress
 
-    def _write_rows(
-        self, name: str, kind: type[AnyLossRow | AnyMeasureRow], rows: Sequence[AnyLossRow | AnyMeasureRow]
-    ) -> None:
+    def _write_rows(self, name: str, kind: type[Row], rows: Sequence[Row]) -> None:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, [field.name for field in fields(kind)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
-        self.write_text(name, text.getvalue())
+        self._write_text(name, text.getvalue())
 
     def draw_curves(self) -> None:
-        """Losses, and what was measured on held-out examples, against steps, as PNG and SVG."""
+        """Draw losses on the left and held-out measures on the right, against steps, as PNG and SVG."""
         with house_style():
-            figure = curves(self.config.rows.kind, self.losses, self.errors)
+            figure = new_figure(12, 4.2)
+            left, right = figure.subplots(1, 2)
+            self.config.LOSSES.draw(left, self.losses)
+            self.config.MEASURES.draw(right, self.errors)
         save_figure(figure, self.path / CURVES)

@@ -1,0 +1,94 @@
+"""What a run of a network for behaviours tells: cross-entropy, and accuracy on held-out examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from posecli.support.figures import COLORS, MARKERS
+from posecli.training.rows import MeasureRow, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class BehaviourLossRow(Row):
+    """Mean loss since the row before, and the share of examples that were right."""
+
+    phase: int
+    learning_rate: float
+    loss: float
+    accuracy: float
+    steps_per_second: float
+
+    @property
+    def text(self) -> str:
+        """Loss and speed in words."""
+        return f"loss {self.loss:.3f}, {100 * self.accuracy:.0f} % right, {self.steps_per_second:.2f} steps/s"
+
+    @staticmethod
+    def draw(axes: Axes, rows: Sequence[BehaviourLossRow]) -> None:
+        """One line."""
+        axes.plot([row.step for row in rows], [row.loss for row in rows], color=COLORS[0])
+        axes.set(xlabel="step", ylabel="cross-entropy", yscale="log", title="Training loss")
+
+
+@dataclass(frozen=True)
+class AccuracyRow(MeasureRow):
+    """Accuracy on held-out examples of one source.
+
+    Attributes
+    ----------
+    examples, classes
+        How many examples there are, and how many different behaviours among them.
+    balanced_accuracy
+        Mean of the recalls of these behaviours, 0 to 1.
+    loss
+        Mean cross-entropy.
+    """
+
+    FILE = "accuracy.csv"
+    LAST_KEY = "last_accuracies"
+    SOURCE_KEY = "held_out_accuracies"
+
+    examples: int
+    classes: int
+    balanced_accuracy: float
+    loss: float
+
+    @property
+    def text(self) -> str:
+        """The accuracy in words."""
+        return (
+            f"{self.source}: balanced accuracy {100 * self.balanced_accuracy:.1f} % over {self.classes} behaviours, "
+            f"loss {self.loss:.3f} ({self.examples} examples)"
+        )
+
+    @staticmethod
+    def draw(axes: Axes, rows: Sequence[AccuracyRow]) -> None:
+        """One line per source."""
+        for number, source in enumerate(dict.fromkeys(row.source for row in rows)):
+            line = [row for row in rows if row.source == source]
+            axes.plot(
+                [row.step for row in line],
+                [100 * row.balanced_accuracy for row in line],
+                color=COLORS[number % len(COLORS)],
+                marker=MARKERS[number % len(MARKERS)],
+                label=source,
+            )
+        axes.set(xlabel="step", ylabel="balanced accuracy (%)", ylim=(0, 100), title="Held-out examples")
+        if rows:
+            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+
+    @staticmethod
+    def overall(rows: Sequence[AccuracyRow]) -> float:
+        """What balanced accuracy lacks of 1, the mean over sources.
+
+        >>> AccuracyRow.overall([AccuracyRow(1, "a", 9, 3, 0.75, 1.0), AccuracyRow(1, "b", 9, 3, 0.25, 1.0)])
+        0.5
+        """
+        return float(np.mean([1 - row.balanced_accuracy for row in rows]).round(9)) if rows else float("inf")

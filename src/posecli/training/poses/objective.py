@@ -1,0 +1,152 @@
+"""Training of a pose network: labelled images and scenes, scoremaps and location refinement, errors in px."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from posecli.engine.outputs import Maps
+from posecli.inference.decode import DecodeOptions
+from posecli.labels import LabeledData
+from posecli.model.description import ModelDescription
+from posecli.model.folder import write_model_folder
+from posecli.network.pose import assign_weights, build_pose_network, read_weights
+from posecli.network.spec import PoseNetworkSpec
+from posecli.training.objective import Objective, Weights
+from posecli.training.poses.batches import PoseBatchMaker
+from posecli.training.poses.config import PoseConfig
+from posecli.training.poses.heldout import held_out_examples
+from posecli.training.poses.initial import initial_weights
+from posecli.training.poses.sources import open_sources
+from posecli.training.rows import MeasureRow
+
+#: Size of the trial by which the arithmetic is chosen.
+TRIAL_SIDE = 96
+TRIAL_BATCH = 4
+#: Beyond this the logarithm of a probability says nothing more in float32.
+SMALLEST_PROBABILITY = 1e-7
+
+
+class PoseObjective(Objective):
+    """What the loop needs to know of a pose network."""
+
+    LOG_NAMES = ("scoremap_loss", "locref_loss")
+
+    def __init__(self, config: PoseConfig) -> None:
+        self.config = config
+        self.data = open_sources(config)
+        self.held_out = held_out_examples(self.data, config)
+        self.description = ModelDescription(
+            config.net_type,
+            self.data.bodyparts,
+            f"DLC_{config.net_type.replace('_', '')}_{config.name}shuffle1_{config.steps}",
+        )
+        self.subject = f"{config.net_type} for {', '.join(self.data.bodyparts)}"
+        self.notes = tuple(note for data in self.data.train for note in data.notes)
+        self.fingerprint = self.data.fingerprint
+        self.split = _names(self.data.train), _names(self.data.test)
+        self.losses = {
+            "loss": {"scoremap": scoremap_loss, "locref": locref_loss},
+            "loss_weights": {"scoremap": 1.0, "locref": config.locref_weight},
+        }
+
+    def initial_weights(self) -> Weights:
+        """Weights to begin with, by checkpoint name."""
+        config = self.config
+        return initial_weights(self.description.network, config.initial_weights, config.initial_sha256, config.seed)
+
+    def build(self, policy: str) -> keras.Model:
+        """The network, for frames of any size."""
+        return build_pose_network(self.description.network, batch_norm=True, policy=policy)
+
+    def assign(self, network: keras.Model, weights: Weights) -> None:
+        """Give the network its weights, by checkpoint name."""
+        assign_weights(network, weights)
+
+    def read(self, network: keras.Model) -> Weights:
+        """The network's weights, by checkpoint name."""
+        return read_weights(network)
+
+    def trial(self, policy: str) -> tuple[keras.Model, Any, Any]:
+        """A network of one body part, and frames of 96x96 px."""
+        spec = PoseNetworkSpec("resnet_50", 1, (0.0, 0.0, 0.0))
+        network = build_pose_network(spec, TRIAL_SIDE, TRIAL_SIDE, batch_norm=True, policy=policy)
+        network.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
+        images = np.zeros((TRIAL_BATCH, TRIAL_SIDE, TRIAL_SIDE, 3), np.float32)
+        targets = {
+            name: np.zeros((TRIAL_BATCH, *output.shape[1:]), np.float32) for name, output in network.output.items()
+        }
+        return network, images, targets
+
+    def maker(self, phase: int) -> PoseBatchMaker:
+        """Makes batches of images."""
+        return PoseBatchMaker(self.data, self.config, self.config.phases[phase])
+
+    def measure(self, network: keras.Model, step: int) -> list[MeasureRow]:
+        """Errors on held-out images, for every source and scale."""
+        decode = DecodeOptions(self.description.stride, self.description.locref_stdev)
+        rows = [
+            kept.errors(step, scale, partial(predict, network), decode)
+            for kept in self.held_out
+            for scale in dict.fromkeys(self.config.augment.scales)
+        ]
+        return [row for row in rows if row is not None]
+
+    def write_model(self, path: Path, network: keras.Model, source: Mapping[str, Any]) -> None:
+        """Write the network as a model folder, in place of one that is there."""
+        description = replace(self.description, pcutoff=self.config.pcutoff, source=source)
+        write_model_folder(path, description, self.read(network), overwrite=True)
+
+
+def _names(parts: Sequence[LabeledData]) -> list[str]:
+    return [name for part in parts for name in part.names]
+
+
+def predict(network: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
+    """What a network that is being trained says of ``(B, H, W, 3)`` RGB images."""
+    outputs = network.predict_on_batch(images.astype(np.float32))
+    return Maps(np.asarray(outputs["scoremap"], np.float32), np.asarray(outputs["locref"], np.float32))
+
+
+# Targets carry their weights in their last axis, so that Keras hands both over as one array.
+
+
+def scoremap_loss(target: Any, probability: Any) -> Any:
+    """Mean binary cross-entropy over cells and body parts.
+
+    Parameters
+    ----------
+    target
+        ``(B, h, w, K, 2)``: what should be said, and its weight (0 where a source does not know the body part).
+    probability
+        ``(B, h, w, K)``.
+    """
+    ops = keras.ops
+    wanted, weight = target[..., 0], target[..., 1]
+    p = ops.clip(ops.cast(probability, "float32"), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+    entropy = -(wanted * ops.log(p) + (1.0 - wanted) * ops.log(1.0 - p))
+    return ops.sum(weight * entropy) / ops.maximum(ops.sum(weight), 1.0)
+
+
+def locref_loss(target: Any, offset: Any) -> Any:
+    """Huber loss (delta 1) of the offsets, averaged over the cells within a body part's radius.
+
+    Parameters
+    ----------
+    target
+        ``(B, h, w, K, 3)``: x, y, and 1 within the radius.
+    offset
+        ``(B, h, w, K, 2)``.
+    """
+    ops = keras.ops
+    mask = target[..., 2:]
+    distance = ops.abs(target[..., :2] - ops.cast(offset, "float32"))
+    huber = ops.where(distance <= 1.0, 0.5 * distance * distance, distance - 0.5)
+    return ops.sum(mask * huber) / ops.maximum(2.0 * ops.sum(mask), 1.0)

@@ -1,0 +1,98 @@
+"""What a run of a pose network tells: losses of its two heads, and errors on held-out examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from posecli.support.figures import COLORS, MARKERS
+from posecli.training.rows import MeasureRow, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class PoseLossRow(Row):
+    """Mean losses since the row before."""
+
+    phase: int
+    learning_rate: float
+    scoremap_loss: float
+    locref_loss: float
+    steps_per_second: float
+
+    @property
+    def text(self) -> str:
+        """Losses and speed in words."""
+        losses = f"scoremap loss {self.scoremap_loss:.4f}, location loss {self.locref_loss:.3f}"
+        return f"{losses}, {self.steps_per_second:.2f} steps/s"
+
+    @staticmethod
+    def draw(axes: Axes, rows: Sequence[PoseLossRow]) -> None:
+        """One line per head."""
+        steps = [row.step for row in rows]
+        axes.plot(steps, [row.scoremap_loss for row in rows], color=COLORS[0], label="scoremap")
+        axes.plot(steps, [row.locref_loss for row in rows], color=COLORS[1], label="location refinement")
+        axes.set(xlabel="step", ylabel="loss", yscale="log", title="Training loss")
+        axes.legend(loc="upper right")
+
+
+@dataclass(frozen=True)
+class ErrorRow(MeasureRow):
+    """Errors on held-out examples at one scale, in px of the labelled images."""
+
+    FILE = "errors.csv"
+    LAST_KEY = "last_errors"
+    SOURCE_KEY = "held_out_errors"
+
+    scale: float
+    points: int
+    mean_px: float
+    median_px: float
+
+    @property
+    def text(self) -> str:
+        """The errors in words."""
+        return (
+            f"{self.source}, scale {self.scale:g}: mean {self.mean_px:.1f} px, median {self.median_px:.1f} px "
+            f"({self.points} points)"
+        )
+
+    @staticmethod
+    def draw(axes: Axes, rows: Sequence[ErrorRow]) -> None:
+        """One line per source and scale: the scale is its colour, the source its marker."""
+        from matplotlib.ticker import LogFormatter
+
+        sources = list(dict.fromkeys(row.source for row in rows))
+        scales = list(dict.fromkeys(row.scale for row in rows))
+        for source, scale in dict.fromkeys((row.source, row.scale) for row in rows):
+            line = [row for row in rows if (row.source, row.scale) == (source, scale)]
+            axes.plot(
+                [row.step for row in line],
+                [row.mean_px for row in line],
+                color=COLORS[scales.index(scale) % len(COLORS)],
+                marker=MARKERS[sources.index(source) % len(MARKERS)],
+                label=f"{source}, scale {scale:g}",
+            )
+        axes.set(xlabel="step", ylabel="mean error (px of the full frame)", yscale="log", title="Held-out error")
+        # Numbers written out, between the powers of ten too where these are few.
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+        if rows:
+            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+
+    @staticmethod
+    def overall(rows: Sequence[ErrorRow]) -> float:
+        """The geometric mean over sources and scales of the mean errors.
+
+        >>> rows = ErrorRow(1, "labels", 1.0, 4, 2.0, 2.0), ErrorRow(1, "labels", 0.5, 4, 8.0, 8.0)
+        >>> round(ErrorRow.overall(rows), 6)
+        4.0
+        """
+        if not rows:
+            return float("inf")
+        return float(np.exp(np.mean([np.log(row.mean_px + 1e-9) for row in rows])).round(9))
