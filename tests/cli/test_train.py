@@ -93,7 +93,7 @@ def gone(project: Path) -> None:
     ("spoil", "words"),
     [
         (without_an_image, "img0003.png' is labelled in 'CollectedData_me.h5' but is not there (1 of 8 are missing)"),
-        (with_a_broken_image, "img0003.png' is damaged or no image"),
+        (with_a_broken_image, "img0003.png' is damaged or not an image"),
         (with_a_misspelt_label, "labels body part 'gren', but config.yaml has red, green, blue"),
         (with_an_empty_table, "is empty: label some frames"),
         (without_labels, "has 8 frames without a single label"),
