@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,19 @@ from support.poses import dot_poses, pose_frame, save_frame
 from posecli.errors import OutputExistsError, UsageError
 from posecli.options import TableChoice
 from posecli.support.files import move_into_place
-from posecli.tables.filtering import FILTERS, FilterName, FilterOptions, filter_pose, filter_table
+from posecli.tables.filtering import (
+    FilterMethod,
+    FilterOptions,
+    Kalman,
+    Median,
+    SavitzkyGolay,
+    filter_pose,
+    filter_table,
+)
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, read_pose_table
 from posecli.tables.poses import read_poses
 
+METHODS: tuple[FilterMethod, ...] = (Median(), SavitzkyGolay(), Kalman())
 LINES = hnp.arrays(np.float64, st.integers(7, 40), elements=st.floats(1, 600, width=32))
 
 
@@ -41,15 +51,15 @@ def write_table(path: Path, pose: np.ndarray, peaks: int = 1) -> Path:
 @given(LINES, st.sampled_from([3, 5, 7]))
 def test_median_is_deeplabcuts_to_the_last_bit(x: np.ndarray, window: int) -> None:
     pose = pose_of(x)
-    smooth = filter_pose(pose, FilterOptions(window=window))
+    smooth = filter_pose(pose, FilterOptions(Median(window)))
     for axis in range(2):
         assert np.array_equal(smooth[:, 0, axis], medfilt(pose[:, 0, axis], window))
     assert np.array_equal(smooth[..., 2], pose[..., 2])
 
 
 @settings(deadline=None, max_examples=25)
-@given(LINES, st.sampled_from(FILTERS), st.floats(-100, 100))
-def test_filters_follow_a_shift(x: np.ndarray, method: FilterName, offset: float) -> None:
+@given(LINES, st.sampled_from(METHODS), st.floats(-100, 100))
+def test_filters_follow_a_shift(x: np.ndarray, method: FilterMethod, offset: float) -> None:
     options = FilterOptions(method)
     inner = slice(4, -4)  # the median takes zeros for what is beyond the ends
     plain, shifted = filter_pose(pose_of(x), options), filter_pose(pose_of(x + 100 + offset), options)
@@ -57,30 +67,30 @@ def test_filters_follow_a_shift(x: np.ndarray, method: FilterName, offset: float
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.sampled_from(FILTERS), st.floats(10, 500))
-def test_what_stands_still_stays(method: FilterName, place: float) -> None:
+@given(st.sampled_from(METHODS), st.floats(10, 500))
+def test_what_stands_still_stays(method: FilterMethod, place: float) -> None:
     pose = pose_of(np.full(20, place))
     smooth = filter_pose(pose, FilterOptions(method))
     assert smooth[3:-3] == pytest.approx(pose[3:-3], rel=1e-6)
 
 
-@pytest.mark.parametrize("method", ["savgol", "kalman"])
-def test_steady_movement_stays(method: FilterName) -> None:
+@pytest.mark.parametrize("method", [SavitzkyGolay(), Kalman(noise=0.5)], ids=["savgol", "kalman"])
+def test_steady_movement_stays(method: FilterMethod) -> None:
     pose = pose_of(np.linspace(10, 200, 60))
-    assert filter_pose(pose, FilterOptions(method, noise=0.5, push=1)) == pytest.approx(pose, abs=0.05)
+    assert filter_pose(pose, FilterOptions(method)) == pytest.approx(pose, abs=0.05)
 
 
-@pytest.mark.parametrize("method", FILTERS)
-def test_noise_becomes_less(method: FilterName) -> None:
+@pytest.mark.parametrize("method", [Median(7), SavitzkyGolay(7), Kalman(noise=3, push=0.3)])
+def test_noise_becomes_less(method: FilterMethod) -> None:
     truth = 100 + 50 * np.sin(np.arange(300) / 25)
     noisy = truth + np.random.default_rng(0).normal(0, 3, 300)
-    smooth = filter_pose(pose_of(noisy), FilterOptions(method, window=7, noise=3, push=0.3))
+    smooth = filter_pose(pose_of(noisy), FilterOptions(method))
     inner = slice(5, -5)
     assert np.abs(smooth[inner, 0, 0] - truth[inner]).mean() < 0.8 * np.abs(noisy[inner] - truth[inner]).mean()
 
 
-@pytest.mark.parametrize("method", FILTERS)
-def test_unlikely_points_are_gaps_and_do_not_pull_their_neighbours(method: FilterName) -> None:
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_unlikely_points_are_gaps_and_do_not_pull_their_neighbours(method: FilterMethod) -> None:
     x, likelihood = np.full(30, 50.0), np.full(30, 0.9)
     x[10:14], likelihood[10:14] = 400, 0.1
     pose = pose_of(x, likelihood)
@@ -90,8 +100,8 @@ def test_unlikely_points_are_gaps_and_do_not_pull_their_neighbours(method: Filte
     assert np.array_equal(smooth[..., 2], pose[..., 2])
 
 
-@pytest.mark.parametrize("method", FILTERS)
-def test_short_gaps_are_filled_if_asked_for_and_open_ends_are_not(method: FilterName) -> None:
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_short_gaps_are_filled_if_asked_for_and_open_ends_are_not(method: FilterMethod) -> None:
     x = np.linspace(100, 158, 30)
     pose = pose_of(x)
     pose[[0, 8, 9, 15, 16, 17], 0] = (np.nan, np.nan, 0)
@@ -101,8 +111,8 @@ def test_short_gaps_are_filled_if_asked_for_and_open_ends_are_not(method: Filter
     assert np.isfinite(smooth[[1, 7, 10, 14, 18], 0, 0]).all()
 
 
-@pytest.mark.parametrize("method", FILTERS)
-def test_a_part_that_is_never_known_is_unknown(method: FilterName) -> None:
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_part_that_is_never_known_is_unknown(method: FilterMethod) -> None:
     pose = np.concatenate([pose_of(np.arange(20.0)), pose_of(np.full(20, np.nan), 0.0)], axis=1)
     smooth = filter_pose(pose, FilterOptions(method))
     assert np.isnan(smooth[:, 1, :2]).all()
@@ -110,30 +120,34 @@ def test_a_part_that_is_never_known_is_unknown(method: FilterName) -> None:
 
 
 def test_median_of_fewer_frames_than_the_window_warns_nobody() -> None:
-    assert filter_pose(pose_of(np.array([5.0, 6.0])), FilterOptions(window=7)).shape == (2, 1, 3)
+    assert filter_pose(pose_of(np.array([5.0, 6.0])), FilterOptions(Median(7))).shape == (2, 1, 3)
 
 
 def test_savgol_of_fewer_frames_than_the_window_is_refused() -> None:
     with pytest.raises(UsageError, match="3 frames are fewer than the window 5"):
-        filter_pose(pose_of(np.arange(3.0)), FilterOptions("savgol"))
+        filter_pose(pose_of(np.arange(3.0)), FilterOptions(SavitzkyGolay()))
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("made", "settings", "words"),
     [
-        ({"window": 4}, "window 4 has no middle"),
-        ({"window": 1}, "window 1 has no middle"),
-        ({"method": "mean"}, "filter 'mean' is not known"),
-        ({"method": "savgol", "order": 5}, "order 5 does not fit window 5"),
-        ({"noise": 0.0}, "noise 0 is out of range"),
-        ({"push": float("nan")}, "push nan is out of range"),
-        ({"pcutoff": 1.5}, "pcutoff 1.5 is out of range"),
-        ({"fill": -1}, "fill-gaps -1 is too small"),
+        (Median, {"window": 4}, "window 4 has no middle"),
+        (SavitzkyGolay, {"window": 1}, "window 1 has no middle"),
+        (SavitzkyGolay, {"order": 5}, "order 5 does not fit window 5"),
+        (Kalman, {"noise": 0.0}, "noise 0 is out of range"),
+        (Kalman, {"push": float("nan")}, "push nan is out of range"),
+        (FilterOptions, {"pcutoff": 1.5}, "pcutoff 1.5 is out of range"),
+        (FilterOptions, {"fill": -1}, "fill-gaps -1 is too small"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict[str, object], words: str) -> None:
+def test_settings_out_of_range(made: Callable[..., object], settings: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        FilterOptions(**settings)  # type: ignore[arg-type]
+        made(**settings)
+
+
+def test_options_are_plain_values_whatever_the_method() -> None:
+    method = {"method": "kalman", "window": 5, "order": 2, "noise": 2.0, "push": 1.0}
+    assert FilterOptions(Kalman(noise=2.0), fill=3).as_dict() == method | {"pcutoff": None, "fill": 3}
 
 
 def test_table_keeps_its_layout_and_the_raw_one_its_bytes(tmp_path: Path) -> None:
@@ -181,7 +195,7 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     filter_table(raw)
     with pytest.raises(OutputExistsError, match="pass --overwrite"):
         filter_table(raw)
-    assert filter_table(raw, FilterOptions("savgol"), overwrite=True).rows == 9
+    assert filter_table(raw, FilterOptions(SavitzkyGolay()), overwrite=True).rows == 9
 
 
 def test_what_is_no_raw_pose_table_is_refused(tmp_path: Path) -> None:
@@ -206,15 +220,15 @@ def test_deeplabcuts_own_table(shared_data: Path, tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(LINES, st.sampled_from(FILTERS), st.integers(0, 4), st.data())
+@given(LINES, st.sampled_from(METHODS), st.integers(0, 4), st.data())
 def test_frames_without_a_row_are_frames_that_are_not_known(
-    x: np.ndarray, method: FilterName, fill: int, data: st.DataObject
+    x: np.ndarray, method: FilterMethod, fill: int, data: st.DataObject
 ) -> None:
     inner = data.draw(st.sets(st.integers(1, len(x) - 2), max_size=len(x) - 2))
     frames = np.array(sorted(set(range(len(x))) - inner))
     whole = pose_of(x)
     whole[sorted(inner)] = np.nan
-    options = FilterOptions(method, window=5, fill=fill)
+    options = FilterOptions(method, fill=fill)
     first = data.draw(st.integers(0, 1000))
     found = filter_pose(whole[frames], options, frames + first)
     np.testing.assert_array_equal(found, filter_pose(whole, options)[frames])
@@ -225,7 +239,7 @@ def test_no_window_leads_over_a_gap(tmp_path: Path) -> None:
     poses = np.ones((8, 1, 3))
     poses[4:, 0, :2] = 400
     frames = [10, 11, 12, 13, 5000, 5001, 5002, 5003]
-    done = filter_table(save_frame(pose_frame(poses, frames), tmp_path / "t.h5"), FilterOptions(window=3))
+    done = filter_table(save_frame(pose_frame(poses, frames), tmp_path / "t.h5"), FilterOptions(Median(3)))
     found = read_pose_table(done.path)
     assert found.index.tolist() == frames
     np.testing.assert_array_equal(found.to_numpy()[1:-1], poses.reshape(8, 3)[1:-1])
@@ -272,5 +286,5 @@ def test_several_animals_and_scorers_are_named(tmp_path: Path) -> None:
 
 def test_numbers_that_are_no_frames_take_no_memory(tmp_path: Path) -> None:
     path = save_frame(pose_frame(dot_poses(2), [0, 10**15]), tmp_path / "t.h5")
-    with pytest.raises(UsageError, match="2 rows reach over 1000000000000001 frames, too many to filter"):
+    with pytest.raises(UsageError, match="2 rows span 1000000000000001 frames, too many to filter"):
         filter_table(path)

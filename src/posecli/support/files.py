@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from posecli.errors import OutputError
+from posecli.errors import OutputError, OutputExistsError
 
 
 def make_folder(folder: Path, option: str = "--out-dir") -> None:
@@ -19,6 +19,14 @@ def make_folder(folder: Path, option: str = "--out-dir") -> None:
         raise OutputError(
             f"folder '{folder}' cannot be made ({error.strerror or error}): choose another with {option}"
         ) from error
+
+
+def refuse_existing(path: Path, *, overwrite: bool, instead: str = "folder with --out-dir") -> None:
+    """Raise an `OutputExistsError` if a file is there that nobody asked to replace."""
+    if path.exists() and not overwrite:
+        raise OutputExistsError(
+            f"'{path}' is there already: pass --overwrite to replace it, or choose another {instead}"
+        )
 
 
 def partial_path(path: Path) -> Path:

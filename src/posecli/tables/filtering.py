@@ -1,14 +1,9 @@
 """Trajectories smoothed over time; the raw ones are left as they are.
 
-``median`` is DeepLabCut's own filter, to the last bit where every point is known: SciPy's `medfilt` over an odd number
-of frames, with zeros beyond both ends. ``savgol`` fits a polynomial to each stretch of frames, which keeps peaks that
-an average would flatten. ``kalman`` takes the point for a body of steady velocity that is pushed a little in every
-frame, and looks at the frames before and after (pykalman's smoother, after Rauch, Tung and Striebel).
-
 A point counts as a *gap* where it is not known, or where its likelihood is below a cut-off that the user named. Gaps
 are bridged with straight lines before a filter runs (the Kalman smoother goes without), so that it does not see the
 wild positions of unseen points; then they are NaN again, except those that are not longer than the user allows. Frames
-without a row are gaps too: rows on both sides of one are no neighbours.
+without a row are gaps too: rows on both sides of one are not neighbours.
 """
 
 from __future__ import annotations
@@ -17,26 +12,127 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from posecli import __version__
-from posecli.errors import OutputExistsError, UsageError
+from posecli.errors import UsageError
 from posecli.options import TableChoice
-from posecli.support.files import make_folder, move_into_place, write_whole
+from posecli.support.files import make_folder, move_into_place, refuse_existing, write_whole
 from posecli.tables.pose_table import LEVEL_NAMES, PoseTableWriter, table_to_csv
 from posecli.tables.poses import COORDS, Frames, PoseData, one_animal, read_poses
 
 Floats = npt.NDArray[np.float64]
-FilterName = Literal["median", "savgol", "kalman"]
+Flags = npt.NDArray[np.bool_]
 #: What is known of the speed before the first frame, px per frame: next to nothing.
 START_SPEED = 100.0
-FILTERS: tuple[FilterName, ...] = get_args(FilterName)
-#: Frames that a table may reach over, unless it has a row for one in so many of them: each takes memory.
+#: Frames that a table may span, unless it has a row for one in so many of them: each takes memory.
 MOST_FRAMES, SPARSEST = 10_000_000, 100
+#: What a filtered table's name ends in, as DeepLabCut has it.
+SUFFIX = "_filtered"
+
+
+@dataclass(frozen=True)
+class Median:
+    """DeepLabCut's own filter, to the last bit where every point is known: SciPy's `medfilt`, zeros beyond the ends.
+
+    Attributes
+    ----------
+    window
+        Frames, odd.
+    """
+
+    window: int = 5
+    name = "median"
+
+    def __post_init__(self) -> None:
+        _check_window(self.window)
+
+    def smoothed(self, values: Floats, _known: Flags) -> Floats:
+        """``(N,)`` values, smoothed."""
+        from scipy.signal import medfilt
+
+        # SciPy warns where the window is longer than the line; zeros beyond its end are what it would take too.
+        padded = np.concatenate([values, np.zeros(max(0, self.window - len(values)))])
+        return np.asarray(medfilt(padded, self.window), np.float64)[: len(values)]
+
+
+@dataclass(frozen=True)
+class SavitzkyGolay:
+    """Fits a polynomial to each stretch of frames, which keeps peaks that an average would flatten.
+
+    Attributes
+    ----------
+    window
+        Frames, odd.
+    order
+        Degree of the polynomial.
+    """
+
+    window: int = 5
+    order: int = 2
+    name = "savgol"
+
+    def __post_init__(self) -> None:
+        _check_window(self.window)
+        if not 0 <= self.order < self.window:
+            raise UsageError(f"order {self.order} does not fit window {self.window}: give 0 or more, below the window")
+
+    def smoothed(self, values: Floats, _known: Flags) -> Floats:
+        """``(N,)`` values, smoothed."""
+        from scipy.signal import savgol_filter
+
+        return np.asarray(savgol_filter(values, self.window, self.order), np.float64)
+
+
+@dataclass(frozen=True)
+class Kalman:
+    """Takes a point for a body of steady velocity that is pushed a little in every frame.
+
+    It looks at the frames before and after: pykalman's smoother, after Rauch, Tung and Striebel.
+
+    Attributes
+    ----------
+    noise
+        Standard deviation of a found position around the true one, px.
+    push
+        Standard deviation of the change of velocity from frame to frame, px per frame.
+    """
+
+    noise: float = 1.0
+    push: float = 1.0
+    name = "kalman"
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 < value < np.inf:
+                raise UsageError(f"{name} {value:g} is out of range: give a number of px above 0")
+
+    def smoothed(self, values: Floats, known: Flags) -> Floats:
+        """``(N,)`` values, smoothed; those that are not known are not looked at."""
+        from pykalman import KalmanFilter
+
+        smoother = KalmanFilter(
+            transition_matrices=[[1, 1], [0, 1]],
+            observation_matrices=[[1, 0]],
+            transition_covariance=np.diag([1e-9, self.push**2]),
+            observation_covariance=[[self.noise**2]],
+            initial_state_mean=[values[known][0], 0],
+            initial_state_covariance=np.diag([self.noise**2, START_SPEED**2]),
+        )
+        states, _ = smoother.smooth(np.ma.masked_array(values, mask=~known))
+        return np.asarray(states[:, 0], np.float64)
+
+
+FilterMethod: TypeAlias = Median | SavitzkyGolay | Kalman
+
+
+def _check_window(window: int) -> None:
+    if window < 3 or window % 2 == 0:
+        raise UsageError(f"window {window} has no middle: give an odd number of frames, 3 or more")
 
 
 @dataclass(frozen=True)
@@ -46,48 +142,32 @@ class FilterOptions:
     Attributes
     ----------
     method
-        One of `FILTERS`.
-    window
-        Of median and savgol: frames, odd.
-    order
-        Of savgol: degree of the polynomial.
-    noise
-        Of kalman: standard deviation of a found position around the true one, px.
-    push
-        Of kalman: standard deviation of the change of velocity from frame to frame, px per frame.
+        The filter.
     pcutoff
-        Likelihood below which a point counts as a gap; ``None`` takes every point for what it is.
+        Likelihood below which a point counts as a gap; ``None`` means that every known point counts.
     fill
-        Gaps of so many frames at most are filled; longer ones are NaN.
+        Length of the longest gap that is filled, frames; longer ones are NaN.
 
     Raises
     ------
     UsageError
-        If a value cannot be.
+        If a value is out of range.
     """
 
-    method: FilterName = "median"
-    window: int = 5
-    order: int = 2
-    noise: float = 1.0
-    push: float = 1.0
+    method: FilterMethod = Median()
     pcutoff: float | None = None
     fill: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in FILTERS:
-            raise UsageError(f"filter '{self.method}' is not known: choose one of {', '.join(FILTERS)}")
-        if self.window < 3 or self.window % 2 == 0:
-            raise UsageError(f"window {self.window} has no middle: give an odd number of frames, 3 or more")
-        if self.method == "savgol" and not 0 <= self.order < self.window:
-            raise UsageError(f"order {self.order} does not fit window {self.window}: give 0 or more, below the window")
-        for name, value in (("noise", self.noise), ("push", self.push)):
-            if not 0 < value < np.inf:
-                raise UsageError(f"{name} {value:g} is out of range: give a number of px above 0")
         if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
             raise UsageError(f"pcutoff {self.pcutoff:g} is out of range: give a likelihood from 0 to 1")
         if self.fill < 0:
             raise UsageError(f"fill-gaps {self.fill} is too small: give a number of frames, 0 or more")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON: the settings of all methods, at their defaults where another one is used."""
+        settings = asdict(SavitzkyGolay()) | asdict(Kalman()) | asdict(self.method)
+        return {"method": self.method.name} | settings | {"pcutoff": self.pcutoff, "fill": self.fill}
 
 
 def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: Frames | None = None) -> Floats:
@@ -100,7 +180,7 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: 
     options
         How.
     frames
-        ``(N,)`` rising numbers of the frames, where some are missing: those are not known.
+        ``(N,)`` rising frame numbers, where some are missing: those are not known.
 
     Returns
     -------
@@ -110,7 +190,7 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: 
     Raises
     ------
     UsageError
-        If there are fewer frames than the window of savgol, or far more are missing than are there.
+        If there are fewer frames than the window of `SavitzkyGolay`, or far more are missing than are there.
 
     Examples
     --------
@@ -123,11 +203,11 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: 
     count = int(places[-1]) + 1 if len(places) else 0
     if count > max(MOST_FRAMES, SPARSEST * len(pose)):
         raise UsageError(
-            f"{len(pose)} rows reach over {count} frames, too many to filter: check the numbers of the frames, or "
-            "filter each stretch of them by itself"
+            f"{len(pose)} rows span {count} frames, too many to filter: check the frame numbers, or filter each "
+            "stretch of them by itself"
         )
-    if options.method == "savgol" and count < options.window:
-        raise UsageError(f"{count} frames are fewer than the window {options.window}: give a smaller one")
+    if isinstance(options.method, SavitzkyGolay) and count < options.method.window:
+        raise UsageError(f"{count} frames are fewer than the window {options.method.window}: give a smaller one")
     smooth = pose.copy()
     for part in range(pose.shape[1]):
         whole = pose[:, part]
@@ -139,18 +219,29 @@ def filter_pose(pose: Floats, options: FilterOptions = FilterOptions(), frames: 
 
 
 def _filtered_part(points: Floats, options: FilterOptions) -> Floats:
-    """``(N, 2)`` positions of one body part in frames without a gap, of ``(N, 3)``."""
+    """``(N, 2)`` positions of one body part, of ``(N, 3)`` points in frames without a gap."""
     smooth = np.full((len(points), 2), np.nan)
-    known = _known(points, options.pcutoff)
+    likely = True if options.pcutoff is None else points[:, 2] >= options.pcutoff
+    known = np.asarray(np.isfinite(points[:, :2]).all(axis=1) & likely, np.bool_)
     if known.any():
+        frames = np.arange(len(points))
         for axis in range(2):
-            smooth[:, axis] = _smoothed(_bridged(points[:, axis], known), known, options)
+            values = points[:, axis]
+            if not known.all():  # straight lines over gaps; the first and last known value beyond them
+                values = np.interp(frames, frames[known], values[known])
+            smooth[:, axis] = options.method.smoothed(values, known)
         smooth[_long_gaps(known, options.fill)] = np.nan
     return smooth
 
 
-#: What a filtered table's name ends in, as DeepLabCut has it.
-SUFFIX = "_filtered"
+def _long_gaps(known: Flags, longest: int) -> Flags:
+    """Frames of gaps that are longer than so many frames, or open to one side."""
+    gaps = np.zeros(len(known), np.bool_)
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start > longest or start == 0 or stop == len(known):
+            gaps[start:stop] = True
+    return gaps
 
 
 @dataclass(frozen=True)
@@ -209,7 +300,7 @@ def filter_table(
     Raises
     ------
     UsageError
-        If the file is no such table, or is a filtered one already.
+        If the file is not such a table, or is a filtered one already.
     OutputExistsError
         If the new table is there already.
     OutputError
@@ -227,10 +318,7 @@ def filter_table(
     # Further peaks of a body part are smoothed as parts of their own.
     pose = raw.peaks.reshape(len(raw), -1, 3)
     target = (out_dir or raw_path.parent) / f"{raw_path.stem}{SUFFIX}.h5"
-    if target.exists() and not overwrite:
-        raise OutputExistsError(
-            f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
-        )
+    refuse_existing(target, overwrite=overwrite)
     smooth = filter_pose(pose, options, raw.frames)
     _write_table(raw, smooth, target, options)
     if csv:
@@ -243,10 +331,14 @@ def filter_table(
 
 def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOptions) -> None:
     make_folder(target.parent)
+    # Times as the file keeps them, at the places of their frames.
+    times = np.full(len(raw) if raw.seconds is None else raw.frames[-1] + 1, np.nan)
+    if raw.seconds is not None:
+        times[raw.frames] = raw.seconds
     writer = PoseTableWriter(target, _columns_of(raw))
     try:
         writer.append(smooth.astype(raw.dtype).reshape(raw.peaks.shape), raw.frames)
-        writer.close(_times_by_frame(raw))
+        writer.close(times)
     except BaseException:
         writer.discard()
         raise
@@ -257,7 +349,7 @@ def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOpt
         "source_sha256": hashlib.sha256(raw.path.read_bytes()).hexdigest(),
         "key": raw.choice.key,
         "scorer": raw.scorer,
-        "options": asdict(options),
+        "options": options.as_dict(),
     }
     side = target.with_suffix(".json")
     write_whole(side, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
@@ -269,69 +361,3 @@ def _columns_of(raw: PoseData) -> pd.MultiIndex:
     peaks = ["" if peak == 0 else str(peak + 1) for peak in range(raw.peaks.shape[2])]
     labels = [(raw.scorer, *point, f"{coord}{peak}") for point in raw.labels for peak in peaks for coord in COORDS]
     return pd.MultiIndex.from_tuples(labels, names=LEVEL_NAMES[len(labels[0])])
-
-
-def _times_by_frame(raw: PoseData) -> Floats:
-    """Times as the file keeps them, at the places of their frames."""
-    if raw.seconds is None:
-        return np.full(len(raw), np.nan)
-    times = np.full(raw.frames[-1] + 1, np.nan)
-    times[raw.frames] = raw.seconds
-    return times
-
-
-def _known(points: Floats, pcutoff: float | None) -> npt.NDArray[np.bool_]:
-    known = np.isfinite(points[:, :2]).all(axis=1)
-    return np.asarray(known if pcutoff is None else known & (points[:, 2] >= pcutoff), np.bool_)
-
-
-def _long_gaps(known: npt.NDArray[np.bool_], longest: int) -> npt.NDArray[np.bool_]:
-    """Frames of gaps that are longer than so many frames, or open to one side."""
-    gaps = np.zeros(len(known), np.bool_)
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        if stop - start > longest or start == 0 or stop == len(known):
-            gaps[start:stop] = True
-    return gaps
-
-
-def _bridged(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """Straight lines over gaps; the first and last known value beyond them."""
-    if known.all():
-        return values
-    frames = np.arange(len(values))
-    return np.interp(frames, frames[known], values[known])
-
-
-def _smoothed(values: Floats, known: npt.NDArray[np.bool_], options: FilterOptions) -> Floats:
-    if options.method == "median":
-        from scipy.signal import medfilt
-
-        return np.asarray(_padded_median(medfilt, values, options.window), np.float64)
-    if options.method == "savgol":
-        from scipy.signal import savgol_filter
-
-        return np.asarray(savgol_filter(values, options.window, options.order), np.float64)
-    return _kalman(values, known, options)
-
-
-def _padded_median(medfilt: object, values: Floats, window: int) -> Floats:
-    """SciPy warns where the window is longer than the line; zeros beyond its end are what it would take too."""
-    assert callable(medfilt)
-    padded = np.concatenate([values, np.zeros(max(0, window - len(values)))])
-    return np.asarray(medfilt(padded, window), np.float64)[: len(values)]
-
-
-def _kalman(values: Floats, known: npt.NDArray[np.bool_], options: FilterOptions) -> Floats:
-    from pykalman import KalmanFilter
-
-    smoother = KalmanFilter(
-        transition_matrices=[[1, 1], [0, 1]],
-        observation_matrices=[[1, 0]],
-        transition_covariance=np.diag([1e-9, options.push**2]),
-        observation_covariance=[[options.noise**2]],
-        initial_state_mean=[values[known][0], 0],
-        initial_state_covariance=np.diag([options.noise**2, START_SPEED**2]),
-    )
-    states, _ = smoother.smooth(np.ma.masked_array(values, mask=~known))
-    return np.asarray(states[:, 0], np.float64)

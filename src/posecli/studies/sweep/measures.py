@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from posecli.evaluation import ALL, point_errors
 from posecli.studies.sweep.resampling import ConfidenceInterval, Resampling
-from posecli.tables.filtering import FilterOptions, filter_pose
+from posecli.tables.filtering import FilterOptions, Median, filter_pose
 
 Floats = npt.NDArray[np.float64]
 RAW, MEDIAN = "none", "median"
@@ -46,7 +46,7 @@ class Trajectories:
     def filtered(self, window: int) -> Trajectories:
         """Each video through the median filter."""
         pieces = np.split(self.poses, np.cumsum(self.lengths)[:-1])
-        return Trajectories.of([filter_pose(pose, FilterOptions("median", window)) for pose in pieces])
+        return Trajectories.of([filter_pose(pose, FilterOptions(Median(window))) for pose in pieces])
 
     def steps(self) -> Floats:
         """``(N, K)``: how far each point moved since the frame before, px; NaN in a video's first frame."""
