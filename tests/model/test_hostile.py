@@ -344,7 +344,7 @@ def group_for_an_array(table: Path) -> None:
         (soft_link, "is a link"),
         (data_in_another_file, "lies in another file"),
         (text_for_numbers, "not numbers"),
-        (group_for_an_array, "is no array"),
+        (group_for_an_array, "is not an array"),
     ],
 )
 def test_tables_that_claim_too_much(harm: Callable[[Path], None], words: str, table: Path) -> None:

@@ -8,6 +8,7 @@ pandas are known: ``table``, and ``fixed``, which is the only one that holds row
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import pickletools
 import stat
@@ -60,70 +61,25 @@ class PlainTable:
 
 #: What h5py, the unpickler and NumPy raise on damage; not documented in full.
 _DAMAGE = (
-    OSError,
-    LookupError,
-    ValueError,
-    TypeError,
-    RuntimeError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    EOFError,
-    pickle.PickleError,
+    *(OSError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError, MemoryError),
+    *(EOFError, pickle.PickleError),
 )
-#: Compression makes no array smaller than this part of it; a claim beyond belongs to no data.
+#: No compression saves more than this factor; a larger claim is false.
 MOST_COMPRESSED = 1100
-#: Claims below are read whatever the file's size.
+#: Smaller claims are read whatever the file's size.
 SMALL_BYTES = 16 << 20
 #: All that a pickle of lists, tuples, strings and numbers consists of. Nothing among them can call or import.
-_PLAIN_OPCODES = frozenset(
-    [
-        "PROTO",
-        "FRAME",
-        "STOP",
-        "MARK",
-        "NONE",
-        "NEWTRUE",
-        "NEWFALSE",
-        "INT",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG",
-        "LONG1",
-        "FLOAT",
-        "BINFLOAT",
-        "STRING",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "UNICODE",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "EMPTY_LIST",
-        "LIST",
-        "APPEND",
-        "APPENDS",
-        "EMPTY_TUPLE",
-        "TUPLE",
-        "TUPLE1",
-        "TUPLE2",
-        "TUPLE3",
-        "PUT",
-        "BINPUT",
-        "LONG_BINPUT",
-        "GET",
-        "BINGET",
-        "LONG_BINGET",
-        "MEMOIZE",
-    ]
+_OPCODE_NAMES = (
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT STRING BINSTRING "
+    "SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 "
+    "TUPLE2 TUPLE3 PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET MEMOIZE"
 )
+_PLAIN_OPCODES = frozenset(_OPCODE_NAMES.split())
 #: Places that a pickle's memory may have: Python's unpickler takes memory for the highest number that is named.
 _MOST_PLACES = 1_000_000
-
-
 #: Groups of a file that are looked into for tables, and how deep they may lie.
 _MOST_GROUPS, _DEEPEST = 1000, 8
-#: Beginnings of the kinds of row labels that are stored as numbers and mean none.
+#: Kinds of row labels that are stored as numbers but mean times begin with these.
 _TIMES = ("datetime", "timedelta", "date")
 
 
@@ -136,29 +92,21 @@ class _ChoiceError(Exception):
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Makes lists, tuples, mappings, strings and numbers; nothing can be imported or called."""
+    """Makes lists, tuples, text and numbers; nothing can be imported or called."""
 
     def find_class(self, module: str, name: str, /) -> NoReturn:
         raise _ForeignError(f"its column names are objects of type {module}.{name}")
 
 
 def read_plain_table(path: Path, failure: type[PoseCliError], choice: TableChoice | None = None) -> PlainTable:
-    """Read a pandas table that a file holds.
+    """Read the pandas table of an HDF5 file, in either layout.
 
-    Parameters
-    ----------
-    path
-        An HDF5 file written by pandas, in either layout.
-    failure
-        Error to raise.
-    choice
-        Which table, if there are several; ``None`` where nobody can choose. Its scorer is not looked at.
+    Of several tables the `choice` names one (its scorer is not looked at); ``None`` stands for nobody who can choose.
 
     Raises
     ------
     PoseCliError
-        `failure`, if the file is damaged, holds something else, or holds Python objects; or several tables, and none
-        of them was chosen.
+        `failure`, if the file is damaged, holds something else or Python objects, or leaves a choice that was not made.
     """
     with _opened(path, failure) as file:
         group = file.table(choice)
@@ -168,10 +116,7 @@ def read_plain_table(path: Path, failure: type[PoseCliError], choice: TableChoic
 def read_plain_pieces(
     path: Path, failure: type[PoseCliError], rows: int, choice: TableChoice | None = None
 ) -> Iterator[PlainTable]:
-    """The same table in pieces of so many rows, which take no more memory however long it is.
-
-    Tables in the layout ``fixed`` come as one piece.
-    """
+    """The same table in pieces of so many rows, to save memory; one in the layout ``fixed`` comes as one piece."""
     with _opened(path, failure) as file:
         group = file.table(choice)
         if "table" not in group:
@@ -182,7 +127,7 @@ def read_plain_pieces(
 
 
 def read_plain_array(path: Path, name: str, failure: type[PoseCliError]) -> npt.NDArray[np.float64] | None:
-    """An array of numbers that lies in a file beside its tables; ``None`` where there is none."""
+    """An array of numbers that a file holds beside its tables, if it does."""
     with _opened(path, failure) as file:
         folder, _, last = name.rpartition("/")
         group = file.group(folder)
@@ -191,7 +136,7 @@ def read_plain_array(path: Path, name: str, failure: type[PoseCliError]) -> npt.
 
 @contextmanager
 def _opened(path: Path, failure: type[PoseCliError]) -> Iterator[_File]:
-    """A file; whatever is wrong with it becomes `failure`."""
+    """The open file; whatever is wrong with it becomes `failure`."""
     import h5py
 
     try:
@@ -219,13 +164,13 @@ def _opened(path: Path, failure: type[PoseCliError]) -> Iterator[_File]:
 
 
 class _File:
-    """An open file, none of whose arrays is larger than its size allows."""
+    """An open file whose arrays may not claim more bytes than its size allows."""
 
     def __init__(self, file: Any, most_bytes: int) -> None:
         self._file, self._most_bytes = file, most_bytes
 
     def group(self, key: str) -> _Group | None:
-        """The group of that path; ``None`` where there is none."""
+        """The group of that path, if there is one."""
         node = self._file
         for name in key.strip("/").split("/"):
             if not hasattr(node, "keys") or name not in node:
@@ -256,12 +201,11 @@ class _File:
 
 
 class _Group:
-    """A group of the file whose arrays lie in it, and are no larger than its size allows."""
+    """A group of the file: its arrays must lie in it and be no larger than its size allows."""
 
     def __init__(self, group: Any, key: str, most_bytes: int) -> None:
         self.attrs, self.key = group.attrs, key.strip("/")
-        self._group = group
-        self._most_bytes = most_bytes
+        self._group, self._most_bytes = group, most_bytes
         self._compressed: dict[str, CompressedArray] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -272,7 +216,7 @@ class _Group:
             return self._compressed[name]
         node = _inside(self._group, name)
         if not hasattr(node, "dtype"):
-            raise _ForeignError(f"its '{name}' is no array")
+            raise _ForeignError(f"its '{name}' is not an array")
         if node.external or node.is_virtual:
             raise _ForeignError(f"its '{name}' lies in another file")
         if node.size is not None and node.size * node.dtype.itemsize > self._most_bytes:
@@ -287,7 +231,7 @@ class _Group:
 
 
 def _inside(group: Any, name: str) -> Any:
-    """A member that is kept in this file; links can name any other file of the machine."""
+    """A member of a group, not behind a link: links can name any other file of the machine."""
     import h5py
 
     member = group.get(name, getlink=True)
@@ -299,7 +243,7 @@ def _inside(group: Any, name: str) -> Any:
 
 
 def _tables_in(file: Any) -> Iterator[str]:
-    """Keys of all pandas tables; what lies inside of a table is its own."""
+    """Keys of all pandas tables; nothing inside a table is one."""
     groups = [("", file)]
     for path, group in groups:
         if "pandas_type" in group.attrs and path:
@@ -319,7 +263,7 @@ def _listed(keys: Sequence[str]) -> str:
 
 
 def _read_table(group: _Group, rows: slice = slice(None)) -> PlainTable:
-    """Layout ``table``: one record per row, its numbers in one or several blocks."""
+    """Read the layout ``table``: one record per row, its numbers in one or several blocks."""
     node = group["table"]
     names = [name for name in node.dtype.names if name.startswith("values_block_")]
     if "index" not in node.dtype.names or set(node.dtype.names) != {"index", *names}:
@@ -329,17 +273,13 @@ def _read_table(group: _Group, rows: slice = slice(None)) -> PlainTable:
             raise _ForeignError("its columns are categories, not numbers")
     _refuse_times(node.attrs.get("index_kind"))
     records = node[rows]
-    labels = [_column_labels(node.attrs[f"{name}_kind"]) for name in names]
-    blocks = [_block(records[name]) for name in names]
+    labels = [_plain_labels(_plain_pickle(node.attrs[f"{name}_kind"])) for name in names]
+    # A block of one column has no second axis.
+    blocks = [records[name].reshape(len(records), math.prod(records.dtype[name].shape)) for name in names]
     index = [(value,) for value in _plain_values(records["index"])]
-    # One block has the order of the table; where there are several, the table says how they are put together.
+    # One block has the order of the table; several are put together as the table says.
     order = _column_order(group.attrs["non_index_axes"]) if len(names) > 1 else None
     return _assembled(group.key, index, labels, blocks, order)
-
-
-def _block(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """``(N, c)`` of a record's field, which has no second axis where it is of one column."""
-    return values.reshape(len(values), int(np.prod(values.shape[1:])))
 
 
 def _column_order(pickled: Any) -> Labels:
@@ -349,12 +289,8 @@ def _column_order(pickled: Any) -> Labels:
     return _plain_labels(axes[0][1])
 
 
-def _column_labels(pickled: Any) -> Labels:
-    return _plain_labels(_plain_pickle(pickled))
-
-
 def _plain_pickle(pickled: Any) -> Any:
-    """What a pickle of lists, tuples, text and numbers holds; any other is refused before it is read."""
+    """The content of a pickle of lists, tuples, text and numbers; any other is refused before it is read."""
     content = bytes(pickled)
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
@@ -368,25 +304,22 @@ def _plain_pickle(pickled: Any) -> Any:
 
 def _plain_labels(labels: Any) -> Labels:
     if not isinstance(labels, list):
-        raise _ForeignError("its column names are no list")
-    return tuple(_plain_label(label if isinstance(label, tuple) else (label,)) for label in labels)
-
-
-def _plain_label(label: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A label without levels within levels, which references could make endless."""
-    if not all(isinstance(value, (str, int, float)) for value in label):
+        raise _ForeignError("its column names are not a list")
+    plain = tuple(label if isinstance(label, tuple) else (label,) for label in labels)
+    # Levels within levels could be endless by reference.
+    if not all(isinstance(value, (str, int, float)) for label in plain for value in label):
         raise _ForeignError("its column names are not text or numbers")
-    return label
+    return plain
 
 
 def _refuse_times(kind: Any) -> None:
-    """Times are stored as numbers, which would be taken for those of frames."""
+    """Refuse times, which are stored as numbers and would be taken for those of frames."""
     if kind is not None and _text(kind).startswith(_TIMES):
         raise _ForeignError(f"its rows are labelled by times ({_text(kind)[:40]}), not by numbers of frames")
 
 
 def _read_fixed(group: _Group) -> PlainTable:
-    """Layout ``fixed``: one array per block of columns of one type, and the labels of both axes."""
+    """Read the layout ``fixed``: an array per block of columns of one type, and the labels of both axes."""
     numbers = range(int(group.attrs["nblocks"]))
     # An index without rows may be an object, which need not be looked at.
     has_rows = not all(_is_empty(group[f"block{number}_values"]) for number in numbers)
@@ -417,7 +350,7 @@ def _values(node: Any) -> list[Any]:
 
 
 def _is_empty(node: Any) -> bool:
-    """Whether pandas wrote a stand-in for an array without elements."""
+    """Whether pandas wrote a placeholder for an array without elements."""
     return "value_type" in node.attrs or "shape" in node.attrs
 
 
@@ -444,7 +377,7 @@ def _assembled(
     blocks: Sequence[npt.NDArray[Any]],
     order: Labels | None,
 ) -> PlainTable:
-    """Blocks of columns side by side, in the order of the table that they were taken from."""
+    """Blocks of columns side by side, in the order of their table."""
     columns = tuple(label for block in labels for label in block)
     values = np.concatenate([_numbers(block) for block in blocks], axis=1) if blocks else np.empty((len(index), 0))
     if values.shape != (len(index), len(columns)) or [len(block) for block in labels] != [b.shape[1] for b in blocks]:
