@@ -314,7 +314,7 @@ class TestVideos:
             evaluate_video(model, video, truth)
         names = [f"img{number}.png" for number in range(50)]
         other = labels.save_labels(labels.label_frame(labels.dots(50), names).iloc[:, :-1], tmp_path)
-        with pytest.raises(LabelError, match="is no pose table: its columns should be x, y by scorer"):
+        with pytest.raises(LabelError, match="is not a pose table: its columns should be x, y by scorer"):
             evaluate_video(model, video, other)
 
 

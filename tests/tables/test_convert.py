@@ -113,7 +113,7 @@ def test_nwb_does_not_guess_times(tmp_path: Path) -> None:
 
 
 def test_options_that_exclude_each_other(dots_clip: Path) -> None:
-    with pytest.raises(UsageError, match="leave --tidy away"):
+    with pytest.raises(UsageError, match="leave out --tidy"):
         ConvertOptions("nwb", tidy=True, session_start=START)
     with pytest.raises(UsageError, match="one of them"):
         ConvertOptions("csv", fps=25, video=dots_clip)

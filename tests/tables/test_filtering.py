@@ -207,7 +207,7 @@ def test_what_is_no_raw_pose_table_is_refused(tmp_path: Path) -> None:
         filter_table(tmp_path / "none.h5")
     other = tmp_path / "other.h5"
     pd.DataFrame({"a": [1.0]}).to_hdf(other, key="df_with_missing", format="table")
-    with pytest.raises(UsageError, match="is no pose table: its columns"):
+    with pytest.raises(UsageError, match="is not a pose table: its columns"):
         filter_table(other)
 
 

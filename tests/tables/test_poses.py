@@ -64,14 +64,14 @@ def test_points_below_the_cutoff_are_unknown(tmp_path: Path) -> None:
 
 def test_what_is_no_pose_table_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("scorer,x\n")
-    with pytest.raises(UsageError, match=r"t\.csv' is no HDF5 file"):
+    with pytest.raises(UsageError, match=r"t\.csv' is not an HDF5 file"):
         read_poses(tmp_path / "t.csv")
     with pytest.raises(UsageError, match="is a folder"):
         read_poses(tmp_path)
     with pytest.raises(UsageError, match="does not exist"):
         read_poses(tmp_path / "none.h5")
     pd.DataFrame({"a": [1.0]}).to_hdf(tmp_path / "o.h5", key=KEY, format="table")
-    with pytest.raises(UsageError, match="is no pose table"):
+    with pytest.raises(UsageError, match="is not a pose table"):
         read_poses(tmp_path / "o.h5")
 
 
@@ -123,7 +123,7 @@ def test_columns_sorted_by_name(tmp_path: Path, layout: str) -> None:
 @pytest.mark.parametrize(
     ("frames", "words"),
     [
-        ([0, 1.5, 2], r"has a row labelled 1\.5 \(row 1\), which is no number of a frame"),
+        ([0, 1.5, 2], r"has a row labelled 1\.5 \(row 1\), which is not a frame number"),
         ([0, float("nan"), 2], r"has a row labelled nan \(row 1\)"),
         ([0, float("inf"), 2], r"has a row labelled inf \(row 1\)"),
         ([-1, 0, 1], r"has a row labelled -1 \(row 0\)"),

@@ -106,7 +106,7 @@ def test_table_with_objects_in_it_is_not_read(tmp_path: Path) -> None:
 def test_other_table_is_no_pose_table(tmp_path: Path, columns: Any) -> None:
     path = tmp_path / "other.h5"
     pd.DataFrame(np.zeros((2, 2)), columns=columns).to_hdf(path, key=KEY, format="table")
-    with pytest.raises(UsageError, match="is no pose table"):
+    with pytest.raises(UsageError, match="is not a pose table"):
         read_pose_table(path)
 
 

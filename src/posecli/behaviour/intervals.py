@@ -166,7 +166,7 @@ def _interval(row: dict[str, str], path: Path, line: int) -> Interval:
 
 def _frame_number(name: str, text: str) -> int:
     if not text.isdecimal():
-        raise LabelError(f"{name} '{text}' is no number of a frame: give a whole number of 0 or more")
+        raise LabelError(f"{name} '{text}' is not a frame number: give a whole number of 0 or more")
     return int(text)
 
 

@@ -43,7 +43,7 @@ def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[s
     if model.suffix == ".h5":
         return evaluate_table(model, data, options, choices=(flags["choice"], flags["truth_choice"]))
     if flags["choice"] != TableChoice():
-        raise UsageError(f"'{model}' is no pose table: --key and --scorer choose among those of one")
+        raise UsageError(f"'{model}' is not a pose table: --key and --scorer choose among those of one")
     engine: EngineOptions = flags["engine"]
     loaded = load_model(model, engine, flags["network"])
     description = loaded.description

@@ -1,12 +1,10 @@
 """Pose tables in other formats: CSV, Parquet, and NWB with the ndx-pose extension.
 
-Parquet and NWB are written by the field's own libraries, which are optional: ``pip install "posecli[parquet]"`` and
-``pip install "posecli[nwb]"``.
+Parquet and NWB need optional libraries: ``pip install "posecli[parquet]"`` and ``pip install "posecli[nwb]"``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
@@ -22,9 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from posecli import __version__
-from posecli.errors import OutputError, OutputExistsError, UsageError, VideoError
+from posecli.errors import UsageError, VideoError
 from posecli.options import TableChoice
-from posecli.support.files import move_into_place, partial_path
+from posecli.support.files import refuse_existing, whole_file
 from posecli.tables.pose_table import table_to_csv
 from posecli.tables.poses import COORDS, PoseData, read_poses
 from posecli.video.probe import probe
@@ -43,21 +41,21 @@ class ConvertOptions:
     to
         One of `FORMATS`.
     tidy
-        Of csv and parquet: one row per frame and body part. Otherwise there is one row per frame: as DeepLabCut writes
+        For csv and parquet: one row per frame and body part. Otherwise there is one row per frame: as DeepLabCut writes
         its CSV, and in Parquet with columns such as ``snout_x``.
     video
-        The table's video, whose frames have the times.
+        The table's video, from which the frames' times are taken.
     fps
         Frames per second, where nothing else tells the times.
     session_start
-        Of nwb, which needs it: when the recording began.
+        When the recording began; nwb needs it.
     choice
         Which table of a file with several, and whose points.
 
     Raises
     ------
     UsageError
-        If a value cannot be.
+        If the values do not fit together.
     """
 
     to: Format
@@ -71,7 +69,7 @@ class ConvertOptions:
         if self.to not in FORMATS:
             raise UsageError(f"format '{self.to}' is not known: choose one of {', '.join(FORMATS)}")
         if self.tidy and self.to == "nwb":
-            raise UsageError("nwb has one layout only: leave --tidy away")
+            raise UsageError("nwb has one layout only: leave out --tidy")
         if self.fps is not None and not 0 < self.fps < np.inf:
             raise UsageError(f"fps {self.fps:g} is out of range: give a number of frames per second above 0")
         if self.fps is not None and self.video is not None:
@@ -134,10 +132,7 @@ def convert_table(
         If it cannot be written.
     """
     target = (out_dir or source.parent) / f"{source.stem}{'_tidy' if options.tidy else ''}.{options.to}"
-    if target.exists() and not overwrite:
-        raise OutputExistsError(
-            f"'{target}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
-        )
+    refuse_existing(target, overwrite=overwrite)
     poses = read_poses(source, options.choice)
     seconds, times = _times(poses, options)
     if options.to == "nwb" and seconds is None:
@@ -146,37 +141,18 @@ def convert_table(
             "frames per second with --fps"
         )
     write = _writer(poses, seconds, options)
-    scratch = partial_path(target)
-    try:
+    with whole_file(target) as partial:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write(scratch)
-        move_into_place(scratch, target)
-    except OSError as error:
-        raise OutputError(
-            f"'{target}' cannot be written ({error.strerror or error}): check its folder and disk"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
+        write(partial)
     has_no_times = options.to == "csv" and not options.tidy
     return ConvertedTable(source, target, len(poses), None if has_no_times else times)
 
 
 def tidy_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
-    """Columns with one row per frame and body part, frame by frame.
+    """Columns of ``N * K`` values, one row per frame and body part, frame by frame.
 
-    Parameters
-    ----------
-    poses
-        What to lay out.
-    seconds
-        ``(N,)`` times of the frames, where they are known.
-
-    Returns
-    -------
-    dict
-        ``frame``, ``seconds`` where known, ``individual`` where animals have names, ``bodypart``, ``x``, ``y`` and
-        ``likelihood``, each of ``N * K`` values.
+    They are ``frame``, ``seconds`` (``(N,)``) where known, ``individual`` where animals have names, ``bodypart``,
+    ``x``, ``y`` and ``likelihood``.
     """
     count, parts = len(poses), len(poses.bodyparts)
     columns: dict[str, Any] = {"frame": np.repeat(poses.frames, parts)}
@@ -189,10 +165,8 @@ def tidy_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
 
 
 def wide_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
-    """Columns with one row per frame: ``frame``, ``seconds`` where known, then such as ``snout_x``."""
-    columns: dict[str, Any] = {"frame": poses.frames}
-    if seconds is not None:
-        columns["seconds"] = seconds
+    """Columns with one row per frame: ``frame``, ``seconds`` where known, then ``snout_x`` and the like."""
+    columns: dict[str, Any] = {"frame": poses.frames} | ({} if seconds is None else {"seconds": seconds})
     for part, name in enumerate(poses.names):
         for place, coord in enumerate(COORDS):
             columns[f"{name.replace(' ', '_')}_{coord}"] = poses.points[:, part, place]
@@ -200,7 +174,7 @@ def wide_columns(poses: PoseData, seconds: Floats | None) -> dict[str, Any]:
 
 
 def _times(poses: PoseData, options: ConvertOptions) -> tuple[Floats | None, str | None]:
-    """Times of the frames, and where they are from: what the user says, else the table's own."""
+    """Times of the frames and their origin: what the user says, else the table's own."""
     if options.video is not None:
         info = probe(options.video)
         poses.belongs_to(options.video, info.n_frames, VideoError)
@@ -211,7 +185,7 @@ def _times(poses: PoseData, options: ConvertOptions) -> tuple[Floats | None, str
 
 
 def _writer(poses: PoseData, seconds: Floats | None, options: ConvertOptions) -> Callable[[Path], None]:
-    """What writes the file; a missing library is told before anything is written."""
+    """What writes the file; a missing library is reported before anything is written."""
     if options.to == "parquet":
         arrow, parquet = _library("pyarrow", "parquet"), _library("pyarrow.parquet", "parquet")
         columns = (tidy_columns if options.tidy else wide_columns)(poses, seconds)
@@ -235,11 +209,9 @@ def _library(name: str, extra: str) -> Any:
 
 
 def _arrow_table(arrow: Any, columns: dict[str, Any], poses: PoseData) -> Any:
-    """Columns as Arrow has them; names that come again and again are stored once."""
-    made = {}
-    for name, values in columns.items():
-        is_text = name in ("individual", "bodypart")
-        made[name] = arrow.array(values).dictionary_encode() if is_text else arrow.array(values)
+    """Columns as Arrow has them; repeated names are stored once."""
+    made = {name: arrow.array(values) for name, values in columns.items()}
+    made |= {name: made[name].dictionary_encode() for name in ("individual", "bodypart") if name in made}
     facts = {"posecli": __version__, "scorer": poses.scorer, "source": poses.path.name}
     return arrow.table(made).replace_schema_metadata({"posecli": json.dumps(facts)})
 
@@ -247,7 +219,7 @@ def _arrow_table(arrow: Any, columns: dict[str, Any], poses: PoseData) -> Any:
 def _write_nwb(
     pynwb: Any, ndx_pose: Any, poses: PoseData, seconds: Floats, options: ConvertOptions, path: Path
 ) -> None:
-    """An NWB file with a `PoseEstimation` for each animal."""
+    """Write an NWB file with a `PoseEstimation` for each animal."""
     import h5py
 
     digest = hashlib.sha256(poses.path.read_bytes()).hexdigest()
@@ -278,32 +250,31 @@ def _write_nwb(
     module.add(ndx_pose.Skeletons(skeletons=skeletons))
     for estimation in estimations:
         module.add(estimation)
-    # Not by its path: pynwb warns of names that do not end in .nwb, as partial ones do not.
+    # Not by its path: pynwb warns of names that do not end in .nwb.
     with h5py.File(path, "w") as raw, pynwb.NWBHDF5IO(file=raw, mode="w") as writer:
         writer.write(file)
 
 
 def _nwb_series(ndx_pose: Any, poses: PoseData, places: list[int], seconds: Floats) -> list[Any]:
-    """One series for each body part; the first holds the times, and the others point to them."""
+    """One series for each body part; the first holds the times, and the others refer to it."""
     series: list[Any] = []
     for place in places:
-        series.append(
-            ndx_pose.PoseEstimationSeries(
-                name=_nwb_name(poses.bodyparts[place]),
-                description=f"position of {poses.bodyparts[place]}",
-                data=poses.points[:, place, :2],
-                unit="pixels",
-                reference_frame="(0, 0) is the upper left corner of the frame; x points right and y down",
-                timestamps=series[0] if series else seconds,
-                confidence=poses.points[:, place, 2],
-                confidence_definition="likelihood: the network's probability that the body part is there, 0 to 1",
-            )
+        one = ndx_pose.PoseEstimationSeries(
+            name=_nwb_name(poses.bodyparts[place]),
+            description=f"position of {poses.bodyparts[place]}",
+            data=poses.points[:, place, :2],
+            unit="pixels",
+            reference_frame="(0, 0) is the upper left corner of the frame; x points right and y down",
+            timestamps=series[0] if series else seconds,
+            confidence=poses.points[:, place, 2],
+            confidence_definition="likelihood: the network's probability that the body part is there, 0 to 1",
         )
+        series.append(one)
     return series
 
 
 def _nwb_name(name: str) -> str:
-    """A name without the letters that NWB keeps for paths.
+    """A name without the characters that NWB keeps for paths.
 
     >>> _nwb_name("left/ear")
     'left_ear'

@@ -1,7 +1,7 @@
-"""What was done: the JSON manifest beside a pose table, and whether it need not be done again.
+"""The JSON manifest beside a pose table: what was done, and whether it has to be done again.
 
-The *fingerprint* hashes what determines a table's values: the video's content, the model, and the settings that
-change poses. Batch size, pose decoder and video backend are not among them, since they give the same poses.
+The *fingerprint* hashes what determines a table's values: the video's content, the model, and the settings that change
+poses. Batch size, pose decoder and video backend do not, so they are not part of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -30,28 +31,15 @@ from posecli.video.probe import VideoInfo
 FORMAT = "posecli-manifest"
 FORMAT_VERSION = 1
 LARGEST_MANIFEST_BYTES = 64 << 20
-REPORTED_PACKAGES = (
-    "posecli",
-    "numpy",
-    "pandas",
-    "tables",
-    "opencv-python",
-    "opencv-python-headless",
-    "av",
-    "openvino",
-    "tensorflow",
-    "keras",
-)
-
-
-#: Of these, those that have a part in a table's values.
+#: Packages that determine a table's values, and others that manifests report.
 VALUE_PACKAGES = ("posecli", "numpy", "opencv-python", "opencv-python-headless", "av", "openvino", "tensorflow")
+REPORTED_PACKAGES = (*VALUE_PACKAGES, "pandas", "tables", "keras")
 
 
 def determining_settings(
     model: AnyFolder, engine: EngineName, precision: FixedPrecision, geometry: Geometry
 ) -> dict[str, Any]:
-    """The settings that change results of any kind of network, as plain values."""
+    """The settings that change the results of networks of any kind, as plain values."""
     return {
         "engine": engine,
         "precision": precision,
@@ -69,16 +57,16 @@ def fingerprint(video_fingerprint: str, model: AnyFolder, settings: Mapping[str,
 
 
 def differences(manifest: Mapping[str, Any], sections: Mapping[str, Any]) -> list[str]:
-    """What determines a table's values and is not as an earlier manifest says, in words."""
-    changes = []
-    for section, key, words in (("video", "fingerprint", "another video"), ("model", "identity", "another model")):
-        if _mapping(manifest, section).get(key) != sections[section][key]:
-            changes.append(words)
+    """What determines a table's values and differs from an earlier manifest, in words."""
+    identities = (("video", "fingerprint", "another video"), ("model", "identity", "another model"))
+    changes = [
+        words for section, key, words in identities if _mapping(manifest, section).get(key) != sections[section][key]
+    ]
     return changes + changed_values(_mapping(manifest, "settings"), sections["settings"])
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What of the new values is not as it was, in words.
+    """The new values that differ from the old ones, in words.
 
     >>> changed_values({"crop": None, "engine": "openvino"}, {"crop": "0,10,0,10", "engine": "openvino"})
     ['crop was None, not 0,10,0,10']
@@ -87,7 +75,7 @@ def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _mapping(manifest: Mapping[str, Any], section: str) -> Mapping[str, Any]:
-    """A part of a manifest; it comes from a file, and may be anything."""
+    """A section of a manifest, which comes from a file and may be anything."""
     content = manifest.get(section)
     return content if isinstance(content, Mapping) else {}
 
@@ -104,13 +92,13 @@ def describe_video(info: VideoInfo, video_fingerprint: str) -> dict[str, Any]:
         "rotation_applied_degrees": info.orientation.rotation,
         "mirrored": info.orientation.mirrored,
         "frame_rate": info.frame_rate,
-        # Where packets do not tell, only reading the video does.
+        # Where packets do not tell, only decoding does.
         "variable_frame_rate": None if info.announced is None else info.announced.is_variable,
     }
 
 
 def describe_run_of_video(info: VideoInfo, bad_frames: list[int], rows: int) -> dict[str, Any]:
-    """What its frames turned out to be: all counts, the frames without a pose, and where the clock is."""
+    """What reading it has shown: all counts, the frames without a pose, and where the times are."""
     return {
         "frames": {
             "promised_by_container": info.promised_frames,
@@ -129,7 +117,7 @@ def describe_run_of_video(info: VideoInfo, bad_frames: list[int], rows: int) -> 
 
 
 def describe_pictures(info: VideoInfo, pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """What is odd about a video's pictures, though each has its row."""
+    """Oddities of a video's pictures, though each has its row."""
     return {
         "places_without_picture": info.empty_places,
         "packets_before_first_picture": info.unshown_at_start,
@@ -140,11 +128,11 @@ def describe_pictures(info: VideoInfo, pictures: Mapping[str, Any]) -> dict[str,
 
 
 def oddities(info: VideoInfo, pictures: Mapping[str, Any]) -> Iterator[str]:
-    """The same, and where the clock falls back, for people; each is said."""
+    """The same, and where the clock falls back, as sentences for people."""
     if info.empty_places:
         yield f"{info.empty_places} places in the file hold no picture (frames that the recorder dropped): no rows"
     elif jumps := info.timeline.jumps_at:
-        yield f"frames seem to be missing by its times before {_places(jumps)}: they have no rows"
+        yield f"by its times, frames seem to be missing before {_places(jumps)}: they have no rows"
     if info.promised_frames and not info.empty_places and info.promised_frames > len(info.timeline):
         yield f"its header counts {info.promised_frames} frames, of which {len(info.timeline)} are shown"
     if info.unshown_at_start:
@@ -158,7 +146,7 @@ def oddities(info: VideoInfo, pictures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _places(frames: Sequence[int]) -> str:
-    """Some frames, named.
+    """Names of some frames.
 
     >>> _places([20]), _places([1, 2, 3, 4, 5])
     ('frame 20', 'frames 1, 2, 3 and 2 more')
@@ -169,7 +157,7 @@ def _places(frames: Sequence[int]) -> str:
 
 
 def describe_model(model: AnyFolder) -> dict[str, Any]:
-    """The manifest's part on the model."""
+    """The manifest's section on the model."""
     return {"path": str(model.path.resolve()), "identity": model.identity, **asdict(model.description)}
 
 
@@ -177,15 +165,13 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
     """Versions of those packages that are installed."""
     packages = {}
     for name in names:
-        try:
+        with suppress(PackageNotFoundError):
             packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return packages
 
 
 def describe_machine() -> dict[str, Any]:
-    """The manifest's part on the machine and the software."""
+    """The manifest's section on the machine and the software."""
     return {
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -196,7 +182,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def new_manifest(state: str, run_fingerprint: str, sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a manifest together; `state` is ``complete`` or ``short``."""
+    """A manifest made of its sections; `state` is ``complete`` or ``short``."""
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -211,12 +197,12 @@ def new_manifest(state: str, run_fingerprint: str, sections: Mapping[str, Any]) 
 
 
 def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """A manifest as UTF-8 JSON."""
+    """A manifest as JSON in UTF-8."""
     return (json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n").encode()
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Read a manifest; ``None`` where there is none, or the file is something else."""
+    """Read a manifest; ``None`` if there is none or the file is something else."""
     try:
         if path.stat().st_size > LARGEST_MANIFEST_BYTES:
             return None

@@ -1,4 +1,4 @@
-"""Pose tables as arrays: one animal's or several animals', posecli's or DeepLabCut's.
+"""Pose tables as arrays: of one animal or several, posecli's or DeepLabCut's.
 
 A file is read as plain data: nothing in it is run.
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +28,32 @@ Floats = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.int64]
 
 COORDS = ("x", "y", "likelihood")
-#: Likelihood below which a point counts as unseen, where nobody says otherwise: DeepLabCut's own.
+#: Likelihood below which a point counts as unseen, by default: DeepLabCut's own.
 PCUTOFF = 0.6
 
 
 @dataclass(frozen=True)
 class PoseData:
-    """What a pose table holds, with one entry for each body part of each animal.
+    """The content of a pose table, with one entry for each body part of each animal.
 
     Attributes
     ----------
     path
         The file.
     scorer
-        What the columns say found the points.
+        Who or what found the points, by the columns.
     labels
-        ``K`` names of points as the columns have them: body part, or animal and body part.
+        ``K`` names of points as in the columns: body part, or animal and body part.
     peaks
         ``(N, K, P, 3)`` float64: x px, y px, likelihood of each peak, the best one first; NaN where not known.
     frames
-        ``(N,)`` int64: the number of each row's frame in its video. They rise, and may have gaps.
+        ``(N,)`` int64: the number of each row's frame in its video; rising, possibly with gaps.
     seconds
         ``(N,)`` presentation times of the frames; ``None`` where the file has none.
     dtype
-        Type of float that keeps the numbers as they are stored.
+        Float type that keeps the numbers as they are stored.
     choice
-        Which table of the file it is, as far as somebody had to say.
+        Which table of the file it is, where that had to be said.
     """
 
     path: Path
@@ -69,23 +70,23 @@ class PoseData:
 
     @property
     def points(self) -> Floats:
-        """``(N, K, 3)``: of several peaks the best."""
+        """``(N, K, 3)``: the best of several peaks."""
         return self.peaks[:, :, 0]
 
     @property
     def bodyparts(self) -> tuple[str, ...]:
-        """``K`` names of body parts; of several animals each has its own."""
+        """``K`` names of body parts, which several animals share."""
         return tuple(label[-1] for label in self.labels)
 
     @property
     def individuals(self) -> tuple[str, ...]:
-        """``K`` names of animals; empty where there is one only, whatever its name."""
+        """``K`` names of animals; empty where there is only one, whatever its name."""
         animals = tuple(label[0] for label in self.labels if len(label) > 1)
         return animals if len(set(animals)) > 1 else ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """``K`` names that tell every point from every other."""
+        """``K`` names, all different."""
         if not self.individuals:
             return self.bodyparts
         return tuple(f"{animal} {part}" for animal, part in zip(self.individuals, self.bodyparts, strict=True))
@@ -95,13 +96,13 @@ class PoseData:
         return np.where(self.points[..., 2:] >= pcutoff, self.points[..., :2], np.nan)
 
     def select(self, places: Sequence[int]) -> PoseData:
-        """Some of the points."""
+        """The points at these places among the ``K``."""
         return replace(self, labels=tuple(self.labels[place] for place in places), peaks=self.peaks[:, places])
 
     def broken_at_gaps(self) -> PoseData:
-        """The same with a row of NaN in every gap, so that no line and no step leads over it.
+        """The same with a row of NaN in every gap, so that no line crosses it.
 
-        Its frame is the first that is missing, and its time in the middle of the gap.
+        Its frame is the first that is missing, its time the middle of the gap.
         """
         gaps = np.flatnonzero(np.diff(self.frames) > 1) + 1
         seconds = self.seconds
@@ -115,17 +116,11 @@ class PoseData:
         )
 
     def belongs_to(self, video: Path, n_frames: int, failure: type[PoseCliError]) -> None:
-        """Refuse a video that lacks frames of the table.
-
-        Raises
-        ------
-        PoseCliError
-            `failure`.
-        """
+        """Raise `failure` if the video lacks frames of the table."""
         if self.frames[-1] >= n_frames:
             raise failure(
                 f"'{video}' has {n_frames} frames, and '{self.path}' a row for frame {self.frames[-1]} (the first one "
-                "is 0): give the table made of this video"
+                "is 0): give the table that was made from this video"
             )
 
 
@@ -136,14 +131,14 @@ def read_poses(
     *,
     needs_likelihood: bool = True,
 ) -> PoseData:
-    """Read a pose table; columns are known by their names, and rows by the numbers of their frames.
+    """Read a pose table; columns are found by name, and rows by frame number.
 
     Parameters
     ----------
     path
         The file.
     choice
-        Which table of it, and whose points, where it holds several.
+        Which table of the file, and whose points, where it holds several.
     failure
         Error to raise.
     needs_likelihood
@@ -152,33 +147,33 @@ def read_poses(
     Raises
     ------
     PoseCliError
-        `failure`, if the file is missing or damaged, holds something else, or has no rows; if its rows are not frames,
-        each of which is there once; or if it leaves a choice that was not made.
+        `failure`, if the file is missing or damaged, holds something else, has no rows, or rows that are not frames or
+        are there twice; or if it leaves a choice that was not made.
     """
     content = read_plain_table(_table_file(path, failure), failure, choice)
     needed = COORDS if needs_likelihood else COORDS[:2]
     if {len(label) for label in content.columns} not in [{levels} for levels in LEVEL_NAMES]:
         raise _no_pose_table(path, failure, needed)
     content = of_one_scorer(path, content, choice, failure)
-    layout = _layout(path, content.columns, failure, needed)
+    labels, places = _layout(path, content.columns, failure, needed)
     if not len(content.values):
         raise failure(f"'{path}' has no rows: give the table of a video with frames")
     frames, order = frame_numbers(path, content.index, failure)
-    peaks = np.take(content.values[order], layout.places, axis=1)
-    peaks[:, layout.places < 0] = np.nan
+    peaks = np.take(content.values[order], places, axis=1)
+    peaks[:, places < 0] = np.nan
     seconds = _seconds_of(path, frames, failure) if content.key == KEY else None
-    is_single = all(content.stored[place] == np.float32 for place in layout.places[layout.places >= 0])
+    is_single = all(content.stored[place] == np.float32 for place in places[places >= 0])
     dtype = np.dtype(np.float32 if is_single else np.float64)
-    return PoseData(path, layout.scorer, layout.labels, peaks, frames, seconds, dtype, choice)
+    return PoseData(path, str(content.columns[0][0]), labels, peaks, frames, seconds, dtype, choice)
 
 
 def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tuple[Frames, npt.NDArray[np.intp]]:
-    """Numbers of the frames that rows are of, rising, and the places of their rows.
+    """Rising frame numbers of the rows, and the places of these rows.
 
     Raises
     ------
     PoseCliError
-        `failure`, if they are no whole numbers from 0 on, or one is there twice.
+        `failure`, if they are not whole numbers from 0 on, or one is there twice.
 
     Examples
     --------
@@ -194,7 +189,7 @@ def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tup
     wrong = np.flatnonzero(~((numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers))))
     if wrong.size:
         raise failure(
-            f"'{path}' has a row labelled {numbers[wrong[0]]} (row {wrong[0]}), which is no number of a frame: number "
+            f"'{path}' has a row labelled {numbers[wrong[0]]} (row {wrong[0]}), which is not a frame number: number "
             "its rows by the frames of the video, from 0 on"
         )
     frames = numbers.astype(np.int64)
@@ -210,7 +205,7 @@ def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tup
 
 
 def model_pcutoff(path: Path) -> float:
-    """The cut-off of the model that made a table, as its manifest says; `PCUTOFF` where it does not."""
+    """The cut-off of the model that made a table, by its manifest; `PCUTOFF` where that does not say."""
     manifest = read_manifest(path.with_suffix(".json"))
     model = manifest.get("model") if manifest else None
     found = model.get("pcutoff") if isinstance(model, dict) else None
@@ -242,13 +237,7 @@ def find_table(video: Path) -> Path:
 
 
 def one_animal(poses: PoseData, failure: type[PoseCliError]) -> PoseData:
-    """The same poses, if they are those of one animal.
-
-    Raises
-    ------
-    PoseCliError
-        `failure`.
-    """
+    """The same poses if they are those of one animal; raises `failure` otherwise."""
     animals = list(dict.fromkeys(poses.individuals))
     if animals:
         raise failure(
@@ -259,35 +248,25 @@ def one_animal(poses: PoseData, failure: type[PoseCliError]) -> PoseData:
 
 
 def _table_file(path: Path, failure: type[PoseCliError]) -> Path:
-    """Tell a wrong argument from a damaged file."""
+    """The file, unless it is plainly a wrong argument rather than a damaged table."""
     import h5py
 
     if path.is_dir():
         raise failure(f"'{path}' is a folder: give the pose table in it, a file that ends in .h5")
     if path.is_file() and not h5py.is_hdf5(path):
-        raise failure(f"'{path}' is no HDF5 file: give a pose table as 'posecli analyze' or DeepLabCut write it (.h5)")
+        raise failure(
+            f"'{path}' is not an HDF5 file: give a pose table as 'posecli analyze' or DeepLabCut write it (.h5)"
+        )
     return path
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where points stand among the columns.
+def _layout(
+    path: Path, columns: Labels, failure: type[PoseCliError], needed: Sequence[str]
+) -> tuple[tuple[tuple[str, ...], ...], npt.NDArray[np.intp]]:
+    """Labels of the ``K`` points, and the ``(K, P, 3)`` column of each coordinate of each peak; -1 where there is none.
 
-    Attributes
-    ----------
-    scorer, labels
-        As of `PoseData`.
-    places
-        ``(K, P, 3)`` column of each coordinate of each peak; -1 where there is none.
+    They are found by the columns' names, in whatever order these are.
     """
-
-    scorer: str
-    labels: tuple[tuple[str, ...], ...]
-    places: npt.NDArray[np.intp]
-
-
-def _layout(path: Path, columns: Labels, failure: type[PoseCliError], needed: Sequence[str]) -> _Layout:
-    """Find points among the columns by their names, in whatever order they are."""
     points: dict[tuple[str, ...], dict[str, int]] = {}
     for place, label in enumerate(columns):
         *name, coord = map(str, label[1:])
@@ -300,20 +279,18 @@ def _layout(path: Path, columns: Labels, failure: type[PoseCliError], needed: Se
         [[coords.get(f"{coord}{peak + 1 if peak else ''}", -1) for coord in COORDS] for peak in peaks]
         for coords in points.values()
     ]
-    return _Layout(str(columns[0][0]), tuple(points), np.array(places, np.intp))
+    return tuple(points), np.array(places, np.intp)
 
 
 def _peaks(coords: Mapping[str, int]) -> int:
-    """How many peaks of a body part there are: x, y and likelihood, x2, y2 and likelihood2 ..."""
-    count = 1
-    while all(f"{coord}{count + 1}" in coords for coord in COORDS):
-        count += 1
-    return count
+    """Number of peaks of a body part: x, y and likelihood, x2, y2 and likelihood2, ..."""
+    return next(n for n in count(1) if not all(f"{coord}{n + 1}" in coords for coord in COORDS))
 
 
 def _no_pose_table(path: Path, failure: type[PoseCliError], needed: Sequence[str]) -> PoseCliError:
     return failure(
-        f"'{path}' is no pose table: its columns should be {', '.join(needed)} by scorer (, individual) and body part"
+        f"'{path}' is not a pose table: its columns should be {', '.join(needed)} by scorer (, individual) and body "
+        "part"
     )
 
 
