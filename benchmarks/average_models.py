@@ -29,7 +29,7 @@ def main() -> None:
     weights = [folder.weights() for folder in folders]
     mean = {
         name: np.asarray(np.mean([held[name] for held in weights], axis=0, dtype=np.float64), np.float32)
-        for name in last.shapes()
+        for name in last.network.variable_shapes()
     }
     source = {
         "kind": "mean of the weights of several networks, made by posecli",

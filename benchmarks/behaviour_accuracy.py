@@ -162,7 +162,8 @@ def emulated_bf16(model: ClipModel, chunks: Chunks) -> Floats:
     import keras
     import tensorflow as tf
 
-    from posecli.network.i3d.layers import assign_weights, build_i3d
+    from posecli.engine.keras_layers import build_with_weights
+    from posecli.network.folding import fold_batch_norm
 
     def rounded(array: Any) -> Any:
         return tf.cast(tf.cast(array, tf.bfloat16), tf.float32)
@@ -170,11 +171,11 @@ def emulated_bf16(model: ClipModel, chunks: Chunks) -> Floats:
     plain = keras.layers.Conv3D.call
     keras.layers.Conv3D.call = lambda layer, inputs: plain(layer, rounded(inputs))
     try:
-        network = build_i3d(model.description.network, *chunks.shape[1:4])
-        weights = model.folder.folded_weights()
+        folded, weights = fold_batch_norm(model.description.network, model.folder.weights())
         kernels = {name: rounded(array).numpy() for name, array in weights.items() if name.endswith("/w")}
-        assign_weights(network, weights | kernels)
-        parts = [network.predict_on_batch(chunks[start : start + BATCH]) for start in range(0, len(chunks), BATCH)]
+        network = build_with_weights(folded, weights | kernels, chunks.shape[1:4])
+        starts = range(0, len(chunks), BATCH)
+        parts = [network.predict_on_batch(chunks[start : start + BATCH])["logits"] for start in starts]
     finally:
         keras.layers.Conv3D.call = plain
     return model.probabilities(Logits(np.concatenate(parts)))

@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from posecli.engine.outputs import Maps
     from posecli.options import FixedPrecision
 
     Images = npt.NDArray[np.uint8]
-    Network = Callable[[Images], Maps]
+    Network = Callable[[Images], Any]
 
 #: Engine and precision.
 SETTINGS = ("openvino fp32", "openvino int8", "tensorflow fp32")
@@ -159,6 +158,7 @@ def openvino_network(model: Path, precision: FixedPrecision, images: Images, lap
     import openvino  # noqa: F401  # what is timed is the import
 
     from posecli.engine.openvino import CompiledNetwork, FoldedGraph
+    from posecli.engine.outputs import typed_output
     from posecli.model.folder import read_model_folder
     from posecli.model.int8 import read_int8_plan
     from posecli.support.hardware import usable_cores
@@ -172,7 +172,7 @@ def openvino_network(model: Path, precision: FixedPrecision, images: Images, lap
     laps.end("build graph")
     network = CompiledNetwork(built, precision, usable_cores(), min(usable_cores(), len(images)))
     laps.end("compile")
-    return lambda frames: graph.kind.output(network(frames))
+    return lambda frames: typed_output(graph.network.head, network(frames))
 
 
 def tensorflow_network(model: Path, _precision: FixedPrecision, images: Images, laps: Laps) -> Network:
@@ -180,16 +180,16 @@ def tensorflow_network(model: Path, _precision: FixedPrecision, images: Images, 
     from posecli.network.tensorflow_runtime import import_tensorflow
 
     tf = import_tensorflow()
+    from posecli.engine.keras_layers import build_with_weights
     from posecli.engine.outputs import Maps
     from posecli.model.folder import read_model_folder
-    from posecli.network.pose import assign_weights, build_pose_network
+    from posecli.network.folding import fold_batch_norm
 
     laps.end("import runtime")
     folder = read_model_folder(model)
-    weights = folder.folded_weights()
+    description, weights = fold_batch_norm(folder.description.network, folder.weights())
     laps.end("read model")
-    network = build_pose_network(folder.description.network, *images.shape[1:3])
-    assign_weights(network, weights)
+    network = build_with_weights(description, weights, images.shape[1:3])
     laps.end("build graph")
     signature = tf.TensorSpec((None, *images.shape[1:]), tf.uint8)
     function = tf.function(lambda frames: network(frames, training=False)).get_concrete_function(signature)

@@ -13,7 +13,6 @@ from posecli.inference.predictor import ClipModel, load_clip_model
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.folder import ClipModelFolder, write_clip_folder
 from posecli.model.int8 import write_int8
-from posecli.network.i3d.variables import variable_shapes
 from posecli.network.int8 import Int8Plan
 from posecli.options import EngineOptions
 
@@ -24,7 +23,7 @@ def random_weights(description: ClipDescription, seed: int = 3) -> dict[str, npt
     """Weights that keep activations near one through all layers."""
     rng = np.random.default_rng(seed)
     weights = {}
-    for name, shape in variable_shapes(description.network).items():
+    for name, shape in description.network.variable_shapes().items():
         if name.endswith("/w"):
             tensor = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[:4]))
         elif name.endswith("moving_variance"):

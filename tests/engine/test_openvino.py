@@ -111,8 +111,8 @@ def test_precision_that_the_processor_would_imitate_is_refused(
 
 
 def test_multiplications_of_every_convolution(model: ModelFolder) -> None:
-    counted = FoldedGraph(model).multiplications((480, 640, 3))
-    assert set(counted) == {*model.description.convolutions(), "pose/heads"}
+    counted = FoldedGraph(model).network.multiplications((480, 640))
+    assert set(counted) == {*model.description.network.int8_candidates(), "pose/heads"}
     assert counted["resnet_v1_50/conv1"] == 240 * 320 * 7 * 7 * 3 * 64
     assert counted["resnet_v1_50/block4/unit_1/bottleneck_v1/shortcut"] == 30 * 40 * 1024 * 2048
 

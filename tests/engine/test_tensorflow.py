@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support import projects
+from support.networks import by_keras
 
 from posecli.engine import open_engine
 from posecli.engine.tensorflow import TensorFlowEngine
 from posecli.errors import EngineError, ModelError
 from posecli.model.description import ModelDescription
 from posecli.model.folder import WEIGHTS_FILE, ModelFolder, write_model_folder
-from posecli.network import pose
-from posecli.network.spec import PoseNetworkSpec
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions
 
@@ -65,21 +66,22 @@ def test_a_frame_s_result_does_not_depend_on_its_batch(engine: TensorFlowEngine)
 
 
 def test_engine_is_the_network(engine: TensorFlowEngine) -> None:
-    network = pose.build_pose_network(PoseNetworkSpec("resnet_50", 4, ModelDescription.mean_pixel), batch_norm=True)
-    pose.assign_weights(network, projects.weights())
-    expected = np.asarray(network(frames(1).astype(np.float32), training=False)["scoremap"])
+    network = pose_network(PoseSpec("resnet_50", 4))
+    expected = by_keras(network, projects.weights(), frames(1))["scoremap"]
     np.testing.assert_allclose(engine(frames(1)).scoremap, expected, atol=1e-4)
 
 
 def test_network_is_traced_once(model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from posecli.engine import keras_layers
+
     calls = []
-    convolve = pose.DilatedConv2D.call
+    convolve = keras_layers.DilatedConv2D.call
 
     def counted(layer: Any, inputs: Any) -> Any:
         calls.append(layer.name)
         return convolve(layer, inputs)
 
-    monkeypatch.setattr(pose.DilatedConv2D, "call", counted)
+    monkeypatch.setattr(keras_layers.DilatedConv2D, "call", counted)
     engine = open_engine(model, (32, 32, 3), EngineOptions("tensorflow"))
     traced = len(calls)
     assert traced > 0
@@ -121,7 +123,7 @@ def test_keras_that_already_runs_on_another_backend(model: ModelFolder, monkeypa
         open_engine(model, (HEIGHT, WIDTH, 3), EngineOptions("tensorflow"))
 
 
-def test_memory_that_does_not_suffice(engine: TensorFlowEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_enough_memory(engine: TensorFlowEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(_: object) -> None:
         raise import_tensorflow().errors.ResourceExhaustedError(None, None, "OOM when allocating")
 

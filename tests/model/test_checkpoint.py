@@ -11,10 +11,11 @@ from support import projects
 
 from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.network.variables import variable_shapes
 
-SHAPES = variable_shapes("resnet_50", 4)
+SHAPES = pose_network(PoseSpec("resnet_50", 4)).variable_shapes()
 
 SMALL: projects.Tensors = {
     "a/weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

@@ -15,7 +15,6 @@ from safetensors.numpy import load_file, save_file
 from support import projects
 
 from posecli.errors import ModelError, OutputError, OutputExistsError
-from posecli.model import description as description_module
 from posecli.model import folder as folder_module
 from posecli.model.description import ModelDescription
 from posecli.model.folder import (
@@ -27,6 +26,7 @@ from posecli.model.folder import (
     read_model_folder,
     write_model_folder,
 )
+from posecli.network.network import Network
 
 DESCRIPTION = ModelDescription(
     net_type="resnet_50",
@@ -49,7 +49,7 @@ SMALL: projects.Tensors = {
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every network has just two small tensors."""
-    monkeypatch.setattr(description_module, "variable_shapes", lambda *_, **__: SMALL_SHAPES)
+    monkeypatch.setattr(Network, "variable_shapes", lambda _: SMALL_SHAPES)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def rewrite_weights(model: ModelFolder, tensors: projects.Tensors) -> None:
 def test_round_trip_of_a_whole_network(tmp_path_factory: pytest.TempPathFactory) -> None:
     written = projects.model_folder(tmp_path_factory.getbasetemp())
     found = read_model_folder(written.path).weights()
-    assert set(found) == set(written.description.shapes())
+    assert set(found) == set(written.description.network.variable_shapes())
     assert all(found[name].tobytes() == tensor.tobytes() for name, tensor in projects.weights().items())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from network.i3d import reference
+from support import i3d_reference as reference
 from support import projects
 
 from posecli.cli import cli
@@ -17,7 +17,7 @@ from posecli.inference.predictor import ClipModel
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.model.importing import import_i3d
-from posecli.network.i3d.variables import I3DSpec, variable_shapes
+from posecli.network.i3d import I3DSpec, i3d
 from posecli.options import EngineOptions
 
 SPEC = I3DSpec(9, width=0.05)
@@ -56,7 +56,7 @@ def test_same_tensors_from_every_variant(variant: Variant, tmp_path: Path) -> No
     for path in (prefix, prefix.with_name("model.ckpt.index")):
         found = read_i3d_checkpoint(path, SPEC)
         assert found.notes == ()
-        assert {name: tensor.shape for name, tensor in found.tensors.items()} == variable_shapes(SPEC)
+        assert {name: tensor.shape for name, tensor in found.tensors.items()} == i3d(SPEC).variable_shapes()
         assert all(np.array_equal(found.tensors[name], tensor) for name, tensor in tensors().items())
 
 
@@ -64,7 +64,7 @@ def test_same_tensors_from_every_variant(variant: Variant, tmp_path: Path) -> No
 def test_logits_of_other_classes_are_left_out(variant: Variant, tmp_path: Path) -> None:
     prefix = projects.write_checkpoint(tmp_path / "model.ckpt", variant(tensors(I3DSpec(400, SPEC.width))))
     found = read_i3d_checkpoint(prefix, SPEC)
-    assert found.tensors.keys() == {name for name in variable_shapes(SPEC) if not name.startswith("Logits/")}
+    assert found.tensors.keys() == {name for name in i3d(SPEC).variable_shapes() if not name.startswith("Logits/")}
     assert len(found.notes) == 1
     assert "400 classes apart, not 9" in found.notes[0]
 

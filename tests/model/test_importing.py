@@ -14,11 +14,11 @@ import pytest
 from support import projects
 
 from posecli.errors import ModelError, OutputExistsError
-from posecli.model import description as description_module
 from posecli.model import importing
 from posecli.model.deeplabcut import Choice
 from posecli.model.folder import ModelFolder, read_model_folder, write_model_folder
 from posecli.model.importing import cache_directory, import_model, open_model
+from posecli.network.network import Network
 
 MODEL = "dlc-models/iteration-0/reachNov20-trainset95shuffle1"
 
@@ -43,7 +43,7 @@ def project(tmp_path: Path, trained: Path) -> Path:
 def small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose network has just two small tensors, as has then every other."""
     shapes = {name: tensor.shape for name, tensor in SMALL.items()}
-    monkeypatch.setattr(description_module, "variable_shapes", lambda *_, **__: shapes)
+    monkeypatch.setattr(Network, "variable_shapes", lambda _: shapes)
     root = tmp_path / "small-project"
     projects.write_project(root)
     projects.write_model_directory(root, checkpoint=projects.write_checkpoint(tmp_path / "small", SMALL))

@@ -1,83 +1,119 @@
-"""Batch normalisation folded into convolutions: the formula, and the whole network."""
+"""Batch normalisation folded into what is before it, and heads that become one convolution."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from support import projects
+from support import i3d_reference, networks, projects
+from support.networks import any_weights, by_keras, by_openvino, pictures
 
+from posecli.network.architectures import pose_network
 from posecli.network.folding import fold_batch_norm
-from posecli.network.pose import assign_weights, build_pose_network
-from posecli.network.spec import PoseNetworkSpec
-from posecli.network.variables import convolutions
+from posecli.network.i3d import I3DSpec, i3d
+from posecli.network.network import FRAMES, ClassHead, Network, PoseSpec, Scaling
+from posecli.network.operations import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Convolution,
+    Dense,
+    DepthwiseConvolution,
+    GlobalAverage,
+    Operation,
+    TransposedConvolution,
+    Weighted,
+)
+from posecli.network.subpixel import merge_heads
 
-SPEC = PoseNetworkSpec("resnet_50", 4, (123.68, 116.779, 103.939))
+X = (FRAMES,)
+SCALING = Scaling(1 / 64)
+KINDS: list[Weighted] = [
+    Convolution("y", X, (3, 3), "k", 4),
+    Convolution("y", X, (3, 3), "k", 4, bias="b"),
+    DepthwiseConvolution("y", X, (3, 3), "k"),
+    TransposedConvolution("y", X, (3, 3), "k", 4, (2, 2), bias="b"),
+    Dense("y", ("mean",), (), "k", 4),
+]
 
 
-@pytest.fixture(scope="module")
-def folded() -> projects.Tensors:
-    return fold_batch_norm(projects.weights(), "resnet_50", 4)
+def normalised(operation: Weighted, *others: Operation, gamma: str | None = "gamma") -> Network:
+    norm = BatchNormalization("norm", ("y",), gamma, "beta", "mean_", "variance", 1e-3)
+    before = (GlobalAverage("mean", X),) if isinstance(operation, Dense) else ()
+    return Network("normalised", (*before, operation, norm, *others), ClassHead("norm"), SCALING)
 
 
-@pytest.fixture(scope="module")
-def networks(folded: projects.Tensors) -> tuple[Any, Any]:
-    """The same network with and without batch-normalisation layers, for frames of any size."""
-    pair = build_pose_network(SPEC, batch_norm=True), build_pose_network(SPEC)
-    for network, weights in zip(pair, (projects.weights(), folded), strict=True):
-        assign_weights(network, weights)
-    return pair
-
-
-def test_formula_of_one_convolution(folded: projects.Tensors) -> None:
-    scope = "resnet_v1_50/block2/unit_1/bottleneck_v1/conv2"
-    weights = projects.weights()
-    gamma, beta, mean, variance = (
-        weights[f"{scope}/BatchNorm/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")
-    )
-    patch = np.random.default_rng(0).standard_normal((3, 3, 128))
-    convolved = np.einsum("ijc,ijck->k", patch, weights[f"{scope}/weights"])
-    expected = gamma * (convolved - mean) / np.sqrt(variance + 1e-5) + beta
-    found = np.einsum("ijc,ijck->k", patch, folded[f"{scope}/weights"]) + folded[f"{scope}/biases"]
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("gamma", ["gamma", None])
+@pytest.mark.parametrize("operation", KINDS, ids=lambda operation: type(operation).__name__)
+def test_a_folded_network_computes_the_same(operation: Weighted, gamma: str | None) -> None:
+    network = normalised(operation, gamma=gamma)
+    weights, images = any_weights(network), pictures(2, 5, 6)
+    folded, tensors = fold_batch_norm(network, weights)
+    assert not any(isinstance(each, BatchNormalization) for each in folded.operations)
+    assert tensors.keys() == {"k", "y/folded"}
+    assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float32)}
+    expected = by_openvino(network, weights, images)["norm"]
+    np.testing.assert_allclose(by_openvino(folded, tensors, images)["y"], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_epsilon_counts_where_the_variance_is_small() -> None:
-    weights = {name: np.array(tensor) for name, tensor in projects.weights().items() if "/block" not in name}
-    weights["resnet_v1_50/conv1/BatchNorm/moving_variance"][:] = 0
-    everything = projects.weights() | weights
-    found = fold_batch_norm(everything, "resnet_50", 4)["resnet_v1_50/conv1/weights"]
-    gamma = weights["resnet_v1_50/conv1/BatchNorm/gamma"]
-    np.testing.assert_allclose(found, weights["resnet_v1_50/conv1/weights"] * gamma / np.sqrt(1e-5), rtol=1e-6)
+    network = normalised(KINDS[0])
+    weights = any_weights(network)
+    weights["variance"][:] = 0
+    _, tensors = fold_batch_norm(network, weights)
+    np.testing.assert_allclose(tensors["k"], weights["k"] * weights["gamma"] / np.sqrt(1e-3), rtol=1e-6)
 
 
-def test_two_float32_arrays_per_convolution_and_heads_unchanged(folded: projects.Tensors) -> None:
-    assert len(folded) == 2 * (len(list(convolutions("resnet_50"))) + 2)
-    assert {tensor.dtype for tensor in folded.values()} == {np.dtype(np.float32)}
-    for head in ("pose/part_pred/block4", "pose/locref_pred/block4"):
-        for name in ("weights", "biases"):
-            assert np.array_equal(folded[f"{head}/{name}"], projects.weights()[f"{head}/{name}"])
+def test_a_map_that_others_take_before_it_is_normalised_is_left() -> None:
+    network = normalised(KINDS[0], Add("sum", ("y", "norm")))
+    folded, tensors = fold_batch_norm(network, any_weights(network))
+    assert folded == network
+    assert tensors.keys() == network.variable_shapes().keys()
 
 
-def test_without_location_refinement() -> None:
-    folded = fold_batch_norm(projects.weights(), "resnet_50", 4, locref=False)
-    assert "pose/part_pred/block4/weights" in folded
-    assert not any("locref" in name for name in folded)
+@pytest.mark.parametrize("kind", ["resnet", "i3d"])
+def test_whole_networks(kind: str) -> None:
+    with networks.tiny_resnet() as name:
+        network = pose_network(PoseSpec(name, 4)) if kind == "resnet" else i3d(I3DSpec(5, 0.1))
+        weights = projects.random_weights(name) if kind == "resnet" else i3d_reference.random_weights(I3DSpec(5, 0.1))
+    images = pictures(2, *(65, 97) if kind == "resnet" else (9, 33, 40))
+    folded, tensors = fold_batch_norm(network, weights)
+    expected, found = by_keras(network, weights, images), by_keras(folded, tensors, images)
+    for name in network.outputs:
+        assert expected[name].std() > 0.05, "a saturated network would show nothing"
+        np.testing.assert_allclose(found[name], expected[name], atol=3e-5 * np.abs(expected[name]).max())
 
 
-@pytest.mark.parametrize(("height", "width"), [(64, 96), (65, 97), (79, 48)])
-def test_folded_network_equals_the_one_with_batch_normalisation(
-    networks: tuple[Any, Any], height: int, width: int
-) -> None:
-    frames = np.random.default_rng(height).integers(0, 256, (2, height, width, 3)).astype(np.float32)
-    expected, found = (
-        {name: np.asarray(array) for name, array in network(frames, training=False).items()} for network in networks
-    )
-    rows, columns = 2 * -(-height // 16), 2 * -(-width // 16)
-    assert found["scoremap"].shape == (2, rows, columns, 4)
-    assert found["locref"].shape == (2, rows, columns, 4, 2)
-    assert 0.05 < expected["scoremap"].std() < 0.45, "a saturated network would show nothing"
-    np.testing.assert_allclose(found["scoremap"], expected["scoremap"], atol=1e-4)
-    scale = np.abs(expected["locref"]).max()
-    np.testing.assert_allclose(found["locref"] / scale, expected["locref"] / scale, atol=3e-5)
+def heads(*channels: int, features: str = FRAMES) -> Network:
+    operations: list[Operation] = [
+        TransposedConvolution(f"head{n}", (features,), (3, 3), f"k{n}", count, (2, 2), bias=f"b{n}")
+        for n, count in enumerate(channels)
+    ]
+    joined = [Activation(f"out{n}", (f"head{n}",), "sigmoid") for n in range(len(channels))]
+    outputs = tuple(each.name for each in joined)
+    return Network("heads", (*operations, *joined), ClassHead(outputs[0]), SCALING, outputs=outputs)
+
+
+@pytest.mark.parametrize("channels", [(4,), (3, 6), (1, 2, 3)])
+def test_merged_heads_compute_the_same(channels: tuple[int, ...]) -> None:
+    network = heads(*channels)
+    weights, images = any_weights(network), pictures(2, 5, 6)
+    merged, tensors = merge_heads(network, weights)
+    assert [type(each).__name__ for each in merged.operations].count("Convolution") == 1
+    assert not any(isinstance(each, TransposedConvolution) for each in merged.operations)
+    expected, found = by_openvino(network, weights, images), by_openvino(merged, tensors, images)
+    for name in network.outputs:
+        assert found[name].shape[1:3] == (10, 12)
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
+
+
+def test_networks_without_such_heads_are_left() -> None:
+    network = normalised(KINDS[0])
+    assert merge_heads(network, any_weights(network))[0] == network
+
+
+def test_merged_heads_hand_on_float32_whatever_they_compute_in() -> None:
+    """Rounded to bf16, cells of a scoremap would tie."""
+    network = heads(3, 6)
+    model = networks.compiled(*merge_heads(network, any_weights(network)), (8, 8), "bf16")
+    (node,) = [each for each in model.get_runtime_model().get_ordered_ops() if each.get_friendly_name() == "pose/heads"]
+    assert node.get_rt_info()["outputPrecisions"].astype(str) == "f32"

@@ -17,7 +17,7 @@ from support.pictures import lose_pictures
 
 from posecli import engine as engines
 from posecli.analysis import analyze
-from posecli.engine.kinds import Shape
+from posecli.engine import Shape
 from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import AnyFolder, ModelFolder

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from network.i3d import reference
 from support import clips, projects
+from support import i3d_reference as reference
 
 from posecli.analysis import analyze
 from posecli.cli import cli
@@ -59,7 +59,7 @@ def test_real_network(shared_data: Path, tmp_path: Path) -> None:
 
 def clip_model(folder: Path) -> ClipModelFolder:
     description = ClipDescription(("rest", "walk", "groom"), "I3D_test", 0.1, 9, 9, 32, 40)
-    return write_clip_folder(folder / "clips", description, dict(reference.random_weights(description.network)))
+    return write_clip_folder(folder / "clips", description, dict(reference.random_weights(description.spec)))
 
 
 class Stub:
@@ -79,7 +79,7 @@ class Stub:
     def ranking(self, plan: Int8Plan) -> list[str]:
         return list(plan.ranges)
 
-    def dearest_first(self, scopes: Sequence[str]) -> list[str]:
+    def by_cost(self, scopes: Sequence[str]) -> list[str]:
         return sorted(scopes, reverse=True)
 
     def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:

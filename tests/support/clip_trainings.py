@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posecli.network.i3d import variables
+from posecli.network import i3d
 from support import clips, projects
 
 #: Two behaviours, neither of which a single frame gives away.
@@ -37,7 +37,7 @@ BLOCKS = ("Mixed_4b", "Mixed_5c")
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Make the network short."""
-    patch.setattr(variables, "MIXED_CHANNELS", {name: variables.MIXED_CHANNELS[name] for name in BLOCKS})
+    patch.setattr(i3d, "MIXED_CHANNELS", {name: i3d.MIXED_CHANNELS[name] for name in BLOCKS})
 
 
 def moving_square(direction: str, seed: int, count: int = FRAMES) -> npt.NDArray[np.uint8]:

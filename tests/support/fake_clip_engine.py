@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo
-from posecli.engine.kinds import Shape
+from posecli.engine import EngineInfo, Shape
 from posecli.engine.outputs import Logits
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, AnyFolder, ClipModelFolder, read_clip_folder
 from posecli.options import EngineOptions, FixedPrecision

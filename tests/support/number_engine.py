@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo
-from posecli.engine.kinds import Shape
+from posecli.engine import EngineInfo, Shape
 from posecli.engine.outputs import Maps
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import EngineOptions, FixedPrecision

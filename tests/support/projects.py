@@ -13,8 +13,9 @@ import yaml
 
 from posecli.model.description import ModelDescription
 from posecli.model.folder import ModelFolder, write_model_folder
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
-from posecli.network.variables import variable_shapes
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -40,10 +41,8 @@ POSE_CFG: dict[str, Any] = {
 def random_weights(net_type: str = "resnet_50", n_bodyparts: int = len(BODYPARTS)) -> Tensors:
     """Weights that keep activations near 1 all the way, so that neither nothing nor everything saturates."""
     rng = np.random.default_rng(20241120)
-    return {
-        name: _random(rng, name, shape).astype(np.float32)
-        for name, shape in variable_shapes(net_type, n_bodyparts).items()
-    }
+    shapes = pose_network(PoseSpec(net_type, n_bodyparts)).variable_shapes()
+    return {name: _random(rng, name, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -12,19 +12,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from posecli.network import variables
+from posecli.network.resnet import SIZES, ResNetSize
 
-#: Units and output channels of blocks 1 to 4.
-UNITS = (2, 2, 1, 1)
-DEPTHS = (16, 32, 48, 64)
-STEM = 8
+SMALL = ResNetSize(units=(2, 2, 1, 1), depths=(16, 32, 48, 64), stem=8)
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Make ``resnet_50`` small."""
-    patch.setitem(variables.UNITS_PER_BLOCK, "resnet_50", UNITS)
-    patch.setattr(variables, "BLOCK_DEPTHS", DEPTHS)
-    patch.setattr(variables, "STEM_DEPTH", STEM)
+    patch.setitem(SIZES, "resnet_50", SMALL)
 
 
 if __name__ == "__main__":

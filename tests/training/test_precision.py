@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from posecli.engine.openvino import openvino_core
 from posecli.errors import PrecisionError
-from posecli.network.openvino_runtime import openvino_core
 from posecli.network.tensorflow_runtime import import_tensorflow
 
 import_tensorflow()

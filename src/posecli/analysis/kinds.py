@@ -15,7 +15,7 @@ from posecli.analysis.outputs import VideoFiles
 from posecli.analysis.plan import RunPlan
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
-from posecli.engine.kinds import Shape
+from posecli.engine import Shape
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel
 from posecli.inference.step import Step

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.kinds import OutputT_co, Shape
 from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
 from posecli.options import EngineName, EngineOptions, FixedPrecision
+
+#: What one item of a batch is: ``(H, W, 3)``, a frame, or ``(T, H, W, 3)``, a chunk of frames.
+Shape: TypeAlias = tuple[int, ...]
+OutputT_co = TypeVar("OutputT_co", covariant=True)
 
 
 @dataclass(frozen=True)

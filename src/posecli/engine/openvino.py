@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo
-from posecli.engine.kinds import Shape, kind_of
+from posecli.engine import EngineInfo, Shape
+from posecli.engine.openvino_graph import build_openvino
+from posecli.engine.outputs import typed_output
 from posecli.model.folder import AnyFolder
 from posecli.model.int8 import has_int8, read_int8_plan
-from posecli.network.int8 import Int8Plan
-from posecli.network.openvino_runtime import openvino_core
+from posecli.network.folding import fold_batch_norm
+from posecli.network.int8 import Int8Plan, calibration, in_int8
+from posecli.network.network import Network
+from posecli.network.subpixel import merge_heads
 from posecli.options import EngineOptions, FixedPrecision
 from posecli.support.hardware import usable_cores
 
@@ -25,6 +28,19 @@ ARITHMETIC: dict[FixedPrecision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": 
 CAPABILITY: dict[FixedPrecision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 #: Frames per call where speed does not matter and memory does.
 SMALL_BATCH = 4
+
+
+@cache
+def openvino_core() -> Any:
+    """The process's only `openvino.Core`, which is never destroyed.
+
+    A core gives the thread that makes it a stack for signals of its own, and puts the earlier one back when it is
+    destroyed. Of two that are not destroyed in reverse order the second puts back what the first has freed, and the
+    next Ctrl-C is a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVINOEngine:
@@ -50,7 +66,7 @@ class OpenVINOEngine:
         precision = options.fixed_precision
         plan = read_int8_plan(folder) if precision == "int8" else None
         graph = FoldedGraph(folder)
-        self._kind = graph.kind
+        self._head = graph.network.head
         self._model = graph.built(shape, plan)
         self._precision: FixedPrecision = precision
         self._network: CompiledNetwork | None = None
@@ -82,7 +98,7 @@ class OpenVINOEngine:
 
     def __call__(self, images: Images) -> Any:
         """Run the network on ``(B, *shape)`` uint8 RGB."""
-        return self._kind.output(self._network_for(len(images))(images))
+        return typed_output(self._head, self._network_for(len(images))(images))
 
     def _network_for(self, batch_size: int) -> CompiledNetwork:
         streams = min(self.info.threads, batch_size)
@@ -101,41 +117,38 @@ class FoldedGraph:
     """
 
     def __init__(self, folder: AnyFolder) -> None:
-        self.kind = kind_of(folder)
-        self._weights = folder.folded_weights()
+        folded = fold_batch_norm(folder.description.network, folder.weights())
+        self.network, self._weights = merge_heads(*folded)
 
     def built(self, shape: Shape, plan: Int8Plan | None) -> Any:
         """The network for items of one shape, not yet compiled."""
-        return self.kind.openvino_graph(self._weights, shape, plan)
+        return self._built(self.network if plan is None else in_int8(self.network, plan), shape)
 
     def run(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Any:
         """What the network says of any number of items, in one precision; built for this call alone."""
         cores = usable_cores()
         network = CompiledNetwork(self.built(images.shape[1:], plan), precision, cores, min(cores, SMALL_BATCH))
         parts = [network(images[start : start + SMALL_BATCH]) for start in range(0, len(images), SMALL_BATCH)]
-        return self.kind.output([np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
-
-    def multiplications(self, shape: Shape) -> dict[str, int]:
-        """Of each convolution for one item of a shape, by its scope."""
-        model = self.built(shape, None)
-        model.reshape([1, *shape])
-        return {
-            node.get_friendly_name(): math.prod(node.get_output_shape(0)[2:]) * math.prod(node.get_input_shape(1))
-            for node in model.get_ops()
-            if node.get_type_name() == "Convolution"
-        }
+        return typed_output(self.network.head, [np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
 
     def entering_ranges(self, images: Images) -> dict[str, tuple[float, float]]:
-        """Lowest and highest value that enters each convolution in fp32, by its scope."""
-        model, scopes = self.kind.calibration_graph(self._weights, images.shape[1:])
-        request = _compile(model, "fp32", usable_cores(), streams=1).create_infer_request()
+        """Lowest and highest value that enters each convolution in fp32, by its name."""
+        network = calibration(self.network)
+        compiled = _compile(self._built(network, images.shape[1:]), "fp32", usable_cores(), streams=1)
+        request = compiled.create_infer_request()
         lows, highs = [], []
         for image in images:
             request.infer({0: image[None]})
-            values = [request.get_output_tensor(place).data for place in range(len(scopes))]
-            lows.append([float(value.min()) for value in values])
-            highs.append([float(value.max()) for value in values])
-        return dict(zip(scopes, zip(np.min(lows, axis=0), np.max(highs, axis=0), strict=True), strict=True))
+            values = [request.get_output_tensor(place).data for place in range(len(network.outputs))]
+            lows.append([value.min() for value in values])
+            highs.append([value.max() for value in values])
+        low, high = (dict(zip(network.outputs, each, strict=True)) for each in (np.min(lows, 0), np.max(highs, 0)))
+        return {
+            name: (float(low[tensor]), float(high[tensor])) for name, tensor in self.network.int8_candidates().items()
+        }
+
+    def _built(self, network: Network, shape: Shape) -> Any:
+        return build_openvino(network, self._weights, shape[:-1])
 
 
 class CompiledNetwork:

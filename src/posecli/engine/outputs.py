@@ -5,10 +5,13 @@ Shapes: ``B`` items, ``h x w`` cells, ``K`` body parts, ``N`` peaks of each, ``C
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from posecli.network.network import Head, PoseHead
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,11 @@ class Logits:
     """Scores of the classes of a network for behaviours: ``(B, C)`` float32."""
 
     logits: npt.NDArray[np.float32]
+
+
+def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Maps | Logits:
+    """A network's outputs, in the order of its head, as what they mean."""
+    if isinstance(head, PoseHead):
+        scoremap, *rest = arrays
+        return Maps(scoremap, rest[0].reshape(*scoremap.shape, 2) if rest else None)
+    return Logits(arrays[0])

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import EngineInfo
-from posecli.engine.kinds import Shape, kind_of
+from posecli.engine import EngineInfo, Shape
+from posecli.engine.outputs import typed_output
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
+from posecli.network.folding import fold_batch_norm
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions, FixedPrecision
 from posecli.support.hardware import usable_cores
@@ -34,14 +35,17 @@ class TensorFlowEngine:
     """
 
     def __init__(self, folder: AnyFolder, shape: Shape, options: EngineOptions) -> None:
-        weights = folder.folded_weights()  # before the framework: a damaged folder is refused at once
+        # Before the framework: a damaged folder is refused at once.
+        network, weights = fold_batch_norm(folder.description.network, folder.weights())
         self._tf = import_tensorflow()
         _set_threads(self._tf, options.threads)
         _check_keras_backend()
-        self._kind = kind_of(folder)
-        network = self._kind.keras_network(weights, shape)
-        self._network = network  # the function below holds its variables weakly
-        self._function = self._tf.function(lambda images: network(images, training=False)).get_concrete_function(
+        from posecli.engine.keras_layers import build_with_weights
+
+        layers = build_with_weights(network, weights, shape[:-1])
+        self._head = network.head
+        self._layers = layers  # the function below holds its variables weakly
+        self._function = self._tf.function(lambda images: layers(images, training=False)).get_concrete_function(
             self._tf.TensorSpec((None, *shape), self._tf.uint8)
         )
         self._shape = shape
@@ -72,10 +76,10 @@ class TensorFlowEngine:
         except self._tf.errors.ResourceExhaustedError as error:
             what = "frames" if images.ndim == 4 else f"chunks of {images.shape[1]} frames"
             raise EngineError(
-                f"memory does not suffice for {len(images)} {what} of {images.shape[-2]}x{images.shape[-3]} px: "
+                f"not enough memory for {len(images)} {what} of {images.shape[-2]}x{images.shape[-3]} px: "
                 "choose a smaller --batchsize or frame size"
             ) from error
-        return self._kind.output([outputs[name].numpy() for name in self._kind.outputs if name in outputs])
+        return typed_output(self._head, [outputs[name].numpy() for name in self._head.outputs])
 
 
 def _set_threads(tf: object, threads: int | None) -> None:

@@ -12,8 +12,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine import Engine, engine_obstacle, open_engine
-from posecli.engine.kinds import Shape
+from posecli.engine import Engine, Shape, engine_obstacle, open_engine
 from posecli.engine.outputs import Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
 from posecli.inference.decode import DecodeOptions, Pose, decode

@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from posecli.errors import ModelError
 from posecli.model.description import LONGEST_SCORER
-from posecli.network.folding import Arrays
-from posecli.network.i3d.folding import fold_batch_norm
-from posecli.network.i3d.variables import I3DSpec, units, variable_shapes
+from posecli.network.i3d import I3DSpec, i3d
+from posecli.network.network import Network
 from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
 from posecli.support.yamlfile import brief
 
@@ -101,23 +97,16 @@ class ClipDescription:
         return problems
 
     @property
-    def network(self) -> I3DSpec:
-        """The network to build."""
+    def spec(self) -> I3DSpec:
+        """What is asked of the network."""
         return I3DSpec(len(self.classes), self.width)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the tensors that the network needs."""
-        return variable_shapes(self.network)
+    @property
+    def network(self) -> Network:
+        """The network to build."""
+        return i3d(self.spec)
 
-    def folded(self, weights: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        """Weights for inference: batch normalisation folded into the convolutions."""
-        return fold_batch_norm(self.network, weights)
-
-    def convolutions(self) -> tuple[str, ...]:
-        """Scopes of the convolutions that can compute in eight bits."""
-        return tuple(unit.scope for unit in units(self.network))
-
-    def what_counts(self) -> dict[str, Any]:
+    def identity_fields(self) -> dict[str, Any]:
         """All that determines results besides the options of a run, as plain values."""
         return {
             "net_type": self.net_type,

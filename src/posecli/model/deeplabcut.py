@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import ModelError
+from posecli.network.network import IMAGENET_MEAN, LOCREF_STDEV
 from posecli.support.yamlfile import brief, read_yaml, truth_of
 
 #: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
 POSE_CFG_DEFAULTS: dict[str, Any] = {
     "stride": 8.0,
-    "mean_pixel": [123.68, 116.779, 103.939],
-    "locref_stdev": 7.2801,
+    "mean_pixel": list(IMAGENET_MEAN),
+    "locref_stdev": LOCREF_STDEV,
     "location_refinement": False,
     "multi_stage": False,
     "partaffinityfield_predict": False,

@@ -8,17 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from posecli.errors import ModelError
-from posecli.network.folding import Arrays, fold_batch_norm
-from posecli.network.spec import PoseNetworkSpec
-from posecli.network.variables import UNITS_PER_BLOCK, convolutions, variable_shapes
+from posecli.network.architectures import POSE_NETWORKS, pose_network
+from posecli.network.network import IMAGENET_MEAN, LOCREF_STDEV, Network, PoseSpec
 from posecli.support.yamlfile import brief
 
-#: Two halvings more in the backbone than the heads take back: the only stride these networks have.
-STRIDE = 8.0
 #: More would make file names longer than file systems take.
 LONGEST_SCORER = 150
 
@@ -30,7 +24,7 @@ class ModelDescription:
     Attributes
     ----------
     net_type
-        ``resnet_50``, ``resnet_101`` or ``resnet_152``.
+        A key of `posecli.network.architectures.POSE_NETWORKS`.
     bodyparts
         Names, in the order of the scoremaps.
     scorer
@@ -54,10 +48,10 @@ class ModelDescription:
     net_type: str
     bodyparts: tuple[str, ...]
     scorer: str
-    stride: float = STRIDE
-    locref_stdev: float = 7.2801
+    stride: float = 8.0
+    locref_stdev: float = LOCREF_STDEV
     location_refinement: bool = True
-    mean_pixel: tuple[float, float, float] = (123.68, 116.779, 103.939)
+    mean_pixel: tuple[float, float, float] = IMAGENET_MEAN
     pcutoff: float | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
@@ -68,8 +62,10 @@ class ModelDescription:
 
     def _problems(self) -> list[str]:
         problems = []
-        if self.net_type not in UNITS_PER_BLOCK:
-            problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(UNITS_PER_BLOCK)}")
+        if self.net_type not in POSE_NETWORKS:
+            problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(POSE_NETWORKS)}")
+        elif self.stride != self.network.stride:
+            problems.append(f"stride {self.stride} is not that of a {self.net_type}, {self.network.stride}")
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             problems.append(f"its body parts {brief(list(names))} are not distinct names")
@@ -78,8 +74,6 @@ class ModelDescription:
                 f"scorer {brief(str(self.scorer))} must begin with 'DLC_' and hold no slash, because the field's tools "
                 "split file names there"
             )
-        if self.stride != STRIDE:
-            problems.append(f"stride {self.stride} is not supported yet, only {STRIDE:g}")
         if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
             problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
         if len(self.mean_pixel) != 3 or not all(math.isfinite(value) for value in self.mean_pixel):
@@ -100,23 +94,18 @@ class ModelDescription:
         ]
 
     @property
-    def network(self) -> PoseNetworkSpec:
+    def spec(self) -> PoseSpec:
+        """What is asked of the network."""
+        return PoseSpec(
+            self.net_type, len(self.bodyparts), self.mean_pixel, self.location_refinement, self.locref_stdev
+        )
+
+    @property
+    def network(self) -> Network:
         """The network to build."""
-        return PoseNetworkSpec(self.net_type, len(self.bodyparts), self.mean_pixel, self.location_refinement)
+        return pose_network(self.spec)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the tensors that the network needs."""
-        return variable_shapes(self.net_type, len(self.bodyparts), locref=self.location_refinement)
-
-    def folded(self, weights: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        """Weights for inference: batch normalisation folded into the convolutions."""
-        return fold_batch_norm(weights, self.net_type, len(self.bodyparts), locref=self.location_refinement)
-
-    def convolutions(self) -> tuple[str, ...]:
-        """Scopes of the convolutions that can compute in eight bits."""
-        return tuple(conv.scope for conv in convolutions(self.net_type))
-
-    def what_counts(self) -> dict[str, Any]:
+    def identity_fields(self) -> dict[str, Any]:
         """All that determines poses, as plain values."""
         return asdict(self) | {"source": None, "pcutoff": None, "scorer": None}
 

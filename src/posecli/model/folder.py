@@ -23,6 +23,7 @@ from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
 from posecli.model.clip import ClipDescription
 from posecli.model.description import ModelDescription
+from posecli.network.network import Network
 from posecli.support.yamlfile import brief, read_yaml
 
 MODEL_FILE = "model.yaml"
@@ -54,16 +55,11 @@ class Description(Protocol):
     def weights_sha256(self) -> str:
         """Hash of the weights file."""
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the tensors that the network needs."""
+    @property
+    def network(self) -> Network:
+        """The network to build."""
 
-    def folded(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
-        """Weights for inference: batch normalisation folded into the convolutions."""
-
-    def convolutions(self) -> tuple[str, ...]:
-        """Scopes of the convolutions that can compute in eight bits."""
-
-    def what_counts(self) -> dict[str, Any]:
+    def identity_fields(self) -> dict[str, Any]:
         """All that determines results, as plain values."""
 
     @classmethod
@@ -92,7 +88,7 @@ class FolderOf(Generic[D]):
     @property
     def identity(self) -> str:
         """Hash of everything that determines results: the weights and how they are used; not where they lie."""
-        used = _plain(self.description.what_counts())
+        used = _plain(self.description.identity_fields())
         return hashlib.sha256(yaml.safe_dump(used, sort_keys=True).encode()).hexdigest()
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -106,10 +102,11 @@ class FolderOf(Generic[D]):
         path = self.path / WEIGHTS_FILE
         if not path.is_file():
             raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
-        held = _read_weights(path, self.description.shapes())
+        shapes = self.description.network.variable_shapes()
+        held = _read_weights(path, shapes)
         tensors = {name: _widened(tensor) for name, tensor in held.items()}
         # Names and shapes first: a missing tensor says more than a wrong hash.
-        check_tensors(tensors, self.description.shapes(), where=f"'{path}'")
+        check_tensors(tensors, shapes, where=f"'{path}'")
         found = file_sha256(path)
         if found != self.description.weights_sha256:
             raise ModelError(
@@ -117,10 +114,6 @@ class FolderOf(Generic[D]):
                 f"expected {self.description.weights_sha256[:12]}): import the model again"
             )
         return tensors
-
-    def folded_weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Weights for inference: batch normalisation folded into the convolutions; errors as `weights`."""
-        return self.description.folded(self.weights())
 
 
 #: A folder of whatever kind of network.
@@ -311,7 +304,7 @@ def write_folder(
     description
         Its ``model.yaml``; the weights' hash is filled in.
     tensors
-        By checkpoint name, at least those of ``description.shapes()``.
+        By checkpoint name, at least those of ``description.network.variable_shapes()``.
     overwrite
         Replace a model folder that is there already.
     half
@@ -336,7 +329,7 @@ def write_folder(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
             new = Path(scratch) / "new"
             new.mkdir()
-            stored = _stored({name: tensors[name] for name in description.shapes()}, half=half)
+            stored = _stored({name: tensors[name] for name in description.network.variable_shapes()}, half=half)
             save_file(stored, new / WEIGHTS_FILE)
             content = asdict(description) | {"weights_sha256": file_sha256(new / WEIGHTS_FILE)}
             header = {"format": FORMAT, "format_version": FORMAT_VERSION}

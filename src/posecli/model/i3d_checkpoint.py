@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint, without_wildcards
-from posecli.network.i3d.variables import LOGITS, I3DSpec, variable_shapes
+from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.support.yamlfile import brief
 
@@ -33,7 +33,7 @@ class CheckpointTensors:
     Attributes
     ----------
     tensors
-        float32 arrays under the names of `posecli.network.i3d.variables.variable_shapes`.
+        float32 arrays under the names of `Network.variable_shapes`.
     notes
         What was left out and why, a sentence each.
     """
@@ -70,7 +70,7 @@ def read_i3d_checkpoint(path: Path, spec: I3DSpec) -> CheckpointTensors:
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     held = _held(prefix)
     _check_kind(prefix, held)
-    shapes = variable_shapes(spec)
+    shapes = i3d(spec).variable_shapes()
     notes: tuple[str, ...] = ()
     classes = _other_classes(held, shapes)
     if classes is not None:

@@ -30,7 +30,7 @@ from posecli.model.folder import (
     write_model_folder,
 )
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
-from posecli.network.variables import UNITS_PER_BLOCK
+from posecli.network.architectures import POSE_NETWORKS
 from posecli.support.yamlfile import brief, name_of, truth_of
 
 #: Raised when the same files of a source come to be read as something else: what the cache has of them is no good then.
@@ -87,9 +87,9 @@ def import_i3d(
     OutputError
         If the folder cannot be made.
     """
-    found = read_i3d_checkpoint(checkpoint, description.network)
+    found = read_i3d_checkpoint(checkpoint, description.spec)
     # Only the last layer may be missing: at zero it says that all classes are equally likely.
-    zeros = {name: np.zeros(shape, np.float32) for name, shape in description.shapes().items()}
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in description.network.variable_shapes().items()}
     source = {
         "kind": "I3D checkpoint",
         "checkpoint": str(checkpoint),
@@ -137,7 +137,7 @@ def cache_directory() -> Path:
 
 def _import(source: Source, destination: Path, *, overwrite: bool) -> ModelFolder:
     description = _describe(source)
-    shapes = description.shapes()
+    shapes = description.network.variable_shapes()
     read = read_frozen_graph if source.is_frozen_graph else read_checkpoint
     tensors = read(source.checkpoint, shapes)
     check_tensors(tensors, shapes, where=f"'{source.checkpoint}'")
@@ -147,11 +147,11 @@ def _import(source: Source, destination: Path, *, overwrite: bool) -> ModelFolde
 def _describe(source: Source) -> ModelDescription:
     cfg = {key: truth_of(value) for key, value in source.pose_cfg.items()}
     net_type = str(cfg.get("net_type"))
-    if net_type not in UNITS_PER_BLOCK or cfg["multi_stage"]:
+    if net_type not in POSE_NETWORKS or cfg["multi_stage"]:
         found = " ".join((f"multi-stage {net_type}" if cfg["multi_stage"] else net_type).split())[:80]
         raise ModelError(
             f"net type '{found}' of '{source.pose_cfg_path}' is not supported yet: "
-            f"posecli runs {', '.join(UNITS_PER_BLOCK)}"
+            f"posecli runs {', '.join(POSE_NETWORKS)}"
         )
     if cfg["partaffinityfield_predict"] or cfg["pairwise_predict"]:
         raise ModelError(

@@ -44,7 +44,7 @@ def read_int8_plan(folder: AnyFolder) -> Int8Plan:
         raise ModelError(f"'{path}' is not a {FORMAT} file of version {FORMAT_VERSION}: {advice}")
     if content.get("model_identity") != folder.identity:
         raise ModelError(f"'{path}' was made for other weights than '{folder.path}' holds: {advice}")
-    known = set(folder.description.convolutions())
+    known = folder.description.network.int8_candidates()
     try:
         ranges = {str(scope): (float(low), float(high)) for scope, (low, high) in content["ranges"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

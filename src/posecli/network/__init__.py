@@ -1,13 +1,11 @@
-"""The pose network.
+"""Networks as data: one file per architecture, and passes that rewrite them.
 
-``spec``                what determines a network, its weights apart
-``variables``           names and shapes of its variables, without a framework
-``folding``             batch normalisation into convolutions, in NumPy
-``pose``                the network in Keras
-``openvino_runtime``    OpenVINO's core, made once
-``tensorflow_runtime``  TensorFlow, loaded quietly
+``operations``     what networks are made of
+``network``        a network: its operations, the scaling of its input, what its outputs mean
+``architectures``  the pose networks by name
+``resnet``         DeepLabCut's ResNets
+``i3d``            the network that classifies behaviours
+``folding``        batch normalisation into convolutions
+``subpixel``       heads that double a map, as one convolution
+``int8``           eight-bit versions, and what their calibration looks at
 """
-
-from posecli.network.tensorflow_runtime import choose_kernels
-
-choose_kernels()  # before a module of this package imports Keras, and with it TensorFlow

@@ -181,7 +181,7 @@ def _quantized(workshop: _Workshop, learning: Sequence[Images], tell: Tell, reco
             f"no eight-bit version of '{workshop.folder.path}' stays within the limit ({workshop.judge.limit}): allow "
             f"more with {workshop.judge.limit_option}, or use bf16"
         )
-    for scope in workshop.dearest_first(chosen.kept):
+    for scope in workshop.by_cost(chosen.kept):
         fewer = [other for other in chosen.kept if other != scope]
         if set(fewer) not in [set(attempt.kept) for attempt in attempts] and tried(fewer).passed:
             chosen = attempts[-1]
@@ -336,9 +336,9 @@ class _Workshop:
         )
         return Attempt(kept, figures)
 
-    def dearest_first(self, scopes: Sequence[str]) -> list[str]:
+    def by_cost(self, scopes: Sequence[str]) -> list[str]:
         """Convolutions by their number of multiplications."""
-        cost = self._graph.multiplications(self._judging[0].shape[1:])
+        cost = self._graph.network.multiplications(self._judging[0].shape[1:-1])
         return sorted(scopes, key=lambda scope: -cost[scope])
 
     def _found(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Values:

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 import keras
 
+from posecli.engine.openvino import openvino_core
 from posecli.errors import PrecisionError
-from posecli.network.openvino_runtime import openvino_core
 
 FLOAT32 = "float32"
 MIXED = "mixed_bfloat16"

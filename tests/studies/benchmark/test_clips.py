@@ -23,7 +23,6 @@ from posecli.errors import ModelError, OutputExistsError
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.folder import ClipModelFolder, read_clip_folder, write_clip_folder
 from posecli.model.int8 import has_int8
-from posecli.network.i3d.variables import multiply_adds
 from posecli.options import InputSize, PipelineName
 from posecli.precision.behaviours import FEWEST_CHUNKS
 from posecli.studies.benchmark import behaviours
@@ -156,8 +155,8 @@ class TestMeasurement:
             assert row["items"] == 5
             assert [frames for frames, _ in row["curve"]] == [10, 18, 26, 34, 42]
             assert all(row[name] > 0 for name in ("fps", "loop_fps", "network_fps", "read_fps", "cpu_seconds"))
-            assert row["gmac_per_item"] * 1e9 == multiply_adds(
-                ClipDescription(tuple("abcd"), "I3D_a").network, 10, 120, 160
+            assert row["gmac_per_item"] * 1e9 == sum(
+                ClipDescription(tuple("abcd"), "I3D_a").network.multiplications((10, 120, 160)).values()
             )
 
     def test_every_chunk_is_seen(self, job: Job) -> None:

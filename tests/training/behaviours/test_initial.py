@@ -11,7 +11,7 @@ from support import projects
 from posecli.errors import ModelError
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import write_clip_folder
-from posecli.network.i3d.variables import LOGITS, I3DSpec, variable_shapes
+from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.initial import initial_weights, scratch_weights
 
 CLASSES = ("rest", "walk")
@@ -22,18 +22,18 @@ FIRST_KERNEL = "Conv3d_1a_7x7/conv_3d/w"
 
 def random_weights(spec: I3DSpec, seed: int = 5) -> projects.Tensors:
     rng = np.random.default_rng(seed)
-    return {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in variable_shapes(spec).items()}
+    return {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in i3d(spec).variable_shapes().items()}
 
 
 def folder(path: Path, classes: tuple[str, ...], width: float = 0.1) -> Path:
     description = ClipDescription(classes, "I3D_x", width=width)
-    return write_clip_folder(path / "model", description, random_weights(description.network)).path
+    return write_clip_folder(path / "model", description, random_weights(description.spec)).path
 
 
 class TestScratch:
     def test_every_variable_has_its_shape(self) -> None:
         weights = scratch_weights(SPEC, 0)
-        assert {name: array.shape for name, array in weights.items()} == variable_shapes(SPEC)
+        assert {name: array.shape for name, array in weights.items()} == i3d(SPEC).variable_shapes()
         assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
 
     def test_it_is_a_function_of_the_seed(self) -> None:

@@ -14,12 +14,12 @@ from posecli.errors import ModelError
 from posecli.model.builtin import BUILTIN
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_model_folder
-from posecli.network.spec import PoseNetworkSpec
-from posecli.network.variables import variable_shapes
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.training.poses import initial
 from posecli.training.poses.initial import PRIOR, initial_weights, scratch_weights
 
-SPEC = PoseNetworkSpec("resnet_50", 4, (0.0, 0.0, 0.0))
+SPEC = PoseSpec("resnet_50", 4, (0.0, 0.0, 0.0))
 HEAD = "pose/part_pred/block4/weights"
 
 
@@ -39,7 +39,9 @@ def backbone(weights: projects.Tensors) -> projects.Tensors:
 class TestScratch:
     def test_every_variable_has_its_shape(self) -> None:
         weights = scratch_weights(SPEC, 0)
-        assert {name: array.shape for name, array in weights.items()} == variable_shapes("resnet_50", 4)
+        assert {name: array.shape for name, array in weights.items()} == pose_network(
+            PoseSpec("resnet_50", 4)
+        ).variable_shapes()
         assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
 
     def test_it_is_a_function_of_the_seed(self) -> None:
@@ -81,7 +83,7 @@ class TestModelFolder:
         assert np.array_equal(weights[HEAD], scratch[HEAD])
 
     def test_another_net_type_is_refused(self, tmp_path: Path) -> None:
-        spec = PoseNetworkSpec("resnet_101", 4, (0.0, 0.0, 0.0))
+        spec = PoseSpec("resnet_101", 4, (0.0, 0.0, 0.0))
         with pytest.raises(ModelError, match="is a resnet_50 and cannot begin a resnet_101: set net_type"):
             initial_weights(spec, str(self.folder(tmp_path, 4)), "", 0)
 

@@ -10,7 +10,6 @@ from posecli.behaviour.intervals import read_intervals
 from posecli.errors import ModelError
 from posecli.model.builtin import builtin_behaviours_path
 from posecli.model.folder import ClipModelFolder, read_clip_folder
-from posecli.network.i3d.variables import multiply_adds
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.studies.benchmark.charts.precision import speed_against_precision
 from posecli.studies.benchmark.charts.runtime import run_time_against_cores, run_time_and_cost
@@ -255,7 +254,7 @@ def network_words(summary: BenchmarkSummary) -> str:
     description = read_clip_folder(data.model).description
     cells = dict.fromkeys((c.condition.length, c.condition.height, c.condition.width) for c in summary.cells)
     costs = [
-        f"{multiply_adds(description.network, *size) / 1e9:.1f} GMAC for {size[0]}x{size[1]}x{size[2]}"
+        f"{sum(description.network.multiplications(size).values()) / 1e9:.1f} GMAC for {size[0]}x{size[1]}x{size[2]}"
         for size in cells
     ]
     kind = "the published size" if description.width == 1 else f"{description.width:g} times the published width"

@@ -18,8 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from posecli.engine import Engine
-from posecli.engine.kinds import Shape
+from posecli.engine import Engine, Shape
 from posecli.inference.kind import Values
 from posecli.inference.pipeline import Line, Reader, run_pipeline
 from posecli.inference.predictor import Model

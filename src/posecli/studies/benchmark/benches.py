@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from posecli.behaviour.chunks import ChunkPlan
-from posecli.engine.kinds import Shape
+from posecli.engine import Shape
 from posecli.inference.kind import Values
 from posecli.inference.predictor import ClipModel, PoseModel
 from posecli.inference.step import Step
 from posecli.model.folder import AnyFolder, read_clip_folder, read_model_folder
-from posecli.network.i3d.variables import multiply_adds
 from posecli.options import EngineOptions, InputSize
 from posecli.studies.benchmark.bench import Bench, Job
 from posecli.studies.benchmark.options import NetworkName
@@ -91,7 +90,7 @@ class ClipBench(Bench[ClipModel]):
     @property
     def multiply_adds(self) -> int | None:
         """Of a chunk."""
-        return multiply_adds(self.model.description.network, *self.shape[:3])
+        return sum(self.model.description.network.multiplications(self.shape[:3]).values())
 
     def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstChunks:
         """Chunk by chunk; frames are brought to the network's size while they are read."""

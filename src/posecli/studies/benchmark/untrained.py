@@ -25,8 +25,9 @@ from posecli.model.folder import (
 )
 from posecli.model.importing import cache_directory
 from posecli.model.int8 import has_int8, write_int8
+from posecli.network.architectures import pose_network
 from posecli.network.int8 import Int8Plan
-from posecli.network.variables import variable_shapes
+from posecli.network.network import PoseSpec
 from posecli.options import InputSize
 from posecli.precision.behaviours import sample_chunks
 from posecli.video.geometry import Geometry
@@ -91,12 +92,12 @@ def give_int8(folder: ClipModelFolder, video: Path, size: InputSize, length: int
 
 def random_weights(n_bodyparts: int, seed: int) -> dict[str, Tensor]:
     """Weights that keep activations near 1 through all layers: numbers that vanish or overflow would be slower."""
-    return _tensors(variable_shapes(POSE_NET, n_bodyparts), seed, _pose_tensor)
+    return _tensors(pose_network(PoseSpec(POSE_NET, n_bodyparts)).variable_shapes(), seed, _pose_tensor)
 
 
 def random_clip_weights(description: ClipDescription, seed: int) -> dict[str, Tensor]:
     """The same for an I3D network."""
-    return _tensors(description.shapes(), seed, _clip_tensor)
+    return _tensors(description.network.variable_shapes(), seed, _clip_tensor)
 
 
 def _tensors(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from posecli.errors import ModelError
 from posecli.model.folder import read_clip_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
-from posecli.network.i3d.variables import LOGITS, I3DSpec, variable_shapes
+from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.objective import Weights, begun_from
 
 
@@ -39,7 +39,7 @@ def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: i
 def scratch_weights(spec: I3DSpec, seed: int) -> Weights:
     """Random weights: He et al. (2015) for kernels, small ones for the logits, which begin by favouring no class."""
     rng = np.random.default_rng(seed)
-    return {name: _drawn(rng, name, shape) for name, shape in variable_shapes(spec).items()}
+    return {name: _drawn(rng, name, shape) for name, shape in i3d(spec).variable_shapes().items()}
 
 
 def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

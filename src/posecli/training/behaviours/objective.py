@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.keras_layers import assign_weights, build_keras, read_weights
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import write_clip_folder
-from posecli.network.i3d.layers import assign_weights, build_i3d, read_weights
 from posecli.training.behaviours.batches import ClipBatchMaker
 from posecli.training.behaviours.config import BehaviourConfig
 from posecli.training.behaviours.heldout import HeldOutClips
@@ -66,20 +66,14 @@ class BehaviourObjective(Objective):
     def initial_weights(self) -> Weights:
         """Weights to begin with, by checkpoint name."""
         config = self.config
-        return initial_weights(self.description.network, config.classes, config.initial_weights, config.seed)
+        return initial_weights(self.description.spec, config.classes, config.initial_weights, config.seed)
 
     def build(self, policy: str) -> keras.Model:
         """The network, for examples of one size."""
         clips = self.config.clips
-        network = build_i3d(
-            self.description.network,
-            clips.length,
-            clips.height,
-            clips.width,
-            batch_norm=True,
-            dropout=self.config.dropout,
-            policy=policy,
-        )
+        description = self.description.network.with_dropout(self.config.dropout)
+        built = build_keras(description, (clips.length, clips.height, clips.width), policy=policy)
+        network = keras.Model(built.input, built.output["logits"], name=built.name)
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = MOMENTUM
@@ -89,11 +83,11 @@ class BehaviourObjective(Objective):
 
     def assign(self, network: keras.Model, weights: Weights) -> None:
         """Give the network its weights, by checkpoint name."""
-        assign_weights(network, weights)
+        assign_weights(self.description.network, network, weights)
 
     def read(self, network: keras.Model) -> Weights:
         """The network's weights, by checkpoint name."""
-        return read_weights(network)
+        return read_weights(self.description.network, network)
 
     def trial(self, policy: str) -> tuple[keras.Model, Any, Any]:
         """The network itself, on two examples."""

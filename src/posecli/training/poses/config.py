@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from posecli.errors import UsageError
-from posecli.network.variables import UNITS_PER_BLOCK
+from posecli.network.architectures import POSE_NETWORKS
 from posecli.synthetic.options import SCENES, SceneOptions
 from posecli.training.poses.rows import ErrorRow, PoseLossRow
 from posecli.training.settings import (
@@ -160,7 +160,7 @@ class PoseConfig(TrainConfig):
 
     data: tuple[PoseSource, ...]
     phases: tuple[PosePhase, ...]
-    net_type: Annotated[str, one_of(tuple(UNITS_PER_BLOCK))] = "resnet_50"
+    net_type: Annotated[str, one_of(tuple(POSE_NETWORKS))] = "resnet_50"
     bodyparts: Names = ()
     mirror_pairs: tuple[tuple[str, str], ...] = ()
     held_out: float | tuple[str, ...] = 0.1

@@ -13,7 +13,7 @@ from typing import IO
 
 from posecli.errors import ModelError, OutputError
 from posecli.model.importing import cache_directory
-from posecli.network.variables import backbone_scope
+from posecli.network.resnet import backbone_scope
 
 #: Where TensorFlow's model garden offers the archives; nobody publishes their hashes.
 URL = "https://storage.googleapis.com/download.tensorflow.org/models/{scope}_2016_08_28.tar.gz"

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint
 from posecli.model.folder import check_tensors, file_sha256, read_model_folder
-from posecli.network.spec import PoseNetworkSpec
-from posecli.network.variables import SCOREMAP_HEAD, backbone_scope, variable_shapes
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
+from posecli.network.resnet import SCOREMAP_HEAD, backbone_scope
 from posecli.training.objective import Weights, begun_from
 from posecli.training.poses.imagenet import imagenet_checkpoint
 from posecli.training.settings import IMAGENET
@@ -22,7 +23,7 @@ from posecli.training.settings import IMAGENET
 PRIOR = 0.01
 
 
-def initial_weights(spec: PoseNetworkSpec, start: str, sha256: str, seed: int) -> Weights:
+def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Weights:
     """Weights for a network that is about to be trained.
 
     Parameters
@@ -50,7 +51,7 @@ def initial_weights(spec: PoseNetworkSpec, start: str, sha256: str, seed: int) -
     )
 
 
-def scratch_weights(spec: PoseNetworkSpec, seed: int) -> Weights:
+def scratch_weights(spec: PoseSpec, seed: int) -> Weights:
     """Random weights: He et al. (2015) for kernels, and the last normalisation of each unit at zero.
 
     With that last scale at zero every residual unit begins as its shortcut, which makes training from nothing
@@ -60,8 +61,8 @@ def scratch_weights(spec: PoseNetworkSpec, seed: int) -> Weights:
     return {name: _drawn(rng, name, shape) for name, shape in _shapes(spec).items()}
 
 
-def _shapes(spec: PoseNetworkSpec) -> dict[str, tuple[int, ...]]:
-    return variable_shapes(spec.net_type, spec.n_bodyparts, locref=spec.locref)
+def _shapes(spec: PoseSpec) -> dict[str, tuple[int, ...]]:
+    return pose_network(spec).variable_shapes()
 
 
 def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -76,7 +77,7 @@ def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.N
     return np.full(shape, 1.0 if ones else 0.0, np.float32)
 
 
-def _from_folder(path: Path, spec: PoseNetworkSpec) -> Weights:
+def _from_folder(path: Path, spec: PoseSpec) -> Weights:
     """A model folder's weights; its heads only if they are for as many body parts."""
     folder = read_model_folder(path)
     if folder.description.net_type != spec.net_type:
@@ -88,7 +89,7 @@ def _from_folder(path: Path, spec: PoseNetworkSpec) -> Weights:
     return {name: tensor for name, tensor in folder.weights().items() if tensor.shape == wanted.get(name)}
 
 
-def _from_checkpoint(path: Path, sha256: str, spec: PoseNetworkSpec) -> Weights:
+def _from_checkpoint(path: Path, sha256: str, spec: PoseSpec) -> Weights:
     scope = backbone_scope(spec.net_type)
     files = [path, *path.parent.glob(f"{glob.escape(path.name)}.data-*")]
     data = next((file for file in reversed(files) if file.is_file()), None)

@@ -12,13 +12,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.keras_layers import assign_weights, build_keras, read_weights
 from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_model_folder
-from posecli.network.pose import assign_weights, build_pose_network, read_weights
-from posecli.network.spec import PoseNetworkSpec
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.training.objective import Objective, Weights
 from posecli.training.poses.batches import PoseBatchMaker
 from posecli.training.poses.config import PoseConfig
@@ -60,24 +61,24 @@ class PoseObjective(Objective):
     def initial_weights(self) -> Weights:
         """Weights to begin with, by checkpoint name."""
         config = self.config
-        return initial_weights(self.description.network, config.initial_weights, config.initial_sha256, config.seed)
+        return initial_weights(self.description.spec, config.initial_weights, config.initial_sha256, config.seed)
 
     def build(self, policy: str) -> keras.Model:
         """The network, for frames of any size."""
-        return build_pose_network(self.description.network, batch_norm=True, policy=policy)
+        return build_keras(self.description.network, policy=policy)
 
     def assign(self, network: keras.Model, weights: Weights) -> None:
         """Give the network its weights, by checkpoint name."""
-        assign_weights(network, weights)
+        assign_weights(self.description.network, network, weights)
 
     def read(self, network: keras.Model) -> Weights:
         """The network's weights, by checkpoint name."""
-        return read_weights(network)
+        return read_weights(self.description.network, network)
 
     def trial(self, policy: str) -> tuple[keras.Model, Any, Any]:
         """A network of one body part, and frames of 96x96 px."""
-        spec = PoseNetworkSpec("resnet_50", 1, (0.0, 0.0, 0.0))
-        network = build_pose_network(spec, TRIAL_SIDE, TRIAL_SIDE, batch_norm=True, policy=policy)
+        spec = PoseSpec("resnet_50", 1, (0.0, 0.0, 0.0))
+        network = build_keras(pose_network(spec), (TRIAL_SIDE, TRIAL_SIDE), policy=policy)
         network.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
         images = np.zeros((TRIAL_BATCH, TRIAL_SIDE, TRIAL_SIDE, 3), np.float32)
         targets = {
@@ -112,7 +113,8 @@ def _names(parts: Sequence[LabeledData]) -> list[str]:
 def predict(network: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
     """What a network that is being trained says of ``(B, H, W, 3)`` RGB images."""
     outputs = network.predict_on_batch(images.astype(np.float32))
-    return Maps(np.asarray(outputs["scoremap"], np.float32), np.asarray(outputs["locref"], np.float32))
+    scoremap, locref = (np.asarray(outputs[name], np.float32) for name in ("scoremap", "locref"))
+    return Maps(scoremap, locref.reshape(*scoremap.shape, 2))
 
 
 # Targets carry their weights in their last axis, so that Keras hands both over as one array.
@@ -143,9 +145,10 @@ def locref_loss(target: Any, offset: Any) -> Any:
     target
         ``(B, h, w, K, 3)``: x, y, and 1 within the radius.
     offset
-        ``(B, h, w, K, 2)``.
+        ``(B, h, w, 2 K)``, x and y of each body part in turn.
     """
     ops = keras.ops
+    offset = ops.reshape(offset, ops.shape(target[..., :2]))
     mask = target[..., 2:]
     distance = ops.abs(target[..., :2] - ops.cast(offset, "float32"))
     huber = ops.where(distance <= 1.0, 0.5 * distance * distance, distance - 0.5)

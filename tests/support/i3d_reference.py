@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.network.i3d.variables import I3DSpec, variable_shapes
+from posecli.network.i3d import I3DSpec, i3d
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]
@@ -18,7 +18,7 @@ Weights = Mapping[str, Array]
 def random_weights(spec: I3DSpec, seed: int = 20221120) -> dict[str, npt.NDArray[np.float32]]:
     """Weights that keep activations near 1 all the way, and logits too."""
     rng = np.random.default_rng(seed)
-    return {name: _random(rng, name, shape).astype(np.float32) for name, shape in variable_shapes(spec).items()}
+    return {name: _random(rng, name, shape).astype(np.float32) for name, shape in i3d(spec).variable_shapes().items()}
 
 
 def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:

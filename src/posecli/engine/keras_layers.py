@@ -1,0 +1,341 @@
+"""Networks in Keras' layers, for inference and for training.
+
+Importing this module imports Keras, and with it the backend that ``KERAS_BACKEND`` names (TensorFlow by default).
+Everything is written in Keras' terms, except that on TensorFlow a dilated convolution calls ``tf.nn.conv2d`` itself
+(see `DilatedConv2D`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import singledispatch
+from typing import Any
+
+import keras
+import numpy as np
+
+from posecli.errors import EngineError
+from posecli.network.folding import Tensors
+from posecli.network.network import FRAMES, Network, Scaling, Weights
+from posecli.network.operations import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Convolution,
+    Dense,
+    DepthwiseConvolution,
+    Dropout,
+    GlobalAverage,
+    Operation,
+    Pooling,
+    Resize,
+    SqueezeExcite,
+    TransposedConvolution,
+    explicit_padding,
+)
+
+layers, ops = keras.layers, keras.ops
+#: What Keras calls the activations that it has no layer for.
+ACTIVATIONS = {"swish": "silu", "hard_swish": "hard_silu"}
+
+
+def build_keras(
+    network: Network, extents: Sequence[int | None] | None = None, *, policy: str = "float32"
+) -> keras.Model:
+    """Build a network for inputs of one size.
+
+    Parameters
+    ----------
+    extents
+        ``(H, W)``, or ``(T, H, W)``; ``None`` leaves an extent free, at some cost in speed.
+    policy
+        Keras' name for the arithmetic, such as ``mixed_bfloat16`` (for training).
+
+    Returns
+    -------
+    keras.Model
+        Takes ``(B, *extents, 3)`` RGB in 0..255, uint8 or float. Gives a dict of the network's outputs by name.
+    """
+    with _dtype_policy(policy):
+        frames = keras.Input((*(extents or (None,) * network.rank), 3), name=FRAMES, dtype="float32")
+        tensors = {FRAMES: _scaled(frames, network.scaling)}
+        for operation in network.operations:
+            tensors[operation.name] = _layer(operation, *(tensors[name] for name in operation.inputs))
+        return keras.Model(frames, {name: tensors[name] for name in network.outputs}, name=network.name)
+
+
+def assign_weights(network: Network, model: keras.Model, weights: Weights) -> None:
+    """Give the layers of a network that `build_keras` has built their arrays, by checkpoint name.
+
+    Raises
+    ------
+    KeyError
+        If an array is missing.
+    """
+    for operation in network.operations:
+        if operation.variables():
+            layer = model.get_layer(layer_name(operation))
+            arrays = [weights[name] for name in operation.variables()]
+            # Keras keeps the kernel of a depthwise convolution in three dimensions otherwise.
+            layer.set_weights(
+                [array.reshape(variable.shape) for array, variable in zip(arrays, layer.weights, strict=True)]
+            )
+
+
+def read_weights(network: Network, model: keras.Model) -> Tensors:
+    """The layers' arrays by checkpoint name, the inverse of `assign_weights`."""
+    shapes = network.variable_shapes()
+    return {
+        name: np.asarray(ops.convert_to_numpy(variable), np.float32).reshape(shapes[name])
+        for operation in network.operations
+        if operation.variables()
+        for name, variable in zip(operation.variables(), model.get_layer(layer_name(operation)).weights, strict=True)
+    }
+
+
+def layer_name(operation: Operation) -> str:
+    """Keras forbids slashes in layer names."""
+    return operation.name.replace("/", "__")
+
+
+def build_with_weights(network: Network, weights: Weights, extents: Sequence[int | None] | None = None) -> keras.Model:
+    """A network for inference that has its weights."""
+    model = build_keras(network, extents)
+    assign_weights(network, model, weights)
+    return model
+
+
+@contextmanager
+def _dtype_policy(policy: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _scaled(frames: Any, scaling: Scaling) -> Any:
+    offset = np.negative(scaling.offset).tolist()
+    dtype = "float32" if scaling.sensitive else None
+    return layers.Rescaling(scaling.factor, offset=offset, dtype=dtype, name="scaling")(frames)
+
+
+def _common(operation: Operation) -> dict[str, Any]:
+    """What every layer is told."""
+    return {"name": layer_name(operation), "dtype": "float32" if operation.sensitive else None}
+
+
+def _kind(name: str, rank: int) -> Any:
+    """Keras' layer of a kind for maps of two or three extents."""
+    return getattr(layers, f"{name}{rank}D")
+
+
+@singledispatch
+def _layer(operation: Operation, *_inputs: Any) -> Any:
+    raise EngineError(f"Keras' translator does not know the operation {type(operation).__name__}")
+
+
+@_layer.register
+def _(operation: Convolution, x: Any) -> Any:
+    rank = len(operation.kernel)
+    x, strides, padding = _padded(operation, x, operation.dilation)
+    kind = DilatedConv2D if operation.dilation > 1 and rank == 2 else _kind("Conv", rank)
+    return kind(
+        operation.channels,
+        operation.kernel,
+        strides=strides,
+        padding=padding,
+        dilation_rate=operation.dilation,
+        use_bias=operation.bias is not None,
+        **_common(operation),
+    )(x)
+
+
+@_layer.register
+def _(operation: DepthwiseConvolution, x: Any) -> Any:
+    x, strides, padding = _padded(operation, x)
+    common = {"strides": strides, "padding": padding, "use_bias": operation.bias is not None, **_common(operation)}
+    if len(operation.kernel) == 2:
+        return layers.DepthwiseConv2D(operation.kernel, **common)(x)
+    return layers.Conv3D(x.shape[-1], operation.kernel, groups=x.shape[-1], **common)(x)
+
+
+@_layer.register
+def _(operation: TransposedConvolution, x: Any) -> Any:
+    return getattr(layers, f"Conv{len(operation.kernel)}DTranspose")(
+        operation.channels,
+        operation.kernel,
+        strides=operation.strides,
+        padding="same",
+        use_bias=operation.bias is not None,
+        **_common(operation),
+    )(x)
+
+
+@_layer.register
+def _(operation: Dense, x: Any) -> Any:
+    return layers.Dense(operation.channels, use_bias=operation.bias is not None, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: BatchNormalization, x: Any) -> Any:
+    return layers.BatchNormalization(
+        momentum=operation.momentum,
+        epsilon=operation.epsilon,
+        scale=operation.gamma is not None,
+        **_common(operation),
+    )(x)
+
+
+@_layer.register
+def _(operation: Activation, x: Any) -> Any:
+    return layers.Activation(ACTIVATIONS.get(operation.kind, operation.kind), **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: Pooling, x: Any) -> Any:
+    rank = len(operation.window)
+    strides = operation.strides or (1,) * rank
+    if operation.kind == "average" and None in operation.window:
+        return AverageWindow(operation.window, **_common(operation))(x)
+    window = operation.window_in(x.shape[1:-1])
+    kind = _kind("MaxPooling" if operation.kind == "max" else "AveragePooling", rank)
+    return kind(window, strides=strides, padding=operation.padding, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: GlobalAverage, x: Any) -> Any:
+    return _kind("GlobalAveragePooling", len(x.shape) - 2)(**_common(operation))(x)
+
+
+@_layer.register
+def _(operation: Add, *inputs: Any) -> Any:
+    return layers.Add(**_common(operation))(list(inputs))
+
+
+@_layer.register
+def _(operation: Concatenate, *inputs: Any) -> Any:
+    return layers.Concatenate(**_common(operation))(list(inputs))
+
+
+@_layer.register
+def _(operation: Resize, x: Any) -> Any:
+    if operation.kind == "linear":
+        return LinearResize(operation.factors, **_common(operation))(x)
+    return _kind("UpSampling", len(operation.factors))(operation.factors, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: SqueezeExcite, x: Any) -> Any:
+    activations = [ACTIVATIONS.get(kind, kind) for kind in (operation.activation, operation.gate)]
+    return SqueezeAndExcite(operation.squeezed, *activations, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: Dropout, x: Any) -> Any:
+    return layers.Dropout(operation.rate, **_common(operation))(x) if operation.rate else x
+
+
+def _padded(operation: Convolution | DepthwiseConvolution, x: Any, dilation: int = 1) -> tuple[Any, Any, str]:
+    """Its input with zeros around it where Keras' own padding is another, its strides, and what padding is left."""
+    strides = operation.strides or (1,) * len(operation.kernel)
+    pads = explicit_padding(operation.padding, operation.kernel, dilation)
+    is_same = operation.padding == "centered" and set(strides) == {1} and all(side % 2 for side in operation.kernel)
+    if pads is None or is_same:
+        return x, strides, "same"
+    if any(map(any, pads)):
+        # TensorFlow's own SAME pads an even size only at its end; slim and PyTorch pad both sides alike.
+        x = _kind("ZeroPadding", len(pads))(pads, name=f"{layer_name(operation)}__pad")(x)
+    return x, strides, "valid"
+
+
+@keras.saving.register_keras_serializable("posecli")
+class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no type stubs
+    """A convolution that stays one operation when dilated.
+
+    Keras calls ``tf.nn.convolution``, which in a graph of unknown height and width surrounds a dilated
+    convolution with SpaceToBatch and BatchToSpace; exported to ONNX or OpenVINO that is some eighty nodes.
+    ``tf.nn.conv2d`` takes the dilation itself. Other backends have no such trap and use Keras' own path.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve."""
+        if keras.backend.backend() != "tensorflow":
+            return super().call(inputs)
+        import tensorflow as tf
+
+        outputs = tf.nn.conv2d(inputs, self.kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+
+@keras.saving.register_keras_serializable("posecli")
+class AverageWindow(keras.layers.Layer):  # type: ignore[misc]
+    """Averages over windows, one step apart, that span the whole of some axes (``None``).
+
+    Unlike Keras' average pooling, this serves maps of any size in one network.
+    """
+
+    def __init__(self, window: Sequence[int | None], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.window = tuple(window)
+
+    def call(self, inputs: Any) -> Any:
+        """Average."""
+        x = ops.mean(inputs, axis=[axis for axis, side in enumerate(self.window, 1) if side is None], keepdims=True)
+        for axis, side in enumerate(self.window, 1):
+            if side is not None:
+                extent = x.shape[axis]
+                cut = side if extent is None else min(side, extent)
+                x = ops.moveaxis(x, axis, 1)
+                count = ops.shape(x)[1] - cut + 1
+                x = ops.moveaxis(sum(x[:, first : first + count] for first in range(cut)) / cut, 1, axis)
+        return x
+
+
+@keras.saving.register_keras_serializable("posecli")
+class LinearResize(keras.layers.Layer):  # type: ignore[misc]
+    """Maps of two or three extents larger by whole factors, linear between the centers of cells."""
+
+    def __init__(self, factors: Sequence[int], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.factors = tuple(factors)
+
+    def call(self, inputs: Any) -> Any:
+        """Resize along one axis after the other."""
+        shape = list(ops.shape(inputs))
+        x = inputs
+        for axis, factor in enumerate(self.factors, 1):
+            behind = math.prod(shape[axis + 1 :])
+            x = ops.reshape(x, (-1, shape[axis], behind, 1))
+            shape[axis] *= factor
+            x = ops.reshape(ops.image.resize(x, (shape[axis], behind), "bilinear"), (-1, *shape[1:]))
+        return x
+
+
+@keras.saving.register_keras_serializable("posecli")
+class SqueezeAndExcite(keras.layers.Layer):  # type: ignore[misc]
+    """Channels weighted by what two layers make of their averages; see `posecli.network.operations.SqueezeExcite`."""
+
+    def __init__(self, squeezed: int, activation: str, gate: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.squeezed = squeezed
+        self.functions = keras.activations.get(activation), keras.activations.get(gate)
+
+    def build(self, input_shape: Any) -> None:
+        """Make both layers' kernels and biases."""
+        channels, ones = input_shape[-1], (1,) * (len(input_shape) - 2)
+        self.layers = []
+        for name, entering, leaving in (("reduce", channels, self.squeezed), ("expand", self.squeezed, channels)):
+            kernel = self.add_weight(shape=(*ones, entering, leaving), name=f"{name}_kernel")
+            self.layers.append((kernel, self.add_weight(shape=(leaving,), initializer="zeros", name=f"{name}_bias")))
+
+    def call(self, inputs: Any) -> Any:
+        """Weigh."""
+        x = ops.mean(inputs, axis=range(1, len(inputs.shape) - 1), keepdims=True)
+        for (kernel, bias), function in zip(self.layers, self.functions, strict=True):
+            x = function(ops.matmul(x, ops.reshape(kernel, kernel.shape[-2:])) + bias)
+        return inputs * x

@@ -1,0 +1,320 @@
+"""Networks in OpenVINO's operations, channels first as its CPU kernels want them.
+
+Nothing is converted: a graph is built straight from a network's operations and weights, in a few tenths of a second
+and without TensorFlow. That leaves no converted files to keep, to lock or to go stale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import singledispatchmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.errors import EngineError
+from posecli.network.network import Network, Weights
+from posecli.network.operations import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Convolution,
+    Dense,
+    DepthToSpace,
+    DepthwiseConvolution,
+    Dropout,
+    Float32,
+    GlobalAverage,
+    Operation,
+    Pooling,
+    Resize,
+    Round,
+    Split,
+    SqueezeExcite,
+    TransposedConvolution,
+    explicit_padding,
+)
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+#: Steps of an eight-bit activation, and of a weight (symmetric about zero).
+ACTIVATION_LEVELS, WEIGHT_LEVELS = 256, 255
+#: Values in a pooled map of one item from which on OpenVINO 2026.4 may take its plain loop for eight bits, hundreds of
+#: times slower: their number times 64 does not fit 32 bits.
+LARGEST_POOLED = 2**25
+
+
+def build_openvino(network: Network, weights: Weights, extents: Sequence[int]) -> ov.Model:
+    """Build a network for inputs of one size and batches of any.
+
+    Parameters
+    ----------
+    weights
+        By the names of ``network.variable_shapes()``.
+    extents
+        ``(H, W)``, or ``(T, H, W)``.
+
+    Returns
+    -------
+    openvino.Model
+        Takes ``(B, *extents, 3)`` uint8 RGB; its outputs are those of the network, float32, channels last.
+    """
+    import openvino as ov
+
+    graph = _Graph(network, weights)
+    frames = graph.op.parameter([-1, *extents, 3], np.uint8, name="frames")
+    return ov.Model(graph.results(frames), [frames], network.name)
+
+
+class _Graph:
+    """The nodes of one network, by the tensors that they make."""
+
+    def __init__(self, network: Network, weights: Weights) -> None:
+        from openvino import opset13
+
+        self.op: Any = opset13
+        self._network = network
+        self._weights = weights
+        self._nodes: dict[str, Any] = {}
+        #: Tensors whose values lie on the steps of eight bits.
+        self._rounded: set[str] = set()
+
+    def results(self, frames: Any) -> list[Any]:
+        """The network's outputs."""
+        rank = self._network.rank
+        self._nodes["frames"] = self._transpose(self._scaled(frames), (0, rank + 1, *range(1, rank + 1)))
+        for operation in self._network.operations:
+            self._nodes[operation.name] = self._node(operation, *(self._nodes[name] for name in operation.inputs))
+        return [self.op.result(self._channels_last(self._nodes[name])) for name in self._network.outputs]
+
+    def _channels_last(self, x: Any) -> Any:
+        rank = len(x.output(0).partial_shape) if hasattr(x, "get_friendly_name") else len(x.partial_shape)
+        return x if rank == 2 else self._transpose(x, (0, *range(2, rank), 1))
+
+    def _scaled(self, frames: Any) -> Any:
+        scaling = self._network.scaling
+        x = self.op.convert(frames, "f32")
+        if scaling.factor != 1.0:
+            x = self.op.multiply(x, self._constant(scaling.factor))
+        return self.op.subtract(x, self._constant(scaling.offset))
+
+    @singledispatchmethod
+    def _node(self, operation: Operation, *_inputs: Any) -> Any:
+        raise EngineError(f"OpenVINO's translator does not know the operation {type(operation).__name__}")
+
+    @_node.register
+    def _(self, operation: Convolution, x: Any) -> Any:
+        rank = len(operation.kernel)
+        kernel = self._constant(self._weights[operation.weights].transpose(rank + 1, rank, *range(rank)))
+        if operation.int8:
+            kernel = self._rounded_kernel(kernel)
+        strides, (before, after, auto_pad) = list(operation.strides or (1,) * rank), self._padding(operation)
+        y = self.op.convolution(
+            x, kernel, strides, before, after, [operation.dilation] * rank, auto_pad, name=operation.name
+        )
+        return self._biased(y, operation.bias, rank)
+
+    @_node.register
+    def _(self, operation: DepthwiseConvolution, x: Any) -> Any:
+        rank = len(operation.kernel)
+        # (*kernel, C, 1) to groups of one channel each: (C, 1, 1, *kernel).
+        kernel = self._weights[operation.weights].transpose(rank, rank + 1, *range(rank))[:, None]
+        strides, (before, after, auto_pad) = list(operation.strides or (1,) * rank), self._padding(operation)
+        y = self.op.group_convolution(
+            x, self._constant(kernel), strides, before, after, [1] * rank, auto_pad, name=operation.name
+        )
+        return self._biased(y, operation.bias, rank)
+
+    @_node.register
+    def _(self, operation: TransposedConvolution, x: Any) -> Any:
+        rank = len(operation.kernel)
+        kernel = self._constant(self._weights[operation.weights].transpose(rank + 1, rank, *range(rank)))
+        cut = [max(side - stride, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
+        added = [max(stride - side, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
+        y = self.op.convolution_backprop_data(
+            x,
+            kernel,
+            list(operation.strides),
+            pads_begin=[pixels // 2 for pixels in cut],
+            pads_end=[pixels - pixels // 2 for pixels in cut],
+            output_padding=added,
+            name=operation.name,
+        )
+        return self._biased(y, operation.bias, rank)
+
+    @_node.register
+    def _(self, operation: Dense, x: Any) -> Any:
+        y = self.op.matmul(x, self._constant(self._weights[operation.weights]), False, False, name=operation.name)
+        return self._biased(y, operation.bias, rank=0)
+
+    @_node.register
+    def _(self, operation: BatchNormalization, x: Any) -> Any:
+        beta, mean, variance = (self._weights[name] for name in (operation.beta, operation.mean, operation.variance))
+        gamma = np.ones_like(beta) if operation.gamma is None else self._weights[operation.gamma]
+        return self.op.batch_norm_inference(
+            x, *map(self._constant, (gamma, beta, mean, variance)), epsilon=operation.epsilon
+        )
+
+    @_node.register
+    def _(self, operation: Activation, x: Any) -> Any:
+        return self._activated(x, operation.kind)
+
+    @_node.register
+    def _(self, operation: Pooling, x: Any) -> Any:
+        if operation.kind == "average":
+            return self._average(operation, x)
+        if operation.inputs[0] in self._rounded:
+            self._rounded.add(operation.name)
+            return self._max_in_parts(operation, x)
+        return self._max(operation, x)
+
+    @_node.register
+    def _(self, _operation: GlobalAverage, x: Any) -> Any:
+        axes = np.arange(2, self._network.rank + 2)
+        return self.op.reduce_mean(x, self.op.constant(axes), keep_dims=False)
+
+    @_node.register
+    def _(self, _operation: Add, *inputs: Any) -> Any:
+        total = inputs[0]
+        for x in inputs[1:]:
+            total = self.op.add(total, x)
+        return total
+
+    @_node.register
+    def _(self, operation: Concatenate, *inputs: Any) -> Any:
+        if self._rounded.issuperset(operation.inputs):
+            self._rounded.add(operation.name)
+        return self.op.concat(list(inputs), 1)
+
+    @_node.register
+    def _(self, operation: Resize, x: Any) -> Any:
+        rank = len(operation.factors)
+        return self.op.interpolate(
+            x,
+            self._constant(operation.factors),
+            mode="nearest" if operation.kind == "nearest" else "linear" if rank == 3 else "linear_onnx",
+            shape_calculation_mode="scales",
+            pads_begin=[0] * (rank + 2),
+            pads_end=[0] * (rank + 2),
+            coordinate_transformation_mode="asymmetric" if operation.kind == "nearest" else "half_pixel",
+            nearest_mode="floor",
+            axes=self.op.constant(np.arange(2, rank + 2)),
+        )
+
+    @_node.register
+    def _(self, operation: SqueezeExcite, x: Any) -> Any:
+        rank = self._network.rank
+        y = self.op.reduce_mean(x, self.op.constant(np.arange(2, rank + 2)), keep_dims=True)
+        layers = (operation.reduce, operation.activation), (operation.expand, operation.gate)
+        for (weights, bias), activation in layers:
+            kernel = self._constant(self._weights[weights].transpose(rank + 1, rank, *range(rank)))
+            y = self.op.convolution(y, kernel, [1] * rank, [0] * rank, [0] * rank, [1] * rank)
+            y = self._activated(self._biased(y, bias, rank), activation)
+        return self.op.multiply(x, y)
+
+    @_node.register
+    def _(self, _operation: Dropout, x: Any) -> Any:
+        return x
+
+    @_node.register
+    def _(self, _operation: Float32, x: Any) -> Any:
+        # A rectifier of slope 1 changes nothing. OpenVINO merges it into the convolution before it, which then hands
+        # on float32 and not bf16.
+        return self.op.prelu(x, self._constant(1.0))
+
+    @_node.register
+    def _(self, operation: DepthToSpace, x: Any) -> Any:
+        return self.op.depth_to_space(x, "blocks_first", operation.factor)
+
+    @_node.register
+    def _(self, operation: Split, x: Any) -> Any:
+        splits = (each for each in self._network.operations if isinstance(each, Split))
+        parts = [each for each in splits if each.inputs == operation.inputs]
+        lengths = [each.channels for each in parts]
+        split = self._nodes.setdefault(f"{operation.inputs[0]}/split", self.op.variadic_split(x, 1, lengths))
+        return split.output(parts.index(operation))
+
+    @_node.register
+    def _(self, operation: Round, x: Any) -> Any:
+        """Round within limits; OpenVINO turns the convolution behind it into integer arithmetic."""
+        self._rounded.add(operation.name)
+        ones = (1,) * (self._network.rank + 2)
+        low, high = (self._constant(np.full(ones, limit)) for limit in (operation.low, operation.high))
+        # Rounding cuts off at the lowest value anyway. Said before it, as an operation of its own, it is what OpenVINO
+        # merges the rounding into: one pass over a map that the next sum needs too, where it would take three.
+        return self.op.fake_quantize(self.op.maximum(x, low), low, high, low, high, ACTIVATION_LEVELS)
+
+    def _rounded_kernel(self, kernel: Any) -> Any:
+        """Each output channel's weights rounded to eight bits of its own range."""
+        widest = np.abs(kernel.data).max(axis=tuple(range(1, kernel.data.ndim)), keepdims=True)
+        high = np.maximum(widest, np.finfo(np.float32).tiny)
+        limits = self._constant(-high), self._constant(high)
+        return self.op.fake_quantize(kernel, *limits, *limits, WEIGHT_LEVELS)
+
+    def _padding(self, operation: Convolution | DepthwiseConvolution) -> tuple[list[int], list[int], str]:
+        """What OpenVINO wants to be told."""
+        dilation = operation.dilation if isinstance(operation, Convolution) else 1
+        pads = explicit_padding(operation.padding, operation.kernel, dilation)
+        if pads is None:
+            none = [0] * len(operation.kernel)
+            return none, none, "same_upper"
+        return [before for before, _ in pads], [after for _, after in pads], "explicit"
+
+    def _biased(self, x: Any, bias: str | None, rank: int) -> Any:
+        return x if bias is None else self.op.add(x, self._constant(self._weights[bias].reshape(1, -1, *(1,) * rank)))
+
+    def _activated(self, x: Any, kind: str) -> Any:
+        functions = {
+            "linear": lambda: x,
+            "relu": lambda: self.op.relu(x),
+            "relu6": lambda: self.op.clamp(x, 0.0, 6.0),
+            "sigmoid": lambda: self.op.sigmoid(x),
+            "swish": lambda: self.op.swish(x),
+            "hard_sigmoid": lambda: self.op.hsigmoid(x),
+            "hard_swish": lambda: self.op.hswish(x),
+        }
+        return functions[kind]()
+
+    def _max(self, operation: Pooling, x: Any) -> Any:
+        strides, window, none = self._moves(operation, x)
+        auto_pad = "same_upper" if operation.padding == "same" else "explicit"
+        return self.op.max_pool(x, strides, [1] * len(window), none, none, window, auto_pad=auto_pad).output(0)
+
+    def _max_in_parts(self, operation: Pooling, x: Any) -> Any:
+        """The maximum, of so few channels at a time that no part of the pooled map is too large."""
+        channels, *places = (extent.get_length() for extent in list(self._max(operation, x).partial_shape)[1:])
+        most = max(1, (LARGEST_POOLED - 1) // math.prod(places))
+        if channels <= most:
+            return self._max(operation, x)
+        lengths = [len(part) for part in np.array_split(np.arange(channels), -(-channels // most))]
+        split = self.op.variadic_split(x, 1, lengths)
+        return self.op.concat([self._max(operation, part) for part in split.outputs()], 1)
+
+    def _average(self, operation: Pooling, x: Any) -> Any:
+        strides, window, none = self._moves(operation, x)
+        same = operation.padding == "same"
+        auto_pad = "same_upper" if same else "explicit"
+        return self.op.avg_pool(x, strides, none, none, window, exclude_pad=same, auto_pad=auto_pad)
+
+    def _moves(self, operation: Pooling, x: Any) -> tuple[list[int], list[int], list[int]]:
+        """Strides, the window cut down to the map, and no padding."""
+        extents = [extent.get_length() for extent in list(_output(x).partial_shape)[2:]]
+        window = [side or 1 for side in operation.window_in(extents)]
+        return list(operation.strides or (1,) * len(window)), window, [0] * len(window)
+
+    def _constant(self, array: npt.ArrayLike) -> Any:
+        """A float32 constant, laid out in memory as it is."""
+        return self.op.constant(np.ascontiguousarray(array, np.float32))
+
+    def _transpose(self, x: Any, order: tuple[int, ...]) -> Any:
+        """The same with its axes in another order."""
+        return self.op.transpose(x, self.op.constant(np.asarray(order)))
+
+
+def _output(x: Any) -> Any:
+    """The output of a node; what is one already as it is."""
+    return x.output(0) if hasattr(x, "outputs") else x

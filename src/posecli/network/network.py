@@ -1,0 +1,210 @@
+"""A network as data: its operations, what its input is scaled to, and what its outputs mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.network.operations import Convolution, Dropout, MapShape, Operation, TransposedConvolution, Weighted
+
+Weights: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
+
+#: The tensor that a network begins with: frames or chunks of them, scaled.
+FRAMES = "frames"
+#: RGB mean of ImageNet, and px per unit of location refinement: what DeepLabCut takes unless told otherwise.
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
+LOCREF_STDEV = 7.2801
+#: A side with which every stride that a network may have divides.
+_LARGE = 1 << 12
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What becomes of RGB values in 0..255 before the first operation: ``value * factor - offset``.
+
+    Attributes
+    ----------
+    factor, offset
+        One number, or one for each channel.
+    sensitive
+        Computed in float32 where the network is trained in mixed precision.
+    """
+
+    factor: float | tuple[float, ...] = 1.0
+    offset: float | tuple[float, ...] = 0.0
+    sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class PoseSpec:
+    """What a pose network is asked for.
+
+    Attributes
+    ----------
+    net_type
+        A key of `posecli.network.architectures.POSE_NETWORKS`.
+    n_bodyparts
+        ``K``.
+    mean_pixel
+        RGB mean that is subtracted inside the network, in the 0..255 range.
+    locref
+        Whether the network refines locations.
+    locref_stdev
+        Px per unit of the refinement.
+    """
+
+    net_type: str
+    n_bodyparts: int
+    mean_pixel: tuple[float, float, float] = IMAGENET_MEAN
+    locref: bool = True
+    locref_stdev: float = LOCREF_STDEV
+
+
+@dataclass(frozen=True)
+class PoseHead:
+    """Outputs of a pose network.
+
+    Attributes
+    ----------
+    scoremap
+        Tensor of ``K`` probabilities per cell.
+    locref
+        Tensor of ``2 K`` offsets per cell, x and y of each body part in turn; ``None`` without location refinement.
+    locref_stdev
+        Px per unit of these offsets.
+    """
+
+    scoremap: str
+    locref: str | None
+    locref_stdev: float
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensors, in order."""
+        return (self.scoremap,) if self.locref is None else (self.scoremap, self.locref)
+
+
+@dataclass(frozen=True)
+class ClassHead:
+    """Output of a network for behaviours: a tensor with one logit for each class."""
+
+    logits: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The one tensor."""
+        return (self.logits,)
+
+
+Head: TypeAlias = PoseHead | ClassHead
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture of one size.
+
+    Attributes
+    ----------
+    name
+        For people.
+    operations
+        In an order in which they can be computed; the first takes `FRAMES`.
+    head
+        What the outputs mean.
+    scaling
+        What the input is scaled to.
+    rank
+        Extents of a map: 2 for frames, 3 for chunks of frames.
+    rounds_early
+        In int8, round before maps are pooled and joined, which moves a quarter of the bytes between them.
+    outputs
+        Tensors that are computed; those of the head unless a pass asks for others.
+    """
+
+    name: str
+    operations: tuple[Operation, ...]
+    head: Head
+    scaling: Scaling = Scaling()
+    rank: int = 2
+    rounds_early: bool = False
+    outputs: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        known = {FRAMES}
+        for operation in self.operations:
+            if missing := set(operation.inputs) - known:
+                raise ValueError(f"{self.name}: '{operation.name}' takes {sorted(missing)}, which nothing before makes")
+            if operation.name in known:
+                raise ValueError(f"{self.name}: two operations are called '{operation.name}'")
+            known.add(operation.name)
+        object.__setattr__(self, "outputs", self.outputs or self.head.outputs)
+        if missing := set(self.outputs) - known:
+            raise ValueError(f"{self.name}: no operation makes the outputs {sorted(missing)}")
+
+    def shapes(self, extents: Sequence[int | None] | None = None) -> dict[str, MapShape]:
+        """Shapes of all tensors, the batch left out, for an input of these extents."""
+        found: dict[str, MapShape] = {FRAMES: (*(extents or (None,) * self.rank), 3)}
+        for operation in self.operations:
+            found[operation.name] = operation.output_shape(*(found[name] for name in operation.inputs))
+        return found
+
+    def variable_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all weights, in the order of the operations."""
+        shapes = self.shapes()
+        return {
+            name: shape
+            for operation in self.operations
+            for name, shape in operation.variable_shapes(*(shapes[tensor] for tensor in operation.inputs)).items()
+        }
+
+    def multiplications(self, extents: Sequence[int]) -> dict[str, int]:
+        """Of each operation with a kernel for one item of these extents; each comes with an addition."""
+        shapes = self.shapes(extents)
+        counts = {}
+        for operation in self.operations:
+            if isinstance(operation, Weighted):
+                (name,) = operation.inputs
+                moved_over = name if isinstance(operation, TransposedConvolution) else operation.name
+                places = shapes[moved_over][:-1]
+                kernel = operation.variable_shapes(shapes[name])[operation.weights]
+                counts[operation.name] = math.prod(place or 1 for place in places) * math.prod(kernel)
+        return counts
+
+    @property
+    def stride(self) -> int:
+        """Px of the input per cell of the first output."""
+        rows = self.shapes((_LARGE,) * self.rank)[self.outputs[0]][-2]
+        assert rows is not None
+        return _LARGE // rows
+
+    def int8_candidates(self) -> dict[str, str]:
+        """Convolutions that may compute in int8, with the tensor that enters each."""
+        return {
+            operation.name: operation.inputs[0]
+            for operation in self.operations
+            if isinstance(operation, Convolution) and not operation.sensitive
+        }
+
+    def with_dropout(self, rate: float) -> Network:
+        """The same with another rate of all dropout."""
+        return replace(
+            self,
+            operations=tuple(
+                replace(operation, rate=rate) if isinstance(operation, Dropout) else operation
+                for operation in self.operations
+            ),
+        )
+
+    def with_operations(self, operations: Iterable[Operation]) -> Network:
+        """The same outputs of other operations, of which those are left that the outputs need."""
+        operations = list(operations)
+        needed = set(self.outputs)
+        for operation in reversed(operations):
+            if operation.name in needed:
+                needed.update(operation.inputs)
+        return replace(self, operations=tuple(each for each in operations if each.name in needed))

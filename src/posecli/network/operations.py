@@ -1,0 +1,378 @@
+"""The operations that networks are made of, as plain values that engines translate.
+
+Maps are ``(B, *extents, C)``, with two extents (rows, columns) or three (frames, rows, columns). An operation's `name`
+is also that of the tensor that it makes; `inputs` are names of tensors. Kernels are laid out as TensorFlow keeps them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+#: Extents, then channels; ``None`` for an extent that is not fixed. The batch is left out.
+MapShape: TypeAlias = tuple[int | None, ...]
+#: ``same`` is TensorFlow's (as many cells as strides, an odd pad last), ``centered`` pads both ends by half a kernel,
+#: ``valid`` not at all; or the numbers of zeros before and after, per axis.
+Padding: TypeAlias = Literal["same", "centered", "valid"] | tuple[tuple[int, int], ...]
+ActivationKind: TypeAlias = Literal["linear", "relu", "relu6", "sigmoid", "swish", "hard_sigmoid", "hard_swish"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What every operation has.
+
+    Attributes
+    ----------
+    name
+        Unique in its network.
+    inputs
+        Tensors that it takes.
+    sensitive
+        Loses too much in narrow arithmetic: float32 where a network is trained in mixed precision, and never int8.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    sensitive: bool = field(default=False, kw_only=True)
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """Shape of what it makes of inputs of these shapes."""
+        return inputs[0]
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
+        """Names and shapes of its weights, in the order of Keras' layers."""
+        return {}
+
+    def variables(self) -> tuple[str, ...]:
+        """Names of its weights."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Weighted(Operation):
+    """An operation with a kernel.
+
+    Attributes
+    ----------
+    kernel
+        Extents of the kernel; empty for a `Dense`.
+    weights, bias
+        Names of the variables; ``None`` for no bias.
+    """
+
+    kernel: tuple[int, ...]
+    weights: str
+    bias: str | None = field(default=None, kw_only=True)
+
+    def variables(self) -> tuple[str, ...]:
+        """Kernel, then bias."""
+        return (self.weights,) if self.bias is None else (self.weights, self.bias)
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
+        """Kernel, then bias."""
+        channels = self.output_shape(*inputs)[-1]
+        assert channels is not None
+        return dict(zip(self.variables(), (self.kernel_shape(_channels(inputs[0])), (channels,)), strict=False))
+
+    def kernel_shape(self, entering: int) -> tuple[int, ...]:
+        """Shape of the kernel for so many input channels."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Convolution(Weighted):
+    """A convolution; its kernel is ``(*kernel, in, out)``.
+
+    Attributes
+    ----------
+    channels
+        Channels that it makes.
+    strides, dilation, padding
+        How the kernel moves; strides per axis.
+    int8
+        Whether its kernel is rounded to eight bits, a range for each output channel.
+    """
+
+    channels: int
+    strides: tuple[int, ...] = ()
+    dilation: int = 1
+    padding: Padding = "same"
+    int8: bool = field(default=False, kw_only=True)
+
+    def kernel_shape(self, entering: int) -> tuple[int, ...]:
+        """``(*kernel, in, out)``."""
+        return (*self.kernel, entering, self.channels)
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """As many cells as the padding says."""
+        return (*_strided(inputs[0], self.kernel, self.strides, self.padding, self.dilation), self.channels)
+
+
+@dataclass(frozen=True)
+class DepthwiseConvolution(Weighted):
+    """A convolution of every channel by itself; its kernel is ``(*kernel, C, 1)``."""
+
+    strides: tuple[int, ...] = ()
+    padding: Padding = "same"
+
+    def kernel_shape(self, entering: int) -> tuple[int, ...]:
+        """``(*kernel, C, 1)``."""
+        return (*self.kernel, entering, 1)
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """As many channels as before."""
+        return (*_strided(inputs[0], self.kernel, self.strides, self.padding), inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class TransposedConvolution(Weighted):
+    """The gradient of a strided convolution padded as ``same``: maps larger by exactly the strides.
+
+    Its kernel is ``(*kernel, out, in)``.
+    """
+
+    channels: int
+    strides: tuple[int, ...]
+
+    def kernel_shape(self, entering: int) -> tuple[int, ...]:
+        """``(*kernel, out, in)``."""
+        return (*self.kernel, self.channels, entering)
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """Extents times strides."""
+        return (*_enlarged(inputs[0], self.strides), self.channels)
+
+
+@dataclass(frozen=True)
+class Dense(Weighted):
+    """A matrix ``(in, out)`` applied to vectors."""
+
+    channels: int
+
+    def kernel_shape(self, entering: int) -> tuple[int, ...]:
+        """``(in, out)``."""
+        return (entering, self.channels)
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:  # noqa: ARG002
+        """A vector."""
+        return (self.channels,)
+
+
+@dataclass(frozen=True)
+class BatchNormalization(Operation):
+    """``gamma (x - mean) / sqrt(variance + epsilon) + beta`` for each channel, the statistics frozen outside training.
+
+    Attributes
+    ----------
+    gamma, beta, mean, variance
+        Names of the variables; no gamma is a factor of 1.
+    momentum
+        How much of the running statistics a training step keeps.
+    """
+
+    gamma: str | None
+    beta: str
+    mean: str
+    variance: str
+    epsilon: float
+    momentum: float = 0.99
+
+    def variables(self) -> tuple[str, ...]:
+        """Gamma where there is one, then the others."""
+        others = self.beta, self.mean, self.variance
+        return others if self.gamma is None else (self.gamma, *others)
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
+        """One number for each channel."""
+        return dict.fromkeys(self.variables(), (_channels(inputs[0]),))
+
+
+@dataclass(frozen=True)
+class Activation(Operation):
+    """A function of each value; ``swish`` is ``x sigmoid(x)``, ``hard_sigmoid`` is ``relu6(x + 3) / 6``."""
+
+    kind: ActivationKind
+
+
+@dataclass(frozen=True)
+class Pooling(Operation):
+    """The largest value or the average of each window; an average leaves padding out of account.
+
+    Attributes
+    ----------
+    window
+        Per axis; ``None`` for the whole extent. Without padding a window larger than a map is cut down to it.
+    """
+
+    kind: Literal["max", "average"]
+    window: tuple[int | None, ...]
+    strides: tuple[int, ...] = ()
+    padding: Literal["same", "valid"] = "same"
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """A whole extent becomes one cell."""
+        *extents, channels = inputs[0]
+        sides = [side or 1 for side in self.window_in(extents)]
+        found = _strided(inputs[0], sides, self.strides, self.padding)
+        ones = [1 if side is None else extent for side, extent in zip(self.window, found, strict=True)]
+        return (*ones, channels)
+
+    def window_in(self, extents: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The window in a map of these extents; ``None`` for the whole of an extent that is not known."""
+        return tuple(
+            side if extent is None or (side is not None and self.padding == "same") else min(side or extent, extent)
+            for side, extent in zip(self.window, extents, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class GlobalAverage(Operation):
+    """The average over all extents: maps to vectors."""
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """Channels only."""
+        return inputs[0][-1:]
+
+
+@dataclass(frozen=True)
+class Add(Operation):
+    """The sum of maps of one shape."""
+
+
+@dataclass(frozen=True)
+class Concatenate(Operation):
+    """The channels of all inputs, in order."""
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """All channels."""
+        return (*inputs[0][:-1], sum(map(_channels, inputs)))
+
+
+@dataclass(frozen=True)
+class Resize(Operation):
+    """Maps larger by whole factors; ``linear`` between the centers of cells, edges repeated."""
+
+    factors: tuple[int, ...]
+    kind: Literal["nearest", "linear"] = "nearest"
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """Extents times factors."""
+        return (*_enlarged(inputs[0], self.factors), inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class SqueezeExcite(Operation):
+    """Channels weighted by what a small network makes of their averages (Hu et al. 2018).
+
+    ``x gate(expand(activation(reduce(average(x)))))``, both layers convolutions of kernel 1 with a bias.
+
+    Attributes
+    ----------
+    squeezed
+        Channels between the two.
+    reduce, expand
+        Names of each one's kernel and bias.
+    """
+
+    squeezed: int
+    reduce: tuple[str, str]
+    expand: tuple[str, str]
+    activation: ActivationKind = "relu"
+    gate: ActivationKind = "sigmoid"
+
+    def variables(self) -> tuple[str, ...]:
+        """Both layers' kernels and biases."""
+        return (*self.reduce, *self.expand)
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
+        """Kernels ``(1, ..., in, out)``."""
+        channels, ones = _channels(inputs[0]), (1,) * (len(inputs[0]) - 1)
+        shapes = (*ones, channels, self.squeezed), (self.squeezed,), (*ones, self.squeezed, channels), (channels,)
+        return dict(zip(self.variables(), shapes, strict=True))
+
+
+@dataclass(frozen=True)
+class Dropout(Operation):
+    """Leaves out a share of the values in training; nothing otherwise."""
+
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Split(Operation):
+    """Some of the channels, ``first`` to ``first + channels``; made by `posecli.network.subpixel`."""
+
+    first: int
+    channels: int
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """The channels that are left."""
+        return (*inputs[0][:-1], self.channels)
+
+
+@dataclass(frozen=True)
+class DepthToSpace(Operation):
+    """Blocks of channels side by side in a map larger by a factor; made by `posecli.network.subpixel`."""
+
+    factor: int
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        """Extents times the factor, channels over its power."""
+        rank = len(inputs[0]) - 1
+        return (*_enlarged(inputs[0], (self.factor,) * rank), _channels(inputs[0]) // self.factor**rank)
+
+
+@dataclass(frozen=True)
+class Float32(Operation):
+    """The same values, handed on in float32 whatever they were computed in."""
+
+
+@dataclass(frozen=True)
+class Round(Operation):
+    """Values rounded to eight bits between two limits; made by `posecli.network.int8`."""
+
+    low: float
+    high: float
+
+
+def _channels(shape: MapShape) -> int:
+    channels = shape[-1]
+    assert channels is not None
+    return channels
+
+
+def _enlarged(shape: MapShape, factors: Sequence[int]) -> MapShape:
+    return tuple(extent and extent * factor for extent, factor in zip(shape[:-1], factors, strict=True))
+
+
+def _strided(
+    shape: MapShape, kernel: Sequence[int], strides: Sequence[int], padding: Padding, dilation: int = 1
+) -> MapShape:
+    """Extents of a map over which a kernel has moved."""
+    pads = explicit_padding(padding, kernel, dilation)
+    found: list[int | None] = []
+    for place, (extent, side, stride) in enumerate(zip(shape[:-1], kernel, strides or (1,) * len(kernel), strict=True)):
+        if extent is None:
+            found.append(None)
+        elif pads is None:
+            found.append(math.ceil(extent / stride))
+        else:
+            found.append((extent + sum(pads[place]) - (side - 1) * dilation - 1) // stride + 1)
+    return tuple(found)
+
+
+def explicit_padding(padding: Padding, kernel: Sequence[int], dilation: int = 1) -> tuple[tuple[int, int], ...] | None:
+    """Zeros before and after each axis; ``None`` for ``same``, where they depend on the extents.
+
+    >>> explicit_padding("centered", (3, 5)), explicit_padding("valid", (3,)), explicit_padding("same", (3,))
+    (((1, 1), (2, 2)), ((0, 0),), None)
+    """
+    if padding == "same":
+        return None
+    if padding == "valid":
+        return ((0, 0),) * len(kernel)
+    if padding == "centered":
+        return tuple((side // 2 * dilation,) * 2 for side in kernel)
+    return padding

@@ -1,0 +1,121 @@
+"""Every operation, in two and in three dimensions: OpenVINO computes what Keras computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from support.networks import any_weights, by_keras, by_openvino, pictures
+
+from posecli.engine.openvino_graph import build_openvino
+from posecli.errors import EngineError
+from posecli.network.network import FRAMES, ClassHead, Network, Scaling
+from posecli.network.operations import (
+    Activation,
+    ActivationKind,
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Convolution,
+    Dense,
+    DepthwiseConvolution,
+    Dropout,
+    GlobalAverage,
+    Operation,
+    Padding,
+    Pooling,
+    Resize,
+    SqueezeExcite,
+    TransposedConvolution,
+)
+
+X = (FRAMES,)
+EXTENTS = {2: (7, 10), 3: (4, 7, 10)}
+
+
+def convolution(rank: int, padding: Padding, stride: int, dilation: int = 1, side: int = 3) -> Operation:
+    return Convolution("y", X, (side,) * rank, "k", 4, (stride,) * rank, dilation, padding, bias="b")
+
+
+def depthwise(rank: int, padding: Padding, stride: int) -> Operation:
+    return DepthwiseConvolution("y", X, (3,) * rank, "k", (stride,) * rank, padding, bias="b")
+
+
+def transposed(rank: int, side: int, stride: int) -> Operation:
+    return TransposedConvolution("y", X, (side,) * rank, "k", 4, (stride,) * rank, bias="b")
+
+
+def activation(kind: ActivationKind) -> Operation:
+    return Activation("y", X, kind)
+
+
+def pooling(rank: int, kind: str, side: int | None, stride: int, padding: str) -> Operation:
+    return Pooling("y", X, kind, (side,) * rank, (stride,) * rank, padding)  # type: ignore[arg-type]
+
+
+CASES: dict[str, Callable[[int], Operation]] = {
+    "convolution, same, strided": lambda rank: convolution(rank, "same", 2),
+    "convolution, centered, strided": lambda rank: convolution(rank, "centered", 2),
+    "convolution, valid": lambda rank: convolution(rank, "valid", 1),
+    "convolution, zeros before": lambda rank: convolution(rank, ((1, 0),) * rank, 1, side=2),
+    "convolution, dilated": lambda rank: convolution(rank, "centered", 1, dilation=2),
+    "depthwise": lambda rank: depthwise(rank, "same", 1),
+    "depthwise, strided": lambda rank: depthwise(rank, "centered", 2),
+    "transposed, 3 by 2": lambda rank: transposed(rank, 3, 2),
+    "transposed, 4 by 2": lambda rank: transposed(rank, 4, 2),
+    "transposed, 2 by 3": lambda rank: transposed(rank, 2, 3),
+    "batch normalisation": lambda _: BatchNormalization("y", X, "gamma", "beta", "mean", "variance", 1e-3),
+    "batch normalisation without a factor": lambda _: BatchNormalization("y", X, None, "beta", "mean", "variance", 0.1),
+    "relu": lambda _: activation("relu"),
+    "relu6": lambda _: activation("relu6"),
+    "sigmoid": lambda _: activation("sigmoid"),
+    "swish": lambda _: activation("swish"),
+    "hard sigmoid": lambda _: activation("hard_sigmoid"),
+    "hard swish": lambda _: activation("hard_swish"),
+    "maximum, same": lambda rank: pooling(rank, "max", 3, 2, "same"),
+    "maximum, valid": lambda rank: pooling(rank, "max", 2, 2, "valid"),
+    "maximum, same, window larger than the map": lambda rank: pooling(rank, "max", 9, 1, "same"),
+    "maximum, window larger than the map": lambda rank: pooling(rank, "max", 11, 1, "valid"),
+    "average, same": lambda rank: pooling(rank, "average", 3, 2, "same"),
+    "average, valid": lambda rank: pooling(rank, "average", 2, 1, "valid"),
+    "average of all": lambda rank: pooling(rank, "average", None, 1, "valid"),
+    "average of all but one axis": lambda rank: Pooling("y", X, "average", (2, *(None,) * (rank - 1)), (), "valid"),
+    "global average": lambda _: GlobalAverage("y", X),
+    "add": lambda _: Add("y", X * 3),
+    "concatenate": lambda _: Concatenate("y", X * 2),
+    "resize, nearest": lambda rank: Resize("y", X, (2, 3, 2)[:rank]),
+    "resize, linear": lambda rank: Resize("y", X, (2, 3, 2)[:rank], "linear"),
+    "squeeze and excite": lambda _: SqueezeExcite("y", X, 2, ("a", "b"), ("c", "d"), "swish", "hard_sigmoid"),
+    "dropout": lambda _: Dropout("y", X, 0.5),
+}
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_engines_agree_on_values_and_shape(case: str, rank: int) -> None:
+    network = Network("one", (CASES[case](rank),), ClassHead("y"), Scaling(1 / 64, (1.0, 2.0, 3.0)), rank)
+    weights, images = any_weights(network), pictures(2, *EXTENTS[rank])
+    found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
+    assert expected.shape == (2, *network.shapes(EXTENTS[rank])["y"])
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_engines_agree_on_a_dense_layer() -> None:
+    operations = GlobalAverage("mean", X), Dense("y", ("mean",), (), "k", 5, bias="b")
+    network = Network("dense", operations, ClassHead("y"), Scaling(1 / 64))
+    weights, images = any_weights(network), pictures(3, 4, 4)
+    found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
+    assert found.shape == (3, 5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_an_operation_that_an_engine_does_not_know_is_named() -> None:
+    from posecli.engine.keras_layers import build_keras
+
+    network = Network("odd", (Operation("y", X),), ClassHead("y"))
+    with pytest.raises(EngineError, match="OpenVINO's translator does not know the operation Operation"):
+        build_openvino(network, {}, (4, 4))
+    with pytest.raises(EngineError, match="Keras' translator does not know the operation Operation"):
+        build_keras(network)

@@ -1,0 +1,171 @@
+"""Networks in eight bits: what a plan makes of the operations, and of OpenVINO's arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from support import i3d_reference, networks, projects
+from support.networks import any_weights, by_openvino, compiled, layers, pictures
+
+from posecli.engine import openvino_graph
+from posecli.network.architectures import pose_network
+from posecli.network.folding import fold_batch_norm
+from posecli.network.i3d import LOGITS, I3DSpec, i3d
+from posecli.network.int8 import Int8Plan, calibration, in_int8
+from posecli.network.network import FRAMES, ClassHead, Network, PoseSpec, Scaling, Weights
+from posecli.network.operations import Concatenate, Convolution, GlobalAverage, Pooling, Round
+from posecli.network.subpixel import merge_heads
+
+X = (FRAMES,)
+
+
+def convolution(name: str, tensor: str) -> Convolution:
+    return Convolution(name, (tensor,), (1, 1), name, 4)
+
+
+def small(*, rounds_early: bool) -> Network:
+    """Two maps, joined and pooled, and then taken by two convolutions."""
+    operations = (
+        convolution("a", FRAMES),
+        convolution("b", FRAMES),
+        Concatenate("joined", ("a", "b")),
+        Pooling("pooled", ("joined",), "max", (2, 2), (2, 2)),
+        convolution("c", "pooled"),
+        convolution("d", "pooled"),
+        Concatenate("both", ("c", "d")),
+        GlobalAverage("y", ("both",)),
+    )
+    return Network("small", operations, ClassHead("y"), Scaling(1 / 64), rounds_early=rounds_early)
+
+
+class TestThePass:
+    def test_what_enters_a_convolution_is_rounded_once(self) -> None:
+        found = in_int8(small(rounds_early=False), Int8Plan({"c": (-1.0, 2.0), "d": (-1.0, 2.0)}))
+        (rounded,) = [each for each in found.operations if isinstance(each, Round)]
+        assert (rounded.inputs, rounded.low, rounded.high) == (("pooled",), -1.0, 2.0)
+        chosen = {each.name: each for each in found.operations if isinstance(each, Convolution) and each.int8}
+        assert {name: each.inputs for name, each in chosen.items()} == dict.fromkeys("cd", (rounded.name,))
+
+    def test_other_limits_are_another_rounding(self) -> None:
+        found = in_int8(small(rounds_early=False), Int8Plan({"c": (-1.0, 2.0), "d": (-1.0, 3.0)}))
+        assert sorted(each.high for each in found.operations if isinstance(each, Round)) == [2.0, 3.0]
+
+    def test_maps_are_rounded_before_they_are_joined_and_pooled(self) -> None:
+        found = in_int8(small(rounds_early=True), Int8Plan({"c": (-1.0, 2.0), "d": (-1.0, 2.0)}))
+        assert sorted(each.inputs for each in found.operations if isinstance(each, Round)) == [("a",), ("b",)]
+        assert not {"joined", "pooled"} & {each.name for each in found.operations}
+
+    def test_early_and_late_rounding_give_the_same_values(self) -> None:
+        plan = Int8Plan(dict.fromkeys("cd", (-2.0, 4.0)))
+        weights, images = any_weights(small(rounds_early=True)), pictures(2, 6, 8)
+        early, late = (
+            by_openvino(in_int8(small(rounds_early=each), plan), weights, images)["y"] for each in (True, False)
+        )
+        np.testing.assert_allclose(early, late, rtol=1e-5)
+
+    def test_sensitive_convolutions_are_never_in_eight_bits(self) -> None:
+        network = i3d(I3DSpec(9, 0.25))
+        assert LOGITS not in network.int8_candidates()
+        assert in_int8(network, Int8Plan({LOGITS: (0.0, 4.0)})) == network
+
+    def test_plan_without_some(self) -> None:
+        assert Int8Plan({"a": (0, 1), "b": (0, 2)}).without(frozenset("a")) == Int8Plan({"b": (0, 2)})
+
+    def test_calibration_gives_each_tensor_once_and_computes_nothing_behind(self) -> None:
+        found = calibration(small(rounds_early=True))
+        assert found.outputs == (FRAMES, "pooled")
+        assert [each.name for each in found.operations] == ["a", "b", "joined", "pooled"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A whole network, folded, pictures for it, and ranges that these gave."""
+
+    network: Network
+    weights: Weights
+    images: npt.NDArray[np.uint8]
+    ranges: dict[str, tuple[float, float]]
+
+    def compiled(self, plan: Int8Plan | None) -> Any:
+        network = self.network if plan is None else in_int8(self.network, plan)
+        return compiled(network, self.weights, self.images.shape[1:-1])
+
+    def eight_bit_convolutions(self, plan: Int8Plan | None) -> int:
+        return sum(kind in ("u8", "i8") for kind in layers(self.compiled(plan), "Convolution"))
+
+
+@pytest.fixture(scope="module", params=["resnet", "i3d"])
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    if request.param == "i3d":
+        spec, images = I3DSpec(9, width=0.25), pictures(2, 16, 64, 64)
+        network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
+        yield measured(network, weights, images)
+    else:
+        with networks.tiny_resnet() as name:
+            pose = pose_network(PoseSpec(name, 4))
+            network, weights = merge_heads(*fold_batch_norm(pose, projects.random_weights(name)))
+            yield measured(network, weights, pictures(2, 64, 96))
+
+
+def measured(network: Network, weights: Weights, images: npt.NDArray[np.uint8]) -> Subject:
+    entering = by_openvino(calibration(network), weights, images)
+    limits = {tensor: (float(min(values.min(), 0)), float(values.max())) for tensor, values in entering.items()}
+    return Subject(network, weights, images, {name: limits[x] for name, x in network.int8_candidates().items()})
+
+
+def test_calibration_sees_what_enters_every_convolution(subject: Subject) -> None:
+    first, *others = subject.ranges.values()
+    assert first[0] < -0.99  # the picture, scaled
+    assert all(low == 0 and high > 0 for low, high in others)  # these come behind a rectifier
+
+
+def test_convolutions_of_the_plan_compute_in_eight_bits(subject: Subject) -> None:
+    scopes, plan = list(subject.ranges), Int8Plan(subject.ranges)
+    assert subject.eight_bit_convolutions(None) == 0
+    assert len(scopes) - 1 <= subject.eight_bit_convolutions(plan) <= len(scopes)
+    assert 1 <= subject.eight_bit_convolutions(plan.without(frozenset(scopes[10:]))) <= 10
+
+
+@pytest.mark.parametrize("kept", [slice(0, 0), slice(1, 4), slice(5, None, 3)], ids=["none", "early", "here and there"])
+def test_eight_bits_are_near(subject: Subject, kept: slice) -> None:
+    plan = Int8Plan(subject.ranges).without(frozenset([*subject.ranges][kept]))
+    exact, rounded = (
+        subject.compiled(version)(subject.images)[len(subject.network.outputs) - 1] for version in (None, plan)
+    )
+    difference = np.sqrt(np.mean((rounded - exact) ** 2)) / exact.std()
+    assert 1e-4 < difference < 0.2
+
+
+class TestI3D:
+    @pytest.fixture(scope="class")
+    def subject(self) -> Subject:
+        spec = I3DSpec(9, width=0.25)
+        network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
+        return measured(network, weights, pictures(2, 16, 64, 64))
+
+    def test_maps_between_convolutions_are_joined_and_pooled_in_eight_bits(self, subject: Subject) -> None:
+        whole = subject.compiled(Int8Plan(subject.ranges))
+        assert layers(whole, "FakeQuantize") == []
+        assert layers(whole, "Concatenation").count("u8") == 8  # the last leads to the logits
+        assert layers(whole, "Pooling").count("u8") == 13  # without the average
+
+    def test_large_maps_are_pooled_in_parts(self, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+        plan = Int8Plan(subject.ranges)
+        whole = subject.compiled(plan)
+        monkeypatch.setattr(openvino_graph, "LARGEST_POOLED", 20_000)
+        parted = subject.compiled(plan)
+        assert len(layers(parted, "Pooling")) > len(layers(whole, "Pooling"))
+        np.testing.assert_array_equal(parted(subject.images)[0], whole(subject.images)[0])
+
+    @pytest.mark.slow
+    def test_no_pooling_of_the_papers_chunks_takes_openvinos_plain_loop(self) -> None:
+        spec = I3DSpec(9)
+        network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
+        plan = Int8Plan(dict.fromkeys(network.int8_candidates(), (-1.0, 4.0)))
+        whole = compiled(in_int8(network, plan), weights, (64, 480, 640))
+        assert not [kind for kind in layers(whole, "Pooling", "primitiveType") if kind.startswith("ref")]
