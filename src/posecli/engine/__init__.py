@@ -15,7 +15,10 @@ import numpy.typing as npt
 from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
+from posecli.network.tensorflow_runtime import choose_kernels
 from posecli.options import EngineName, EngineOptions, FixedPrecision
+
+choose_kernels()  # before a module of this package imports Keras, and with it TensorFlow
 
 #: What one item of a batch is: ``(H, W, 3)``, a frame, or ``(T, H, W, 3)``, a chunk of frames.
 Shape: TypeAlias = tuple[int, ...]
