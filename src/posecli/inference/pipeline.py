@@ -18,10 +18,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -37,6 +38,9 @@ from posecli.video.reader import VideoReader
 
 #: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
 BUFFERS = 3
+
+#: Pipelines whose batches come from a `tf.data.Dataset`, which reads ahead of the network or not as its mode says.
+DATASETS: dict[PipelineName, DatasetMode] = {"tf-sync": "sync", "tf-parallel": "parallel", "tf-prefetch": "prefetch"}
 
 Buffer: TypeAlias = npt.NDArray[np.uint8]
 
@@ -82,105 +86,93 @@ class Line:
     workers: int = 2
 
 
-#: Takes a video through all stages, and counts its frames.
-Pipeline: TypeAlias = "Callable[[Line, _StageClock], int]"
-
-
 def run_pipeline(name: PipelineName, line: Line) -> StageReport:
     """Take a whole video through the network."""
-    clock = _StageClock()
+    stages = _Stages(line)
     start = time.perf_counter()
-    frames = _PIPELINES[name](line, clock)
-    return StageReport(frames, time.perf_counter() - start, clock.seconds)
+    if name == "async":
+        frames = stages.overlapped()
+    else:
+        with closing(stages.batches(name)) as batches:  # also when a later stage fails: no thread may read on
+            frames = stages.in_turn(batches)
+    return StageReport(frames, time.perf_counter() - start, stages.seconds)
 
 
-@dataclass
-class _StageClock:
-    """Seconds that each stage was busy; each stage is timed by one thread."""
+class _Stages:
+    """The stages of one run, each timed by the one thread that it works in."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.seconds = dict.fromkeys(STAGES, 0.0)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - start
+            self.seconds[stage] += time.perf_counter() - start
 
+    def read(self, buffer: Buffer, pool: Executor | None = None) -> Batch | None:
+        with self.timed("read"):
+            return self.line.reader.read_into(buffer, pool)
 
-def _run_sync(line: Line, clock: _StageClock) -> int:
-    return _one_after_the_other(line, clock, _read(line, clock))
+    def infer(self, batch: Batch) -> Any:
+        with self.timed("network"):
+            return self.line.step.infer(batch)
 
+    def finish(self, batch: Batch, output: Any) -> None:
+        with self.timed("decode"):
+            values = self.line.step.finish(batch, output)
+        with self.timed("write"):
+            self.line.sink(batch, values)
 
-def _run_parallel(line: Line, clock: _StageClock) -> int:
-    with ThreadPoolExecutor(line.workers, thread_name_prefix="posecli-prepare") as pool:
-        return _one_after_the_other(line, clock, _read(line, clock, pool))
-
-
-def _run_dataset(mode: DatasetMode) -> Pipeline:
-    """Batches come from a `tf.data.Dataset`, which reads ahead of this thread or not as its mode says."""
-
-    def run(line: Line, clock: _StageClock) -> int:
-        assert isinstance(line.reader, VideoReader), "only frames come through datasets"
-        batches = dataset_batches(line.reader, mode, line.batch_size, line.workers, lambda: clock.stage("read"))
-        with closing(batches):  # also when a later stage fails: no thread may read on
-            return _one_after_the_other(line, clock, batches)
-
-    return run
-
-
-def _read(line: Line, clock: _StageClock, pool: ThreadPoolExecutor | None = None) -> Iterator[Batch]:
-    """Batches until the end, all in one buffer."""
-    buffer = line.reader.new_buffer(line.batch_size)
-    while True:
-        with clock.stage("read"):
-            batch = line.reader.read_into(buffer, pool)
-        if batch is None:
+    def batches(self, name: PipelineName) -> Generator[Batch]:
+        """Batches until the end: all in one buffer, or those of a dataset."""
+        line = self.line
+        if name in DATASETS:
+            assert isinstance(line.reader, VideoReader), "only frames come through datasets"
+            reading = partial(self.timed, "read")
+            yield from dataset_batches(line.reader, DATASETS[name], line.batch_size, line.workers, reading)
             return
-        yield batch
+        buffer = line.reader.new_buffer(line.batch_size)
+        workers = ThreadPoolExecutor(line.workers, "posecli-prepare") if name == "parallel" else nullcontext()
+        with workers as pool:
+            while (batch := self.read(buffer, pool)) is not None:
+                yield batch
 
-
-def _one_after_the_other(line: Line, clock: _StageClock, batches: Iterable[Batch]) -> int:
-    frames = 0
-    for batch in batches:
-        with clock.stage("network"):
-            output = line.step.infer(batch)
-        _finish(line, clock, batch, output)
-        frames += batch.frames
-    return frames
-
-
-def _run_async(line: Line, clock: _StageClock) -> int:
-    """Reader and finisher in threads of their own; the network in this one."""
-
-    def read(buffer: Buffer) -> tuple[Buffer, Batch | None]:
-        with clock.stage("read"):
-            return buffer, line.reader.read_into(buffer)
-
-    def finish(before: Future[None] | None, batch: Batch, output: Any) -> None:
-        if before is not None:
-            before.result()  # nothing is written behind a batch that was not
-        _finish(line, clock, batch, output)
-
-    frames = 0
-    finished: deque[Future[None]] = deque()
-    with _thread("posecli-read") as reading, _thread("posecli-finish") as finishing:
-        coming = deque(reading.submit(read, line.reader.new_buffer(line.batch_size)) for _ in range(BUFFERS))
-        while True:
-            buffer, batch = coming.popleft().result()
-            if batch is None:
-                break
-            with clock.stage("network"):
-                output = line.step.infer(batch)
-            coming.append(reading.submit(read, buffer))
-            finished.append(finishing.submit(finish, finished[-1] if finished else None, batch, output))
+    def in_turn(self, batches: Iterable[Batch]) -> int:
+        """One stage after the other; how many frames came through."""
+        frames = 0
+        for batch in batches:
+            self.finish(batch, self.infer(batch))
             frames += batch.frames
-            while finished and (len(finished) > BUFFERS or finished[0].done()):
-                finished.popleft().result()
-        for job in finished:
-            job.result()
-    return frames
+        return frames
+
+    def overlapped(self) -> int:
+        """Reader and finisher in threads of their own, the network in this one; how many frames came through."""
+
+        def finish(before: Future[None] | None, batch: Batch, output: Any) -> None:
+            if before is not None:
+                before.result()  # nothing is written behind a batch that was not
+            self.finish(batch, output)
+
+        frames = 0
+        finished: deque[Future[None]] = deque()
+        with _thread("posecli-read") as reading, _thread("posecli-finish") as finishing:
+            buffers = deque(self.line.reader.new_buffer(self.line.batch_size) for _ in range(BUFFERS))
+            coming = deque(reading.submit(self.read, buffer) for buffer in buffers)
+            while (batch := coming.popleft().result()) is not None:
+                output = self.infer(batch)
+                buffers.rotate(-1)  # the batch's own comes last, and is filled again
+                coming.append(reading.submit(self.read, buffers[-1]))
+                finished.append(finishing.submit(finish, finished[-1] if finished else None, batch, output))
+                frames += batch.frames
+                while finished and (len(finished) > BUFFERS or finished[0].done()):
+                    finished.popleft().result()
+            for job in finished:
+                job.result()
+        return frames
 
 
 @contextmanager
@@ -196,20 +188,3 @@ def _thread(name: str) -> Iterator[Executor]:
         except BaseException:  # Ctrl-C again: no thread may go on reading or writing
             pool.shutdown()
             raise
-
-
-_PIPELINES: dict[PipelineName, Pipeline] = {
-    "async": _run_async,
-    "parallel": _run_parallel,
-    "sync": _run_sync,
-    "tf-sync": _run_dataset("sync"),
-    "tf-parallel": _run_dataset("parallel"),
-    "tf-prefetch": _run_dataset("prefetch"),
-}
-
-
-def _finish(line: Line, clock: _StageClock, batch: Batch, output: Any) -> None:
-    with clock.stage("decode"):
-        values = line.step.finish(batch, output)
-    with clock.stage("write"):
-        line.sink(batch, values)
