@@ -77,7 +77,7 @@ def test_engine_is_kept_for_frames_of_one_size(model: PoseModel) -> None:
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", ["scoremap", "locref"])
-def test_output_that_is_no_number(model: PoseModel, decoder: DecoderName, value: float, place: str) -> None:
+def test_output_that_is_nan_or_infinite(model: PoseModel, decoder: DecoderName, value: float, place: str) -> None:
     output = Maps(np.full((1, 4, 4, 3), 0.5, np.float32), np.zeros((1, 4, 4, 3, 2), np.float32))
     assert np.isfinite(model.decode(output, decoder)).all()
     getattr(output, place)[:, 0, 0] = value
@@ -94,6 +94,7 @@ def test_place_without_a_model(tmp_path: Path) -> None:
         load_model(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_whole_way_from_a_deeplabcut_project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     projects.write_project(tmp_path)
     projects.write_model_directory(tmp_path, checkpoint=projects.trained_checkpoint(tmp_path_factory.getbasetemp()))
@@ -105,7 +106,7 @@ def test_whole_way_from_a_deeplabcut_project(tmp_path: Path, tmp_path_factory: p
     assert len(np.unique(pose[..., 0])) > 3
 
 
-def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+def test_weights_that_are_nan(tmp_path: Path) -> None:
     weights = projects.weights() | {"pose/part_pred/block4/biases": np.full(4, np.nan, np.float32)}
     description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER)
     model = load_model(write_model_folder(tmp_path / "model", description, weights).path)

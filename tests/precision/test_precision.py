@@ -161,20 +161,20 @@ def test_auto_accepts_what_auto_made_before_without_measuring(
 
 
 def test_sample_comes_from_all_over_the_videos(dots_clip: Path, tmp_path: Path) -> None:
-    long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(400))
+    long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(160))
     first, second = sample_frames([long, dots_clip], AnalyzeOptions(), 32)
     numbers = [clips.read_number(image) for image in first.images]
     assert len(numbers) == 16
     assert numbers == sorted(set(numbers))
-    assert numbers[0] < 40
-    assert numbers[-1] > 360
-    assert max(np.diff(numbers)) < 40
+    assert numbers[0] < 16
+    assert numbers[-1] > 144
+    assert max(np.diff(numbers)) < 16
     assert len(second.images) == 16
 
 
 @pytest.mark.slow
 def test_small_frames_make_a_larger_sample_from_as_many_places(dots_clip: Path, tmp_path: Path) -> None:
-    long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(1000))
+    long = clips.encode(tmp_path / "long.mp4", clips.numbered_frames(800))
     (sample,) = sample_frames([long], AnalyzeOptions())
     numbers = [clips.read_number(image) for image in sample.images]
     assert numbers == sorted(set(numbers))
