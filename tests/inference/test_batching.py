@@ -157,8 +157,8 @@ class TestRun:
         same.write_bytes(dots_clip.read_bytes())
         other = clips.encode(tmp_path / "other.mp4", clips.numbered_frames(5, 48, 64))
         _, told = self.analyzed([dots_clip, same, other], dots_model, tmp_path)
-        assert told[0] is told[1]
-        assert told[2] is not told[0]
+        assert told[0] == told[1]  # to the last digit of the measured speeds
+        assert told[2] != told[0]
 
     def test_result_is_that_of_any_other_batch_size(
         self, dots_clip: Path, dots_model: ModelFolder, tmp_path: Path
