@@ -64,6 +64,7 @@ def test_speeds_of_a_benchmark(tmp_path: Path, dots_model: ModelFolder) -> None:
         (("--fps", 0), "fps 0 is out of range"),
         (("--fps", 1, "--price", "gold"), "price 'gold' is not known"),
         (("--fps", 1, "--cores", 0), "cores 0 is too small"),
+        (("--fps", 1, "--within", 0), "within 0 days is out of range"),
         (("--benchmark", "nowhere"), "'nowhere' does not exist"),
         (("--fps", 1, "--prices", "nowhere.yaml"), "'nowhere.yaml' does not exist"),
     ],

@@ -41,7 +41,7 @@ def demo(folder: Path, frames: int, overwrite: bool, output: Output) -> None:
         {
             "video": str(result.video),
             "truth": str(result.truth),
-            "labelled_video": str(result.labelled),
+            "labelled_video": str(result.labeled),
             "plot": str(result.plot),
             "analysis": result.analysis.as_dict(),
             "errors": asdict(result.errors),

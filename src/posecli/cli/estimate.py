@@ -49,7 +49,7 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
     output.say(describe(experiment))
     output.say(f"price: {price}{f' ({price.source})' if price.source else ''}")
     estimates = {name: _estimate(experiment, speed, price, cores) for name, (speed, cores) in settings.items()}
-    within = flags["within"] or experiment.days
+    within = experiment.days if flags["within"] is None else flags["within"]
     for line in estimate_lines(estimates, within, price.currency):
         output.say(line)
     output.result(

@@ -60,8 +60,9 @@ def reencode(
     if recommendation is not None:
         options = recommended_encoding(recommendation)
     else:
+        assert crf is not None
         presets = {} if preset is None else {codec: preset}
-        version = encoded_versions({codec: [crf or 0.0]}, presets, pix_fmt, gop)[-1]
+        version = encoded_versions({codec: [crf]}, presets, pix_fmt, gop)[-1]
         assert version.encode is not None
         options = version.encode
         if version.note:

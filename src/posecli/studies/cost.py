@@ -28,18 +28,7 @@ UNITS = ("machine", "core")
 
 @dataclass(frozen=True)
 class Price:
-    """What an hour of a machine costs.
-
-    Attributes
-    ----------
-    name
-        As in the file.
-    per_hour
-        In `currency`, for one `unit`.
-    unit
-        ``machine`` (or one GPU), or ``core``.
-    currency, what, dated, source
-        For the reader: the unit of money, what is paid for, when the price was so, and who says it.
+    """What an hour of a machine costs, for one `unit` of it; and for the reader what is paid for, since when, who says.
 
     >>> Price("own", 0.25, unit="core").of(cores=4)
     1.0
@@ -47,7 +36,7 @@ class Price:
 
     name: str
     per_hour: float
-    unit: str = "machine"
+    unit: str = "machine"  # or one GPU; or "core"
     currency: str = "USD"
     what: str = ""
     dated: str = ""
@@ -127,14 +116,7 @@ def _price(file: Path, name: str, entry: Any, currency: str) -> Price:
 
 @dataclass(frozen=True)
 class Experiment:
-    """How much video there is.
-
-    Attributes
-    ----------
-    animals, days, hours_per_day
-        Each animal is recorded by itself, so many hours a day.
-    video_fps
-        Frames per second of the recordings.
+    """How much video there is: each animal is recorded by itself, so many hours a day.
 
     >>> Experiment(animals=24, days=5).video_hours
     2880.0
@@ -164,17 +146,6 @@ class Experiment:
 class Estimate:
     """What an experiment takes on machines of one speed and price.
 
-    Attributes
-    ----------
-    experiment
-        How much video.
-    fps
-        Frames per second that one machine analyses.
-    per_hour
-        What an hour of that machine costs.
-
-    Examples
-    --------
     The 2,880 hours of Govindarajan et al. (2022) on a V100 at 78.5 frames/s and 1.50 an hour:
 
     >>> estimate = Estimate(Experiment(24, 5), fps=78.5, per_hour=1.50)
@@ -183,8 +154,8 @@ class Estimate:
     """
 
     experiment: Experiment
-    fps: float
-    per_hour: float
+    fps: float  # that one machine analyses
+    per_hour: float  # of that machine
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):

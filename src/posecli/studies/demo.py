@@ -9,7 +9,7 @@ from pathlib import Path
 from posecli.analysis import RunObserver, analyze
 from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, positions, read_truth
-from posecli.inference.predictor import PoseModel, load_model
+from posecli.inference.predictor import load_model
 from posecli.model.builtin import builtin_model_path
 from posecli.options import AnalyzeOptions
 from posecli.plots.labeled_video import LabelOptions, label_video
@@ -17,39 +17,22 @@ from posecli.plots.pose_figures import draw_trajectories
 from posecli.support.figures import save_figure
 from posecli.support.results import VideoResult
 from posecli.synthetic import SceneOptions, write_sample
-from posecli.synthetic.sample import find_truth
 from posecli.tables.poses import PCUTOFF, read_poses
 from posecli.video.encode import EncodeOptions
 from posecli.video.probe import probe
 
-#: Of the rendered video: a seed that no training video has.
-SEED = 7
-VIDEO_NAME = "mouse.mp4"
-LABELLED_NAME = "mouse-labelled.mp4"
-PLOT_NAME = "mouse-trajectories"
-#: CRF of the rendered video: what a camera's encoder might choose.
-CRF = 18
+#: Of the rendered video: a seed that no training video has, and what a camera's encoder might choose.
+SEED, ENCODING = 7, EncodeOptions(crf=18, preset="veryfast")
+VIDEO_NAME, LABELED_NAME, PLOT_NAME = "mouse.mp4", "mouse-labelled.mp4", "mouse-trajectories"
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demonstration made and found.
-
-    Attributes
-    ----------
-    video, truth, labelled, plot
-        Files.
-    analysis
-        The table and how it was made.
-    errors
-        Distance of found from true points.
-    seconds
-        Of everything.
-    """
+    """The files that a demonstration made, how the table came about, and how far the poses are from the true ones."""
 
     video: Path
     truth: Path
-    labelled: Path
+    labeled: Path
     plot: Path
     analysis: VideoResult
     errors: ErrorSummary
@@ -64,66 +47,41 @@ class DemoResult:
             f"{self.analysis.frames_per_second:.1f} frames per second",
             f"error against the truth: mean {errors.mean:.1f} px, median {errors.median:.1f} px "
             f"over {errors.points} points",
-            f"{self.labelled}: the video with these poses in it; {self.plot}: the poses against time",
+            f"{self.labeled}: the video with these poses in it; {self.plot}: the poses against time",
             "your own video: posecli analyze video.mp4 --batchsize 64 (a mouse from above; else --model your-network)",
         ]
 
 
 def run_demo(
-    folder: Path,
-    frames: int = 120,
-    *,
-    overwrite: bool = False,
-    observer: RunObserver = RunObserver(),
-    model: PoseModel | None = None,
+    folder: Path, frames: int = 120, *, overwrite: bool = False, observer: RunObserver = RunObserver()
 ) -> DemoResult:
-    """Render a mouse, find it, and compare with the truth.
-
-    Parameters
-    ----------
-    folder
-        Where everything goes; made if it is not there.
-    frames
-        Length of the video.
-    overwrite
-        Whether files of an earlier demonstration may be replaced.
-    observer
-        Is told how the analysis goes.
-    model
-        The network; by default the built-in one.
+    """Render a mouse, find it with the built-in network, and compare with the truth.
 
     Raises
     ------
     OutputExistsError
-        If an earlier demonstration is there already.
+        If an earlier demonstration is in the folder and is not to be overwritten.
     """
     if frames < 2:
         raise UsageError(f"frames {frames} is too small: give 2 or more")
     start = time.monotonic()
-    loaded = model or load_model(builtin_model_path())
-    video, labelled = folder / VIDEO_NAME, folder / LABELLED_NAME
-    for path in (video, labelled):
+    model = load_model(builtin_model_path())
+    video, labeled = folder / VIDEO_NAME, folder / LABELED_NAME
+    for path in (video, labeled):
         if path.exists() and not overwrite:
             raise OutputExistsError(
                 f"'{path}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
             )
-    write_sample(
-        SceneOptions(frames=frames, seed=SEED), video, EncodeOptions(crf=CRF, preset="veryfast"), overwrite=overwrite
-    )
-    result = analyze(video, loaded, AnalyzeOptions(overwrite=overwrite), observer).results[0]
+    sample = write_sample(SceneOptions(frames=frames, seed=SEED), video, ENCODING, overwrite=overwrite)
+    result = analyze(video, model, AnalyzeOptions(overwrite=overwrite), observer).results[0]
     if result.table is None:
         raise OutputError(f"the demonstration came to nothing: {result.message}")
-    truth = find_truth(video)
-    pcutoff = loaded.description.pcutoff or PCUTOFF
-    label_video(video, result.table, labelled, LabelOptions(pcutoff, trail=20), overwrite=overwrite)
+    pcutoff = PCUTOFF if model.description.pcutoff is None else model.description.pcutoff
+    label_video(video, result.table, labeled, LabelOptions(pcutoff, trail=20), overwrite=overwrite)
     poses = read_poses(result.table)
-    figure = draw_trajectories(
-        poses.points,
-        poses.names,
-        probe(video).seconds(),
-        pcutoff,
-        positions(read_truth(truth), poses.frames, poses.names),
-    )
+    truth = positions(read_truth(sample.truth), poses.frames, poses.names)
+    figure = draw_trajectories(poses.points, poses.names, probe(video).seconds(), pcutoff, truth)
     plot, _ = save_figure(figure, folder / PLOT_NAME)
-    errors = evaluate_table(result.table, truth, EvaluateOptions(scales=(1.0,), pcutoff=pcutoff)).summary(ALL, 1.0)
-    return DemoResult(video, truth, labelled, plot, result, errors, time.monotonic() - start)
+    options = EvaluateOptions(scales=(1.0,), pcutoff=pcutoff)
+    errors = evaluate_table(result.table, sample.truth, options).summary(ALL, 1.0)
+    return DemoResult(video, sample.truth, labeled, plot, result, errors, time.monotonic() - start)

@@ -70,24 +70,20 @@ NEEDED = ("OpenCV", "PyAV", "HDF5", "openvino engine")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One thing that was looked at: what it is, and what to do, "" where there is nothing.
 
-    Attributes
-    ----------
-    name
-        What.
-    status
-        ``ok``; ``note``: works, with something to know; ``fail``: posecli cannot do its work.
-    found
-        What it is.
-    advice
-        What to do; "" where there is nothing.
+    The status is ``ok``; ``note`` (works, with something to know); or ``fail`` (posecli cannot do its work).
     """
 
     name: str
     status: Status
     found: str
     advice: str = ""
+
+
+def _noted(name: str, found: str, advice: str) -> Check:
+    """A check that is fine unless there is advice."""
+    return Check(name, "note" if advice else "ok", found, advice)
 
 
 @dataclass(frozen=True)
@@ -166,7 +162,7 @@ def _processor() -> Check:
     advice = "" if any("bf16" in name for name in runs) else "bf16 cannot run here; --precision auto knows"
     if "avx2" not in flags:
         advice = "without AVX2 networks are slow: use a processor of the last ten years"
-    return Check("processor", "note" if advice else "ok", ", ".join(runs) or "no AVX2", advice)
+    return _noted("processor", ", ".join(runs) or "no AVX2", advice)
 
 
 def _threads() -> Check:
@@ -176,28 +172,25 @@ def _threads() -> Check:
     advice = (
         "a container, job or affinity leaves this process fewer cores: ask for more there" if usable < cores else ""
     )
-    return Check("threads", "note" if advice else "ok", f"{usable} of {cores} cores{limits}", advice)
+    return _noted("threads", f"{usable} of {cores} cores{limits}", advice)
 
 
 def _memory() -> Check:
     free = free_memory()
     advice = "choose a smaller --batchsize or --scale, or close other programs" if free < LITTLE_MEMORY else ""
-    return Check("memory", "note" if advice else "ok", f"{free / 2**30:.1f} GiB free", advice)
+    return _noted("memory", f"{free / 2**30:.1f} GiB free", advice)
 
 
 def _encoders() -> Check:
+    from posecli.studies.sweep.transcode import encoders
     from posecli.video.encode import CODECS, find_ffmpeg
 
     ffmpeg = find_ffmpeg()
-    done = subprocess.run(  # noqa: S603
-        [ffmpeg.path, "-hide_banner", "-encoders"], capture_output=True, text=True, errors="replace", check=True
-    )
-    there = [name for name in CODECS if f" {name} " in done.stdout]
-    lacking = [name for name in CODECS if name not in there]
-    advice = (
-        f"it lacks {', '.join(lacking)}: set POSECLI_FFMPEG to one that has them, if you need them" if lacking else ""
-    )
-    return Check("encoders", "note" if advice else "ok", f"ffmpeg {ffmpeg.version}: {', '.join(there)}", advice)
+    there = encoders(ffmpeg.path)
+    lacking = ", ".join(name for name in CODECS if name not in there)
+    advice = f"it lacks {lacking}: set POSECLI_FFMPEG to one that has them, if you need them" if lacking else ""
+    found = ", ".join(name for name in CODECS if name in there)
+    return _noted("encoders", f"ffmpeg {ffmpeg.version}: {found}", advice)
 
 
 def _cache_folder() -> Path:
@@ -213,13 +206,10 @@ def _folder(name: str, folder: Path) -> Check:
         speed = _write_speed(place)
     except OSError as error:
         words = f"'{folder}' cannot be written to ({error.strerror or error})"
-        return Check(
-            name, "note", words, "give results another folder with --out-dir, the cache with POSECLI_CACHE_DIR"
-        )
+        return _noted(name, words, "give results another folder with --out-dir, the cache with POSECLI_CACHE_DIR")
     free = shutil.disk_usage(place).free
-    advice = "; ".join(_advice_on_disk(free, speed))
     found = f"'{folder}': {free / 2**30:.1f} GiB free, {speed / 2**20:.0f} MiB/s written"
-    return Check(name, "note" if advice else "ok", found, advice)
+    return _noted(name, found, "; ".join(_advice_on_disk(free, speed)))
 
 
 def _advice_on_disk(free: int, speed: float) -> Iterator[str]:

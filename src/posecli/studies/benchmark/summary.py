@@ -147,7 +147,7 @@ class BenchmarkSummary:
     def estimate(self, cell: Cell, fps: float | None = None) -> Estimate:
         """What an hour of video takes in a condition."""
         experiment = Experiment(ONE_HOUR.animals, ONE_HOUR.days, ONE_HOUR.hours_per_day, self.video_fps)
-        return Estimate(experiment, fps or cell.fps, self.price.of(cell.condition.cores))
+        return Estimate(experiment, cell.fps if fps is None else fps, self.price.of(cell.condition.cores))
 
     def standard(self, data: str, width: int, cores: int, **levels: Any) -> Cell | None:
         """The standard method: one item at a time, one stage after the other, fp32."""

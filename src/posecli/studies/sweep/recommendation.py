@@ -169,7 +169,8 @@ def analysis_line(summary: SweepSummary, version: Version, batch_size: int | Non
     command = ["posecli", "analyze", "VIDEO.mp4"]
     if options.model is not None:
         command += ["--model", options.model.as_posix()]
-    command += ["--precision", precision, "--batchsize", str(batch_size or options.batch_size)]
+    batch = options.batch_size if batch_size is None else batch_size
+    command += ["--precision", precision, "--batchsize", str(batch)]
     if pipeline and pipeline != AnalyzeOptions().pipeline:
         command += ["--pipeline", pipeline]
     if analysis.engine.engine != "openvino":
