@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from posecli.errors import OutputError
 
 try:
@@ -48,14 +50,14 @@ class Lock:
         self._renewed = time.monotonic()
 
     def renew(self) -> None:
-        """Say that the holder lives; the system knows by itself, other drives must be told."""
+        """Show that the holder is alive; the system knows by itself, other drives must be told."""
         if not self._by_system and time.monotonic() - self._renewed > RENEWAL_SECONDS:
             self._renewed = time.monotonic()
             with suppress(OSError):
                 os.utime(self._path)
 
     def release(self) -> None:
-        """Remove the file while the lock is still held, so that nobody can be waiting for it in vain."""
+        """Remove the file while the lock is still held, so that nobody waits for it in vain."""
         try:
             with suppress(OSError):
                 self._path.unlink()
@@ -74,8 +76,10 @@ def held(path: Path) -> Iterator[Lock]:
     OutputError
         If its folder cannot be written to.
     """
+    patience = time.monotonic() + GRACE_SECONDS
     try:
-        lock = _acquired(path)
+        while (lock := _taken(path, patient=time.monotonic() < patience)) is None:
+            time.sleep(0.01)
     except OSError as error:
         raise OutputError(
             f"'{path}' cannot be written ({error.strerror or error}): choose another folder with --out-dir"
@@ -94,42 +98,31 @@ def holder(path: Path) -> str | None:
     except OSError:
         return None
     try:
-        system_lock = _system_lock(descriptor)
-        content = _content(descriptor)
-        is_held = system_lock is False or _seems_held(descriptor, system_lock)
-        return _words(content) if is_held and not _is_of_the_dead(content) else None
+        is_held = _is_held(descriptor, _system_lock(descriptor))
+        owner = _owner(descriptor)
+        return _words(owner) if is_held and not owner_is_gone(owner) else None
     finally:
         os.close(descriptor)
 
 
-def _acquired(path: Path) -> Lock:
-    patience = time.monotonic() + GRACE_SECONDS
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
-        try:
-            lock = _taken(path, descriptor, patient=time.monotonic() < patience)
-        except BaseException:
+def _taken(path: Path, *, patient: bool) -> Lock | None:
+    """The lock, or ``None`` if it is to be tried again."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+    lock = None
+    try:
+        system_lock = _system_lock(descriptor)
+        if _is_held(descriptor, system_lock):
+            owner = _owner(descriptor)
+            if not (patient and owner_is_gone(owner)):
+                raise HeldError(_words(owner))
+        # Its last holder may have removed the file between the two steps: then the lock is one on nothing.
+        elif _is_at(path, descriptor):
+            _sign(descriptor)
+            lock = Lock(path, descriptor, by_system=bool(system_lock))
+        return lock
+    finally:
+        if lock is None:
             os.close(descriptor)
-            raise
-        if lock is not None:
-            return lock
-        os.close(descriptor)
-        time.sleep(0.01)
-
-
-def _taken(path: Path, descriptor: int, *, patient: bool) -> Lock | None:
-    """The lock on an open file, or ``None`` if it is to be tried again."""
-    system_lock = _system_lock(descriptor)
-    if system_lock is False or _seems_held(descriptor, system_lock):
-        content = _content(descriptor)
-        if patient and _is_of_the_dead(content):
-            return None
-        raise HeldError(_words(content))
-    # Its last holder may have removed the file between the two steps: then the lock is one on nothing.
-    if not _is_at(path, descriptor):
-        return None
-    _sign(descriptor)
-    return Lock(path, descriptor, by_system=bool(system_lock))
 
 
 def _system_lock(descriptor: int) -> bool | None:
@@ -145,31 +138,20 @@ def _system_lock(descriptor: int) -> bool | None:
     return True
 
 
-def _seems_held(descriptor: int, system_lock: bool | None) -> bool:
-    """Whether a file on a drive without locks was signed by a process that still lives."""
-    content = _content(descriptor)
-    if system_lock or not content:
-        return False
-    if time.time() - os.fstat(descriptor).st_mtime > STALE_SECONDS:
-        return False
-    return content.get("host") != socket.gethostname() or _is_alive(content.get("process"))
+def _is_held(descriptor: int, system_lock: bool | None) -> bool:
+    """Whether another process holds it; where the system does not know, one that signed it, lives and renews it."""
+    if system_lock is not None:
+        return not system_lock
+    owner = _owner(descriptor)
+    is_stale = time.time() - os.fstat(descriptor).st_mtime > STALE_SECONDS
+    return bool(owner) and not is_stale and not owner_is_gone(owner)
 
 
-def _is_of_the_dead(content: dict[str, Any]) -> bool:
+def owner_is_gone(owner: dict[str, Any]) -> bool:
     """Whether a lock was signed by a process of this machine that is gone."""
-    return content.get("host") == socket.gethostname() and not _is_alive(content.get("process"))
-
-
-def _is_alive(process: Any) -> bool:
-    if not isinstance(process, int) or process <= 0:
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # it is somebody else's
-    return True
+    process = owner.get("process")
+    is_alive = isinstance(process, int) and psutil.pid_exists(process)
+    return owner.get("host") == socket.gethostname() and not is_alive
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
@@ -187,7 +169,8 @@ def _sign(descriptor: int) -> None:
         os.write(descriptor, json.dumps(content).encode())
 
 
-def _content(descriptor: int) -> dict[str, Any]:
+def _owner(descriptor: int) -> dict[str, Any]:
+    """Who signed; nothing where nobody did."""
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         content = json.loads(os.read(descriptor, _LARGEST_LOCK_BYTES))
@@ -196,12 +179,10 @@ def _content(descriptor: int) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _words(content: dict[str, Any]) -> str:
-    """Who signed.
+def _words(owner: dict[str, Any]) -> str:
+    """Who it is.
 
     >>> _words({"host": "node7", "process": 4711})
     'process 4711 on node7'
     """
-    if not content:
-        return "another process"
-    return f"process {content.get('process')} on {content.get('host')}"
+    return f"process {owner.get('process')} on {owner.get('host')}" if owner else "another process"

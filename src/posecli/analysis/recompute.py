@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, pairwise
 
 import numpy as np
@@ -23,7 +23,7 @@ from posecli.video.reader import VideoReader
 
 Floats = npt.NDArray[np.float64]
 
-#: Rows that are computed again, where nobody says otherwise.
+#: Rows that are computed again by default.
 ROWS = 64
 #: px by which a row may differ where another processor or version computed it: at most, and where most rows agree;
 #: and by how many times what most rows differ by.
@@ -38,28 +38,6 @@ FITS_BETTER, OFF_PX = 4.0, 0.05
 TIME_TOLERANCE = 1e-6
 #: Every so many rows of pixels tell one picture from another.
 SPARSE = 16
-
-
-@dataclass(frozen=True)
-class _Suspicion:
-    """What reading the whole video has shown of a table.
-
-    Attributes
-    ----------
-    frames
-        How many the video has.
-    late
-        Rows whose time is not their frame's.
-    repeated
-        Rows that repeat the row before to the bit, though the picture is another.
-    invented
-        Rows with a pose though there is no picture.
-    """
-
-    frames: int
-    late: tuple[int, ...]
-    repeated: tuple[int, ...]
-    invented: tuple[int, ...]
 
 
 def compare_with_video(
@@ -91,37 +69,62 @@ def compare_with_video(
     progress
         Is told how many more frames are read; the video is read twice.
     """
-    seen = _read_through(table, info, progress)
+    seen = _Seen()
+    for number, picture in VideoReader(info).rows():
+        progress(1)
+        seen.take_in(number, picture, table, float(info.time_base))
     if seen.frames != len(table):
         yield f"it has {len(table)} rows, and the video {seen.frames} frames: analyse again"
     for words, wrong in (("another time than their frame", seen.late), ("a pose without a picture", seen.invented)):
         if wrong:
             yield f"{len(wrong)} rows have {words} (first row {wrong[0]}): analyse again"
     chosen = _spread(range(len(table)), rows) | set(_spread(seen.repeated, rows))
-    yield from _differences(table, info, model, geometry, sorted(chosen), progress)
+    found = [
+        _Compared.of(row, table.points[row], poses)
+        for row, poses in _computed(info, model, geometry, sorted(chosen), progress)
+        if row in poses and np.isfinite(table.points[row, :, :2]).any()
+    ]
+    if found:
+        yield from _differences(found, is_exact=model.options.fixed_precision == "fp32")
 
 
-def _read_through(table: PoseData, info: VideoInfo, progress: Callable[[int], object]) -> _Suspicion:
-    late, repeated, invented = [], [], []
-    digest: bytes | None = None
-    count = 0
-    for number, picture in VideoReader(info).rows():
-        count += 1
-        progress(1)
+@dataclass
+class _Seen:
+    """What reading the whole video has shown of a table.
+
+    Attributes
+    ----------
+    frames
+        How many the video has.
+    late
+        Rows whose time is not their frame's.
+    repeated
+        Rows that repeat the row before to the bit, though the picture is another.
+    invented
+        Rows with a pose though there is no picture.
+    """
+
+    frames: int = 0
+    late: list[int] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
+    invented: list[int] = field(default_factory=list)
+    _digest: bytes | None = None
+
+    def take_in(self, number: int, picture: Picture, table: PoseData, time_base: float) -> None:
+        """The next frame."""
+        self.frames += 1
         if number >= len(table):
-            continue
-        if (
-            table.seconds is not None
-            and abs(table.seconds[number] - picture.pts * float(info.time_base)) > TIME_TOLERANCE
-        ):
-            late.append(number)
-        known = bool(np.isfinite(table.points[number, :, :2]).any())
-        if picture.frame is None and known:
-            invented.append(number)
-        before, digest = digest, _digest(picture)
-        if known and number and digest != before and np.array_equal(table.points[number], table.points[number - 1]):
-            repeated.append(number)
-    return _Suspicion(count, tuple(late), tuple(repeated), tuple(invented))
+            return
+        if table.seconds is not None and abs(table.seconds[number] - picture.pts * time_base) > TIME_TOLERANCE:
+            self.late.append(number)
+        before, self._digest = self._digest, _digest(picture)
+        points = table.points
+        if not np.isfinite(points[number, :, :2]).any():
+            return
+        if picture.frame is None:
+            self.invented.append(number)
+        if number and self._digest != before and np.array_equal(points[number], points[number - 1]):
+            self.repeated.append(number)
 
 
 def _digest(picture: Picture) -> bytes | None:
@@ -158,63 +161,47 @@ class _Compared:
     likelihood: float
     better: int | None
 
+    @classmethod
+    def of(cls, row: int, points: Floats, poses: dict[int, Floats]) -> _Compared:
+        """A row's points beside the poses of its frame and of those beside it."""
+        own = _apart(points, poses[row])
+        others = {other: _median(_apart(points, pose)) for other, pose in poses.items()}
+        off = others.pop(row)
+        nearest = min(others, key=lambda other: others[other], default=row)
+        better = nearest if others and off > OFF_PX and others[nearest] * FITS_BETTER < off else None
+        return cls(row, own, float(np.abs(points[:, 2] - poses[row][:, 2]).max()), better)
 
-def _differences(
-    table: PoseData,
-    info: VideoInfo,
-    model: PoseModel,
-    geometry: Geometry,
-    chosen: Sequence[int],
-    progress: Callable[[int], object],
-) -> Iterator[str]:
-    found = [
-        _compared(row, table.points[row], poses)
-        for row, poses in _computed(info, model, geometry, chosen, progress)
-        if row in poses and np.isfinite(table.points[row, :, :2]).any()
-    ]
-    if not found:
-        return
+    def __str__(self) -> str:
+        if self.better is not None:
+            return f"{self.row}, which fits frame {self.better}"
+        return f"{self.row}, off by {np.nanmax(self.apart):.2f} px, in likelihood by {self.likelihood:.2f}"
+
+
+def _differences(found: Sequence[_Compared], *, is_exact: bool) -> Iterator[str]:
     apart = np.array([each.apart for each in found])
-    is_exact = model.options.fixed_precision == "fp32"
     usual = 0.0 if is_exact else _median(apart)
     limit = min(LIMIT_PX, max(LEAST_PX, TIMES_USUAL * usual))
     is_off = apart > limit
     # In reduced precision single points may take another peak on another processor; a point that mostly does is wrong.
     strays = is_off.mean(axis=0) > MOST_STRAY
-    wrong = np.array(
-        [
-            each.better is not None
-            or each.likelihood > LIMIT_LIKELIHOOD
-            or (off.any() if is_exact else off[strays].any() or _median(each.apart) > limit)
-            for each, off in zip(found, is_off, strict=True)
-        ]
-    )
-    if wrong.any():
+    wrong = [
+        each
+        for each, off in zip(found, is_off, strict=True)
+        if each.better is not None
+        or each.likelihood > LIMIT_LIKELIHOOD
+        or (off.any() if is_exact else off[strays].any() or _median(each.apart) > limit)
+    ]
+    if wrong:
         yield (
-            f"{wrong.sum()} of {len(found)} rows that were computed again are not what the network says of their "
-            f"frames (first row {_words(found[int(wrong.argmax())])}): analyse again"
+            f"{len(wrong)} of {len(found)} rows that were computed again are not what the network says of their "
+            f"frames (first row {wrong[0]}): analyse again"
         )
-
-
-def _compared(row: int, points: Floats, poses: dict[int, Floats]) -> _Compared:
-    own = _apart(points, poses[row])
-    others = {other: _median(_apart(points, pose)) for other, pose in poses.items()}
-    off = others.pop(row)
-    nearest = min(others, key=lambda other: others[other], default=row)
-    better = nearest if others and off > OFF_PX and others[nearest] * FITS_BETTER < off else None
-    return _Compared(row, own, float(np.abs(points[:, 2] - poses[row][:, 2]).max()), better)
 
 
 def _median(apart: Floats) -> float:
     """Of what is known; 0 where nothing is."""
     known = apart[np.isfinite(apart)]
     return float(np.median(known)) if len(known) else 0.0
-
-
-def _words(compared: _Compared) -> str:
-    if compared.better is not None:
-        return f"{compared.row}, which fits frame {compared.better}"
-    return f"{compared.row}, off by {np.nanmax(compared.apart):.2f} px, in likelihood by {compared.likelihood:.2f}"
 
 
 def _computed(
@@ -227,25 +214,17 @@ def _computed(
     """Each chosen row with the poses of its frame and of the frames beside it, ``(K, 3)`` in px of the full frame."""
     reader = VideoReader(info, geometry)
     waiting = deque(chosen)
-    needed = set(chain.from_iterable((row - 1, row, row + 1) for row in chosen))
+    needed = {place for row in chosen for place in (row - 1, row, row + 1)}
     poses: dict[int, Floats] = {}
-    for number, picture in _with_end(reader.rows()):
+    for number, picture in chain(reader.rows(), [(None, None)]):
         progress(picture is not None)
-        while waiting and (number > waiting[0] + 1 or picture is None):
+        while waiting and (number is None or number > waiting[0] + 1):
             row = waiting.popleft()
             yield row, {place: poses[place] for place in (row - 1, row, row + 1) if place in poses}
-        poses = {place: pose for place, pose in poses.items() if place > number - 4}
         if number in needed and picture is not None and picture.frame is not None:
             image = reader.new_buffer(1)
             reader.prepare_row(number, picture, image[0])
             poses[number] = model.values_of([Batch.of(image, geometry)])[0, :, 0]
-
-
-def _with_end(rows: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Picture | None]]:
-    number = -1
-    for number, picture in rows:
-        yield number, picture
-    yield number + 1, None
 
 
 def _apart(row: Floats, pose: Floats) -> Floats:

@@ -220,7 +220,7 @@ class _Check:
         if seconds is None or seconds.ndim != 1:
             return
         allowed = mapping(self._video, "timestamps").get("falls_back_at")
-        back = np.flatnonzero(np.diff(seconds) < 0) + 1  # where a time is NaN, nothing falls back
+        back = np.flatnonzero(np.diff(np.where(np.isfinite(seconds), seconds, np.nan)) < 0) + 1
         unsaid = sorted(set(back.tolist()) - set(allowed if isinstance(allowed, list) else ()))
         if unsaid:
             self._error(f"its frames' times run backwards (first behind row {unsaid[0] - 1})")
@@ -269,21 +269,22 @@ class _Check:
 
     def _against_manifest(self, rows: int) -> None:
         """State, and video."""
-        state = mapping({"manifest": self.manifest}, "manifest").get("state")
+        state = (self.manifest or {}).get("state")
         if state not in ("complete", "short"):
             self._error(f"its manifest says '{str(state)[:40]}', neither complete nor short: analyse again")
         if state == "short":
             self._warn("frames are missing from it, which was allowed with --allow-short")
         named = self._video.get("path")
-        places = [Path(named), self.path.parent / Path(named).name] if _is_path(named) else []
-        found = next((place for place in places if place.is_file()), None)
+        path = Path(named) if isinstance(named, str) and "\0" not in named else Path()
+        found = next((place for place in (path, self.path.parent / path.name) if place.is_file()), None)
         if found is None:
             self._warn(f"its video {str(named)[:200]!r} is not there: the table was not compared with it")
         elif content_fingerprint(found) != self._video.get("fingerprint"):
             self._error(f"'{found}' is not the video that it was made of, or was changed since: analyse again")
         # Where packets do not tell the rows, only reading the video does (--video).
-        elif (announced := probe(found).announced) is not None and self._video.get("rows_as_packets") is not False:
-            if len(announced) > rows:
+        elif self._video.get("rows_as_packets") is not False:
+            announced = probe(found).announced
+            if announced is not None and len(announced) > rows:
                 self._error(f"it has {rows} rows, and '{found}' {len(announced)} frames: analyse again")
 
     # Against what the network says now --------------------------------------------------------------------------------
@@ -311,9 +312,7 @@ class _Check:
         found = source or described.get("path")
         if not isinstance(found, (str, Path)):
             raise UsageError("no manifest names its model: name it with --model")
-        model = load_model(
-            found, EngineOptions(settings.get("engine", "openvino"), settings.get("precision", "fp32"))
-        )
+        model = load_model(found, EngineOptions(settings.get("engine", "openvino"), settings.get("precision", "fp32")))
         if described.get("identity") not in (None, model.folder.identity):
             raise UsageError(f"'{found}' is not the model that it was made with: name that with --model")
         return model
@@ -323,10 +322,6 @@ class _Check:
         crop, width, height = (settings.get(name) for name in ("crop", "network_width", "network_height"))
         whole = Geometry.plan(info.width, info.height, Crop.parse(crop) if isinstance(crop, str) else None)
         return whole.brought_to(width, height) if isinstance(width, int) and isinstance(height, int) else whole
-
-
-def _is_path(named: object) -> bool:
-    return isinstance(named, str) and "\0" not in named
 
 
 def _is_filtered(side: Path) -> bool:

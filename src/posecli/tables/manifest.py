@@ -60,9 +60,9 @@ def differences(manifest: Mapping[str, Any], sections: Mapping[str, Any]) -> lis
     """What determines a table's values and differs from an earlier manifest, in words."""
     identities = (("video", "fingerprint", "another video"), ("model", "identity", "another model"))
     changes = [
-        words for section, key, words in identities if _mapping(manifest, section).get(key) != sections[section][key]
+        words for section, key, words in identities if mapping(manifest, section).get(key) != sections[section][key]
     ]
-    return changes + changed_values(_mapping(manifest, "settings"), sections["settings"])
+    return changes + changed_values(mapping(manifest, "settings"), sections["settings"])
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -74,10 +74,10 @@ def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [f"{key} was {old.get(key)}, not {new[key]}" for key in new if old.get(key) != new[key]]
 
 
-def _mapping(manifest: Mapping[str, Any], section: str) -> Mapping[str, Any]:
-    """A section of a manifest, which comes from a file and may be anything."""
-    content = manifest.get(section)
-    return content if isinstance(content, Mapping) else {}
+def mapping(content: Mapping[str, Any] | None, key: str) -> Mapping[str, Any]:
+    """A section of what a file holds, which may be anything; empty where it is no mapping."""
+    section = (content or {}).get(key)
+    return section if isinstance(section, Mapping) else {}
 
 
 def describe_video(info: VideoInfo, video_fingerprint: str) -> dict[str, Any]:
