@@ -66,7 +66,7 @@ def test_rows_come_back_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [len(piece) for piece in read_rows(tmp_path / "j", known(tmp_path / "j"))] == [8, 8, 6]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0, 1), tail=st.binary(max_size=40), flip=st.none() | st.floats(0, 1, exclude_max=True))
 def test_whatever_a_crash_leaves(tmp_path: Path, cut: float, tail: bytes, flip: float | None) -> None:
     """Cut anywhere, with anything behind, or with a bit turned: whole batches from the start, and never another."""

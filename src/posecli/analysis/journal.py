@@ -16,9 +16,10 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,22 @@ LARGEST_NOTE_BYTES = 64 << 20
 SYNC_SECONDS = 5.0
 #: Rows that are read back at once.
 PIECE_ROWS = 8192
+
+
+class _Record(NamedTuple):
+    kind: bytes
+    batch_size: int
+    content: bytes
+    checksum: int
+    end: int
+
+    def note(self) -> dict[str, Any] | None:
+        """Its content as a note; ``None`` if it is none."""
+        try:
+            note = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+        return note if isinstance(note, dict) else None
 
 
 @dataclass
@@ -84,13 +101,10 @@ class JournalContent:
         assert self.ending is not None, "rows are missing"
         return self.ending
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row."""
-        return 8 * self.width
-
     def take_in(self, record: _Record) -> bool:
         """Add a whole record; ``False`` if it cannot belong here."""
+        if self.ending is not None:
+            return False
         if record.kind == _ROWS:
             return self._take_in_rows(record)
         note = record.note()
@@ -103,7 +117,7 @@ class JournalContent:
         return True
 
     def _take_in_rows(self, record: _Record) -> bool:
-        if len(record.content) % self.row_bytes or not record.batch_size:
+        if len(record.content) % (8 * self.width) or not record.batch_size:
             return False
         values = np.frombuffer(record.content).reshape(-1, self.width)
         self.bad_rows.extend((self.rows + np.flatnonzero(np.isnan(values[:, 0]))).tolist())
@@ -113,47 +127,30 @@ class JournalContent:
         return True
 
 
-@dataclass(frozen=True)
-class _Record:
-    kind: bytes
-    batch_size: int
-    content: bytes
-    checksum: int
-    end: int
-
-    def note(self) -> dict[str, Any] | None:
-        try:
-            note = json.loads(self.content)
-        except (ValueError, RecursionError):
-            return None
-        return note if isinstance(note, dict) else None
+@contextmanager
+def _refusal(path: Path, cannot: str, advice: str) -> Iterator[None]:
+    """Say in one sentence what the system refused."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be {cannot} ({error.strerror or error}): {advice}") from error
 
 
 def read_journal(path: Path) -> JournalContent | None:
-    """Read the whole part of a journal, without changing the file.
-
-    Returns
-    -------
-    JournalContent or None
-        ``None`` where there is no journal, or nothing in it can be used.
+    """Read the whole part of a journal, without changing the file; ``None`` where nothing in it can be used.
 
     Raises
     ------
     OutputError
         If the file may not be read.
     """
-    try:
-        with path.open("rb") as stream:
-            return _whole_part(stream)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be read ({error.strerror or error}): check its permissions") from error
+    advice = "check its permissions"
+    with _refusal(path, "read", advice), suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as stream:
+        return _whole_part(stream)
+    return None
 
 
 def _whole_part(stream: BinaryIO) -> JournalContent | None:
-    if stream.read(len(MAGIC)) != MAGIC:
-        return None
     records = _records(stream)
     first = next(records, None)
     header = first.note() if first is not None and first.kind == _HEADER else None
@@ -162,7 +159,7 @@ def _whole_part(stream: BinaryIO) -> JournalContent | None:
         return None
     content = JournalContent(header, width, size=first.end, checksum=first.checksum)
     for record in records:
-        if content.ending is not None or not content.take_in(record):
+        if not content.take_in(record):
             break
         content.size, content.checksum = record.end, record.checksum
     return content
@@ -172,6 +169,8 @@ def _records(stream: BinaryIO) -> Iterator[_Record]:
     """Records until one is not whole; nothing is read that the file is too short for."""
     size = os.fstat(stream.fileno()).st_size
     checksum = 0
+    if stream.read(len(MAGIC)) != MAGIC:
+        return
     while len(head := stream.read(_HEAD.size)) == _HEAD.size:
         kind, batch_size, length, expected = _HEAD.unpack(head)
         if length > size - stream.tell() or (kind != _ROWS and length > LARGEST_NOTE_BYTES):
@@ -188,32 +187,24 @@ def _checksum(kind: bytes, batch_size: int, content: bytes, before: int) -> int:
 
 
 def read_rows(path: Path, content: JournalContent) -> Iterator[Rows]:
-    """The rows of a journal, in pieces of about `PIECE_ROWS`, so that memory stays flat.
-
-    Yields
-    ------
-    ndarray
-        ``(n, width)`` float64.
-    """
+    """The rows of a journal, ``(n, width)``, in pieces of about `PIECE_ROWS`, so that memory stays flat."""
     pieces: list[bytes] = []
     with path.open("rb") as stream:
-        stream.seek(len(MAGIC))
         for record in _records(stream):
             if record.kind == _ROWS:
                 pieces.append(record.content)
-            if record.end >= content.size or sum(map(len, pieces)) >= PIECE_ROWS * content.row_bytes:
+            is_last = record.end >= content.size
+            if is_last or sum(map(len, pieces)) >= PIECE_ROWS * 8 * content.width:
                 yield np.frombuffer(b"".join(pieces)).reshape(-1, content.width)
                 pieces = []
-            if record.end >= content.size:
+            if is_last:
                 return
 
 
 def read_last_batch(path: Path, content: JournalContent) -> Rows:
-    """The rows of the last batch: ``(n, width)`` float64."""
-    with path.open("rb") as stream:
-        stream.seek(content.last_offset)
-        values = stream.read((content.rows - content.last_start) * content.row_bytes)
-    return np.frombuffer(values).reshape(-1, content.width)
+    """The rows of the last batch, ``(n, width)``."""
+    count = (content.rows - content.last_start) * content.width
+    return np.fromfile(path, np.float64, count, offset=content.last_offset).reshape(-1, content.width)
 
 
 class JournalWriter:
@@ -240,13 +231,8 @@ class JournalWriter:
     @classmethod
     def begin(cls, path: Path, header: Mapping[str, Any]) -> JournalWriter:
         """A new journal in the place of any other; `header` has ``values_per_row``."""
-        try:
-            stream = path.open("wb", buffering=0)
-        except OSError as error:
-            raise OutputError(
-                f"'{path}' cannot be written ({error.strerror or error}): choose another folder with --out-dir"
-            ) from error
-        journal = cls(path, stream)
+        with _refusal(path, "written", "choose another folder with --out-dir"):
+            journal = cls(path, path.open("wb", buffering=0))
         journal._write(MAGIC)
         journal._add(_HEADER, _encoded(header))
         journal.sync()
@@ -256,14 +242,10 @@ class JournalWriter:
     @classmethod
     def resume(cls, path: Path, content: JournalContent) -> JournalWriter:
         """Go on behind the whole part, and cut off what is not."""
-        try:
+        with _refusal(path, "written", "check the permissions of its folder"):
             stream = path.open("r+b", buffering=0)
             stream.truncate(content.size)
             stream.seek(content.size)
-        except OSError as error:
-            raise OutputError(
-                f"'{path}' cannot be written ({error.strerror or error}): check the permissions of its folder"
-            ) from error
         return cls(path, stream, content.rows, content.checksum)
 
     def note_session(self, note: Mapping[str, Any]) -> None:
@@ -284,24 +266,18 @@ class JournalWriter:
 
     def sync(self) -> None:
         """Have what was written sent to the disk itself."""
-        try:
+        with self._refusal():
             os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise self._refused(error) from error
         self._synced = time.monotonic()
 
     def close(self) -> None:
         """Sync as far as the disk allows, and let go of the file; one without rows is removed."""
         if self._stream.closed:
             return
-        try:
+        with self._stream, suppress(OSError):  # whoever reads the journal tells what is whole
             os.fsync(self._stream.fileno())
-        except OSError:
-            pass  # whoever reads the journal tells what is whole
-        finally:
-            self._stream.close()
-            if not self.rows:
-                self.path.unlink(missing_ok=True)
+        if not self.rows:
+            self.path.unlink(missing_ok=True)
 
     def _add(self, kind: bytes, content: bytes, batch_size: int = 0) -> None:
         checksum = _checksum(kind, batch_size, content, self._checksum)
@@ -311,16 +287,12 @@ class JournalWriter:
     def _write(self, content: bytes) -> None:
         """Straight to the system, which keeps it when this process is killed."""
         left = memoryview(content)
-        try:
+        with self._refusal():
             while left:
                 left = left[self._stream.write(left) :]
-        except OSError as error:
-            raise self._refused(error) from error
 
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"'{self.path}' cannot be written any more ({error.strerror or error}): check the free space of its disk"
-        )
+    def _refusal(self) -> Any:
+        return _refusal(self.path, "written any more", "check the free space of its disk")
 
 
 def _encoded(note: Mapping[str, Any]) -> bytes:
