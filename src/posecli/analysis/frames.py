@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from posecli.analysis.context import RunContext
-from posecli.analysis.journal import JournalContent, JournalWriter, read_last_batch
+from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch
 from posecli.analysis.lock import Lock
 from posecli.analysis.outputs import VideoFiles
 from posecli.analysis.recording import Recording
@@ -26,14 +24,13 @@ from posecli.support.results import StageReport
 from posecli.tables import manifest as manifests
 from posecli.video.batch import Batch
 
+NO_ROWS: Rows = np.empty((0, 0))
+
 
 class NetworkRun:
     """Frames through the network and into the journal, from wherever an earlier run had come to.
 
-    Attributes
-    ----------
-    first_row
-        Where this run began.
+    It began at `first_row`.
     """
 
     def __init__(self, recording: Recording, files: VideoFiles, context: RunContext, lock: Lock) -> None:
@@ -105,18 +102,21 @@ class NetworkRun:
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, earlier: JournalContent | None
     ) -> StageReport:
         """Every frame from there on through the network; for lack of memory in smaller batches."""
-        overlap = Overlap.of(self.files.journal, earlier)
+        # The last batch is made once more, to see that all is as it was; so batches are the same again.
+        first, known = (0, NO_ROWS) if earlier is None else (earlier.last_start, read_last_batch(journal.path, earlier))
         self.first_row = journal.rows
         self._started = None
         try:
             stages = None
             while stages is None:
                 try:
-                    stages = self._through(model, journal, batch_size, overlap)
+                    stages = self._through(model, journal, batch_size, first, known)
                 except Exception as error:
-                    batch_size, overlap = self._halved(batch_size, error), Overlap.none(journal.rows)
+                    batch_size, first, known = self._halved(batch_size, error), journal.rows, NO_ROWS
             timing = {"whole_seconds": time.perf_counter() - self._start(), **stages.as_dict()}
-            journal.end({"run": self._how(batch_size), "timing": timing, **self._account})
+            how = {"pipeline": self.options.pipeline, "video_backend": self.options.video_backend}
+            run = {"batch_size": batch_size, **self.kind.run_settings, **how}
+            journal.end({"run": run, "timing": timing, **self._account})
         except OutputError as error:
             done = self.kind.frames_before(journal.rows, self.info)
             kept = f"{done} of {self.info.expected_frames} frames are kept, and the same command goes on from there"
@@ -147,8 +147,9 @@ class NetworkRun:
         return batch_size // 2
 
     def _through(
-        self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, overlap: Overlap
+        self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, first: int, known: Rows
     ) -> StageReport:
+        """Rows from `first` on; those that are known must come out as they were, bit for bit."""
         shape = self.kind.shape(self.recording.geometry)
         engine, step = model.engine_for(shape), self.kind.step(model, shape)
         step.warm_up(min(batch_size, self.kind.items(self.info)))
@@ -165,7 +166,11 @@ class NetworkRun:
         )
 
         def sink(batch: Batch, values: Values) -> None:
-            rows = overlap.rest(int(batch.indices[0]), values.reshape(len(values), -1))
+            rows = values.reshape(len(values), -1)
+            expected = known[batch.indices[0] - first :][: len(rows)]
+            if rows[: len(expected)].tobytes() != expected.tobytes():
+                raise RowsDifferError
+            rows = rows[len(expected) :]
             if len(rows):
                 assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"
                 journal.append(rows, batch_size)
@@ -175,7 +180,7 @@ class NetworkRun:
         reader = self.kind.reader(self.info, self.recording.geometry)
         try:
             # Not sought: what follows is what an unbroken reading gives, whatever the video is like.
-            reader.skip(overlap.first)
+            reader.skip(first)
             line = Line(reader, step, sink, batch_size, usable_cores())
             stages = run_pipeline(self.options.pipeline, line)
             self._account = {**self.kind.account(reader), "pictures": self.recording.seen(reader.video)}
@@ -183,51 +188,6 @@ class NetworkRun:
         finally:
             reader.close()
 
-    def _how(self, batch_size: int) -> dict[str, Any]:
-        """The manifest's part on how frames went through the network."""
-        options = self.options
-        return {
-            "batch_size": batch_size,
-            **self.kind.run_settings,
-            "pipeline": options.pipeline,
-            "video_backend": options.video_backend,
-        }
-
 
 class RowsDifferError(Exception):
     """The last batch of the earlier run does not come out as before."""
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Rows that are in the journal and are made once more, to see that all is as it was.
-
-    Attributes
-    ----------
-    first
-        Row that the run begins with: the first of the earlier run's last batch, so that batches are the same again.
-    rows
-        ``(n, width)``, what comes out from there on, as far as it is known.
-    """
-
-    first: int
-    rows: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, path: Path, earlier: JournalContent | None) -> Overlap:
-        """The last batch of an earlier run."""
-        if earlier is None:
-            return cls.none(0)
-        return cls(earlier.last_start, read_last_batch(path, earlier))
-
-    @classmethod
-    def none(cls, first: int) -> Overlap:
-        """Nothing is made once more."""
-        return cls(first, np.empty((0, 0)))
-
-    def rest(self, start: int, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Those of the rows from `start` on that are new; the others must be what they were, bit for bit."""
-        expected = self.rows[start - self.first :][: len(rows)]
-        if rows[: len(expected)].tobytes() != expected.tobytes():
-            raise RowsDifferError
-        return rows[len(expected) :]

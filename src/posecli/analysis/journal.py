@@ -127,6 +127,20 @@ class JournalContent:
         return True
 
 
+def holds(content: Mapping[str, Any], **types: type | list[type]) -> bool:
+    """Whether what comes from a file, and may be anything, has values of these types.
+
+    >>> holds({"frames": 50, "bad_frames": [3]}, frames=int, bad_frames=[int])
+    True
+    """
+    return all(
+        isinstance(content.get(name), list) and all(isinstance(each, wanted[0]) for each in content[name])
+        if isinstance(wanted, list)
+        else isinstance(content.get(name), wanted)
+        for name, wanted in types.items()
+    )
+
+
 @contextmanager
 def _refusal(path: Path, cannot: str, advice: str) -> Iterator[None]:
     """Say in one sentence what the system refused."""

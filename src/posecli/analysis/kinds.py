@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from posecli.analysis.journal import JournalContent, read_rows
+from posecli.analysis.journal import JournalContent, holds, read_rows
 from posecli.analysis.outputs import VideoFiles
 from posecli.analysis.plan import RunPlan
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
@@ -124,13 +124,8 @@ class Analysis(ABC):
         return {"frames": reader.frames, "bad_frames": reader.lost} if isinstance(reader, ClipReader) else {}
 
     def is_account(self, ending: dict[str, Any]) -> bool:
-        """Whether a journal's last note has what `account` gave; it comes from a file, and may be anything."""
-        bad = ending.get("bad_frames")
-        return self.chunks is None or (
-            isinstance(ending.get("frames"), int)
-            and isinstance(bad, list)
-            and all(isinstance(frame, int) for frame in bad)
-        )
+        """Whether a journal's last note has what `account` gave."""
+        return self.chunks is None or holds(ending, frames=int, bad_frames=[int])
 
     def bad_frames(self, content: JournalContent) -> list[int]:
         """Frames that could not be decoded."""

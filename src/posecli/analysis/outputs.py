@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posecli.errors import OutputError, UsageError
 from posecli.options import AnalyzeOptions, RunOptions
-from posecli.support.files import make_folder, partial_path
+from posecli.support.files import partial_path
 
 #: What a number takes in a CSV, comma included, at most on the average.
 CSV_VALUE_BYTES = 20
@@ -66,10 +66,6 @@ class VideoFiles:
         """While the video is being analysed: who is at it."""
         return self.table.with_suffix(".lock")
 
-    def make_folder(self) -> None:
-        """Create the folder, parents too."""
-        make_folder(self.table.parent)
-
     def refuse_read_only_folder(self) -> None:
         """Say at once what the first write would find out."""
         folder = next(parent for parent in self.table.parents if parent.exists())
@@ -79,14 +75,8 @@ class VideoFiles:
     def refuse_full_disk(self, rows: int, rows_before: int, row_bytes: int, *, csv: bool) -> None:
         """Refuse to begin what its disk has no room for.
 
-        Parameters
-        ----------
-        rows, rows_before
-            Of the whole table, and of those in the journal already.
-        row_bytes
-            Of one row in the journal; in the table it has an index and a time too.
-        csv
-            Whether the table is to be written as text as well.
+        A row takes `row_bytes` in the journal, which has `rows_before` already; in the table it has an index and a time
+        too.
         """
         from posecli.tables.pose_table import OVERHEAD_BYTES
 

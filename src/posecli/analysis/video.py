@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from posecli.analysis.context import RunContext
 from posecli.analysis.frames import NetworkRun
-from posecli.analysis.journal import JournalContent, read_journal
+from posecli.analysis.journal import JournalContent, holds, read_journal
 from posecli.analysis.lock import HeldError, Lock, held, holder
 from posecli.analysis.outputs import VideoFiles
 from posecli.analysis.plan import VideoPlan
 from posecli.analysis.recording import Recording
 from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError
 from posecli.options import FIXED_PRECISIONS
-from posecli.support.files import move_into_place, partial_path, write_partial
+from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
 from posecli.support.results import StageReport, VideoResult
 from posecli.tables import manifest as manifests
 from posecli.video.probe import VideoInfo
@@ -61,21 +62,21 @@ class VideoRun:
 
     def decision(self) -> VideoPlan:
         """What `result` would do."""
-        table, frames = self.files.table, self.info.expected_frames
+        plan = partial(VideoPlan, self.files.video, table=self.files.table, frames=self.info.expected_frames)
         if not self.options.overwrite and self._is_finished():
-            return VideoPlan(self.files.video, "skip", table, frames, frames, MADE_BEFORE)
+            return plan("skip", first_frame=self.info.expected_frames, message=MADE_BEFORE)
         if (other := holder(self.files.lock)) is not None:
-            return VideoPlan(self.files.video, "busy", table, frames, message=f"being analysed by {other}")
+            return plan("busy", message=f"being analysed by {other}")
         self._refuse_cut_off()
         self.files.refuse_read_only_folder()
         earlier, reason = self._earlier_rows()
         if earlier is None:
-            message = "replaces the table that is there" if table.exists() else reason
-            return VideoPlan(self.files.video, "analyse", table, frames, message=message)
+            exists = self.files.table.exists()
+            return plan("analyse", message="replaces the table that is there" if exists else reason)
         if earlier.ending is not None:
             self._refuse_bad_frames(self.kind.bad_frames(earlier))
         done = self.kind.frames_before(earlier.rows, self.info)
-        return VideoPlan(self.files.video, "resume", table, frames, done, "an earlier run was interrupted")
+        return plan("resume", first_frame=done, message="an earlier run was interrupted")
 
     def result(self) -> VideoResult:
         """Analyse the video, unless the result is there already."""
@@ -83,7 +84,7 @@ class VideoRun:
         if skipped is not None:
             return skipped
         self._refuse_cut_off()
-        self.files.make_folder()
+        make_folder(self.files.table.parent)
         self.files.refuse_read_only_folder()
         with held(self.files.lock) as lock:
             # Whoever held it a moment ago may have made the table.
@@ -162,27 +163,23 @@ class VideoRun:
         return self._finished(content, stages, first_row)
 
     def _finished(self, content: JournalContent, stages: StageReport | None, first_row: int) -> VideoResult:
-        bad_frames = self.kind.bad_frames(content)
-        is_short = self._is_short(bad_frames)
+        missing = self._what_is_missing(content)
         return VideoResult(
             self.files.video,
-            "short" if is_short else "done",
+            "short" if missing else "done",
             self.files.table,
             self.kind.frames(content),
-            0.0 if stages is None or content.ending is None else content.ending["timing"]["whole_seconds"],
-            tuple(bad_frames),
+            0.0 if stages is None else content.last_note["timing"]["whole_seconds"],
+            tuple(self.kind.bad_frames(content)),
             stages,
-            self._what_is_missing(bad_frames) if is_short else "",
+            missing,
             first_frame=self.kind.frames_before(first_row, self.info),
             notes=tuple(manifests.oddities(self.info, self._pictures(content))),
         )
 
     def _pictures(self, content: JournalContent) -> dict[str, Any]:
         """What reading has shown, as the journal has it; those of older versions have nothing."""
-        assert content.ending is not None
-        unknown = {"as_announced": False, "concealed": [], "opencv_fault": None}
-        found: dict[str, Any] = content.ending.get("pictures", {})
-        return unknown | found
+        return {"as_announced": False, "concealed": [], "opencv_fault": None, **content.last_note.get("pictures", {})}
 
     def _write_table(self, content: JournalContent) -> None:
         """The table from the journal, and the files beside it; then the journal has done its duty."""
@@ -202,24 +199,19 @@ class VideoRun:
         self.files.journal.unlink(missing_ok=True)
 
     def _manifest(self, content: JournalContent) -> bytes:
-        header, ending = content.header, content.ending
-        assert ending is not None
+        header, ending = content.header, content.last_note
         sections = self.recording.sections(header["settings"]["precision"])
         sections["video"] |= self.kind.describe(self.info, content)
         sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
-        sections["run"] = ending["run"]
-        sections["sessions"] = content.sessions
-        sections["timing"] = ending["timing"]
-        state = "short" if self._is_short(self.kind.bad_frames(content)) else "complete"
+        sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
+        state = "short" if self._what_is_missing(content) else "complete"
         return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 
-    def _is_short(self, bad_frames: Sequence[int]) -> bool:
-        return bool(bad_frames or self.info.cut_off)
-
-    def _what_is_missing(self, bad_frames: Sequence[int]) -> str:
-        cut_off = self.info.cut_off
-        parts = [f"{len(bad_frames)} frames could not be decoded"] if bad_frames else []
+    def _what_is_missing(self, content: JournalContent) -> str:
+        """Why the table is short, if it is."""
+        cut_off, count = self.info.cut_off, len(self.kind.bad_frames(content))
+        parts = [f"{count} frames could not be decoded"] if count else []
         parts += [f"some {cut_off.frames} are not in the file: {cut_off.evidence}"] if cut_off else []
         return ", ".join(parts)
 
@@ -235,28 +227,17 @@ class VideoRun:
     def _is_sound(self, content: JournalContent) -> bool:
         """Whether a journal has what is needed to go on; it comes from a file, and may be anything."""
         header, ending = content.header, content.ending
-        kinds = {"settings": dict, "engine": dict, "packages": dict, "parity_gate": list, "batch_trials": list}
-        is_whole = all(isinstance(header.get(name), kind) for name, kind in kinds.items())
-        if content.width != self.kind.row_width or not is_whole:
+        if content.width != self.kind.row_width or not holds(
+            header, settings=dict, engine=dict, packages=dict, parity_gate=list, batch_trials=list, batch_size=int
+        ):
             return False
-        sizes = (header["engine"].get("threads"), header.get("batch_size"))
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
+        if not holds(header["engine"], threads=int) or min(header["engine"]["threads"], header["batch_size"]) < 1:
             return False
         if header["settings"].get("precision") not in FIXED_PRECISIONS:
             return False
-        timing = {} if ending is None else ending.get("timing")
         return ending is None or (
-            isinstance(ending.get("run"), dict)
-            and _is_pictures(ending.get("pictures", {}))
-            and isinstance(timing, dict)
-            and isinstance(timing.get("whole_seconds"), float)
+            holds({"pictures": {}} | ending, run=dict, timing=dict, pictures=dict)
+            and holds(ending["timing"], whole_seconds=float)
+            and holds({"concealed": []} | ending.get("pictures", {}), concealed=[int])
             and self.kind.is_account(ending)
         )
-
-
-def _is_pictures(content: object) -> bool:
-    """Whether a journal's note on what reading has shown is one; it comes from a file, and may be anything."""
-    if not isinstance(content, dict):
-        return False
-    concealed = content.get("concealed", [])
-    return isinstance(concealed, list) and all(isinstance(frame, int) for frame in concealed)

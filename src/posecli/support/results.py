@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,14 +14,8 @@ State = Literal["done", "skipped", "short", "failed", "busy"]
 class StageReport:
     """Where the time of a run went.
 
-    Attributes
-    ----------
-    frames
-        Frames that went through.
-    seconds
-        From the first frame read to the last pose handed to the table.
-    stage_seconds
-        How long each stage was busy; overlapped, they add up to more than `seconds`.
+    `seconds` pass from the first frame read to the last pose handed to the table; in `stage_seconds` each stage was
+    busy. Where stages overlap, they add up to more.
 
     Examples
     --------
@@ -114,18 +108,13 @@ class VideoResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {
             "video": str(self.video),
-            "state": self.state,
             "table": None if self.table is None else str(self.table),
-            "frames": self.frames,
-            "first_frame": self.first_frame,
-            "seconds": self.seconds,
             "frames_per_second": self.frames_per_second,
             "bad_frames": list(self.bad_frames),
             "stages": None if self.stages is None else self.stages.as_dict(),
-            "message": self.message,
-            "exit_code": self.exit_code,
             "notes": list(self.notes),
         }
 
