@@ -413,7 +413,7 @@ class TestManyVideos:
 
     def test_empty_shard(self, folder: Path, dots_model: ModelFolder, fake_engine: object) -> None:
         result = posecli("analyze", folder, "-m", dots_model.path, "--shard", "4/4")
-        assert (result.exit_code, result.stdout) == (0, "no videos fall to this shard\n")
+        assert (result.exit_code, result.stdout) == (0, "no videos in this shard\n")
 
 
 @pytest.mark.slow

@@ -134,7 +134,7 @@ class ClassifyingProgress(AnalysisProgress):
         if self._keeps or result.table is None:
             super().video_finished(result)
             return
-        self._close_bar()
+        self._end()
         note = f" ({result.message})" if result.message else ""
         speed = f"{result.seconds:.1f} s, {result.frames_per_second:.1f} fps"
         self._output.say(f"{result.video.name}: {result.frames} frames classified in {speed}{note}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Seconds between plain lines, and over which their speed is taken.
 PLAIN_INTERVAL = 10.0
-NO_VIDEOS = "no videos fall to this shard"
+NO_VIDEOS = "no videos in this shard"
 
 
 class AnalysisProgress(RunObserver):
@@ -36,8 +36,7 @@ class AnalysisProgress(RunObserver):
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._bar: tqdm[Never] | None = None
-        self._plain: PlainProgress | None = None
+        self._meter: tqdm[Never] | PlainProgress | None = None
         self._announced: str | None = None
         self._told: set[str] = set()
 
@@ -67,31 +66,17 @@ class AnalysisProgress(RunObserver):
             self._announced = line
 
     def video_started(self, info: VideoInfo) -> None:
-        """Begin a bar, or plain lines."""
+        """Say what is odd about the video, and begin to count its frames."""
         if info.announced is not None and info.announced.is_variable:
             self._output.say(
                 f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file"
             )
-        self._close_bar()
-        if self._output.quiet:
-            return
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=info.expected_frames, unit=" frames", desc=info.path.name, dynamic_ncols=True, leave=False
-            )
-        else:
-            self._plain = PlainProgress(info.path.name, info.expected_frames)
+        self._begin(info)
 
     def video_resumed(self, info: VideoInfo, first_frame: int) -> None:
         """Say where a video goes on."""
         self._output.say(f"{info.path.name}: going on at frame {first_frame} of {info.expected_frames}")
-        if self._bar is not None:
-            self._bar.n = self._bar.initial = first_frame
-            self._bar.refresh()
-        if self._plain is not None:
-            self._plain = PlainProgress(info.path.name, info.expected_frames, first_frame)
+        self._begin(info, first_frame)
 
     def started_afresh(self, info: VideoInfo, reason: str) -> None:
         """Say that earlier work is lost, and why."""
@@ -102,15 +87,13 @@ class AnalysisProgress(RunObserver):
         self._output.warn(f"{info.path.name}: not enough memory: going on in batches of {batch_size}")
 
     def frames_done(self, count: int) -> None:
-        """Move the bar."""
-        if self._bar is not None:
-            self._bar.update(count)
-        if self._plain is not None:
-            self._plain.update(count)
+        """Count frames."""
+        if self._meter is not None:
+            self._meter.update(count)
 
     def video_finished(self, result: VideoResult) -> None:
         """Print the last line of a video."""
-        self._close_bar()
+        self._end()
         if result.state == "failed":
             self._output.warn(f"Error: {result.message}")
         elif result.state == "busy":
@@ -122,10 +105,15 @@ class AnalysisProgress(RunObserver):
         if result.stages is not None:
             self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
 
-    def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = self._plain = None
+    def _begin(self, info: VideoInfo, done: int = 0) -> None:
+        self._end()
+        if not self._output.quiet:
+            self._meter = _meter(info.path.name, info.expected_frames, done)
+
+    def _end(self) -> None:
+        if self._meter is not None:
+            self._meter.close()
+        self._meter = None
 
 
 def run_report(outcomes: Sequence[Outcome], *, dry_run: bool) -> tuple[list[str], dict[str, Any]]:
@@ -159,22 +147,24 @@ def decision_lines(decisions: Sequence[VideoPlan]) -> list[str]:
 
 @contextmanager
 def frame_progress(output: Output, name: str, total: int) -> Iterator[Callable[[int], object]]:
-    """Show how many frames are done: a bar on a terminal, plain lines elsewhere, nothing where it shall be quiet.
-
-    Yields
-    ------
-    callable
-        To be told how many more frames are done.
-    """
+    """Show how many frames are done; yields what to call with how many more are."""
     if output.quiet:
         yield lambda _count: None
-    elif sys.stderr.isatty():
-        from tqdm import tqdm
+        return
+    meter = _meter(name, total)
+    try:
+        yield meter.update
+    finally:
+        meter.close()
 
-        with tqdm(total=total, unit=" frames", desc=name, dynamic_ncols=True, leave=False) as bar:
-            yield bar.update
-    else:
-        yield PlainProgress(name, total).update
+
+def _meter(name: str, total: int, done: int = 0) -> tqdm[Never] | PlainProgress:
+    """A bar on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        return PlainProgress(name, total, done)
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, unit=" frames", desc=name, dynamic_ncols=True, leave=False)
 
 
 class PlainProgress:
@@ -199,6 +189,9 @@ class PlainProgress:
         click.echo(
             f"{self._name}: {self._done} of {self._total} frames, {speed:.1f} fps, {duration(left)} left", err=True
         )
+
+    def close(self) -> None:
+        """Nothing is left to tidy up."""
 
 
 def summary_line(result: VideoResult) -> str:
