@@ -1,4 +1,4 @@
-"""The choices behind every flag, and the frozen values that flags become.
+"""The choices of every flag, and the frozen options that flags become.
 
 Nothing heavy is imported here: ``--help`` and shell completion need these names.
 """
@@ -43,7 +43,7 @@ VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 MAX_SHIFT_PX = 1.5
 #: Default limit of the parity gate for behaviours: a chunk's probabilities may change by a tenth.
 MAX_CHANGE = 0.1
-#: Shortest chunk, frames: the network halves time three times, and needs two steps of what is left.
+#: Shortest chunk, frames: the network halves time three times, and needs two steps after that.
 SHORTEST_CHUNK = 9
 #: Sides of the network's input for behaviours, px: it halves each five times.
 SMALLEST_INPUT, LARGEST_INPUT = 32, 2048
@@ -55,13 +55,13 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def check_pcutoff(value: float | None) -> None:
-    """Refuse a likelihood that cannot be; ``None`` is the model's own."""
+    """Refuse what is not a likelihood; ``None`` stands for the model's own cut-off."""
     if value is not None and not 0 <= value <= 1:
         raise UsageError(f"pcutoff {value:g} is out of range: give a likelihood from 0 to 1")
 
 
 def at_least_one(name: str, value: int) -> None:
-    """Refuse what is no count of something."""
+    """Refuse a count below 1."""
     if value < 1:
         raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
 
@@ -93,7 +93,7 @@ class EngineOptions:
 
     @property
     def fixed_precision(self) -> FixedPrecision:
-        """The precision to compute in, where nothing was measured."""
+        """The precision to compute in if nothing was measured."""
         return "fp32" if self.precision == "auto" else self.precision
 
 
@@ -162,7 +162,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str, environment: Mapping[str, str] = os.environ) -> Shard:
-        """Read ``i/n``, or ``slurm`` for the place of this task in its SLURM job array."""
+        """Read ``i/n``, or ``slurm`` for this task's place in its SLURM job array."""
         if text == "slurm":
             return cls._of_slurm(environment)
         number, _, count = text.partition("/")
@@ -187,7 +187,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every run over videos has, whatever its network tells of them.
+    """Options of every run over videos.
 
     Attributes
     ----------
@@ -196,25 +196,25 @@ class RunOptions:
     batch_size
         Frames, or chunks of them, per call of the network; ``auto`` tries a few sizes on the video.
     crop
-        Part of the displayed frame that the network sees; ``None`` shows it all.
+        Part of the displayed frame that the network sees; ``None`` is all of it.
     video_backend
-        Whose pictures are used: FFmpeg's, through PyAV (``auto`` and ``pyav``), or OpenCV's as long as they are
+        Whose frames are used: FFmpeg's, through PyAV (``auto`` and ``pyav``), or OpenCV's as long as they are
         FFmpeg's.
     pipeline
-        How reading, network and decoding are laid over each other. Those that begin with ``tf-`` read through a
+        How reading, inference and decoding overlap. Those that begin with ``tf-`` read through a
         `tf.data.Dataset`, and need the TensorFlow engine.
     allow_short
         Finish a table although frames of the video could not be decoded.
     out_dir
         Folder for the results; ``None`` puts them beside the video.
     overwrite
-        Replace results that are there already.
+        Replace existing results.
     csv
         Write the table as CSV too.
     recursive
-        Look for videos in the folders of folders too.
+        Look for videos in subfolders too.
     shard
-        Analyse a part of the videos only, where several processes share them.
+        Analyse only a part of the videos, where several processes share them.
     """
 
     engine: EngineOptions = EngineOptions()
@@ -245,7 +245,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class AnalyzeOptions(RunOptions):
-    """Everything about an analysis but its videos and its model: `RunOptions`, and
+    """Options of an analysis: `RunOptions`, and
 
     Attributes
     ----------
@@ -287,7 +287,7 @@ class AnalyzeOptions(RunOptions):
 
 @dataclass(frozen=True)
 class InputSize:
-    """The size to which frames are brought, px, whatever shape they had.
+    """The size to which frames are resized, px, whatever their shape.
 
     >>> InputSize.parse("224"), InputSize.parse("640x480")
     (InputSize(width=224, height=224), InputSize(width=640, height=480))
@@ -317,7 +317,7 @@ class InputSize:
 
 @dataclass(frozen=True)
 class ClassifyOptions(RunOptions):
-    """Everything about a classification but its videos and its model: `RunOptions`, and
+    """Options of a classification: `RunOptions`, and
 
     Attributes
     ----------
@@ -325,9 +325,9 @@ class ClassifyOptions(RunOptions):
         Frames that the network sees in a chunk, and frames of the video from the start of one chunk to the start of the
         next; ``None`` takes the model's own.
     frame_step
-        Every how many-th frame of the video a chunk holds; ``None`` takes the model's own.
+        A chunk holds every n-th frame of the video; ``None`` takes the model's own.
     input_size
-        Size to which (cropped) frames are brought; ``None`` takes the model's own.
+        Size to which (cropped) frames are resized; ``None`` takes the model's own.
     max_change
         Largest 95th percentile of the change of a chunk's probabilities against fp32 at which the parity gate lets a
         faster precision pass.
@@ -360,11 +360,11 @@ class TableChoice:
     Attributes
     ----------
     key
-        The pandas key; ``None`` where there is one table only.
+        The pandas key; ``None`` if there is only one table.
     scorer
-        Whose points; ``None`` where the columns have one scorer only.
+        Whose points; ``None`` if there is only one scorer.
     option
-        What the command line puts before ``key`` and ``scorer``, as messages say it: ``truth-`` where two are read.
+        Prefix of ``key`` and ``scorer`` on the command line, for messages: ``truth-`` where two are read.
     """
 
     key: str | None = None

@@ -109,7 +109,7 @@ class TestNotes:
         notes = evaluated(Pairs(made(0, -1, 1, -1), made(0, 0, -1, -1))).notes
         assert notes[0] == "2 of 4 frames are not labelled and are left out"
         assert notes[1].startswith("1 labelled frames have no probabilities")
-        assert notes[2] == "1 chunks of one behaviour have no probabilities and are in no score"
+        assert notes[2] == "1 chunks of one behaviour have no probabilities and are not scored"
 
     def test_nothing_to_tell(self) -> None:
         assert evaluated(Pairs(made(0, 1), made(0, 2))).notes == ()
@@ -163,7 +163,7 @@ class TestLabels:
             true_labels(table, NAMES, tmp_path / "third.mp4")
 
     @pytest.mark.parametrize(
-        ("end", "label", "words"), [(51, "walk", "ends behind"), (50, "sleep", "label 'sleep' of .* is not known")]
+        ("end", "label", "words"), [(51, "walk", "ends after"), (50, "sleep", "label 'sleep' of .* is not known")]
     )
     def test_labels_that_do_not_fit(self, dots_clip: Path, tmp_path: Path, end: int, label: str, words: str) -> None:
         write_intervals(tmp_path / "labels.csv", [Interval(dots_clip, 0, end, label)])

@@ -86,10 +86,10 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, separator: str, encodin
         (f"{HEAD}a.mp4,0,,rest\n", "line 2: end '' is not a frame number"),
         (f"{HEAD}a.mp4,0\n", "line 2: end '' is not a frame number"),
         (f"{HEAD}a.mp4,0,5, \n", "line 2: the interval from 0 to 5 has no label: give the behaviour's name"),
-        (f"{HEAD},0,5,rest\n", "line 2: the row names no video"),
+        (f"{HEAD},0,5,rest\n", "line 2: the row has no video"),
         (
             f"{HEAD}a.mp4,10,20,rest\nb.mp4,0,15,rest\na.mp4,0,11,walk\n",
-            r"line 4: the interval from 0 to 11 overlaps another of '.*a.mp4': a frame can have one label only",
+            r"line 4: the interval from 0 to 11 overlaps another of '.*a.mp4': a frame can have only one label",
         ),
         (f"{HEAD}a.mp4,0,50,rest\na.mp4,10,20,walk\n", "line 3: the interval from 10 to 20 overlaps"),
     ],
@@ -111,7 +111,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
 
 def test_tables_that_cannot_be_written(tmp_path: Path) -> None:
     rest = Interval(VIDEO, 0, 5, "rest")
-    with pytest.raises(LabelError, match="no interval is to be written to"):
+    with pytest.raises(LabelError, match="no interval to write to"):
         write_intervals(tmp_path / "a.csv", [])
     with pytest.raises(LabelError, match=r"the interval from 4 to 6 overlaps another of 'cage\.mp4'"):
         write_intervals(tmp_path / "a.csv", [rest, Interval(VIDEO, 4, 6, "walk")])
@@ -124,7 +124,7 @@ def test_tables_that_cannot_be_written(tmp_path: Path) -> None:
     ("intervals", "words"),
     [
         ([Interval(VIDEO, 0, 5, "fly")], r"label 'fly' of 'cage\.mp4' is not known: use one of rest, walk"),
-        ([Interval(VIDEO, 5, 11, "rest")], r"from 5 to 11 ends behind 'cage\.mp4', which has 10 frames"),
+        ([Interval(VIDEO, 5, 11, "rest")], r"from 5 to 11 ends after 'cage\.mp4', which has 10 frames"),
         ([Interval(VIDEO, 0, 5, "rest"), Interval(VIDEO, 4, 6, "rest")], "from 4 to 6 overlaps another"),
     ],
 )

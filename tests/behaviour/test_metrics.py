@@ -55,7 +55,7 @@ class TestConfusion:
 
     @pytest.mark.parametrize(("truth", "predicted"), [([4], [0]), ([0], [4]), ([0], [-1]), ([-2], [0])])
     def test_numbers_that_are_no_class(self, truth: list[int], predicted: list[int]) -> None:
-        with pytest.raises(ValueError, match=r"labels are to be 0 to 3, or -1 where the truth has none"):
+        with pytest.raises(ValueError, match=r"labels must be 0 to 3, or -1 where the truth has none"):
             confusion_matrix(np.array(truth), np.array(predicted), 4)
 
     def test_other_frames(self) -> None:

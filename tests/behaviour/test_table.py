@@ -99,5 +99,5 @@ def test_what_is_no_behaviour_table(tmp_path: Path, content: bytes | None) -> No
     path = tmp_path / "x.h5"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"x\.h5' (does not exist|is no behaviour table)"):
+    with pytest.raises(UsageError, match=r"x\.h5' (does not exist|is not a behaviour table)"):
         read_behaviours(path)

@@ -280,7 +280,7 @@ NOTHING = JournalContent({}, 1)
     ("number", "code", "words"),
     [
         (signal.SIGINT, 130, "Interrupted"),
-        (signal.SIGTERM, 75, "Stopped by SIGTERM: what was made is kept, and the same command goes on from there."),
+        (signal.SIGTERM, 75, "Stopped by SIGTERM: finished work is kept, and the same command continues."),
         (signal.SIGUSR1, 75, "Stopped by SIGUSR1"),
     ],
 )
@@ -299,7 +299,7 @@ def test_stopped_from_outside(
     assert re.match(r"resume at frame \d+ ", planned.stdout), planned
     again = run_process(*arguments)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"going on at frame \d+ of 2000", again.stdout)
+    assert re.search(r"continuing at frame \d+ of 2000", again.stdout)
     assert "done (from frame " in again.stdout
 
 

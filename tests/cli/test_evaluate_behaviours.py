@@ -208,7 +208,7 @@ def test_options_from_a_file(model: Path, table: Path, tmp_path: Path) -> None:
 def test_data_that_cannot_be_used(model: Path, video: Path, tmp_path: Path) -> None:
     for data, words in (
         (video, "no labels are beside '"),
-        (tmp_path, "is no file: give a table of labelled intervals (.csv), or a video"),
+        (tmp_path, "is not a file: give a table of labelled intervals (.csv), or a video"),
         (tmp_path / "none.csv", "cannot be read"),
     ):
         result = posecli("evaluate", model, data)

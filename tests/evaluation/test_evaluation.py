@@ -146,8 +146,8 @@ class TestDefinitions:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"scales": ()}, "none or repeat"),
-            ({"scales": (1.0, 1.0)}, "none or repeat"),
+            ({"scales": ()}, "empty or repeat"),
+            ({"scales": (1.0, 1.0)}, "empty or repeat"),
             ({"scales": (0.0,)}, "scale 0 is out of range"),
             ({"scales": (float("nan"),)}, "out of range"),
             ({"pcutoff": 1.5}, "pcutoff 1.5 is out of range"),

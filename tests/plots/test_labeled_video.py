@@ -114,7 +114,7 @@ def test_skeleton_of_a_deeplabcut_project(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no skeleton"):
         read_skeleton(str(config))
     for wrong in ("snout", "a-b-c", "a-", ""):
-        with pytest.raises(UsageError, match="no pair"):
+        with pytest.raises(UsageError, match="not a pair"):
             read_skeleton(wrong)
 
 

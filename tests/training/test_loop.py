@@ -450,7 +450,7 @@ class TestCommandLine:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
         assert process.returncode == 130
-        assert "Interrupted: what was finished is kept." in err
+        assert "Interrupted: finished work is kept." in err
         assert "Traceback" not in err
         assert out == ""
         assert saved_in(run, file).step >= 2

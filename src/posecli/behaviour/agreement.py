@@ -1,7 +1,7 @@
 """How well a network's behaviours agree with labelled ones: over frames, and over chunks of one behaviour.
 
-Frames without a label count nowhere. Labelled frames for which the network gave no probabilities, because they could
-not be decoded or lie between chunks, are counted apart and enter no score.
+Frames without a label are left out. Labelled frames for which the network gave no probabilities, because they could
+not be decoded or lie between chunks, are counted separately and not scored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from posecli.video.probe import probe
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-#: In place of a predicted class, where there are no probabilities.
+#: Stands for a predicted class where there are no probabilities.
 UNKNOWN = -1
 #: Name of the rows over all videos, and over all behaviours.
 ALL = "all"
@@ -41,7 +41,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class AgreementOptions:
-    """How agreement is counted."""
+    """How agreement is measured."""
 
     slack: int = SLACK_FRAMES  # frames either way within which a label of the truth excuses a prediction
     absent: Absent = "left out"  # what a behaviour that is labelled nowhere does to balanced accuracy
@@ -55,8 +55,8 @@ class AgreementOptions:
 class Pairs:
     """True and predicted classes of the frames, or chunks, of one video in their order, ``(N,)`` int64."""
 
-    truth: Labels  # -1 for one without a label of its own
-    predicted: Labels  # -1 for one without probabilities
+    truth: Labels  # -1 where there is no label
+    predicted: Labels  # -1 where there are no probabilities
 
     @property
     def labelled(self) -> Mask:
@@ -71,11 +71,11 @@ class Pairs:
 
 @dataclass(frozen=True)
 class ComparedVideo:
-    """A video's labels, and what a network says of it."""
+    """A video's labels, and a network's predictions for it."""
 
     video: Path
     frames: Pairs
-    chunks: Pairs  # those whose frames do not all have one and the same label have none
+    chunks: Pairs  # labelled only if all of a chunk's frames share a label
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ class Agreement:
     classes: tuple[str, ...]
     total: int
     labelled: Labels  # (C,) how many have each label
-    confusion: Labels  # (C, C) those that have probabilities too: true class by row, predicted class by column
+    confusion: Labels  # (C, C) of those with probabilities: true class by row, predicted class by column
     balanced_accuracy: float  # mean recall of the classes; NaN where none is labelled
     slack_accuracy: float  # share whose predicted class is labelled within a few frames; NaN for chunks
 
     @property
     def scored(self) -> int:
-        """How many have a label and probabilities: those that all scores are of."""
+        """How many have a label and probabilities; scores are over these."""
         return int(self.confusion.sum())
 
     @property
@@ -101,7 +101,7 @@ class Agreement:
 
     @property
     def accuracy(self) -> float:
-        """Share of those scored whose class is right; NaN of none."""
+        """Share of the scored whose class is right; NaN if none is scored."""
         return float(np.trace(self.confusion)) / self.scored if self.scored else math.nan
 
     @cached_property
@@ -162,7 +162,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class BehaviourEvaluation:
-    """Videos, at least one, whose labels are compared with what a network says.
+    """Labels of one or more videos, compared with a network's predictions.
 
     >>> frames = Pairs(np.array([0, 0, 1, 1, -1]), np.array([0, 1, 1, -1, 0]))
     >>> chunks = Pairs(np.array([0, -1]), np.array([0, 1]))
@@ -205,7 +205,7 @@ class BehaviourEvaluation:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What counts nowhere, a sentence each, for people."""
+        """What is left out, a sentence each, for people."""
         frames, chunks = self.frames(), self.chunks()
         told = []
         if unlabelled := frames.total - int(frames.labelled.sum()):
@@ -213,10 +213,10 @@ class BehaviourEvaluation:
         if frames.without:
             told.append(
                 f"{frames.without} labelled frames have no probabilities, because they could not be decoded or lie "
-                "between chunks, and are in no score"
+                "between chunks, and are not scored"
             )
         if chunks.without:
-            told.append(f"{chunks.without} chunks of one behaviour have no probabilities and are in no score")
+            told.append(f"{chunks.without} chunks of one behaviour have no probabilities and are not scored")
         return tuple(told)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -238,7 +238,7 @@ class BehaviourEvaluation:
 
 
 def _slack_accuracy(videos: Sequence[Pairs], slack: int) -> float:
-    """Of the scored frames of all videos; what is unknown is never right, but its label excuses its neighbours."""
+    """Over all videos; a frame without a prediction is never right, but its label excuses its neighbours."""
     right = sum(
         slack_accuracy(each.truth, each.predicted, slack) * each.labelled.sum()
         for each in videos
@@ -287,7 +287,7 @@ def compare_video(video: Path, truth: Labels, table: Path, classes: Sequence[str
 
 
 def _numbers(labels: Sequence[str], classes: Sequence[str], table: Path) -> Labels:
-    """Names to numbers; an empty one is unknown."""
+    """Class names to indices; an empty name is unknown."""
     number_of = {name: number for number, name in enumerate(classes)} | {"": UNKNOWN}
     if strange := sorted(set(labels) - set(number_of)):
         raise UsageError(
@@ -297,7 +297,7 @@ def _numbers(labels: Sequence[str], classes: Sequence[str], table: Path) -> Labe
 
 
 def _only_label(labels: Labels) -> int:
-    """The label that all of some frames have; -1 where there is no such label.
+    """The label that all these frames share; -1 if they do not.
 
     >>> _only_label(np.array([2, 2])), _only_label(np.array([2, 1])), _only_label(np.array([2, -1]))
     (2, -1, -1)

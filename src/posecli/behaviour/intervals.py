@@ -6,7 +6,7 @@
     cage.mp4,0,90,rest
     cage.mp4,90,212,walk
 
-`start` and `end` are numbers of frames, the first frame being 0; `end` itself is no longer part of the interval. A
+`start` and `end` are numbers of frames, the first frame being 0; `end` is not part of the interval. A
 video's path is relative to the table's folder, or absolute. Frames that no interval covers are not labelled.
 """
 
@@ -28,7 +28,7 @@ from posecli.support.files import write_whole
 from posecli.support.textfile import csv_rows, read_text
 
 COLUMNS = ("video", "start", "end", "label")
-#: In place of a label's number, where a frame has none.
+#: Index of a frame without a label.
 UNLABELLED = -1
 
 
@@ -38,7 +38,7 @@ class Interval:
 
     video: Path
     start: int
-    end: int  # the frame behind its last
+    end: int  # one past its last frame
     label: str
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Interval:
 
 
 def read_intervals(csv_path: str | Path) -> list[Interval]:
-    """Read a table of intervals, UTF-8, and check every row of it; other columns are passed over.
+    """Read a table of intervals, UTF-8, and check every row of it; other columns are ignored.
 
     Intervals are in the table's order, and a video's path is joined to the table's folder. `LabelError` names the line
     that is wrong.
@@ -85,7 +85,7 @@ def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:
     b'video,start,end,label\ncage.mp4,0,90,rest\n'
     """
     if not intervals:
-        raise LabelError(f"no interval is to be written to '{csv_path}': give at least one")
+        raise LabelError(f"no interval to write to '{csv_path}': give at least one")
     _refuse_overlaps(intervals, [""] * len(intervals))
     folder = csv_path.absolute().parent
     stream = io.StringIO()
@@ -96,7 +96,7 @@ def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:
 
 
 def intervals_of_labels(labels: npt.ArrayLike, names: Sequence[str], video: str | Path) -> list[Interval]:
-    """As few intervals as can be of a video whose frames' labels are known: index in `names`, or -1 for none.
+    """The fewest intervals with these frame labels, each an index into `names`, or -1 for none.
 
     >>> intervals_of_labels([1, 1, -1, 0], ["rest", "walk"], "cage.mp4")  # doctest: +ELLIPSIS
     [Interval(video=...('cage.mp4'), start=0, end=2, label='walk'), Interval(..., start=3, end=4, label='rest')]
@@ -115,7 +115,7 @@ def intervals_of_labels(labels: npt.ArrayLike, names: Sequence[str], video: str 
 
 
 def frame_labels(intervals: Iterable[Interval], names: Sequence[str], n_frames: int) -> npt.NDArray[np.int64]:
-    """``(n_frames,)`` int64 labels of a video's frames, what `intervals_of_labels` came from: index in `names`, or -1.
+    """``(n_frames,)`` int64 labels of a video's frames, indices into `names` or -1: undoes `intervals_of_labels`.
 
     >>> frame_labels([Interval(Path("cage.mp4"), 1, 3, "walk")], ["rest", "walk"], 4).tolist()
     [-1, 1, 1, -1]
@@ -127,8 +127,8 @@ def frame_labels(intervals: Iterable[Interval], names: Sequence[str], n_frames: 
             raise LabelError(f"label '{item.label}' of '{item.video}' is not known: use one of {', '.join(names)}")
         if item.end > n_frames:
             raise LabelError(
-                f"the interval from {item.start} to {item.end} ends behind '{item.video}', which has {n_frames} "
-                f"frames: its end can be {n_frames} at most"
+                f"the interval from {item.start} to {item.end} ends after '{item.video}', which has {n_frames} "
+                f"frames: its end can be at most {n_frames}"
             )
         if (labels[item.start : item.end] != UNLABELLED).any():
             raise LabelError(_overlap(item))
@@ -157,7 +157,7 @@ def _interval(row: dict[str, str], path: Path, line: int) -> Interval:
     texts = {name: row[name].strip() for name in COLUMNS}
     try:
         if not texts["video"]:
-            raise LabelError("the row names no video: give its path")
+            raise LabelError("the row has no video: give its path")
         start, end = (_frame_number(name, texts[name]) for name in ("start", "end"))
         return Interval(path.parent / texts["video"], start, end, texts["label"])
     except LabelError as error:
@@ -171,7 +171,7 @@ def _frame_number(name: str, text: str) -> int:
 
 
 def _refuse_overlaps(intervals: Sequence[Interval], where: Sequence[str]) -> None:
-    """Refuse two labels of one frame; `where` goes before the message on each interval."""
+    """Refuse two labels for one frame; `where` begins the message about each interval."""
     by_video: dict[Path, list[int]] = defaultdict(list)
     for number, interval in enumerate(intervals):
         by_video[interval.video].append(number)
@@ -185,8 +185,8 @@ def _refuse_overlaps(intervals: Sequence[Interval], where: Sequence[str]) -> Non
 
 def _overlap(item: Interval) -> str:
     return (
-        f"the interval from {item.start} to {item.end} overlaps another of '{item.video}': a frame can have one "
-        "label only"
+        f"the interval from {item.start} to {item.end} overlaps another of '{item.video}': a frame can have only "
+        "one label"
     )
 
 

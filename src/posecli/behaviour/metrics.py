@@ -1,6 +1,6 @@
 """How well predicted behaviours agree with true ones: confusion, recall by class, balanced and slack accuracy.
 
-Labels are the numbers 0 to ``n_classes - 1``; -1 in the truth is a frame that nobody labelled, which counts nowhere.
+Labels are the numbers 0 to ``n_classes - 1``; -1 in the truth is a frame without a label, which is left out.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def class_scores(confusion: Counts) -> ClassScores:
 
 
 def balanced_accuracy(truth: Labels, predicted: Labels, n_classes: int, absent: Absent = "left out") -> float:
-    """Mean of the recalls of all classes, so that rare behaviours count as much as frequent ones; NaN of nothing.
+    """Mean of the recalls of all classes, so that rare behaviours count as much as frequent ones; NaN if none is.
 
     A class that the truth does not have is ``left out`` of the mean, as in scikit-learn, or counts as ``zero``, as in
     the code of Govindarajan et al. (2022).
@@ -97,7 +97,7 @@ def slack_accuracy(truth: Labels, predicted: Labels, slack_frames: int = SLACK_F
 
 
 def _excused(truth: Labels, predicted: Labels, slack_frames: int) -> npt.NDArray[np.bool_]:
-    """Whether each prediction occurs in the truth close by; one pass over the frames for each class."""
+    """Whether each prediction occurs in the truth nearby; one pass over the frames per class."""
     places = np.arange(len(truth))
     first, last = np.maximum(places - slack_frames, 0), np.minimum(places + slack_frames + 1, len(truth))
     excused = np.zeros(len(truth), np.bool_)
@@ -114,12 +114,12 @@ def _checked(truth: Labels, predicted: Labels, n_classes: int | None = None) -> 
     if n_classes is not None and len(truth):
         known = predicted[truth != UNLABELLED]
         if truth.min() < UNLABELLED or truth.max() >= n_classes or (known < 0).any() or (known >= n_classes).any():
-            raise ValueError(f"labels are to be 0 to {n_classes - 1}, or {UNLABELLED} where the truth has none")
+            raise ValueError(f"labels must be 0 to {n_classes - 1}, or {UNLABELLED} where the truth has none")
     return truth, predicted
 
 
 def _share(part: npt.NDArray[np.float64], whole: npt.NDArray[np.generic]) -> Shares:
-    """Part of a whole; NaN of nothing."""
+    """Part of a whole; NaN where the whole is 0."""
     shares = np.full(len(part), np.nan)
     np.divide(part, whole, out=shares, where=np.asarray(whole) > 0)
     return shares

@@ -28,9 +28,9 @@ from posecli.tables.pose_table import pieces_to_csv
 Floats = npt.NDArray[np.float64]
 
 CHUNKS, FRAMES = "chunks", "frames"
-#: Where class names lie as JSON, for whoever does not want pandas' own columns.
+#: Class names as JSON, for readers without pandas.
 CLASSES_ATTRIBUTE = "classes"
-#: Frames that are written or read at once.
+#: Rows that are written or read at a time.
 PIECE_ROWS = 65536
 
 
@@ -51,7 +51,7 @@ class Behaviours:
 
     @property
     def ends(self) -> npt.NDArray[np.int64]:
-        """``(N,)``, the frame behind each chunk's last."""
+        """``(N,)``, one past each chunk's last frame."""
         return np.minimum(self.starts + self.span, len(self.seconds))
 
     def frame_probabilities(self, frames: range) -> Floats:
@@ -80,16 +80,16 @@ def labels_of(probabilities: Floats, classes: tuple[str, ...]) -> npt.NDArray[np
 
 
 def write_behaviours(path: Path, found: Behaviours) -> None:
-    """Write a table under its partial name, or nothing where the disk refuses; the caller gives it its final one."""
+    """Write a table under its partial name, or nothing if the disk refuses; the caller moves it into place."""
     scratch = partial_path(path)
     try:
-        scratch.write_bytes(b"")  # HDF5's own words for a refused file do not name the reason
+        scratch.write_bytes(b"")  # HDF5's own error does not say why a file is refused
         with pd.HDFStore(str(scratch), mode="w") as store, warnings.catch_warnings():
-            # Class names need not be Python's.
+            # Class names need not be Python names.
             warnings.simplefilter("ignore", tables.NaturalNameWarning)
             for key, piece in _pieces(found):
                 label_bytes = {"label": _label_bytes(found.classes)}
-                # Each column under its own name, in whatever order pandas would put them together.
+                # Each column is stored under its own name; pandas would merge those of one type.
                 store.append(key, piece, index=False, data_columns=True, min_itemsize=label_bytes)
             for key in (CHUNKS, FRAMES):
                 node: Any = store.get_node(key)  # type: ignore[operator]  # the stubs take it for a column
@@ -125,7 +125,7 @@ def _label_bytes(classes: tuple[str, ...]) -> int:
 
 
 def is_behaviour_table(path: Path) -> bool:
-    """Whether a file is one, as far as its layout goes."""
+    """Whether a file has the layout of a behaviour table."""
     import h5py
 
     try:
@@ -153,7 +153,7 @@ def read_behaviours(path: str | Path, key: str = FRAMES) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If the file is missing, damaged, or no behaviour table.
+        If the file is missing, damaged or not a behaviour table.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def read_behaviours(path: str | Path, key: str = FRAMES) -> pd.DataFrame:
 
 
 def _read_pieces(path: Path, key: str) -> Iterator[pd.DataFrame]:
-    """A table in pieces; as plain data, where pandas' own reader would run what is in the file."""
+    """A table in pieces, read as plain data: pandas would unpickle what is in the file."""
     import h5py
 
     try:
@@ -174,7 +174,7 @@ def _read_pieces(path: Path, key: str) -> Iterator[pd.DataFrame]:
             for start in range(0, max(len(node), 1), PIECE_ROWS):
                 yield _piece(node[start : start + PIECE_ROWS], key, classes)
     except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        problem = "does not exist" if not path.is_file() else f"is no behaviour table ({str(error)[:80]})"
+        problem = "does not exist" if not path.is_file() else f"is not a behaviour table ({str(error)[:80]})"
         raise UsageError(f"'{path}' {problem}: give a file that 'posecli classify' made") from error
 
 
@@ -198,7 +198,7 @@ def behaviours_to_csv(table: Path, csv: Path) -> None:
 
 
 def problems_of(frames: pd.DataFrame, chunks: pd.DataFrame) -> list[str]:
-    """In words; `frames` and `chunks` as `read_behaviours` gives them."""
+    """What is wrong with a table, in words; `frames` and `chunks` are as `read_behaviours` returns them."""
     return [*_probabilities(frames), *_probabilities(chunks), *_covered(frames, chunks)]
 
 

@@ -28,7 +28,7 @@ PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command's words go.
+    """What a command prints, and where.
 
     Results go to standard output and progress to standard error. With ``--json`` standard output holds one
     JSON object and nothing else.
@@ -44,7 +44,7 @@ class Output:
             click.echo(line, err=self.json)
 
     def progress(self, line: str) -> None:
-        """Print a line on how long work goes."""
+        """Print a line on how far the work is."""
         if not self.quiet:
             click.echo(line, err=True)
 
@@ -53,7 +53,7 @@ class Output:
         click.echo(line, err=True)
 
     def result(self, content: dict[str, Any]) -> None:
-        """Print the JSON object, if it was asked for; what readers noted comes after a command's own notes."""
+        """Print the JSON object, if asked for; readers' notes follow the command's own."""
         if self.json:
             lines = _noted_lines()
             notes = {"notes": [*content.get("notes", []), *lines]} if lines else {}
@@ -61,7 +61,7 @@ class Output:
 
 
 class _Noted(logging.Handler):
-    """Prints what readers note while a command runs, each thing once; also where the command is to be quiet."""
+    """Prints readers' notes while a command runs, each once, even if the command is quiet."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -91,7 +91,7 @@ class Command(click.Command):
     """A command that ends in one line and a documented exit code instead of a traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the flags; what is wrong with them is told as JSON too, if that was among them."""
+        """Read the flags; an error is printed as JSON too, if --json is among them."""
         as_json = "--json" in args
         _note_from_now_on(ctx)
         try:
@@ -111,23 +111,23 @@ class Command(click.Command):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
         except StopRequest as request:
-            line = f"Stopped by {request}: what was made is kept, and the same command goes on from there."
+            line = f"Stopped by {request}: finished work is kept, and the same command continues."
             if ctx.params.get("as_json"):
                 click.echo(json.dumps({"error": line, "exit_code": EXIT_RESUME}))
             click.echo(line, err=True)
             ctx.exit(EXIT_RESUME)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted: what was finished is kept.", err=True)
+            click.echo("\nInterrupted: finished work is kept.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
 @contextmanager
 def stop_signals() -> Iterator[None]:
-    """Turn the first SIGTERM or SIGUSR1, by which schedulers say that time is up, into a `StopRequest`."""
+    """Turn the first SIGTERM or SIGUSR1, with which schedulers end a job, into a `StopRequest`."""
     signals = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for each in signals:  # the second one would disturb the way out, and say nothing new
+        for each in signals:  # a second one would only disturb the clean-up
             signal.signal(each, signal.SIG_IGN)
         raise StopRequest(signal.Signals(number).name)
 
@@ -145,7 +145,7 @@ def output_options(function: AnyCallback) -> AnyCallback:
         "output",
         _make_output,
         ("as_json", "quiet", "verbose"),
-        click.option("-v", "--verbose", is_flag=True, help="Show messages of libraries."),
+        click.option("-v", "--verbose", is_flag=True, help="Show what libraries print."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
     )(function)
@@ -167,7 +167,7 @@ def config_option(function: AnyCallback) -> AnyCallback:
         is_eager=True,
         expose_value=False,
         callback=_load_config,
-        help="YAML file with options of this command, named as here without dashes in front; flags override it.",
+        help="YAML file with this command's options, named as here without leading dashes; flags override it.",
     )(function)
 
 
@@ -201,19 +201,19 @@ def _named_as_parameters(command: click.Command, path: Path, values: dict[str, A
 
 
 def _takes_list(parameter: click.Option, value: Any) -> bool:
-    """Whether a list is what an option that may be given several times needs."""
+    """Whether an option may be given several times, and a list holds its values."""
     return parameter.multiple and isinstance(value, list)
 
 
 def _as_flag_value(path: Path, key: str, value: Any) -> Any:
-    """A list stands for the comma-separated text that the flag takes; mappings stand for nothing."""
+    """A list becomes the comma-separated text that the flag takes; a mapping is refused."""
     if isinstance(value, dict):
         raise UsageError(f"'{path}' gives a mapping for '{key}': give a single value or a list")
     return ",".join(str(item) for item in value) if isinstance(value, list) else value
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Seconds in words.
 
     >>> duration(75), duration(4000)
     ('1 min 15 s', '1 h 06 min')

@@ -18,14 +18,14 @@ from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Options of one kind of network, by what its networks are for: with the other kind they would do nothing.
+#: Options that do nothing with the other kind of network.
 ONLY_POSES = (
     *("truth", "scales", "pcutoff", "pck", "split", "held_out", "seed", "every"),
     *("shuffle", "trainset_index", "snapshot"),
     *("key", "scorer", "truth_key", "truth_scorer"),
 )
 ONLY_BEHAVIOURS = ("stride", "slack", "absent", "pipeline", "out_dir")
-#: Where --pipeline has its default from.
+#: Has the default of --pipeline.
 CLASSIFYING = ClassifyOptions()
 
 
@@ -33,35 +33,35 @@ CLASSIFYING = ClassifyOptions()
 @click.argument("model", type=PATH)
 @click.argument("data", type=PATH)
 @project_options
-@click.option("--truth", type=PATH, help="Table with the true points, where DATA is a video.")
+@click.option("--truth", type=PATH, help="Table of true points, if DATA is a video.")
 @table_choice_options("a pose table in MODEL's place")
 @table_choice_options("the table of true points", "truth-")
-@click.option("--scales", default="1,0.5,0.25,0.125", help="Sizes to show the frames in.")
-@click.option("--pcutoff", type=float, help="Likelihood from which on a point counts as found.  [the model's own]")
-@click.option("--pck", default="5,10", help="Distances in px: the share of points within each.")
-@click.option("--split", type=PATH, help="YAML file with the frame names to 'train' and 'test' on.")
-@click.option("--held-out", help="Text file with a frame name to test on per line, or a fraction to draw with --seed.")
-@click.option("--seed", default=0, help="Of the frames drawn by --held-out.")
-@click.option("--every", default=1, help="Of a video, use every so many-th frame.")
+@click.option("--scales", default="1,0.5,0.25,0.125", help="Factors by which frames are resized.")
+@click.option("--pcutoff", type=float, help="Likelihood at or above which a point counts as found.  [the model's own]")
+@click.option("--pck", default="5,10", help="Distances in px; the share of points within each is reported.")
+@click.option("--split", type=PATH, help="YAML file with the names of 'train' and 'test' frames.")
+@click.option("--held-out", help="Text file with the name of a test frame per line, or a fraction to draw with --seed.")
+@click.option("--seed", default=0, help="Seed for drawing the frames of --held-out.")
+@click.option("--every", default=1, help="Use every N-th frame of a video.")
 @batch_size_option(
     "Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]", None, auto=True
 )
-@engine_options("; no parity gate stops it, since the errors themselves are measured.", FIXED_PRECISIONS, "fp32")
+@engine_options("; there is no parity gate, since errors are measured.", FIXED_PRECISIONS, "fp32")
 @click.option(
     "--stride",
     type=int,
-    help="Behaviours: frames from the start of one chunk to the start of the next.  [the model's own]",
+    help="Behaviours: frames from one chunk's start to the next's.  [the model's own]",
 )
 @click.option(
     "--slack",
     default=10,
-    help="Behaviours: frames either way within which a label excuses a prediction, for slack accuracy.",
+    help="Behaviours: frames before or after in which a label excuses a prediction (slack accuracy).",
 )
 @click.option(
     "--absent",
     type=click.Choice(("left-out", "zero")),
     default="left-out",
-    help="Behaviours: what one that is labelled nowhere does to balanced accuracy.",
+    help="Behaviours: how one that is labelled nowhere enters balanced accuracy.",
 )
 @click.option(
     "--pipeline",
@@ -73,10 +73,10 @@ CLASSIFYING = ClassifyOptions()
     "-o",
     "--out-dir",
     type=PATH,
-    help="Behaviours: folder to keep the tables of 'posecli classify' in, and to take them from.  [they are not kept]",
+    help="Behaviours: folder in which tables of 'posecli classify' are kept and reused.  [not kept]",
 )
-@click.option("--csv", type=PATH, help="Write every figure into this CSV file.")
-@click.option("--figure", type=PATH, help="Draw them into this PNG file, and an SVG beside it.")
+@click.option("--csv", type=PATH, help="Write all results into this CSV file.")
+@click.option("--figure", type=PATH, help="Plot them into this PNG file, and an SVG beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @config_option
 @output_options
@@ -110,7 +110,7 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
     if csv is not None:
         rows = list(found.rows())
         write_whole(csv, csv_text(list(rows[0]), rows).encode())
-        output.say(f"every figure is in '{csv}'")
+        output.say(f"all results are in '{csv}'")
     if figure is not None:
         stem = figure.with_suffix("") if figure.suffix in (".png", ".svg") else figure
         drawn = " and ".join(f"'{path}'" for path in save_figure(kind.draw(found), stem))
@@ -135,7 +135,7 @@ class _Kind:
 
 
 def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> _Kind:
-    """What is to be measured, of networks for poses or for behaviours; the options are checked."""
+    """How to evaluate this kind of network; the options are checked."""
     from posecli.model.builtin import named_model
     from posecli.model.folder import ClipModelFolder, is_model_folder, read_any_folder
 
@@ -155,7 +155,7 @@ def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, An
 
 
 def _refuse_given(ctx: click.Context, names: Iterable[str], kind: str, model: str) -> None:
-    """Refuse options that would do nothing, where somebody gave them."""
+    """Refuse options that were given and would do nothing."""
     given = [name for name in names if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)

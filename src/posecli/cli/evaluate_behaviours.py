@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from posecli.behaviour.metrics import Absent
     from posecli.model.folder import ClipModelFolder
 
-#: The parity gate is measured and told, but lets every change of probabilities pass: what it does is what is asked.
+#: The parity gate measures and reports, but every change passes: the evaluation shows what it does.
 ANY_CHANGE = 1.0
 
 
@@ -42,7 +42,7 @@ def measured_behaviours(
         max_change=ANY_CHANGE,
         out_dir=flags["out_dir"],
         overwrite=flags["overwrite"],
-        allow_short=True,  # frames that cannot be decoded are counted, and in no score
+        allow_short=True,  # frames that cannot be decoded are counted, but not scored
     )
     return partial(_measure, folder, data, options, counting, output)
 
@@ -67,7 +67,7 @@ def _labels_of(data: Path, classes: tuple[str, ...]) -> tuple[Path, tuple[str, .
         return data, classes, None
     if not data.is_file():
         raise LabelError(
-            f"'{data}' is no file: give a table of labelled intervals (.csv), or a video with one beside it"
+            f"'{data}' is not a file: give a table of labelled intervals (.csv), or a video with one beside it"
         )
     table = behaviours_beside(data)
     if not table.is_file():
@@ -82,7 +82,7 @@ def _labels_of(data: Path, classes: tuple[str, ...]) -> tuple[Path, tuple[str, .
 def _classified(
     folder: ClipModelFolder, videos: Iterable[Path], options: ClassifyOptions, output: Output
 ) -> Iterator[dict[Path, Path]]:
-    """Behaviour tables by video; only those in a folder of the user's own last longer than the block."""
+    """Behaviour tables by video; they outlive the block only in a folder that the user gave."""
     from posecli.analysis import classify
     from posecli.inference.predictor import ClipModel
 
@@ -97,7 +97,7 @@ def _classified(
 
 
 def _groups(videos: Iterable[Path], *, together: bool) -> list[list[Path]]:
-    """Videos whose tables can lie in one folder: recordings of different days are often called the same."""
+    """Videos whose tables can share a folder: recordings of different days often have the same name."""
     if together:
         return [list(videos)]
     seen: Counter[str] = Counter()
@@ -109,7 +109,7 @@ def _groups(videos: Iterable[Path], *, together: bool) -> list[list[Path]]:
 
 
 def _tables(report: AnalysisReport) -> dict[Path, Path]:
-    """Where each video's table is; one that has none ends the evaluation."""
+    """Each video's table; a video without one ends the evaluation."""
     for result in report.results:
         if result.table is None:
             raise _lost(result)
@@ -123,7 +123,7 @@ def _lost(result: VideoResult) -> PoseCliError:
 
 
 class ClassifyingProgress(AnalysisProgress):
-    """Prints how classifying goes; tables that nobody will find are not named."""
+    """Prints progress, without the names of tables that are not kept."""
 
     def __init__(self, output: Output, *, keeps: bool) -> None:
         super().__init__(output)
@@ -141,11 +141,11 @@ class ClassifyingProgress(AnalysisProgress):
 
 
 def behaviour_lines(evaluation: BehaviourEvaluation) -> list[str]:
-    """For people: behaviours, what was taken for what, and videos where there are several."""
+    """For people: behaviours, confusions, and videos if there are several."""
     frames, chunks = evaluation.frames(), evaluation.chunks()
     several = f" of {len(evaluation.videos)} videos" if len(evaluation.videos) > 1 else ""
     lines = ["", f"{frames.scored} labelled frames{several}", *_behaviours(evaluation, frames), ""]
-    lines += ["frames of each labelled behaviour (rows) that were taken for each (columns)"]
+    lines += ["frames of each labelled behaviour (rows) that were classified as each (columns)"]
     lines += [*_confusion(evaluation, frames), ""]
     if several:
         lines += [*_videos(evaluation), ""]
@@ -189,7 +189,7 @@ def _closing(evaluation: BehaviourEvaluation, frames: Agreement, chunks: Agreeme
 
 
 def _rule(evaluation: BehaviourEvaluation, agreement: Agreement) -> str:
-    """Which behaviours balanced accuracy is the mean of."""
+    """Which behaviours balanced accuracy averages."""
     there, count = int((agreement.confusion.sum(axis=1) > 0).sum()), len(evaluation.classes)
     if there == count:
         return f"all {count} behaviours"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from posecli.evaluation import EvaluateOptions, Evaluation
     from posecli.labels import LabeledData
 
-#: What holds labels; every other file is taken for a video.
+#: Files that hold labels; any other is a video.
 LABEL_FILES = (".yaml", ".yml", ".h5", ".csv")
 #: Frames per call of the network.
 BATCH_SIZE = 8
@@ -62,12 +62,12 @@ def _measure_video(
     model: Any, video: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output
 ) -> Evaluation:
     from posecli.cli.progress import frame_progress
-    from posecli.evaluation import evaluate_video, every_so_many, truth_of_video
+    from posecli.evaluation import evaluate_video, every_nth, truth_of_video
 
     if flags["split"] is not None or flags["held_out"] is not None:
         raise UsageError(f"'{video}' is a video: --split and --held-out choose among labelled frames")
     truth, choice = flags["truth"], flags["truth_choice"]
-    frames = every_so_many(truth_of_video(video, truth, choice).frames, options)
+    frames = every_nth(truth_of_video(video, truth, choice).frames, options)
     with frame_progress(output, video.name, len(options.scales) * len(frames)) as progress:
         return evaluate_video(model, video, truth, options, progress, choice)
 
@@ -89,7 +89,7 @@ def _measure_frames(
 
 
 def _splits(data: LabeledData, flags: Mapping[str, Any]) -> dict[str, LabeledData] | None:
-    """Frames to train on and to test on, where the flags tell them apart."""
+    """Train and test frames, if the flags tell them apart."""
     from posecli.labels import read_split, split_frames
 
     held_out = flags["held_out"]

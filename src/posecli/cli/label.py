@@ -17,18 +17,18 @@ from posecli.options import TableChoice
 @click.command(cls=Command)
 @click.argument("video", type=PATH)
 @click.argument("table", required=False, type=PATH)
-@click.option("--compare", type=PATH, help="A second table of the video, shown at the right.")
+@click.option("--compare", type=PATH, help="A second table of the video, shown on the right.")
 @table_choice_options()
 @table_choice_options("--compare", "compare-")
 @click.option("-o", "--out", type=PATH, help="Video to make.  [<table>_labeled.mp4 at the video]")
 @click.option("--pcutoff", type=float, help="Likelihood below which a point is not drawn.  [the model's own, else 0.6]")
-@click.option("--trails", "trail", default=0, help="Show the way of the last so many frames.")
+@click.option("--trails", "trail", default=0, help="Draw the path of the last N frames.")
 @click.option("--skeleton", help="Lines: pairs as snout-leftear,snout-rightear, or a DeepLabCut config.yaml.")
-@click.option("--dot-radius", type=float, help="Of points, px of the new video.  [by the frame's size]")
+@click.option("--dot-radius", type=float, help="Radius of points, px of the new video.  [by the frame's size]")
 @click.option("--start", default=0, help="First frame to show.")
-@click.option("--end", type=int, help="Frame after the last one to show.  [the end of the video]")
-@click.option("--scale", default=1.0, help="Factor on the frame's size, up to 8.")
-@click.option("--no-legend", is_flag=True, help="Leave the band with the names of the body parts away.")
+@click.option("--end", type=int, help="Frame before which to stop.  [the end of the video]")
+@click.option("--scale", default=1.0, help="Resize factor, up to 8.")
+@click.option("--no-legend", is_flag=True, help="Leave out the band that names the body parts.")
 @click.option("--crf", type=float, default=23, help="Quality of H.264: 0 is best, 51 worst.")
 @click.option("--overwrite", is_flag=True, help="Replace a video that is there already.")
 @config_option
@@ -49,7 +49,7 @@ def label(
 ) -> None:
     """Draw a pose TABLE into its VIDEO.
 
-    Without TABLE the one beside the video is taken. The new video has the frames of the old one, each at its own time,
+    Without TABLE the one beside the video is used. The new video has the frames of the old one, each at its own time,
     as H.264 that browsers play.
 
     \b

@@ -59,7 +59,7 @@ def gathered(
 
 
 def batch_size_value(value: int | str) -> int | str:
-    """What ``--batchsize`` takes where it can be measured: a whole number, or ``auto``."""
+    """A whole number, or ``auto`` where the batch size can be measured."""
     try:
         return value if value == "auto" else int(value)
     except ValueError:

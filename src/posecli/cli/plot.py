@@ -15,9 +15,9 @@ from posecli.options import TableChoice
 @click.argument("table", type=PATH)
 @click.option("-o", "--out-dir", type=PATH, help="Folder for the figures.  [<table>-plots beside it]")
 @click.option("--pcutoff", type=float, help="Likelihood below which a point is unseen.  [the model's own, else 0.6]")
-@click.option("--bodyparts", help="Only these, as snout,tailbase.  [all]")
-@click.option("--video", type=PATH, help="The table's video: its first frame lies behind the paths.")
-@click.option("--jumps", default=20, help="List so many of the largest jumps.")
+@click.option("--bodyparts", help="Body parts to plot, as snout,tailbase.  [all]")
+@click.option("--video", type=PATH, help="The table's video; its first frame is drawn behind the paths.")
+@click.option("--jumps", default=20, help="Number of largest jumps to list.")
 @table_choice_options()
 @click.option("--overwrite", is_flag=True, help="Replace figures that are there already.")
 @config_option

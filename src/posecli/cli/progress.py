@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from posecli.precision.gate import Figures
     from posecli.video.probe import VideoInfo
 
-#: Seconds between plain lines, and over which their speed is taken.
+#: Seconds between plain lines, over which their speed is measured.
 PLAIN_INTERVAL = 10.0
 NO_VIDEOS = "no videos in this shard"
 
@@ -50,7 +50,7 @@ class AnalysisProgress(RunObserver):
         self._say_once(f"batch size: {choice}")
 
     def _say_once(self, line: str) -> None:
-        """Print what is true of several videos when it is first told."""
+        """Print what is true of several videos only once."""
         if line not in self._told:
             self._told.add(line)
             self._output.say(line)
@@ -66,7 +66,7 @@ class AnalysisProgress(RunObserver):
             self._announced = line
 
     def video_started(self, info: VideoInfo) -> None:
-        """Say what is odd about the video, and begin to count its frames."""
+        """Mention a variable frame rate, and start counting frames."""
         if info.announced is not None and info.announced.is_variable:
             self._output.say(
                 f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file"
@@ -74,17 +74,17 @@ class AnalysisProgress(RunObserver):
         self._begin(info)
 
     def video_resumed(self, info: VideoInfo, first_frame: int) -> None:
-        """Say where a video goes on."""
-        self._output.say(f"{info.path.name}: going on at frame {first_frame} of {info.expected_frames}")
+        """Say at which frame a video continues."""
+        self._output.say(f"{info.path.name}: continuing at frame {first_frame} of {info.expected_frames}")
         self._begin(info, first_frame)
 
     def started_afresh(self, info: VideoInfo, reason: str) -> None:
-        """Say that earlier work is lost, and why."""
-        self._output.warn(f"{info.path.name}: starting afresh: {reason}")
+        """Say why earlier work cannot be used."""
+        self._output.warn(f"{info.path.name}: starting over: {reason}")
 
     def batch_halved(self, info: VideoInfo, batch_size: int) -> None:
         """Say that there was not enough memory."""
-        self._output.warn(f"{info.path.name}: not enough memory: going on in batches of {batch_size}")
+        self._output.warn(f"{info.path.name}: not enough memory: continuing in batches of {batch_size}")
 
     def frames_done(self, count: int) -> None:
         """Count frames."""
@@ -127,7 +127,7 @@ def run_report(outcomes: Sequence[Outcome], *, dry_run: bool) -> tuple[list[str]
 
 
 def closing_lines(report: AnalysisReport) -> list[str]:
-    """Of several videos: how many ended in each state, and those that need a look."""
+    """How many of several videos ended in each state, and those that need attention."""
     counts = ", ".join(f"{count} {state}" for state, count in report.counts.items())
     noted = [result for result in report.results if result.state not in ("done", "skipped")]
     rows = [[result.state, str(result.video), result.message] for result in noted]
@@ -191,11 +191,11 @@ class PlainProgress:
         )
 
     def close(self) -> None:
-        """Nothing is left to tidy up."""
+        """Nothing to clean up; a bar has to be."""
 
 
 def summary_line(result: VideoResult) -> str:
-    """One line on a video that did not fail."""
+    """One line about a video that did not fail."""
     if result.state == "skipped":
         return f"{result.video.name}: skipped, {result.message}: {result.table}"
     note = f" ({result.message})" if result.message else ""
@@ -205,7 +205,7 @@ def summary_line(result: VideoResult) -> str:
 
 
 def stage_line(stages: StageReport) -> str:
-    """What each stage could do alone, and how busy it was.
+    """What each stage could do alone, and its load.
 
     >>> stage_line(StageReport(100, 10.0, {"read": 1.0, "network": 9.5}))
     'read 100 fps alone, 10 % busy; network 11 fps alone, 95 % busy'

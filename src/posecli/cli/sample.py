@@ -14,18 +14,18 @@ PLAIN = SceneOptions()
 
 
 @click.command(cls=Command)
-@click.option("--scene", type=click.Choice(ALL_SCENES), default=PLAIN.scene, help="What is shown.")
+@click.option("--scene", type=click.Choice(ALL_SCENES), default=PLAIN.scene, help="Scene to render.")
 @click.option("-o", "--out", type=PATH, help="Video to make.  [<scene>.mp4]")
 @click.option("--frames", type=int, help="Number of frames.  [2330; treadmill 10000; home-cage 5400]")
 @click.option("--width", type=int, help="Frame width in px; the animal grows with the frame.  [640; treadmill 554]")
 @click.option("--height", type=int, help="Frame height in px.  [480; treadmill 554]")
 @click.option("--fps", type=float, help="Frames per second.  [30; treadmill 150]")
-@click.option("--noise", default=PLAIN.noise, help="Factor on the sensor noise; 0 for none.")
+@click.option("--noise", default=PLAIN.noise, help="Factor for the sensor noise; 0 for none.")
 @click.option(
     "--occlusion", default=PLAIN.occlusion, help="Share of frames in which something hides a part of the animal."
 )
 @click.option(
-    "--seed", default=PLAIN.seed, help="Chooses animal, place, light and movement; the same seed gives the same frames."
+    "--seed", default=PLAIN.seed, help="Seed for animal, place, light and movement; equal seeds give equal frames."
 )
 @click.option(
     "--crf",
@@ -85,7 +85,7 @@ def sample(out: Path | None, crf: str, overwrite: bool, output: Output, **scene:
 
 
 def parse_crf(text: str) -> float | None:
-    """A CRF as it is typed; ``None`` is lossless.
+    """A CRF as typed; ``None`` is lossless.
 
     >>> parse_crf("23"), parse_crf("lossless")
     (23.0, None)

@@ -34,7 +34,7 @@ from posecli.video.reader import VideoReader
 
 Floats = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.int64]
-#: Is told how many more frames have a pose.
+#: Called with the number of frames done since the last call.
 Progress = Callable[[int], object]
 
 
@@ -47,13 +47,13 @@ class EvaluateOptions:
     scales
         Factors by which frames are resized for the network.
     pcutoff
-        Likelihood from which on a point counts as found; ``None`` takes the model's own.
+        Likelihood at or above which a point counts as found; ``None`` takes the model's own.
     pck
         Radii in px of the full frame: the share of points that lie within each is reported.
     batch_size
         Frames per call of the network.
     every
-        Of a video, use every so many-th frame.
+        Use every n-th frame of a video.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
@@ -67,7 +67,7 @@ class EvaluateOptions:
             if not 0 < scale <= 4:
                 raise UsageError(f"scale {scale:g} is out of range: give factors above 0 and at most 4")
         if not self.scales or len(set(self.scales)) < len(self.scales):
-            raise UsageError(f"scales {self.scales} are none or repeat: give each scale once")
+            raise UsageError(f"scales {self.scales} are empty or repeat: give each scale once")
         check_pcutoff(self.pcutoff)
         if not all(0 < radius < math.inf for radius in self.pck):
             raise UsageError(f"pck radii {self.pck} are not all above 0: give distances in px")
@@ -96,7 +96,7 @@ def evaluate_frames(
         Groups of frames to report apart, such as train and test; frames in none are left out. By default all frames
         are one group.
     progress
-        Is told how many more frames have a pose, over all scales.
+        Called with the number of frames done since the last call, over all scales.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def evaluate_video(
     options
         What is measured.
     progress
-        Is told how many more frames have a pose, over all scales.
+        Called with the number of frames done since the last call, over all scales.
     choice
         Which table of the truth's file, where it holds several.
 
@@ -157,7 +157,7 @@ def evaluate_video(
     known = truth_of_video(video, truth, choice)
     n_frames = probe(video).n_frames
     bodyparts, notes = common_bodyparts(model, known.bodyparts)
-    chosen = every_so_many(known.frames, options)
+    chosen = every_nth(known.frames, options)
     notes = (*notes, *_unmatched(n_frames - len(known), f"the truth '{known.path}'"))
     poses = np.stack([_poses_of_video(model, video, chosen, scale, options, progress) for scale in options.scales])
     lost = int(np.isnan(poses[0, :, 0, 0]).sum())
@@ -199,7 +199,7 @@ def evaluate_table(
     options
         Its `pck`, `every` and `pcutoff` count; there is one scale, which is called 1.
     cutoff
-        Likelihood from which on a point counts as found, where the options name none.
+        Likelihood at or above which a point counts as found, if the options have none.
     choices
         Which table of each file, where it holds several.
 
@@ -219,7 +219,7 @@ def evaluate_table(
             f"'{table}' has rows for frames {found.frames[0]} to {found.frames[-1]}, and the truth '{truth}' none of "
             f"them (it has {known.frames[0]} to {known.frames[-1]}): give tables of the same frames"
         )
-    chosen = every_so_many(common, options)
+    chosen = every_nth(common, options)
     rows = rows[np.isin(common, chosen)]
     return Evaluation(
         bodyparts,
@@ -237,11 +237,11 @@ def evaluate_table(
     )
 
 
-def every_so_many(frames: Frames, options: EvaluateOptions) -> Frames:
-    """Those frames whose number is a multiple of `every`; `LabelError` if there are none."""
+def every_nth(frames: Frames, options: EvaluateOptions) -> Frames:
+    """The frames whose number is a multiple of `every`; `LabelError` if there are none."""
     chosen: Frames = frames[frames % options.every == 0]
     if not len(chosen):
-        raise LabelError(f"no frame with a true pose has a number that {options.every} divides: give a smaller --every")
+        raise LabelError(f"no frame with a true pose has a number divisible by {options.every}: give a smaller --every")
     return chosen
 
 
@@ -301,6 +301,6 @@ def _poses(
     def batches() -> Iterator[Batch]:
         for batch in prepared(images, geometry, options.batch_size):
             yield batch
-            progress(len(batch))  # it has been through the network
+            progress(len(batch))  # the network is done with it
 
     return model.values_of(batches())[:, :, 0]

@@ -31,9 +31,9 @@ class ErrorSummary:
     points
         Labelled points.
     counted
-        Those of them that count: all, or those above a likelihood cut-off.
+        How many of them count: all, or those at or above a likelihood cut-off.
     mean, median, p90, p99
-        Of the counted points' errors, px; NaN where none counts.
+        Of the counted points' errors, px; NaN if none counts.
     pck
         Share of the counted points within each radius.
 
@@ -56,7 +56,7 @@ class ErrorSummary:
 
     @classmethod
     def of(cls, errors: Floats, likelihood: Floats, cutoff: float | None, radii: Sequence[float]) -> ErrorSummary:
-        """Sum up errors, px of any shape, NaN where nothing was labelled; `likelihood` is of the same points."""
+        """Summarise errors in px, of any shape, NaN where nothing is labelled; `likelihood` is of the same points."""
         labeled = ~np.isnan(errors)
         counted = errors[labeled if cutoff is None else labeled & (likelihood >= cutoff)]
         if not counted.size:
@@ -67,18 +67,18 @@ class ErrorSummary:
 
     @property
     def share(self) -> float:
-        """Share of the labelled points that count; NaN where nothing was labelled."""
+        """Share of the labelled points that count; NaN if nothing is labelled."""
         return self.counted / self.points if self.points else math.nan
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Poses of labelled frames at several scales, beside the truth.
+    """Poses of labelled frames at several scales, and the truth.
 
     Attributes
     ----------
     bodyparts
-        Those that both the network and the labels know.
+        Those that both network and labels have.
     frames
         Names of the frames.
     scales
@@ -88,13 +88,13 @@ class Evaluation:
     poses
         ``(S, N, K, 3)`` float64: x px, y px of the full frame, likelihood.
     cutoff
-        Likelihood from which on a point counts as found.
+        Likelihood at or above which a point counts as found.
     radii
-        For the share of points within them, px.
+        Distances, px, within which the share of points is reported.
     splits
         Groups of frames: ``(N,)`` bool each.
     notes
-        What was passed over, a sentence each, for people.
+        What was left out, a sentence each, for people.
     """
 
     bodyparts: tuple[str, ...]

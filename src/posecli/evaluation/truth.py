@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def read_truth(path: Path, choice: TableChoice = TableChoice()) -> PoseData:
-    """A pose table of one animal whose positions are the true ones, NaN where hidden; it may do without likelihoods."""
+    """A pose table of one animal whose positions are the true ones, NaN where hidden; it need not have likelihoods."""
     return one_animal(read_poses(path, choice, LabelError, needs_likelihood=False), LabelError)
 
 
@@ -38,7 +38,7 @@ def chosen_bodyparts(points: Floats, have: Sequence[str], want: Sequence[str]) -
 
 
 def common_bodyparts(model: PoseModel, labeled: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What both know, in the model's order, and a note on the rest."""
+    """Body parts that both have, in the model's order, and a note on the others."""
     have = model.description.bodyparts
     common = tuple(name for name in have if name in labeled)
     if not common:
@@ -50,7 +50,7 @@ def common_bodyparts(model: PoseModel, labeled: Sequence[str]) -> tuple[tuple[st
 
 
 def nothing_in_common(have: Sequence[str], known: Sequence[str]) -> LabelError:
-    """What to raise where a network and labels share no body part."""
+    """The error if network and labels share no body part."""
     return LabelError(
         f"model and labels have no body part in common: the model finds {', '.join(have)}, labelled are "
         f"{', '.join(known)}; rename one of them, or choose another model"

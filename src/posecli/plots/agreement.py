@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Share of a row from which on white is easier to read on the colour of its cell than black, %.
+#: Share of a row, %, above which white text is easier to read than black.
 WHITE_FROM = 55.0
-#: Recall from which on a bar has room for its number, %.
+#: Recall, %, above which a bar has room for its number.
 ROOM_FOR_NUMBER = 12.0
-#: Inches for a class, and for all that is around them.
+#: Inches per class, and around them.
 CLASS_INCHES, MARGIN_INCHES = 0.48, 1.7
 
 
@@ -55,7 +55,7 @@ def _draw_confusion(axes: Axes, frames: Agreement, classes: tuple[str, ...]) -> 
 
 
 def _percent(share: float) -> str:
-    """A share of 100; what is not nought does not look like it.
+    """A percentage; nothing but 0 and 100 rounds to them.
 
     >>> _percent(0.0), _percent(0.3), _percent(99.8), _percent(100.0), _percent(41.6)
     ('0', '<1', '>99', '100', '42')
@@ -66,7 +66,7 @@ def _percent(share: float) -> str:
 
 
 def _ink(share: float) -> str:
-    """What is read on a cell's colour; nought and nothing stay in the background."""
+    """Text colour on a cell; zero and NaN stay in the background."""
     if not share > 0:
         return GREY
     return "white" if share >= WHITE_FROM else "black"
@@ -91,6 +91,6 @@ def _draw_recalls(axes: Axes, frames: Agreement, classes: tuple[str, ...]) -> No
 
 
 def _dashed(frames: Agreement) -> str:
-    """What the dashed line is, where there is one."""
+    """What the dashed line is, if there is one."""
     mean = frames.balanced_accuracy
     return "" if np.isnan(mean) else f"; dashed: balanced accuracy, {100 * mean:.1f} %"

@@ -1,4 +1,4 @@
-"""An ethogram: when the animal did what, for how long in all, and how sure the network was."""
+"""An ethogram: when the animal did what, how much of the time, and how sure the network was."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
-#: Moments at which a video is looked at: more than a figure has dots.
+#: Frames that are drawn at most: more than a figure has dots.
 MOST_MOMENTS = 20_000
-#: Seconds from which on an axis counts in minutes, and in hours.
+#: Seconds above which the axis is in minutes, and in hours.
 MINUTES_FROM, HOURS_FROM = 300.0, 3 * 3600.0
 
 
 @house_style()
 def draw_ethogram(found: Behaviours, title: str) -> Figure:
-    """Draw what was done when, with the share of time of each behaviour, above the probability of what was taken."""
+    """Draw which behaviour was found when, its share of the time, and the probability of the most likely one."""
     frames = _moments(len(found.seconds))
     probabilities = _at(found, frames)
     times, unit = _times(found.seconds[frames])
@@ -57,7 +57,7 @@ def _at(found: Behaviours, frames: Places) -> Floats:
 
 
 def _times(seconds: Floats) -> tuple[Floats, str]:
-    """Times since the first frame, in a unit that suits them; counted frames where the clock is not known."""
+    """Times since the first frame, in a suitable unit; frame numbers where times are not known."""
     if not np.isfinite(seconds).all():
         return np.arange(len(seconds), dtype=np.float64), "frames"
     passed = seconds - seconds[0]

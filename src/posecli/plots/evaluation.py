@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: The largest error of the right-hand panels is this many px, or what most points have at the best scale.
+#: The right-hand panels reach at least this many px, or what most points have at the best scale.
 LEAST_REACH_PX = 20.0
 ERROR_TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LINES = ("-", "--", ":")
@@ -61,7 +61,7 @@ def _show_errors(axes: Axes, evaluation: Evaluation) -> None:
     parts = (*evaluation.bodyparts, ALL)
     every = itertools.product(evaluation.splits, evaluation.scales, parts)
     means = np.array([evaluation.summary(split, scale, part).mean for split, scale, part in every])
-    means = means[means > 0]  # neither NaN nor nought has a place on such an axis
+    means = means[means > 0]  # a logarithmic axis shows neither NaN nor zero
     if means.size:
         low, high = means.min() / 1.5, means.max() * 3
         plain_log_ticks(axes, "y", [tick for tick in ERROR_TICKS if low <= tick <= high])

@@ -1,6 +1,6 @@
 """Videos with their poses drawn into them: H.264 that browsers play, every frame at its own time.
 
-Three things go on at once: the next frames are decoded, these are drawn into, and the last ones are encoded.
+Three things go on at once: the next frames are decoded, these are drawn on, and the last ones are encoded.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
 from posecli.video.timed import TimedEncoder
 
-#: Frames that are handed from stage to stage at once, unless they are so large that fewer will do.
+#: Frames that pass from stage to stage at a time; fewer if they are large.
 BATCH = 16
 BATCH_BYTES = 32 << 20
-#: Buffers of frames: one being filled, one being drawn, and those that wait.
+#: Buffers of frames: one being filled, one being drawn, one waiting.
 BUFFERS = 3
 SMALLEST_DOT = 3.0
 
@@ -59,14 +59,14 @@ class LabelOptions:
     start, end
         First frame to show, and the one after the last; ``None`` is the end of the video.
     legend
-        Whether the names of the body parts stand in a band below the frames.
+        Whether a band below the frames names the body parts.
     crf
         Constant rate factor of H.264, 0 (best) to 51.
 
     Raises
     ------
     UsageError
-        If a value cannot be.
+        If a value is out of range.
     """
 
     pcutoff: float | None = PCUTOFF
@@ -128,7 +128,7 @@ class LabelJob:
 def plan_labels(
     video: Path, tables: Sequence[Path], options: LabelOptions = LabelOptions(), choices: Sequence[TableChoice] = ()
 ) -> LabelJob:
-    """Read a video's packets and its tables, and see whether they belong together.
+    """Read a video's packets and its tables, and check that they belong together.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def plan_labels(
     options
         What is drawn.
     choices
-        Of each file which table is meant, where it holds several; by default it holds one.
+        Which table of each file, where it holds several.
 
     Raises
     ------
@@ -173,17 +173,17 @@ def label_video(
     Parameters
     ----------
     video, table
-        A video and the pose table that was made of it. Frames without a row have no pose.
+        A video and its pose table. Frames without a row have no pose.
     out
         The video to make.
     options
         What is drawn.
     choice
-        Which table is meant, where the file holds several.
+        Which table of the file, where it holds several.
     overwrite
-        Whether a file of that name may be replaced.
+        Whether an existing file may be replaced.
     progress
-        Is told how many more frames are done.
+        Called with the number of frames done since the last call.
 
     Returns
     -------
@@ -218,17 +218,17 @@ def write_labels(
         raise UsageError(f"scale {options.scale:g} leaves {size[0]}x{size[1]} px of the frame: give a larger one")
     scale = Fraction(options.scale).limit_denominator(10_000)
     geometry = Geometry.plan(info.width, info.height, scale=scale)
-    easel = _Easel(job, geometry)
-    height, width = easel.sheet.canvas.shape[:2]
+    painter = _FramePainter(job, geometry)
+    height, width = painter.sheet.canvas.shape[:2]
     with TimedEncoder(
         out, width, height, info.time_base, crf=options.crf, frame_rate=info.frame_rate, overwrite=overwrite
     ) as encoder:
-        _Line(job, VideoReader(info, geometry, first=job.frames.start), easel, encoder).run(progress)
+        _Stages(job, VideoReader(info, geometry, first=job.frames.start), painter, encoder).run(progress)
     return encoder.frames
 
 
-class _Easel:
-    """Draws the panels of one frame onto the sheet."""
+class _FramePainter:
+    """Draws one frame's panels onto the sheet."""
 
     def __init__(self, job: LabelJob, geometry: Geometry) -> None:
         width, height = geometry.width, geometry.height
@@ -254,11 +254,11 @@ class _Easel:
         return self.sheet.canvas
 
 
-class _Line:
-    """Decoder, easel and encoder, each busy with frames of its own."""
+class _Stages:
+    """Decodes, draws and encodes at the same time, each on different frames."""
 
-    def __init__(self, job: LabelJob, reader: VideoReader, easel: _Easel, encoder: TimedEncoder) -> None:
-        self._frames, self._reader, self._easel, self._encoder = job.frames, reader, easel, encoder
+    def __init__(self, job: LabelJob, reader: VideoReader, painter: _FramePainter, encoder: TimedEncoder) -> None:
+        self._frames, self._reader, self._painter, self._encoder = job.frames, reader, painter, encoder
         # A part of a video begins at time 0; the whole one where the original does.
         self._pts = job.info.pts - (job.info.pts[job.frames.start] if job.frames.start else 0)
 
@@ -284,7 +284,7 @@ class _Line:
                 self._reader.close()
 
     def _cut(self, batch: Batch | None) -> Batch | None:
-        """Leave out what comes after the last frame."""
+        """Drop frames after the last one to show."""
         if batch is None or batch.indices[0] >= self._frames.stop:
             return None
         count = min(len(batch), self._frames.stop - int(batch.indices[0]))
@@ -294,7 +294,7 @@ class _Line:
         """Frames in the encoder's format, with their times."""
         drawn = []
         for image, index in zip(batch.images, batch.indices.tolist(), strict=True):
-            sheet = self._easel.draw(image, index)
+            sheet = self._painter.draw(image, index)
             drawn.append((self._encoder.to_yuv(sheet), int(self._pts[index])))
         return drawn
 
@@ -319,7 +319,7 @@ def read_skeleton(text: str) -> Bones:
         ends = [name.strip() for name in pair.split("--" if "--" in pair else "-")]
         if len(ends) != 2 or not all(ends):
             raise UsageError(
-                f"skeleton '{pair.strip()}' is no pair: give pairs as snout-leftear,snout-rightear (names with a "
+                f"skeleton '{pair.strip()}' is not a pair: give pairs as snout-leftear,snout-rightear (names with a "
                 "hyphen as part-1--part-2), or a DeepLabCut config.yaml"
             )
         pairs.append((ends[0], ends[1]))
@@ -329,7 +329,7 @@ def read_skeleton(text: str) -> Bones:
 def _skeleton_of_project(path: Path) -> Bones:
     found = read_yaml(path, UsageError).get("skeleton") or []
     if not isinstance(found, list) or not all(isinstance(bone, list) and len(bone) == 2 for bone in found):
-        raise UsageError(f"'{path}' has a skeleton that is no list of pairs: correct it, or give the pairs themselves")
+        raise UsageError(f"'{path}' has a skeleton that is not a list of pairs: correct it, or give the pairs directly")
     if not found:
         raise UsageError(f"'{path}' has no skeleton: add one to it, or give pairs as snout-leftear,snout-rightear")
     return tuple((str(start), str(end)) for start, end in found)
@@ -345,7 +345,7 @@ def _refuse_unknown(skeleton: Bones, tables: Iterable[PoseData]) -> None:
 
 
 def _bones_of(table: PoseData, skeleton: Bones) -> list[tuple[int, int]]:
-    """Places of the pairs that a table has, within each animal."""
+    """Indices of those pairs that a table has, within each animal."""
     animals = table.individuals or ("",) * len(table.bodyparts)
     places = {point: place for place, point in enumerate(zip(animals, table.bodyparts, strict=True))}
     wanted = [((animal, start), (animal, end)) for animal in dict.fromkeys(animals) for start, end in skeleton]

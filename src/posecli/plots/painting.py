@@ -1,4 +1,4 @@
-"""Poses and their legend drawn into frames, with OpenCV alone: it is fast, and lets other threads run meanwhile."""
+"""Poses and their legend drawn into frames, with OpenCV alone: it is fast, and other threads can run meanwhile."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Painter:
     ) -> None:
         self._colors, self._brush, self._bones = tuple(colors), brush, tuple(bones)
         self._radius = round(brush.radius * (1 << SUBPIXEL_BITS))
-        # OpenCV takes the middle of a pixel for a whole number.
+        # OpenCV's whole numbers are the centres of pixels.
         known = np.asarray(np.isfinite(points).all(axis=2))
         limit = 2.0 ** (30 - SUBPIXEL_BITS)
         at = np.clip(np.where(known[..., None], points, 0.0) - 0.5, -limit, limit)
@@ -68,7 +68,7 @@ class Painter:
         places, known = self._places[index].tolist(), self._known[index].tolist()
         for start, end in self._bones:
             if known[start] and known[end]:
-                for color, extra in ((BLACK, 2), (WHITE, 0)):  # seen on light and on dark ground
+                for color, extra in ((BLACK, 2), (WHITE, 0)):  # visible on light and on dark ground
                     _line(image, places[start], places[end], color, self._brush.line + extra)
         for place, is_known, color in zip(places, known, self._colors, strict=True):
             if is_known:
@@ -151,13 +151,13 @@ class Letters:
         self._thickness = max(1, round(size / 11))
 
     def width(self, text: str) -> float:
-        """How wide a text is, px."""
+        """Width of a text, px."""
         if not text.isascii():
             return float(_rendered(text, self.size).shape[1])
         return float(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, self._scale, self._thickness)[0][0])
 
     def shortened(self, text: str, width: float) -> str:
-        """The text, without its middle where it is too wide."""
+        """The text, without its middle if it is too wide."""
         kept = text
         for length in range(len(text), 2, -1):
             if self.width(kept) <= width:
@@ -166,7 +166,7 @@ class Letters:
         return kept
 
     def write(self, band: Image, text: str, left: float) -> None:
-        """Draw a text into a row, in the middle of its height."""
+        """Draw a text into a row, vertically centred."""
         if text.isascii():
             base = (round(left), round((len(band) + self.size) / 2))
             cv2.putText(band, text, base, cv2.FONT_HERSHEY_SIMPLEX, self._scale, INK, self._thickness, cv2.LINE_AA)

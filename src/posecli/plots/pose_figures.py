@@ -18,18 +18,18 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 Size = tuple[int, int]
 
-#: Stretches of time that a line is drawn in at most: more than a figure has dots.
+#: Intervals of a line that are drawn at most: more than a figure has dots.
 MOST_STRETCHES = 3000
-#: Points from which on a line is a picture in SVG files too, which viewers could not show otherwise.
+#: Points above which a line is rasterised in SVG files too: viewers could not show it otherwise.
 RASTER_POINTS = 20_000
-#: Columns of a legend at most, and letters that fit on one of its lines.
+#: Most columns of a legend, and most letters on one of its lines.
 LEGEND_COLUMNS, LEGEND_LETTERS = 8, 110
 #: Columns of the likelihoods' histogram, and squares along the longer side of the occupancy map.
 LIKELIHOOD_BINS = 50
 OCCUPANCY_BINS = 64
 #: Width of the frame in a figure, inches; height at most and at least.
 PICTURE_WIDTH, TALLEST, LOWEST = 7.5, 8.5, 2.5
-#: Steps shorter than this, px, are drawn at it on the logarithmic axis.
+#: Shorter steps, px, are drawn at this one on the logarithmic axis.
 SHORTEST_STEP = 0.1
 
 
@@ -104,7 +104,7 @@ def thinned(
 
 
 def _first_least(values: Floats, starts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Where the least value of each stretch first stands."""
+    """Where the least value of each stretch first occurs."""
     least = np.repeat(np.minimum.reduceat(values, starts), np.diff(starts, append=len(values)))
     found = np.flatnonzero(values == least)
     _, first = np.unique(np.searchsorted(starts, found, "right"), return_index=True)
@@ -136,7 +136,7 @@ def draw_paths(
 
 
 def without_rests(path: Floats) -> Floats:
-    """A path ``(N, 2)`` without frames in which the point stays on its half pixel; of a gap one NaN stays.
+    """A path ``(N, 2)`` without frames in which the point moves less than half a pixel; a gap becomes one NaN.
 
     >>> without_rests(np.array([[1.0, 1], [1.1, 1], [5, 1], [np.nan, np.nan], [np.nan, np.nan]]))
     array([[ 1.,  1.],
@@ -153,7 +153,7 @@ def without_rests(path: Floats) -> Floats:
 
 @house_style()
 def draw_likelihoods(likelihoods: Floats, names: tuple[str, ...], pcutoff: float) -> Figure:
-    """Draw how likelihoods are spread, and which share of frames each cut-off would leave; ``(N, K)``."""
+    """Draw the distribution of likelihoods, and the share of frames that each cut-off leaves; ``(N, K)``."""
     edges = np.linspace(0, 1, LIKELIHOOD_BINS + 1)
     figure = new_figure(9.0, 4.4)
     left, right = figure.subplots(1, 2)
@@ -177,7 +177,7 @@ def draw_likelihoods(likelihoods: Floats, names: tuple[str, ...], pcutoff: float
 
 @house_style()
 def draw_jumps(steps: Floats, names: tuple[str, ...]) -> Figure:
-    """Draw which share of frame-to-frame steps is longer than any distance; ``(N - 1, K)`` px, NaN left out."""
+    """Draw the share of frame-to-frame steps longer than each distance; ``(N - 1, K)`` px, NaN left out."""
     figure = new_figure(7.5, 4.8)
     axes = figure.subplots()
     for part, (name, color) in enumerate(colored(names)):
@@ -225,7 +225,7 @@ def draw_occupancy(centers: Floats, frame_seconds: float | None, size: Size | No
 
 
 def _evenly(places: Floats, most: int = 2000) -> npt.NDArray[np.intp]:
-    """Indices of a falling curve that are spread over both its logarithmic axes, first and last among them."""
+    """Indices that spread a falling curve's points over both logarithmic axes, first and last included."""
     count = len(places)
     if count <= most:
         return np.arange(count)

@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
 
 SUMMARY_NAME = "summary.json"
-#: Cut-offs whose share of points is told.
+#: Cut-offs at which the share of points is reported.
 CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -47,7 +47,7 @@ class PlotOptions:
     bodyparts
         The body parts to draw; empty for all.
     video
-        The video, whose first frame lies behind the paths, and which has the frames' times.
+        The video: its first frame is drawn behind the paths, and it has the frames' times.
     jumps
         How many of the largest jumps are listed.
     choice
@@ -56,7 +56,7 @@ class PlotOptions:
     Raises
     ------
     UsageError
-        If a value cannot be.
+        If a value is out of range.
     """
 
     pcutoff: float | None = None
@@ -73,7 +73,7 @@ class PlotOptions:
 
 @dataclass(frozen=True)
 class Jump:
-    """A step from one frame to the next; none leads over frames that the table lacks."""
+    """A step from one frame to the next; frames that the table lacks are never stepped over."""
 
     bodypart: str
     frame: int  # the one after the jump
@@ -101,7 +101,7 @@ class PlottedTable:
     bodyparts
         Of each body part: ``share_seen``, ``median_likelihood``, ``share_at_cutoff`` (share of frames at or above each
         of `CUTOFFS`), ``way_px``, and ``step_median_px``, ``step_p99_px`` and ``step_largest_px`` of frame to frame.
-        ``None`` where there is nothing to tell of.
+        ``None`` where nothing is known.
     jumps
         The largest steps, the largest first.
     """
@@ -139,7 +139,7 @@ def plot_table(
     overwrite
         Whether files of earlier figures may be replaced.
     progress
-        Is told the name of each figure before it is drawn.
+        Called with the name of each figure before it is drawn.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def largest_jumps(poses: PoseData, steps: Floats, count: int) -> tuple[Jump, ...
 
 
 def _summary(poses: PoseData, part: int, pcutoff: float, steps: Floats) -> dict[str, Any]:
-    """One body part in numbers."""
+    """Statistics of one body part."""
     likelihood = poses.points[:, part, 2]
     likelihood = likelihood[np.isfinite(likelihood)]
     way = steps[:, part][np.isfinite(steps[:, part])]
@@ -247,7 +247,7 @@ def _summary(poses: PoseData, part: int, pcutoff: float, steps: Floats) -> dict[
 
 
 def _centers(poses: PoseData, pcutoff: float) -> Floats:
-    """``(N * animals, 2)`` middles of the body parts that are seen, px; those of nothing are left out."""
+    """``(N * animals, 2)`` mean positions of each animal's visible body parts, px; frames without any are left out."""
     shown = poses.shown(pcutoff)
     animals = np.array(poses.individuals or ("",) * len(poses.names))
     centers = []
@@ -268,7 +268,7 @@ def _frame_seconds(poses: PoseData) -> float | None:
 
 
 def _frame_of(poses: PoseData, video: Path | None) -> tuple[tuple[int, int] | None, Image | None, Floats | None]:
-    """Width and height of the frames as far as they are known, the video's first one, and the times of all rows."""
+    """Width and height of the frames if known, the video's first frame, and the times of all rows."""
     if video is None:
         manifest = read_manifest(poses.path.with_suffix(".json")) or {}
         sides = [manifest.get("video", {}).get(side) for side in ("width", "height")]

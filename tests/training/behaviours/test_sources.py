@@ -175,7 +175,7 @@ class TestRefused:
 
     def test_an_interval_beyond_the_end(self, table: Path, tmp_path: Path) -> None:
         path = clip_trainings.write_table(tmp_path / "i.csv", [(str(table.parent / "across0.mp4"), 0, 61, "across")])
-        with pytest.raises(LabelError, match=r"from 0 to 61 ends behind .*across0\.mp4', which has 60 frames"):
+        with pytest.raises(LabelError, match=r"from 0 to 61 ends after .*across0\.mp4', which has 60 frames"):
             open_sources(config(IntervalSource(intervals=path)))
 
     def test_a_held_out_video_that_nobody_labelled(self, table: Path) -> None:
