@@ -223,7 +223,7 @@ def write_labels(
     with TimedEncoder(
         out, width, height, info.time_base, crf=options.crf, frame_rate=info.frame_rate, overwrite=overwrite
     ) as encoder:
-        _Stages(job, VideoReader(info, geometry, first=job.frames.start), painter, encoder).run(progress)
+        _Labeling(job, VideoReader(info, geometry, first=job.frames.start), painter, encoder).run(progress)
     return encoder.frames
 
 
@@ -254,7 +254,7 @@ class _FramePainter:
         return self.sheet.canvas
 
 
-class _Stages:
+class _Labeling:
     """Decodes, draws and encodes at the same time, each on different frames."""
 
     def __init__(self, job: LabelJob, reader: VideoReader, painter: _FramePainter, encoder: TimedEncoder) -> None:
