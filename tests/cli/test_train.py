@@ -171,7 +171,7 @@ class TestFolder:
     def test_a_project_is_no_place_for_a_run(self, config: Path, project: Path) -> None:
         for flags in ([], ["--restart"]):
             line = refused(posecli(config, "--out", project, *flags), 8)
-            assert "holds something else than a training run" in line
+            assert "holds something other than a training" in line
         assert (project / "config.yaml").is_file()
 
     def test_a_place_that_cannot_be(self, config: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class TestFaults:
 
     def test_a_file_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(OutputExistsError, match="holds something else than a training run"):
+        with pytest.raises(OutputExistsError, match="holds something other than a training"):
             RunFolder(tmp_path / "file", CONFIG)
         with pytest.raises(OutputError, match="cannot be written"):
             RunFolder(tmp_path / "file" / "run", CONFIG)
@@ -137,11 +137,11 @@ class TestClaiming:
         projects.write_project(tmp_path)
         (tmp_path / "model").mkdir()
         before = sorted(path.name for path in tmp_path.rglob("*"))
-        with pytest.raises(OutputExistsError, match="holds something else than a training run"):
+        with pytest.raises(OutputExistsError, match="holds something other than a training"):
             RunFolder(tmp_path, CONFIG, restart=restart)
         assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
     def test_settings_of_another_program(self, tmp_path: Path) -> None:
         (tmp_path / "training.yaml").write_text("epochs: 5\n")
-        with pytest.raises(OutputExistsError, match="holds something else than a training run"):
+        with pytest.raises(OutputExistsError, match="holds something other than a training"):
             RunFolder(tmp_path, CONFIG, restart=True)

@@ -23,25 +23,14 @@ OUTSIDE = (124, 117, 104)
 class Viewport:
     """Which part of an image is shown, how large and how turned.
 
-    Attributes
-    ----------
-    height, width
-        Size of the view, px.
-    scale
-        Px of the view per px of the image.
-    angle
-        Rotation, degrees.
-    mirrored
-        Whether left and right change places.
-    focus
-        ``(2,)`` x, y of the place in the image that is shown at `place` in the view.
-    place
-        ``(2,)`` x, y, px of the view.
+    The place `focus` of the image is shown at `place` of the view; both are ``(2,)`` x, y px.
     """
 
     height: int
     width: int
+    #: Px of the view per px of the image.
     scale: float
+    #: Degrees.
     angle: float
     mirrored: bool
     focus: Points
@@ -101,12 +90,8 @@ def change_light(rng: np.random.Generator, image: Image, strength: float) -> Ima
     tint = rng.normal(0, 0.04 * strength, 3) if rng.random() < 0.3 else np.zeros(3)
     level = np.linspace(0, 1, 256)[:, None] ** gamma
     table = ((level - 0.5) * contrast + 0.5 + brightness + tint * level) * 255
-    return _looked_up(image, np.clip(table, 0, 255).astype(np.uint8))
-
-
-def _looked_up(image: Image, table: npt.NDArray[np.uint8]) -> Image:
-    looked_up: Image = cv2.LUT(image, np.ascontiguousarray(table[None]))
-    return looked_up
+    lit: Image = cv2.LUT(image, np.ascontiguousarray(np.clip(table, 0, 255).astype(np.uint8)[None]))
+    return lit
 
 
 def add_noise(rng: np.random.Generator, image: Image) -> Image:

@@ -53,17 +53,7 @@ class TrainingObserver:
 
 
 class Trainer:
-    """One training run.
-
-    Parameters
-    ----------
-    config
-        What to do.
-    run
-        Where to keep it; goes on from what it holds.
-    observer
-        Is told of progress.
-    """
+    """One training run; it goes on from what its folder holds."""
 
     def __init__(self, config: TrainConfig, run: RunFolder, observer: TrainingObserver = TrainingObserver()) -> None:
         self.config = config
@@ -71,7 +61,11 @@ class Trainer:
         self.observer = observer
         self.objective = OBJECTIVES[type(config)](config)
         self._saved = run.load()
-        self._refuse_other_labels()
+        if self._saved and self._saved[1].data != self.objective.fingerprint:
+            raise OutputExistsError(
+                f"labels have changed since the run in '{self.run.path}' was begun: pass --restart to begin anew, or "
+                "choose another --out-dir"
+            )
         # Before the network, which takes long to build: their file may be missing. A run that goes on has its own.
         start = None if self._saved else self.objective.initial_weights()
         self.policy = self._saved[1].policy if self._saved else fastest_policy(config.precision, self.objective.trial)
@@ -83,13 +77,6 @@ class Trainer:
         self.best = float("inf")
         self._meter = LossMeter()
         self.run.write_split(*self.objective.split)
-
-    def _refuse_other_labels(self) -> None:
-        if self._saved is not None and self._saved[1].data != self.objective.fingerprint:
-            raise OutputExistsError(
-                f"labels have changed since the run in '{self.run.path}' was begun: pass --restart to begin anew, or "
-                "choose another --out-dir"
-            )
 
     def train(self) -> None:
         """Train to the end; what an interrupted run has reached is taken up again.
@@ -228,13 +215,7 @@ class Trainer:
 
 
 class LossMeter:
-    """Sums losses until they are taken, and the time that steps took.
-
-    Parameters
-    ----------
-    losses, summed
-        Sums, and steps in them, that a run which goes on had reached.
-    """
+    """Sums losses until they are taken, and the time that steps took; a run that goes on gives the sums it had."""
 
     def __init__(self, losses: tuple[float, float] = (0.0, 0.0), summed: int = 0) -> None:
         self.losses = np.array(losses)

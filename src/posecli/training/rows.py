@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from posecli.support.figures import COLORS, MARKERS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -43,3 +45,20 @@ class MeasureRow(Row):
     @abstractmethod
     def overall(rows: Sequence[Any]) -> float:
         """One number to choose a snapshot by, lower being better; infinite without rows."""
+
+
+def draw_lines(axes: Axes, points: Sequence[tuple[tuple[str, ...], int, float]]) -> None:
+    """Draw values against steps, a line for each name: its first part is the marker, its last one the colour."""
+    markers = list(dict.fromkeys(name[0] for name, _, _ in points))
+    colors = list(dict.fromkeys(name[-1] for name, _, _ in points))
+    for name in dict.fromkeys(name for name, _, _ in points):
+        axes.plot(
+            [step for own, step, _ in points if own == name],
+            [value for own, _, value in points if own == name],
+            color=COLORS[colors.index(name[-1]) % len(COLORS)],
+            marker=MARKERS[markers.index(name[0]) % len(MARKERS)],
+            label=", ".join(name),
+        )
+    axes.set(xlabel="step")
+    if points:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))

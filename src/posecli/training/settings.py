@@ -1,7 +1,7 @@
-"""Settings from a file as frozen values. Annotations say what is allowed; a wrong key or value is named.
+"""Settings from a file as frozen values: annotations say what is allowed, and a wrong key or value is named.
 
-A field such as ``crop: Annotated[int, within(32, 1024, "px")] = 160`` is cast when it is read from a file and checked
-whenever its class is made.
+A field such as ``crop: Annotated[int, within(32, 1024, "px")] = 160`` is cast when it is read from a file, and checked
+whenever its class is made. What each setting means is written in ``docs/train.md``.
 """
 
 from __future__ import annotations
@@ -33,24 +33,22 @@ S = TypeVar("S", bound="Settings")
 T = TypeVar("T", bound=float)
 
 
+def _allow(test: Callable[[Any], bool], words: str) -> Check:
+    def check(name: str, value: Any) -> None:
+        if not test(value):
+            raise UsageError(f"{name} {value!r} {words}")
+
+    return check
+
+
 def within(low: float, high: float, unit: str = "") -> Check:
     """Allow numbers from `low` to `high`."""
-
-    def check(name: str, value: float) -> None:
-        if not low <= value <= high:
-            raise UsageError(f"{name} {value} is out of range: give {low:g} to {high:g}{unit and f' {unit}'}")
-
-    return check
+    return _allow(lambda value: low <= value <= high, f"is out of range: give {low:g} to {high:g} {unit}".rstrip())
 
 
-def one_of(allowed: Sequence[str]) -> Check:
-    """Allow these words."""
-
-    def check(name: str, value: str | None) -> None:
-        if value is not None and value not in allowed:
-            raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")
-
-    return check
+def one_of(words: Sequence[str]) -> Check:
+    """Allow these words, and none."""
+    return _allow(lambda value: value is None or value in words, f"is not known: choose one of {', '.join(words)}")
 
 
 def distinct(name: str, values: Sequence[str]) -> None:
@@ -60,37 +58,11 @@ def distinct(name: str, values: Sequence[str]) -> None:
             raise UsageError(f"{name} has '{value}' more than once: keep one")
 
 
-def either_given(key: str, what: str, value: object, scene: str | None) -> None:
-    """Refuse a source of examples that is neither a file of labels nor a scene, or both."""
-    if (value is None) == (scene is None):
-        raise UsageError(f"a data source needs either '{key}' ({what}) or 'scene' (a name): give one of them")
-
-
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise UsageError(f"{name} {value} is too small: give a number above 0")
-
-
-def _not_negative(name: str, value: float) -> None:
-    if value < 0:
-        raise UsageError(f"{name} {value} is below 0: give 0 or more")
-
-
-def _probability(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise UsageError(f"{name} {value} is no probability: give 0 to 1")
-
-
-def _part(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise UsageError(f"{name} {value} is out of range: give a share below 1")
-
-
-Positive = Annotated[T, _positive]
-NotNegative = Annotated[T, _not_negative]
+Positive = Annotated[T, _allow(lambda value: value > 0, "is too small: give a number above 0")]
+NotNegative = Annotated[T, _allow(lambda value: value >= 0, "is below 0: give 0 or more")]
 #: A share of examples, all of them included; a share of a whole, of which something must be left.
-Share = Annotated[float, _probability]
-Part = Annotated[float, _part]
+Share = Annotated[float, _allow(lambda value: 0 <= value <= 1, "is not a probability: give 0 to 1")]
+Part = Annotated[float, _allow(lambda value: 0 <= value < 1, "is out of range: give a share below 1")]
 Names = Annotated[tuple[str, ...], distinct]
 
 
@@ -117,20 +89,7 @@ def _hints(kind: type[Settings]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Phase(Settings):
-    """A stretch of training.
-
-    Attributes
-    ----------
-    steps
-        Batches.
-    batch_size
-        Examples per batch.
-    learning_rate
-        Its peak, reached after `warm_up` steps and followed by half a cosine down to a hundredth.
-    batch_norm
-        ``batch`` normalises with each batch's own statistics and gathers running averages; ``frozen`` normalises with
-        those averages, exactly as inference does.
-    """
+    """A stretch of training, with a learning rate that rises in `warm_up` steps and falls by half a cosine."""
 
     steps: Positive[int]
     batch_size: Positive[int] = 8
@@ -146,23 +105,7 @@ class Phase(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
-    """What the settings of every run have in common; those of a kind of network add their own.
-
-    Attributes
-    ----------
-    name
-        Names the network and, in its scorer, every table that it makes.
-    initial_weights
-        ``scratch``, ``built-in``, or the path of what to begin with.
-    weight_decay
-        Of the kernels, decoupled (AdamW).
-    precision
-        ``bf16`` computes mixed; ``auto`` takes it where this machine has it and it measures faster.
-    evaluate_every, checkpoint_every
-        Steps.
-    seed
-        Of everything random.
-    """
+    """What the settings of every run have in common; those of a kind of network add their own."""
 
     #: Rows that a run of this kind tells of its losses, and of held-out examples.
     LOSSES: ClassVar[type[Any]]

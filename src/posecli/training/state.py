@@ -43,46 +43,23 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come.
-
-    Attributes
-    ----------
-    step
-        Steps done.
-    phase
-        Number of the phase that the last of them belongs to.
-    best
-        Lowest overall error so far.
-    policy
-        Keras dtype policy that the run was begun with, and goes on with.
-    data
-        Hash of the labels that it was begun with.
-    losses
-        Sums of the two numbers that a row of losses tells, since the last one.
-    summed
-        Steps in these sums.
-    """
+    """How far a run has come."""
 
     step: int
+    #: Number of the phase that the last step belongs to.
     phase: int
+    #: Lowest overall error so far.
     best: float
+    #: Keras dtype policy, and hash of the labels, that the run was begun with and goes on with.
     policy: str
     data: str
+    #: Sums of the two numbers that a row of losses tells, since the last one, and steps in these sums.
     losses: tuple[float, float]
     summed: int
 
 
 class RunFolder:
-    """A training run on disk.
-
-    Parameters
-    ----------
-    path
-        The folder; made if it is not there.
-    config
-        What the run is; a folder of another run is refused.
-    restart
-        Throw away what an earlier run left there; other files are left alone.
+    """A training run on disk; `restart` throws away what an earlier run left there, and nothing else.
 
     Raises
     ------
@@ -109,7 +86,7 @@ class RunFolder:
             known = self._known_fingerprint()
             if known is not None and restart:
                 self._clear()
-            elif known not in (None, self.config.fingerprint) and self._has_result():
+            elif known not in (None, self.config.fingerprint) and self._has_result:
                 raise OutputExistsError(
                     f"'{self.path}' holds a run with other settings: choose another --out-dir, or pass --restart to "
                     "begin anew"
@@ -120,7 +97,7 @@ class RunFolder:
                 f"'{self.path}' cannot be written ({error.strerror}): choose another --out-dir"
             ) from error
         content = {"format": RUN_FORMAT, "fingerprint": self.config.fingerprint, **self.config.as_dict()}
-        self._write_text(RUN_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_whole(self.path / RUN_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
 
     def _known_fingerprint(self) -> str | None:
         """Which run the folder holds; ``None`` where there is nothing yet."""
@@ -129,9 +106,12 @@ class RunFolder:
             if content.get("format") == RUN_FORMAT:
                 return str(content.get("fingerprint"))
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise OutputExistsError(f"'{self.path}' holds something else than a training run: choose another --out-dir")
+            raise OutputExistsError(
+                f"'{self.path}' holds something other than a training run: choose another --out-dir"
+            )
         return None
 
+    @property
     def _has_result(self) -> bool:
         """Whether a run came further than its first words."""
         return (self.path / STATE_FILE).is_file() or is_model_folder(self.model)
@@ -146,9 +126,6 @@ class RunFolder:
     def write_split(self, train: Sequence[str], test: Sequence[str]) -> None:
         """Which labelled images or videos were trained on, and which held out."""
         write_split(self.path / SPLIT_FILE, train, test)
-
-    def _write_text(self, name: str, text: str) -> None:
-        write_whole(self.path / name, text.encode())
 
     def save(self, arrays: Arrays, progress: Progress) -> None:
         """Keep the state of the run, in one file: it is the whole of one step, or of the one before."""
@@ -202,7 +179,7 @@ class RunFolder:
         writer = csv.DictWriter(text, [field.name for field in fields(kind)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
-        self._write_text(name, text.getvalue())
+        write_whole(self.path / name, text.getvalue().encode())
 
     def draw_curves(self) -> None:
         """Draw losses on the left and held-out measures on the right, against steps, as PNG and SVG."""

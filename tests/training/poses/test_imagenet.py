@@ -57,13 +57,13 @@ def test_what_is_kept_is_checked_too(archive: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
 def test_what_is_no_archive(archive: Path, content: bytes) -> None:
     archive.write_bytes(content)
-    with pytest.raises(ModelError, match=r"no archive with 'resnet_v1_50\.ckpt'"):
+    with pytest.raises(ModelError, match=r"not an archive with 'resnet_v1_50\.ckpt'"):
         imagenet.imagenet_checkpoint("resnet_50", "")
 
 
 def test_too_much(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagenet, "LARGEST_BYTES", 10)
-    with pytest.raises(ModelError, match="larger than any such archive"):
+    with pytest.raises(ModelError, match="too large for such an archive"):
         imagenet.imagenet_checkpoint("resnet_50", "")
 
 

@@ -18,7 +18,6 @@ from posecli.training.settings import (
     Share,
     TrainConfig,
     config_of,
-    either_given,
     one_of,
     within,
 )
@@ -34,21 +33,7 @@ POSE_KEYS = ("bodyparts", "mirror_pairs", "net_type", "locref_weight", "pcutoff"
 
 @dataclass(frozen=True)
 class IntervalSource(Settings):
-    """Where examples come from: labelled intervals of videos, or a synthetic scene.
-
-    Attributes
-    ----------
-    intervals
-        CSV file with the columns video, start, end, label.
-    scene
-        Name of a synthetic scene that shows behaviours.
-    weight
-        How often it is drawn, relative to the other sources.
-    seeds, held_out_seeds
-        Number of different synthetic videos to draw from, and of others to measure on.
-    frames
-        Length of each.
-    """
+    """Where examples come from: labelled intervals of videos, or a synthetic scene of so many seeds and frames."""
 
     SHORT_FOR = "intervals"
     FOREIGN = {  # noqa: RUF012
@@ -65,7 +50,8 @@ class IntervalSource(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        either_given("intervals", "a table", self.intervals, self.scene)
+        if (self.intervals is None) == (self.scene is None):
+            raise UsageError("a data source needs either 'intervals' (a table) or 'scene' (a name): give one of them")
 
     @property
     def name(self) -> str:
@@ -75,19 +61,7 @@ class IntervalSource(Settings):
 
 @dataclass(frozen=True)
 class ClipOptions(Settings):
-    """What a training example is: consecutive frames about its middle one, whose label is the example's.
-
-    Attributes
-    ----------
-    length
-        Frames that the network sees.
-    frame_step
-        Every how many-th frame of the video these are.
-    height, width
-        Size to which frames are brought, px.
-    still
-        Show the middle frame all the time, so that movement says nothing: what a network for single frames can do.
-    """
+    """What a training example is: consecutive frames about its middle one, whose label is the example's."""
 
     length: Annotated[int, within(SHORTEST_CHUNK, LONGEST_CLIP, "frames")] = 64
     frame_step: Positive[int] = 1
@@ -103,21 +77,7 @@ class ClipOptions(Settings):
 
 @dataclass(frozen=True)
 class ClipAugment(Settings):
-    """What is done to an example, the same to all of its frames.
-
-    Attributes
-    ----------
-    mirror
-        Share of mirrored examples.
-    zoom
-        Largest part by which the picture is enlarged, shrunk or moved.
-    speed
-        Largest part by which the frame step is longer or shorter.
-    light
-        Strength of changes of brightness, contrast, gamma and tint.
-    noise
-        Share of examples with sensor noise.
-    """
+    """What is done to an example, the same to all of its frames."""
 
     mirror: Share = 0.5
     zoom: Annotated[float, within(0, 0.5)] = 0.1
@@ -128,23 +88,7 @@ class ClipAugment(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class BehaviourConfig(TrainConfig):
-    """A whole training run of a network for behaviours.
-
-    Attributes
-    ----------
-    classes
-        Behaviours, in the order of the network's outputs.
-    held_out_videos
-        Videos of the intervals that are kept out of training. Scenes keep out seeds of their own.
-    network_width
-        Factor on the channels of the network; 1 is the published one.
-    class_balance
-        Draw every class equally often, whatever its share of the frames.
-    dropout
-        Share of the embedding that is left out at random.
-    label_smoothing
-        Part of the truth that is spread evenly over all classes.
-    """
+    """A whole training run of a network for behaviours."""
 
     LOSSES = BehaviourLossRow
     MEASURES = AccuracyRow

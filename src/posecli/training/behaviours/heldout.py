@@ -22,17 +22,7 @@ Predict = Callable[[Images], npt.NDArray[np.float32]]
 
 
 class HeldOutClips:
-    """Examples of one source that are never trained on, as many of each behaviour where there are as many.
-
-    Parameters
-    ----------
-    examples
-        All of them.
-    classes
-        Number of behaviours.
-    clips
-        What an example is.
-    """
+    """Examples of one source that are never trained on, as many of each behaviour where there are as many."""
 
     def __init__(self, examples: Examples, classes: int, clips: ClipOptions) -> None:
         self._examples = examples

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posecli.support.figures import COLORS, MARKERS
-from posecli.training.rows import MeasureRow, Row
+from posecli.support.figures import COLORS
+from posecli.training.rows import MeasureRow, Row, draw_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,17 +39,7 @@ class BehaviourLossRow(Row):
 
 @dataclass(frozen=True)
 class AccuracyRow(MeasureRow):
-    """Accuracy on held-out examples of one source.
-
-    Attributes
-    ----------
-    examples, classes
-        How many examples there are, and how many different behaviours among them.
-    balanced_accuracy
-        Mean of the recalls of these behaviours, 0 to 1.
-    loss
-        Mean cross-entropy.
-    """
+    """Balanced accuracy (0 to 1) on held-out examples of one source, of so many behaviours, and mean cross-entropy."""
 
     FILE = "accuracy.csv"
     LAST_KEY = "last_accuracies"
@@ -71,18 +61,8 @@ class AccuracyRow(MeasureRow):
     @staticmethod
     def draw(axes: Axes, rows: Sequence[AccuracyRow]) -> None:
         """One line per source."""
-        for number, source in enumerate(dict.fromkeys(row.source for row in rows)):
-            line = [row for row in rows if row.source == source]
-            axes.plot(
-                [row.step for row in line],
-                [100 * row.balanced_accuracy for row in line],
-                color=COLORS[number % len(COLORS)],
-                marker=MARKERS[number % len(MARKERS)],
-                label=source,
-            )
-        axes.set(xlabel="step", ylabel="balanced accuracy (%)", ylim=(0, 100), title="Held-out examples")
-        if rows:
-            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        draw_lines(axes, [((row.source,), row.step, 100 * row.balanced_accuracy) for row in rows])
+        axes.set(ylabel="balanced accuracy (%)", ylim=(0, 100), title="Held-out examples")
 
     @staticmethod
     def overall(rows: Sequence[AccuracyRow]) -> float:

@@ -21,21 +21,10 @@ MOST_BYTES = 4 << 30
 
 
 def frame_numbers(centre: int, clips: ClipOptions, n_frames: int, speed: float = 1.0) -> Numbers:
-    """The frames of an example, as many as `clips` says, within a video.
+    """The frames of an example about `centre`, the later of two middle ones, within a video of so many frames.
 
-    Parameters
-    ----------
-    centre
-        The frame whose label is the example's: the middle one, the later of two.
-    clips
-        What an example is.
-    n_frames
-        Frames of the video; the example fits into it at its own speed.
-    speed
-        Factor on the frame step, less where the video ends.
+    `speed` is a factor on the frame step, and less where the video ends.
 
-    Examples
-    --------
     >>> frame_numbers(40, ClipOptions(9, 2, 32, 32), 100).tolist()
     [32, 34, 36, 38, 40, 42, 44, 46, 48]
     """
@@ -49,23 +38,13 @@ def frame_numbers(centre: int, clips: ClipOptions, n_frames: int, speed: float =
 
 @dataclass(frozen=True)
 class Examples:
-    """All examples of one source.
-
-    Attributes
-    ----------
-    name
-        The source's.
-    videos
-        Where frames come from.
-    places
-        ``(N, 2)``: number of the video, and of the middle frame in it.
-    labels
-        ``(N,)``: numbers of the classes.
-    """
+    """All examples of one source."""
 
     name: str
     videos: tuple[LabeledVideo, ...]
+    #: ``(N, 2)``: number of the video, and of the middle frame in it.
     places: Numbers
+    #: ``(N,)``: numbers of the classes.
     labels: Numbers
 
     @classmethod
@@ -94,17 +73,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class BehaviourData:
-    """All sources of a run.
-
-    Attributes
-    ----------
-    classes
-        In the order of the network's outputs.
-    train, test
-        What is drawn from, and what is measured on.
-    weights
-        How often each source of `train` is drawn.
-    """
+    """All sources of a run, what is drawn from and what is measured on; `weights` say how often each is drawn."""
 
     classes: tuple[str, ...]
     train: tuple[Examples, ...]

@@ -30,18 +30,9 @@ DECODED_TOGETHER = 64
 
 
 class LabeledVideo(ABC):
-    """Frames in order, and what each shows.
+    """Frames in order, and what each shows: the number of a class, or -1.
 
-    Parameters
-    ----------
-    name
-        For people, and in the table of intervals.
-    labels
-        ``(n_frames,)`` numbers of the classes, -1 where there is none.
-    near
-        ``(n_frames,)``: whether a frame is kept, since an example may show it.
-    size
-        Height and width at which it is kept, px.
+    Frames that `near` says an example may show are kept, at a size of height and width.
     """
 
     def __init__(self, name: str, labels: Numbers, near: npt.NDArray[np.bool_], size: tuple[int, int]) -> None:

@@ -38,19 +38,7 @@ def choose_view(
     size: tuple[int, int],
     options: AugmentOptions,
 ) -> Viewport:
-    """Choose what to show.
-
-    Parameters
-    ----------
-    rng
-        Source of chance.
-    image_size, size
-        ``(height, width)`` of the image and of the view, px.
-    points
-        ``(K, 2)`` body parts in the image.
-    scale
-        Px of the view per px of the image.
-    """
+    """Choose what to show; sizes are ``(height, width)``, `scale` is px of the view per px of the image."""
     height, width = size
     whole = image_size[0] * scale <= height * 1.1 and image_size[1] * scale <= width * 1.1
     mirrored = bool(rng.random() < options.mirror)
@@ -160,11 +148,11 @@ def occlude(rng: np.random.Generator, image: Image) -> Image:
     for _ in range(rng.integers(1, 4)):
         x, y = int(rng.integers(width)), int(rng.integers(height))
         half = int(rng.uniform(0.02, 0.1) * min(height, width)) + 1
-        colour = tuple(int(value) for value in np.clip(rng.integers(256) + rng.integers(-20, 21, 3), 0, 255))
+        color = tuple(int(value) for value in np.clip(rng.integers(256) + rng.integers(-20, 21, 3), 0, 255))
         if rng.random() < 0.5:
-            cv2.rectangle(image, (x - half, y - half), (x + 2 * half, y + half), colour, -1)
+            cv2.rectangle(image, (x - half, y - half), (x + 2 * half, y + half), color, -1)
         else:
-            cv2.circle(image, (x, y), half, colour, -1)
+            cv2.circle(image, (x, y), half, color, -1)
     return image
 
 
@@ -207,15 +195,7 @@ def compress_h264(rng: np.random.Generator, image: Image) -> Image:
 
 
 def h264_round_trip(frames: Sequence[Image], crf: int) -> list[Image]:
-    """Encode with x264 and decode, in memory.
-
-    Parameters
-    ----------
-    frames
-        ``(H, W, 3)`` uint8 RGB; a row or column is doubled where a side is odd, since 4:2:0 video needs even ones.
-    crf
-        Constant rate factor, 0 to 51.
-    """
+    """Encode with x264 and decode, in memory; odd sides are padded meanwhile, since 4:2:0 video needs even ones."""
     height, width = frames[0].shape[:2]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="nut") as container:

@@ -22,7 +22,6 @@ from posecli.training.settings import (
     TrainConfig,
     config_of,
     distinct,
-    either_given,
     number_of,
     one_of,
     settings_of,
@@ -35,28 +34,7 @@ SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 @dataclass(frozen=True)
 class AugmentOptions(Settings):
-    """What is done to an example.
-
-    Attributes
-    ----------
-    scales
-        Sizes at which the network will be used, relative to the labelled images; drawn evenly, one that is named twice
-        twice as often.
-    scale_jitter
-        Each scale is multiplied by a factor drawn log-uniformly between the inverse of this and this.
-    rotation
-        Largest rotation either way, degrees.
-    mirror
-        Share of mirrored examples, with left and right body parts swapped.
-    light
-        Strength of changes of brightness, contrast, gamma and tint.
-    blur, noise, occlusion, jpeg, h264
-        Share of examples with each.
-    clutter
-        Share of examples whose image is strewn with dark specks, lines and bars.
-    background
-        Share of crops that show any place of the image, and not one near a body part.
-    """
+    """What is done to an example."""
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
     scale_jitter: Annotated[float, within(1, 4)] = math.sqrt(2)
@@ -79,23 +57,7 @@ class AugmentOptions(Settings):
 
 @dataclass(frozen=True)
 class PoseSource(Settings):
-    """Where examples come from: labelled images, or a synthetic scene.
-
-    Attributes
-    ----------
-    labels
-        DeepLabCut project, ``labeled-data`` folder or table, as for `posecli.labels.read_labeled_data`.
-    scene
-        Name of a synthetic scene.
-    weight
-        How often it is drawn, relative to the other sources.
-    seeds
-        Number of different synthetic videos to draw from.
-    occlusion
-        Share of a scene's frames in which something hides a part of the animal.
-    augment
-        What is done to this source's examples, where it differs from the run's; its scales are the run's.
-    """
+    """Where examples come from: labelled images, or a synthetic scene."""
 
     SHORT_FOR = "labels"
     FOREIGN = {  # noqa: RUF012
@@ -112,23 +74,13 @@ class PoseSource(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        either_given("labels", "a path", self.labels, self.scene)
+        if (self.labels is None) == (self.scene is None):
+            raise UsageError("a data source needs either 'labels' (a path) or 'scene' (a name): give one of them")
 
 
 @dataclass(frozen=True)
 class PosePhase(Phase):
-    """A stretch of training.
-
-    Attributes
-    ----------
-    batch_size
-        Examples per batch, for crops of `crop` px; smaller frames come in larger batches.
-    crop
-        Side of the square crops, px of the network's input; frames are cut down to it.
-    framing
-        ``crops`` mixes all scales in each batch of square crops. ``frames`` shows whole frames where they fit, one
-        scale per batch, as they will be at inference, edges included.
-    """
+    """A stretch of training; `batch_size` is that of crops of `crop` px, and smaller frames come in larger batches."""
 
     crop: Annotated[int, within(32, 1024, "px")] = 160
     framing: Literal["crops", "frames"] = "crops"
@@ -136,24 +88,7 @@ class PosePhase(Phase):
 
 @dataclass(frozen=True, kw_only=True)
 class PoseConfig(TrainConfig):
-    """A whole training run of a pose network.
-
-    Attributes
-    ----------
-    bodyparts
-        In the order of the scoremaps; by default those of the first source.
-    mirror_pairs
-        Left and right body parts that change places in a mirror.
-    held_out
-        Labelled images that are kept out of training: a share of them (0 for none), or their names.
-    initial_sha256
-        What the TensorFlow checkpoint of the backbone (slim's ``resnet_v1_50.ckpt``) must hash to, if the initial
-        weights are one.
-    locref_weight
-        Weight of the location loss beside the scoremap loss.
-    pcutoff
-        Likelihood below which a point counts as not seen; written into the model folder.
-    """
+    """A whole training run of a pose network."""
 
     LOSSES = PoseLossRow
     MEASURES = ErrorRow

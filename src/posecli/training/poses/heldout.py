@@ -58,8 +58,7 @@ def held_out_examples(data: PoseData, config: PoseConfig) -> list[HeldOut]:
     """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
     kept = []
     for labelled in data.test:
-        frames = spread(labelled.frames, MOST_IMAGES)
-        source = LabeledSource(frames, labelled.bodyparts, data.bodyparts)
+        source, frames = LabeledSource(labelled, data.bodyparts), spread(labelled.frames, MOST_IMAGES)
         kept.append(HeldOut("labels", tuple(source.example(frame) for frame in frames)))
     for name in (source.scene for source in config.data if source.scene is not None):
         scene = open_scene(SceneOptions(scene=name, seed=HELD_OUT_SEED))

@@ -9,7 +9,6 @@ import tempfile
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO
 
 from posecli.errors import ModelError, OutputError
 from posecli.model.importing import cache_directory
@@ -26,17 +25,7 @@ PATIENCE = 60.0
 def imagenet_checkpoint(net_type: str, sha256: str) -> Path:
     """The slim ResNet v1 checkpoint of a backbone, from the cache or from the network.
 
-    Parameters
-    ----------
-    net_type
-        Such as ``resnet_50``.
-    sha256
-        What the archive must hash to; empty takes what comes, and notes its hash beside the checkpoint.
-
-    Returns
-    -------
-    Path
-        Of the checkpoint, for `posecli.model.checkpoint.read_checkpoint`.
+    `sha256` is what the archive must hash to; empty takes what comes, and notes its hash beside the checkpoint.
 
     Raises
     ------
@@ -72,25 +61,21 @@ def _fetch(url: str, sha256: str, checkpoint: Path, note: Path) -> None:
 
 def _download(url: str, archive: Path) -> str:
     """Hash of what was fetched."""
+    digest, size = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE) as stream, archive.open("wb") as file:  # noqa: S310  # ours
-            return _copy(stream, file, url)
+            while block := stream.read(1 << 20):
+                size += len(block)
+                if size > LARGEST_BYTES:
+                    raise ModelError(f"what {url} gives is too large for such an archive: give the checkpoint's path")
+                digest.update(block)
+                file.write(block)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ModelError(
             f"the ImageNet weights cannot be fetched from {url} ({reason}): give initial_weights the path of the "
             "checkpoint, a model folder, or 'scratch'"
         ) from error
-
-
-def _copy(stream: IO[bytes], file: IO[bytes], url: str) -> str:
-    digest, size = hashlib.sha256(), 0
-    while block := stream.read(1 << 20):
-        size += len(block)
-        if size > LARGEST_BYTES:
-            raise ModelError(f"what {url} gives is larger than any such archive: give the path of the checkpoint")
-        digest.update(block)
-        file.write(block)
     return digest.hexdigest()
 
 
@@ -111,4 +96,4 @@ def _unpack(archive: Path, name: str, destination: Path, url: str) -> None:
             with destination.open("wb") as file:
                 shutil.copyfileobj(source, file)
     except (tarfile.TarError, EOFError, StopIteration) as error:
-        raise ModelError(f"what {url} gives is no archive with '{name}': give the path of the checkpoint") from error
+        raise ModelError(f"what {url} gives is not an archive with '{name}': give the checkpoint's path") from error

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posecli.support.figures import COLORS, MARKERS
-from posecli.training.rows import MeasureRow, Row
+from posecli.support.figures import COLORS
+from posecli.training.rows import MeasureRow, Row, draw_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,26 +64,14 @@ class ErrorRow(MeasureRow):
 
     @staticmethod
     def draw(axes: Axes, rows: Sequence[ErrorRow]) -> None:
-        """One line per source and scale: the scale is its colour, the source its marker."""
+        """One line per source and scale."""
         from matplotlib.ticker import LogFormatter
 
-        sources = list(dict.fromkeys(row.source for row in rows))
-        scales = list(dict.fromkeys(row.scale for row in rows))
-        for source, scale in dict.fromkeys((row.source, row.scale) for row in rows):
-            line = [row for row in rows if (row.source, row.scale) == (source, scale)]
-            axes.plot(
-                [row.step for row in line],
-                [row.mean_px for row in line],
-                color=COLORS[scales.index(scale) % len(COLORS)],
-                marker=MARKERS[sources.index(source) % len(MARKERS)],
-                label=f"{source}, scale {scale:g}",
-            )
-        axes.set(xlabel="step", ylabel="mean error (px of the full frame)", yscale="log", title="Held-out error")
+        draw_lines(axes, [((row.source, f"scale {row.scale:g}"), row.step, row.mean_px) for row in rows])
+        axes.set(ylabel="mean error (px of the full frame)", yscale="log", title="Held-out error")
         # Numbers written out, between the powers of ten too where these are few.
         axes.yaxis.set_major_formatter(LogFormatter())
         axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-        if rows:
-            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
     @staticmethod
     def overall(rows: Sequence[ErrorRow]) -> float:

@@ -25,23 +25,15 @@ SCENES_KEPT = 64
 
 @dataclass(frozen=True)
 class Example:
-    """An image and its body parts.
+    """An image and its body parts, in the order of the network's scoremaps."""
 
-    Attributes
-    ----------
-    image
-        ``(H, W, 3)`` uint8 RGB.
-    points
-        ``(K, 2)`` x, y px, in the order of the network's scoremaps; NaN where a body part is not in the image.
-    known
-        ``(K,)``: whether this source knows the body part at all.
-    hidden
-        ``(K,)``: whether the body part is in the image, but behind something.
-    """
-
+    #: ``(H, W, 3)`` RGB.
     image: npt.NDArray[np.uint8]
+    #: ``(K, 2)`` x, y px; NaN where a body part is not in the image.
     points: npt.NDArray[np.float64]
+    #: ``(K,)``: whether this source knows the body part at all.
     known: npt.NDArray[np.bool_]
+    #: ``(K,)``: whether the body part is in the image, but behind something.
     hidden: npt.NDArray[np.bool_]
 
     def seen(self) -> npt.NDArray[np.float64]:
@@ -54,37 +46,28 @@ Draw: TypeAlias = Callable[[np.random.Generator], Example]
 
 
 class LabeledSource:
-    """Labelled images of a DeepLabCut project.
+    """Labelled images of a DeepLabCut project, in the order of the body parts of the network."""
 
-    Parameters
-    ----------
-    frames, labelled
-        Images, and the body parts in the order of their points.
-    bodyparts
-        In the order of the network's scoremaps.
-    """
-
-    def __init__(self, frames: Sequence[LabeledFrame], labelled: tuple[str, ...], bodyparts: tuple[str, ...]) -> None:
-        self._frames = frames
-        self._labelled = labelled
+    def __init__(self, data: LabeledData, bodyparts: tuple[str, ...]) -> None:
+        self._data = data
         self._bodyparts = bodyparts
-        width, height = image_size(frames[0].image)
+        width, height = image_size(data.frames[0].image)
         self._read = lru_cache(max(1, IMAGE_BYTES_KEPT // (3 * width * height)))(read_image)
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Any of the images."""
-        return self.example(self._frames[int(rng.integers(len(self._frames)))])
+        return self.example(self._data.frames[int(rng.integers(len(self._data)))])
 
     def example(self, frame: LabeledFrame) -> Example:
         """One of the images."""
-        points, known = _arranged(frame.points, self._labelled, self._bodyparts)
+        points, known = _arranged(frame.points, self._data.bodyparts, self._bodyparts)
         # Nobody labels where a hidden body part would be.
         return Example(self._read(frame.image), points, known, np.zeros_like(known))
 
 
 def scene_source(source: PoseSource, bodyparts: tuple[str, ...]) -> Draw:
     """Frames of many synthetic videos."""
-    options = SceneOptions(scene=_scene_of(source), occlusion=source.occlusion)
+    options = SceneOptions(scene=str(source.scene), occlusion=source.occlusion)
     opened = lru_cache(SCENES_KEPT)(lambda seed: open_scene(replace(options, seed=seed)))
 
     def draw(rng: np.random.Generator) -> Example:
@@ -92,11 +75,6 @@ def scene_source(source: PoseSource, bodyparts: tuple[str, ...]) -> Draw:
         return scene_example(scene, int(rng.integers(scene.n_frames)), bodyparts)
 
     return draw
-
-
-def _scene_of(source: PoseSource) -> str:
-    assert source.scene is not None
-    return source.scene
 
 
 def scene_example(scene: Scene, index: int, bodyparts: tuple[str, ...]) -> Example:
@@ -120,17 +98,7 @@ def _arranged(
 
 @dataclass(frozen=True)
 class PoseData:
-    """All sources of a run.
-
-    Attributes
-    ----------
-    bodyparts
-        In the order of the scoremaps.
-    sources, weights, augments
-        What to draw from, how often, and what is done to examples of each.
-    train, test
-        Labelled images by role; errors are measured on those held out.
-    """
+    """All sources of a run: what to draw from, how often, what is done to it, and the labelled images by role."""
 
     bodyparts: tuple[str, ...]
     sources: tuple[Draw, ...]
@@ -166,7 +134,7 @@ def open_sources(config: PoseConfig) -> PoseData:
     """
     labelled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
     offered = [
-        data.bodyparts if data is not None else open_scene(SceneOptions(scene=_scene_of(source))).bodyparts
+        data.bodyparts if data is not None else open_scene(SceneOptions(scene=str(source.scene))).bodyparts
         for data, source in zip(labelled, config.data, strict=True)
     ]
     bodyparts = config.bodyparts or offered[0]
@@ -177,9 +145,7 @@ def open_sources(config: PoseConfig) -> PoseData:
     return PoseData(
         bodyparts,
         tuple(
-            LabeledSource(next(trains).frames, data.bodyparts, bodyparts).draw
-            if data is not None
-            else scene_source(source, bodyparts)
+            LabeledSource(next(trains), bodyparts).draw if data is not None else scene_source(source, bodyparts)
             for data, source in zip(labelled, config.data, strict=True)
         ),
         weights / weights.sum(),

@@ -26,20 +26,13 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets of one example.
+    """Targets of one example, float32."""
 
-    Attributes
-    ----------
-    scoremap
-        ``(h, w, K)`` float32, 0 or 1.
-    weight
-        ``(h, w, K)`` float32: 0 within the radius of a hidden body part, else 1.
-    locref
-        ``(h, w, K, 2)`` float32, (x, y) in units of the location standard deviation; 0 where unused.
-    """
-
+    #: ``(h, w, K)``, 0 or 1.
     scoremap: Floats
+    #: ``(h, w, K)``: 0 within the radius of a hidden body part, else 1.
     weight: Floats
+    #: ``(h, w, K, 2)``: (x, y) in units of the location standard deviation; 0 where unused.
     locref: Floats
 
 
@@ -62,21 +55,10 @@ def make_targets(
     stride: int = 8,
     locref_stdev: float = 7.2801,
 ) -> Targets:
-    """Targets for one example.
+    """Targets for one example, whose `scale` is its px per px of the labelled image.
 
-    Parameters
-    ----------
-    points
-        ``(K, 2)`` x, y in px of the example; NaN where a body part is not in it.
-    height, width
-        Size of the example, px.
-    scale
-        Px of the example per px of the labelled image.
-    hidden
-        ``(K,)``: which of the body parts are behind something.
+    Of ``(K, 2)`` points those that are not in it are NaN, and `hidden` are those behind something.
 
-    Examples
-    --------
     >>> targets = make_targets(np.array([[20.0, 12.0]]), 32, 32, scale=0.125)
     >>> np.argwhere(targets.scoremap[..., 0]).tolist()
     [[1, 2]]
