@@ -75,6 +75,7 @@ class TestKeeping:
         assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (tmp_path / "curves.svg").read_text()
 
+    @pytest.mark.usefixtures("blank_figures")
     def test_curves_without_a_point(self, tmp_path: Path) -> None:
         RunFolder(tmp_path, CONFIG).draw_curves()
         assert (tmp_path / "curves.png").is_file()
@@ -123,6 +124,7 @@ class TestClaiming:
         RunFolder(tmp_path, OTHER)
         assert trainings.settings_of(tmp_path / "training.yaml")["seed"] == 1
 
+    @pytest.mark.usefixtures("blank_figures")
     def test_restart_removes_what_a_run_makes_and_nothing_else(self, tmp_path: Path) -> None:
         run = begun(tmp_path)
         run.write_split(["a"], ["b"])

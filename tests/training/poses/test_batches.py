@@ -232,10 +232,10 @@ class TestSources:
         assert hidden(1) > hidden(0)
 
     def test_a_hidden_body_part_has_a_place_and_one_off_the_frame_has_none(self) -> None:
-        scene = open_scene(SceneOptions("trail-tracking", frames=40, occlusion=1, seed=4))
+        scene = open_scene(SceneOptions("trail-tracking", frames=40, occlusion=1, seed=0))
         order = ("tailbase", "tail", "snout")
         kinds = set()
-        for index in range(40):
+        for index in range(0, 40, 4):
             drawn, frame = scene_example(scene, index, order), scene.frame(index)
             for place, part in ((0, 3), (2, 0)):
                 inside = bool((frame.points[part] >= 0).all() and (frame.points[part] < (640, 480)).all())
@@ -247,7 +247,7 @@ class TestSources:
                 kinds.add((inside, bool(drawn.hidden[place])))
             assert drawn.known.tolist() == [True, False, True]
             assert not drawn.hidden[1]
-        assert {(True, True), (True, False)} <= kinds
+        assert kinds == {(True, True), (True, False), (False, False)}
 
     def test_two_sources_with_other_body_parts(self, tmp_path: Path) -> None:
         labels.write_project(tmp_path / "a", 4)
