@@ -111,7 +111,9 @@ def train(file: Path, folder: Path, at: Callable[[int], None] = lambda step: Non
 
 
 def weights_of(trainer: Any) -> trainings.Weights:
-    return {name: np.array(array) for name, array in trainer.objective.read(trainer.network).items()}
+    from posecli.engine.keras_layers import read_weights
+
+    return {name: np.array(array) for name, array in read_weights(trainer.objective.network, trainer.model).items()}
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +264,7 @@ class TestPoses:
 
         run, trainer = learnt
         image = read_image(trainer.objective.data.train[0].frames[0].image)[None]
-        ours = predict(trainer.network, image)
+        ours = predict(trainer.model, image)
         theirs = posecli.load_model(run / "model").engine(*image.shape[1:3])(image)
         assert isinstance(theirs, Maps)
         assert ours.locref is not None
@@ -287,8 +289,8 @@ class TestPoses:
         monkeypatch.setattr(loop, "fastest_policy", lambda precision, trial: pytest.fail("measured again"))
         trainer = train(file, tmp_path / "run")
         assert trainer.policy == "mixed_bfloat16"
-        assert trainer.network.get_layer("resnet_v1_50__conv1").compute_dtype == "bfloat16"
-        outputs = trainer.network(np.zeros((1, 64, 64, 3), np.float32))
+        assert trainer.model.get_layer("resnet_v1_50__conv1").compute_dtype == "bfloat16"
+        outputs = trainer.model(np.zeros((1, 64, 64, 3), np.float32))
         assert {str(output.dtype).rpartition("'")[0][-7:] for output in outputs.values()} == {"float32"}
         assert {array.dtype for array in trainings.model_weights(tmp_path / "run").values()} == {np.dtype(np.float32)}
         assert np.isfinite(float(trainings.rows(tmp_path / "run" / "losses.csv")[-1]["scoremap_loss"]))

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli import __version__
+from posecli.engine.keras_layers import assign_weights, read_weights
 from posecli.errors import OutputExistsError, UsageError
 from posecli.training.behaviours.config import BehaviourConfig
 from posecli.training.behaviours.objective import BehaviourObjective
@@ -69,9 +70,9 @@ class Trainer:
         # Before the network, which takes long to build: their file may be missing. A run that goes on has its own.
         start = None if self._saved else self.objective.initial_weights()
         self.policy = self._saved[1].policy if self._saved else fastest_policy(config.precision, self.objective.trial)
-        self.network: keras.Model = self.objective.build(self.policy)
+        self.model: keras.Model = self.objective.build(self.policy)
         if start is not None:
-            self.objective.assign(self.network, start)
+            assign_weights(self.objective.network, self.model, start)
         self.backend: str = keras.backend.backend()
         self.step = 0
         self.best = float("inf")
@@ -104,7 +105,7 @@ class Trainer:
         self.run.finish(self._progress(len(self.config.phases) - 1))
 
     def _compile(self, phase: Phase) -> None:
-        for layer in self.network.layers:
+        for layer in self.model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = phase.batch_norm == "batch"
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -116,13 +117,13 @@ class Trainer:
         )
         optimizer = keras.optimizers.AdamW(schedule, weight_decay=self.config.weight_decay)
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        self.network.compile(
+        self.model.compile(
             optimizer,
             **self.objective.losses,
             # XLA compiles long for every shape of batch, and on a CPU its convolutions are slower.
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
-        optimizer.build(self.network.trainable_variables)
+        optimizer.build(self.model.trainable_variables)
 
     def _phase(self, number: int, end: int, interrupted: threading.Event) -> None:
         self._meter.skip_time()
@@ -140,9 +141,9 @@ class Trainer:
             self._meter.skip_time()
 
     def _learn(self, batch: TrainingBatch) -> npt.NDArray[np.float64]:
-        logs = self.network.train_on_batch(batch.inputs.astype(np.float32), batch.targets, return_dict=True)
+        logs = self.model.train_on_batch(batch.inputs.astype(np.float32), batch.targets, return_dict=True)
         # Keras gives means since the last reset.
-        self.network.reset_metrics()
+        self.model.reset_metrics()
         losses = np.array([logs[name] for name in self.objective.LOG_NAMES], dtype=np.float64)
         if not np.isfinite(losses).all():
             raise UsageError(
@@ -153,14 +154,14 @@ class Trainer:
 
     def _loss_row(self, phase: int) -> Row:
         losses, speed = self._meter.take()
-        rate = float(keras.ops.convert_to_numpy(self.network.optimizer.learning_rate))
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row: Row = self.config.LOSSES(self.step, phase, rate, *losses.tolist(), speed)
         self.run.losses.append(row)
         return row
 
     def _measure(self) -> None:
         """Measure on held-out examples; the best snapshot so far becomes the model folder."""
-        rows = self.objective.measure(self.network, self.step)
+        rows = self.objective.measure(self.model, self.step)
         self.run.errors.extend(rows)
         found = self.config.MEASURES.overall(rows)
         # With nothing held out there is nothing to choose by: the last snapshot is taken.
@@ -181,7 +182,8 @@ class Trainer:
             "step": self.step,
             self.config.MEASURES.SOURCE_KEY: [asdict(row) for row in rows],
         }
-        self.objective.write_model(self.run.model, self.network, source)
+        weights = read_weights(self.objective.network, self.model)
+        self.objective.write_model(self.run.model, weights, source)
 
     def _save(self, phase: int) -> None:
         arrays = {
@@ -210,7 +212,7 @@ class Trainer:
 
     def _variables(self, kind: str) -> dict[str, Any]:
         """Variables of the network or of the optimizer, by their name in a saved state."""
-        owner = self.network if kind == "network" else self.network.optimizer
+        owner = self.model if kind == "network" else self.model.optimizer
         return {f"{kind}/{number}": variable for number, variable in enumerate(owner.variables)}
 
 

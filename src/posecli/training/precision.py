@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import keras
 
 from posecli.engine.openvino import openvino_core
 from posecli.errors import PrecisionError
+from posecli.training.objective import Trial
 
 FLOAT32 = "float32"
 MIXED = "mixed_bfloat16"
 #: Repeats of the trial; the first call, which compiles, does not count.
 TRIAL_CALLS = 3
 
-#: Makes a small compiled network of a policy, inputs and targets.
-Trial: TypeAlias = Callable[[str], tuple[keras.Model, Any, Any]]
 
-
-def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Trial) -> str:
+def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Callable[[str], Trial]) -> str:
     """The Keras dtype policy to train with.
 
     ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster.
@@ -59,7 +57,7 @@ def computes_bf16() -> bool:
     return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _seconds(policy: str, trial: Trial) -> float:
+def _seconds(policy: str, trial: Callable[[str], Trial]) -> float:
     """Time of a few steps of a small network."""
     network, inputs, targets = trial(policy)
     network.train_on_batch(inputs, targets)

@@ -11,22 +11,15 @@ import numpy.typing as npt
 from posecli.errors import ModelError
 from posecli.model.folder import read_clip_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
+from posecli.network.folding import Tensors
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
-from posecli.training.objective import Weights, begun_from
+from posecli.training.objective import begun_from
 
 
-def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: int) -> Weights:
-    """Weights for a network that is about to be trained.
+def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: int) -> Tensors:
+    """Weights for a network that is about to tell these classes apart.
 
-    Parameters
-    ----------
-    spec, classes
-        The network, and what it will tell apart; another network's logits are taken only if they are for the same.
-    start
-        ``scratch``, ``built-in-behaviours``, the path of a model folder, or that of a TensorFlow checkpoint of the
-        published network.
-    seed
-        Of the random ones.
+    They are those that the settings' `initial_weights` name, and random elsewhere; errors are those of poses.
     """
     return begun_from(
         start,
@@ -36,7 +29,7 @@ def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: i
     )
 
 
-def scratch_weights(spec: I3DSpec, seed: int) -> Weights:
+def scratch_weights(spec: I3DSpec, seed: int) -> Tensors:
     """Random weights: He et al. (2015) for kernels, small ones for the logits, which begin by favouring no class."""
     rng = np.random.default_rng(seed)
     return {name: _drawn(rng, name, shape) for name, shape in i3d(spec).variable_shapes().items()}
@@ -49,7 +42,7 @@ def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.N
     return np.full(shape, 1.0 if name.endswith("moving_variance") else 0.0, np.float32)
 
 
-def _from_folder(path: Path, spec: I3DSpec, classes: tuple[str, ...]) -> Weights:
+def _from_folder(path: Path, spec: I3DSpec, classes: tuple[str, ...]) -> Tensors:
     """A model folder's weights, the logits only if they tell the same behaviours apart."""
     folder = read_clip_folder(path)
     found = folder.description

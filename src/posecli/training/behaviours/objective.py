@@ -11,16 +11,17 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.keras_layers import assign_weights, build_keras, read_weights
+from posecli.engine.keras_layers import build_keras
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import write_clip_folder
+from posecli.network.folding import Tensors
 from posecli.training.behaviours.batches import ClipBatchMaker
 from posecli.training.behaviours.config import BehaviourConfig
 from posecli.training.behaviours.heldout import HeldOutClips
 from posecli.training.behaviours.initial import initial_weights
 from posecli.training.behaviours.sources import Examples, open_sources
 from posecli.training.behaviours.videos import Images
-from posecli.training.objective import Objective, Weights
+from posecli.training.objective import Objective, Trial
 from posecli.training.rows import MeasureRow
 
 #: How much of the running averages of normalisation each step keeps: the published 0.999 is for runs of 100,000 steps.
@@ -49,6 +50,7 @@ class BehaviourObjective(Objective):
             input_width=clips.width,
             frame_step=clips.frame_step,
         )
+        self.network = self.description.network
         shown = "the middle one repeated" if clips.still else f"one of {clips.frame_step}"
         self.subject = (
             f"i3d of width {config.network_width:g} for {', '.join(config.classes)}, from {clips.length} "
@@ -63,7 +65,7 @@ class BehaviourObjective(Objective):
             "metrics": ["accuracy"],
         }
 
-    def initial_weights(self) -> Weights:
+    def initial_weights(self) -> Tensors:
         """Weights to begin with, by checkpoint name."""
         config = self.config
         return initial_weights(self.description.spec, config.classes, config.initial_weights, config.seed)
@@ -71,47 +73,39 @@ class BehaviourObjective(Objective):
     def build(self, policy: str) -> keras.Model:
         """The network, for examples of one size."""
         clips = self.config.clips
-        description = self.description.network.with_dropout(self.config.dropout)
-        built = build_keras(description, (clips.length, clips.height, clips.width), policy=policy)
-        network = keras.Model(built.input, built.output["logits"], name=built.name)
-        for layer in network.layers:
+        network = self.network.with_dropout(self.config.dropout)
+        built = build_keras(network, (clips.length, clips.height, clips.width), policy=policy)
+        model = keras.Model(built.input, built.output["logits"], name=built.name)
+        for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = MOMENTUM
             if isinstance(layer, keras.layers.Dropout):
                 layer.seed_generator.state.assign([self.config.seed, 0])
-        return network
+        return model
 
-    def assign(self, network: keras.Model, weights: Weights) -> None:
-        """Give the network its weights, by checkpoint name."""
-        assign_weights(self.description.network, network, weights)
-
-    def read(self, network: keras.Model) -> Weights:
-        """The network's weights, by checkpoint name."""
-        return read_weights(self.description.network, network)
-
-    def trial(self, policy: str) -> tuple[keras.Model, Any, Any]:
+    def trial(self, policy: str) -> Trial:
         """The network itself, on two examples."""
-        network, clips = self.build(policy), self.config.clips
-        network.compile("sgd", jit_compile=False, **self.losses)
+        model, clips = self.build(policy), self.config.clips
+        model.compile("sgd", jit_compile=False, **self.losses)
         images = np.zeros((TRIAL_BATCH, clips.length, clips.height, clips.width, 3), np.float32)
-        return network, images, np.eye(len(self.config.classes), dtype=np.float32)[:TRIAL_BATCH]
+        return model, images, np.eye(len(self.config.classes), dtype=np.float32)[:TRIAL_BATCH]
 
     def maker(self, phase: int) -> ClipBatchMaker:
         """Makes batches of clips."""
         return ClipBatchMaker(self.data, self.config, self.config.phases[phase])
 
-    def measure(self, network: keras.Model, step: int) -> list[MeasureRow]:
+    def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
         """Balanced accuracy on held-out examples of every source."""
 
         def predict(clips: Images) -> npt.NDArray[np.float32]:
-            return np.asarray(network.predict_on_batch(clips.astype(np.float32)), np.float32)
+            return np.asarray(model.predict_on_batch(clips.astype(np.float32)), np.float32)
 
         size = max(phase.batch_size for phase in self.config.phases)
         return [kept.accuracy(step, predict, size) for kept in self.held_out]
 
-    def write_model(self, path: Path, network: keras.Model, source: Mapping[str, Any]) -> None:
-        """Write the network as a model folder, in place of one that is there."""
-        write_clip_folder(path, replace(self.description, source=source), self.read(network), overwrite=True)
+    def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
+        """Write a model folder, in place of one that is there."""
+        write_clip_folder(path, replace(self.description, source=source), weights, overwrite=True)
 
 
 def _names(parts: Sequence[Examples]) -> list[str]:

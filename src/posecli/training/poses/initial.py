@@ -13,9 +13,10 @@ from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint
 from posecli.model.folder import check_tensors, file_sha256, read_model_folder
 from posecli.network.architectures import pose_network
+from posecli.network.folding import Tensors
 from posecli.network.network import PoseSpec
 from posecli.network.resnet import SCOREMAP_HEAD, backbone_scope
-from posecli.training.objective import Weights, begun_from
+from posecli.training.objective import begun_from
 from posecli.training.poses.imagenet import imagenet_checkpoint
 from posecli.training.settings import IMAGENET
 
@@ -23,20 +24,11 @@ from posecli.training.settings import IMAGENET
 PRIOR = 0.01
 
 
-def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Weights:
+def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Tensors:
     """Weights for a network that is about to be trained.
 
-    Parameters
-    ----------
-    spec
-        The network.
-    start
-        ``scratch``, ``imagenet``, ``built-in``, the path of a model folder, or that of a TensorFlow checkpoint whose
-        backbone is taken.
-    sha256
-        What the checkpoint's data file, or the archive of ``imagenet``, must hash to; empty for no check.
-    seed
-        Of the random ones.
+    They are those that the settings' `initial_weights` name (of a checkpoint only the backbone), and random elsewhere.
+    `sha256` is what the checkpoint's data file, or the archive of ``imagenet``, must hash to; empty for no check.
 
     Raises
     ------
@@ -51,7 +43,7 @@ def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Weigh
     )
 
 
-def scratch_weights(spec: PoseSpec, seed: int) -> Weights:
+def scratch_weights(spec: PoseSpec, seed: int) -> Tensors:
     """Random weights: He et al. (2015) for kernels, and the last normalisation of each unit at zero.
 
     With that last scale at zero every residual unit begins as its shortcut, which makes training from nothing
@@ -77,7 +69,7 @@ def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.N
     return np.full(shape, 1.0 if ones else 0.0, np.float32)
 
 
-def _from_folder(path: Path, spec: PoseSpec) -> Weights:
+def _from_folder(path: Path, spec: PoseSpec) -> Tensors:
     """A model folder's weights; its heads only if they are for as many body parts."""
     folder = read_model_folder(path)
     if folder.description.net_type != spec.net_type:
@@ -89,7 +81,7 @@ def _from_folder(path: Path, spec: PoseSpec) -> Weights:
     return {name: tensor for name, tensor in folder.weights().items() if tensor.shape == wanted.get(name)}
 
 
-def _from_checkpoint(path: Path, sha256: str, spec: PoseSpec) -> Weights:
+def _from_checkpoint(path: Path, sha256: str, spec: PoseSpec) -> Tensors:
     scope = backbone_scope(spec.net_type)
     files = [path, *path.parent.glob(f"{glob.escape(path.name)}.data-*")]
     data = next((file for file in reversed(files) if file.is_file()), None)

@@ -12,15 +12,16 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.keras_layers import assign_weights, build_keras, read_weights
+from posecli.engine.keras_layers import build_keras
 from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_model_folder
 from posecli.network.architectures import pose_network
+from posecli.network.folding import Tensors
 from posecli.network.network import PoseSpec
-from posecli.training.objective import Objective, Weights
+from posecli.training.objective import Objective, Trial
 from posecli.training.poses.batches import PoseBatchMaker
 from posecli.training.poses.config import PoseConfig
 from posecli.training.poses.heldout import held_out_examples
@@ -29,7 +30,7 @@ from posecli.training.poses.sources import open_sources
 from posecli.training.rows import MeasureRow
 
 #: Size of the trial by which the arithmetic is chosen.
-TRIAL_SIDE = 96
+SIDE = 96
 TRIAL_BATCH = 4
 #: Beyond this the logarithm of a probability says nothing more in float32.
 SMALLEST_PROBABILITY = 1e-7
@@ -49,6 +50,7 @@ class PoseObjective(Objective):
             self.data.bodyparts,
             f"DLC_{config.net_type.replace('_', '')}_{config.name}shuffle1_{config.steps}",
         )
+        self.network = self.description.network
         self.subject = f"{config.net_type} for {', '.join(self.data.bodyparts)}"
         self.notes = tuple(note for data in self.data.train for note in data.notes)
         self.fingerprint = self.data.fingerprint
@@ -58,61 +60,50 @@ class PoseObjective(Objective):
             "loss_weights": {"scoremap": 1.0, "locref": config.locref_weight},
         }
 
-    def initial_weights(self) -> Weights:
+    def initial_weights(self) -> Tensors:
         """Weights to begin with, by checkpoint name."""
         config = self.config
         return initial_weights(self.description.spec, config.initial_weights, config.initial_sha256, config.seed)
 
     def build(self, policy: str) -> keras.Model:
         """The network, for frames of any size."""
-        return build_keras(self.description.network, policy=policy)
+        return build_keras(self.network, policy=policy)
 
-    def assign(self, network: keras.Model, weights: Weights) -> None:
-        """Give the network its weights, by checkpoint name."""
-        assign_weights(self.description.network, network, weights)
-
-    def read(self, network: keras.Model) -> Weights:
-        """The network's weights, by checkpoint name."""
-        return read_weights(self.description.network, network)
-
-    def trial(self, policy: str) -> tuple[keras.Model, Any, Any]:
+    def trial(self, policy: str) -> Trial:
         """A network of one body part, and frames of 96x96 px."""
-        spec = PoseSpec("resnet_50", 1, (0.0, 0.0, 0.0))
-        network = build_keras(pose_network(spec), (TRIAL_SIDE, TRIAL_SIDE), policy=policy)
-        network.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
-        images = np.zeros((TRIAL_BATCH, TRIAL_SIDE, TRIAL_SIDE, 3), np.float32)
-        targets = {
-            name: np.zeros((TRIAL_BATCH, *output.shape[1:]), np.float32) for name, output in network.output.items()
-        }
-        return network, images, targets
+        model = build_keras(pose_network(PoseSpec("resnet_50", 1, (0.0, 0.0, 0.0))), (SIDE, SIDE), policy=policy)
+        model.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
+        zeros = partial(np.zeros, dtype=np.float32)
+        targets = {name: zeros((TRIAL_BATCH, *maps.shape[1:])) for name, maps in model.output.items()}
+        return model, zeros((TRIAL_BATCH, SIDE, SIDE, 3)), targets
 
     def maker(self, phase: int) -> PoseBatchMaker:
         """Makes batches of images."""
         return PoseBatchMaker(self.data, self.config, self.config.phases[phase])
 
-    def measure(self, network: keras.Model, step: int) -> list[MeasureRow]:
+    def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
         """Errors on held-out images, for every source and scale."""
         decode = DecodeOptions(self.description.stride, self.description.locref_stdev)
         rows = [
-            kept.errors(step, scale, partial(predict, network), decode)
+            kept.errors(step, scale, partial(predict, model), decode)
             for kept in self.held_out
             for scale in dict.fromkeys(self.config.augment.scales)
         ]
         return [row for row in rows if row is not None]
 
-    def write_model(self, path: Path, network: keras.Model, source: Mapping[str, Any]) -> None:
-        """Write the network as a model folder, in place of one that is there."""
+    def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
+        """Write a model folder, in place of one that is there."""
         description = replace(self.description, pcutoff=self.config.pcutoff, source=source)
-        write_model_folder(path, description, self.read(network), overwrite=True)
+        write_model_folder(path, description, weights, overwrite=True)
 
 
 def _names(parts: Sequence[LabeledData]) -> list[str]:
     return [name for part in parts for name in part.names]
 
 
-def predict(network: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
+def predict(model: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
     """What a network that is being trained says of ``(B, H, W, 3)`` RGB images."""
-    outputs = network.predict_on_batch(images.astype(np.float32))
+    outputs = model.predict_on_batch(images.astype(np.float32))
     scoremap, locref = (np.asarray(outputs[name], np.float32) for name in ("scoremap", "locref"))
     return Maps(scoremap, locref.reshape(*scoremap.shape, 2))
 
@@ -123,12 +114,7 @@ def predict(network: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
 def scoremap_loss(target: Any, probability: Any) -> Any:
     """Mean binary cross-entropy over cells and body parts.
 
-    Parameters
-    ----------
-    target
-        ``(B, h, w, K, 2)``: what should be said, and its weight (0 where a source does not know the body part).
-    probability
-        ``(B, h, w, K)``.
+    Targets are ``(B, h, w, K, 2)``: what should be said, and its weight (0 where a source does not know the body part).
     """
     ops = keras.ops
     wanted, weight = target[..., 0], target[..., 1]
@@ -140,12 +126,7 @@ def scoremap_loss(target: Any, probability: Any) -> Any:
 def locref_loss(target: Any, offset: Any) -> Any:
     """Huber loss (delta 1) of the offsets, averaged over the cells within a body part's radius.
 
-    Parameters
-    ----------
-    target
-        ``(B, h, w, K, 3)``: x, y, and 1 within the radius.
-    offset
-        ``(B, h, w, 2 K)``, x and y of each body part in turn.
+    Targets are ``(B, h, w, K, 3)``: x, y, and 1 within the radius; offsets ``(B, h, w, 2 K)``, x and y in turn.
     """
     ops = keras.ops
     offset = ops.reshape(offset, ops.shape(target[..., :2]))
