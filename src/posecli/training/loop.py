@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
 
@@ -76,23 +76,18 @@ class Trainer:
         self.backend: str = keras.backend.backend()
         self.step = 0
         self.best = float("inf")
-        self._meter = LossMeter()
+        self._meter = LossMeter(np.zeros(2))
         self.run.write_split(*self.objective.split)
 
     def train(self) -> None:
         """Train to the end; what an interrupted run has reached is taken up again.
 
-        Raises
-        ------
-        KeyboardInterrupt
-            After Ctrl-C, once the step is whole and kept.
-        UsageError
-            If the loss is NaN or infinite.
+        Ctrl-C is raised once the step is whole and kept, a `UsageError` where the loss is NaN or infinite.
         """
         if self._saved is not None:
             progress = self._saved[1]
             self.step, self.best = progress.step, progress.best
-            self._meter = LossMeter(progress.losses, progress.summed)
+            self._meter = LossMeter(np.array(progress.losses), progress.summed)
         self.observer.started(self)
         end = 0
         with held_back_interrupts() as interrupted:
@@ -126,9 +121,9 @@ class Trainer:
         optimizer.build(self.model.trainable_variables)
 
     def _phase(self, number: int, end: int, interrupted: threading.Event) -> None:
-        self._meter.skip_time()
+        since = time.perf_counter()
         for batch in batches(self.objective.maker(number), self.config.seed, range(self.step, end)):
-            self._meter.add(self._learn(batch))
+            self._meter.add(self._learn(batch), time.perf_counter() - since)
             self.step += 1
             last = self.step == end
             self.observer.stepped(self.step, self._loss_row(number) if last or self.step % LOSS_EVERY == 0 else None)
@@ -138,7 +133,7 @@ class Trainer:
                 self._save(number)
             if interrupted.is_set():
                 raise KeyboardInterrupt
-            self._meter.skip_time()
+            since = time.perf_counter()  # measuring and saving are no steps
 
     def _learn(self, batch: TrainingBatch) -> npt.NDArray[np.float64]:
         logs = self.model.train_on_batch(batch.inputs.astype(np.float32), batch.targets, return_dict=True)
@@ -216,38 +211,33 @@ class Trainer:
         return {f"{kind}/{number}": variable for number, variable in enumerate(owner.variables)}
 
 
+@dataclass
 class LossMeter:
     """Sums losses until they are taken, and the time that steps took; a run that goes on gives the sums it had."""
 
-    def __init__(self, losses: tuple[float, float] = (0.0, 0.0), summed: int = 0) -> None:
-        self.losses = np.array(losses)
-        self.summed = summed
-        self._timed = 0
-        self._seconds = 0.0
-        self._since = time.perf_counter()
+    losses: npt.NDArray[np.float64]
+    summed: int = 0
+    timed: int = 0
+    seconds: float = 0.0
 
-    def add(self, losses: npt.NDArray[np.float64]) -> None:
+    def add(self, losses: npt.NDArray[np.float64], seconds: float) -> None:
         """Count a step."""
-        self.losses += losses
+        self.losses = self.losses + losses
         self.summed += 1
-        self._timed += 1
-        self._seconds += time.perf_counter() - self._since
-        self._since = time.perf_counter()
-
-    def skip_time(self) -> None:
-        """Let what happened since the last step not count as training."""
-        self._since = time.perf_counter()
+        self.timed += 1
+        self.seconds += seconds
 
     def take(self) -> tuple[npt.NDArray[np.float64], float]:
         """Mean losses and steps per second since the last time; then begin again.
 
-        >>> meter = LossMeter((3.0, 6.0), 2)
-        >>> meter.add(np.array([3.0, 0.0]))
-        >>> meter.take()[0].tolist()
-        [2.0, 2.0]
+        >>> meter = LossMeter(np.array([3.0, 6.0]), 2)
+        >>> meter.add(np.array([3.0, 0.0]), 0.5)
+        >>> means, speed = meter.take()
+        >>> means.tolist(), speed, meter.summed
+        ([2.0, 2.0], 2.0, 0)
         """
-        means, speed = self.losses / self.summed, self._timed / max(self._seconds, 1e-9)
-        self.losses, self.summed, self._timed, self._seconds = np.zeros_like(self.losses), 0, 0, 0.0
+        means, speed = self.losses / self.summed, self.timed / max(self.seconds, 1e-9)
+        self.losses, self.summed, self.timed, self.seconds = np.zeros_like(means), 0, 0, 0.0
         return means, speed
 
 

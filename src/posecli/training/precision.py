@@ -21,12 +21,8 @@ TRIAL_CALLS = 3
 def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Callable[[str], Trial]) -> str:
     """The Keras dtype policy to train with.
 
-    ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster.
-
-    Raises
-    ------
-    PrecisionError
-        If bfloat16 is asked for where nothing computes in it.
+    ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster; asked for
+    where nothing computes in it, bfloat16 is a `PrecisionError`.
     """
     if precision == "fp32":
         return FLOAT32

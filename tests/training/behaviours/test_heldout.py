@@ -8,7 +8,7 @@ import pytest
 from support import clip_trainings
 
 from posecli.training.behaviours.config import BehaviourConfig, ClipOptions, IntervalSource
-from posecli.training.behaviours.heldout import MOST_EXAMPLES, HeldOutClips
+from posecli.training.behaviours.objective import MOST_EXAMPLES, HeldOutClips
 from posecli.training.behaviours.rows import AccuracyRow
 from posecli.training.behaviours.sources import open_sources
 from posecli.training.settings import Phase

@@ -12,7 +12,7 @@ from posecli.errors import ModelError
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import write_clip_folder
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
-from posecli.training.behaviours.initial import initial_weights, scratch_weights
+from posecli.training.behaviours.objective import initial_weights, scratch_weights
 
 CLASSES = ("rest", "walk")
 SPEC = I3DSpec(2, 0.1)

@@ -15,7 +15,7 @@ from posecli.inference.decode import DecodeOptions
 from posecli.model.folder import ModelFolder
 from posecli.options import EngineOptions
 from posecli.training.poses.config import PoseConfig, PosePhase, PoseSource
-from posecli.training.poses.heldout import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples
+from posecli.training.poses.objective import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples
 from posecli.training.poses.rows import ErrorRow
 from posecli.training.poses.sources import Example, open_sources
 from posecli.training.poses.targets import make_targets

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
+from posecli.behaviour.metrics import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
+from posecli.errors import ModelError
 from posecli.model.clip import ClipDescription
-from posecli.model.folder import write_clip_folder
+from posecli.model.folder import read_clip_folder, write_clip_folder
+from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.folding import Tensors
+from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.batches import ClipBatchMaker
-from posecli.training.behaviours.config import BehaviourConfig
-from posecli.training.behaviours.heldout import HeldOutClips
-from posecli.training.behaviours.initial import initial_weights
+from posecli.training.behaviours.config import BehaviourConfig, ClipOptions
+from posecli.training.behaviours.rows import AccuracyRow
 from posecli.training.behaviours.sources import Examples, open_sources
-from posecli.training.behaviours.videos import Images
-from posecli.training.objective import Objective, Trial
+from posecli.training.behaviours.videos import Images, Numbers
+from posecli.training.examples import spread
+from posecli.training.objective import Objective, Trial, begun_from
 from posecli.training.rows import MeasureRow
 
 #: How much of the running averages of normalisation each step keeps: the published 0.999 is for runs of 100,000 steps.
 MOMENTUM = 0.98
 #: Size of the trial by which the arithmetic is chosen.
 TRIAL_BATCH = 2
+#: Held-out examples of each behaviour and source: the full test is made on whole videos.
+MOST_EXAMPLES = 48
+
+#: ``(B, T, H, W, 3)`` uint8 RGB to ``(B, n_classes)`` logits.
+Predict: TypeAlias = Callable[[Images], npt.NDArray[np.float32]]
 
 
 class BehaviourObjective(Objective):
@@ -110,3 +120,83 @@ class BehaviourObjective(Objective):
 
 def _names(parts: Sequence[Examples]) -> list[str]:
     return [video.name for examples in parts for video in examples.videos]
+
+
+class HeldOutClips:
+    """Examples of one source that are never trained on, as many of each behaviour where there are as many."""
+
+    def __init__(self, examples: Examples, classes: int, clips: ClipOptions) -> None:
+        self._examples = examples
+        self._n_classes = classes
+        self._clips = clips
+        chosen = [spread(list(examples.with_label(label)), MOST_EXAMPLES) for label in range(classes)]
+        self._numbers: Numbers = np.array([number for numbers in chosen for number in numbers], np.int64)
+
+    def accuracy(self, step: int, predict: Predict, batch_size: int) -> AccuracyRow:
+        """Balanced accuracy and mean cross-entropy; behaviours of which there is no example are left out."""
+        firsts = range(0, len(self._numbers), batch_size)
+        logits = np.concatenate([self._logits(first, predict, batch_size) for first in firsts])
+        truth = self._examples.labels[self._numbers]
+        found = balanced_accuracy(truth, logits.argmax(axis=1), self._n_classes)
+        loss = -log_softmax(logits)[np.arange(len(truth)), truth].mean()
+        return AccuracyRow(step, self._examples.name, len(truth), len(np.unique(truth)), found, float(loss))
+
+    def _logits(self, first: int, predict: Predict, batch_size: int) -> npt.NDArray[np.float32]:
+        """Of one batch; the last one is filled up with its last example, since another size is compiled anew."""
+        numbers = self._numbers[first : first + batch_size]
+        clips = [self._examples.clip(int(number), self._clips) for number in numbers]
+        clips += clips[-1:] * (batch_size - len(clips))
+        return predict(np.stack(clips))[: len(numbers)]
+
+
+def log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Logarithms of the classes' probabilities, along the last axis.
+
+    >>> np.exp(log_softmax(np.zeros((1, 4)))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: int) -> Tensors:
+    """Weights for a network that is about to tell these classes apart.
+
+    They are those that the settings' `initial_weights` name, and random elsewhere; errors are those of poses.
+    """
+    return begun_from(
+        start,
+        scratch_weights(spec, seed),
+        lambda folder: _from_folder(folder, spec, classes),
+        lambda path: read_i3d_checkpoint(path, spec).tensors,
+    )
+
+
+def scratch_weights(spec: I3DSpec, seed: int) -> Tensors:
+    """Random weights: He et al. (2015) for kernels, small ones for the logits, which begin by favouring no class."""
+    rng = np.random.default_rng(seed)
+    return {name: _drawn(rng, name, shape) for name, shape in i3d(spec).variable_shapes().items()}
+
+
+def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if name.endswith("/w"):
+        deviation = 0.01 if name.startswith(LOGITS) else math.sqrt(2 / math.prod(shape[:-1]))
+        return (rng.standard_normal(shape, np.float32) * deviation).astype(np.float32)
+    return np.full(shape, 1.0 if name.endswith("moving_variance") else 0.0, np.float32)
+
+
+def _from_folder(path: Path, spec: I3DSpec, classes: tuple[str, ...]) -> Tensors:
+    """A model folder's weights, the logits only if they tell the same behaviours apart."""
+    folder = read_clip_folder(path)
+    found = folder.description
+    if found.width != spec.width:
+        raise ModelError(
+            f"'{path}' has a network of width {found.width:g} and cannot begin one of width {spec.width:g}: set "
+            "network_width or initial_weights"
+        )
+    return {
+        name: tensor
+        for name, tensor in folder.weights().items()
+        if found.classes == classes or not name.startswith(f"{LOGITS}/")
+    }

@@ -100,25 +100,13 @@ class BehaviourData:
 
 
 def open_sources(config: BehaviourConfig) -> BehaviourData:
-    """Read all labels and settle which videos are held out.
-
-    Raises
-    ------
-    LabelError
-        If labels cannot be used, or a class has no example.
-    UsageError
-        If a video to be held out is not labelled, or frames would take too much memory.
-    VideoError
-        If a video is missing or cannot be read.
-    """
+    """Read all labels and settle which videos are held out; a `LabelError` or `UsageError` says what does not fit."""
     videos = [_videos(source, config) for source in config.data]
     train, test = (
         tuple(Examples.of(source.name, own, config.clips) for source, own in zip(config.data, role, strict=True))
         for role in zip(*videos, strict=True)
     )
-    _check_held_out(config, test)
-    _check_memory([*train, *test])
-    _check_classes(config, train)
+    _check(config, train, test)
     weights = np.array([source.weight for source in config.data]) * [len(examples.labels) > 0 for examples in train]
     kept = tuple(examples for examples in test if len(examples.labels))
     return BehaviourData(config.classes, train, kept, weights / weights.sum())
@@ -144,25 +132,19 @@ def _synthetic(source: IntervalSource, first: int, count: int, config: Behaviour
     ]
 
 
-def _check_held_out(config: BehaviourConfig, test: Sequence[Examples]) -> None:
+def _check(config: BehaviourConfig, train: Sequence[Examples], test: Sequence[Examples]) -> None:
     known = {video.name for examples in test for video in examples.videos}
     for name in config.held_out_videos:
         if name not in known:
             raise UsageError(
                 f"'{name}' is to be held out but no interval is of that video: write it as the file of intervals does"
             )
-
-
-def _check_memory(parts: Sequence[Examples]) -> None:
-    needed = sum(video.kept_bytes for examples in parts for video in examples.videos)
+    needed = sum(video.kept_bytes for examples in (*train, *test) for video in examples.videos)
     if needed > MOST_BYTES:
         raise UsageError(
             f"the frames of all examples would take {needed / 2**30:.1f} GiB of memory, more than "
             f"{MOST_BYTES / 2**30:.0f}: choose a smaller height and width under 'clips', fewer videos, or fewer seeds"
         )
-
-
-def _check_classes(config: BehaviourConfig, train: Sequence[Examples]) -> None:
     for label, name in enumerate(config.classes):
         if not any((examples.labels == label).any() for examples in train):
             raise LabelError(

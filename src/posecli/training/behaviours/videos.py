@@ -104,15 +104,7 @@ class SyntheticVideo(LabeledVideo):
 
 
 def read_videos(path: Path, classes: Sequence[str], clips: ClipOptions) -> list[LabeledVideo]:
-    """The videos that a file of intervals names, with its labels.
-
-    Raises
-    ------
-    LabelError
-        If the file cannot be used, a label is not among the classes, or an interval ends beyond its video.
-    VideoError
-        If a video is missing or cannot be read.
-    """
+    """The videos that a file of intervals names, with its labels; errors are those of reading the two."""
     by_video: dict[Path, list[Interval]] = {}
     for interval in read_intervals(path):
         by_video.setdefault(interval.video, []).append(interval)

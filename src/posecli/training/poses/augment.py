@@ -71,11 +71,8 @@ def swap_sides(
     >>> swap_sides(np.array([[1.0, 1.0], [2.0, 2.0]]), ("left", "right"), [("left", "right")]).tolist()
     [[2.0, 2.0], [1.0, 1.0]]
     """
-    order = list(range(len(bodyparts)))
-    for left, right in pairs:
-        i, j = bodyparts.index(left), bodyparts.index(right)
-        order[i], order[j] = j, i
-    swapped: npt.NDArray[Scalar] = values[order]
+    other = dict(pairs) | {right: left for left, right in pairs}
+    swapped: npt.NDArray[Scalar] = values[[bodyparts.index(other.get(part, part)) for part in bodyparts]]
     return swapped
 
 

@@ -26,13 +26,6 @@ def imagenet_checkpoint(net_type: str, sha256: str) -> Path:
     """The slim ResNet v1 checkpoint of a backbone, from the cache or from the network.
 
     `sha256` is what the archive must hash to; empty takes what comes, and notes its hash beside the checkpoint.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be fetched, or is another file.
-    OutputError
-        If it cannot be kept.
     """
     scope = backbone_scope(net_type)
     checkpoint = cache_directory() / "imagenet" / f"{scope}.ckpt"

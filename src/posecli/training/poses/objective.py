@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -14,26 +15,37 @@ import numpy.typing as npt
 
 from posecli.engine.keras_layers import build_keras
 from posecli.engine.outputs import Maps
-from posecli.inference.decode import DecodeOptions
+from posecli.inference.decode import DecodeOptions, decode
+from posecli.inference.kind import POSES
+from posecli.inference.step import NetworkStep
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_model_folder
 from posecli.network.architectures import pose_network
 from posecli.network.folding import Tensors
 from posecli.network.network import PoseSpec
+from posecli.synthetic import SceneOptions, open_scene
+from posecli.training.examples import HELD_OUT_SEED, spread
 from posecli.training.objective import Objective, Trial
 from posecli.training.poses.batches import PoseBatchMaker
 from posecli.training.poses.config import PoseConfig
-from posecli.training.poses.heldout import held_out_examples
 from posecli.training.poses.initial import initial_weights
-from posecli.training.poses.sources import open_sources
+from posecli.training.poses.rows import ErrorRow
+from posecli.training.poses.sources import Example, LabeledSource, PoseData, open_sources, scene_example
 from posecli.training.rows import MeasureRow
+from posecli.video.geometry import SMALLEST_SIDE, Geometry
+from posecli.video.prepare import prepared
 
 #: Size of the trial by which the arithmetic is chosen.
 SIDE = 96
 TRIAL_BATCH = 4
 #: Beyond this the logarithm of a probability says nothing more in float32.
 SMALLEST_PROBABILITY = 1e-7
+#: Held-out images per source: the full test belongs to 'posecli evaluate'.
+MOST_IMAGES = 16
+SCENE_FRAMES = 8
+
+Predict: TypeAlias = Callable[[npt.NDArray[np.uint8]], Maps]
 
 
 class PoseObjective(Objective):
@@ -134,3 +146,41 @@ def locref_loss(target: Any, offset: Any) -> Any:
     distance = ops.abs(target[..., :2] - ops.cast(offset, "float32"))
     huber = ops.where(distance <= 1.0, 0.5 * distance * distance, distance - 0.5)
     return ops.sum(mask * huber) / ops.maximum(2.0 * ops.sum(mask), 1.0)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Examples of one source that are never trained on."""
+
+    source: str
+    examples: tuple[Example, ...]
+
+    def errors(self, step: int, scale: float, predict: Predict, options: DecodeOptions) -> ErrorRow | None:
+        """Distance of predicted from known body parts; ``None`` where no example is large enough for the scale."""
+        network = NetworkStep(predict, partial(decode, options=options), POSES)
+        distances: list[npt.NDArray[np.float64]] = []
+        for example in self.examples:
+            height, width = example.image.shape[:2]
+            if round(min(height, width) * scale) < SMALLEST_SIDE:
+                continue
+            geometry = Geometry.plan(width, height, scale=Fraction(scale).limit_denominator(10_000))
+            (batch,) = prepared([np.ascontiguousarray(example.image[..., ::-1])], geometry, 1)
+            distances.append(np.linalg.norm(network(batch)[0, :, 0, :2] - example.seen(), axis=-1))
+        found = np.concatenate([*distances, []])
+        found = found[np.isfinite(found)]
+        if not len(found):
+            return None
+        return ErrorRow(step, self.source, scale, len(found), float(found.mean()), float(np.median(found)))
+
+
+def held_out_examples(data: PoseData, config: PoseConfig) -> list[HeldOut]:
+    """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
+    kept = []
+    for labelled in data.test:
+        source, frames = LabeledSource(labelled, data.bodyparts), spread(labelled.frames, MOST_IMAGES)
+        kept.append(HeldOut("labels", tuple(source.example(frame) for frame in frames)))
+    for name in (source.scene for source in config.data if source.scene is not None):
+        scene = open_scene(SceneOptions(scene=name, seed=HELD_OUT_SEED))
+        shown = spread(range(scene.n_frames), SCENE_FRAMES)
+        kept.append(HeldOut(name, tuple(scene_example(scene, index, data.bodyparts) for index in shown)))
+    return kept

@@ -122,16 +122,7 @@ class PoseData:
 
 
 def open_sources(config: PoseConfig) -> PoseData:
-    """Read all labels and settle which images are held out.
-
-    Raises
-    ------
-    LabelError
-        If labels cannot be used.
-    UsageError
-        If a body part is unknown to every source, a name to be held out is not among the images, or a source holds out
-        all that another one would train on.
-    """
+    """Read all labels and settle which images are held out; a `LabelError` or `UsageError` says what does not fit."""
     labelled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
     offered = [
         data.bodyparts if data is not None else open_scene(SceneOptions(scene=str(source.scene))).bodyparts
