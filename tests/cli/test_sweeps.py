@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,9 @@ from click.testing import CliRunner, Result
 from support import clips
 
 from posecli.cli import cli
-from posecli.cli.sweeps import sweep_options_of
 from posecli.errors import UsageError
 from posecli.model.folder import ModelFolder
-from posecli.options import TableChoice
+from posecli.studies.sweep import runner
 from posecli.support.files import move_into_place
 from posecli.tables.pose_table import PoseTableWriter, pose_columns
 
@@ -120,35 +120,38 @@ def test_a_config_is_taken(long_clip: Path, common: list[str | Path], tmp_path: 
     assert len(json.loads(done.stdout)["versions"]) == 3
 
 
-def test_flags_become_options() -> None:
-    flags = {
-        "engine": "openvino",
-        "precision": "fp32",
-        "threads": 2,
-        "batch_size": 4,
-        "crop": "0,10,0,20",
-        "pipeline": "sync",
-        "tolerance": "0.5px",
-        "model": None,
-        "frames": 9,
-        "sample": 5,
-        "truth": None,
-        "truth_choice": TableChoice(option="truth-"),
-        "labels": None,
-        "pcutoff": None,
-        "max_lost": 0.1,
-        "window": 7,
-        "resamples": 100,
-        "seed": 1,
-        "hours_per_year": 10.0,
-        "keep": True,
-    }
-    options = sweep_options_of((), flags)
+def test_flags_reach_the_sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def stop(*arguments: Any, **named: Any) -> None:
+        seen.extend([*arguments, named])
+        raise UsageError("enough")
+
+    monkeypatch.setattr(runner, "run_sweep", stop)
+    flags = "--tolerance 0.5px --window 7 --keep -b 4 --crop 0,10,0,20 --frames 9 --sample 5 --shuffle 2 --crf 20"
+    assert posecli("compress-sweep", *flags.split(), "-o", tmp_path / "out", "--overwrite").exit_code == 2
+    kind, options, versions, folder, _, named = seen
+    assert (kind, folder, named["overwrite"], named["network"].shuffle) == (
+        *("compress-sweep", tmp_path / "out", True, 2),
+    )
+    assert [version.name for version in versions] == ["original", "libx264-crf20"]
     assert (options.tolerance, options.window, options.keep, options.batch_size) == (0.5, 7, True, 4)
     assert str(options.analysis.crop) == "0,10,0,20"
     assert (options.frames, options.sample) == (9, 5)
-    with pytest.raises(UsageError, match="belong to --truth"):
-        sweep_options_of((), flags | {"truth_choice": TableChoice("one", option="truth-")})
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--truth-key one", "belong to --truth"),
+        ("--tolerance wide", "tolerance 'wide' is no length"),
+        ("--scales half", "is not a list of numbers"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(flags: str, words: str) -> None:
+    result = posecli("scale-sweep", *flags.split())
+    assert result.exit_code == 2
+    assert words in result.stderr
 
 
 @pytest.fixture

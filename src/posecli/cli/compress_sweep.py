@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, config_option, output_options
-from posecli.cli.options import project_options
-from posecli.cli.sweeps import SweepProgress, folder_option, show_results, sweep_options, sweep_options_of
-from posecli.studies.sweep.options import DEFAULT_CRF
-
-if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+from posecli.cli.base import PATH, Command, Output
+from posecli.cli.sweeps import Target, run_and_show, sweep_options
+from posecli.studies.sweep.options import DEFAULT_CRF, SweepOptions
 
 
 @click.command("compress-sweep", cls=Command)
@@ -28,17 +23,22 @@ if TYPE_CHECKING:
     default="libx264",
     help="Codecs for a list without their names: any of libx264,libx265,libsvtav1,libvpx-vp9.",
 )
-@click.option("--preset", help="The encoder's word for how long it may search; per codec as with --crf.")
-@click.option("--pix-fmt", help="Pixel format of what is encoded.  [yuv420p]")
+@click.option("--preset", help="The encoder's preset, its word for speed against size; per codec as with --crf.")
+@click.option("--pix-fmt", help="Pixel format of the encoded videos.  [yuv420p]")
 @click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
-@sweep_options
-@project_options
 @click.option("--keep", is_flag=True, help="Keep the encoded videos.")
-@folder_option("posecli-compress-sweep")
-@config_option
-@output_options
+@sweep_options("posecli-compress-sweep")
 def compress_sweep(
-    videos: tuple[Path, ...], folder: Path, network: Choice, overwrite: bool, output: Output, **flags: Any
+    crf: str,
+    codec: str,
+    preset: str | None,
+    pix_fmt: str | None,
+    gop: int | None,
+    keep: bool,
+    *,
+    sweep: SweepOptions,
+    target: Target,
+    output: Output,
 ) -> None:
     """Measure how far compression moves poses, and say which to use.
 
@@ -52,14 +52,8 @@ def compress_sweep(
         posecli compress-sweep day1.mp4 --model openfield-model --crf 15,25,35,45 --tolerance 0.5px
         posecli compress-sweep day1.mp4 --config configs/compress-sweep-paper.yaml
     """
-    options = sweep_options_of(videos, flags)
-    from posecli.studies.sweep.runner import run_sweep
     from posecli.studies.sweep.versions import encoded_versions, parse_crf, parse_presets
 
-    codecs = [name.strip() for name in flags["codec"].split(",")]
-    crf = parse_crf(flags["crf"], codecs)
-    versions = encoded_versions(crf, parse_presets(flags["preset"], crf), flags["pix_fmt"], flags["gop"])
-    study = run_sweep(
-        "compress-sweep", options, versions, folder, SweepProgress(output), overwrite=overwrite, network=network
-    )
-    show_results(study, output)
+    values = parse_crf(crf, [name.strip() for name in codec.split(",")])
+    versions = encoded_versions(values, parse_presets(preset, values), pix_fmt, gop)
+    run_and_show("compress-sweep", replace(sweep, keep=keep), versions, target, output)

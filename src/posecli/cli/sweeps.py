@@ -2,38 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Output, aligned
+from posecli.cli.base import PATH, Output, aligned, config_option, output_options
 from posecli.cli.options import (
     AnyCallback,
     all_of,
     batch_size_option,
     crop_option,
-    engine_option,
+    engine_options,
+    gathered,
     pipeline_option,
-    precision_option,
+    project_options,
     table_choice_options,
-    threads_option,
 )
 from posecli.errors import UsageError
-from posecli.options import AnalyzeOptions, Crop, EngineOptions
+from posecli.options import AnalyzeOptions, Crop
 from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, Progress, SweepObserver, SweepOptions
 
 if TYPE_CHECKING:
-    from posecli.studies.sweep.study import Sweep
+    from posecli.model.deeplabcut import Choice
+    from posecli.studies.sweep.versions import Version
 
 DEFAULTS = SweepOptions()
-ANALYSIS = AnalyzeOptions()
 
 
-#: How the frames of every version are analysed.
-NETWORK_OPTIONS = (
+@dataclass(frozen=True)
+class Target:
+    """Where a sweep's files go, and the network that it is of."""
+
+    folder: Path
+    overwrite: bool
+    network: Choice
+
+
+def _sweep_of(**flags: Any) -> SweepOptions:
+    crop = flags.pop("crop")
+    analysis = AnalyzeOptions(
+        engine=flags.pop("engine"),
+        batch_size=flags.pop("batch_size"),
+        crop=None if crop is None else Crop.parse(crop),
+        pipeline=flags.pop("pipeline"),
+    )
+    return SweepOptions(analysis=analysis, tolerance=_pixels(flags.pop("tolerance")), **flags)
+
+
+def _pixels(text: str) -> float:
+    """A length in px, with or without its unit.
+
+    >>> _pixels("1px"), _pixels("0.5")
+    (1.0, 0.5)
+    """
+    try:
+        return float(text.strip().lower().removesuffix("px"))
+    except ValueError:
+        raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None
+
+
+#: The callback takes them as ``sweep``.
+_SWEEP_FLAGS = (
+    *("videos", "model", "frames", "sample", "batch_size", "crop", "engine", "pipeline", "truth", "truth_choice"),
+    *("labels", "pcutoff", "tolerance", "max_lost", "window", "resamples", "seed", "hours_per_year"),
+)
+_sweep_flags = gathered(
+    "sweep",
+    lambda *values: _sweep_of(**dict(zip(_SWEEP_FLAGS, values, strict=True))),
+    _SWEEP_FLAGS,
+    # How the frames of every version are analysed.
     click.option(
         "-m",
         "--model",
@@ -47,95 +88,47 @@ NETWORK_OPTIONS = (
         help="Look at about N of these frames only, in stretches of a second from all over each video; versions are "
         "encoded whole.  [all]",
     ),
-    batch_size_option("Frames per call of the network.", ANALYSIS.batch_size, auto=False),
+    batch_size_option("Frames per call of the network.", DEFAULTS.batch_size, auto=False),
     crop_option,
-    engine_option,
-    precision_option(", settled on the originals and the same for all versions."),
-    pipeline_option("How reading, network and decoding are laid over each other."),
-    threads_option,
-)
-#: What the versions are compared by.
-MEASURE_OPTIONS = (
+    engine_options(", chosen on the originals and the same for all versions."),
+    pipeline_option("How reading, inference and decoding overlap."),
+    # What the versions are compared by.
     click.option("--truth", type=PATH, help="Pose table with the true points of the one video."),
     table_choice_options("--truth", "truth-"),
     click.option(
         "--labels", type=PATH, help="DeepLabCut project whose labelled frames of these videos count as truth."
     ),
-    click.option("--pcutoff", type=float, help="Likelihood from which on a point counts.  [the model's own]"),
+    click.option("--pcutoff", type=float, help="Least likelihood of a point that counts.  [the model's own]"),
     click.option(
         "--tolerance",
         default=f"{DEFAULTS.tolerance:g}px",
-        help="Mean error of a body part that is still fine; people who label differ by 3 px.",
+        help="Largest mean error of a body part that is still fine; people who label differ by 3 px.",
     ),
     click.option(
-        "--max-lost", default=DEFAULTS.max_lost, help="Share of a body part's points that may fall below the cut-off."
+        "--max-lost",
+        default=DEFAULTS.max_lost,
+        help="Largest share of a body part's points that may fall below the cut-off.",
     ),
-    click.option("--window", default=DEFAULTS.window, help="Of the median filter, frames."),
-    click.option("--resamples", default=DEFAULTS.resamples, help="Of the bootstrap."),
-    click.option("--seed", default=SCENE_SEED, help="Of the bootstrap and of the rendered scene."),
+    click.option("--window", default=DEFAULTS.window, help="Frames of the median filter."),
+    click.option("--resamples", default=DEFAULTS.resamples, help="Resamples of the bootstrap."),
+    click.option("--seed", default=SCENE_SEED, help="Seed of the bootstrap and of the rendered scene."),
     click.option(
-        "--hours-per-year", default=DEFAULTS.hours_per_year, help="Hours of video that savings are stated for."
+        "--hours-per-year", default=DEFAULTS.hours_per_year, help="Hours of video a year, to state savings for."
     ),
-    click.option("--overwrite", is_flag=True, help="Begin anew where another sweep lies."),
 )
 
 
-sweep_options = all_of(*NETWORK_OPTIONS, *MEASURE_OPTIONS)
-
-
-def folder_option(default: str) -> Callable[[AnyCallback], AnyCallback]:
-    """Where a sweep's files go."""
-    return click.option(
-        "-o",
-        "--out-dir",
-        "folder",
+def sweep_options(folder: str) -> Callable[[AnyCallback], AnyCallback]:
+    """All that sweeps share; the callback takes ``sweep``, ``target`` and ``output``."""
+    overwrite = click.option("--overwrite", is_flag=True, help="Start over where another sweep is.")
+    out_dir = click.option(
+        *("-o", "--out-dir", "folder"),
         type=PATH,
-        default=Path(default),
-        help="Folder for everything; the same command continues what lies there.",
+        default=Path(folder),
+        help="Folder for everything; the same command continues what is there.",
     )
-
-
-def sweep_options_of(videos: tuple[Path, ...], flags: dict[str, Any]) -> SweepOptions:
-    """Flags as they come from the command line to the options that they mean."""
-    analysis = AnalyzeOptions(
-        engine=EngineOptions(flags["engine"], flags["precision"], flags["threads"]),
-        batch_size=flags["batch_size"],
-        crop=None if flags["crop"] is None else Crop.parse(flags["crop"]),
-        pipeline=flags["pipeline"],
-    )
-    same = (
-        "model",
-        "frames",
-        "sample",
-        "truth",
-        "labels",
-        "pcutoff",
-        "max_lost",
-        "window",
-        "resamples",
-        "seed",
-        "hours_per_year",
-    )
-    return SweepOptions(
-        videos=videos,
-        analysis=analysis,
-        truth_choice=flags["truth_choice"],
-        tolerance=_pixels(flags["tolerance"]),
-        keep=flags.get("keep", False),
-        **{name: flags[name] for name in same},
-    )
-
-
-def _pixels(text: str) -> float:
-    """A length in px, with or without its unit.
-
-    >>> _pixels("1px"), _pixels("0.5")
-    (1.0, 0.5)
-    """
-    try:
-        return float(text.strip().lower().removesuffix("px"))
-    except ValueError:
-        raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None
+    target = gathered("target", Target, ("folder", "overwrite", "network"), overwrite, project_options, out_dir)
+    return all_of(_sweep_flags, target, config_option, output_options)
 
 
 class SweepProgress(SweepObserver):
@@ -157,23 +150,29 @@ class SweepProgress(SweepObserver):
             yield progress
 
 
-def show_results(study: Sweep, output: Output) -> None:
-    """Write the report, and print the table, what came out, and what to use."""
+def run_and_show(kind: str, sweep: SweepOptions, versions: Sequence[Version], target: Target, output: Output) -> None:
+    """Run a sweep, write its report, and print the table, what came out, and what to use."""
     from posecli.studies.sweep.recommendation import recommend
-    from posecli.studies.sweep.report import findings, results, version_table, write_report
+    from posecli.studies.sweep.report import results, version_table, write_report
+    from posecli.studies.sweep.runner import run_sweep
     from posecli.studies.sweep.summary import SweepSummary
 
+    observer = SweepProgress(output)
+    study = run_sweep(
+        kind, sweep, versions, target.folder, observer, overwrite=target.overwrite, network=target.network
+    )
     summary = SweepSummary(study)
     report, recommendation = write_report(summary), recommend(summary)
-    for line in aligned(version_table(summary)):
-        output.say(line)
-    output.say("")
-    for sentence in (*findings(summary), *recommendation.reasons):
-        output.say(sentence)
-    for line in (recommendation.acquisition, recommendation.analysis):
-        if line:
-            output.say(f"  {line}")
-    output.say(f"report: {report.page}")
     content = results(summary, recommendation)
     del content["rows"]
+    show_table(version_table(summary), (*content["findings"], *recommendation.reasons), output)
+    for line in recommendation.commands:
+        output.say(f"  {line}")
+    output.say(f"report: {report.page}")
     output.result({"folder": str(report.folder), "report": str(report.page), **content})
+
+
+def show_table(table: list[list[str]], sentences: Sequence[str], output: Output) -> None:
+    """Print a table, and sentences below it."""
+    for line in (*aligned(table), "", *sentences):
+        output.say(line)

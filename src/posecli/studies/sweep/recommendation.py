@@ -37,6 +37,11 @@ class Recommendation:
     #: Whether there is none because too little was seen to tell.
     thin: bool = False
 
+    @property
+    def commands(self) -> list[str]:
+        """What to type, in this order."""
+        return [line for line in (self.acquisition, self.analysis) if line]
+
 
 def recommend(summary: SweepSummary) -> Recommendation:
     """The smallest file, or the fastest scale, that is inside."""

@@ -189,7 +189,6 @@ def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Seq
     design = summary.study.design
     title = f"posecli {design['determined_by']['kind']}"
     machine = design["machine"]
-    commands = [line for line in (recommendation.acquisition, recommendation.analysis) if line]
     parts = [
         webpage.heading(f"{title}: {', '.join(video.name for video in summary.study.videos)}"),
         webpage.paragraph(
@@ -199,7 +198,7 @@ def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Seq
         webpage.section(
             "Recommendation",
             *map(webpage.paragraph, recommendation.reasons),
-            *([webpage.verbatim("\n".join(commands))] if commands else []),
+            *([webpage.verbatim("\n".join(recommendation.commands))] if recommendation.commands else []),
         ),
         webpage.section("What came out", webpage.bullets(findings(summary))),
         # PNG: frames of a video are many times as large in SVG.
