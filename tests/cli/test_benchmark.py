@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from support.benchmark_worker import answer
 from support.fake_clip_engine import make_fake_clip_model
-from support.studies import WORKER
 
 from posecli.cli import cli
 from posecli.cli.benchmark import benchmark_options
@@ -28,15 +28,15 @@ pytestmark = pytest.mark.usefixtures("blank_figures")
 PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})\n"
-    "from support.studies import WORKER\nfrom posecli.studies.benchmark import runner\nfrom posecli.cli import main\n"
-    "runner.WORKER = WORKER\nmain()"
+    "from support.benchmark_worker import answer\nfrom posecli.studies.benchmark import runner\n"
+    "from posecli.cli import main\nrunner.ask = answer\nmain()"
 )
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @pytest.fixture(autouse=True)
 def quick_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "WORKER", WORKER)
+    monkeypatch.setattr(runner, "ask", answer)
 
 
 @pytest.fixture
@@ -92,17 +92,17 @@ def test_dry_run(small: list[object], tmp_path: Path) -> None:
 
 
 def test_failed_conditions_are_told(small: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARK_FAULTS", json.dumps({"8-async": "kill"}))
+    monkeypatch.setenv("BENCHMARK_FAULTS", json.dumps({"8-async": "error"}))
     result = benchmark(*small)
     assert result.exit_code == 0
-    assert "failed: killed by the system" in result.stderr
-    assert "failed: dots-w80-c1-openvino-fp32-b8-numpy-async: killed by the system" in result.stdout
+    assert "failed: the abacus is broken" in result.stderr
+    assert "failed: dots-w80-c1-openvino-fp32-b8-numpy-async: the abacus is broken" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--sizes", "80,81"), 2, "size 81 is no frame width"),
+        (("--sizes", "80,81"), 2, "size 81 is not a valid frame width"),
         (("--sizes", "wide"), 2, "sizes 'wide' are not whole numbers"),
         (("--batchsizes", "0"), 2, "batch size 0 is too small"),
         (("--engines", "abacus"), 2, "engines 'abacus' is not known"),
@@ -202,7 +202,8 @@ def test_options_of_flags() -> None:
 def test_killed_in_the_middle_and_started_again(small: list[object], tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, "benchmark", *map(str, small), "--repeats", "3"]
     rows = tmp_path / "out" / "rows.jsonl"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    slow = os.environ | {"BENCHMARK_FAULTS": json.dumps({"dots": "slow"})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=slow)
     deadline = time.monotonic() + 120
     while not (rows.exists() and rows.read_bytes().count(b"\n") >= 2):
         assert time.monotonic() < deadline

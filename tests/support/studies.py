@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from posecli.options import FixedPrecision
 from posecli.studies.benchmark.conditions import DataSet
 from posecli.studies.benchmark.design import Trial, make_plan
-from posecli.studies.benchmark.factors import PoseFactors, conditions_of
+from posecli.studies.benchmark.factors import PoseFactors
 from posecli.studies.benchmark.options import BenchmarkOptions
 from posecli.studies.benchmark.study import (
     BENCHMARK,
@@ -27,7 +27,6 @@ from posecli.studies.common.folder import StudyFolder
 from posecli.studies.common.machine import describe_bench
 from support.benchmark_worker import row
 
-WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker.py")))
 FAKE_ENGINE_WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker_fake_engine.py")))
 
 #: How far each precision moves points in a made-up study, px of the clip.
@@ -47,18 +46,9 @@ def write_study(
         DataSet("dots", folder / "dots.mp4", 160, 120, model, trained=True),
         DataSet("blind", folder / "blind.mp4", 160, 160, model, trained=False),
     )
-    factors = PoseFactors(
-        data=data,
-        sizes=options.sizes,
-        cores=cores,
-        engines=options.engines,
-        precisions=precisions,
-        batch_sizes=options.batch_sizes,
-        decoders=options.decoders,
-        pipelines=options.pipelines,
-    )
+    factors = PoseFactors(data, replace(options, cores=cores, precisions=precisions))
     trial = Trial(1.0, 1e-7, max(cores))
-    plan = make_plan(conditions_of(factors, options.design), options, trial)
+    plan = make_plan(factors.conditions(), options, trial)
     obstacles = [Obstacle("openvino", "fp16", str(model), "this abacus has no such beads: take another")]
     (folder / POSES_FOLDER).mkdir(parents=True)
     design = describe_design(options, factors, trial, plan, obstacles)

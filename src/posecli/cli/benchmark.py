@@ -277,12 +277,12 @@ def _show_plan(study: Benchmark, output: Output) -> None:
 
 
 def _show_results(summary: BenchmarkSummary, report: StudyReport, output: Output) -> None:
-    from posecli.studies.benchmark.report import findings, results
-    from posecli.studies.benchmark.subject import subject_of
+    from posecli.studies.benchmark.findings import findings
+    from posecli.studies.benchmark.kinds import command_line, kind_of
+    from posecli.studies.benchmark.report import results
     from posecli.studies.benchmark.tables import winner_table
 
-    subject = subject_of(summary.study.network)
-    for table in (winner_table(summary), *(rows for _, rows, _ in subject.tables(summary))):
+    for table in (winner_table(summary), *(rows for _, rows, _ in kind_of(summary).tables(summary))):
         for line in aligned(table):
             output.say(line)
         output.say("")
@@ -291,8 +291,7 @@ def _show_results(summary: BenchmarkSummary, report: StudyReport, output: Output
     output.say("")
     for winner in summary.winners():
         item = winner.cell.condition
-        seen = item.view_words if item.has_chunks else f"{item.width} px"
-        output.say(f"{item.data} at {seen}: {subject.command(summary, winner.cell)}")
+        output.say(f"{item.data} at {item.short_view}: {command_line(summary, winner.cell)}")
     failed = [cell for cell in summary.cells if cell.state == "failed"]
     for cell in failed:
         output.say(f"failed: {cell.condition.key}: {cell.reason}")

@@ -64,13 +64,13 @@ def separator_of(text: str) -> str:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    r"""A tidy table as CSV, a line per row.
+    r"""A tidy table as CSV, a line per row; what is in no column is left out.
 
     >>> csv_text(["a", "b"], [{"a": 1, "b": None}])
     'a,b\n1,\n'
     """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()

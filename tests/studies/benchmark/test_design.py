@@ -5,41 +5,63 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecli.studies.benchmark.conditions import DataSet
+from posecli.behaviour.chunks import ChunkPlan
+from posecli.options import InputSize
+from posecli.precision.behaviours import FEWEST_CHUNKS
+from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.design import FEWEST_BATCHES, Trial, frames_of, make_plan
-from posecli.studies.benchmark.factors import PoseFactors, conditions_of
-from posecli.studies.benchmark.options import BenchmarkOptions
+from posecli.studies.benchmark.factors import ClipFactors, Factors, PoseFactors
+from posecli.studies.benchmark.options import BenchmarkOptions, ClipBenchmarkOptions
 
 OPEN_FIELD = DataSet("open-field", Path("a.mp4"), 640, 480, Path("m"), trained=True)
 SQUARE = DataSet("square", Path("b.mp4"), 554, 554, Path("m"), trained=False)
 TRIAL = Trial(start_seconds=2.5, seconds_per_pixel=6e-7, cores=2)
-FACTORS = PoseFactors(
-    data=(OPEN_FIELD, SQUARE),
-    sizes=(80, 160, 320, 640),
-    cores=(1, 2),
-    engines=("openvino",),
-    precisions=("fp32", "bf16"),
-    batch_sizes=(1, 8, 64),
-    decoders=("standard", "double-loop", "numpy"),
-    pipelines=("sync", "parallel", "async"),
+FACTORS = PoseFactors((OPEN_FIELD, SQUARE), BenchmarkOptions(cores=(1, 2), precisions=("fp32", "bf16")))
+CLIP_FACTORS = ClipFactors(
+    (OPEN_FIELD, SQUARE),
+    ClipBenchmarkOptions(
+        sizes=(InputSize(224, 224), InputSize(640, 480)),
+        lengths=(64, 16),
+        strides=(64, 16),
+        cores=(1, 2),
+        precisions=("fp32", "bf16", "int8"),
+        batch_sizes=(1, 4),
+    ),
 )
-DEFAULT = conditions_of(FACTORS, "figures")
-FULL = conditions_of(FACTORS, "full")
+#: Chunks of 10 frames, each beginning 8 behind the one before.
+CHUNK = Condition("dots", 160, 120, 1, "openvino", "fp32", 1, None, "sync", length=10, stride=8)
 
 
-def test_figures_need_a_small_part_of_the_full_design() -> None:
-    assert set(DEFAULT) < set(FULL)
-    assert len(DEFAULT) < len(FULL) / 10
-    assert len(set(FULL)) == len(FULL)
+def changed(factors: Factors, **options: Any) -> Factors:
+    return replace(factors, options=replace(factors.options, **options))
 
 
-def test_full_design_holds_every_combination_once() -> None:
-    # The standard decoder has one batch size, the two others three.
-    assert len(FULL) == 2 * 4 * 2 * 2 * 3 * (1 + 2 * 3)
+DEFAULT = FACTORS.conditions()
+FULL = changed(FACTORS, design="full").conditions()
+
+
+@pytest.mark.parametrize(
+    ("factors", "combinations"),
+    [
+        # The standard decoder has one batch size, the two others three.
+        (FACTORS, 2 * 4 * 2 * 2 * 3 * (1 + 2 * 3)),
+        (CLIP_FACTORS, 2 * 2 * 2 * 2 * 2 * 3 * 2 * 3),
+    ],
+    ids=["poses", "chunks"],
+)
+def test_full_design_holds_every_combination_once_and_figures_need_a_small_part(
+    factors: Factors, combinations: int
+) -> None:
+    figures, full = factors.conditions(), changed(factors, design="full").conditions()
+    assert len(full) == len({condition.key for condition in full}) == combinations
+    assert set(figures) < set(full)
+    assert len(set(figures)) == len(figures) < len(full) / 10
 
 
 def test_standard_decoder_has_batch_size_one() -> None:
@@ -48,18 +70,41 @@ def test_standard_decoder_has_batch_size_one() -> None:
 
 def test_every_factor_is_varied_in_the_default_design() -> None:
     assert {(c.width, c.cores) for c in DEFAULT if c.decoder == "standard"} == {
-        (w, c) for w in FACTORS.sizes for c in (1, 2)
+        (w, c) for w in FACTORS.options.sizes for c in (1, 2)
     }
     assert {(c.width, c.batch_size) for c in DEFAULT if c.decoder == "numpy" and c.data == "square"} >= {
-        (width, batch) for width in FACTORS.sizes for batch in FACTORS.batch_sizes
+        (width, batch) for width in FACTORS.options.sizes for batch in FACTORS.options.batch_sizes
     }
     assert {c.batch_size for c in DEFAULT if c.decoder == "double-loop"} == {1, 8, 64}
     assert {(c.pipeline, c.cores) for c in DEFAULT if c.width == 320 and c.decoder == "numpy"} >= {
-        (pipeline, cores) for pipeline in FACTORS.pipelines for cores in (1, 2)
+        (pipeline, cores) for pipeline in FACTORS.options.pipelines for cores in (1, 2)
     }
     assert {(c.width, c.precision) for c in DEFAULT if c.pipeline == "async"} >= {
-        (width, precision) for width in FACTORS.sizes for precision in FACTORS.precisions
+        (width, precision) for width in FACTORS.options.sizes for precision in FACTORS.precisions
     }
+
+
+def test_figures_of_chunks_hold_what_the_paper_shows() -> None:
+    found = CLIP_FACTORS.conditions()
+    first = [c for c in found if (c.data, c.width, c.stride, c.length) == ("open-field", 224, 64, 64)]
+    assert {(c.cores, c.pipeline) for c in first} >= {
+        (cores, pipeline) for cores in (1, 2) for pipeline in CLIP_FACTORS.options.pipelines
+    }
+    for data in ("open-field", "square"):
+        for width in (224, 640):
+            shown = {(c.pipeline, c.precision) for c in found if (c.data, c.width) == (data, width)}
+            assert shown >= {("sync", "fp32"), ("async", "fp32"), ("async", "bf16"), ("async", "int8")}
+    assert {(c.length, c.stride) for c in found} == {(64, 64), (64, 16), (16, 64), (16, 16)}
+    assert {c.batch_size for c in first} == {1, 4}
+
+
+@given(length=st.integers(9, 80), stride=st.integers(1, 100), step=st.integers(1, 3), frames=st.integers(1, 400))
+def test_chunks_of_a_run_are_those_that_are_read(length: int, stride: int, step: int, frames: int) -> None:
+    condition = replace(CHUNK, length=length, stride=stride, frame_step=step)
+    starts = ChunkPlan(length, stride, step).starts(frames)
+    assert abs(condition.items_in(frames) - len(starts)) <= (1 if stride > length * step else 0)
+    for items in (1, 2, 7):
+        assert condition.items_in(condition.frames_of(items)) == items
 
 
 def test_heights_keep_the_aspect_and_are_even() -> None:
@@ -68,13 +113,19 @@ def test_heights_keep_the_aspect_and_are_even() -> None:
 
 
 def test_batch_of_what_is_not_about_batches_is_no_longer_than_needed() -> None:
-    assert [FACTORS.good_batch(width, OPEN_FIELD.height_at(width)) for width in FACTORS.sizes] == [64, 64, 8, 8]
-    assert replace(FACTORS, batch_sizes=(32, 64)).good_batch(640, 480) == 32
+    assert [FACTORS.good_batch(width, OPEN_FIELD.height_at(width)) for width in FACTORS.options.sizes] == [
+        64,
+        64,
+        8,
+        8,
+    ]
+    large = PoseFactors(FACTORS.data, replace(FACTORS.options, batch_sizes=(32, 64)))
+    assert large.good_batch(640, 480) == 32
 
 
 def test_tf_pipelines_run_with_their_own_engine() -> None:
-    factors = replace(FACTORS, engines=("openvino", "tensorflow"), pipelines=("sync", "tf-sync"))
-    engines = {(c.pipeline, c.engine) for c in conditions_of(factors, "figures")}
+    factors = changed(FACTORS, engines=("openvino", "tensorflow"), pipelines=("sync", "tf-sync"))
+    engines = {(c.pipeline, c.engine) for c in factors.conditions()}
     assert ("tf-sync", "tensorflow") in engines
     assert ("tf-sync", "openvino") not in engines
 
@@ -147,3 +198,25 @@ def test_guesses_follow_cores_and_precision() -> None:
     assert TRIAL.item_seconds(replace(base, cores=1)) > 1.9 * seconds
     assert TRIAL.item_seconds(replace(base, precision="bf16")) < 0.6 * seconds
     assert TRIAL.start(replace(base, engine="tensorflow")) > TRIAL.start(base) + 5
+
+
+def test_runs_are_whole_batches_of_chunks() -> None:
+    for batch in (1, 4):
+        condition = replace(CHUNK, batch_size=batch, length=64, stride=64, cores=2, width=224, height=224)
+        frames = frames_of(condition, ClipBenchmarkOptions(), TRIAL)
+        chunks, left = divmod(frames, 64)
+        assert left == 0
+        assert chunks % batch == 0
+        assert chunks >= max(FEWEST_BATCHES * batch, FEWEST_CHUNKS)
+    assert frames_of(CHUNK, ClipBenchmarkOptions(frames=3), TRIAL) == 10, "a chunk at least"
+
+
+def test_a_larger_network_input_takes_longer() -> None:
+    small, large = (CLIP_FACTORS.condition(OPEN_FIELD, size) for size in CLIP_FACTORS.options.sizes)
+    assert TRIAL.item_seconds(large) > 5 * TRIAL.item_seconds(small)
+
+
+def test_what_is_blocked_is_in_the_plan_with_its_reason() -> None:
+    plan = make_plan([CHUNK], ClipBenchmarkOptions(longest=0), TRIAL, [(replace(CHUNK, precision="int8"), "no beads")])
+    assert [item.condition for item in plan.visits[:1]] == [CHUNK]
+    assert [(item.precision, reason) for item, reason in plan.left_out] == [("int8", "no beads")]

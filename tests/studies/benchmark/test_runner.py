@@ -1,24 +1,27 @@
-"""Going through a design with workers that answer at once, or fail as they are told to."""
+"""Going through a design with a worker that answers at once, or fails as it is told to; and processes that work."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.studies import FAKE_ENGINE_WORKER, WORKER
+from support.benchmark_worker import answer
+from support.studies import FAKE_ENGINE_WORKER
 
 from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError, VideoError
-from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark import runner, untrained
+from posecli.model.folder import ClipModelFolder, ModelFolder
+from posecli.studies.benchmark.asking import ask
 from posecli.studies.benchmark.design import Visit
 from posecli.studies.benchmark.observer import BenchmarkObserver
 from posecli.studies.benchmark.options import BenchmarkOptions
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import BENCHMARK, Benchmark, open_study
+from posecli.studies.benchmark.untrained import untrained_clip_model, untrained_model
 from posecli.studies.common.folder import DESIGN_FILE
 from posecli.support.hardware import usable_cores
 
@@ -40,7 +43,7 @@ def options(dots_clip: Path, dots_model: ModelFolder) -> BenchmarkOptions:
 
 
 def run(options: BenchmarkOptions, folder: Path, **more: Any) -> Benchmark:
-    return run_benchmark(options, folder, worker=WORKER, **more)
+    return run_benchmark(options, folder, worker=answer, **more)
 
 
 def states(study: Benchmark) -> dict[str, str]:
@@ -73,39 +76,38 @@ def test_observer_is_told_in_order(options: BenchmarkOptions, tmp_path: Path) ->
         def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
             told.append(rows[0]["state"])
 
-    run_benchmark(replace(options, repeats=1), tmp_path, Listener(), worker=WORKER)
+    run_benchmark(replace(options, repeats=1), tmp_path, Listener(), worker=answer)
     assert told == ["planned 3", "1/3", "done", "2/3", "done", "3/3", "done"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ("error", "the abacus is broken: mend it"),
-        ("exit", "the process ended with code 1 and no answer: it fell over"),
-        ("kill", "killed by the system, as when memory does not suffice"),
-        ("garbage", "the process ended with code 0 and no answer"),
-        ("list", "the process answered '[]'"),
-    ],
-)
 def test_what_fails_is_a_row_and_the_rest_goes_on(
-    options: BenchmarkOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
+    options: BenchmarkOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BENCHMARK_FAULTS", json.dumps({"8-async": fault}))
+    monkeypatch.setenv("BENCHMARK_FAULTS", json.dumps({"8-async": "error"}))
     study = run(options, tmp_path)
     assert study.is_complete
     assert states(study) == {"1-numpy-sync": "done", "8-numpy-sync": "done", "8-numpy-async": "failed"}
-    assert {row["reason"] for row in study.rows if row["state"] == "failed"} == {reason}
+    reasons = {row["reason"] for row in study.rows if row["state"] == "failed"}
+    assert reasons == {"the abacus is broken: mend it"}
 
 
-@pytest.mark.slow
-def test_what_hangs_is_stopped(options: BenchmarkOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(options, tmp_path, dry_run=True)
-    monkeypatch.setenv("BENCHMARK_FAULTS", json.dumps({"8-async": "hang"}))
-    monkeypatch.setattr(runner, "PATIENCE", 0.0)
-    monkeypatch.setattr(runner, "LEAST_PATIENCE", 5.0)
-    study = run(options, tmp_path)
-    reasons = {row["key"].rpartition("-")[2]: row["reason"] for row in study.rows if row["state"] == "failed"}
-    assert reasons["async"] == "stopped after 5 s, many times as long as expected"
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo it fell over >&2; exit 1", "the process ended with code 1 and no answer: it fell over"),
+        ("kill -9 $$", "killed by the system, as when there is not enough memory"),
+        ("echo not JSON", "the process ended with code 0 and no answer"),
+        ("echo []", "the process answered '[]'"),
+        ("exec sleep 60", "stopped after 0 s, many times as long as expected"),
+    ],
+)
+def test_processes_that_do_not_answer_are_told(script: str, reason: str) -> None:
+    patience = 0.3 if "sleep" in script else 60.0
+    assert ask({"repeats": [0]}, patience, ("sh", "-c", script)) == {"error": reason}
+
+
+def test_a_process_is_given_the_job(tmp_path: Path) -> None:
+    assert ask({"repeats": [0]}, 60.0, ("cat",)) == {"repeats": [0]}
 
 
 def test_baseline_that_does_not_run_ends_it(
@@ -216,18 +218,22 @@ def test_no_benchmark_in_a_folder(tmp_path: Path) -> None:
         open_study(tmp_path)
 
 
-def test_untrained_network_is_made_once_and_spreads_neither_zeros_nor_infinities(private_cache: Path) -> None:
-    model = untrained.untrained_model(2, seed=3)
+@pytest.mark.parametrize("make", [partial(untrained_model, 2), partial(untrained_clip_model, width=0.25)])
+def test_untrained_network_is_made_once(
+    make: Callable[..., ModelFolder | ClipModelFolder], private_cache: Path
+) -> None:
+    model = make(seed=3)
     assert model.path.is_relative_to(private_cache)
     written = (model.path / "weights.safetensors").stat().st_mtime_ns
-    assert untrained.untrained_model(2, seed=3).identity == model.identity
+    assert make(seed=3).identity == model.identity
     assert (model.path / "weights.safetensors").stat().st_mtime_ns == written
-    assert untrained.untrained_model(2, seed=4).identity != model.identity
+    assert make(seed=4).identity != model.identity
 
 
 @pytest.mark.slow
 def test_real_workers_bind_cores_and_measure(options: BenchmarkOptions, tmp_path: Path) -> None:
-    study = run_benchmark(replace(options, repeats=1), tmp_path, worker=FAKE_ENGINE_WORKER)
+    worker = partial(ask, command=FAKE_ENGINE_WORKER)
+    study = run_benchmark(replace(options, repeats=1), tmp_path, worker=worker)
     assert study.is_complete
     for row in study.rows:
         assert row["state"] == "done", row["reason"]

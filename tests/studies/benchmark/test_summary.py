@@ -6,22 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import make_dots_model
 from support.studies import write_study
 
 from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark.report import findings, summarize
+from posecli.studies.benchmark.findings import findings
+from posecli.studies.benchmark.kinds import command_line
+from posecli.studies.benchmark.options import BenchmarkOptions
+from posecli.studies.benchmark.report import summarize
 from posecli.studies.benchmark.study import Benchmark
-from posecli.studies.benchmark.subject import subject_of
 from posecli.studies.benchmark.summary import BenchmarkSummary
 from posecli.studies.cost import Price
 
 
-@pytest.fixture
-def study(tmp_path: Path, dots_model: ModelFolder) -> Benchmark:
-    return write_study(tmp_path / "study", dots_model.path)
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    folder = tmp_path_factory.mktemp("study")
+    return write_study(folder / "study", make_dots_model(folder / "model").path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def summary(study: Benchmark) -> BenchmarkSummary:
     return summarize(study, Price("abacus", 0.5, unit="core"))
 
@@ -41,19 +45,20 @@ def test_a_set_of_levels_stands_for_any_of_them(summary: BenchmarkSummary) -> No
 def test_shift_is_judged_where_a_trained_network_looks(summary: BenchmarkSummary) -> None:
     for cell in summary.done:
         judged = cell.condition.precision != "fp32" and cell.condition.data == "dots"
-        assert (cell.shift is not None) == judged
+        assert (cell.change is not None) == judged
     (narrow,) = summary.select(data="dots", width=80, precision="bf16", pipeline="async")
     (wide,) = summary.select(data="dots", width=160, precision="bf16", pipeline="async")
-    assert wide.shift is not None
-    assert narrow.shift is not None
-    assert wide.shift.median_px == pytest.approx(0.1 * 2**0.5)
-    assert narrow.shift.median_px == pytest.approx(2 * 0.1 * 2**0.5), "in px of the video's own frame"
+    assert wide.change is not None
+    assert narrow.change is not None
+    assert wide.change.median_px == pytest.approx(0.1 * 2**0.5)
+    assert narrow.change.median_px == pytest.approx(2 * 0.1 * 2**0.5), "in px of the video's own frame"
 
 
-def test_shift_is_not_judged_where_hardly_a_point_is_seen(study: Benchmark) -> None:
+def test_shift_is_not_judged_where_hardly_a_point_is_seen(tmp_path: Path, dots_model: ModelFolder) -> None:
+    study = write_study(tmp_path / "study", dots_model.path, BenchmarkOptions(sizes=(80,)))
     for path in (study.folder / "poses").glob("dots-*.npy"):
         np.save(path, np.load(path) * (1, 1, 0.1))
-    assert all(cell.shift is None for cell in summarize(study, Price("abacus", 0.5)).cells)
+    assert all(cell.change is None for cell in summarize(study, Price("abacus", 0.5)).cells)
 
 
 def test_settings_that_move_points_do_not_win(summary: BenchmarkSummary) -> None:
@@ -121,13 +126,13 @@ def test_busy_machine_is_told(study: Benchmark) -> None:
 
 def test_command_to_use(summary: BenchmarkSummary, study: Benchmark) -> None:
     (cell,) = summary.select(data="dots", width=80, cores=2, batch_size=8, decoder="numpy", pipeline="sync")
-    assert subject_of("pose").command(summary, cell) == (
+    assert command_line(summary, cell) == (
         "posecli analyze VIDEO --scale 0.5 --batchsize 8 --precision fp32 --pipeline sync --engine openvino"
     )
     options = study.design["options"] | {"videos": ["my dots.mp4"], "model": "a model"}
     own = summarize(Benchmark(study.folder, study.design | {"options": options}, study.rows), Price("abacus", 0.5))
     (cell,) = own.select(data="dots", width=160, cores=2, batch_size=8, decoder="numpy", pipeline="sync")
-    command = subject_of("pose").command(own, cell)
+    command = command_line(own, cell)
     assert command.startswith(f"posecli analyze {study.folder}/dots.mp4 --model 'a model' --batchsize 8")
 
 

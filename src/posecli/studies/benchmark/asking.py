@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from posecli.studies.benchmark.design import Visit
 
+WORKER = (sys.executable, "-m", "posecli.studies.benchmark.worker")
 
-def ask(worker: Sequence[str], job: dict[str, Any], patience: float) -> dict[str, Any]:
-    """A worker's answer to a job; ``{"error": ...}`` where it died or took too long."""
+
+def ask(job: dict[str, Any], patience: float, command: Sequence[str] = WORKER) -> dict[str, Any]:
+    """A process's answer to a job; ``{"error": ...}`` where it died or took more than `patience` seconds."""
     with subprocess.Popen(  # noqa: S603  # our own worker
-        list(worker), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             output, errors = process.communicate(json.dumps(job), timeout=patience)
@@ -35,7 +38,7 @@ def _how_it_died(code: int, errors: str) -> str:
     words = errors.strip().splitlines()
     last = f": {words[-1]}" if words else ""
     if code == -9:
-        return f"killed by the system, as when memory does not suffice{last}"
+        return f"killed by the system, as when there is not enough memory{last}"
     return f"the process ended with {'signal' if code < 0 else 'code'} {abs(code)} and no answer{last}"
 
 

@@ -1,16 +1,18 @@
 """One condition on the bench: the network compiled and warm, alone, and at the end of a pipeline.
 
 The whole loop is what ``posecli analyze`` or ``posecli classify`` does with a video once its network is compiled: read,
-network, decode, write. What differs between frames and chunks of them is said here, and nowhere else in a worker.
+network, decode, write.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,55 +20,41 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from posecli.engine import Engine, Shape
+from posecli.behaviour.chunks import ChunkPlan
+from posecli.engine import Shape
 from posecli.inference.kind import Values
 from posecli.inference.pipeline import Line, Reader, run_pipeline
-from posecli.inference.predictor import Model
+from posecli.inference.predictor import ClipModel, Model, PoseModel
 from posecli.inference.step import Step
-from posecli.options import EngineOptions
+from posecli.model.folder import read_clip_folder, read_model_folder
+from posecli.options import EngineOptions, InputSize
 from posecli.studies.benchmark.conditions import Condition
-from posecli.studies.benchmark.load import BackgroundLoad
-from posecli.studies.benchmark.options import NetworkName
-from posecli.studies.benchmark.recorder import NoStep, NotedStep, Recorder, steady_rate
-from posecli.support.hardware import usable_cores
+from posecli.studies.benchmark.recorder import FirstChunks, FirstFrames, NoStep, NotedStep, Recorder
+from posecli.support.hardware import busy_seconds, usable_cores
 from posecli.support.results import StageReport
+from posecli.tables.pose_table import PoseTableWriter, pose_columns
 from posecli.video.batch import Batch
 
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 
-#: Share of a run's frames by which the network-only measurement is shorter.
+#: Length of the network-only measurement, relative to a run.
 NETWORK_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is asked for.
+    """What a worker is asked for."""
 
-    Attributes
-    ----------
-    network
-        The kind of network.
-    condition
-        What is measured.
-    clip
-        The video.
-    model
-        A model folder.
-    frames
-        Frames of a run, at most those of the clip.
-    repeats
-        Numbers of the repeats that are measured one after the other.
-    poses
-        Where what was found in the first repeat goes: poses as ``(N, K, 3)`` float64 in px of the clip's frame, or
-        probabilities as ``(N, C)``.
-    """
-
-    network: NetworkName
     condition: Condition
     clip: Path
+    #: A model folder.
     model: Path
+    #: Of a run, at most those of the clip.
     frames: int
+    #: Numbers of the repeats that are measured one after the other.
     repeats: tuple[int, ...]
+    #: Where what was found in the first repeat goes: poses as ``(N, K, 3)`` float64 in px of the clip's frame, or
+    #: probabilities as ``(N, C)``.
     poses: Path
 
     @property
@@ -75,91 +63,36 @@ class Job:
         return self.condition.items_in(self.frames)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One whole loop.
-
-    Attributes
-    ----------
-    stages
-        Frames, seconds, and how long each stage was busy.
-    recorder
-        Spans and marks.
-    values
-        What was found: ``(N, K, 3)`` x px, y px, likelihood; or ``(N, C)`` probabilities.
-    cpu_seconds
-        Processor time of this process, all threads.
-    background_cores
-        Cores that other processes kept busy meanwhile; ``None`` where the system does not tell.
-    """
-
-    stages: StageReport
-    recorder: Recorder
-    values: Values
-    cpu_seconds: float
-    background_cores: float | None
-
-    @property
-    def loop_fps(self) -> float:
-        """Frames per second from the first frame read to the last row written."""
-        return self.stages.frames / self.stages.seconds
-
-    @property
-    def steady_fps(self) -> float:
-        """Frames per second after the ramp-up; of the whole loop where there is only one batch."""
-        return steady_rate(self.recorder.marks, self.loop_fps)
-
-
 class Bench(ABC, Generic[ModelT]):
-    """A condition's network, compiled and warm.
+    """A condition's network, compiled and warm."""
 
-    Parameters
-    ----------
-    job
-        What to measure.
-
-    Attributes
-    ----------
-    open_seconds, warm_up_seconds
-        How long it took to compile, and to run the first batch.
-    """
-
-    #: Seconds of the read-only measurement.
+    #: Of the read-only measurement.
     read_seconds: ClassVar[float]
 
     def __init__(self, job: Job) -> None:
         self.job = job
         condition = job.condition
         self.model = self.opened(EngineOptions(condition.engine, condition.precision, condition.cores))
+        chunk = (condition.length,) if condition.has_chunks else ()
+        self.shape: Shape = (*chunk, condition.height, condition.width, 3)
         start = time.perf_counter()
-        self.engine: Engine[Any] = self.model.engine_for(self.shape)
+        self.info = self.model.engine_for(self.shape).info
         opened = time.perf_counter()
         self.step.warm_up(min(condition.batch_size, job.items))
-        self.open_seconds = opened - start
-        self.warm_up_seconds = time.perf_counter() - opened
+        self._start = {"open_seconds": opened - start, "warm_up_seconds": time.perf_counter() - opened}
 
     @abstractmethod
     def opened(self, options: EngineOptions) -> ModelT:
         """The job's model."""
 
-    @property
-    @abstractmethod
-    def shape(self) -> Shape:
-        """Of an item."""
-
-    @property
-    @abstractmethod
-    def multiply_adds(self) -> int | None:
-        """What an item costs the network; ``None`` where that is not counted."""
-
-    @abstractmethod
-    def reader(self, recorder: Recorder, seconds: float = math.inf) -> Reader:
-        """Gives the clip; after so many seconds, no more of it."""
-
     @cached_property
     def step(self) -> Step:
         """From items to values."""
         return self.model.step(self.shape)
+
+    @abstractmethod
+    def reader(self, recorder: Recorder, seconds: float = math.inf) -> Reader:
+        """Gives the clip; after so many seconds, no more of it."""
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Callable[[Values], object]]:
@@ -168,6 +101,47 @@ class Bench(ABC, Generic[ModelT]):
     def kept(self, values: Values) -> Values:
         """What is remembered of a batch's values."""
         return values.copy()
+
+    def item_cost(self) -> int | None:
+        """Multiply-adds that an item costs the network; ``None`` where they are not counted."""
+        return None
+
+    def measured(self) -> list[dict[str, Any]]:
+        """A row for each repeat, for JSON: whole loop, network only, reading only.
+
+        ``fps`` is the steady state's; ``curve`` holds frames done and seconds, ``spans`` the first repeat's stages as
+        (stage, thread, start, end).
+        """
+        return [self._row(number) for number in self.job.repeats]
+
+    def _row(self, number: int) -> dict[str, Any]:
+        row = {"repeat": number, "load_before": os.getloadavg()[0]}
+        row |= {"network_fps": self.network_fps(), "read_fps": self.read_fps()}
+        recorder = Recorder()
+        wall, own, busy = time.perf_counter(), time.process_time(), busy_seconds()
+        stages, values = self._loop(recorder)
+        own, busy, wall = time.process_time() - own, busy_seconds() - busy, time.perf_counter() - wall
+        if number == 0:
+            self.job.poses.parent.mkdir(parents=True, exist_ok=True)
+            np.save(self.job.poses, values)
+        cost, loop_fps = self.item_cost(), stages.frames / stages.seconds
+        return row | {
+            "frames": stages.frames,
+            "items": len(values),
+            "seconds": stages.seconds,
+            "fps": recorder.steady_rate(otherwise=loop_fps),
+            "loop_fps": loop_fps,
+            "gmac_per_item": None if cost is None else cost / 1e9,
+            "cpu_seconds": own,
+            "background_cores": max(0.0, (busy - own) / wall),
+            "peak_mib": peak_mib(),
+            **self._start,
+            "network_threads": self.info.threads,
+            "device": self.info.device,
+            **{f"{stage}_seconds": seconds for stage, seconds in stages.stage_seconds.items()},
+            "curve": recorder.curve(),
+            "spans": recorder.first_spans() if number == 0 else [],
+        }
 
     def network_fps(self) -> float:
         """Frames of video per second of the network alone, over and over on the clip's first batch."""
@@ -184,51 +158,120 @@ class Bench(ABC, Generic[ModelT]):
 
     def read_fps(self) -> float:
         """Frames per second of loading alone: the condition's pipeline, without a network or anything behind it."""
-        reader = self.reader(Recorder(), self.read_seconds)
-        report = self._through(Line(reader, NoStep(), _forget, self._batch, usable_cores()))
+        report = self._through(self.reader(Recorder(), self.read_seconds), NoStep(), lambda _batch, _values: None)
         return report.frames / report.seconds
 
-    def run(self) -> Run:
+    def _loop(self, recorder: Recorder) -> tuple[StageReport, Values]:
         """The whole loop, once."""
         kept: list[Values] = []
-        recorder = Recorder()
-        load = BackgroundLoad()
         with self.writing() as write:
 
             def sink(batch: Batch, values: Values) -> None:
-                write(values)
-                kept.append(self.kept(values))
-                recorder.mark(batch.frames)
+                with recorder.span("write"):
+                    write(values)
+                    kept.append(self.kept(values))
+                    recorder.mark(batch.frames)
 
-            line = Line(
-                self.reader(recorder),
-                NotedStep(self.step, recorder),
-                recorder.timed("write", sink),
-                self._batch,
-                usable_cores(),
-            )
+            reader = self.reader(recorder)
             recorder.origin = time.perf_counter()
-            stages = self._through(line)
-        return Run(stages, recorder, np.concatenate(kept), *load.since())
+            stages = self._through(reader, NotedStep(self.step, recorder), sink)
+        return stages, np.concatenate(kept)
 
-    def _through(self, line: Line) -> StageReport:
+    def _through(self, reader: Reader, step: Step, sink: Callable[[Batch, Values], None]) -> StageReport:
+        condition = self.job.condition
         try:
-            return run_pipeline(self.job.condition.pipeline, line)
+            return run_pipeline(condition.pipeline, Line(reader, step, sink, condition.batch_size, usable_cores()))
         finally:
-            line.reader.close()
-
-    @property
-    def _batch(self) -> int:
-        return self.job.condition.batch_size
+            reader.close()
 
     @cached_property
     def _first_batch(self) -> Batch:
         reader = self.reader(Recorder())
-        batch = reader.read_into(reader.new_buffer(self._batch))
+        batch = reader.read_into(reader.new_buffer(self.job.condition.batch_size))
         reader.close()
         assert batch is not None  # a clip has frames
         return batch
 
 
-def _forget(_batch: Batch, _values: Values) -> None:
-    """What is read to be timed is looked at by nobody."""
+class PoseBench(Bench[PoseModel]):
+    """Frames to poses."""
+
+    read_seconds = 0.5
+
+    def opened(self, options: EngineOptions) -> PoseModel:
+        """A pose network."""
+        return PoseModel(read_model_folder(self.job.model), options)
+
+    @cached_property
+    def step(self) -> Step:
+        """With the condition's decoder."""
+        return self.model.step(self.shape, self.job.condition.decoder or "numpy")
+
+    def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstFrames:
+        """Frame by frame; the clip has the size that the network sees."""
+        return FirstFrames(self.job.clip, self.job.frames, recorder, seconds=seconds)
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Values], object]]:
+        """Into a pose table."""
+        description = self.model.description
+        columns = pose_columns(description.scorer, description.bodyparts)
+        with tempfile.TemporaryDirectory(prefix="posecli-benchmark-") as folder:
+            writer = PoseTableWriter(Path(folder) / "poses.h5", columns)
+            try:
+                yield writer.append
+            finally:
+                writer.discard()
+
+    def kept(self, values: Values) -> Values:
+        """The best peak."""
+        return values[:, :, 0].copy()
+
+
+class ClipBench(Bench[ClipModel]):
+    """Chunks of frames to probabilities."""
+
+    #: Long enough for a few chunks of large frames.
+    read_seconds = 1.5
+
+    def opened(self, options: EngineOptions) -> ClipModel:
+        """A network for behaviours."""
+        return ClipModel(read_clip_folder(self.job.model), options)
+
+    def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstChunks:
+        """Chunk by chunk; frames are scaled to the network's size while they are read."""
+        condition = self.job.condition
+        size = InputSize(condition.width, condition.height)
+        frames = FirstFrames(self.job.clip, self.job.frames, Recorder(), size, seconds)
+        return FirstChunks(frames, ChunkPlan(condition.length, condition.stride, condition.frame_step), recorder)
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Values], object]]:
+        """Row by row into a file, as a run's journal has them; the table itself is made when a video has ended."""
+        with tempfile.TemporaryFile(prefix="posecli-benchmark-") as stream:
+
+            def write(values: Values) -> None:
+                values.tofile(stream)
+                stream.flush()
+
+            yield write
+
+    def item_cost(self) -> int:
+        """Of a chunk."""
+        return sum(self.model.description.network.multiplications(self.shape[:3]).values())
+
+
+def peak_mib() -> float:
+    """Most memory that this process has held so far, MiB.
+
+    On Linux from its own status: what ``getrusage`` says may be the parent's, from before the program was started.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        import resource
+        import sys
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024

@@ -15,7 +15,7 @@ ClipKey: TypeAlias = "tuple[str, int | None]"
 
 @dataclass(frozen=True)
 class DataSet:
-    """A video at its own size, and the network that looks at it.
+    """A video and the network that looks at it.
 
     Attributes
     ----------
@@ -24,13 +24,13 @@ class DataSet:
     video
         The file that the clips of all widths are made from.
     width, height
-        Its frame, px.
+        Of its frames, px.
     model
         A model folder.
     trained
-        Whether the network was trained on anything: without, only its speed means something.
+        Whether the network was trained: without, only its speed means something.
     frame_step
-        Every how many-th frame of the video the network sees.
+        The network sees every n-th frame of the video.
     """
 
     name: str
@@ -101,11 +101,9 @@ class Condition:
     @property
     def words(self) -> str:
         """All factors, for people."""
-        cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
-        how = f"{cores}, {self.engine} {self.precision}, batch {self.batch_size}"
-        if self.has_chunks:
-            return f"{self.data} {self.view_words}, {how}, {self.pipeline}"
-        return f"{self.data} {self.width} px, {how}, {self.decoder}, {self.pipeline}"
+        decoder = "" if self.has_chunks else f"{self.decoder}, "
+        how = f"{cores_words(self.cores)}, {self.engine} {self.precision}, batch {self.batch_size}"
+        return f"{self.data} {self.short_view}, {how}, {decoder}{self.pipeline}"
 
     @property
     def view_words(self) -> str:
@@ -114,8 +112,13 @@ class Condition:
         return f"{size}, chunks of {self.length} every {self.stride}" if self.has_chunks else size
 
     @property
+    def short_view(self) -> str:
+        """The same, but of single frames only the width, from which the height follows."""
+        return self.view_words if self.has_chunks else f"{self.width} px"
+
+    @property
     def clip(self) -> ClipKey:
-        """Which clip it reads: chunks are read from frames of the video's own size, and brought to the network's."""
+        """Which clip it reads: chunks are read from frames of the video's own size, and scaled to the network's."""
         return self.data, None if self.has_chunks else self.width
 
     @property
@@ -144,3 +147,8 @@ class Condition:
         3
         """
         return 1 + max(0, math.ceil((frames - self.span) / self.stride))
+
+
+def cores_words(count: int) -> str:
+    """A number of cores, for people."""
+    return f"{count} core" if count == 1 else f"{count} cores"

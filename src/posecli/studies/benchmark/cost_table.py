@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from posecli.studies.benchmark.subject import subject_of
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
-from posecli.studies.benchmark.tables import speed
+from posecli.studies.benchmark.behaviours import CHANGES
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, speed
 from posecli.studies.cost import Estimate, Experiment
 
 #: The paper's mice and days: 2,880 hours of video.
@@ -26,24 +25,16 @@ def cost_cells(summary: BenchmarkSummary) -> list[Cell]:
     fewest = min((cell.condition.batch_size for cell in cells), default=1)
     shown = [cell for cell in cells if cell.condition.batch_size == fewest and _configuration(cell) in PAPER_COSTS]
     views = list(dict.fromkeys(cell.condition.view for cell in shown))
-    return sorted(shown, key=lambda cell: (views.index(cell.condition.view), *_rank(cell)))
+
+    def place(cell: Cell) -> tuple[int, bool, str, int]:
+        item = cell.condition
+        return views.index(item.view), item.pipeline != "sync", item.engine, ORDER.index(item.precision)
+
+    return sorted(shown, key=place)
 
 
 def _configuration(cell: Cell) -> str:
     return f"{cell.condition.pipeline} {cell.condition.precision}"
-
-
-def _rank(cell: Cell) -> tuple[bool, str, int]:
-    item = cell.condition
-    return item.pipeline != "sync", item.engine, ORDER.index(item.precision)
-
-
-def _sync(summary: BenchmarkSummary, cell: Cell) -> Cell | None:
-    """The same in sync and fp32."""
-    item = cell.condition
-    alike = summary.select(pipeline="sync", precision="fp32", cores=item.cores, batch_size=item.batch_size)
-    found = [other for other in alike if (other.condition.view, other.condition.engine) == (item.view, item.engine)]
-    return found[0] if found else None
 
 
 def plain_costs(summary: BenchmarkSummary) -> list[dict[str, Any]]:
@@ -53,30 +44,30 @@ def plain_costs(summary: BenchmarkSummary) -> list[dict[str, Any]]:
 
 def _plain(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
     item = cell.condition
-    row: dict[str, Any] = {
-        "data": item.data,
-        "width": item.width,
-        "height": item.height,
-        "length": item.length,
-        "stride": item.stride,
-        "engine": item.engine,
-        "pipeline": item.pipeline,
-        "precision": item.precision,
+    names = ("data", "width", "height", "length", "stride", "engine", "pipeline", "precision")
+    row: dict[str, Any] = {name: getattr(item, name) for name in names} | {
         "state": cell.state,
         "reason": cell.reason,
         "paper_gain_over_sync": PAPER_COSTS["sync fp32"] / PAPER_COSTS[_configuration(cell)],
     }
     if cell.state != "done":
         return row
-    hour, sync = summary.estimate(cell), _sync(summary, cell)
+    hour = summary.estimate(cell)
     whole = Estimate(Experiment(MICE, DAYS, video_fps=summary.video_fps), hour.fps, hour.per_hour)
+    same: dict[str, Any] = {
+        "view": item.view,
+        "engine": item.engine,
+        "cores": item.cores,
+        "batch_size": item.batch_size,
+    }
+    sync = summary.select(pipeline="sync", precision="fp32", **same)
     return row | {
         "minutes_per_video_hour": 60 * hour.hours_per_video_hour,
         "cost_per_video_hour": hour.cost_per_video_hour,
         "video_hours": whole.experiment.video_hours,
         "cost": whole.cost,
-        "gain_over_sync": None if sync is None else cell.fps / sync.fps,
-        **subject_of(summary.study.network).changes(cell),
+        "gain_over_sync": cell.fps / sync[0].fps if sync else None,
+        **{name: value for name, of in CHANGES.items() if (value := of(cell)) is not None},
     }
 
 
@@ -96,24 +87,18 @@ def _words(cell: Cell, row: dict[str, Any]) -> list[str]:
     if cell.state != "done":
         return [*words, f"{cell.state}: {cell.reason.partition(': ')[0]}", *[""] * 8]
     gain = row["gain_over_sync"]
-    return [
-        *words,
+    words += [
         speed(row["minutes_per_video_hour"]),
         f"{row['cost_per_video_hour']:.2g}",
         f"{row['cost']:,.0f}",
         "-" if gain is None else f"{gain:.2f}x",
         f"{row['paper_gain_over_sync']:.2f}x",
-        *_change_words(cell),
     ]
-
-
-def _change_words(cell: Cell) -> list[str]:
     right = "-" if cell.accuracy is None else f"{100 * cell.accuracy.balanced:.1f} %"
-    figures = cell.change
-    if figures is None:
-        return ["0 (fp32)" if cell.condition.precision == "fp32" else "not judged", "", "", right]
-    labels = f"{figures.changed_labels} of {figures.chunks}"
-    return [f"{figures.median_change:.2g}", f"{figures.largest_change:.2g}", labels, right]
+    if cell.change is None:
+        return [*words, cell.unchanged_words, "", "", right]
+    labels = f"{cell.change.changed_labels} of {cell.change.chunks}"
+    return [*words, f"{cell.change.median_change:.2g}", f"{cell.change.largest_change:.2g}", labels, right]
 
 
 def _sentences(summary: BenchmarkSummary) -> list[str]:

@@ -32,24 +32,16 @@ CALL_SECONDS, FRAME_SECONDS = 0.002, 0.0004
 class Trial:
     """What a short run of the baseline on this machine told, before the design was laid out.
 
-    Attributes
-    ----------
-    start_seconds
-        From the start of a process to the first frame.
-    seconds_per_pixel
-        Of the network, on all cores.
-    cores
-        All cores.
-    slowdown
-        How many times longer everything takes because other programs want the processor too. It does not change the
-        design, only how long that takes.
-
-    The first two are processor time, which hardly depends on what else runs.
+    Start and network are in processor time, which hardly depends on what else runs.
     """
 
+    #: From the start of a process to the first frame.
     start_seconds: float
+    #: Of the network, on all cores.
     seconds_per_pixel: float
+    #: All cores.
     cores: int
+    #: How many times longer everything takes because other programs are running; does not change the design.
     slowdown: float = 1.0
 
     def item_seconds(self, condition: Condition) -> float:
@@ -71,39 +63,24 @@ def _padded(side: int) -> int:
 
 @dataclass(frozen=True)
 class Visit:
-    """Some repeats of one condition, measured in one process.
-
-    Attributes
-    ----------
-    condition
-        What is measured.
-    repeats
-        Numbers of the repeats.
-    frames
-        Frames of each run.
-    seconds
-        Guess of how long all of it takes.
-    """
+    """Some repeats of one condition, measured in one process."""
 
     condition: Condition
+    #: Their numbers.
     repeats: tuple[int, ...]
+    #: Of each run.
     frames: int
+    #: Guess of how long all of it takes.
     seconds: float
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A design laid out: what happens, in this order.
+    """What happens, in this order."""
 
-    Attributes
-    ----------
-    visits
-        One process each.
-    left_out
-        Conditions whose run would take too long, and why.
-    """
-
+    #: One process each.
     visits: tuple[Visit, ...]
+    #: Conditions that cannot run or would take too long, and why.
     left_out: tuple[tuple[Condition, str], ...]
 
     @property
@@ -112,22 +89,13 @@ class Plan:
         return sum(visit.seconds for visit in self.visits)
 
     @property
-    def conditions(self) -> list[Condition]:
-        """Conditions that are measured."""
-        return list(dict.fromkeys(visit.condition for visit in self.visits))
-
-    @property
     def repeats_per_process(self) -> int:
         """Repeats that share a process."""
         return max((len(visit.repeats) for visit in self.visits), default=1)
 
     def frames_of_clips(self) -> dict[ClipKey, int]:
         """Frames that the clip of each data set and width must have."""
-        frames: dict[ClipKey, int] = {}
-        for visit in self.visits:
-            clip = visit.condition.clip
-            frames[clip] = max(visit.frames, frames.get(clip, 0))
-        return frames
+        return {visit.condition.clip: visit.frames for visit in sorted(self.visits, key=lambda visit: visit.frames)}
 
 
 def make_plan(
@@ -138,55 +106,37 @@ def make_plan(
 ) -> Plan:
     """Choose frames for every condition, leave out what would take too long, and shuffle.
 
-    Parameters
-    ----------
-    conditions
-        From `conditions_of`.
-    options
-        Frames, lengths, repeats and seed.
-    trial
-        What this machine does.
-    blocked
-        Conditions of the design that cannot run here, and why.
+    `blocked` are conditions of the design that cannot run here, and why.
     """
     runs, left_out = [], list(blocked)
     for condition in conditions:
         frames = frames_of(condition, options, trial)
         seconds = condition.items_in(frames) * trial.item_seconds(condition)
         if seconds > options.limit:
-            left_out.append((condition, _too_long(frames, seconds, options.limit)))
+            reason = (
+                f"{frames} frames would take about {seconds:.0f} s a run, more than --longest {options.limit:g}: give "
+                "--longest 0 to measure it all the same"
+            )
+            left_out.append((condition, reason))
         else:
             runs.append((condition, frames, seconds))
     together = _in_order(runs, options, trial, options.per_process or 1)
-    if options.per_process is None and _quiet_seconds(together, trial) > COMFORTABLE_SECONDS:
+    quiet_seconds = sum(visit.seconds for visit in together) / trial.slowdown
+    if options.per_process is None and quiet_seconds > COMFORTABLE_SECONDS:
         together = _in_order(runs, options, trial, options.repeats)
     return Plan(tuple(together), tuple(left_out))
 
 
-def _quiet_seconds(visits: Sequence[Visit], trial: Trial) -> float:
-    return sum(visit.seconds for visit in visits) / trial.slowdown
-
-
 def frames_of(condition: Condition, options: SharedOptions, trial: Trial) -> int:
-    """Frames of a run: as many as were asked for (a chunk at least), else whole batches enough for a steady state."""
+    """Frames of a run: as many as were asked for (a chunk at least), else enough whole batches for a steady state."""
     if options.frames is not None:
         return max(options.frames, condition.span)
     batch = condition.batch_size
-    batches = max(FEWEST_BATCHES, math.ceil(options.seconds / trial.item_seconds(condition) / batch))
+    batches = math.ceil(options.seconds / trial.item_seconds(condition) / batch)
+    chunks = FEWEST_CHUNKS if condition.has_chunks else 1  # enough to judge a precision by
+    fewest = max(FEWEST_BATCHES, math.ceil(chunks / batch))
     most = MOST_FRAMES // condition.stride
-    return condition.frames_of(max(_fewest_batches(condition) * batch, min(batches * batch, most)))
-
-
-def _fewest_batches(condition: Condition) -> int:
-    """Enough for a steady state; and of chunks, enough to judge a precision by."""
-    return max(FEWEST_BATCHES, math.ceil(FEWEST_CHUNKS / condition.batch_size) if condition.has_chunks else 1)
-
-
-def _too_long(frames: int, seconds: float, longest: float) -> str:
-    return (
-        f"{frames} frames would take about {seconds:.0f} s a run, more than --longest {longest:g}: give --longest 0 to "
-        "measure it all the same"
-    )
+    return condition.frames_of(max(fewest * batch, min(batches * batch, most)))
 
 
 def _in_order(

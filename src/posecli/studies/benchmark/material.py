@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posecli.errors import OutputError, UsageError
+from posecli.errors import OutputError
 from posecli.studies.benchmark.conditions import DataSet
 from posecli.video.encode import EncodeOptions, VideoEncoder, find_ffmpeg
 
@@ -33,13 +33,6 @@ def render_scene(name: str, frames: int, seed: int, folder: Path, say: Say) -> t
             for index in range(scene.n_frames):
                 encoder.write(scene.frame(index).image)
     return scene, video
-
-
-def refuse_equal_names(data: Sequence[DataSet]) -> None:
-    """Refuse two videos whose results could not be told apart."""
-    names = [item.name for item in data]
-    if len(set(names)) < len(names):
-        raise UsageError(f"videos {', '.join(names)} do not have distinct names: rename one")
 
 
 def make_clip(data: DataSet, width: int | None, frames: int, folder: Path) -> Path:

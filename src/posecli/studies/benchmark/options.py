@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -29,7 +29,7 @@ DESIGNS: tuple[DesignName, ...] = get_args(DesignName)
 NetworkName = Literal["pose", "i3d"]
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
-#: Narrowest frame, px: below it an animal has no body parts to speak of.
+#: Narrowest frame, px: an animal in a smaller one has no visible body parts.
 SMALLEST_WIDTH = 32
 
 
@@ -47,7 +47,7 @@ class SharedOptions:
     batch_sizes, pipelines, engines
         As in `posecli.options`.
     precisions
-        ``None`` takes those that engine, processor and model have.
+        ``None`` takes those that engine, processor and model support.
     cores
         Cores that a run may use; ``None`` takes 1 and all.
     repeats
@@ -55,7 +55,7 @@ class SharedOptions:
     frames
         Frames of a run; ``None`` takes what the network does in `seconds`.
     seconds
-        Length of a run that is aimed at.
+        Target length of a run.
     longest
         A condition whose run would take longer is left out, with a row that says so; 0 leaves none out. ``None`` is
         `longest_seconds`, and no limit where `frames` are given.
@@ -68,12 +68,12 @@ class SharedOptions:
     design
         ``figures`` or ``full``.
     seed
-        Of the order of conditions, and of an untrained network's weights.
+        For the order of conditions, and for an untrained network's weights.
     """
 
     network: ClassVar[NetworkName]
     known_pipelines: ClassVar[tuple[PipelineName, ...]] = PIPELINES
-    #: Of the longest run that is worth waiting for, where nothing else is said.
+    #: Default of `longest`.
     longest_seconds: ClassVar[float] = 10.0
 
     batch_sizes: tuple[int, ...] = (1,)
@@ -92,53 +92,40 @@ class SharedOptions:
     seed: int = 2018
 
     def __post_init__(self) -> None:
-        for name, values in self._lists().items():
+        known = {
+            "pipelines": self.known_pipelines,
+            "engines": ENGINES,
+            "precisions": FIXED_PRECISIONS,
+            "decoders": DECODERS,
+        }
+        for name, values in self.levels.items():
             if not values or len(set(values)) < len(values):
-                raise UsageError(f"{name} {_listed(values)} is empty or names something twice: give each value once")
-        for name, names, known in self._names():
-            _known(name, names, known)
+                raise UsageError(
+                    f"{name.replace('_', '')} {','.join(map(str, values)) or '(nothing)'} is empty or lists a value "
+                    "twice: give each value once"
+                )
+            _refuse_unknown(name, values, known.get(name, values))
+        _refuse_unknown("design", (self.design,), DESIGNS)
         for pipeline in self.pipelines:
             engine = engine_of_pipeline(pipeline)
             if engine is not None and engine not in self.engines:
                 raise UsageError(f"pipeline '{pipeline}' is for the {engine} engine: add {engine} to --engines")
         self._check_numbers()
 
-    def _lists(self) -> dict[str, tuple[Any, ...]]:
-        lists: dict[str, tuple[Any, ...] | None] = {
-            "batchsizes": self.batch_sizes,
-            "pipelines": self.pipelines,
-            "engines": self.engines,
-            "precisions": self.precisions,
-            "cores": self.cores,
-        }
-        return {name: values for name, values in lists.items() if values is not None}
-
-    def _names(self) -> list[tuple[str, Sequence[str], Sequence[str]]]:
-        return [
-            ("pipelines", self.pipelines, self.known_pipelines),
-            ("engines", self.engines, ENGINES),
-            ("precisions", self.precisions or (), FIXED_PRECISIONS),
-            ("design", (self.design,), DESIGNS),
-        ]
-
-    def _numbers(self) -> dict[str, tuple[int | None, ...]]:
-        """All that must be 1 or more."""
-        return {
-            "batch size": self.batch_sizes,
-            "cores": self.cores or (),
-            "repeats": (self.repeats,),
-            "frames": (self.frames,),
-            "per-process": (self.per_process,),
-        }
-
     def _check_numbers(self) -> None:
-        for name, values in self._numbers().items():
-            for value in values:
-                if value is not None and value < 1:
-                    raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
+        _refuse_below_one("batch size", *self.batch_sizes)
+        _refuse_below_one("cores", *(self.cores or ()))
+        for name, number in (("repeats", self.repeats), ("frames", self.frames), ("per-process", self.per_process)):
+            _refuse_below_one(name, *(() if number is None else (number,)))
         for name, amount, least in (("seconds", self.seconds, 0.05), ("longest", self.longest or 0.0, 0.0)):
             if not (math.isfinite(amount) and amount >= least):
                 raise UsageError(f"{name} {amount:g} is out of range: give a number of {least:g} or more")
+
+    @property
+    def levels(self) -> dict[str, tuple[Any, ...]]:
+        """The factors, as far as they are given."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "videos"}
+        return {name: value for name, value in values.items() if isinstance(value, tuple)}
 
     @property
     def limit(self) -> float:
@@ -149,13 +136,7 @@ class SharedOptions:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        return {
-            "network": self.network,
-            **plain,
-            "videos": [str(video) for video in self.videos],
-            "model": None if self.model is None else str(self.model),
-        }
+        return {"network": self.network} | {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,17 +157,11 @@ class BenchmarkOptions(SharedOptions):
     batch_sizes: tuple[int, ...] = (1, 8, 64)
     decoders: tuple[DecoderName, ...] = ("standard", "double-loop", "numpy")
 
-    def _lists(self) -> dict[str, tuple[Any, ...]]:
-        return {"sizes": self.sizes, "decoders": self.decoders} | super()._lists()
-
-    def _names(self) -> list[tuple[str, Sequence[str], Sequence[str]]]:
-        return [("decoders", self.decoders, DECODERS), *super()._names()]
-
     def _check_numbers(self) -> None:
         for size in self.sizes:
             if size < SMALLEST_WIDTH or size % 2:
                 raise UsageError(
-                    f"size {size} is no frame width for video: give even numbers of {SMALLEST_WIDTH} or more"
+                    f"size {size} is not a valid frame width: give even numbers of {SMALLEST_WIDTH} or more"
                 )
         super()._check_numbers()
 
@@ -198,11 +173,11 @@ class ClipBenchmarkOptions(SharedOptions):
     Attributes
     ----------
     sizes
-        Sizes to which frames are brought.
+        Sizes to which frames are scaled.
     lengths, strides
         Frames of a chunk, and from the start of one chunk to the start of the next.
     labels
-        Table of labelled intervals, by which balanced accuracy is told; its videos are taken where none are given.
+        Table of labelled intervals, for balanced accuracy; its videos are taken where none are given.
     """
 
     network: ClassVar[NetworkName] = "i3d"
@@ -215,31 +190,28 @@ class ClipBenchmarkOptions(SharedOptions):
     seconds: float = 6.0
     labels: Path | None = None
 
-    def _lists(self) -> dict[str, tuple[Any, ...]]:
-        return {"sizes": self.sizes, "lengths": self.lengths, "strides": self.strides} | super()._lists()
-
-    def _numbers(self) -> dict[str, tuple[int | None, ...]]:
-        return super()._numbers() | {"stride": self.strides}
-
     def _check_numbers(self) -> None:
         for length in self.lengths:
             if length < SHORTEST_CHUNK:
                 raise UsageError(f"chunk length {length} is too small: give {SHORTEST_CHUNK} frames or more")
+        _refuse_below_one("stride", *self.strides)
         super()._check_numbers()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return super().as_dict() | {
-            "sizes": [str(size) for size in self.sizes],
-            "labels": None if self.labels is None else str(self.labels),
-        }
 
-
-def _known(name: str, values: Sequence[str], known: Sequence[str]) -> None:
+def _refuse_unknown(name: str, values: Sequence[str], known: Sequence[str]) -> None:
     for value in values:
         if value not in known:
             raise UsageError(f"{name} '{value}' is not known: choose among {', '.join(known)}")
 
 
-def _listed(values: Sequence[object]) -> str:
-    return ",".join(str(value) for value in values) or "(nothing)"
+def _refuse_below_one(name: str, *values: int) -> None:
+    for value in values:
+        if value < 1:
+            raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
+
+
+def plain(value: Any) -> Any:
+    """An option's value for JSON: lists of numbers and strings."""
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, (Path, InputSize)) else value

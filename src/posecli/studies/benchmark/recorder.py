@@ -1,42 +1,39 @@
-"""Notes of one run: which stage ran when on which thread, and when how much was done."""
+"""Notes of one run: which stage ran when on which thread, and when how much was done; readers and steps that note."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.inference.kind import Values
 from posecli.inference.step import Step
+from posecli.options import InputSize
 from posecli.video.batch import Batch
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from posecli.video.geometry import Geometry
+from posecli.video.probe import probe
+from posecli.video.reader import Frame, VideoReader
 
 #: Part of a run that counts as ramp-up: the first batch at least.
 RAMP_UP_SHARE = 0.1
 #: Points kept of a ramp-up curve, and spans kept of a timeline.
-MOST_POINTS = 60
-MOST_SPANS = 600
+MOST_POINTS, MOST_SPANS = 60, 600
 
 #: Frames done, and seconds since the run began.
 Mark = tuple[int, float]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stage at work: from `start` to `end`, in seconds since the run began, on a thread."""
-
-    stage: str
-    thread: str
-    start: float
-    end: float
+#: A stage at work on a thread: its name, the thread's, start and end in seconds since the run began.
+Span = tuple[str, str, float, float]
+Images = npt.NDArray[np.uint8]
 
 
 @dataclass
@@ -58,17 +55,7 @@ class Recorder:
             yield
         finally:
             end = time.perf_counter()
-            name = threading.current_thread().name
-            self.spans.append(Span(stage, name, start - self.origin, end - self.origin))
-
-    def timed(self, stage: str, function: Callable[P, R]) -> Callable[P, R]:
-        """The same function, noting when it runs."""
-
-        def noted(*arguments: P.args, **named: P.kwargs) -> R:
-            with self.span(stage):
-                return function(*arguments, **named)
-
-        return noted
+            self.spans.append((stage, threading.current_thread().name, start - self.origin, end - self.origin))
 
     def mark(self, frames: int) -> None:
         """Note that so many more frames are done."""
@@ -81,10 +68,21 @@ class Recorder:
             return self.marks
         return [self.marks[place] for place in np.linspace(0, len(self.marks) - 1, MOST_POINTS).round().astype(int)]
 
-    def first_spans(self) -> list[tuple[str, str, float, float]]:
-        """The first spans as plain values."""
-        first = sorted(self.spans, key=lambda span: span.start)[:MOST_SPANS]
-        return [(span.stage, span.thread, round(span.start, 6), round(span.end, 6)) for span in first]
+    def first_spans(self) -> list[Span]:
+        """The first spans, for JSON."""
+        first = sorted(self.spans, key=lambda span: span[2])[:MOST_SPANS]
+        return [(stage, thread, round(start, 6), round(end, 6)) for stage, thread, start, end in first]
+
+    def steady_rate(self, otherwise: float) -> float:
+        """Frames per second from the end of the ramp-up on; `otherwise` where there is nothing behind it.
+
+        >>> Recorder(marks=[(8, 2.0), (16, 3.0), (24, 4.0)]).steady_rate(6.0)
+        8.0
+        """
+        last_frames, last = self.marks[-1]
+        started = next(mark for mark in self.marks if mark[0] >= RAMP_UP_SHARE * last_frames)
+        frames, seconds = last_frames - started[0], last - started[1]
+        return frames / seconds if frames and seconds > 0 else otherwise
 
 
 class NotedPool(Executor):
@@ -96,7 +94,12 @@ class NotedPool(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Hand a job to the pool."""
-        return self._pool.submit(self._recorder.timed("prepare", fn), *args, **kwargs)
+
+        def noted() -> Any:
+            with self._recorder.span("prepare"):
+                return fn(*args, **kwargs)
+
+        return self._pool.submit(noted)
 
 
 class NotedStep(Step):
@@ -128,20 +131,60 @@ class NoStep(Step):
         return np.zeros((len(batch), 1))
 
 
-def steady_rate(marks: list[Mark], otherwise: float) -> float:
-    """Frames per second from the end of the ramp-up on.
+class FirstFrames(VideoReader):
+    """The first frames of a video, at most `frames`, scaled to a size; reading them is noted as ``read``.
 
-    Parameters
-    ----------
-    marks
-        Frames done, and seconds since the start.
-    otherwise
-        Where there is nothing behind the ramp-up.
-
-    >>> steady_rate([(8, 2.0), (16, 3.0), (24, 4.0)], 6.0)
-    8.0
+    Some seconds after it was first asked, it gives no more.
     """
-    last_frames, last = marks[-1]
-    started = next(mark for mark in marks if mark[0] >= RAMP_UP_SHARE * last_frames)
-    frames, seconds = last_frames - started[0], last - started[1]
-    return frames / seconds if frames and seconds > 0 else otherwise
+
+    def __init__(
+        self, clip: Path, frames: int, recorder: Recorder, size: InputSize | None = None, seconds: float = math.inf
+    ) -> None:
+        info = probe(clip)
+        whole = Geometry.plan(info.width, info.height)
+        super().__init__(info, whole if size is None else whole.brought_to(size.width, size.height))
+        self._left = min(frames, info.expected_frames)
+        self._recorder = recorder
+        self._seconds_left = seconds
+        self._deadline: float | None = None
+
+    def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
+        """Fill a buffer, until as many frames as wanted have been given."""
+        if self._is_over():
+            return None
+        noted = None if pool is None else NotedPool(pool, self._recorder)
+        with self._recorder.span("read"):
+            batch = super().read_into(buffer[: self._left], noted)
+        self._left -= 0 if batch is None else len(batch)
+        return batch
+
+    def decoded(self) -> Iterator[Frame]:
+        """The next frames, not prepared: what `tf.data` and chunks ask for."""
+        frames = super().decoded()
+        while not self._is_over():
+            with self._recorder.span("read"):
+                item = next(frames, None)
+            if item is None:
+                return
+            self._left -= 1
+            yield item
+
+    def _is_over(self) -> bool:
+        now = time.perf_counter()
+        if self._deadline is None:
+            self._deadline = now + self._seconds_left
+        return self._left == 0 or now >= self._deadline
+
+
+class FirstChunks(ClipReader):
+    """The first frames of a video as chunks; reading one is noted as ``read``."""
+
+    def __init__(self, frames: FirstFrames, plan: ChunkPlan, recorder: Recorder) -> None:
+        super().__init__(frames, plan)
+        self._recorder = recorder
+
+    def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
+        """Fill a buffer with the next chunks."""
+        noted = None if pool is None else NotedPool(pool, self._recorder)
+        with self._recorder.span("read"):
+            return super().read_into(buffer, noted)

@@ -6,20 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from posecli.studies.benchmark.charts.timeline import timeline_cells
+from posecli.studies.benchmark.charts.timeline import timeline_cells, trace_events
+from posecli.studies.benchmark.findings import findings
+from posecli.studies.benchmark.kinds import command_line, judged, kind_of
 from posecli.studies.benchmark.study import Benchmark
-from posecli.studies.benchmark.subject import subject_of
-from posecli.studies.benchmark.summary import BenchmarkSummary, Winner, cells_of, design_order
+from posecli.studies.benchmark.summary import BenchmarkSummary, Winner, cells_of, design_order, speed
 from posecli.studies.benchmark.tables import (
     columns_of,
     condition_table,
     plain_cell,
-    plain_rows,
-    speed,
     tidy_rows,
     winner_table,
 )
-from posecli.studies.benchmark.trace import trace_events
 from posecli.studies.common import webpage
 from posecli.studies.common.machine import machine_line
 from posecli.studies.common.report import StudyReport, draw_charts, write_results
@@ -30,8 +28,6 @@ from posecli.support.textfile import csv_text
 
 RESULTS_FORMAT = "posecli-benchmark-results"
 TRACE_FILE = "timelines.json"
-#: Other programs that keep more than this many cores busy spoil a measurement.
-QUIET_CORES = 0.2
 
 
 def summarize(study: Benchmark, price: Price, video_fps: float = 30.0) -> BenchmarkSummary:
@@ -46,18 +42,8 @@ def summarize(study: Benchmark, price: Price, video_fps: float = 30.0) -> Benchm
     video_fps
         Frames per second of the recordings for which run time and cost are stated.
     """
-    judged = subject_of(study.network).judged(study, cells_of(study))
-    return BenchmarkSummary(study, tuple(sorted(judged, key=design_order(study))), price, video_fps)
-
-
-def findings(summary: BenchmarkSummary) -> list[str]:
-    """What came out, in sentences."""
-    busy = summary.background_cores()
-    disturbed = (
-        f"Other programs kept {busy:.1f} cores busy meanwhile: the speeds and gains below are not this machine's "
-        "own, measure again when it is quiet."
-    )
-    return [*([disturbed] if busy > QUIET_CORES else []), *subject_of(summary.study.network).findings(summary)]
+    cells = judged(study, cells_of(study))
+    return BenchmarkSummary(study, tuple(sorted(cells, key=design_order(study))), price, video_fps)
 
 
 def write_report(summary: BenchmarkSummary) -> StudyReport:
@@ -69,8 +55,8 @@ def write_report(summary: BenchmarkSummary) -> StudyReport:
         If it cannot be written.
     """
     folder = summary.study.folder
-    report = StudyReport(folder, draw_charts(subject_of(summary.study.network).drawings, summary, folder))
-    table = csv_text(columns_of(subject_of(summary.study.network)), tidy_rows(summary))
+    report = StudyReport(folder, draw_charts(kind_of(summary).drawings, summary, folder))
+    table = csv_text(columns_of(kind_of(summary)), tidy_rows(summary))
     write_results(report, table, results(summary), html_page(summary, report.charts))
     write_whole(folder / TRACE_FILE, (json.dumps(trace_events(timeline_cells(summary))) + "\n").encode())
     return report
@@ -96,8 +82,8 @@ def results(summary: BenchmarkSummary) -> dict[str, Any]:
         "findings": findings(summary),
         "winners": [_plain_winner(summary, winner) for winner in summary.winners()],
         "conditions": [plain_cell(summary, cell) for cell in summary.cells],
-        "rows": plain_rows(summary),
-    } | subject_of(summary.study.network).plain(summary)
+        "rows": tidy_rows(summary),
+    } | kind_of(summary).plain(summary)
 
 
 def _plain_winner(summary: BenchmarkSummary, winner: Winner) -> dict[str, Any]:
@@ -107,7 +93,7 @@ def _plain_winner(summary: BenchmarkSummary, winner: Winner) -> dict[str, Any]:
         "width": winner.cell.condition.width,
         "fps": winner.cell.fps,
         "gain_over_standard": winner.gain,
-        "command": subject_of(summary.study.network).command(summary, winner.cell),
+        "command": command_line(summary, winner.cell),
     }
 
 
@@ -126,7 +112,7 @@ def html_page(summary: BenchmarkSummary, charts: Sequence[Chart]) -> str:
         ),
         *(
             webpage.section(title, webpage.table(rows), *map(webpage.paragraph, sentences))
-            for title, rows, sentences in subject_of(summary.study.network).tables(summary)
+            for title, rows, sentences in kind_of(summary).tables(summary)
         ),
         webpage.section("What came out", webpage.bullets(findings(summary))),
         webpage.section("Figures", *(webpage.figure(chart.svg, chart.caption) for chart in charts)),
@@ -143,7 +129,7 @@ def html_page(summary: BenchmarkSummary, charts: Sequence[Chart]) -> str:
 def _command(summary: BenchmarkSummary, winner: Winner) -> str:
     item = winner.cell.condition
     head = f"{item.data} at {item.view_words}, {speed(winner.cell.fps)} frames/s:"
-    return webpage.paragraph(head) + webpage.verbatim(subject_of(summary.study.network).command(summary, winner.cell))
+    return webpage.paragraph(head) + webpage.verbatim(command_line(summary, winner.cell))
 
 
 def _method(summary: BenchmarkSummary) -> list[str]:
@@ -159,7 +145,7 @@ def _method(summary: BenchmarkSummary) -> list[str]:
         "those of the video, in the steady state: after the first batch, and at least a tenth of the frames.",
         f"Run time and cost are for video of {summary.video_fps:g} frames/s; price: {summary.price} "
         f"({summary.price.what or 'own'}; {summary.price.source}), times the cores used where it is per core.",
-        *subject_of(summary.study.network).method(summary),
+        *kind_of(summary).method(summary),
     ]
     return sentences + [f"Not measured: {reason}." for reason in _obstacles(summary)]
 

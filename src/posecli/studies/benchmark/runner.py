@@ -6,20 +6,19 @@ one is refused.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from posecli.errors import EngineError, UsageError
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.studies.benchmark.asking import Pace, ask
-from posecli.studies.benchmark.benches import read_network
 from posecli.studies.benchmark.conditions import ClipKey, Condition, DataSet
 from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan
-from posecli.studies.benchmark.factors import conditions_of
+from posecli.studies.benchmark.factors import Factors
+from posecli.studies.benchmark.kinds import KINDS, gathered
 from posecli.studies.benchmark.material import make_clip
 from posecli.studies.benchmark.observer import BenchmarkObserver
 from posecli.studies.benchmark.options import SharedOptions
@@ -34,14 +33,14 @@ from posecli.studies.benchmark.study import (
     plain_condition,
     visits_of,
 )
-from posecli.studies.benchmark.subject import subject_of
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench
 from posecli.support.files import make_folder
 from posecli.support.hardware import usable_cores
 from posecli.video.probe import content_fingerprint
 
-WORKER: tuple[str, ...] = (sys.executable, "-m", "posecli.studies.benchmark.worker")
+#: Takes a job and the seconds to wait for it at most, and answers, as `ask` does.
+Worker: TypeAlias = Callable[[dict[str, Any], float], dict[str, Any]]
 #: A process that takes this many times as long as expected, and at least so many seconds, is stopped.
 PATIENCE, LEAST_PATIENCE = 10.0, 600.0
 
@@ -53,7 +52,7 @@ def run_benchmark(
     *,
     overwrite: bool = False,
     dry_run: bool = False,
-    worker: Sequence[str] | None = None,
+    worker: Worker | None = None,
 ) -> Benchmark:
     """Measure every condition of a design that is not measured yet.
 
@@ -70,7 +69,7 @@ def run_benchmark(
     dry_run
         Lay the design out and measure nothing.
     worker
-        Command of the process that measures a visit; posecli's own by default.
+        Measures a visit: takes a job and the seconds to wait at most, and answers; by default a process of its own.
 
     Raises
     ------
@@ -80,7 +79,7 @@ def run_benchmark(
         If not even the baseline runs.
     """
     make_folder(folder)
-    bench = _Bench(options, folder, observer, worker or WORKER)
+    bench = _Bench(options, folder, observer, worker or ask)
     design = bench.design(overwrite=overwrite)
     if not dry_run:
         observer.planned(Benchmark(folder, design, ()))
@@ -91,18 +90,16 @@ def run_benchmark(
 class _Bench:
     """One call of `run_benchmark`."""
 
-    def __init__(
-        self, options: SharedOptions, folder: Path, observer: BenchmarkObserver, worker: Sequence[str]
-    ) -> None:
+    def __init__(self, options: SharedOptions, folder: Path, observer: BenchmarkObserver, worker: Worker) -> None:
         self.options = options
         self.folder = folder
         self.observer = observer
         self.worker = worker
-        self.subject = subject_of(options.network)
+        self.kind = KINDS[options.network]
 
     def design(self, *, overwrite: bool) -> dict[str, Any]:
         """The design that lies in the folder, if it is the one asked for; else a new one."""
-        data = self.subject.gather(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
+        data = gathered(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
         machine = describe_bench()
         asked = _identity_fields(self.options, data, machine)
         found = StudyFolder(self.folder, BENCHMARK).begun(asked, overwrite=overwrite)
@@ -115,10 +112,14 @@ class _Bench:
         options = self.options
         cores = options.cores or tuple(sorted({1, usable_cores()}))
         _refuse_cores(cores)
-        trial, obstacles = self._trial(data, max(cores))
-        precisions = self.subject.wanted_precisions(options, _runnable(data[0], obstacles))
-        factors = self.subject.factors(options, data, cores, precisions)
-        conditions, blocked = self._split(conditions_of(factors, options.design), data, obstacles)
+        factors = self.kind.factors(
+            data, replace(options, cores=cores, precisions=options.precisions or FIXED_PRECISIONS)
+        )
+        trial, obstacles = self._trial(factors)
+        if options.precisions is None and not self.kind.shows_obstacles:
+            runnable = _runnable(data[0], obstacles) or FIXED_PRECISIONS[:1]
+            factors = replace(factors, options=replace(factors.options, precisions=runnable))
+        conditions, blocked = self._split(factors.conditions(), data, obstacles)
         plan = make_plan(conditions, options, trial, blocked)
         if not plan.visits:
             raise UsageError(
@@ -140,13 +141,11 @@ class _Bench:
         free = [item for item, reason in told if reason is None]
         return free, [(item, reason) for item, reason in told if reason is not None]
 
-    def _trial(self, data: tuple[DataSet, ...], cores: int) -> tuple[Trial, list[Obstacle]]:
+    def _trial(self, factors: Factors) -> tuple[Trial, list[Obstacle]]:
         """A short run of the baseline."""
         self.observer.say("measuring for a moment, to know how long the design will take")
-        precisions = self.options.precisions or FIXED_PRECISIONS
-        precision: FixedPrecision = "fp32" if "fp32" in precisions else precisions[0]
-        first = data[0]
-        condition, items = self.subject.trial(self.options, first, cores, precision)
+        first = factors.data[0]
+        condition, items = factors.trial()
         frames = condition.frames_of(items)
         clip = make_clip(first, condition.clip[1], frames, self.folder / CLIPS_FOLDER)
         job = self._job(condition, clip, first.model, frames, (0,)) | {
@@ -155,10 +154,10 @@ class _Bench:
                 (engine, name, model)
                 for engine in self.options.engines
                 for name in FIXED_PRECISIONS
-                for model in sorted({str(item.model) for item in data})
+                for model in sorted({str(item.model) for item in factors.data})
             ],
         }
-        answer = ask(self.worker, job, LEAST_PATIENCE)
+        answer = self.worker(job, LEAST_PATIENCE)
         if "error" in answer:
             raise EngineError(
                 f"not even a first trial runs ({answer['error']}): check --engines, --precisions, --model"
@@ -180,7 +179,7 @@ class _Bench:
             self.observer.visit_started(number, len(visits), visit, pace.seconds_left)
             condition = visit.condition
             job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
-            answer = ask(self.worker, job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
+            answer = self.worker(job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)
             journal.append(rows)
             pace.done(visit)
@@ -245,7 +244,7 @@ def _identity_fields(options: SharedOptions, data: tuple[DataSet, ...], machine:
     videos = {item.name: content_fingerprint(item.video) for item in data} if options.videos else "scenes"
     return options.as_dict() | {
         "videos": videos,
-        "model": sorted({read_network(options.network, item.model).identity for item in data}),
+        "model": sorted({KINDS[options.network].read_folder(item.model).identity for item in data}),
         "processor": machine["processor"],
         "usable_cores": machine["usable_cores"],
         "packages": machine["packages"],

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 from posecli.inference.kind import Values
-from posecli.precision.behaviours import ClipGateFigures
-from posecli.precision.poses import GateFigures
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.study import POSES_FOLDER, Benchmark, condition_of
 from posecli.studies.common.folder import Row
@@ -55,11 +53,10 @@ class Cell:
         ``done``, ``failed`` or ``left out``.
     reason
         Why it is not done.
-    shift
-        How far its poses are from fp32's on the same frames, px of the video's own frame; ``None`` where that says
-        nothing: for fp32 itself, for an untrained network, and where hardly a point was seen.
     change
-        The same for probabilities: how far they are from fp32's on the same chunks.
+        How far its results are from fp32's on the same items: poses in px of the video's own frame, or probabilities;
+        ``None`` where that says nothing: for fp32 itself, for poses of an untrained network, and where hardly a point
+        was seen.
     accuracy
         Of its labels, where the true ones were given.
     """
@@ -68,8 +65,7 @@ class Cell:
     rows: tuple[Row, ...]
     state: str
     reason: str = ""
-    shift: GateFigures | None = None
-    change: ClipGateFigures | None = None
+    change: Any = None
     accuracy: Accuracy | None = None
 
     def values(self, name: str) -> list[float]:
@@ -84,6 +80,11 @@ class Cell:
     def fps(self) -> float:
         """Median frames per second in steady state."""
         return self.median("fps")
+
+    @property
+    def unchanged_words(self) -> str:
+        """What stands for its change where there is none."""
+        return "0 (fp32)" if self.condition.precision == "fp32" else "" if self.change else "not judged"
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,7 @@ class BenchmarkSummary:
         """Whether a laboratory could take this setting: its results stay, as far as that could be measured."""
         if cell.condition.precision == "fp32":
             return True
-        figures = cell.shift or cell.change
-        return self.data_of(cell).trained and figures is not None and figures.passed
+        return self.data_of(cell).trained and cell.change is not None and cell.change.passed
 
     def background_cores(self) -> float:
         """Median of the cores that other programs kept busy."""
@@ -191,13 +191,6 @@ class BenchmarkSummary:
                 if poses[0] is not None and poses[1] is not None:
                     pairs.append((cell, other, float(np.abs(poses[0] - poses[1]).max())))
         return pairs
-
-    def running_flags(self, cell: Cell) -> list[str]:
-        """Flags of that command by which every kind of network is run."""
-        item = cell.condition
-        flags = ["--batchsize", str(item.batch_size), "--precision", item.precision]
-        flags += ["--pipeline", item.pipeline, "--engine", item.engine]
-        return [*flags, *(["--threads", str(item.cores)] if item.cores < self.most_cores else [])]
 
 
 def cells_of(study: Benchmark) -> list[Cell]:
@@ -269,9 +262,13 @@ def _matches(condition: Condition, name: str, level: Any) -> bool:
     return value in level if isinstance(level, (set, frozenset)) else bool(value == level)
 
 
-def cores_words(count: int) -> str:
-    """A number of cores, for people."""
-    return f"{count} core" if count == 1 else f"{count} cores"
+def speed(value: float) -> str:
+    """A number with three digits that matter.
+
+    >>> speed(1384.2), speed(21.71), speed(4.046)
+    ('1384', '21.7', '4.05')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def quoted(text: str) -> str:

@@ -2,109 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from posecli.studies.benchmark.subject import Subject, subject_of
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner
+from posecli.studies.benchmark.kinds import Kind, kind_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner, speed
+from posecli.support.results import STAGES
 
 #: Columns of the CSV file, a row per repeat, but for those that only one kind of network has.
 FACTORS = ("data", "width", "height", "cores", "engine", "precision", "batch_size")
+#: What medians are given for.
+MEDIANS = ("fps", "loop_fps", "network_fps", "read_fps", "cpu_seconds", "peak_mib", "open_seconds", "warm_up_seconds")
 MEASURED = (
-    "state",
-    "reason",
-    "repeat",
-    "order",
-    "frames",
-    "seconds",
-    "fps",
-    "loop_fps",
-    "network_fps",
-    "read_fps",
-    "cpu_seconds",
-    "peak_mib",
-    "open_seconds",
-    "warm_up_seconds",
-    "read_seconds",
-    "network_seconds",
-    "decode_seconds",
-    "write_seconds",
-    "load_before",
-    "background_cores",
-    "network_threads",
-    "cores_bound",
-    "device",
+    *("state", "reason", "repeat", "order", "frames", "seconds"),
+    *MEDIANS,
+    *(f"{stage}_seconds" for stage in STAGES),
+    *("load_before", "background_cores", "network_threads", "cores_bound", "device"),
 )
 COST = ("hours_per_video_hour", "cost_per_video_hour")
-#: Columns that a condition's medians are given for.
-MEDIANS = ("fps", "loop_fps", "network_fps", "read_fps", "cpu_seconds", "peak_mib", "open_seconds", "warm_up_seconds")
 
 
-def columns_of(subject: Subject) -> tuple[str, ...]:
+def columns_of(kind: Kind) -> tuple[str, ...]:
     """Columns of the CSV file."""
-    factors = (*FACTORS, *subject.factor_columns, "pipeline")
-    return (*factors, *MEASURED, *subject.measured_columns, *COST, *subject.change_columns, "when")
+    factors = (*FACTORS, *kind.factor_columns, "pipeline")
+    return (*factors, *MEASURED, *kind.measured, *COST, *kind.changes, "when")
 
 
-def plain_rows(summary: BenchmarkSummary) -> list[dict[str, Any]]:
-    """A row per repeat as plain values, with its course."""
-    return [_tidy(summary, cell, row) | {"curve": row.get("curve", [])} for cell, row in _rows(summary)]
+def tidy_rows(summary: BenchmarkSummary) -> list[dict[str, Any]]:
+    """A row per repeat, of `columns_of` and its course; one for each condition that failed or was left out."""
+    return [
+        _tidy(summary, cell, row)
+        for cell in summary.cells
+        for row in summary.study.rows
+        if row["key"] == cell.condition.key
+    ]
 
 
-def plain_cell(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
-    """A condition with its medians."""
-    plain = (
-        {"key": cell.condition.key}
-        | asdict(cell.condition)
-        | {"state": cell.state, "reason": cell.reason, "repeats": len(cell.rows)}
-    )
-    if cell.state != "done":
-        return plain
-    plain |= {name: cell.median(name) for name in MEDIANS}
-    plain |= {"fps_lowest": min(cell.values("fps")), "fps_highest": max(cell.values("fps"))}
-    plain["frames"] = int(cell.median("frames"))
-    plain["cpu_seconds_per_frame"] = cell.median("cpu_seconds") / cell.median("frames")
-    plain["network_busy"] = cell.median("network_seconds") / cell.median("seconds")
-    figures = {name: getattr(cell, name) for name in ("shift", "change")}
-    told = {name: None if value is None else value.as_dict() for name, value in figures.items()}
-    accuracy = None if cell.accuracy is None else asdict(cell.accuracy)
-    return plain | _cost(summary, cell, cell.fps) | told | {"accuracy": accuracy}
+def _tidy(summary: BenchmarkSummary, cell: Cell, row: dict[str, Any]) -> dict[str, Any]:
+    kind = kind_of(summary)
+    extra = {name: of(cell) for name, of in kind.changes.items()}
+    if row["state"] == "done":
+        extra |= _cost(summary, cell, row["fps"]) | {name: of(row) for name, of in kind.measured.items()}
+    return {name: (row | extra).get(name) for name in columns_of(kind)} | {"curve": row.get("curve", [])}
 
 
 def _cost(summary: BenchmarkSummary, cell: Cell, fps: float) -> dict[str, float]:
     estimate = summary.estimate(cell, fps)
-    return {
-        "hours_per_video_hour": estimate.hours_per_video_hour,
-        "cost_per_video_hour": estimate.cost_per_video_hour,
-    }
+    return {name: getattr(estimate, name) for name in COST}
 
 
-def tidy_rows(summary: BenchmarkSummary) -> list[dict[str, Any]]:
-    """A row per repeat, of `columns_of`; one for each condition that failed or was left out."""
-    return [_tidy(summary, cell, row) for cell, row in _rows(summary)]
-
-
-def _rows(summary: BenchmarkSummary) -> Iterable[tuple[Cell, dict[str, Any]]]:
-    for cell in summary.cells:
-        for row in summary.study.rows:
-            if row["key"] == cell.condition.key:
-                yield cell, row
-
-
-def _tidy(summary: BenchmarkSummary, cell: Cell, row: dict[str, Any]) -> dict[str, Any]:
-    """One line of the CSV file."""
-    extra = subject_of(summary.study.network).changes(cell)
-    if row["state"] == "done":
-        extra |= _cost(summary, cell, row["fps"]) | subject_of(summary.study.network).measured(row)
-    return {name: (row | extra).get(name) for name in columns_of(subject_of(summary.study.network))}
+def plain_cell(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
+    """A condition with its medians."""
+    plain = {"key": cell.condition.key, **asdict(cell.condition), "state": cell.state, "reason": cell.reason}
+    plain["repeats"] = len(cell.rows)
+    if cell.state != "done":
+        return plain
+    figures = None if cell.change is None else cell.change.as_dict()
+    return (
+        plain
+        | {name: cell.median(name) for name in MEDIANS}
+        | {
+            "fps_lowest": min(cell.values("fps")),
+            "fps_highest": max(cell.values("fps")),
+            "frames": int(cell.median("frames")),
+            "cpu_seconds_per_frame": cell.median("cpu_seconds") / cell.median("frames"),
+            "network_busy": cell.median("network_seconds") / cell.median("seconds"),
+        }
+        | _cost(summary, cell, cell.fps)
+        | {"shift": None, "change": None, "change" if cell.condition.has_chunks else "shift": figures}
+        | {"accuracy": None if cell.accuracy is None else asdict(cell.accuracy)}
+    )
 
 
 def winner_table(summary: BenchmarkSummary) -> list[list[str]]:
     """For people: a header, and a row for each video and what the network sees of it."""
     header = ["video", "px", "standard", "fastest", "gain", "settings", "per hour of video"]
-    header.append(subject_of(summary.study.network).change_head)
-    return [header, *(_winner_row(summary, winner) for winner in summary.winners())]
+    rows = [_winner_row(summary, winner) for winner in summary.winners()]
+    return [[*header, kind_of(summary).change_head], *rows]
 
 
 def _winner_row(summary: BenchmarkSummary, winner: Winner) -> list[str]:
@@ -112,39 +86,29 @@ def _winner_row(summary: BenchmarkSummary, winner: Winner) -> list[str]:
     item = cell.condition
     return [
         item.data,
-        item.view_words.replace(" px", "") if item.has_chunks else str(item.width),
+        item.short_view.replace(" px", ""),
         "-" if winner.standard is None else f"{speed(winner.standard.fps)} fps",
         f"{speed(cell.fps)} fps",
         "-" if winner.gain is None else f"{winner.gain:.2f}x",
         f"{item.engine} {item.precision}, batch {item.batch_size}, {item.pipeline}",
         f"{speed(60 * estimate.hours_per_video_hour)} min, {estimate.cost_per_video_hour:.2g} {summary.price.currency}",
-        subject_of(summary.study.network).change_words(cell),
+        kind_of(summary).change_words(cell),
     ]
-
-
-def speed(value: float) -> str:
-    """A number with three digits that matter.
-
-    >>> speed(1384.2), speed(21.71), speed(4.046)
-    ('1384', '21.7', '4.05')
-    """
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def condition_table(summary: BenchmarkSummary) -> list[list[str]]:
     """For people: a header, and a row for each condition."""
-    own = subject_of(summary.study.network).factor_columns
-    header = ["video", "px", "cores", "engine", "batch", *own, "pipeline", "fps", "lowest to highest", "network only"]
-    header += ["read only", "CPU ms/frame", "peak MiB", "min per hour of video", summary.price.currency]
-    header.append(subject_of(summary.study.network).change_head)
-    return [header, *(_condition_row(summary, cell) for cell in summary.cells)]
+    kind = kind_of(summary)
+    header = ["video", "px", "cores", "engine", "batch", *kind.factor_columns, "pipeline", "fps", "lowest to highest"]
+    header += ["network only", "read only", "CPU ms/frame", "peak MiB", "min per hour of video"]
+    return [[*header, summary.price.currency, kind.change_head], *(_row(summary, cell) for cell in summary.cells)]
 
 
-def _condition_row(summary: BenchmarkSummary, cell: Cell) -> list[str]:
-    item = cell.condition
+def _row(summary: BenchmarkSummary, cell: Cell) -> list[str]:
+    item, kind = cell.condition, kind_of(summary)
     size = f"{item.width}x{item.height}" if item.has_chunks else str(item.width)
     row = [item.data, size, str(item.cores), f"{item.engine} {item.precision}", str(item.batch_size)]
-    row += [str(getattr(item, name)) for name in subject_of(summary.study.network).factor_columns] + [item.pipeline]
+    row += [str(getattr(item, name)) for name in kind.factor_columns] + [item.pipeline]
     if cell.state != "done":
         return [*row, f"{cell.state}: {cell.reason}", *[""] * 8]
     estimate = summary.estimate(cell)
@@ -159,5 +123,5 @@ def _condition_row(summary: BenchmarkSummary, cell: Cell) -> list[str]:
         f"{cell.median('peak_mib'):.0f}",
         speed(60 * estimate.hours_per_video_hour),
         f"{estimate.cost_per_video_hour:.2g}",
-        subject_of(summary.study.network).change_words(cell),
+        kind.change_words(cell),
     ]

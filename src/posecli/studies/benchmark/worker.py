@@ -24,7 +24,7 @@ def main() -> None:
     try:
         answer = _trial(job) if job.get("trial") else _rows(job, pinned)
     except MemoryError:
-        answer = {"error": "memory does not suffice for this condition"}
+        answer = {"error": "not enough memory for this condition"}
     except Exception as error:  # whatever it is, it is this condition's result
         answer = {"error": _reason(error)}
     print(json.dumps(answer), flush=True)
@@ -49,50 +49,42 @@ def _reason(error: Exception) -> str:
 
 
 def _rows(job: dict[str, Any], pinned: bool) -> dict[str, Any]:
-    from posecli.studies.benchmark.measure import measure
-
-    return {"rows": [row | {"cores_bound": pinned} for row in measure(_job(job))]}
+    return {"rows": [row | {"cores_bound": pinned} for row in _bench(job).measured()]}
 
 
 def _trial(job: dict[str, Any]) -> dict[str, Any]:
     """Processor time of start-up and of the network, and what keeps each engine from each precision."""
     from posecli.engine import engine_obstacle
     from posecli.options import EngineOptions
-    from posecli.studies.benchmark.benches import open_bench, read_network
+    from posecli.studies.benchmark.kinds import KINDS
 
-    bench = open_bench(_job(job))
-    start_seconds = time.process_time()
-    wall = time.perf_counter()
+    bench = _bench(job)
+    start_seconds, wall = time.process_time(), time.perf_counter()
     items = bench.run_network()
-    wall = time.perf_counter() - wall
-    cpu_seconds = time.process_time() - start_seconds
-    folders = {model: read_network(job["network"], Path(model)) for *_, model in job["candidates"]}
+    seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - start_seconds
+    read_folder = KINDS[job["network"]].read_folder
     obstacles = [
-        (engine, precision, model, engine_obstacle(folders[model], EngineOptions(engine, precision)))
+        (engine, precision, model, engine_obstacle(read_folder(Path(model)), EngineOptions(engine, precision)))
         for engine, precision, model in job["candidates"]
     ]
     return {
         "start_seconds": start_seconds,
         "items": items,
         "cpu_seconds": cpu_seconds,
-        "seconds": wall,
+        "seconds": seconds,
         "obstacles": obstacles,
     }
 
 
-def _job(content: dict[str, Any]) -> Any:
+def _bench(job: dict[str, Any]) -> Any:
+    """The job's condition, its network compiled and warm."""
     from posecli.studies.benchmark.bench import Job
     from posecli.studies.benchmark.conditions import Condition
+    from posecli.studies.benchmark.kinds import KINDS
 
-    return Job(
-        content["network"],
-        Condition(**content["condition"]),
-        Path(content["clip"]),
-        Path(content["model"]),
-        content["frames"],
-        tuple(content["repeats"]),
-        Path(content["poses"]),
-    )
+    clip, model, poses = (Path(job[name]) for name in ("clip", "model", "poses"))
+    condition, repeats = Condition(**job["condition"]), tuple(job["repeats"])
+    return KINDS[job["network"]].bench(Job(condition, clip, model, job["frames"], repeats, poses))
 
 
 if __name__ == "__main__":

@@ -88,8 +88,3 @@ def plain_y(axes: Axes) -> None:
 def minutes_of(summary: BenchmarkSummary, fps: float) -> float:
     """Minutes that an hour of video takes."""
     return 60 * summary.video_fps / fps
-
-
-def short(value: float) -> str:
-    """A number with three digits that matter."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

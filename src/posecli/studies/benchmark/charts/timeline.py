@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from posecli.studies.benchmark.charts.axes import look, short
-from posecli.studies.benchmark.conditions import Condition
+from posecli.studies.benchmark.charts.axes import look
 from posecli.studies.benchmark.options import engine_of_pipeline
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
-from posecli.studies.benchmark.trace import spans_of, threads_of
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, speed
 from posecli.support.figures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Stages in the order in which a frame meets them, with their colours.
 STAGE_COLOURS = {
     "read": "#0072B2",
     "prepare": "#56B4E9",
@@ -29,47 +30,58 @@ PIPELINE_ORDER = ("sync", "parallel", "async", "tf-sync", "tf-parallel", "tf-pre
 #: Batches of a run that its timeline shows.
 BATCHES_SHOWN = 5
 
+#: Stage, thread, start and end in seconds.
+Span = tuple[str, str, float, float]
+
 
 def timelines(summary: BenchmarkSummary) -> Figure | None:
     """Which stage ran when, on which thread: 2022, figure 1a to c."""
     cells = timeline_cells(summary)
     if not cells:
         return None
-    lanes = [threads_of(_shown_spans(cell)) for cell in cells]
+    shown = [_shown_spans(cell) for cell in cells]
+    lanes = [threads_of(spans) for spans in shown]
     figure = new_figure(9.4, 1.4 + sum(0.42 + 0.3 * len(names) for names in lanes))
     heights = [len(names) + 1.2 for names in lanes]
     grid: Any = figure.subplots(len(cells), 1, squeeze=False, sharex=True, height_ratios=heights)
-    for axes, cell, names in zip(grid[:, 0], cells, lanes, strict=True):
-        _timeline(axes, cell, names)
+    for axes, cell, spans, names in zip(grid[:, 0], cells, shown, lanes, strict=True):
+        _timeline(axes, cell, spans, names)
     grid[-1, 0].set_xlabel("ms since the first frame was asked for")
-    handles, labels = _stage_handles({stage for cell in cells for stage, *_ in _shown_spans(cell)})
+    handles, labels = _stage_handles({stage for spans in shown for stage, *_ in spans})
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
 
 
 def timeline_cells(summary: BenchmarkSummary) -> list[Cell]:
     """One condition per pipeline, alike in all else."""
-    groups = by_pipeline(summary)
+    groups = _by_pipeline(summary)
     return max(([cell for cell in group if cell.rows[0].get("spans")] for group in groups), key=len, default=[])
 
 
-def by_pipeline(summary: BenchmarkSummary) -> list[list[Cell]]:
+def _by_pipeline(summary: BenchmarkSummary) -> list[list[Cell]]:
     """Conditions of the first engine, on all cores, that differ in nothing but their pipeline, together.
 
     A pipeline that needs another engine stands beside them with that.
     """
     engine = summary.study.design["factors"]["engines"][0]
-    order = PIPELINE_ORDER
-    alike: dict[tuple[Any, ...], list[Cell]] = {}
-    for cell in sorted(summary.select(cores=summary.most_cores), key=lambda cell: order.index(cell.condition.pipeline)):
-        item = cell.condition
-        if engine_of_pipeline(item.pipeline) or item.engine == engine:
-            key = (*item.view, item.precision, item.batch_size, item.decoder)
-            alike.setdefault(key, []).append(cell)
-    return list(alike.values())
+    cells = [
+        cell
+        for cell in summary.select(cores=summary.most_cores)
+        if engine_of_pipeline(cell.condition.pipeline) or cell.condition.engine == engine
+    ]
+    cells.sort(key=lambda cell: PIPELINE_ORDER.index(cell.condition.pipeline))
+    return alike(cells, ("view", "precision", "batch_size", "decoder"))
 
 
-def _shown_spans(cell: Cell) -> list[tuple[str, str, float, float]]:
+def alike(cells: Iterable[Cell], names: Sequence[str]) -> list[list[Cell]]:
+    """Cells with the same levels of some factors, together."""
+    groups: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(attrgetter(*names)(cell.condition), []).append(cell)
+    return list(groups.values())
+
+
+def _shown_spans(cell: Cell) -> list[Span]:
     """The spans of a run's first batches."""
     spans = spans_of(cell)
     calls = sorted(end for stage, _, _, end in spans if stage == "network")
@@ -77,8 +89,7 @@ def _shown_spans(cell: Cell) -> list[tuple[str, str, float, float]]:
     return [span for span in spans if span[2] <= end]
 
 
-def _timeline(axes: Axes, cell: Cell, names: list[str]) -> None:
-    spans = _shown_spans(cell)
+def _timeline(axes: Axes, cell: Cell, spans: Sequence[Span], names: list[str]) -> None:
     longest = max(end for *_, end in spans)
     for stage, thread, start, end in spans:
         colour = STAGE_COLOURS[stage]
@@ -91,8 +102,8 @@ def _timeline(axes: Axes, cell: Cell, names: list[str]) -> None:
     axes.grid(visible=False, axis="y")
     item = cell.condition
     axes.set_title(
-        f"{item.pipeline}: {item.data}, {_view(item)}, batch {item.batch_size}, {item.engine} {item.precision}, "
-        f"{short(cell.fps)} frames/s"
+        f"{item.pipeline}: {item.data}, {item.short_view}, batch {item.batch_size}, {item.engine} {item.precision}, "
+        f"{speed(cell.fps)} frames/s"
     )
 
 
@@ -112,21 +123,20 @@ def _stage_handles(stages: set[str]) -> tuple[list[Any], list[str]]:
 def ramp_up(summary: BenchmarkSummary) -> Figure | None:
     """Speed from moment to moment: what the 2018 paper saw and did not show."""
     # The runs of most batches: one of three has no course.
-    cells = max(by_pipeline(summary), key=lambda group: len(group[0].rows[0]["curve"]), default=[])
+    cells = max(_by_pipeline(summary), key=lambda group: len(group[0].rows[0]["curve"]), default=[])
     if not cells or len(cells[0].rows[0]["curve"]) <= 2:
         return None
     figure = new_figure(6.4, 3.9)
     axes: Any = figure.subplots()
     for number, cell in enumerate(cells):
         for repeat, row in enumerate(cell.rows):
-            curve = [(0, 0.0), *row["curve"]]
-            steps = list(pairwise(curve))
+            steps = list(pairwise([(0, 0.0), *row["curve"]]))
             seconds = [after[1] for _, after in steps]
             rates = [(after[0] - before[0]) / max(after[1] - before[1], 1e-9) for before, after in steps]
             label = cell.condition.pipeline if repeat == 0 else None
             axes.plot(seconds, rates, color=look(number)[0], alpha=0.9 if repeat == 0 else 0.45, label=label)
     item = cells[0].condition
-    axes.set_title(f"{item.data}, {_view(item)}, batch {item.batch_size}: every repeat, batch by batch")
+    axes.set_title(f"{item.data}, {item.short_view}, batch {item.batch_size}: every repeat, batch by batch")
     axes.set_xlabel("seconds since the first frame was asked for")
     axes.set_ylabel("frames per second")
     axes.set_ylim(bottom=0)
@@ -135,5 +145,47 @@ def ramp_up(summary: BenchmarkSummary) -> Figure | None:
     return figure
 
 
-def _view(item: Condition) -> str:
-    return item.view_words if item.has_chunks else f"{item.width} px"
+def spans_of(cell: Cell) -> list[Span]:
+    """Of a condition's first repeat."""
+    return [(stage, thread, start, end) for stage, thread, start, end in cell.rows[0].get("spans", [])]
+
+
+def threads_of(spans: Sequence[Span]) -> list[str]:
+    """Names of threads, in the order in which a frame meets them: readers, preparers, the network's, finishers."""
+    order = list(STAGE_COLOURS)
+    first: dict[str, int] = {}
+    for stage, thread, *_ in spans:
+        # The main thread runs the network in every pipeline, whatever else it does.
+        rank = order.index("network" if thread == "MainThread" else stage)
+        first[thread] = min(first.get(thread, rank), rank)
+    return sorted(first, key=lambda name: (first[name], name))
+
+
+def trace_events(cells: Sequence[Cell]) -> dict[str, Any]:
+    """The first repeat of some conditions, as a trace file for JSON that a browser's trace viewer opens.
+
+    The format is the Trace Event Format that Chrome's ``about:tracing`` and https://ui.perfetto.dev read: one process
+    per condition, one row per thread, microseconds.
+    """
+    events: list[dict[str, Any]] = []
+    for process, cell in enumerate(cells, start=1):
+        spans = spans_of(cell)
+        threads = {name: number for number, name in enumerate(threads_of(spans), start=1)}
+        named = [("process_name", 0, cell.condition.key), *(("thread_name", threads[name], name) for name in threads)]
+        events += [
+            {"name": kind, "ph": "M", "pid": process, "tid": number, "args": {"name": name}}
+            for kind, number, name in named
+        ]
+        events += [
+            {
+                "name": stage,
+                "cat": "stage",
+                "ph": "X",
+                "pid": process,
+                "tid": threads[thread],
+                "ts": round(1e6 * start, 1),
+                "dur": round(1e6 * (end - start), 1),
+            }
+            for stage, thread, start, end in spans
+        ]
+    return {"traceEvents": events, "displayTimeUnit": "ms"}

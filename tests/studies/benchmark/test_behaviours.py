@@ -1,9 +1,7 @@
-"""Benchmarks of networks for behaviours: designs, measurements, the cost table and the report."""
+"""Benchmarks of networks for behaviours: their networks and videos, the cost table and the report."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,77 +9,39 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support import clips
-from support.fake_clip_engine import FakeClipEngine, make_fake_clip_model, numbers_of
-from support.studies import WORKER
+from support.benchmark_worker import answer
+from support.fake_clip_engine import make_fake_clip_model
 
-from posecli import engine
-from posecli.behaviour.chunks import ChunkPlan
 from posecli.errors import ModelError, OutputExistsError
 from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.folder import ClipModelFolder, read_clip_folder, write_clip_folder
 from posecli.model.int8 import has_int8
-from posecli.options import InputSize, PipelineName
-from posecli.precision.behaviours import FEWEST_CHUNKS
+from posecli.options import InputSize
 from posecli.studies.benchmark import behaviours
-from posecli.studies.benchmark.behaviours import ClipSubject, given_or_full_size_model, network_words
-from posecli.studies.benchmark.bench import Job
-from posecli.studies.benchmark.benches import open_bench
-from posecli.studies.benchmark.conditions import Condition, DataSet
+from posecli.studies.benchmark.behaviours import given_or_full_size_model, network_words
 from posecli.studies.benchmark.cost_table import cost_table, plain_costs
-from posecli.studies.benchmark.design import FEWEST_BATCHES, Trial, frames_of, make_plan
-from posecli.studies.benchmark.factors import ClipFactors, conditions_of
-from posecli.studies.benchmark.measure import measure
+from posecli.studies.benchmark.findings import findings
+from posecli.studies.benchmark.kinds import command_line, gathered
 from posecli.studies.benchmark.options import ClipBenchmarkOptions
-from posecli.studies.benchmark.report import findings, summarize, write_report
+from posecli.studies.benchmark.report import summarize, write_report
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import Benchmark, open_study
-from posecli.studies.benchmark.subject import subject_of
 from posecli.studies.benchmark.summary import BenchmarkSummary
-from posecli.studies.benchmark.tables import columns_of, tidy_rows
+from posecli.studies.benchmark.tables import tidy_rows
 from posecli.studies.benchmark.untrained import give_int8, random_clip_weights, untrained_clip_model
 from posecli.studies.cost import Price
-from posecli.support.textfile import csv_text
 
 PRICE = Price("abacus", 0.5, unit="core")
 OWN = InputSize(160, 120)
-#: Chunks of 10 frames, each beginning 8 behind the one before.
-CHUNK = Condition("dots", 160, 120, 1, "openvino", "fp32", 1, None, "sync", length=10, stride=8)
-CAGE = DataSet("cage", Path("a.mp4"), 640, 480, Path("m"), trained=True)
-NIGHT = DataSet("night", Path("b.mp4"), 640, 480, Path("m"), trained=True)
-FACTORS = ClipFactors(
-    data=(CAGE, NIGHT),
-    sizes=(InputSize(224, 224), InputSize(640, 480)),
-    lengths=(64, 16),
-    strides=(64, 16),
-    cores=(1, 2),
-    engines=("openvino",),
-    precisions=("fp32", "bf16", "int8"),
-    batch_sizes=(1, 4),
-    pipelines=("sync", "parallel", "async"),
-)
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> ClipModelFolder:
-    return make_fake_clip_model(tmp_path / "numbers-model")
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ClipModelFolder:
+    return make_fake_clip_model(tmp_path_factory.mktemp("model") / "numbers-model")
 
 
-@pytest.fixture
-def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in engine.ENGINE_CLASSES:
-        monkeypatch.setitem(engine.ENGINE_CLASSES, name, "support.fake_clip_engine:FakeClipEngine")
-    monkeypatch.setattr(FakeClipEngine, "calls", [])
-
-
-@pytest.fixture
-def job(dots_clip: Path, model: ClipModelFolder, tmp_path: Path, fake_engine: None) -> Job:
-    return Job("i3d", CHUNK, dots_clip, model.path, 42, (0, 1), tmp_path / "poses" / "dots.npy")
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def options(dots_clip: Path, model: ClipModelFolder) -> ClipBenchmarkOptions:
     return ClipBenchmarkOptions(
         sizes=(OWN,),
@@ -95,107 +55,9 @@ def options(dots_clip: Path, model: ClipModelFolder) -> ClipBenchmarkOptions:
     )
 
 
-class TestDesign:
-    def test_figures_hold_what_the_paper_shows(self) -> None:
-        found = conditions_of(FACTORS, "figures")
-        assert len(set(found)) == len(found)
-        first = [item for item in found if (item.data, item.width, item.stride, item.length) == ("cage", 224, 64, 64)]
-        assert {(item.cores, item.pipeline) for item in first} >= {
-            (cores, pipeline) for cores in (1, 2) for pipeline in FACTORS.pipelines
-        }
-        for data in ("cage", "night"):
-            for width in (224, 640):
-                shown = {(c.pipeline, c.precision) for c in found if (c.data, c.width) == (data, width)}
-                assert shown >= {("sync", "fp32"), ("async", "fp32"), ("async", "bf16"), ("async", "int8")}
-        assert {(item.length, item.stride) for item in found} == {(64, 64), (64, 16), (16, 64), (16, 16)}
-        assert {item.batch_size for item in first} == {1, 4}
-
-    def test_full_design_holds_every_combination_once(self) -> None:
-        found = conditions_of(FACTORS, "full")
-        assert set(conditions_of(FACTORS, "figures")) < set(found)
-        assert len(found) == len({item.key for item in found}) == 2 * 2 * 2 * 2 * 2 * 3 * 2 * 3
-
-    @given(length=st.integers(9, 80), stride=st.integers(1, 100), step=st.integers(1, 3), frames=st.integers(1, 400))
-    def test_chunks_of_a_run_are_those_that_are_read(self, length: int, stride: int, step: int, frames: int) -> None:
-        condition = replace(CHUNK, length=length, stride=stride, frame_step=step)
-        starts = ChunkPlan(length, stride, step).starts(frames)
-        assert abs(condition.items_in(frames) - len(starts)) <= (1 if stride > length * step else 0)
-        for items in (1, 2, 7):
-            assert condition.items_in(condition.frames_of(items)) == items
-
-    def test_runs_are_whole_batches_of_chunks(self) -> None:
-        trial = Trial(start_seconds=3.0, seconds_per_pixel=1e-6, cores=2)
-        for batch in (1, 4):
-            condition = replace(CHUNK, batch_size=batch, length=64, stride=64, cores=2, width=224, height=224)
-            frames = frames_of(condition, ClipBenchmarkOptions(), trial)
-            chunks, left = divmod(frames, 64)
-            assert left == 0
-            assert chunks % batch == 0
-            assert chunks >= max(FEWEST_BATCHES * batch, FEWEST_CHUNKS)
-        assert frames_of(CHUNK, ClipBenchmarkOptions(frames=3), trial) == 10, "a chunk at least"
-
-    def test_a_larger_network_input_takes_longer(self) -> None:
-        trial = Trial(start_seconds=3.0, seconds_per_pixel=1e-7, cores=2)
-        small, large = (FACTORS.condition(CAGE, size) for size in FACTORS.sizes)
-        assert trial.item_seconds(large) > 5 * trial.item_seconds(small)
-
-    def test_what_is_blocked_stands_in_the_plan_with_its_reason(self) -> None:
-        trial = Trial(start_seconds=3.0, seconds_per_pixel=1e-9, cores=2)
-        plan = make_plan([CHUNK], ClipBenchmarkOptions(), trial, [(replace(CHUNK, precision="int8"), "no beads")])
-        assert [item.condition for item in plan.visits[:1]] == [CHUNK]
-        assert [(item.precision, reason) for item, reason in plan.left_out] == [("int8", "no beads")]
-
-
-class TestMeasurement:
-    def test_a_row_per_repeat_with_everything_in_it(self, job: Job) -> None:
-        rows = measure(job)
-        assert [row["repeat"] for row in rows] == [0, 1]
-        for row in rows:
-            assert row["frames"] == 42
-            assert row["items"] == 5
-            assert [frames for frames, _ in row["curve"]] == [10, 18, 26, 34, 42]
-            assert all(row[name] > 0 for name in ("fps", "loop_fps", "network_fps", "read_fps", "cpu_seconds"))
-            assert row["gmac_per_item"] * 1e9 == sum(
-                ClipDescription(tuple("abcd"), "I3D_a").network.multiplications((10, 120, 160)).values()
-            )
-
-    def test_every_chunk_is_seen(self, job: Job) -> None:
-        measure(job)
-        assert numbers_of(np.load(job.poses)) == [[start, start + 1, start + 9] for start in (0, 8, 16, 24, 32)]
-
-    def test_pipelines_give_equal_probabilities_and_read_on_threads_of_their_own(self, job: Job) -> None:
-        threads: dict[str, set[str]] = {}
-        names: tuple[PipelineName, ...] = ("sync", "parallel", "async")
-        for name in names:
-            condition = replace(job.condition, pipeline=name, batch_size=2)
-            poses = job.poses.with_name(f"{name}.npy")
-            (row,) = measure(replace(job, condition=condition, repeats=(0,), poses=poses))
-            threads[name] = {thread for stage, thread, *_ in row["spans"] if stage in ("read", "prepare")}
-        found = [np.load(job.poses.with_name(f"{name}.npy")) for name in names]
-        assert np.array_equal(found[0], found[1])
-        assert np.array_equal(found[0], found[2])
-        assert threads["sync"] == {"MainThread"}
-        assert any(thread.startswith("posecli-prepare") for thread in threads["parallel"])
-        assert threads["async"] == {"posecli-read"}
-
-    def test_frames_are_brought_to_the_network_s_size(self, job: Job) -> None:
-        condition = replace(job.condition, width=80, height=60)
-        bench = open_bench(replace(job, condition=condition))
-        assert bench.shape == (10, 60, 80, 3)
-        assert bench.run_network() == 2
-        assert set(FakeClipEngine.calls) == {(1, 10, 60, 80, 3)}
-
-    def test_loading_alone_ends_in_time_and_asks_no_network(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-        bench = open_bench(job)
-        assert bench.read_fps() > 0
-        monkeypatch.setattr(type(bench), "read_seconds", 0.0)
-        assert bench.read_fps() == 0.0, "not even a frame in no time"
-        assert FakeClipEngine.calls == []
-
-
 class TestStudy:
     def test_every_repeat_and_what_cannot_run(self, options: ClipBenchmarkOptions, tmp_path: Path) -> None:
-        study = run_benchmark(options, tmp_path / "out", worker=WORKER)
+        study = run_benchmark(options, tmp_path / "out", worker=answer)
         assert study.is_complete
         assert study.network == "i3d"
         states = {(row["pipeline"], row["precision"]): row["state"] for row in study.rows}
@@ -212,16 +74,16 @@ class TestStudy:
         assert [path.name for path in (tmp_path / "out" / "clips").glob("*-50.mp4")] == ["dots-own-50.mp4"]
 
     def test_is_continued_by_the_same_command_only(self, options: ClipBenchmarkOptions, tmp_path: Path) -> None:
-        first = run_benchmark(options, tmp_path / "out", worker=WORKER)
-        assert run_benchmark(options, tmp_path / "out", worker=WORKER).rows == first.rows
+        first = run_benchmark(options, tmp_path / "out", worker=answer)
+        assert run_benchmark(options, tmp_path / "out", worker=answer).rows == first.rows
         with pytest.raises(OutputExistsError, match="strides was 10, not 5"):
-            run_benchmark(replace(options, strides=(5,)), tmp_path / "out", worker=WORKER)
+            run_benchmark(replace(options, strides=(5,)), tmp_path / "out", worker=answer)
 
     def test_labelled_videos_are_taken_where_none_are_given(
         self, options: ClipBenchmarkOptions, dots_clip: Path, tmp_path: Path
     ) -> None:
         labels = write_labels(tmp_path, dots_clip)
-        study = run_benchmark(replace(options, videos=(), labels=labels), tmp_path / "out", worker=WORKER, dry_run=True)
+        study = run_benchmark(replace(options, videos=(), labels=labels), tmp_path / "out", worker=answer, dry_run=True)
         assert [data.name for data in study.data] == ["dots"]
 
     def test_only_a_network_of_the_published_size_stands_for_it(
@@ -243,7 +105,7 @@ class TestStudy:
 
         pose = make_dots_model(tmp_path / "pose")
         with pytest.raises(ModelError, match="is a pose network, not one for behaviours"):
-            run_benchmark(replace(options, model=pose.path), tmp_path / "out", worker=WORKER)
+            run_benchmark(replace(options, model=pose.path), tmp_path / "out", worker=answer)
 
 
 def write_labels(folder: Path, video: Path) -> Path:
@@ -260,11 +122,12 @@ def probabilities_of(labels: list[int], certainty: float) -> Any:
     return found
 
 
-@pytest.fixture
-def study(options: ClipBenchmarkOptions, dots_clip: Path, tmp_path: Path) -> Benchmark:
+@pytest.fixture(scope="module")
+def study(options: ClipBenchmarkOptions, dots_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     """A complete study with made-up speeds: in bf16 one of five labels is another, and wrong."""
+    tmp_path = tmp_path_factory.mktemp("study")
     asked = replace(options, labels=write_labels(tmp_path, dots_clip), cores=None)
-    made = run_benchmark(asked, tmp_path / "out", worker=WORKER)
+    made = run_benchmark(asked, tmp_path / "out", worker=answer)
     (tmp_path / "out" / "poses").mkdir(exist_ok=True)
     for row in made.rows:
         labels, certainty = ([0, 0, 0, 1, 1], 0.9) if row["precision"] == "fp32" else ([0, 0, 2, 1, 1], 0.8)
@@ -272,7 +135,7 @@ def study(options: ClipBenchmarkOptions, dots_clip: Path, tmp_path: Path) -> Ben
     return open_study(tmp_path / "out")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def summary(study: Benchmark) -> BenchmarkSummary:
     return summarize(study, PRICE)
 
@@ -314,15 +177,15 @@ class TestReport:
         assert any("49 of 2 classes" in sentence for sentence in sentences)
 
     def test_csv_has_work_and_change(self, summary: BenchmarkSummary) -> None:
-        rows = list(csv.DictReader(io.StringIO(csv_text(columns_of(subject_of("i3d")), tidy_rows(summary)))))
+        rows = tidy_rows(summary)
         assert "decoder" not in rows[0]
         for row in rows:
             if row["state"] == "done":
-                assert (row["chunks"], row["gmac_per_chunk"], row["stride"]) == ("5", "2.0", "10")
-                assert float(row["gmac_per_second"]) == pytest.approx(2 * float(row["fps"]) / 10)
-                assert float(row["network_gmac_per_second"]) == pytest.approx(2 * float(row["network_fps"]) / 10)
-                assert float(row["balanced_accuracy"]) > 0.8
-            assert bool(row["change_largest"]) == (row["precision"] == "bf16")
+                assert (row["chunks"], row["gmac_per_chunk"], row["stride"]) == (5, 2.0, 10)
+                assert row["gmac_per_second"] == pytest.approx(2 * row["fps"] / 10)
+                assert row["network_gmac_per_second"] == pytest.approx(2 * row["network_fps"] / 10)
+                assert row["balanced_accuracy"] > 0.8
+            assert (row["change_largest"] is not None) == (row["precision"] == "bf16")
 
     def test_a_precision_that_changes_much_does_not_win(self, summary: BenchmarkSummary) -> None:
         (winner,) = summary.winners()
@@ -333,16 +196,12 @@ class TestReport:
     def test_command_to_use(self, summary: BenchmarkSummary, study: Benchmark) -> None:
         (cell,) = summary.select(precision="bf16")
         options = study.design["options"]
-        assert (
-            subject_of("i3d")
-            .command(summary, cell)
-            .startswith(
-                f"posecli classify {options['videos'][0]} --model {options['model']} --input-size 160x120 --length 10 "
-                "--stride 10 --batchsize 1 --precision bf16 --pipeline async"
-            )
+        assert command_line(summary, cell).startswith(
+            f"posecli classify {options['videos'][0]} --model {options['model']} --input-size 160x120 --length 10 "
+            "--stride 10 --batchsize 1 --precision bf16 --pipeline async"
         )
 
-    def test_everything_is_written(self, summary: BenchmarkSummary) -> None:
+    def test_everything_is_written(self, summary: BenchmarkSummary, blank_figures: None) -> None:
         report = write_report(summary)
         cores = len(summary.study.design["factors"]["cores"])
         names = ["1-timelines", "2-run-time-against-cores", "3-speed-against-precision", "4-run-time-and-cost"]
@@ -368,16 +227,6 @@ class TestReport:
         assert any("untrained" in sentence for sentence in cost_table(blind)[1])
 
 
-def test_untrained_network_is_made_once(private_cache: Path) -> None:
-    model = untrained_clip_model(seed=3, width=0.25)
-    assert model.path.is_relative_to(private_cache)
-    assert model.description.classes == BEHAVIOURS
-    written = (model.path / "weights.safetensors").stat().st_mtime_ns
-    assert untrained_clip_model(seed=3, width=0.25).identity == model.identity
-    assert (model.path / "weights.safetensors").stat().st_mtime_ns == written
-    assert untrained_clip_model(seed=4, width=0.25).identity != model.identity
-
-
 @pytest.mark.slow
 def test_without_video_and_network_the_home_cage_and_an_untrained_one_are_taken(
     private_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -396,11 +245,11 @@ def test_without_video_and_network_the_home_cage_and_an_untrained_one_are_taken(
     monkeypatch.setattr(behaviours, "SCENE_FRAMES", 12)
     told: list[str] = []
     options = ClipBenchmarkOptions(sizes=(InputSize(32, 32),), lengths=(9,), strides=(9,), seed=5)
-    (data,) = ClipSubject().gather(options, tmp_path, told.append)
+    (data,) = gathered(options, tmp_path, told.append)
     assert (data.name, data.width, data.height, data.trained) == ("home-cage", 640, 480, False)
     assert asked == [5]
     assert has_int8(read_clip_folder(data.model))
-    assert told[-1].startswith("no network of the published size is at hand")
+    assert told[-1].startswith("posecli has no trained network of the published size")
 
 
 @pytest.mark.slow
