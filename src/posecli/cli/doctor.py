@@ -11,7 +11,7 @@ from posecli.cli.base import Command, Output, output_options
 @output_options
 @click.pass_context
 def doctor(ctx: click.Context, /, output: Output) -> None:
-    """Look at versions, processor, engines, decoders, disks, and say what to do.
+    """Check versions, processor, engines, decoders and disks, and say what to do.
 
     Works where libraries are broken: each is tried in a process of its own. Ends with exit code 6 if something that
     posecli needs does not work.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--benchmark", "results", type=PATH, help="Take speeds from a benchmark instead: its folder, or its results.json."
 )
-@click.option("--within", type=float, help="Days in which it must be done.  [as fast as it is recorded]")
+@click.option("--within", type=float, help="Days in which everything must be analysed.  [as fast as it is recorded]")
 @click.option("--price", help="Name in the price list.  [one core of a cloud machine]")
 @click.option("--per-hour", type=float, help="What an hour of the machine costs, instead of a named price.")
 @click.option("--cores", default=1, help="Cores of the machine, for a price by the core.")
@@ -74,7 +74,7 @@ def _estimate(experiment: Experiment, fps: float, price: Price, cores: int) -> E
 
 
 def describe(experiment: Experiment) -> str:
-    """The experiment in one line."""
+    """The experiment in one line, for people."""
     frames = experiment.video_hours * 3600 * experiment.video_fps
     return (
         f"{experiment.animals} animals x {experiment.days:g} days x {experiment.hours_per_day:g} h = "
@@ -83,7 +83,7 @@ def describe(experiment: Experiment) -> str:
 
 
 def estimate_lines(estimates: dict[str, Estimate], within: float, currency: str) -> list[str]:
-    """A table, a row per setting."""
+    """Lines of a table with a row per setting."""
     table = [["setting", "speed", "h per video-h", "machine-hours", "on one machine", f"machines for {within:g} days"]]
     table[0] += [f"{currency} per video-h", f"{currency} in all"]
     for name, item in estimates.items():

@@ -1,4 +1,4 @@
-"""``posecli reencode``: videos encoded anew, checked frame by frame."""
+"""``posecli reencode``: re-encode videos and check them frame by frame."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from posecli.errors import UsageError
 )
 @click.option("--crf", type=float, help="Constant rate factor, where no recommendation is given.")
 @click.option("--codec", default="libx264", help="libx264, libx265, libsvtav1 or libvpx-vp9.")
-@click.option("--preset", help="The encoder's word for how long it may search.")
-@click.option("--pix-fmt", help="Pixel format of what is encoded.  [yuv420p]")
-@click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
+@click.option("--preset", help="The encoder's preset, its word for speed against size.")
+@click.option("--pix-fmt", help="Pixel format of the new videos.  [yuv420p]")
+@click.option("--gop", type=int, help="Most frames from one key frame to the next.  [the encoder's]")
 @click.option("-o", "--out-dir", type=PATH, default=Path("reencoded"), help="Folder for the new videos.")
 @click.option("--overwrite", is_flag=True, help="Replace new videos that are there already; originals never are.")
 @config_option
@@ -41,10 +41,10 @@ def reencode(
     overwrite: bool,
     output: Output,
 ) -> None:
-    """Encode VIDEOS anew, and check that every frame is where it was.
+    """Re-encode VIDEOS, and check that every frame is where it was.
 
-    Originals are only read: whether they are still needed is for you to say. A new video has its name only when
-    count, times and pictures of all its frames correspond.
+    Originals are only read: whether they are still needed is for you to decide. A new video gets its name only when
+    count, times and pictures of all its frames match.
 
     \b
     Examples:

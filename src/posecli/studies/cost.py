@@ -28,7 +28,7 @@ UNITS = ("machine", "core")
 
 @dataclass(frozen=True)
 class Price:
-    """What an hour of a machine costs, for one `unit` of it; and for the reader what is paid for, since when, who says.
+    """Price of an hour of a machine or of one core, with what it is for, its date and its source.
 
     >>> Price("own", 0.25, unit="core").of(cores=4)
     1.0
@@ -45,13 +45,13 @@ class Price:
     def __post_init__(self) -> None:
         if not (isinstance(self.per_hour, (int, float)) and math.isfinite(self.per_hour) and self.per_hour >= 0):
             raise UsageError(
-                f"price '{self.name}' of {self.per_hour} per hour is no amount: give a number of 0 or more"
+                f"price '{self.name}' of {self.per_hour} per hour is not an amount: give a number of 0 or more"
             )
         if self.unit not in UNITS:
             raise UsageError(f"price '{self.name}' has unit '{self.unit}': choose one of {', '.join(UNITS)}")
 
     def of(self, cores: int) -> float:
-        """Price of an hour of a machine of which so many cores are used."""
+        """Price of an hour of so many cores."""
         return self.per_hour * cores if self.unit == "core" else self.per_hour
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Price:
 
 @dataclass(frozen=True)
 class PriceList:
-    """Prices by name, and the one that is taken where none is named."""
+    """Prices by name, and the default one."""
 
     prices: Mapping[str, Price]
     default: str
@@ -73,7 +73,7 @@ class PriceList:
         return self.prices[name]
 
     def chosen(self, name: str | None, per_hour: float | None) -> Price:
-        """The price that flags ask for; a number alone is for the whole machine.
+        """The price that the options name; a number is for the whole machine.
 
         >>> read_prices().chosen("v100", None).per_hour
         2.48
@@ -84,7 +84,7 @@ class PriceList:
 
 
 def read_prices(path: Path | None = None) -> PriceList:
-    """Read a price file; posecli's own where none is given.
+    """Read a price file, by default posecli's own.
 
     Raises
     ------
@@ -173,7 +173,7 @@ class Estimate:
 
     @property
     def cost_per_video_hour(self) -> float:
-        """Money per hour of video."""
+        """Money that an hour of video costs."""
         return self.per_hour * self.hours_per_video_hour
 
     @property
@@ -182,13 +182,13 @@ class Estimate:
         return self.per_hour * self.machine_hours
 
     def days(self, machines: int = 1) -> float:
-        """Days until all is analysed."""
+        """Days until everything is analysed by so many machines."""
         if machines < 1:
             raise UsageError(f"machines {machines} is too small: give a whole number of 1 or more")
         return self.machine_hours / 24 / machines
 
     def machines(self, within_days: float) -> int:
-        """Fewest machines that are done in so many days.
+        """Fewest machines that finish in so many days.
 
         >>> Estimate(Experiment(24, 5), fps=78.5, per_hour=1.50).machines(within_days=5)
         10

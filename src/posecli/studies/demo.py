@@ -28,7 +28,7 @@ VIDEO_NAME, LABELED_NAME, PLOT_NAME = "mouse.mp4", "mouse-labelled.mp4", "mouse-
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The files that a demonstration made, how the table came about, and how far the poses are from the true ones."""
+    """The files that a demonstration made, the analysis, and the errors against the truth."""
 
     video: Path
     truth: Path
@@ -39,7 +39,7 @@ class DemoResult:
     seconds: float
 
     def sentences(self) -> list[str]:
-        """What happened, in five lines."""
+        """What was done and found, in five lines."""
         errors = self.errors
         return [
             f"{self.video}: {self.analysis.frames} frames of a rendered mouse were made, and their true poses",
@@ -75,7 +75,7 @@ def run_demo(
     sample = write_sample(SceneOptions(frames=frames, seed=SEED), video, ENCODING, overwrite=overwrite)
     result = analyze(video, model, AnalyzeOptions(overwrite=overwrite), observer).results[0]
     if result.table is None:
-        raise OutputError(f"the demonstration came to nothing: {result.message}")
+        raise OutputError(f"the demonstration failed: {result.message}")
     pcutoff = PCUTOFF if model.description.pcutoff is None else model.description.pcutoff
     label_video(video, result.table, labeled, LabelOptions(pcutoff, trail=20), overwrite=overwrite)
     poses = read_poses(result.table)

@@ -70,7 +70,7 @@ NEEDED = ("OpenCV", "PyAV", "HDF5", "openvino engine")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: what it is, and what to do, "" where there is nothing.
+    """One thing that was checked: what was found, and what to do about it, if anything.
 
     The status is ``ok``; ``note`` (works, with something to know); or ``fail`` (posecli cannot do its work).
     """
@@ -82,13 +82,13 @@ class Check:
 
 
 def _noted(name: str, found: str, advice: str) -> Check:
-    """A check that is fine unless there is advice."""
+    """A check that is ok unless there is advice."""
     return Check(name, "note" if advice else "ok", found, advice)
 
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """All checks; owns the exit code."""
+    """All checks, and the exit code that they add up to."""
 
     checks: tuple[Check, ...]
 
@@ -103,7 +103,7 @@ class DoctorReport:
 
 
 def examine() -> DoctorReport:
-    """Look at everything; takes as long as the slowest library takes to be imported."""
+    """Check everything; takes as long as the slowest import."""
     with ThreadPoolExecutor() as pool:
         libraries = list(pool.map(_library, IMPORTS))
     own: dict[str, Callable[[], Check]] = {
@@ -157,7 +157,7 @@ def _versions() -> Check:
 def _processor() -> Check:
     _, flags = processor()
     if not flags:
-        return Check("processor", "note", f"{platform.machine()}: its features are not told by this system")
+        return Check("processor", "note", f"{platform.machine()}: this system does not tell its features")
     runs = [f"{name} ({use})" for name, use in FEATURES.items() if name in flags]
     advice = "" if any("bf16" in name for name in runs) else "bf16 cannot run here; --precision auto knows"
     if "avx2" not in flags:
@@ -200,7 +200,7 @@ def _cache_folder() -> Path:
 
 
 def _folder(name: str, folder: Path) -> Check:
-    """Room and speed of the disk; a folder that is not there yet is judged by the one that it would be made in."""
+    """Free space and speed of the disk; a folder that does not exist yet is judged by its parent."""
     place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     try:
         speed = _write_speed(place)

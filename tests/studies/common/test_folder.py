@@ -79,8 +79,8 @@ def test_another_study_is_refused_by_what_differs(folder: StudyFolder, asked: di
 @pytest.mark.parametrize(
     ("content", "error", "words"),
     [
-        ("{}", OutputExistsError, "is no tasting's"),
-        ("[]", OutputExistsError, "is no tasting's"),
+        ("{}", OutputExistsError, "is not a tasting's"),
+        ("[]", OutputExistsError, "is not a tasting's"),
         ("{", OutputError, "cannot be read"),
         (json.dumps({"format": "posecli-tasting", "format_version": 0}), OutputExistsError, "another version"),
     ],

@@ -139,4 +139,4 @@ def test_command_line(video: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["results"][0]["state"] == "done"
     assert "CRF 0 is lossless in x264" in done.stderr
-    assert "all 50 frames correspond (PSNR 88.0 dB)" in done.stderr
+    assert "all 50 frames match (PSNR 88.0 dB)" in done.stderr

@@ -27,7 +27,7 @@ from posecli.studies.sweep.transcode import transcode
 from posecli.studies.sweep.versions import Version, encoded_versions, scaled_versions
 from posecli.video.encode import EncodeOptions
 
-pytestmark = pytest.mark.usefixtures("fake_engine")
+pytestmark = pytest.mark.usefixtures("fake_engine", "blank_figures")
 
 FP32 = AnalyzeOptions(engine=EngineOptions(precision="fp32"))
 VERSIONS = encoded_versions({"libx264": (0, 30, 51)}, {"libx264": "ultrafast"})
@@ -192,7 +192,7 @@ def test_another_sweep_is_refused_and_overwritten_if_asked_for(options: SweepOpt
 
 def test_a_folder_of_something_else_is_refused(options: SweepOptions, tmp_path: Path) -> None:
     (tmp_path / "design.json").write_text(json.dumps({"format": "blueprint"}))
-    with pytest.raises(OutputExistsError, match="is no sweep's"):
+    with pytest.raises(OutputExistsError, match="is not a sweep's"):
         sweep(options, tmp_path)
 
 

@@ -27,36 +27,36 @@ DESIGN_FILE = "design.json"
 
 @dataclass(frozen=True)
 class StudyKind:
-    """What tells one kind of study from another on the disk."""
+    """Names by which one kind of study is stored."""
 
     #: For messages; files say ``posecli-<name>``.
     name: str
     rows_file: str
-    #: Folders beside the two files that go when the study begins anew.
+    #: Folders that are removed when the study starts over.
     folders: tuple[str, ...]
-    #: What earlier versions did not write down of what determines a study.
+    #: Values of identity fields that earlier versions did not write.
     unwritten: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def format(self) -> str:
-        """As ``design.json`` names it."""
+        """The format that ``design.json`` names."""
         return f"posecli-{self.name}"
 
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where a study of one kind lies, or will."""
+    """The folder of a study: its design and journal."""
 
     path: Path
     kind: StudyKind
 
     def begun(self, asked: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
-        """The design that lies here and asks for the same; ``None`` where there is none, or it was cleared away.
+        """The design of the same study that is here already; ``None`` if there is none, or it was cleared away.
 
         Raises
         ------
         OutputExistsError
-            If another study lies here, and is not to be overwritten.
+            If another study is here and is not to be overwritten.
         OutputError
             If its design is damaged.
         """
@@ -69,13 +69,13 @@ class StudyFolder:
         return found
 
     def design(self) -> dict[str, Any] | None:
-        """The design that lies here; ``None`` where there is none. Errors as `begun`."""
+        """The design that is here; ``None`` if there is none. Errors as of `begun`."""
         path = self.path / DESIGN_FILE
         content = read_json(path)
         if content is None:
             return None
         if not isinstance(content, dict) or content.get("format") != self.kind.format:
-            raise OutputExistsError(f"'{path}' is no {self.kind.name}'s: choose another folder with --out-dir")
+            raise OutputExistsError(f"'{path}' is not a {self.kind.name}'s: choose another folder with --out-dir")
         if content.get("format_version") != FORMAT_VERSION:
             raise OutputExistsError(
                 f"'{self.path}' holds a {self.kind.name} of another version of posecli: choose another folder with "
@@ -84,13 +84,13 @@ class StudyFolder:
         return content
 
     def write_design(self, asked: Mapping[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-        """Write down what was asked and what will be done; returns all that was written."""
+        """Write the design, with what was asked; returns all that was written."""
         design = described(self.kind) | content | {"determined_by": dict(asked)}
         write_json(self.path / DESIGN_FILE, design)
         return design
 
     def rows(self, *, repair: bool = False) -> list[Row]:
-        """Every whole line of the journal; with `repair`, a torn last one is cut off the file."""
+        """Every complete line of the journal; with `repair`, a torn last one is cut off the file."""
         path = self.path / self.kind.rows_file
         try:
             content = path.read_bytes()
@@ -111,7 +111,7 @@ class StudyFolder:
         return rows
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Add lines to the journal, and see them to the disk.
+        """Add lines to the journal, synced to the disk.
 
         Raises
         ------
@@ -167,12 +167,12 @@ def _shown(value: Any) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file atomically."""
     write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; ``None`` where there is none.
+    """Content of a JSON file; ``None`` if there is no such file.
 
     Raises
     ------
@@ -184,4 +184,4 @@ def read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise OutputError(f"'{path}' cannot be read ({error}): pass --overwrite to begin anew") from error
+        raise OutputError(f"'{path}' cannot be read ({error}): pass --overwrite to start over") from error

@@ -1,4 +1,4 @@
-"""What a speed was measured on."""
+"""The machine that a speed was measured on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_in
 
 
 def describe_bench() -> dict[str, Any]:
-    """Hardware, system and software, as a reader of a speed needs them."""
+    """Hardware, system and software, as plain values."""
     name, features = processor()
     return describe_machine() | {
         "processor": name,

@@ -1,4 +1,4 @@
-"""What a study leaves behind: tidy CSV, JSON, figures, and one HTML page that needs nothing else."""
+"""What a study leaves behind: tidy CSV, JSON, figures, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Drawing: TypeAlias = "tuple[Callable[[SummaryT], Figure | None], str]"
 
 @dataclass(frozen=True)
 class StudyReport:
-    """The files that a study left."""
+    """The files that a study wrote."""
 
     folder: Path
     charts: tuple[Chart, ...]
 
     @property
     def page(self) -> Path:
-        """The HTML page."""
+        """Path of the HTML page."""
         return self.folder / HTML_FILE
 
 

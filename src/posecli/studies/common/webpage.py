@@ -36,32 +36,32 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def heading(text: str) -> str:
-    """The page's own."""
+    """The heading of the page."""
     return f"<h1>{escape(text)}</h1>"
 
 
 def section(title: str, *parts: str) -> str:
-    """Parts under a title."""
+    """A title with parts below it."""
     return "\n".join([f"<h2>{escape(title)}</h2>", *parts])
 
 
 def paragraph(text: str) -> str:
-    """Running text."""
+    """A paragraph of text."""
     return f"<p>{escape(text)}</p>"
 
 
 def bullets(sentences: Iterable[str]) -> str:
-    """A list of sentences."""
+    """An unnumbered list of sentences."""
     return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
 
 
 def verbatim(text: str) -> str:
-    """Lines as they are, to be copied."""
+    """Preformatted lines, to be copied."""
     return f"<pre>{escape(text)}</pre>"
 
 
 def figure(picture: Path, caption: str) -> str:
-    """A picture, which becomes part of the page."""
+    """A picture with its caption, embedded in the page."""
     content = base64.b64encode(picture.read_bytes()).decode()
     return (
         f"<figure><img alt='{escape(caption, quote=True)}' src='data:{PICTURES[picture.suffix]};base64,{content}'>"

@@ -41,7 +41,7 @@ Gray = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Correspondence:
-    """How the frames of a version and of its original go together."""
+    """How well the frames of a version match those of its original."""
 
     #: Frames.
     expected: int
@@ -56,7 +56,7 @@ class Correspondence:
 
     @property
     def problem(self) -> str | None:
-        """Why poses of the two cannot be compared; ``None`` if they can."""
+        """Why their poses cannot be compared; ``None`` if they can."""
         if self.found != self.expected:
             return f"it has {self.found} frames, the original {self.expected}"
         if self.largest_time_shift > TIME_TOLERANCE:
@@ -136,7 +136,7 @@ def _psnr(square: float) -> float:
 
 
 def _shifted(squares: npt.NDArray[np.float64]) -> Iterator[tuple[int, int]]:
-    """Stretches in which another offset fits better than none."""
+    """Stretches where another offset fits better than none, and that offset."""
     for start in range(0, len(squares), STRETCH):
         stretch = squares[start : start + STRETCH]
         stretch = stretch[~np.isnan(stretch).any(axis=1)]
@@ -149,7 +149,7 @@ def _shifted(squares: npt.NDArray[np.float64]) -> Iterator[tuple[int, int]]:
 
 
 def _time_shift(original: VideoInfo, version: VideoInfo, count: int) -> float:
-    """Largest difference of the two clocks, each counted from its first frame, in usual frames."""
+    """Largest difference of the times, each counted from its first frame, in frames of the median duration."""
     expected, found = original.seconds()[:count], version.seconds()[:count]
     if len(expected) < 2 or len(found) < len(expected):
         return 0.0

@@ -1,4 +1,4 @@
-"""What a sweep starts from: videos, and their true points where they are known."""
+"""The videos of a sweep, and their true points where they are known."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCENE_ENCODING = EncodeOptions(crf=None, preset="veryfast", pix_fmt="yuv420p")
 
 @dataclass(frozen=True)
 class SweepVideo:
-    """One video of a sweep; of its first frames versions are made, and the network looks at stretches of them."""
+    """One video of a sweep: versions are made of its first frames, and the network looks at stretches of them."""
 
     name: str
     info: VideoInfo
@@ -42,17 +42,17 @@ class SweepVideo:
 
     @property
     def places(self) -> npt.NDArray[np.int64]:
-        """Places in the video of the frames that the network looks at."""
+        """Indices of the frames that the network looks at."""
         return np.concatenate([np.arange(part.start, part.stop, dtype=np.int64) for part in self.stretches])
 
     @property
     def looked_at(self) -> int:
-        """How many frames the network looks at."""
+        """Number of frames that the network looks at."""
         return sum(map(len, self.stretches))
 
     @property
     def raw_bytes(self) -> int:
-        """Of the used frames, three bytes a pixel, as an uncompressed video holds them."""
+        """Bytes of the used frames, uncompressed: three per pixel."""
         return 3 * self.info.width * self.info.height * self.frames
 
     @property
@@ -62,7 +62,7 @@ class SweepVideo:
 
     @property
     def seconds(self) -> float:
-        """Length of the used frames."""
+        """Duration of the used frames."""
         return self.frames / self.info.frame_rate
 
     def geometry(self, options: SweepOptions, scale: float, of: VideoInfo | None = None) -> Geometry:
@@ -111,7 +111,7 @@ def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[ra
 
 
 def given_videos(options: SweepOptions) -> tuple[SweepVideo, ...]:
-    """The videos that were named.
+    """The videos that the options name.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def scene_options(options: SweepOptions) -> SceneOptions:
 
 
 def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> SweepVideo:
-    """The trail-tracking scene, rendered unless it lies there whole.
+    """The trail-tracking scene, rendered unless it is there already.
 
     Raises
     ------

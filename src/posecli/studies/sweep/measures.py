@@ -28,7 +28,7 @@ SHARES = ("likelihood_change", "lost")
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Poses ``(N, K, 3)`` (x px, y px, likelihood) of several videos, one after the other, and frames of each.
+    """Poses ``(N, K, 3)`` (x px, y px, likelihood) of several videos, concatenated, and the frames of each.
 
     >>> two = Trajectories.of([np.zeros((3, 1, 3)), np.ones((2, 1, 3))])
     >>> two.steps()[:, 0]
@@ -40,11 +40,11 @@ class Trajectories:
 
     @classmethod
     def of(cls, poses: Sequence[Floats]) -> Trajectories:
-        """Put videos one after the other."""
+        """Concatenate the poses of several videos."""
         return cls(np.concatenate(list(poses)), tuple(len(pose) for pose in poses))
 
     def filtered(self, window: int) -> Trajectories:
-        """Each video through the median filter."""
+        """Each video smoothed by a median filter of so many frames."""
         pieces = np.split(self.poses, np.cumsum(self.lengths)[:-1])
         return Trajectories.of([filter_pose(pose, FilterOptions(Median(window))) for pose in pieces])
 
@@ -59,12 +59,12 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class PartMeasures:
-    """One version, one body part (or ``all``), both trajectories through one temporal filter (or ``none``).
+    """Measures of one version and body part (or ``all``), with both trajectories filtered alike (or ``none``).
 
     Attributes
     ----------
     points
-        That count.
+        Points that count.
     mean, median, p99
         Distance from the original's trajectory, px.
     likelihood_change
@@ -109,7 +109,7 @@ class PartMeasures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two sets of trajectories are compared by: ``K`` names, likelihood cut-off, frames of the filter, draws."""
+    """How two sets of trajectories are compared: ``K`` names, likelihood cut-off, filter window, and resampling."""
 
     bodyparts: tuple[str, ...]
     cutoff: float
@@ -117,9 +117,9 @@ class Comparison:
     resampling: Resampling
 
     def measure(self, version: Trajectories, original: Trajectories, truth: Floats | None) -> list[PartMeasures]:
-        """All measures of a version: every body part, then all, without and with the filter.
+        """All measures of a version: each body part, then all together, without and with the filter.
 
-        Of the truth, ``(N, K, 2)`` px, NaN is what is not known; ``None`` is all of it.
+        The truth is ``(N, K, 2)`` px, NaN where unknown; ``None`` if there is none.
         """
         seen = original.poses[..., 2] >= self.cutoff
         known = np.full((*seen.shape, 2), np.nan) if truth is None else truth

@@ -28,7 +28,7 @@ WORTH_SEEKING = 1000
 
 
 class Stretches(VideoReader):
-    """Reads stretches of a video; what lies between is decoded and passed over, or sought over where it is long."""
+    """Reads stretches of a video; frames between them are decoded and dropped, or skipped by seeking over long gaps."""
 
     def __init__(
         self, info: VideoInfo, geometry: Geometry, stretches: Sequence[range], backend: VideoBackend = "auto"
@@ -61,7 +61,7 @@ class Stretches(VideoReader):
 
 
 def are_sought(info: VideoInfo, stretches: Sequence[range]) -> bool:
-    """Whether finding each stretch by its time is worth more than decoding all that lies between them."""
+    """Whether seeking to each stretch is cheaper than decoding everything between them."""
     gaps = [after.start - before.stop for before, after in pairwise(stretches)]
     return info.announced is not None and bool(gaps) and min(gaps) >= WORTH_SEEKING
 
@@ -74,7 +74,7 @@ def find_poses(
     options: SweepOptions,
     progress: Progress,
 ) -> tuple[Pose, StageReport]:
-    """Poses of stretches of a video.
+    """Find the poses in stretches of a video.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def find_poses(
     options
         Batch size and pipeline.
     progress
-        Is told how many more frames have a pose.
+        Called with the number of frames just done.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def find_poses(
 
 
 def frame_seconds(model: PoseModel, info: VideoInfo, geometry: Geometry, options: SweepOptions) -> float:
-    """What a frame takes the network, by one batch after the warm-up."""
+    """Seconds per frame, measured on one batch after the warm-up."""
     engine = model.engine(geometry.height, geometry.width)
     count = min(options.batch_size, info.n_frames)
     engine.warm_up(count)

@@ -1,4 +1,4 @@
-"""What can be asked of a sweep; imports nothing heavy."""
+"""Options of a sweep; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_LOST = 0.02
 SCENE_FRAMES = 300
 #: Of the rendered scene: one that no training video has.
 SCENE_SEED = 7
-#: Is told how many more frames are done.
+#: Called with the number of frames just done.
 Progress = Callable[[int], object]
 DEFAULT_CRF = "10,20,30,40"
 DEFAULT_SCALES = (1.0, 0.5, 0.25, 0.125)
@@ -28,7 +28,7 @@ DEFAULT_SCALES = (1.0, 0.5, 0.25, 0.125)
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What both sweeps share.
+    """Options that all sweeps share.
 
     Attributes
     ----------
@@ -129,11 +129,11 @@ class SweepOptions:
 
 
 class SweepObserver:
-    """Is told how a sweep goes. This one does nothing; a command's own prints."""
+    """Receives the progress of a sweep. This one ignores it; the commands' own prints it."""
 
     def say(self, line: str) -> None:
-        """A sentence on what happens."""
+        """Receive a sentence on what happens."""
 
     def work(self, _name: str, _frames: int) -> AbstractContextManager[Progress]:
-        """So many frames are about to be gone through; the context's value is told of progress."""
+        """Enter a piece of work on so many frames; the context's value receives its progress."""
         return nullcontext(lambda _count: None)

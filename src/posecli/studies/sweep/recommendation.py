@@ -2,7 +2,7 @@
 
 A version is *inside* where the upper confidence bound of the mean error of every body part is at most the tolerance,
 and no more points are lost than allowed. Within a codec a version is only taken if all of better quality are inside
-too: errors do not shrink as quality falls, and a version that seems to say so owes it to chance.
+too: errors do not shrink as quality falls, and a version that seems to say so is inside by chance.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ LEAST_SEEN = 0.5
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to use."""
+    """Which version to use, or why none, and the commands that make and analyse it."""
 
     #: ``None`` where there is none.
     version: Version | None
-    #: A sentence each: what speaks for it, or why there is none.
+    #: Sentences: what speaks for it, or why there is none.
     reasons: tuple[str, ...]
     #: The ffmpeg line, where something is encoded, and the posecli line.
     acquisition: str = ""
@@ -39,12 +39,12 @@ class Recommendation:
 
     @property
     def commands(self) -> list[str]:
-        """What to type, in this order."""
+        """The commands to run, in order."""
         return [line for line in (self.acquisition, self.analysis) if line]
 
 
 def recommend(summary: SweepSummary) -> Recommendation:
-    """The smallest file, or the fastest scale, that is inside."""
+    """Recommend the smallest file, or the fastest scale, that is inside the tolerance."""
     doubts = list(_doubts(summary))
     if doubts:
         return Recommendation(None, ("No version is recommended: the evidence is thin.", *doubts), thin=True)
@@ -60,7 +60,7 @@ def recommend(summary: SweepSummary) -> Recommendation:
 
 
 def _doubts(summary: SweepSummary) -> Iterator[str]:
-    """Why no recommendation could be trusted."""
+    """Reasons why no recommendation could be trusted."""
     frames = sum(summary.resampling.lengths)
     if summary.resampling.n_blocks < FEWEST_BLOCKS or frames < FEWEST_POINTS:
         yield f"{frames} frames are too few: give at least {FEWEST_BLOCKS} s of video and {FEWEST_POINTS} frames."
@@ -76,7 +76,7 @@ def _doubts(summary: SweepSummary) -> Iterator[str]:
 
 
 def versions_inside(summary: SweepSummary, filtering: str = RAW) -> list[Version]:
-    """The versions that can be recommended: of each codec or precision, best quality first, up to the first outside."""
+    """Versions that can be recommended: of each codec or precision, from the best quality to the first outside."""
     families: dict[tuple[str | None, str | None], list[Version]] = {}
     for version in summary.compared:
         families.setdefault((version.codec, version.precision), []).append(version)
@@ -122,7 +122,7 @@ def _room_saved(summary: SweepSummary, best: Version) -> str:
 
 
 def _disk(size: float) -> str:
-    """Bytes of many videos, as people buy disks.
+    """Bytes in the units that disks are sold by.
 
     >>> _disk(4.02e10), _disk(1.41e13)
     ('40.2 GB', '14.1 TB')

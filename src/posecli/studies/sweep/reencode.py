@@ -1,4 +1,4 @@
-"""Videos encoded anew, each checked against its original frame by frame; originals are only read."""
+"""Videos re-encoded, each checked against its original frame by frame; originals are only read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMAT = "posecli-reencoded"
 
 @dataclass(frozen=True)
 class Reencoded:
-    """How one video went; frames are those that were compared, `psnr` is their mean, dB."""
+    """The outcome for one video; frames are those that were compared, `psnr` is their mean, dB."""
 
     video: Path
     #: ``skipped``: made before with the same settings.
@@ -47,7 +47,7 @@ class Reencoded:
         if self.state == "skipped":
             return f"{self.video.name}: made before with the same settings: {self.path}"
         return (
-            f"{self.video.name}: all {self.frames} frames correspond (PSNR {self.psnr:.1f} dB), "
+            f"{self.video.name}: all {self.frames} frames match (PSNR {self.psnr:.1f} dB), "
             f"{self.bytes_before / 1e6:.1f} to {self.bytes_after / 1e6:.1f} MB "
             f"({self.bytes_before / self.bytes_after:.1f} times smaller): {self.path}"
         )
@@ -61,7 +61,7 @@ def reencode(
     *,
     overwrite: bool = False,
 ) -> list[Reencoded]:
-    """Encode videos into a folder; each has its name there only when all its frames were found to correspond.
+    """Encode videos into a folder; each gets its name only when all its frames match.
 
     New videos are named as the old ones, ending in ``.mp4``. A video that fails does not stop the others.
 
@@ -98,7 +98,7 @@ def _refuse_collisions(videos: Sequence[Path], targets: Sequence[Path]) -> None:
 def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObserver, *, overwrite: bool) -> Reencoded:
     info = probe(video)
     if info.cut_off is not None:
-        raise ShortVideoError(f"'{video}' ends early: {info.cut_off.evidence}; copy it again before it is encoded anew")
+        raise ShortVideoError(f"'{video}' ends early: {info.cut_off.evidence}; copy it again before it is re-encoded")
     wanted = {"original": content_fingerprint(video), "encoding": asdict(options)}
     side = target.with_name(f"{target.name}.json")
     if target.exists() and not overwrite:
@@ -112,7 +112,7 @@ def _one(video: Path, target: Path, options: EncodeOptions, observer: SweepObser
             together = compare_frames(info, probe(trial), info.n_frames, progress)
         if together.problem is not None:
             raise ShortVideoError(
-                f"'{video}' as encoded anew does not correspond to itself ({together.problem}): it is not kept; try "
+                f"'{video}', re-encoded, does not match the original ({together.problem}): it is not kept; try "
                 "another codec, or look at the original's timestamps"
             )
         manifest = {

@@ -1,4 +1,4 @@
-"""What a sweep leaves behind: tidy CSV, JSON, figures, and one HTML page that needs nothing else."""
+"""What a sweep leaves behind: tidy CSV, JSON, figures, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def results(summary: SweepSummary, recommendation: Recommendation) -> dict[str, 
 
 
 def findings(summary: SweepSummary) -> Iterator[str]:
-    """What came out, a sentence each."""
+    """The findings, one sentence each."""
     for version in summary.study.versions:
         if version not in summary.study.usable:
             yield f"{version.label} is left out: {summary.totals(version)['problem']}."
@@ -82,7 +82,7 @@ def findings(summary: SweepSummary) -> Iterator[str]:
 
 
 def _thousandfold(summary: SweepSummary) -> Iterator[str]:
-    """The question of Mathis & Warren (2018)."""
+    """How far a thousandfold compression moves poses, as Mathis & Warren (2018) asked."""
     factors = {version: summary.totals(version)["raw_compression"] for version in summary.compared}
     smaller = [version for version, factor in factors.items() if factor >= 1000]
     if smaller:
@@ -105,7 +105,7 @@ def _given_file(summary: SweepSummary) -> Iterator[str]:
 
 
 def _color(summary: SweepSummary) -> Iterator[str]:
-    """A lossless version is one of what its pixel format holds."""
+    """Lossless versions keep no more color than their pixel format does."""
     given = {video.info.pixel_format for video in summary.study.videos}
     made = {version.encode.pixel_format for version in summary.compared if version.encode and version.is_lossless}
     if made and given != made:
@@ -130,7 +130,7 @@ def _against_truth(summary: SweepSummary) -> Iterator[str]:
 
 
 def _untrained(summary: SweepSummary) -> Iterator[str]:
-    """Scales that the network never saw are named."""
+    """Name the scales that the network was not trained on."""
     if summary.trained_scales is None:
         return
     low, high = summary.trained_scales
@@ -140,7 +140,7 @@ def _untrained(summary: SweepSummary) -> Iterator[str]:
 
 
 def _filter_effect(summary: SweepSummary) -> str:
-    """Where jitter is worst."""
+    """What the median filter does for the version with the most jitter."""
     worst = max(summary.compared, key=lambda version: summary.measure(version).jitter.value)
     raw, smooth = summary.measure(worst), summary.measure(worst, filtering=MEDIAN)
     return (
@@ -151,7 +151,7 @@ def _filter_effect(summary: SweepSummary) -> str:
 
 
 def version_table(summary: SweepSummary) -> list[list[str]]:
-    """For people: a header, and a row for each version."""
+    """A table to read: a header, and a row for each version."""
     head = ["version", *(["size", "kbit/s", "x raw"] if summary.encoded else ["network input"])]
     head += ["mean px", "95 %", "p99 px", "worst part", "lost", "jitter", "filtered px"]
     head += [*(["truth px"] if summary.has_truth else []), "read fps", "fps"]
@@ -185,7 +185,7 @@ def _version_row(summary: SweepSummary, version: Version, columns: int) -> list[
 
 
 def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
-    """One page that holds recommendation, figures and tables; it loads nothing."""
+    """One self-contained page with recommendation, figures and tables."""
     design = summary.study.design
     title = f"posecli {design['determined_by']['kind']}"
     machine = design["machine"]

@@ -30,7 +30,7 @@ FEWEST_BLOCKS = 10
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """A statistic, and where it would lie if as much other video had been taken."""
+    """A statistic, and the range that it would be in for other video of the same length."""
 
     value: float
     low: float
@@ -38,7 +38,7 @@ class ConfidenceInterval:
 
     @property
     def range(self) -> str:
-        """For people.
+        """The interval as text.
 
         >>> ConfidenceInterval(0.5, 0.41, 0.62).range
         '0.41 to 0.62'
@@ -47,7 +47,7 @@ class ConfidenceInterval:
 
 
 def block_length(frames: int, frame_rate: float) -> int:
-    """Frames in a block.
+    """Frames of a block of a video.
 
     >>> block_length(2330, 30.0), block_length(100, 30.0), block_length(2330, 1.0)
     (30, 10, 14)
@@ -58,14 +58,14 @@ def block_length(frames: int, frame_rate: float) -> int:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How frames are drawn; the same for all versions, so that they are compared on equal draws.
+    """How frames are resampled: the same for all versions, so that they are compared on equal samples.
 
     Attributes
     ----------
     lengths, blocks
         Frames of each video, and of a block of it.
     resamples, seed
-        How often, and of which draws.
+        Number of resamples, and seed of the random numbers.
     """
 
     lengths: tuple[int, ...]
@@ -75,7 +75,7 @@ class Resampling:
 
     @property
     def n_blocks(self) -> int:
-        """Blocks of all videos together: how many independent looks there are, at best."""
+        """Blocks of all videos together: at best, so many independent observations."""
         return sum(length // block for length, block in zip(self.lengths, self.blocks, strict=True))
 
     @cached_property
@@ -117,7 +117,7 @@ class Resampling:
 
 
 def _drawn(rng: np.random.Generator, rounds: int, length: int, block: int) -> Counts:
-    """How often each of `length` frames is in each of `rounds` resamples."""
+    """``(rounds, length)``: how often each frame is in each resample."""
     starts = rng.integers(0, length, (rounds, math.ceil(length / block)))
     edges = np.zeros((rounds, length + block + 1), np.int32)
     rows = np.arange(rounds)[:, None]

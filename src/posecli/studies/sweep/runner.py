@@ -1,7 +1,7 @@
-"""Makes, checks and analyses each version of each video; can be killed and continued.
+"""Make, check and analyse each version of each video; can be killed and continued.
 
 The folder of a sweep holds what was asked (``design.json``) and a line for each version that is finished
-(``versions.jsonl``) with its poses (``poses/``) and first frame (``frames/``). Encoded videos are there only while they
+(``versions.jsonl``) with its poses (``poses/``) and first frame (``frames/``). Encoded videos exist only while they
 are needed, unless they are to be kept.
 """
 
@@ -75,18 +75,18 @@ def run_sweep(
     versions
         The reference first.
     folder
-        Where results go; a sweep of the same options that lies there is continued.
+        Where results go; a sweep of the same options that is there is continued.
     observer
-        Is told of progress.
+        Receives progress.
     overwrite
-        Begin anew where another sweep lies.
+        Start over where another sweep is.
     network
         Which network of a DeepLabCut project.
 
     Raises
     ------
     OutputExistsError
-        If another sweep lies in the folder.
+        If another sweep is in the folder.
     OutputError
         If a version cannot be encoded, or the disk has too little room.
     VideoError, ModelError, LabelError
@@ -116,7 +116,7 @@ def run_sweep(
 
 @dataclass(frozen=True)
 class _Run:
-    """One call of `run_sweep`."""
+    """What the parts of one call of `run_sweep` share."""
 
     options: SweepOptions
     versions: tuple[Version, ...]
@@ -148,7 +148,7 @@ class _Run:
             )
 
     def settle(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[str, Any]:
-        """The design: the precision is measured on the originals once, and then is that of all versions."""
+        """The design: the precision is measured once, on the originals, and used for all versions."""
         choice = choose_precision(model, PoseGate([video.info.path for video in videos], self.options.analysis))
         for figures in choice.figures:
             self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
@@ -162,7 +162,7 @@ class _Run:
         }
 
     def finish(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[tuple[str, str], Row]:
-        """Make what is not finished yet; all rows."""
+        """Make what is not finished yet; returns all rows."""
         rows = {(row["video"], row["version"]): row for row in self.journal.rows(repair=True)}
         pairs = [(video, version) for video in videos for version in self.versions]
         left = [(video, version) for video, version in pairs if (video.name, version.name) not in rows]
@@ -198,7 +198,7 @@ class _Run:
         )
 
     def _finished(self, model: PoseModel, video: SweepVideo, version: Version, name: str) -> Row:
-        """Encode, check, analyse; the encoded video is gone afterwards."""
+        """Encode, check and analyse one version; the encoded video is removed afterwards."""
         with self._encoded(video, version, name) as (info, made):
             together = None if made is None else self._compared(video, info, name)
             path = frame_path(self.folder, video, version)
@@ -243,7 +243,7 @@ class _Run:
 
 
 def encoded_bytes(video: SweepVideo, version: Version) -> float:
-    """What an encoded version may take on the disk at most: a guess on the safe side."""
+    """Most bytes that an encoded version may take: a guess on the safe side."""
     if version.encode is None:
         return 0.0
     bits = MOST_BITS_PER_PIXEL

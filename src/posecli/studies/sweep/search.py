@@ -45,7 +45,7 @@ FEWEST_FRAMES = 300
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What is searched."""
+    """What to search, on which videos, and for how long."""
 
     #: Videos, model, tolerance and the rest; its precision and batch size are what is searched.
     sweep: SweepOptions
@@ -69,7 +69,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found."""
+    """What a search found, and the commands that use it."""
 
     folder: Path
     #: Speed and error of every scale and precision.
@@ -150,7 +150,7 @@ def search(
 
 @dataclass(frozen=True)
 class _Search:
-    """One call of `search`."""
+    """What the parts of one call of `search` share."""
 
     options: SearchOptions
     folder: Path
@@ -216,7 +216,7 @@ class _Search:
 
 
 def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tuple[FixedPrecision, ...]:
-    """The precisions that can run; one that was asked for by name and cannot is an error."""
+    """The precisions that can run; it is an error if one was asked for by name and cannot."""
     for name in wanted or ():
         obstacle = model.obstacle(name)
         if obstacle is not None:
@@ -225,7 +225,7 @@ def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tupl
 
 
 def _in_setting(settings: SweepSummary, best: Version) -> tuple[PoseModel, VideoInfo, Geometry]:
-    """The network in a setting, and the first video as it sees it."""
+    """The network in a setting, the first video, and what is done to its frames."""
     video, model = settings.study.videos[0], settings.study.model
     chosen = model if best.precision is None else model.with_precision(best.precision)
     return chosen, video.info, video.geometry(settings.study.options, best.scale)

@@ -1,4 +1,4 @@
-"""A sweep as it lies on the disk: what makes it this one and no other, and what is read of it when it is finished."""
+"""A sweep on the disk: what identifies it, and what is read of it when it is finished."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SWEEP = StudyKind("sweep", "versions.jsonl", (POSES_FOLDER, FRAMES_FOLDER, VIDEO
 
 @dataclass(frozen=True)
 class Sweep:
-    """A finished sweep."""
+    """A finished sweep: what was asked, and what is known of every version."""
 
     folder: Path
     options: SweepOptions
@@ -42,16 +42,16 @@ class Sweep:
     rows: dict[tuple[str, str], Row]
 
     def poses(self, video: SweepVideo, version: Version) -> Pose:
-        """``(N, K, 3)`` float64."""
+        """Poses of a version of a video, ``(N, K, 3)`` float64."""
         return np.asarray(np.load(poses_path(self.folder, video, version), allow_pickle=False), np.float64)
 
     def row(self, video: SweepVideo, version: Version) -> Row:
-        """What is known of a version of a video."""
+        """Sizes and speeds of a version of a video."""
         return self.rows[video.name, version.name]
 
     @property
     def usable(self) -> tuple[Version, ...]:
-        """The versions whose frames are those of the original, in every video."""
+        """The versions whose frames match the original's in every video."""
         return tuple(
             version
             for version in self.versions

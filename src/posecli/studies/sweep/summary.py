@@ -1,4 +1,4 @@
-"""What the versions of a sweep come to, over all videos and for each."""
+"""Measures of the versions of a sweep, over all videos and for each."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ DEEPLABCUT_JITTER = (0.5, 1.25)
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """A finished sweep, with its measures."""
+    """A finished sweep with its measures, which are computed when they are asked for."""
 
     study: Sweep
 
     @property
     def bodyparts(self) -> tuple[str, ...]:
-        """Names, in the network's order."""
+        """Names of the body parts, in the network's order."""
         return self.study.model.description.bodyparts
 
     @property
     def reference(self) -> Version:
-        """What the others are compared with."""
+        """The version that the others are compared with."""
         return self.study.versions[0]
 
     @property
     def compared(self) -> tuple[Version, ...]:
-        """The others, as far as they can be compared."""
+        """The other versions, as far as they can be compared."""
         return self.study.usable[1:]
 
     @property
@@ -66,7 +66,7 @@ class SweepSummary:
 
     @cached_property
     def measures(self) -> dict[str, list[PartMeasures]]:
-        """Of each usable version, over all videos."""
+        """Measures of each usable version, over all videos."""
         return self._measures(self.study.videos)
 
     def measure(self, version: Version, bodypart: str = ALL, filtering: str = RAW) -> PartMeasures:
@@ -82,12 +82,12 @@ class SweepSummary:
 
     @cached_property
     def resampling(self) -> Resampling:
-        """Over all videos."""
+        """The bootstrap over all videos."""
         return self._resampling(self.study.videos)
 
     @cached_property
     def original(self) -> Trajectories:
-        """Of the reference, over all videos."""
+        """Trajectories of the reference, over all videos."""
         return self._trajectories(self.study.videos, self.reference)
 
     @cached_property

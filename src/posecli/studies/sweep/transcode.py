@@ -1,4 +1,4 @@
-"""A video encoded anew by ffmpeg, straight from its own colour values, with every frame at its own time.
+"""A video re-encoded by ffmpeg, straight from its own colour values, with every frame at its own time.
 
 Decoded pictures are not piped: they would go through RGB and back, and a lossless version would not be the same.
 """
@@ -43,7 +43,7 @@ def transcode(
     frames: int | None = None,
     progress: Progress = lambda _count: None,
 ) -> Transcoded:
-    """Encode a video anew, or its first frames; the file has its name only when it is whole.
+    """Re-encode a video, or its first frames; the file gets its name only when it is complete.
 
     The target's ending chooses the container.
 
@@ -73,7 +73,7 @@ def encoders(ffmpeg: str) -> frozenset[str]:
 
 
 def refuse_missing_encoders(codecs: Iterable[str]) -> None:
-    """Tell before any work what could not be encoded.
+    """Fail before any work if something could not be encoded.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def refuse_missing_encoders(codecs: Iterable[str]) -> None:
 
 
 def transcode_command(info: VideoInfo, target: Path, options: EncodeOptions, frames: int | None = None) -> list[str]:
-    """The program and its arguments."""
+    """Ffmpeg and the arguments that re-encode a video."""
     with open_container(info.path) as container:
         stream = video_stream(container, info.path).index
     own_times = ["-fps_mode", "passthrough"]
@@ -107,7 +107,7 @@ def transcode_command(info: VideoInfo, target: Path, options: EncodeOptions, fra
 
 
 def _even_sides(info: VideoInfo, options: EncodeOptions) -> list[str]:
-    """Where colour is stored at half size an odd side is made even by its last row or column once more."""
+    """Filters that repeat the last row or column of an odd side, where color is stored at half size."""
     right, bottom = info.width % 2, info.height % 2
     if not options.needs_even_size or not (right or bottom):
         return []

@@ -1,7 +1,7 @@
 """What is made of each video: versions encoded by codec and CRF, or analysed by scale and precision.
 
 CRF scales differ between codecs and are not mapped onto each other; each is checked against its own encoder's.
-x264 takes every CRF above 51 for 51 and every CRF below 1 for lossless: both are told.
+x264 takes every CRF above 51 as 51 and every CRF below 1 as lossless: the user is told of both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ X264_MOST, X264_LOSSLESS_BELOW = 51.0, 1.0
 
 @dataclass(frozen=True)
 class Version:
-    """One version of every video.
+    """One way to encode and analyse every video.
 
     >>> Version("libx264-crf23", EncodeOptions(crf=23)).label
     'CRF 23'
@@ -100,7 +100,7 @@ def parse_presets(text: str | None, codecs: Iterable[str]) -> dict[str, str]:
 
 
 def _groups(text: str) -> Iterator[tuple[str, str]]:
-    """Codec, or "", and what is said of it."""
+    """Pairs of a codec, or "", and what is given for it."""
     for group in text.split(";"):
         name, _, words = group.rpartition(":")
         yield name.strip(), words.strip()
@@ -122,7 +122,7 @@ def encoded_versions(
     pix_fmt: str | None = None,
     gop: int | None = None,
 ) -> tuple[Version, ...]:
-    """The original first, then each codec's versions, best quality first; what comes to the same is made once.
+    """The original first, then each codec's versions, best quality first, without duplicates.
 
     Raises
     ------

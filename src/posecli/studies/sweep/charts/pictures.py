@@ -110,7 +110,7 @@ def draw_traces(summary: SweepSummary) -> Figure:
 
 
 def _broken(values: npt.NDArray[np.float64], gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The same with NaN before these places, so that no line goes from one stretch of the video to the next."""
+    """The values with NaN before these places, so that no line joins two stretches of the video."""
     return np.insert(values, gaps, np.nan)
 
 
@@ -128,7 +128,7 @@ def _most_seen(summary: SweepSummary) -> int:
 
 
 def _ramp(count: int) -> list[str]:
-    """Colours from the best quality to the worst."""
+    """Colors from the best quality to the worst, ``#rrggbb``."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -136,7 +136,7 @@ def _ramp(count: int) -> list[str]:
 
 
 def _bytes(size: float) -> str:
-    """A size as people say it.
+    """A size with its unit, for people.
 
     >>> _bytes(2.1e9), _bytes(150_400)
     ('2.1 GB', '150 kB')

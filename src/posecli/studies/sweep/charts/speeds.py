@@ -34,7 +34,7 @@ WORST_ERROR = "upper bound of the worst part's mean error (px)"
 
 
 def draw_frontier(summary: SweepSummary) -> Figure:
-    """Size, error and speed of every version at once; those that nothing beats are joined."""
+    """Size, error and speed of every version at once; those on the Pareto front are joined."""
     versions, codecs = summary.compared, list(summary.codecs)
     several = len(codecs) > 1
     figure = new_figure(8.0, 6.6 if several else 5.0)
@@ -76,7 +76,7 @@ def _errors(summary: SweepSummary, versions: Sequence[Version]) -> Floats:
 
 
 def _join_best(axes: Axes, costs: Floats, errors: Floats, sign: int = 1) -> list[int]:
-    """Join the places that no other is both cheaper and better than; `sign` -1 makes a cost of a gain."""
+    """Draw the Pareto front, and return its places; with `sign` -1 larger is better."""
     order: list[int] = []
     for place in sorted(range(len(costs)), key=lambda place: (sign * costs[place], errors[place])):
         if not order or errors[place] < errors[order[-1]]:
@@ -102,7 +102,7 @@ def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -
 
 
 def draw_settings(summary: SweepSummary, best: Version) -> Figure:
-    """Speed against error of every scale and precision; those that nothing beats are joined."""
+    """Speed against error of every scale and precision; those on the Pareto front are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
     versions = summary.study.usable
