@@ -13,8 +13,10 @@ import pytest
 from posecli.engine.openvino import openvino_core
 from posecli.engine.openvino_graph import build_openvino
 from posecli.network.architectures import POSE_NETWORKS
+from posecli.network.folding import fold_batch_norm
 from posecli.network.network import Network, Weights
 from posecli.network.resnet import SIZES, ResNetSize, resnet
+from posecli.network.subpixel import merge_heads
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -38,14 +40,13 @@ def pictures(*shape: int) -> npt.NDArray[np.uint8]:
 
 
 def any_weights(network: Network, seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
-    """Weights near one for a network of any operations; variances are above 0."""
+    """Random weights with which values neither vanish nor overflow, for a network of any operations."""
     rng = np.random.default_rng(seed)
-    return {
-        name: np.asarray(
-            rng.uniform(0.5, 1.5, shape) * rng.choice([1, 1 if "variance" in name else -1], shape), np.float32
-        )
-        for name, shape in network.variable_shapes().items()
-    }
+    weights = {}
+    for name, shape in network.variable_shapes().items():
+        sign = 1 if "variance" in name else rng.choice([1, -1], shape)
+        weights[name] = (sign * rng.uniform(0.5, 1.5, shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
+    return weights
 
 
 def compiled(network: Network, weights: Weights, extents: tuple[int, ...], precision: str = "f32") -> Any:
@@ -66,6 +67,16 @@ def by_keras(network: Network, weights: Weights, images: npt.NDArray[np.uint8]) 
 
     found = build_with_weights(network, weights, images.shape[1:-1])(images, training=False)
     return {name: np.asarray(array) for name, array in found.items()}
+
+
+def assert_engines_agree(network: Network, images: npt.NDArray[np.uint8]) -> None:
+    """OpenVINO makes of the folded network what Keras makes of the network as it is trained."""
+    weights = any_weights(network)
+    expected = by_keras(network, weights, images)
+    found = by_openvino(*merge_heads(*fold_batch_norm(network, weights)), images)
+    for name in network.outputs:
+        assert np.ptp(expected[name]) > 1e-3, f"{name} says nothing"
+        np.testing.assert_allclose(found[name], expected[name], atol=2e-5 * np.abs(expected[name]).max())
 
 
 def layers(network: Any, kind: str, about: str = "runtimePrecision") -> list[str]:

@@ -30,7 +30,7 @@ class ModelDescription:
     scorer
         Begins with ``DLC_``; names result files and the first column level.
     stride
-        Input px per scoremap cell.
+        Input px per scoremap cell; where none is given, the network's own.
     locref_stdev
         Px per unit of location refinement.
     location_refinement
@@ -48,7 +48,7 @@ class ModelDescription:
     net_type: str
     bodyparts: tuple[str, ...]
     scorer: str
-    stride: float = 8.0
+    stride: float = 0.0
     locref_stdev: float = LOCREF_STDEV
     location_refinement: bool = True
     mean_pixel: tuple[float, float, float] = IMAGENET_MEAN
@@ -57,6 +57,8 @@ class ModelDescription:
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
+        if not self.stride and self.net_type in POSE_NETWORKS:
+            object.__setattr__(self, "stride", float(self.network.stride))
         for problem in self._problems():
             raise ModelError(f"a model cannot be used: {problem}")
 
