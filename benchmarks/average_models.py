@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posecli.model.folder import read_model_folder, write_model_folder
+from posecli.model.folder import read_model_folder, write_folder
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         "of": [dict(folder.description.source) | {"identity": folder.identity} for folder in folders],
     }
     scorer = f"DLC_{last.net_type.replace('_', '')}_{arguments.name}shuffle1_{arguments.steps}"
-    write_model_folder(arguments.out, replace(last, scorer=scorer, source=source), mean)
+    write_folder(arguments.out, replace(last, scorer=scorer, source=source), mean)
 
 
 if __name__ == "__main__":

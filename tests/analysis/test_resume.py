@@ -24,7 +24,7 @@ from posecli.analysis.journal import read_journal
 from posecli.errors import StopRequest
 from posecli.inference.batching import BatchChoice
 from posecli.model.description import ModelDescription
-from posecli.model.folder import ModelFolder, write_model_folder
+from posecli.model.folder import ModelFolder, write_folder
 from posecli.options import AnalyzeOptions, FixedPrecision, PipelineName
 from posecli.precision.gate import PrecisionChoice
 from posecli.support.results import VideoResult
@@ -412,6 +412,6 @@ def test_kills_with_a_real_engine(
 ) -> None:
     shrink(monkeypatch)
     description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER)
-    model = write_model_folder(tmp_path / "small-model", description, projects.random_weights())
+    model = write_folder(tmp_path / "small-model", description, projects.random_weights())
     tally = killed_series(engine, dots_clip, model.path, tmp_path / "poses", "async", kills, engine)
     assert tally["kills"] == kills

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
-from support import projects
+from support import networks, projects
 
 from posecli.cli import cli
 from posecli.model.description import ModelDescription
-from posecli.model.folder import WEIGHTS_FILE, read_model_folder, write_model_folder
+from posecli.model.folder import WEIGHTS_FILE, read_model_folder, write_folder
 
 
 def test_compact_halves_the_file_and_rounds_the_kernels(tmp_path: Path) -> None:
     description = ModelDescription("resnet_50", ("a", "b"), "DLC_x")
-    folder = write_model_folder(tmp_path / "model", description, projects.random_weights(n_bodyparts=2))
+    folder = write_folder(tmp_path / "model", description, projects.random_weights(n_bodyparts=2))
     copy = tmp_path / "a copy"
     result = CliRunner().invoke(cli, ["model", "compact", str(folder.path), "-o", str(copy)])
     assert result.exit_code == 0, result.output
@@ -29,3 +30,35 @@ def test_compact_halves_the_file_and_rounds_the_kernels(tmp_path: Path) -> None:
         assert np.allclose(rounded[name], tensor, rtol=2**-10, atol=1e-7), name
     again = CliRunner().invoke(cli, ["model", "compact", str(folder.path), "-o", str(copy)])
     assert again.exit_code == 8
+
+
+def test_info_describes_the_network_of_a_deeplabcut_project(tmp_path: Path) -> None:
+    with networks.tiny_resnet() as name:
+        checkpoint = projects.write_checkpoint(tmp_path / "trained", projects.random_weights(name))
+        root = tmp_path / "project"
+        folder = projects.write_model_directory(root, net_type=name, checkpoint=checkpoint)
+        config = projects.write_project(root)
+        export = projects.write_export(tmp_path / "export", net_type=name)
+        projects.link_checkpoint(checkpoint, export / "snapshot-100")
+        found = []
+        for source in (config, root, folder, export):
+            result = CliRunner().invoke(cli, ["model", "info", str(source), "--json"], catch_exceptions=False)
+            assert result.exit_code == 0, result.output
+            found.append(json.loads(result.stdout))
+    assert {each["net_type"] for each in found} == {name}
+    assert {each["source"]["checkpoint"] for each in found} == {"snapshot-100"}
+    assert {tuple(each["bodyparts"]) for each in found} == {projects.BODYPARTS}
+    assert {each["scorer"] for each in found} == {projects.SCORER.replace("resnet50", name.replace("_", ""))}
+
+
+def test_info_chooses_among_the_networks_of_a_project(tmp_path: Path) -> None:
+    projects.write_model_directory(tmp_path)
+    result = CliRunner().invoke(cli, ["model", "info", str(projects.write_project(tmp_path)), "--shuffle", "2"])
+    assert result.exit_code == 5
+    assert "no trained network 'reachNov20-trainset95shuffle2'" in result.stderr
+
+
+def test_info_of_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["model", "info", str(tmp_path / "nothing")])
+    assert result.exit_code == 5
+    assert f"model '{tmp_path / 'nothing'}' does not exist" in result.stderr

@@ -11,7 +11,7 @@ from posecli.engine.openvino import FoldedGraph
 from posecli.engine.outputs import Logits
 from posecli.inference.predictor import ClipModel, load_clip_model
 from posecli.model.clip import BEHAVIOURS, ClipDescription
-from posecli.model.folder import ClipModelFolder, write_clip_folder
+from posecli.model.folder import ClipModelFolder, write_folder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import EngineOptions
@@ -37,7 +37,7 @@ def random_weights(description: ClipDescription, seed: int = 3) -> dict[str, npt
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ClipModelFolder:
     description = ClipDescription(BEHAVIOURS, "I3D_random_0", width=0.25, length=9, stride=9)
-    return write_clip_folder(tmp_path_factory.mktemp("i3d") / "model", description, random_weights(description))
+    return write_folder(tmp_path_factory.mktemp("i3d") / "model", description, random_weights(description))
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from posecli.engine import open_engine
 from posecli.engine.tensorflow import TensorFlowEngine
 from posecli.errors import EngineError, ModelError
 from posecli.model.description import ModelDescription
-from posecli.model.folder import WEIGHTS_FILE, ModelFolder, write_model_folder
+from posecli.model.folder import WEIGHTS_FILE, ModelFolder, write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
@@ -93,7 +93,7 @@ def test_network_is_traced_once(model: ModelFolder, monkeypatch: pytest.MonkeyPa
 
 def test_network_without_location_refinement(tmp_path: Path) -> None:
     description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER, location_refinement=False)
-    model = write_model_folder(tmp_path / "model", description, projects.weights())
+    model = write_folder(tmp_path / "model", description, projects.weights())
     output = open_engine(model, (32, 32, 3), EngineOptions("tensorflow"))(np.zeros((1, 32, 32, 3), np.uint8))
     assert output.scoremap.shape == (1, 4, 4, 4)
     assert output.locref is None

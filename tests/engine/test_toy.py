@@ -14,7 +14,7 @@ from posecli.engine import ENGINE_CLASSES, open_engine
 from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.model.description import ModelDescription
-from posecli.model.folder import ModelFolder, write_model_folder
+from posecli.model.folder import ModelFolder, write_folder
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.options import ENGINES, EngineOptions
 
@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Iterator[ModelFolder]:
         patch.setattr("posecli.options.ENGINES", (*ENGINES, "numpy"))
         patch.setitem(ENGINE_CLASSES, "numpy", "support.toy_engine:NumPyEngine")  # type: ignore[misc]
         description = ModelDescription("toy", ("snout", "tail"), "DLC_toy_1", location_refinement=False)
-        yield write_model_folder(tmp_path / "toy", description, any_weights(description.network))
+        yield write_folder(tmp_path / "toy", description, any_weights(description.network))
 
 
 def options(engine: str, precision: str = "fp32") -> EngineOptions:

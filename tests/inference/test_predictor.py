@@ -14,7 +14,7 @@ from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, ModelError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.description import ModelDescription
-from posecli.model.folder import ModelFolder, write_model_folder
+from posecli.model.folder import ModelFolder, write_folder
 from posecli.options import DECODERS, DecoderName
 
 
@@ -109,6 +109,6 @@ def test_whole_way_from_a_deeplabcut_project(tmp_path: Path, tmp_path_factory: p
 def test_weights_that_are_nan(tmp_path: Path) -> None:
     weights = projects.weights() | {"pose/part_pred/block4/biases": np.full(4, np.nan, np.float32)}
     description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER)
-    model = load_model(write_model_folder(tmp_path / "model", description, weights).path)
+    model = load_model(write_folder(tmp_path / "model", description, weights).path)
     with pytest.raises(EngineError, match="check its weights"):
         model.predict(np.zeros((1, 32, 32, 3), np.uint8))

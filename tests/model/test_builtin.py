@@ -20,7 +20,7 @@ from posecli.inference.predictor import load_clip_model, load_model
 from posecli.labels import read_labeled_data, read_split
 from posecli.model import builtin
 from posecli.model.builtin import BUILTIN_FOLDER, builtin_model_path
-from posecli.model.deeplabcut import Choice
+from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import read_model_folder
 from posecli.model.importing import open_model
 from posecli.model.int8 import has_int8, read_int8_plan
@@ -63,7 +63,7 @@ class TestNames:
         assert open_model(Path("built-in")).path == BUILTIN_FOLDER
         assert load_clip_model("built-in-behaviours").description.classes
         with pytest.raises(ModelError, match="holds one network"):
-            open_model(Path("built-in"), Choice(shuffle=2))
+            open_model(Path("built-in"), NetworkChoice(shuffle=2))
 
     def test_what_lies_there_under_that_name_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from support import projects
 
 from posecli.errors import ModelError
-from posecli.model.deeplabcut import Choice, Source, find_source, scorer_name
+from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, find_source, scorer_name
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def test_working_folder(project: Path, folder: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("choice", "scorer"),
     [
-        (Choice(shuffle=2), "DLC_resnet50_reachNov20shuffle2_7"),
-        (Choice(trainset_index=1), "DLC_resnet50_reachNov20shuffle1_9"),  # int(0.29 * 100) is 28
-        (Choice(snapshot=5), "DLC_resnet50_reachNov20shuffle1_5"),
-        (Choice(snapshot=50000), "DLC_resnet50_reachNov20shuffle1_50000"),
+        (NetworkChoice(shuffle=2), "DLC_resnet50_reachNov20shuffle2_7"),
+        (NetworkChoice(trainset_index=1), "DLC_resnet50_reachNov20shuffle1_9"),  # int(0.29 * 100) is 28
+        (NetworkChoice(snapshot=5), "DLC_resnet50_reachNov20shuffle1_5"),
+        (NetworkChoice(snapshot=50000), "DLC_resnet50_reachNov20shuffle1_50000"),
     ],
 )
-def test_choice(project: Path, choice: Choice, scorer: str) -> None:
+def test_choice(project: Path, choice: NetworkChoice, scorer: str) -> None:
     assert find_source(project, choice).scorer == scorer
 
 
@@ -61,7 +61,7 @@ def test_choice(project: Path, choice: Choice, scorer: str) -> None:
 def test_snapshotindex_counts_in_order_of_iterations(project: Path, index: object, iterations: int) -> None:
     projects.write_project(project, snapshotindex=index)
     assert find_source(project).checkpoint.name == f"snapshot-{iterations}"
-    assert find_source(project, Choice(snapshot=5)).checkpoint.name == "snapshot-5"
+    assert find_source(project, NetworkChoice(snapshot=5)).checkpoint.name == "snapshot-5"
 
 
 @pytest.mark.parametrize(("fraction", "percent"), [(0.95, 95), (0.29, 28), (0.57, 56), (0.58, 57), (0.8, 80), (1, 100)])
@@ -117,7 +117,7 @@ CHECKPOINT = ("snapshot-100.index", "snapshot-100.data-00000-of-00001", "snapsho
     ],
 )
 def test_export(tmp_path: Path, files: tuple[str, ...], snapshot: int | None, checkpoint: str) -> None:
-    source = find_source(export(tmp_path, *files), Choice(snapshot=snapshot))
+    source = find_source(export(tmp_path, *files), NetworkChoice(snapshot=snapshot))
     iterations = checkpoint.removesuffix(".pb").split("-")[1]
     assert source.checkpoint.name == checkpoint
     assert source.is_frozen_graph == checkpoint.endswith(".pb")
@@ -132,12 +132,15 @@ def test_export_under_another_name_and_without_its_data_set(tmp_path: Path) -> N
 
 def test_files_that_determine_a_network(tmp_path: Path, project: Path) -> None:
     folder = export(tmp_path, *CHECKPOINT, "snapshot-1000.index")
-    assert {path.name for path in find_source(folder, Choice(snapshot=100)).files()} == {"pose_cfg.yaml", *CHECKPOINT}
+    assert {path.name for path in find_source(folder, NetworkChoice(snapshot=100)).files()} == {
+        "pose_cfg.yaml",
+        *CHECKPOINT,
+    }
     graph = export(tmp_path, "snapshot-100.pb", name="other")
     assert {path.name for path in find_source(graph).files()} == {"pose_cfg.yaml", "snapshot-100.pb"}
 
 
-def refused(path: Path, choice: Choice = Choice()) -> str:
+def refused(path: Path, choice: NetworkChoice = NetworkChoice()) -> str:
     with pytest.raises(ModelError) as error:
         find_source(path, choice)
     message = str(error.value)
@@ -169,27 +172,29 @@ def test_unusable_project(project: Path, config: dict[str, object], words: list[
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        (Choice(shuffle=3), ["reachNov20-trainset95shuffle3", "there are", "reachNov20-trainset95shuffle2"]),
-        (Choice(trainset_index=2), ["training fraction number 2", "[0.95, 0.29]"]),
-        (Choice(trainset_index=-1), ["training fraction number -1"]),
-        (Choice(snapshot=6), ["iteration 6", "[5, 50000, 103000]"]),
+        (NetworkChoice(shuffle=3), ["reachNov20-trainset95shuffle3", "there are", "reachNov20-trainset95shuffle2"]),
+        (NetworkChoice(trainset_index=2), ["training fraction number 2", "[0.95, 0.29]"]),
+        (NetworkChoice(trainset_index=-1), ["training fraction number -1"]),
+        (NetworkChoice(snapshot=6), ["iteration 6", "[5, 50000, 103000]"]),
     ],
     ids=str,
 )
-def test_choice_that_is_not_there(project: Path, choice: Choice, words: list[str]) -> None:
+def test_choice_that_is_not_there(project: Path, choice: NetworkChoice, words: list[str]) -> None:
     message = refused(project, choice)
     assert all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("choice", [Choice(shuffle=2), Choice(trainset_index=1)], ids=str)
-def test_shuffle_is_not_ignored_where_there_is_nothing_to_choose(project: Path, tmp_path: Path, choice: Choice) -> None:
+@pytest.mark.parametrize("choice", [NetworkChoice(shuffle=2), NetworkChoice(trainset_index=1)], ids=str)
+def test_shuffle_is_not_ignored_where_there_is_nothing_to_choose(
+    project: Path, tmp_path: Path, choice: NetworkChoice
+) -> None:
     for path in (project / MODEL, export(tmp_path, "snapshot-100.pb")):
         assert "give its config.yaml" in refused(path, choice)
 
 
 def test_shuffle_of_the_pytorch_engine(project: Path) -> None:
     (project / "dlc-models-pytorch/iteration-0/reachNov20-trainset95shuffle4/train").mkdir(parents=True)
-    message = refused(project, Choice(shuffle=4))
+    message = refused(project, NetworkChoice(shuffle=4))
     assert "reachNov20-trainset95shuffle4" in message
     assert "PyTorch engine" in message
 
@@ -256,6 +261,6 @@ def test_nothing_is_written_to_a_project(project: Path) -> None:
         return {path: path.stat().st_mtime_ns for path in project.rglob("*")}
 
     before = state()
-    source: Source = find_source(project)
+    source: DeepLabCutNetwork = find_source(project)
     source.files()
     assert state() == before

@@ -24,7 +24,7 @@ from posecli.model.folder import (
     file_sha256,
     is_model_folder,
     read_model_folder,
-    write_model_folder,
+    write_folder,
 )
 from posecli.network.network import Network
 
@@ -54,7 +54,7 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def model(tmp_path: Path, small_network: None) -> ModelFolder:
-    return write_model_folder(tmp_path / "model", DESCRIPTION, SMALL)
+    return write_folder(tmp_path / "model", DESCRIPTION, SMALL)
 
 
 def rewrite(model: ModelFolder, old: str, new: str) -> None:
@@ -95,7 +95,7 @@ def test_who_may_read_it_is_left_to_the_user(model: ModelFolder) -> None:
 
 def test_half_rounds_kernels_and_widens_them_exactly(tmp_path: Path, small_network: None) -> None:
     kernels = np.array([[1 / 3, -1e-8, 65504], [np.nan, -np.inf, 0.5]], np.float32)
-    half = write_model_folder(tmp_path / "half", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)
+    half = write_folder(tmp_path / "half", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)
     stored = load_file(half.path / WEIGHTS_FILE)
     assert {name: tensor.dtype for name, tensor in stored.items()} == {
         "a/weights": np.dtype(np.float16),
@@ -105,7 +105,7 @@ def test_half_rounds_kernels_and_widens_them_exactly(tmp_path: Path, small_netwo
     assert all(tensor.dtype == np.float32 for tensor in found.values())
     assert np.array_equal(found["a/weights"], kernels.astype(np.float16).astype(np.float32), equal_nan=True)
     assert found["a/biases"].tobytes() == SMALL["a/biases"].tobytes()
-    again = write_model_folder(tmp_path / "again", DESCRIPTION, found, half=True)
+    again = write_folder(tmp_path / "again", DESCRIPTION, found, half=True)
     assert again.identity == half.identity
 
 
@@ -114,7 +114,7 @@ def test_half_of_a_whole_network_is_half_as_large_and_keeps_batch_norm(
 ) -> None:
     full = projects.model_folder(tmp_path_factory.getbasetemp())
     tensors = projects.weights()
-    half = write_model_folder(tmp_path_factory.mktemp("half") / "model", full.description, tensors, half=True)
+    half = write_folder(tmp_path_factory.mktemp("half") / "model", full.description, tensors, half=True)
     sizes = [(folder.path / WEIGHTS_FILE).stat().st_size for folder in (half, full)]
     assert 0.5 < sizes[0] / sizes[1] < 0.51
     found = half.weights()
@@ -128,12 +128,12 @@ def test_half_refuses_what_it_cannot_hold(tmp_path: Path, small_network: None) -
     with pytest.raises(
         ModelError, match=r"tensor 'a/weights' holds -100000, which float16 .*store the model in float32"
     ):
-        write_model_folder(tmp_path / "model", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)
+        write_folder(tmp_path / "model", DESCRIPTION, SMALL | {"a/weights": kernels}, half=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_only_what_the_network_needs_is_written(tmp_path: Path, small_network: None) -> None:
-    model = write_model_folder(tmp_path / "model", DESCRIPTION, SMALL | {"global_step": np.array([1], np.float32)})
+    model = write_folder(tmp_path / "model", DESCRIPTION, SMALL | {"global_step": np.array([1], np.float32)})
     assert set(load_file(model.path / WEIGHTS_FILE)) == set(SMALL)
     assert {path.name for path in model.path.iterdir()} == {MODEL_FILE, WEIGHTS_FILE}
     assert list(tmp_path.iterdir()) == [model.path]
@@ -164,13 +164,13 @@ def test_moved_and_renamed(model: ModelFolder, tmp_path: Path) -> None:
 def test_identity_is_of_all_that_determines_poses(
     model: ModelFolder, tmp_path: Path, change: dict[str, Any], same: bool
 ) -> None:
-    other = write_model_folder(tmp_path / "other", replace(DESCRIPTION, **change), SMALL)
+    other = write_folder(tmp_path / "other", replace(DESCRIPTION, **change), SMALL)
     assert (other.identity == model.identity) is same
 
 
 def test_identity_changes_with_one_bit_of_the_weights(model: ModelFolder, tmp_path: Path) -> None:
     weights = np.nextafter(SMALL["a/weights"], np.float32(2))
-    other = write_model_folder(tmp_path / "other", DESCRIPTION, SMALL | {"a/weights": weights})
+    other = write_folder(tmp_path / "other", DESCRIPTION, SMALL | {"a/weights": weights})
     assert other.identity != model.identity
 
 
@@ -258,12 +258,12 @@ def test_damaged_description(model: ModelFolder, old: str, new: str, words: list
 
 def test_what_is_there_is_not_replaced_unasked(model: ModelFolder) -> None:
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        write_model_folder(model.path, replace(DESCRIPTION, locref_stdev=1.0), SMALL)
+        write_folder(model.path, replace(DESCRIPTION, locref_stdev=1.0), SMALL)
     assert read_model_folder(model.path) == model
 
 
 def test_overwrite_replaces_a_model_folder(model: ModelFolder) -> None:
-    changed = write_model_folder(model.path, replace(DESCRIPTION, locref_stdev=1.0), SMALL, overwrite=True)
+    changed = write_folder(model.path, replace(DESCRIPTION, locref_stdev=1.0), SMALL, overwrite=True)
     assert read_model_folder(model.path) == changed
     assert changed.description.locref_stdev == 1.0
     assert list(model.path.parent.iterdir()) == [model.path]
@@ -277,7 +277,7 @@ def test_other_things_are_never_replaced(tmp_path: Path, small_network: None, ov
     file.write_text("three years of work")
     for path in (folder, file):
         with pytest.raises(OutputExistsError, match="choose another name"):
-            write_model_folder(path, DESCRIPTION, SMALL, overwrite=overwrite)
+            write_folder(path, DESCRIPTION, SMALL, overwrite=overwrite)
     assert (folder / "thesis.txt").exists()
     assert file.read_text() == "three years of work"
 
@@ -292,7 +292,7 @@ def test_failed_write_leaves_no_trace(
     monkeypatch.setattr(folder_module, "file_sha256", full_disk)
     destination = model.path if overwrite else tmp_path / "new"
     with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
-        write_model_folder(destination, DESCRIPTION, SMALL, overwrite=overwrite)
+        write_folder(destination, DESCRIPTION, SMALL, overwrite=overwrite)
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == [model.path]
     assert is_model_folder(model.path)
@@ -310,7 +310,7 @@ def test_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
 
     monkeypatch.setattr(Path, "rename", refuse_new)
     with pytest.raises(OutputError, match="Input/output error"):
-        write_model_folder(model.path, replace(DESCRIPTION, locref_stdev=1.0), SMALL, overwrite=True)
+        write_folder(model.path, replace(DESCRIPTION, locref_stdev=1.0), SMALL, overwrite=True)
     assert read_model_folder(model.path) == model
     assert model.weights().keys() == SMALL.keys()
 
@@ -318,7 +318,7 @@ def test_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
 def test_place_that_cannot_be_made(tmp_path: Path, small_network: None) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        write_model_folder(tmp_path / "file" / "model", DESCRIPTION, SMALL)
+        write_folder(tmp_path / "file" / "model", DESCRIPTION, SMALL)
 
 
 def test_folder_that_appears_meanwhile_is_kept(
@@ -333,7 +333,7 @@ def test_folder_that_appears_meanwhile_is_kept(
 
     monkeypatch.setattr(folder_module, "file_sha256", another_process_is_faster)
     with pytest.raises(OutputExistsError, match="another process"):
-        write_model_folder(place, DESCRIPTION, SMALL)
+        write_folder(place, DESCRIPTION, SMALL)
     assert [path.name for path in place.iterdir()] == ["notes.txt"]
 
 

@@ -15,8 +15,8 @@ from support import projects
 
 from posecli.errors import ModelError, OutputExistsError
 from posecli.model import importing
-from posecli.model.deeplabcut import Choice
-from posecli.model.folder import ModelFolder, read_model_folder, write_model_folder
+from posecli.model.deeplabcut import NetworkChoice
+from posecli.model.folder import ModelFolder, read_model_folder, write_folder
 from posecli.model.importing import cache_directory, import_model, open_model
 from posecli.network.network import Network
 
@@ -202,8 +202,10 @@ def test_model_folder_opens_as_it_is(small_project: Path, tmp_path: Path, privat
     assert not list(private_cache.iterdir())
 
 
-@pytest.mark.parametrize("choice", [Choice(shuffle=2), Choice(snapshot=5), Choice(trainset_index=1)], ids=str)
-def test_nothing_can_be_chosen_in_a_model_folder(small_project: Path, tmp_path: Path, choice: Choice) -> None:
+@pytest.mark.parametrize(
+    "choice", [NetworkChoice(shuffle=2), NetworkChoice(snapshot=5), NetworkChoice(trainset_index=1)], ids=str
+)
+def test_nothing_can_be_chosen_in_a_model_folder(small_project: Path, tmp_path: Path, choice: NetworkChoice) -> None:
     model = import_model(small_project, tmp_path / "model")
     with pytest.raises(ModelError, match="holds one network"):
         open_model(model.path, choice)
@@ -246,7 +248,7 @@ def test_changed_source_is_imported_anew(small_project: Path, change: Callable[[
 
 def test_two_networks_of_a_project_do_not_share_a_place(small_project: Path) -> None:
     add_snapshot(small_project, 200, SMALL)
-    models = [open_model(small_project, Choice(snapshot=iterations)) for iterations in (100, 200)]
+    models = [open_model(small_project, NetworkChoice(snapshot=iterations)) for iterations in (100, 200)]
     assert [model.description.scorer.rpartition("_")[2] for model in models] == ["100", "200"]
 
 
@@ -261,11 +263,11 @@ def test_import_that_another_process_finishes_first(small_project: Path, monkeyp
     others_inode: list[int] = []
 
     def write_late(*arguments: Any, **options: Any) -> ModelFolder:
-        others.append(write_model_folder(*arguments, **options))
+        others.append(write_folder(*arguments, **options))
         others_inode.append(others[0].path.stat().st_ino)
-        return write_model_folder(*arguments, **options)
+        return write_folder(*arguments, **options)
 
-    monkeypatch.setattr(importing, "write_model_folder", write_late)
+    monkeypatch.setattr(importing, "write_folder", write_late)
     ours = open_model(small_project)
     assert others == [ours]
     # Replaced even by the same, it would be gone for a moment while the other process reads it.

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from support import clips, projects
+from support import clips, networks, projects
 from support import i3d_reference as reference
 
 from posecli.analysis import analyze
 from posecli.cli import cli
 from posecli.errors import EngineError, VideoError
 from posecli.model.clip import ClipDescription
-from posecli.model.folder import ClipModelFolder, ModelFolder, write_clip_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import ClipModelFolder, ModelFolder, write_folder
 from posecli.model.importing import import_model
-from posecli.model.int8 import has_int8, read_int8_plan
-from posecli.network.int8 import Int8Plan
+from posecli.model.int8 import INT8_FILE, has_int8, read_int8_plan
+from posecli.network.resnet import ResNetSize
 from posecli.options import AnalyzeOptions, EngineOptions
-from posecli.precision.poses import compare
+from posecli.precision import quantize
 from posecli.precision.quantize import (
-    Attempt,
     ClipQuantizeOptions,
     QuantizeOptions,
-    _quantized,
-    _samples,
-    quantize_clip_model,
+    fewest_kept,
     quantize_model,
 )
 
@@ -59,54 +57,57 @@ def test_real_network(shared_data: Path, tmp_path: Path) -> None:
 
 def clip_model(folder: Path) -> ClipModelFolder:
     description = ClipDescription(("rest", "walk", "groom"), "I3D_test", 0.1, 9, 9, 32, 40)
-    return write_clip_folder(folder / "clips", description, dict(reference.random_weights(description.spec)))
+    return write_folder(folder / "clips", description, dict(reference.random_weights(description.spec)))
 
 
-class Stub:
-    """A workshop in which a version passes if some convolutions are left wider."""
+def test_what_need_not_stay_wider_is_taken_back() -> None:
+    tried: list[set[str]] = []
 
-    def __init__(self, folder: ModelFolder, needed: set[str]) -> None:
-        self.folder = folder
-        self.needed = needed
-        self.tried: list[set[str]] = []
-        self.judge = self
+    def attempt(kept: tuple[str, ...]) -> bool:
+        tried.append(set(kept))
+        return {"b", "d"} <= set(kept)
 
-    limit, limit_option = "1 px", "--max-shift"
-
-    def ranges(self, learning: object) -> dict[str, tuple[float, float]]:
-        return dict.fromkeys("abcdef", (0.0, 1.0))
-
-    def ranking(self, plan: Int8Plan) -> list[str]:
-        return list(plan.ranges)
-
-    def by_cost(self, scopes: Sequence[str]) -> list[str]:
-        return sorted(scopes, reverse=True)
-
-    def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:
-        self.tried.append(set(kept))
-        limit = 1.0 if self.needed <= set(kept) else -1.0
-        return Attempt(kept, (compare("int8", np.zeros((40, 1, 3)), np.zeros((40, 1, 3)), 0.0, limit),))
-
-    def worst(self, figures: Sequence[object]) -> object:
-        return figures[0]
+    assert fewest_kept("abcdef", dict(zip("abcdef", range(6), strict=True)), attempt) == ("b", "d")
+    assert tried == [set(), {"a"}, set("ab"), set("abc"), set("abcd"), set("abd"), set("ad"), set("bd")]
 
 
-def test_what_need_not_stay_wider_is_taken_back(tmp_path: Path) -> None:
-    stub = Stub(projects.model_folder(tmp_path), {"b", "d"})
-    chosen = _quantized(stub, [], lambda step: None, {})  # type: ignore[arg-type]
-    assert chosen.kept == ("b", "d")
-    assert stub.tried == [set(), {"a"}, set("ab"), set("abc"), set("abcd"), set("abd"), set("ad"), set("bd")]
-    record = yaml.safe_load((stub.folder.path / "int8.yaml").read_text())
-    assert set(record["ranges"]) == set("acef")
-    assert record["left_wider"] == ["b", "d"]
-    assert record["attempts"][-1]["left_wider"] == ["b", "d"]
+def test_nothing_is_kept_where_nothing_passes() -> None:
+    assert fewest_kept("ab", {"a": 1, "b": 2}, lambda kept: False) is None
 
 
-def test_nothing_is_written_where_no_version_passes(tmp_path: Path) -> None:
-    stub = Stub(projects.model_folder(tmp_path), {"nothing has it"})
-    with pytest.raises(EngineError, match=r"no eight-bit version of '.*' stays within the limit \(1 px\)"):
-        _quantized(stub, [], lambda step: None, {})  # type: ignore[arg-type]
-    assert not has_int8(stub.folder)
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelFolder]:
+    """A pose network that says something of any picture."""
+    with networks.tiny_resnet(ResNetSize((1, 1, 1, 1), (8, 8, 8, 8), 8)) as name:
+        description = ModelDescription(name, projects.BODYPARTS, "DLC_tiny_1", pcutoff=0.0)
+        yield write_folder(tmp_path_factory.mktemp("tiny") / "model", description, projects.random_weights(name))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clips.encode(tmp_path_factory.mktemp("video") / "numbers.mp4", clips.numbered_frames(40, 48, 64))
+
+
+def test_what_was_found_is_written(tiny_model: ModelFolder, video: Path) -> None:
+    told: list[str] = []
+    chosen = quantize_model(tiny_model, [video], QuantizeOptions((1.0,), 8, max_shift=1000.0), told.append)
+    assert chosen.passed
+    assert told[:2] == ["calibrating on 8 frames at 1 scales", "measuring each of 13 convolutions alone"]
+    assert told[2].startswith("0 convolutions left wider: int8 moves points by a median of ")
+    record = yaml.safe_load((tiny_model.path / INT8_FILE).read_text())
+    assert (record["frames"], record["scales"], record["max_shift_px"]) == (8, [1.0], 1000.0)
+    assert record["left_wider"] == [] == record["attempts"][-1]["left_wider"]
+    assert set(read_int8_plan(tiny_model).ranges) == tiny_model.description.network.int8_candidates().keys()
+
+
+def test_nothing_is_written_where_no_version_passes(
+    tiny_model: ModelFolder, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize, "GIVEN_BACK", (0,))
+    (tiny_model.path / INT8_FILE).unlink(missing_ok=True)
+    with pytest.raises(EngineError, match=r"no int8 version of '.*' stays within the limit \(1e-09 px\)"):
+        quantize_model(tiny_model, [video], QuantizeOptions((1.0,), 8, max_shift=1e-9), lambda step: None)
+    assert not has_int8(tiny_model)
 
 
 @pytest.mark.slow
@@ -114,7 +115,7 @@ def test_network_for_behaviours(tmp_path: Path) -> None:
     folder = clip_model(tmp_path)
     video = clips.encode(tmp_path / "moving.mp4", clips.numbered_frames(60, 48, 64))
     told: list[str] = []
-    chosen = quantize_clip_model(folder, [video], ClipQuantizeOptions(chunks=5, max_change=0.5), told.append)
+    chosen = quantize_model(folder, [video], ClipQuantizeOptions(chunks=5, max_change=0.5), told.append)
     assert chosen.passed
     assert told[:2] == ["calibrating on 5 chunks of 9 frames", "measuring each of 57 convolutions alone"]
     assert len(read_int8_plan(folder).ranges) == 57 - len(chosen.kept)
@@ -127,7 +128,7 @@ def test_network_for_behaviours(tmp_path: Path) -> None:
 def test_too_few_chunks_are_refused(tmp_path: Path) -> None:
     video = clips.encode(tmp_path / "short.mp4", clips.numbered_frames(20, 48, 64))
     with pytest.raises(EngineError, match=r"only 2 chunks could be read from the videos to judge by, 4 are needed"):
-        quantize_clip_model(clip_model(tmp_path), [video], ClipQuantizeOptions(), lambda step: None)
+        quantize_model(clip_model(tmp_path), [video], ClipQuantizeOptions(), lambda step: None)
 
 
 def test_videos_without_points_are_refused(tmp_path: Path) -> None:
@@ -150,18 +151,25 @@ def test_a_video_that_is_no_video_is_named_though_another_could_serve(tmp_path: 
             quantize_model(folder, [good, tmp_path / name], QuantizeOptions(), lambda step: None)
 
 
-def test_frames_are_taken_from_every_video_and_judged_together_where_sizes_agree(tmp_path: Path) -> None:
-    videos = [clips.encode(tmp_path / f"{place}.mp4", clips.numbered_frames(8, 48, 64)) for place in range(6)]
-    videos.append(clips.encode(tmp_path / "wide.mp4", clips.numbered_frames(8, 48, 96)))
-    learning, judging = _samples(videos, QuantizeOptions((1.0, 0.5), frames=14))
-    assert [images.shape for images in judging] == [(12, 48, 64, 3), (2, 48, 96, 3), (12, 24, 32, 3), (2, 24, 48, 3)]
-    assert [images.shape for images in learning] == [images.shape for images in judging]
-
-
-def test_a_folder_full_of_videos_costs_no_more_frames(tmp_path: Path) -> None:
-    videos = [clips.encode(tmp_path / f"{place}.mp4", clips.numbered_frames(4, 48, 64)) for place in range(9)]
-    learning, judging = _samples(videos, QuantizeOptions((1.0,), frames=3))
-    assert [len(images) for images in (*learning, *judging)] == [3, 3]
+@pytest.mark.parametrize(
+    ("options", "sizes", "frames"),
+    [
+        (QuantizeOptions((1.0, 0.5), frames=14, max_shift=1000.0), [(64, 48)] * 6 + [(96, 48)], 28),
+        (QuantizeOptions((1.0,), frames=3, max_shift=1000.0), [(64, 48)] * 9, 3),
+    ],
+    ids=["every video, each size", "a folder full of videos"],
+)
+def test_frames_are_taken_from_all_over(
+    tiny_model: ModelFolder, tmp_path: Path, options: QuantizeOptions, sizes: list[tuple[int, int]], frames: int
+) -> None:
+    videos = [
+        clips.encode(tmp_path / f"{place}.mp4", clips.numbered_frames(8, height, width))
+        for place, (width, height) in enumerate(sizes)
+    ]
+    told: list[str] = []
+    with suppress(EngineError):  # there may be too few to judge by
+        quantize_model(tiny_model, videos, options, told.append)
+    assert told[0] == f"calibrating on {frames} frames at {len(options.scales)} scales"
 
 
 @pytest.mark.parametrize(

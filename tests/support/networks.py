@@ -26,10 +26,10 @@ TINY_SIZE = ResNetSize(units=(2, 2, 2, 3), depths=(16, 32, 48, 64), stem=8)
 
 
 @contextmanager
-def tiny_resnet() -> Iterator[str]:
+def tiny_resnet(size: ResNetSize = TINY_SIZE) -> Iterator[str]:
     """Within, posecli knows the small ResNet by the name that this gives."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SIZES, TINY, TINY_SIZE)
+        patch.setitem(SIZES, TINY, size)
         patch.setitem(POSE_NETWORKS, TINY, resnet)
         yield TINY
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import yaml
 
 from posecli.model.description import ModelDescription
-from posecli.model.folder import ModelFolder, write_model_folder
+from posecli.model.folder import ModelFolder, write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.network.tensorflow_runtime import import_tensorflow
@@ -116,7 +116,7 @@ def trained_checkpoint(folder: Path) -> Path:
 @cache
 def model_folder(folder: Path) -> ModelFolder:
     """A model folder of `weights`, written once to a folder that tests share."""
-    return write_model_folder(folder / "random-model", ModelDescription("resnet_50", BODYPARTS, SCORER), weights())
+    return write_folder(folder / "random-model", ModelDescription("resnet_50", BODYPARTS, SCORER), weights())
 
 
 def link_checkpoint(source: Path, prefix: Path) -> None:

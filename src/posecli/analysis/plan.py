@@ -17,7 +17,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, get_args, get_
 from posecli.analysis.outputs import VideoFiles, plan_files
 from posecli.errors import UsageError
 from posecli.model.builtin import builtin_behaviours_path, builtin_model_path, named_model
-from posecli.model.deeplabcut import Choice
+from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import AnyFolder, read_clip_folder
 from posecli.model.importing import open_model
 from posecli.options import ENGINES_OF_PIPELINES, PIPELINES, AnalyzeOptions, ClassifyOptions, FixedPrecision
@@ -136,10 +136,10 @@ class VideoPlan:
     exit_code: int = 0
 
 
-def open_folder(source: str | Path | None, options: KindOptions, choice: Choice | None = None) -> AnyFolder:
+def open_folder(source: str | Path | None, options: KindOptions, choice: NetworkChoice | None = None) -> AnyFolder:
     """The model folder of a run, as `posecli.load_model` and `posecli.load_clip_model` find it; by default built in."""
     if isinstance(options, AnalyzeOptions):
-        return open_model(Path(source or builtin_model_path()), choice or Choice())
+        return open_model(Path(source or builtin_model_path()), choice or NetworkChoice())
     return read_clip_folder(named_model(Path(source or builtin_behaviours_path())))
 
 

@@ -13,7 +13,7 @@ from posecli.cli.runs import batch_options, gate_options, options_of, run_over, 
 from posecli.options import DECODERS, PIPELINES, AnalyzeOptions
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+    from posecli.model.deeplabcut import NetworkChoice
 
 DEFAULTS = AnalyzeOptions()
 
@@ -62,7 +62,7 @@ def analyze(
     /,
     videos: tuple[str, ...],
     model: Path | None,
-    network: Choice,
+    network: NetworkChoice,
     dry_run: bool,
     output: Output,
     **flags: Any,

@@ -137,11 +137,12 @@ class _Kind:
 def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> _Kind:
     """How to evaluate this kind of network; the options are checked."""
     from posecli.model.builtin import named_model
-    from posecli.model.folder import ClipModelFolder, is_model_folder, read_any_folder
+    from posecli.model.clip import ClipDescription
+    from posecli.model.folder import is_model_folder, read_any_folder
 
     model = named_model(model)
     folder = read_any_folder(model) if is_model_folder(model) else None
-    if isinstance(folder, ClipModelFolder):
+    if folder is not None and isinstance(folder.description, ClipDescription):
         from posecli.cli.evaluate_behaviours import behaviour_lines, measured_behaviours
         from posecli.plots.agreement import draw_agreement
 

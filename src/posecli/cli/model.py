@@ -12,7 +12,7 @@ from posecli.cli.options import parse_numbers, project_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+    from posecli.model.deeplabcut import NetworkChoice
     from posecli.model.folder import AnyFolder
 
 
@@ -33,7 +33,7 @@ def model() -> None:
 @project_options
 @config_option
 @output_options
-def import_command(source: Path, folder: Path, overwrite: bool, network: Choice, *, output: Output) -> None:
+def import_command(source: Path, folder: Path, overwrite: bool, network: NetworkChoice, *, output: Output) -> None:
     """Make a model folder from a network trained in DeepLabCut.
 
     SOURCE is a project's config.yaml or folder, one folder of its dlc-models, or an exported model.
@@ -96,23 +96,25 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
 
 
 @model.command("info", cls=Command)
-@click.argument("folder", type=PATH)
+@click.argument("source", type=PATH)
+@project_options
 @output_options
-def info_command(folder: Path, output: Output) -> None:
-    """Show what a model folder holds, and check its weights.
+def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
+    """Show what a trained network is, and check its weights.
 
-    FOLDER may be built-in or built-in-behaviours, the networks that come with posecli.
+    SOURCE is a model folder, built-in or built-in-behaviours (the networks that come with posecli), or a network
+    trained in DeepLabCut as for 'posecli model import'.
 
     \b
     Examples:
         posecli model info openfield-model
+        posecli model info openfield/config.yaml --shuffle 1
         posecli model info built-in
     """
-    from posecli.model.builtin import named_model
-    from posecli.model.folder import read_any_folder
+    from posecli.model.importing import open_any_model
     from posecli.model.int8 import has_int8, read_int8_plan
 
-    found = read_any_folder(named_model(folder))
+    found = open_any_model(source, network)
     found.weights()
     if has_int8(found):
         read_int8_plan(found)
@@ -154,7 +156,8 @@ def quantize_command(
 ) -> None:
     """Make the int8 version of a model folder, for '--precision int8' and 'auto' of analyze and classify.
 
-    Convolutions that do not bear eight bits are found by measurement on the videos' own frames and left wider.
+    Convolutions that lose accuracy in int8 are found by measuring on the videos' own frames, and keep a wider
+    precision.
     --scales, --frames and --max-shift are for pose networks.
 
     \b
@@ -162,8 +165,9 @@ def quantize_command(
         posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
     """
     from posecli.model.builtin import named_model
-    from posecli.model.folder import ClipModelFolder, ModelFolder, read_any_folder
-    from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_clip_model, quantize_model
+    from posecli.model.clip import ClipDescription
+    from posecli.model.folder import read_any_folder
+    from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_model
     from posecli.video.find import find_videos
 
     for_poses = QuantizeOptions(parse_numbers(scales), frames, max_shift)
@@ -177,12 +181,8 @@ def quantize_command(
     calibration = find_videos(calibrate)
     if calibration.passed_over:
         output.say(f"passed over: {calibration.passed_over}")
-    videos = list(calibration.videos)
-    if isinstance(found, ClipModelFolder):
-        chosen = quantize_clip_model(found, videos, for_behaviours, output.say)
-    else:
-        assert isinstance(found, ModelFolder)
-        chosen = quantize_model(found, videos, for_poses, output.say)
+    options = for_behaviours if isinstance(found.description, ClipDescription) else for_poses
+    chosen = quantize_model(found, list(calibration.videos), options, output.say)
     output.say(f"'{folder}' has an int8 version now; {len(chosen.kept)} convolutions are left wider")
     output.result({"left_wider": list(chosen.kept), "figures": [figures.as_dict() for figures in chosen.figures]})
 
@@ -207,9 +207,9 @@ def compact_command(folder: Path, destination: Path, overwrite: bool, output: Ou
     from posecli.model.folder import read_any_folder, write_folder
 
     source = read_any_folder(named_model(folder))
-    write_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
+    written = write_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
     output.say(f"wrote '{destination}'")
-    _show(read_any_folder(destination), output)
+    _show(written, output)
 
 
 def class_names(text: str) -> tuple[str, ...]:

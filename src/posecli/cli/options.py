@@ -24,7 +24,7 @@ from posecli.options import (
 )
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+    from posecli.model.deeplabcut import NetworkChoice
 
 AnyCallback = TypeVar("AnyCallback", bound=Callable[..., Any])
 
@@ -101,10 +101,10 @@ def pipeline_option(words: str, names: Sequence[PipelineName] = PIPELINES) -> Ca
     return click.option("--pipeline", type=click.Choice(names), default=DEFAULTS.pipeline, help=words)
 
 
-def _network_choice(shuffle: int, trainset_index: int, snapshot: int | None) -> Choice:
-    from posecli.model.deeplabcut import Choice
+def _network_choice(shuffle: int, trainset_index: int, snapshot: int | None) -> NetworkChoice:
+    from posecli.model.deeplabcut import NetworkChoice
 
-    return Choice(shuffle, trainset_index, snapshot)
+    return NetworkChoice(shuffle, trainset_index, snapshot)
 
 
 #: Which network of a DeepLabCut project is meant; the callback takes it as ``network``.

@@ -12,7 +12,7 @@ from posecli.cli.options import project_options
 from posecli.options import AnalyzeOptions
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+    from posecli.model.deeplabcut import NetworkChoice
 
 
 @click.command(cls=Command)
@@ -27,7 +27,7 @@ def outpath(
     model: Path | None,
     out_dir: Path | None,
     recursive: bool,
-    network: Choice,
+    network: NetworkChoice,
     *,
     output: Output,
 ) -> None:

@@ -15,7 +15,7 @@ from posecli.options import VIDEO_BACKENDS, AnalyzeOptions, ClassifyOptions, Cro
 from posecli.video.find import find_videos
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+    from posecli.model.deeplabcut import NetworkChoice
 
 OptionsT = TypeVar("OptionsT", AnalyzeOptions, ClassifyOptions)
 
@@ -79,7 +79,7 @@ def run_over(
     *,
     dry_run: bool,
     knows: str,
-    network: Choice | None = None,
+    network: NetworkChoice | None = None,
 ) -> None:
     """Go through the videos, or say what would be done with them, and end with the run's exit code.
 

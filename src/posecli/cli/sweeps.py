@@ -27,7 +27,7 @@ from posecli.options import AnalyzeOptions, Crop
 from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, Progress, SweepObserver, SweepOptions
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import Choice
+    from posecli.model.deeplabcut import NetworkChoice
     from posecli.studies.sweep.versions import Version
 
 DEFAULTS = SweepOptions()
@@ -39,7 +39,7 @@ class Target:
 
     folder: Path
     overwrite: bool
-    network: Choice
+    network: NetworkChoice
 
 
 def _sweep_of(**flags: Any) -> SweepOptions:

@@ -20,7 +20,7 @@ from posecli.inference.kind import BEHAVIOURS, POSES, Kind, Values
 from posecli.inference.step import NetworkStep, Step
 from posecli.model.builtin import named_model
 from posecli.model.clip import ClipDescription
-from posecli.model.deeplabcut import Choice
+from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, read_clip_folder
 from posecli.model.importing import open_model
@@ -231,7 +231,9 @@ def load_clip_model(source: str | Path, options: EngineOptions = EngineOptions()
     return ClipModel(read_clip_folder(named_model(Path(source))), options)
 
 
-def load_model(source: str | Path, options: EngineOptions = EngineOptions(), choice: Choice = Choice()) -> PoseModel:
+def load_model(
+    source: str | Path, options: EngineOptions = EngineOptions(), choice: NetworkChoice = NetworkChoice()
+) -> PoseModel:
     """Load a model folder, or a DeepLabCut network (imported into a cache the first time).
 
     Parameters

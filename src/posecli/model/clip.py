@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from posecli.errors import ModelError
-from posecli.model.description import LONGEST_SCORER
+from posecli.model.description import Description
 from posecli.network.i3d import I3DSpec, i3d
 from posecli.network.network import Network
 from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
@@ -23,7 +21,7 @@ MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
-class ClipDescription:
+class ClipDescription(Description):
     """What ``model.yaml`` says.
 
     Attributes
@@ -61,14 +59,7 @@ class ClipDescription:
     weights_sha256: str = ""
     net_type: str = "i3d"
 
-    def __post_init__(self) -> None:
-        for problem in self._problems():
-            raise ModelError(f"a model cannot be used: {problem}")
-
     def _problems(self) -> list[str]:
-        return [*self._problems_of_names(), *self._problems_of_numbers()]
-
-    def _problems_of_names(self) -> list[str]:
         problems = []
         names = self.classes
         if not 0 < len(names) <= MOST_CLASSES or len(set(names)) < len(names):
@@ -77,15 +68,6 @@ class ClipDescription:
             problems.append(f"its classes {brief(list(names))} are not names without slashes")
         if taken := sorted(set(names) & TABLE_COLUMNS):
             problems.append(f"its classes {taken} are called what columns of the table are called")
-        scorer = str(self.scorer)
-        if not scorer.startswith("I3D_") or re.search(r"[/\\\x00-\x1f\x7f]", scorer) or len(scorer) > LONGEST_SCORER:
-            problems.append(f"scorer {brief(scorer)} must begin with 'I3D_', be short, and hold no slash")
-        if not isinstance(self.source, Mapping) or not isinstance(self.weights_sha256, str):
-            problems.append("its source or hash is not what it should be")
-        return problems
-
-    def _problems_of_numbers(self) -> list[str]:
-        problems = []
         if not 0 < self.width <= 4:
             problems.append(f"width {self.width} is out of range")
         if self.length < SHORTEST_CHUNK or self.stride < 1 or self.frame_step < 1:
@@ -94,7 +76,7 @@ class ClipDescription:
             )
         if min(self.input_height, self.input_width) < SMALLEST_INPUT:
             problems.append(f"frames of {self.input_width}x{self.input_height} px are too small")
-        return problems
+        return problems + self._problems_of_scorer("I3D_")
 
     @property
     def spec(self) -> I3DSpec:

@@ -36,7 +36,7 @@ SNAPSHOT = re.compile(r".+-(?P<iteration>\d+)")
 
 
 @dataclass(frozen=True)
-class Choice:
+class NetworkChoice:
     """Which of a project's networks is meant.
 
     Attributes
@@ -55,7 +55,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Source:
+class DeepLabCutNetwork:
     """One trained network of DeepLabCut.
 
     Attributes
@@ -94,7 +94,7 @@ class Source:
         return [self.pose_cfg_path, *sorted(path for path in folder.iterdir() if path.name.startswith(f"{stem}."))]
 
 
-def find_source(path: Path, choice: Choice = Choice()) -> Source:
+def find_source(path: Path, choice: NetworkChoice = NetworkChoice()) -> DeepLabCutNetwork:
     """Find a trained network.
 
     Parameters
@@ -131,15 +131,15 @@ def find_source(path: Path, choice: Choice = Choice()) -> Source:
     )
 
 
-def _refuse_shuffle(path: Path, choice: Choice) -> None:
-    if choice.shuffle != Choice.shuffle or choice.trainset_index != Choice.trainset_index:
+def _refuse_shuffle(path: Path, choice: NetworkChoice) -> None:
+    if choice.shuffle != NetworkChoice.shuffle or choice.trainset_index != NetworkChoice.trainset_index:
         raise ModelError(
             f"'{path}' holds one network: --shuffle {choice.shuffle} and --trainset-index {choice.trainset_index} "
             "choose among those of a DeepLabCut project, so give its config.yaml"
         )
 
 
-def _from_project(path: Path, config_path: Path, choice: Choice) -> Source:
+def _from_project(path: Path, config_path: Path, choice: NetworkChoice) -> DeepLabCutNetwork:
     config = read_yaml(config_path, ModelError)
     _check_project(config_path, config)
     fractions = config["TrainingFraction"]
@@ -201,7 +201,7 @@ def _no_model_message(project: Path, iteration: str, name: str) -> str:
     return f"no trained network '{name}' in '{project}': {have}; choose with --shuffle and --trainset-index"
 
 
-def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapshot_index: int) -> Source:
+def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapshot_index: int) -> DeepLabCutNetwork:
     match = MODEL_DIRECTORY.fullmatch(folder.resolve().name)
     if match is None:
         raise ModelError(
@@ -211,10 +211,10 @@ def _from_model_directory(path: Path, folder: Path, snapshot: int | None, snapsh
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
     checkpoint = _snapshot(folder / "train", ".index", snapshot, snapshot_index).with_suffix("")
     scorer = scorer_name(str(pose_cfg.get("net_type")), match["task_date"], match["shuffle"], checkpoint.name)
-    return Source(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
+    return DeepLabCutNetwork(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
 
 
-def _from_export(path: Path, choice: Choice) -> Source:
+def _from_export(path: Path, choice: NetworkChoice) -> DeepLabCutNetwork:
     pose_cfg_path = path / "pose_cfg.yaml"
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
     if any(path.glob("*.index")):
@@ -231,7 +231,7 @@ def _from_export(path: Path, choice: Choice) -> Source:
     shuffle = name["shuffle"] if name else "1"
     snapshot = checkpoint.name.removesuffix(".pb")
     scorer = scorer_name(str(pose_cfg.get("net_type")), task_date, shuffle, snapshot)
-    return Source(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
+    return DeepLabCutNetwork(path, pose_cfg, pose_cfg_path, checkpoint, scorer)
 
 
 def _snapshot(folder: Path, ending: str, iteration: int | None, index: int) -> Path:

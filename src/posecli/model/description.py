@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from posecli.errors import ModelError
 from posecli.network.architectures import POSE_NETWORKS, pose_network
@@ -17,8 +18,52 @@ from posecli.support.yamlfile import brief
 LONGEST_SCORER = 150
 
 
+class Description(ABC):
+    """What ``model.yaml`` says, of whatever kind of network."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    scorer: str
+    source: Mapping[str, Any]
+    weights_sha256: str
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise ModelError(f"a model cannot be used: {problem}")
+
+    @abstractmethod
+    def _problems(self) -> list[str]: ...
+
+    @property
+    @abstractmethod
+    def network(self) -> Network:
+        """The network to build."""
+
+    @abstractmethod
+    def identity_fields(self) -> dict[str, Any]:
+        """All that determines results besides the options of a run, as plain values."""
+
+    @classmethod
+    @abstractmethod
+    def from_plain(cls, content: dict[str, Any]) -> Self:
+        """From what a file says; raises what Python raises where it says something else."""
+
+    def _problems_of_scorer(self, prefix: str, why: str = "") -> list[str]:
+        scorer = str(self.scorer)
+        problems = []
+        if not scorer.startswith(prefix) or re.search(r"[/\\\x00-\x1f\x7f]", scorer):
+            problems.append(f"scorer {brief(scorer)} must begin with '{prefix}' and hold no slash{why}")
+        if len(scorer) > LONGEST_SCORER:
+            problems.append(f"scorer {brief(scorer)} is too long for a part of file names")
+        wanted = {"source": Mapping, "weights_sha256": str, "scorer": str}
+        return problems + [
+            f"{name} {brief(getattr(self, name))} is not of the type {kind.__name__}"
+            for name, kind in wanted.items()
+            if not isinstance(getattr(self, name), kind)
+        ]
+
+
 @dataclass(frozen=True)
-class ModelDescription:
+class ModelDescription(Description):
     """What ``model.yaml`` says.
 
     Attributes
@@ -59,8 +104,7 @@ class ModelDescription:
     def __post_init__(self) -> None:
         if not self.stride and self.net_type in POSE_NETWORKS:
             object.__setattr__(self, "stride", float(self.network.stride))
-        for problem in self._problems():
-            raise ModelError(f"a model cannot be used: {problem}")
+        super().__post_init__()
 
     def _problems(self) -> list[str]:
         problems = []
@@ -71,29 +115,15 @@ class ModelDescription:
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             problems.append(f"its body parts {brief(list(names))} are not distinct names")
-        if not str(self.scorer).startswith("DLC_") or re.search(r"[/\\\x00-\x1f\x7f]", str(self.scorer)):
-            problems.append(
-                f"scorer {brief(str(self.scorer))} must begin with 'DLC_' and hold no slash, because the field's tools "
-                "split file names there"
-            )
         if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
             problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
         if len(self.mean_pixel) != 3 or not all(math.isfinite(value) for value in self.mean_pixel):
             problems.append(f"mean_pixel {brief(self.mean_pixel)} is not three numbers")
-        return problems + self._problems_of_type()
-
-    def _problems_of_type(self) -> list[str]:
-        problems = []
-        if len(str(self.scorer)) > LONGEST_SCORER:
-            problems.append(f"scorer {brief(str(self.scorer))} is too long for a part of file names")
         if self.pcutoff is not None and not math.isfinite(self.pcutoff):
             problems.append(f"pcutoff {self.pcutoff} is not a number")
-        wanted = {"location_refinement": bool, "source": Mapping, "weights_sha256": str, "scorer": str}
-        return problems + [
-            f"{name} {brief(getattr(self, name))} is not of the type {kind.__name__}"
-            for name, kind in wanted.items()
-            if not isinstance(getattr(self, name), kind)
-        ]
+        if not isinstance(self.location_refinement, bool):
+            problems.append(f"location_refinement {brief(self.location_refinement)} is not of the type bool")
+        return problems + self._problems_of_scorer("DLC_", ", because the field's tools split file names there")
 
     @property
     def spec(self) -> PoseSpec:
@@ -108,7 +138,7 @@ class ModelDescription:
         return pose_network(self.spec)
 
     def identity_fields(self) -> dict[str, Any]:
-        """All that determines poses, as plain values."""
+        """Everything but names for people and the cut-off."""
         return asdict(self) | {"source": None, "pcutoff": None, "scorer": None}
 
     @classmethod

@@ -11,9 +11,9 @@ import errno
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,7 @@ import yaml
 from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
 from posecli.model.clip import ClipDescription
-from posecli.model.description import ModelDescription
-from posecli.network.network import Network
+from posecli.model.description import Description, ModelDescription
 from posecli.support.yamlfile import brief, read_yaml
 
 MODEL_FILE = "model.yaml"
@@ -36,35 +35,6 @@ LARGEST_WEIGHTS_BYTES = 4 << 30
 KERNELS = ("/weights", "/w")
 #: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
 LARGEST_HEADER_BYTES = 4 << 20
-
-
-class Description(Protocol):
-    """What ``model.yaml`` says, of whatever kind of network."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def net_type(self) -> str:
-        """The kind of network."""
-
-    @property
-    def scorer(self) -> str:
-        """Names result files."""
-
-    @property
-    def weights_sha256(self) -> str:
-        """Hash of the weights file."""
-
-    @property
-    def network(self) -> Network:
-        """The network to build."""
-
-    def identity_fields(self) -> dict[str, Any]:
-        """All that determines results, as plain values."""
-
-    @classmethod
-    def from_plain(cls, content: dict[str, Any]) -> Self:
-        """From what a file says; raises what Python raises where it says something else."""
 
 
 D = TypeVar("D", bound=Description)
@@ -104,7 +74,9 @@ class FolderOf(Generic[D]):
             raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
         shapes = self.description.network.variable_shapes()
         held = _read_weights(path, shapes)
-        tensors = {name: _widened(tensor) for name, tensor in held.items()}
+        tensors = {
+            name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor for name, tensor in held.items()
+        }
         # Names and shapes first: a missing tensor says more than a wrong hash.
         check_tensors(tensors, shapes, where=f"'{path}'")
         found = file_sha256(path)
@@ -116,16 +88,10 @@ class FolderOf(Generic[D]):
         return tensors
 
 
-#: A folder of whatever kind of network.
+#: The folder of a pose network, of a network for behaviours, and of either.
+ModelFolder: TypeAlias = FolderOf[ModelDescription]
+ClipModelFolder: TypeAlias = FolderOf[ClipDescription]
 AnyFolder: TypeAlias = FolderOf[Any]
-
-
-class ModelFolder(FolderOf[ModelDescription]):
-    """The folder of a pose network."""
-
-
-class ClipModelFolder(FolderOf[ClipDescription]):
-    """The folder of a network that classifies behaviour."""
 
 
 def _read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
@@ -179,16 +145,6 @@ def check_tensors(
             raise ModelError(f"{where} has tensor '{name}' of type {tensor.dtype} where float32 is needed")
 
 
-def _widened(tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
-
-
-def _stored(tensors: Mapping[str, npt.NDArray[np.float32]], *, half: bool) -> dict[str, npt.NDArray[Any]]:
-    """Tensors as a folder keeps them."""
-    halved = {name: _halved(name, tensor) if half else tensor for name, tensor in tensors.items()}
-    return {name: np.ascontiguousarray(tensor) for name, tensor in halved.items()}
-
-
 def _halved(name: str, tensor: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     """Kernels rounded to float16; the few numbers of biases and batch normalisation as they are."""
     if not name.endswith(KERNELS):
@@ -217,10 +173,10 @@ def read_model_folder(path: Path) -> ModelFolder:
     ModelError
         If the folder is none, its description is not usable, or it is for behaviours.
     """
-    content = _read_description(path)
-    if content.get("net_type") == ClipDescription.net_type:
+    folder = read_any_folder(path)
+    if isinstance(folder.description, ClipDescription):
         raise ModelError(f"'{path}' is a network for behaviours: use it with 'posecli classify'")
-    return ModelFolder(path, _described(path, ModelDescription, content))
+    return folder
 
 
 def read_clip_folder(path: Path) -> ClipModelFolder:
@@ -230,71 +186,39 @@ def read_clip_folder(path: Path) -> ClipModelFolder:
             f"'{path}' is no model folder: make one with 'posecli train', or from a checkpoint with 'posecli model "
             "import-i3d'"
         )
-    content = _read_description(path)
-    if content.get("net_type") != ClipDescription.net_type:
+    folder = read_any_folder(path)
+    if not isinstance(folder.description, ClipDescription):
         raise ModelError(f"'{path}' is a pose network, not one for behaviours: use it with 'posecli analyze'")
-    return ClipModelFolder(path, _described(path, ClipDescription, content))
+    return folder
 
 
 def read_any_folder(path: Path) -> AnyFolder:
     """Read the ``model.yaml`` of whatever kind of network; errors as `read_model_folder`."""
-    is_clip = _read_description(path).get("net_type") == ClipDescription.net_type
-    return read_clip_folder(path) if is_clip else read_model_folder(path)
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    content = read_yaml(path / MODEL_FILE, ModelError)
+    file = path / MODEL_FILE
+    content = read_yaml(file, ModelError)
     if content.pop("format", None) != FORMAT or content.pop("format_version", None) != FORMAT_VERSION:
         raise ModelError(
-            f"'{path / MODEL_FILE}' is not a {FORMAT} file of version {FORMAT_VERSION}: "
+            f"'{file}' is not a {FORMAT} file of version {FORMAT_VERSION}: "
             f"import the model with this version of posecli ({__version__})"
         )
-    return content
-
-
-def _described(path: Path, kind: type[D], content: dict[str, Any]) -> D:
+    is_clip = content.get("net_type") == ClipDescription.net_type
+    kind: type[Description] = ClipDescription if is_clip else ModelDescription
     try:
-        return kind.from_plain(content)
+        return FolderOf(path, kind.from_plain(content))
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise ModelError(f"'{path / MODEL_FILE}' is damaged ({brief(str(error))}): import the model again") from error
+        raise ModelError(f"'{file}' is damaged ({brief(str(error))}): import the model again") from error
     except ModelError as error:
-        raise ModelError(f"'{path / MODEL_FILE}': {error}") from error
-
-
-def write_model_folder(
-    path: Path,
-    description: ModelDescription,
-    tensors: Mapping[str, npt.NDArray[np.float32]],
-    *,
-    overwrite: bool = False,
-    half: bool = False,
-) -> ModelFolder:
-    """Write the folder of a pose network; parameters and errors are those of `write_folder`."""
-    write_folder(path, description, tensors, overwrite=overwrite, half=half)
-    return read_model_folder(path)
-
-
-def write_clip_folder(
-    path: Path,
-    description: ClipDescription,
-    tensors: Mapping[str, npt.NDArray[np.float32]],
-    *,
-    overwrite: bool = False,
-    half: bool = False,
-) -> ClipModelFolder:
-    """Write the folder of a network for behaviours; parameters and errors are those of `write_folder`."""
-    write_folder(path, description, tensors, overwrite=overwrite, half=half)
-    return read_clip_folder(path)
+        raise ModelError(f"'{file}': {error}") from error
 
 
 def write_folder(
     path: Path,
-    description: Description,
+    description: D,
     tensors: Mapping[str, npt.NDArray[np.float32]],
     *,
     overwrite: bool = False,
     half: bool = False,
-) -> None:
+) -> FolderOf[D]:
     """Write a folder beside its final name and move it there when it is whole.
 
     Parameters
@@ -329,7 +253,9 @@ def write_folder(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
             new = Path(scratch) / "new"
             new.mkdir()
-            stored = _stored({name: tensors[name] for name in description.network.variable_shapes()}, half=half)
+            stored = {name: np.ascontiguousarray(tensors[name]) for name in description.network.variable_shapes()}
+            if half:
+                stored = {name: _halved(name, tensor) for name, tensor in stored.items()}
             save_file(stored, new / WEIGHTS_FILE)
             content = asdict(description) | {"weights_sha256": file_sha256(new / WEIGHTS_FILE)}
             header = {"format": FORMAT, "format_version": FORMAT_VERSION}
@@ -342,6 +268,7 @@ def write_folder(
         raise OutputError(
             f"model folder '{path}' cannot be written ({error.strerror or error}): choose another place"
         ) from error
+    return FolderOf(path, replace(description, weights_sha256=content["weights_sha256"]))
 
 
 def _move_into_place(new: Path, path: Path, aside: Path, *, overwrite: bool) -> None:

@@ -17,17 +17,18 @@ from posecli.errors import ModelError, OutputExistsError
 from posecli.model.builtin import named_model
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.clip import ClipDescription
-from posecli.model.deeplabcut import Choice, Source, find_source
+from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, find_source
 from posecli.model.description import ModelDescription
 from posecli.model.folder import (
     FORMAT_VERSION,
+    AnyFolder,
     ClipModelFolder,
     ModelFolder,
     check_tensors,
     is_model_folder,
+    read_any_folder,
     read_model_folder,
-    write_clip_folder,
-    write_model_folder,
+    write_folder,
 )
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.architectures import POSE_NETWORKS
@@ -37,7 +38,9 @@ from posecli.support.yamlfile import brief, name_of, truth_of
 READING = 2
 
 
-def import_model(path: Path, destination: Path, choice: Choice = Choice(), *, overwrite: bool = False) -> ModelFolder:
+def import_model(
+    path: Path, destination: Path, choice: NetworkChoice = NetworkChoice(), *, overwrite: bool = False
+) -> ModelFolder:
     """Copy a DeepLabCut network into a model folder.
 
     Parameters
@@ -98,11 +101,19 @@ def import_i3d(
         "imported_with": f"posecli {__version__}",
     }
     tensors = zeros | found.tensors
-    folder = write_clip_folder(destination, replace(description, source=source), tensors, overwrite=overwrite)
+    folder = write_folder(destination, replace(description, source=source), tensors, overwrite=overwrite)
     return folder, found.notes
 
 
-def open_model(path: Path, choice: Choice = Choice()) -> ModelFolder:
+def open_any_model(path: Path, choice: NetworkChoice = NetworkChoice()) -> AnyFolder:
+    """Open what `open_model` opens, or the model folder of a network for behaviours."""
+    path = named_model(path)
+    if is_model_folder(path) and choice == NetworkChoice():
+        return read_any_folder(path)
+    return open_model(path, choice)
+
+
+def open_model(path: Path, choice: NetworkChoice = NetworkChoice()) -> ModelFolder:
     """Open a model folder, or a DeepLabCut network, imported into the cache the first time it is met.
 
     The cached folder is keyed by the place, size and time of the source's files, so that a network that was
@@ -112,7 +123,7 @@ def open_model(path: Path, choice: Choice = Choice()) -> ModelFolder:
     if not path.exists():
         raise ModelError(f"model '{path}' does not exist: check the path, or give 'built-in'")
     if is_model_folder(path):
-        if choice != Choice():
+        if choice != NetworkChoice():
             raise ModelError(
                 f"'{path}' is a model folder, which holds one network: --shuffle, --snapshot and --trainset-index "
                 "choose among those of a DeepLabCut project"
@@ -135,16 +146,16 @@ def cache_directory() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("posecli", appauthor=False))
 
 
-def _import(source: Source, destination: Path, *, overwrite: bool) -> ModelFolder:
+def _import(source: DeepLabCutNetwork, destination: Path, *, overwrite: bool) -> ModelFolder:
     description = _describe(source)
     shapes = description.network.variable_shapes()
     read = read_frozen_graph if source.is_frozen_graph else read_checkpoint
     tensors = read(source.checkpoint, shapes)
     check_tensors(tensors, shapes, where=f"'{source.checkpoint}'")
-    return write_model_folder(destination, description, tensors, overwrite=overwrite)
+    return write_folder(destination, description, tensors, overwrite=overwrite)
 
 
-def _describe(source: Source) -> ModelDescription:
+def _describe(source: DeepLabCutNetwork) -> ModelDescription:
     cfg = {key: truth_of(value) for key, value in source.pose_cfg.items()}
     net_type = str(cfg.get("net_type"))
     if net_type not in POSE_NETWORKS or cfg["multi_stage"]:
@@ -180,7 +191,7 @@ def _rgb(values: Any) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _provenance(source: Source) -> dict[str, Any]:
+def _provenance(source: DeepLabCutNetwork) -> dict[str, Any]:
     return {
         "tool": "DeepLabCut (TensorFlow engine)",
         "path": str(source.path.resolve()),
@@ -191,7 +202,7 @@ def _provenance(source: Source) -> dict[str, Any]:
     }
 
 
-def _cache_key(source: Source) -> str:
+def _cache_key(source: DeepLabCutNetwork) -> str:
     parts = [f"{FORMAT_VERSION} {READING} {source.scorer} {source.pcutoff}"]
     for path in source.files():
         status = path.stat()

@@ -1,24 +1,25 @@
-"""The eight-bit version of a model: ranges by calibration, and the layers that must stay wider found by measurement.
+"""The int8 version of a model: ranges by calibration, and the layers that must stay wider found by measurement.
 
 1. *Calibrate.* The network runs in fp32 on frames from all over the user's videos, at several scales; the lowest and
    highest value that enters each convolution are noted.
-2. *Rank.* Each convolution alone is computed in eight bits, and how far that moves the points, or changes the
-   probabilities of behaviours, is measured. Nothing is assumed about names or depths.
-3. *Choose.* Starting with all convolutions in eight bits, the worst ones are given back to the wider precision until
-   the results on frames that calibration has not seen stay within the limit, at every scale.
-4. *Take back.* Of those given back each is tried in eight bits once more, the one with most multiplications first: the
-   worst ones are not always the needed ones, and some cost much time.
+2. *Rank.* Each convolution alone is computed in int8, and how far that moves the points, or changes the probabilities
+   of behaviours, is measured. Nothing is assumed about names or depths.
+3. *Choose.* Starting with all convolutions in int8, the worst ones are given back to the wider precision until the
+   results on frames that calibration has not seen stay within the limit, at every scale.
+4. *Take back.* Of those given back each is tried in int8 once more, the most expensive first: the worst ones are not
+   always the needed ones, and some cost much time.
 
 The heads, or logits, always stay in the wider precision: they are a hundredth of the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,23 +27,23 @@ import numpy.typing as npt
 from posecli import __version__
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.engine.openvino import FoldedGraph
-from posecli.engine.outputs import Logits, Maps
 from posecli.errors import EngineError, UsageError
-from posecli.inference.decode import DecodeOptions, decode_numpy
-from posecli.inference.predictor import ClipModel
+from posecli.inference.kind import Values
+from posecli.inference.predictor import ClipModel, PoseModel
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, FixedPrecision
-from posecli.precision.behaviours import FEWEST_CHUNKS, ClipGateFigures, compare_probabilities, sample_chunks
+from posecli.precision.behaviours import FEWEST_CHUNKS, compare_probabilities, sample_chunks
 from posecli.precision.gate import Figures
-from posecli.precision.poses import FEWEST_POINTS, GateFigures, compare, model_cutoff, sample_frames
+from posecli.precision.poses import FEWEST_POINTS, compare, model_cutoff, sample_frames
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 
 Images: TypeAlias = npt.NDArray[np.uint8]
-Values: TypeAlias = npt.NDArray[np.float64]
+#: Is told of each step, in words.
+Tell = Callable[[str], None]
 
 #: Convolutions given back to the wider precision at each attempt.
 GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -50,7 +51,7 @@ GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """How an eight-bit version is made.
+    """How the int8 version of a pose network is made.
 
     Attributes
     ----------
@@ -77,7 +78,7 @@ class QuantizeOptions:
 
 @dataclass(frozen=True)
 class ClipQuantizeOptions:
-    """How the eight-bit version of a network for behaviours is made.
+    """How the int8 version of a network for behaviours is made.
 
     Attributes
     ----------
@@ -99,18 +100,10 @@ class ClipQuantizeOptions:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One set of convolutions left in the wider precision, and what it measured.
-
-    Attributes
-    ----------
-    kept
-        Scopes of the convolutions that are not in eight bits.
-    figures
-        One per sample: per scale for poses.
-    """
+    """Names of the convolutions left in the wider precision, and what was measured: per scale for poses."""
 
     kept: tuple[str, ...]
-    figures: tuple[Figures, ...]
+    figures: tuple[Any, ...]
 
     @property
     def passed(self) -> bool:
@@ -118,12 +111,10 @@ class Attempt:
         return all(figures.passed for figures in self.figures)
 
 
-#: Is told of each step, in words.
-Tell = Callable[[str], None]
-
-
-def quantize_model(folder: ModelFolder, videos: Sequence[Path], options: QuantizeOptions, tell: Tell) -> Attempt:
-    """Make the eight-bit version of a pose network, ``int8.yaml`` in its folder.
+def quantize_model(
+    folder: AnyFolder, videos: Sequence[Path], options: QuantizeOptions | ClipQuantizeOptions, tell: Tell
+) -> Attempt:
+    """Make the int8 version of a network, ``int8.yaml`` in its folder.
 
     Parameters
     ----------
@@ -132,7 +123,7 @@ def quantize_model(folder: ModelFolder, videos: Sequence[Path], options: Quantiz
     videos
         What to calibrate with: videos like those that will be analysed.
     options
-        Scales, frames, limit.
+        Those for the kind of network.
     tell
         Is told of each step.
 
@@ -144,97 +135,116 @@ def quantize_model(folder: ModelFolder, videos: Sequence[Path], options: Quantiz
     Raises
     ------
     EngineError
-        If the videos show too few points to judge by, or no choice stays within the limit.
+        If the videos show too few points or chunks to judge by, or no choice stays within the limit.
     """
-    learning, judging = _samples(videos, options)
-    tell(f"calibrating on {sum(map(len, learning))} frames at {len(options.scales)} scales")
-    judge = _PoseJudge(folder, options)
-    record = {"frames": options.frames, "scales": list(options.scales), "max_shift_px": options.max_shift}
-    return _quantized(_Workshop(folder, judge, judging), learning, tell, _record(videos, record))
-
-
-def quantize_clip_model(
-    folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuantizeOptions, tell: Tell
-) -> Attempt:
-    """Make the eight-bit version of a network for behaviours, ``int8.yaml`` in its folder; as `quantize_model`."""
-    learning, judging = _chunks(folder, videos, options)
-    tell(f"calibrating on {len(learning)} chunks of {folder.description.length} frames")
-    record = {"chunks": options.chunks, "max_change": options.max_change}
-    workshop = _Workshop(folder, _ClipJudge(folder, options), [judging])
-    return _quantized(workshop, [learning], tell, _record(videos, record))
-
-
-def _quantized(workshop: _Workshop, learning: Sequence[Images], tell: Tell, record: dict[str, Any]) -> Attempt:
+    judge = _PoseJudge(folder, options) if isinstance(options, QuantizeOptions) else _ClipJudge(folder, options)
+    samples = judge.samples(videos)
+    if not any(len(images) > 1 for images in samples):
+        raise UsageError("nothing could be read from the videos to calibrate with: check that they play")
+    learning, judging = ([np.ascontiguousarray(images[first::2]) for images in samples] for first in (0, 1))
+    tell(f"calibrating on {judge.sampled(sum(map(len, learning)))}")
+    workshop = _Workshop(folder, judge, judging)
     plan = Int8Plan(workshop.ranges(learning))
     tell(f"measuring each of {len(plan.ranges)} convolutions alone")
-    ranking = workshop.ranking(plan)
     attempts: list[Attempt] = []
 
-    def tried(kept: Sequence[str]) -> Attempt:
-        attempts.append(workshop.attempt(plan, tuple(kept)))
-        tell(f"{len(kept)} convolutions left wider: {workshop.judge.worst(attempts[-1].figures)}")
-        return attempts[-1]
+    def attempt(kept: tuple[str, ...]) -> bool:
+        attempts.append(workshop.attempt(plan, kept))
+        worst = max(attempts[-1].figures, key=judge.size)
+        tell(f"{len(kept)} convolutions left wider: {worst}")
+        return attempts[-1].passed
 
-    chosen = next((attempt for count in GIVEN_BACK if (attempt := tried(ranking[:count])).passed), None)
-    if chosen is None:
+    kept = fewest_kept(workshop.ranking(plan), workshop.costs(), attempt)
+    if kept is None:
         raise EngineError(
-            f"no eight-bit version of '{workshop.folder.path}' stays within the limit ({workshop.judge.limit}): allow "
-            f"more with {workshop.judge.limit_option}, or use bf16"
+            f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}): allow more with "
+            f"{judge.limit_option}, or use bf16"
         )
-    for scope in workshop.by_cost(chosen.kept):
-        fewer = [other for other in chosen.kept if other != scope]
-        if set(fewer) not in [set(attempt.kept) for attempt in attempts] and tried(fewer).passed:
-            chosen = attempts[-1]
-    write_int8(workshop.folder, plan.without(frozenset(chosen.kept)), record | _found(chosen, attempts))
+    chosen = next(each for each in attempts if each.kept == kept)
+    record = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": f"posecli {__version__}",
+        "videos": [path.name for path in videos],
+        **judge.settings,
+        "left_wider": list(kept),
+        "attempts": [
+            {"left_wider": list(each.kept), "figures": [figures.as_dict() for figures in each.figures]}
+            for each in attempts
+        ],
+    }
+    write_int8(folder, plan.without(frozenset(kept)), record)
     return chosen
 
 
-class _Judge(Protocol):
-    """Says how far one version's output is from that of fp32."""
+def fewest_kept(
+    ranking: Sequence[str], costs: Mapping[str, int], attempt: Callable[[tuple[str, ...]], bool]
+) -> tuple[str, ...] | None:
+    """Convolutions that must stay wider for an attempt to pass; ``None`` if none of the attempts does.
 
-    limit_option: str
+    Parameters
+    ----------
+    ranking
+        All convolutions, those that lose most in int8 first.
+    costs
+        Multiplications of each.
+    attempt
+        Whether the network passes with these left wider; asked once for each set.
 
-    @property
-    def limit(self) -> str:
-        """For people."""
+    Examples
+    --------
+    >>> fewest_kept("abcdef", dict(zip("abcdef", range(6))), lambda kept: {"b", "d"} <= set(kept))
+    ('b', 'd')
+    """
+    tried = []
 
-    def read(self, output: Any) -> Values:
-        """The network's output as what it means."""
+    def passes(kept: tuple[str, ...]) -> bool:
+        tried.append(set(kept))
+        return attempt(kept)
 
-    def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:
-        """Refuse a sample that would fail every version, with nothing wrong in them."""
+    chosen = next((kept for count in GIVEN_BACK if passes(kept := tuple(ranking[:count]))), None)
+    for name in sorted(chosen or (), key=lambda name: -costs[name]):
+        assert chosen is not None
+        fewer = tuple(other for other in chosen if other != name)
+        if set(fewer) not in tried and passes(fewer):
+            chosen = fewer
+    return chosen
 
-    def distance(self, found: Values, exact: Values) -> float:
-        """One number to rank by."""
 
-    def figures(self, found: Values, exact: Values) -> Figures:
-        """What decides."""
-
-    def worst(self, figures: Sequence[Any]) -> Figures:
-        """The ones that are furthest off."""
+# A judge knows what differs between kinds of networks: what they are shown (`samples`, every other one to calibrate
+# with), what their outputs mean (`read`), which samples would fail every version (`refuse_thin`), what to rank by
+# (`distance`) and what decides (`figures`, by their `size`).
 
 
 class _PoseJudge:
-    """By how far points move."""
+    """By how far points move, in px of the network's input."""
 
     limit_option = "--max-shift"
+    size = attrgetter("p99_px")
 
     def __init__(self, folder: ModelFolder, options: QuantizeOptions) -> None:
-        self._decode = DecodeOptions(folder.description.stride, folder.description.locref_stdev)
+        self._model = PoseModel(folder)
+        self._options = options
         self._cutoff = model_cutoff(folder)
-        self._limit_px = options.max_shift
+        self.limit = f"{options.max_shift:g} px"
+        self.settings = {"frames": options.frames, "scales": [*options.scales], "max_shift_px": options.max_shift}
 
-    @property
-    def limit(self) -> str:
-        """In px."""
-        return f"{self._limit_px:g} px"
+    def samples(self, videos: Sequence[Path]) -> list[Images]:
+        for path in videos:
+            probe(path)  # says what is wrong with a video that the sampling would pass over
+        wanted = 2 * self._options.frames
+        sizes: dict[tuple[int, ...], list[Images]] = {}
+        for scale in self._options.scales:
+            for sample in sample_frames(videos, replace(AnalyzeOptions(), scale=scale), wanted, most_videos=wanted):
+                sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
+        return [np.concatenate(parts) for parts in sizes.values()]
 
-    def read(self, output: Maps) -> Values:
-        """Poses in network px, ``(N, K, 3)``."""
-        return decode_numpy(output.scoremap, output.locref, self._decode)[:, :, 0]
+    def sampled(self, count: int) -> str:
+        return f"{count} frames at {len(self._options.scales)} scales"
+
+    def read(self, output: Any) -> Values:
+        return self._model.decode(output)[:, :, 0]
 
     def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:
-        """Too few points at one size."""
         seen = int((exact[..., 2] >= self._cutoff).sum())
         if seen < FEWEST_POINTS:
             raise EngineError(
@@ -244,40 +254,47 @@ class _PoseJudge:
             )
 
     def distance(self, found: Values, exact: Values) -> float:
-        """Mean shift of the points that are seen."""
         shift = np.linalg.norm((found - exact)[..., :2], axis=-1)[exact[..., 2] >= self._cutoff]
         # A point that jumps to another peak says little about the layer: it counts as one moved by a cell.
-        return float(np.minimum(shift, 8.0).mean())
+        return float(np.minimum(shift, self._model.description.stride).mean())
 
-    def figures(self, found: Values, exact: Values) -> GateFigures:
-        """Quantiles of the shift."""
-        return compare("int8", found, exact, self._cutoff, self._limit_px)
-
-    def worst(self, figures: Sequence[GateFigures]) -> GateFigures:
-        """Of the scales."""
-        return max(figures, key=lambda each: each.p99_px)
+    def figures(self, found: Values, exact: Values) -> Figures:
+        return compare("int8", found, exact, self._cutoff, self._options.max_shift)
 
 
 class _ClipJudge:
-    """By how far probabilities change."""
+    """By how far the probability changes that changes most."""
 
     limit_option = "--max-change"
+    size = attrgetter("p95_change")
 
     def __init__(self, folder: ClipModelFolder, options: ClipQuantizeOptions) -> None:
         self._model = ClipModel(folder)
-        self._limit = options.max_change
+        self._options = options
+        self.limit = f"a change of {options.max_change:g}"
+        self.settings = asdict(options)
 
-    @property
-    def limit(self) -> str:
-        """Of a probability."""
-        return f"a change of {self._limit:g}"
+    def samples(self, videos: Sequence[Path]) -> list[Images]:
+        own = self._model.description
+        # From every stretch of the videos: a stride of half a chunk gives short ones enough.
+        plan = ChunkPlan(own.length, max(1, own.length * own.frame_step // 2), own.frame_step)
+        infos = {path: probe(path) for path in videos}  # says what is wrong with a video, also with one not looked at
+        chosen = evenly_chosen(videos, 2 * self._options.chunks)
+        each = -(-2 * self._options.chunks // len(chosen))
+        found = []
+        for path in chosen:
+            info = infos[path]
+            geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
+            found.append(sample_chunks(info, geometry, plan, each))
+        return [np.concatenate(found)]
 
-    def read(self, output: Logits) -> Values:
-        """Probabilities, ``(N, C)``."""
+    def sampled(self, count: int) -> str:
+        return f"{count} chunks of {self._model.description.length} frames"
+
+    def read(self, output: Any) -> Values:
         return self._model.probabilities(output)
 
-    def refuse_thin(self, exact: Values, _shape: tuple[int, ...]) -> None:
-        """Too few chunks."""
+    def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:  # noqa: ARG002
         if len(exact) < FEWEST_CHUNKS:
             raise EngineError(
                 f"only {len(exact)} chunks could be read from the videos to judge by, {FEWEST_CHUNKS} are needed: "
@@ -285,24 +302,17 @@ class _ClipJudge:
             )
 
     def distance(self, found: Values, exact: Values) -> float:
-        """Mean change of the probability that changes most."""
         return float(np.abs(found - exact).max(axis=1).mean())
 
-    def figures(self, found: Values, exact: Values) -> ClipGateFigures:
-        """Quantiles of the change."""
-        return compare_probabilities("int8", found, exact, self._limit)
-
-    def worst(self, figures: Sequence[ClipGateFigures]) -> ClipGateFigures:
-        """The only ones."""
-        return figures[0]
+    def figures(self, found: Values, exact: Values) -> Figures:
+        return compare_probabilities("int8", found, exact, self._options.max_change)
 
 
 class _Workshop:
     """Runs one model in many versions on the same samples."""
 
-    def __init__(self, folder: AnyFolder, judge: _Judge, judging: Sequence[Images]) -> None:
-        self.folder = folder
-        self.judge = judge
+    def __init__(self, folder: AnyFolder, judge: _PoseJudge | _ClipJudge, judging: Sequence[Images]) -> None:
+        self._judge = judge
         self._graph = FoldedGraph(folder)
         self._judging = judging
         self._exact = [self._found(images, None, "fp32") for images in judging]
@@ -313,91 +323,29 @@ class _Workshop:
         """Lowest and highest value that enters each convolution; zero is always within."""
         ranges: dict[str, tuple[float, float]] = {}
         for images in learning:
-            for scope, (low, high) in self._graph.entering_ranges(images).items():
-                before = ranges.get(scope, (0.0, 0.0))
-                ranges[scope] = min(before[0], low), max(before[1], high)
+            for name, (low, high) in self._graph.entering_ranges(images).items():
+                before = ranges.get(name, (0.0, 0.0))
+                ranges[name] = min(before[0], low), max(before[1], high)
         return ranges
 
     def ranking(self, plan: Int8Plan) -> list[str]:
-        """Scopes by how far each alone moves the results, the worst first; on the smallest items."""
+        """Convolutions by how far each alone moves the results, the worst first; on the smallest items."""
         smallest = min(range(len(self._judging)), key=lambda place: self._judging[place][0].size)
         moved = {}
-        for scope, limits in plan.ranges.items():
-            found = self._found(self._judging[smallest], Int8Plan({scope: limits}), "int8")
-            moved[scope] = self.judge.distance(found, self._exact[smallest])
-        return sorted(moved, key=lambda scope: -moved[scope])
+        for name, limits in plan.ranges.items():
+            found = self._found(self._judging[smallest], Int8Plan({name: limits}), "int8")
+            moved[name] = self._judge.distance(found, self._exact[smallest])
+        return sorted(moved, key=lambda name: -moved[name])
 
     def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:
-        """Some convolutions left in the wider precision, all others in eight bits."""
+        """Some convolutions left in the wider precision, all others in int8."""
         version = plan.without(frozenset(kept))
-        figures = tuple(
-            self.judge.figures(self._found(images, version, "int8"), exact)
-            for images, exact in zip(self._judging, self._exact, strict=True)
-        )
-        return Attempt(kept, figures)
+        found = [self._found(images, version, "int8") for images in self._judging]
+        return Attempt(kept, tuple(map(self._judge.figures, found, self._exact)))
 
-    def by_cost(self, scopes: Sequence[str]) -> list[str]:
-        """Convolutions by their number of multiplications."""
-        cost = self._graph.network.multiplications(self._judging[0].shape[1:-1])
-        return sorted(scopes, key=lambda scope: -cost[scope])
+    def costs(self) -> dict[str, int]:
+        """Multiplications of each convolution."""
+        return self._graph.network.multiplications(self._judging[0].shape[1:-1])
 
     def _found(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Values:
-        return self.judge.read(self._graph.run(images, plan, precision))
-
-
-def _samples(videos: Sequence[Path], options: QuantizeOptions) -> tuple[list[Images], list[Images]]:
-    """Frames to calibrate with and frames to judge by, in turn, for each size at which the network sees the videos."""
-    for path in videos:
-        probe(path)  # says what is wrong with a video that the sampling would pass over
-    wanted = 2 * options.frames
-    sizes: dict[tuple[int, ...], list[Images]] = {}
-    for scale in options.scales:
-        for sample in sample_frames(videos, replace(AnalyzeOptions(), scale=scale), wanted, most_videos=wanted):
-            sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
-    frames = [np.concatenate(parts) for parts in sizes.values()]
-    if not any(len(images) > 1 for images in frames):
-        raise UsageError("no frame could be read from the videos to calibrate with: check that they play")
-    return [_every_other(images, 0) for images in frames], [_every_other(images, 1) for images in frames]
-
-
-def _chunks(folder: ClipModelFolder, videos: Sequence[Path], options: ClipQuantizeOptions) -> tuple[Images, Images]:
-    """Chunks to calibrate with and chunks to judge by, in turn, as the model's own settings cut them."""
-    own = folder.description
-    # From every stretch of the videos: a stride of half a chunk gives short ones enough.
-    plan = ChunkPlan(own.length, max(1, own.length * own.frame_step // 2), own.frame_step)
-    infos = {path: probe(path) for path in videos}  # says what is wrong with a video, also with one not looked at
-    chosen = evenly_chosen(videos, 2 * options.chunks)
-    each = -(-2 * options.chunks // len(chosen))
-    found = []
-    for path in chosen:
-        info = infos[path]
-        geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
-        found.append(sample_chunks(info, geometry, plan, each))
-    chunks = np.concatenate(found)
-    if len(chunks) < 2:
-        raise UsageError("no chunk could be read from the videos to calibrate with: check that they play")
-    return _every_other(chunks, 0), _every_other(chunks, 1)
-
-
-def _every_other(images: Images, first: int) -> Images:
-    return np.ascontiguousarray(images[first::2])
-
-
-def _record(videos: Sequence[Path], options: dict[str, Any]) -> dict[str, Any]:
-    """How the version was found, for ``int8.yaml``."""
-    return {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": f"posecli {__version__}",
-        "videos": [path.name for path in videos],
-        **options,
-    }
-
-
-def _found(chosen: Attempt, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    return {
-        "left_wider": list(chosen.kept),
-        "attempts": [
-            {"left_wider": list(attempt.kept), "figures": [figures.as_dict() for figures in attempt.figures]}
-            for attempt in attempts
-        ],
-    }
+        return self._judge.read(self._graph.run(images, plan, precision))

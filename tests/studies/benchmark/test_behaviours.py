@@ -15,7 +15,7 @@ from support.fake_clip_engine import make_fake_clip_model
 
 from posecli.errors import ModelError, OutputExistsError
 from posecli.model.clip import BEHAVIOURS, ClipDescription
-from posecli.model.folder import ClipModelFolder, read_clip_folder, write_clip_folder
+from posecli.model.folder import ClipModelFolder, read_clip_folder, write_folder
 from posecli.model.int8 import has_int8
 from posecli.options import InputSize
 from posecli.studies.benchmark import behaviours
@@ -255,7 +255,7 @@ def test_without_video_and_network_the_home_cage_and_an_untrained_one_are_taken(
 @pytest.mark.slow
 def test_a_narrow_network_on_a_real_engine(tmp_path: Path) -> None:
     description = ClipDescription(BEHAVIOURS, "I3D_random_0", width=0.25, length=9, stride=9)
-    folder = write_clip_folder(tmp_path / "model", description, random_clip_weights(description, seed=1))
+    folder = write_folder(tmp_path / "model", description, random_clip_weights(description, seed=1))
     video = clips.encode(tmp_path / "dots.mp4", clips.textured(clips.numbered_frames(45)))
     give_int8(folder, video, InputSize(48, 32), 9)
     options = ClipBenchmarkOptions(

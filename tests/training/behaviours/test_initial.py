@@ -10,7 +10,7 @@ from support import projects
 
 from posecli.errors import ModelError
 from posecli.model.clip import ClipDescription
-from posecli.model.folder import write_clip_folder
+from posecli.model.folder import write_folder
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.objective import initial_weights, scratch_weights
 
@@ -27,7 +27,7 @@ def random_weights(spec: I3DSpec, seed: int = 5) -> projects.Tensors:
 
 def folder(path: Path, classes: tuple[str, ...], width: float = 0.1) -> Path:
     description = ClipDescription(classes, "I3D_x", width=width)
-    return write_clip_folder(path / "model", description, random_weights(description.spec)).path
+    return write_folder(path / "model", description, random_weights(description.spec)).path
 
 
 class TestScratch:

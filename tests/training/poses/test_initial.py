@@ -13,7 +13,7 @@ from support.small_network import shrink
 from posecli.errors import ModelError
 from posecli.model.builtin import BUILTIN
 from posecli.model.description import ModelDescription
-from posecli.model.folder import write_model_folder
+from posecli.model.folder import write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.training.poses import initial
@@ -66,7 +66,7 @@ class TestModelFolder:
     def folder(self, path: Path, n_bodyparts: int) -> Path:
         parts = tuple(f"part{number}" for number in range(n_bodyparts))
         description = ModelDescription("resnet_50", parts, projects.SCORER)
-        return write_model_folder(path / "model", description, tensors(n_bodyparts)).path
+        return write_folder(path / "model", description, tensors(n_bodyparts)).path
 
     def test_all_of_a_network_with_as_many_body_parts(self, tmp_path: Path) -> None:
         weights = initial_weights(SPEC, str(self.folder(tmp_path, 4)), "", 0)

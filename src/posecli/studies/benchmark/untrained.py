@@ -20,8 +20,7 @@ from posecli.model.folder import (
     is_model_folder,
     read_clip_folder,
     read_model_folder,
-    write_clip_folder,
-    write_model_folder,
+    write_folder,
 )
 from posecli.model.importing import cache_directory
 from posecli.model.int8 import has_int8, write_int8
@@ -48,7 +47,7 @@ def untrained_model(n_bodyparts: int, seed: int) -> ModelFolder:
     name = f"untrained-{POSE_NET}-{n_bodyparts}-seed{seed}"
     return _kept(
         name,
-        lambda path: write_model_folder(path, description, random_weights(n_bodyparts, seed)),
+        lambda path: write_folder(path, description, random_weights(n_bodyparts, seed)),
         read_model_folder,
     )
 
@@ -59,7 +58,7 @@ def untrained_clip_model(seed: int, width: float = 1.0) -> ClipModelFolder:
     name = f"untrained-i3d-{len(BEHAVIOURS)}-width{width:g}-seed{seed}"
     return _kept(
         name,
-        lambda path: write_clip_folder(path, description, random_clip_weights(description, seed)),
+        lambda path: write_folder(path, description, random_clip_weights(description, seed)),
         read_clip_folder,
     )
 

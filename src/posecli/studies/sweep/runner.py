@@ -23,7 +23,7 @@ from posecli import __version__
 from posecli.errors import OutputError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.builtin import builtin_model_path
-from posecli.model.deeplabcut import Choice as NetworkChoice
+from posecli.model.deeplabcut import NetworkChoice
 from posecli.precision.gate import choose_precision
 from posecli.precision.poses import PoseGate, model_cutoff
 from posecli.studies.common.folder import Row, StudyFolder

@@ -16,7 +16,7 @@ from posecli.behaviour.metrics import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import ModelError
 from posecli.model.clip import ClipDescription
-from posecli.model.folder import read_clip_folder, write_clip_folder
+from posecli.model.folder import read_clip_folder, write_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.folding import Tensors
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
@@ -115,7 +115,7 @@ class BehaviourObjective(Objective):
 
     def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
         """Write a model folder, in place of one that is there."""
-        write_clip_folder(path, replace(self.description, source=source), weights, overwrite=True)
+        write_folder(path, replace(self.description, source=source), weights, overwrite=True)
 
 
 def _names(parts: Sequence[Examples]) -> list[str]:

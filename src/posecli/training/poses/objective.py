@@ -20,7 +20,7 @@ from posecli.inference.kind import POSES
 from posecli.inference.step import NetworkStep
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
-from posecli.model.folder import write_model_folder
+from posecli.model.folder import write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.folding import Tensors
 from posecli.network.network import PoseSpec
@@ -106,7 +106,7 @@ class PoseObjective(Objective):
     def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
         """Write a model folder, in place of one that is there."""
         description = replace(self.description, pcutoff=self.config.pcutoff, source=source)
-        write_model_folder(path, description, weights, overwrite=True)
+        write_folder(path, description, weights, overwrite=True)
 
 
 def _names(parts: Sequence[LabeledData]) -> list[str]:
