@@ -378,7 +378,7 @@ class TestManyVideos:
             (folder / name).touch()
         line = (
             "passed over: 1 labelled video (m1DLC_x_labeled.mp4), 1 hidden file (._m1.mp4), "
-            "2 files with endings that no videos have (1 .txt, 1 .xyz)"
+            "2 files that do not end as videos (1 .txt, 1 .xyz)"
         )
         for more in ([], ["--dry-run"]):
             result = posecli("analyze", folder, "-m", dots_model.path, *more)

@@ -92,7 +92,7 @@ def test_options_from_a_file(tmp_path: Path) -> None:
         (("--crf", "good"), "CRF 'good' is not a number: give 0 to 51, or lossless"),
         (("--crf", "60"), "CRF 60 is not on the scale"),
         (("--occlusion", "2"), "occlusion 2 is no share"),
-        (("-o", "mouse.jpg"), "has no ending of a video"),
+        (("-o", "mouse.jpg"), "does not end as a video"),
     ],
 )
 def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str) -> None:

@@ -103,7 +103,7 @@ def test_frame_rate_is_exact(tmp_path: Path, frames: Images) -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, "x", "1/0", float("nan"), float("inf")])
 def test_frame_rates_that_are_none(rate: float | str) -> None:
-    with pytest.raises(UsageError, match=r"frame rate '.*' is none"):
+    with pytest.raises(UsageError, match=r"frame rate '.*' is invalid"):
         exact_rate(rate)
 
 
@@ -207,7 +207,7 @@ def test_no_frames_is_no_video(tmp_path: Path) -> None:
 
 
 def test_ending_that_is_no_video(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'.*a.png' has no ending of a video: use one of .mp4"):
+    with pytest.raises(UsageError, match=r"'.*a.png' does not end as a video: use one of .mp4"):
         VideoEncoder(tmp_path / "a.png", 160, 120, 25)
 
 

@@ -60,8 +60,8 @@ def label(
     """
     from posecli.cli.progress import frame_progress
     from posecli.plots.labeled_video import LabelOptions, plan_labels, read_skeleton, write_labels
+    from posecli.support.files import refuse_existing
     from posecli.tables.poses import find_table
-    from posecli.video.timed import refuse_existing
 
     if compare is None and compare_choice != TableChoice(option="compare-"):
         raise UsageError("--compare-key and --compare-scorer belong to --compare: name the second table too")
@@ -70,7 +70,7 @@ def label(
     tables = [first] if compare is None else [first, compare]
     job = plan_labels(video, tables, options, [choice, compare_choice][: len(tables)])
     target = out or job.default_out
-    refuse_existing(target, overwrite=overwrite)
+    refuse_existing(target, overwrite=overwrite, instead="name with -o")
     start = time.monotonic()
     with frame_progress(output, video.name, len(job.frames)) as progress:
         frames = write_labels(job, target, overwrite=overwrite, progress=progress)

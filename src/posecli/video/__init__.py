@@ -1,10 +1,10 @@
 """Videos as sequences of frames.
 
 ``container``    a file opened by FFmpeg, and the packets of its main stream
-``avi``          what only the bytes of an AVI file tell
+``wholeness``    whether the bytes of a file are all there
 ``probe``        what a file says and holds, from its packets and first pictures
 ``pictures``     which pictures there are, in which order, and when each is shown
-``timeline``     a time for each row
+``timeline``     the time of each row
 ``orientation``  how a picture is turned and mirrored for display
 ``pixels``       a picture as BGR
 ``opencv``       OpenCV's pictures, as long as they are FFmpeg's

@@ -17,17 +17,16 @@ from posecli.errors import VideoError
 
 Packet: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
 
-#: Pixels of the largest frame that is decoded: 16384x8192, a gigabyte for a few frames on their way.
+#: Pixels of the largest frame that is decoded, 16384x8192: a few of them take a gigabyte.
 LARGEST_FRAME = 1 << 27
-#: By how many pixels a stream that is marked as the default counts as larger.
+#: A stream that is marked as the default counts as so many pixels larger.
 DEFAULT_PIXELS = 5_000_000
-#: In a Theora packet's first byte: that it is no picture.
+#: In a Theora packet's first byte: that it is not a picture.
 THEORA_HEADER = 0x80
-#: FFmpeg's mark of formats that keep no times (AVFMT_NOTIMESTAMPS): what packets say then is made up.
+#: FFmpeg's flag of formats without times (AVFMT_NOTIMESTAMPS), whose packets have made-up ones.
 WITHOUT_TIMES = 0x80
-#: The only formats that are opened. FFmpeg knows others that hold no pictures but name further files or addresses to
-#: read (playlists, concatenations, numbered pictures), or that take any text for a picture; a file that comes from
-#: outside must not choose those.
+#: The only formats that are opened. FFmpeg knows others that name further files or addresses to read (playlists,
+#: concatenations, numbered pictures) or take any text for a picture; a file from outside must not choose those.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,asf_o,wtv,rm,ogg,nut,mxf,gxf,lxf,"
     "dv,dhav,cine,mlv,r3d,nsv,nuv,pva,swf,yuv4mpegpipe,ivf,obu,av1,h261,h263,h264,hevc,vvc,evc,m4v,vc1,dirac,cavsvideo,"
@@ -39,7 +38,7 @@ FORMATS = (
 
 @contextmanager
 def open_container(path: Path) -> Iterator[av.container.InputContainer]:
-    """Open a file with FFmpeg's demuxer; whatever it says against the file becomes a `VideoError`."""
+    """Open a file with FFmpeg's demuxer; whatever is wrong with it becomes a `VideoError`."""
     if not path.exists():
         raise VideoError(f"video '{path}' does not exist: check the path")
     if path.is_dir():
@@ -47,12 +46,12 @@ def open_container(path: Path) -> Iterator[av.container.InputContainer]:
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe may keep its reader waiting for ever
         raise VideoError(f"'{path}' is a pipe or a device, not a video: record it to a file first")
     try:
-        # A local path goes through FFmpeg's file protocol by name, so that no file name is taken for a URL.
+        # With the protocol's name, so that no file name is taken for a URL.
         limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
         with av.open(f"file:{path}", mode="r", options=limits, metadata_errors="replace") as container:
             yield container
     except (av.FFmpegError, OSError) as error:
-        reason = "no kind of file that is known here" if error.errno == errno.EINVAL else error.strerror or str(error)
+        reason = "not a known kind of file" if error.errno == errno.EINVAL else error.strerror or str(error)
         raise VideoError(
             f"'{path}' cannot be read as a video ({reason}): check that the recording was finished and copied whole"
         ) from error
@@ -64,22 +63,27 @@ def keeps_times(container: av.container.InputContainer) -> bool:
 
 
 def has_places(container: av.container.InputContainer) -> bool:
-    """Whether the format counts places instead of keeping times: what it says of pictures out of order is made up."""
+    """Whether the format counts places instead of keeping times; those of pictures out of order are made up."""
     return container.format.name == "avi"
 
 
 def video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
-    """The video stream that FFmpeg's program takes: the largest; the default one has a start."""
+    """The video stream that FFmpeg's program takes: the largest, with a head start for the default one."""
     stream = max(container.streams.video, key=_rank, default=None)
     if stream is None:
         raise VideoError(f"'{path}' holds no video stream: check that it is the right file")
-    if stream.codec_context is None:
+    codec = stream.codec_context
+    if codec is None:
         raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
-    _check_frame_size(path, stream.codec_context.width, stream.codec_context.height)
+    if codec.width * codec.height > LARGEST_FRAME:
+        raise VideoError(
+            f"'{path}' claims frames of {codec.width}x{codec.height} px, more than any camera's (at most "
+            f"{LARGEST_FRAME} px are read): check that it is the right file, or re-encode it smaller"
+        )
     # Pictures have headers of their own, which may claim another size.
-    stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
-    # Else a picture that is cut at its left would be cut where memory is aligned.
-    stream.codec_context.flags |= Flags.unaligned
+    codec.options = {"max_pixels": str(LARGEST_FRAME)}
+    # Else a picture that is cropped at its left would be cropped where memory is aligned.
+    codec.flags |= Flags.unaligned
     return stream
 
 
@@ -89,19 +93,11 @@ def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, int]:
     return Disposition.attached_pic not in marks, pixels + DEFAULT_PIXELS * (Disposition.default in marks)
 
 
-def _check_frame_size(path: Path, width: int, height: int) -> None:
-    if width * height > LARGEST_FRAME:
-        raise VideoError(
-            f"'{path}' claims frames of {width}x{height} px, more than any camera's (at most {LARGEST_FRAME} px are "
-            "read): check that it is the right file, or re-encode it smaller"
-        )
-
-
 def demux(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[Packet]:
-    """Packets of one stream, in file order, empty ones included; what PyAV adds at the end is left out.
+    """Packets of one stream in file order, with empty ones, but without the one that PyAV adds at the end.
 
-    So are the headers of a second recording in an Ogg file. Damage can make a stream seem to begin midway; PyAV
-    stumbles over its packets and goes on when it is asked again.
+    Headers of a second recording in an Ogg file are left out too. Where damage makes a stream seem to begin midway,
+    PyAV fails on its packets and goes on when it is asked again.
     """
     is_theora = stream.codec_context.name == "theora"
     while True:

@@ -1,4 +1,4 @@
-"""Frames to a video file, through a pipe to ffmpeg.
+"""Frames to a video file through a pipe to ffmpeg.
 
 >>> import numpy as np
 >>> frames = np.zeros((10, 48, 64, 3), np.uint8)
@@ -6,7 +6,7 @@
 ...     for frame in frames:
 ...         encoder.write(frame)
 
-Colours become BT.601 in the limited range, which is what an untagged file is read as, and the file is tagged so.
+Colours become BT.601 in the limited range, which is how an untagged file is read, and the file is tagged so.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from typing import BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.support.files import move_into_place, partial_path
+from posecli.errors import OutputError, UsageError
+from posecli.support.files import move_into_place, partial_path, refuse_existing
 
-#: Names the ffmpeg to use.
+#: Environment variable that names the ffmpeg to use.
 FFMPEG_VARIABLE = "POSECLI_FFMPEG"
 #: File endings, and ffmpeg's names for what is inside.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-#: Seconds that ffmpeg is given to end after it was told to stop.
+#: Seconds that ffmpeg has to end after it was told to stop.
 PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
 class _Codec:
-    """What one encoder takes: its largest CRF, and its flags for losslessness, constant quality and preset."""
+    """An encoder's largest CRF, and its flags for lossless coding, constant quality and preset."""
 
     max_crf: int
     lossless: tuple[str, ...] | None
@@ -65,21 +65,15 @@ class EncodeOptions:
     codec
         ffmpeg's name of the encoder: one of `CODECS`.
     crf
-        Constant rate factor, from 0 (best) to 51 (H.264, H.265) or 63 (VP9, AV1); the scales differ between
-        codecs. ``None`` is lossless: what the decoder returns are the encoder's own YUV values. (x264 takes
-        any CRF below 1 for lossless.)
+        Constant rate factor, from 0 (best) to 51 (H.264, H.265) or 63 (VP9, AV1); scales differ between codecs.
+        ``None`` is lossless: the decoder returns the encoder's own YUV values. (x264 codes losslessly below 1.)
     preset
         The encoder's own word for how long it may search; ``None`` leaves it to the encoder.
     pix_fmt
-        ``None`` is ``yuv444p`` where lossless, so that a pixel's RGB is off by at most 2 of 255, and
-        otherwise ``yuv420p``, which every player shows.
+        ``None`` is ``yuv444p`` where lossless, so that a pixel's RGB is off by at most 2 of 255, and otherwise
+        ``yuv420p``, which every player shows.
     gop
         Largest number of frames from one key frame to the next; ``None`` leaves it to the encoder.
-
-    Raises
-    ------
-    UsageError
-        If the codec is not known, or the CRF not on its scale.
 
     Examples
     --------
@@ -115,7 +109,7 @@ class EncodeOptions:
         return not re.search("444|gray|rgb|gbr", self.pixel_format)
 
     def arguments(self) -> list[str]:
-        """What ffmpeg is told about the encoder."""
+        """Arguments of ffmpeg for the encoder."""
         codec = CODECS[self.codec]
         quality = codec.lossless if self.crf is None else ("-crf", f"{self.crf:g}", *codec.quality)
         arguments = ["-c:v", self.codec, *(quality or ())]
@@ -128,20 +122,14 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class Ffmpeg:
-    """An ffmpeg program: where it is, and what version it says it is."""
+    """An ffmpeg program: its place, and the version that it reports."""
 
     path: str
     version: str
 
 
 def find_ffmpeg() -> Ffmpeg:
-    """The ffmpeg that ``POSECLI_FFMPEG`` names (a path, or a name on ``PATH``), else imageio-ffmpeg's own.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be found or does not run.
-    """
+    """The ffmpeg that ``POSECLI_FFMPEG`` names (a path, or a name on ``PATH``), else imageio-ffmpeg's own."""
     named = os.environ.get(FFMPEG_VARIABLE)
     return _known_ffmpeg(named) if named else _bundled_ffmpeg()
 
@@ -174,35 +162,22 @@ def _known_ffmpeg(named: str) -> Ffmpeg:
 class VideoEncoder:
     """Writes frames to a video file, as a context manager.
 
-    The file has its final name only when it is whole: after an error, or Ctrl-C, nothing of it is left.
+    The file has its final name only when it is whole: after an error, or Ctrl-C, nothing of it is left. Any method
+    raises an `OutputError` with ffmpeg's words if it fails.
 
     Parameters
     ----------
     path
         The file to make; its ending chooses the container.
     width, height
-        Size of the frames, px. Where colour is stored at half size, an odd side is made even by repeating its
-        last row or column; coordinates stay.
+        Size of the frames, px. Where colour is stored at half size, an odd side is made even by repeating its last row
+        or column; coordinates stay.
     frame_rate
         Frames per second: a number, or a fraction such as ``"30000/1001"``.
     options
         Codec and quality; by default lossless H.264.
     overwrite
         Whether a file of that name may be replaced.
-
-    Attributes
-    ----------
-    frames
-        Written so far.
-
-    Raises
-    ------
-    UsageError
-        If the options cannot be.
-    OutputExistsError
-        If the file is there already.
-    OutputError
-        From any method, if ffmpeg fails: with its words.
     """
 
     def __init__(
@@ -227,13 +202,10 @@ class VideoEncoder:
         even = self._options.needs_even_size
         self._padding = ((0, height % 2 if even else 0), (0, width % 2 if even else 0), (0, 0))
         if self.path.suffix.lower() not in CONTAINERS:
-            raise UsageError(f"'{path}' has no ending of a video: use one of {', '.join(CONTAINERS)}")
+            raise UsageError(f"'{path}' does not end as a video: use one of {', '.join(CONTAINERS)}")
 
     def __enter__(self) -> Self:
-        if self.path.exists() and not self._overwrite:
-            raise OutputExistsError(
-                f"'{self.path}' is there already: pass --overwrite to replace it, or choose another name"
-            )
+        refuse_existing(self.path, overwrite=self._overwrite, instead="name")
         command = self._command(find_ffmpeg().path)
         try:
             self._partial.write_bytes(b"")
@@ -268,7 +240,7 @@ class VideoEncoder:
         self.frames += 1
 
     def close(self) -> None:
-        """Wait for ffmpeg to end, and give the file its name."""
+        """Wait for ffmpeg to end, then give the file its name."""
         if self._process is None:
             return
         try:
@@ -281,7 +253,7 @@ class VideoEncoder:
             self.abort()
 
     def abort(self) -> None:
-        """Stop ffmpeg, and remove what it wrote, unless the file has its name."""
+        """Stop ffmpeg and remove what it wrote, unless the file has its name."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -294,9 +266,9 @@ class VideoEncoder:
 
     @staticmethod
     def _wait(process: subprocess.Popen[bytes], seconds: float | None = None) -> int | None:
-        """Tell ffmpeg that no more frames come, and wait for it to end: its exit status, if it has."""
+        """Tell ffmpeg that no more frames come and wait for it to end: its exit status, if it has."""
         if process.stdin is not None:
-            with contextlib.suppress(OSError):  # what it did not take is told by its exit status
+            with contextlib.suppress(OSError):  # its exit status tells what it did not take
                 process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
@@ -317,7 +289,7 @@ class VideoEncoder:
         ]
 
     def _failed(self) -> OutputError:
-        """The error that ffmpeg's words make."""
+        """The error that ffmpeg's words describe."""
         assert self._process is not None
         assert self._words is not None
         self._wait(self._process, PATIENCE)
@@ -338,7 +310,7 @@ class VideoEncoder:
 
 
 def exact_rate(frame_rate: Fraction | float | str) -> Fraction:
-    """A frame rate as the fraction that is meant.
+    """A frame rate as a fraction.
 
     >>> exact_rate(29.97), exact_rate("30000/1001"), exact_rate(30)
     (Fraction(2997, 100), Fraction(30000, 1001), Fraction(30, 1))
@@ -348,12 +320,14 @@ def exact_rate(frame_rate: Fraction | float | str) -> Fraction:
     except (ValueError, ZeroDivisionError, OverflowError):
         rate = Fraction(0)
     if rate <= 0:
-        raise UsageError(f"frame rate '{frame_rate}' is none: give a number above 0, or a fraction such as 30000/1001")
+        raise UsageError(
+            f"frame rate '{frame_rate}' is invalid: give a number above 0 or a fraction such as 30000/1001"
+        )
     return rate
 
 
 def plain_words(words: str) -> str:
-    """What ffmpeg said first, on one line and without addresses of its parts; what follows are consequences.
+    """The first two messages of ffmpeg, on one line and without addresses; later ones are consequences.
 
     >>> plain_words("[out#0 @ 0x55d1] Error opening output file")
     'Error opening output file'

@@ -1,4 +1,4 @@
-"""Which videos are meant: files, folders, patterns and lists; and what is passed over on the way."""
+"""Which videos are meant, by files, folders, patterns and lists, and what is left out on the way."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 from posecli.errors import VideoError
 from posecli.support.textfile import read_text
 
-#: Endings by which videos are known in folders, in any case: what FFmpeg's readers that posecli opens are written by
-#: cameras, phones, recorders and editors as. A file that is named by itself may have any ending.
+#: Endings of the formats that posecli opens, as cameras, phones, recorders and editors write them, in any case. A file
+#: that is named by itself may have any ending.
 VIDEO_SUFFIXES = frozenset(
     (
         *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m4v", ".mj2", ".mk3d", ".mkv", ".mov", ".mp4"),
@@ -23,18 +23,18 @@ VIDEO_SUFFIXES = frozenset(
         # MPEG streams, among them those of camcorders and disks
         *(".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".mod", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".tod", ".trp"),
         *(".ts", ".vob"),
-        # no container
+        # without a container
         *(".264", ".265", ".266", ".av1", ".avc", ".dv", ".h264", ".h265", ".h266", ".hevc", ".ivf", ".mjpeg"),
         *(".mjpg", ".obu", ".vc1", ".vvc"),
-        # cameras for high speed
+        # high-speed cameras
         *(".cine", ".mlv"),
     )
 )
 #: The usual ones, for messages.
 KNOWN = ".mp4, .avi, .mkv, .mov"
-#: What labelled videos are called, DeepLabCut's and posecli's: they lie beside the videos that they were made from.
-LABELLED_ENDINGS = ("labeled", "labelled")
-#: What lies beside videos because posecli or DeepLabCut put it there: nobody would miss it in a run over them.
+#: How the names of labelled videos end, DeepLabCut's and posecli's: they lie beside the videos.
+LABELED_ENDINGS = ("labeled", "labelled")
+#: What posecli or DeepLabCut writes beside videos, which is not reported as left out.
 RESULT_SUFFIXES = frozenset((".h5", ".json", ".pickle", ".csv", ".parquet", ".nwb", ".partial", ".lock"))
 LARGEST_LIST_BYTES = 64 << 20
 #: Names and endings in a line for people.
@@ -50,11 +50,11 @@ class FoundVideos:
     videos
         Each once, in the order given; within folders and patterns in natural order.
     labelled, hidden
-        Files that end as videos do and were passed over, as labelled videos and as hidden files.
+        Files with a video's ending that were left out, as labelled videos and as hidden files.
     others
-        How many files that neither end as videos do nor as results are there of each ending, in lower case.
+        Number of other files but results by their ending, in lower case.
     folders
-        Folders in those that were looked through which were not looked into.
+        Folders inside searched ones that were not searched.
     """
 
     videos: tuple[Path, ...]
@@ -65,16 +65,16 @@ class FoundVideos:
 
     @property
     def passed_over(self) -> str:
-        """What was passed over, in a line; nothing where that is nothing.
+        """What was left out, in a line; empty if nothing was.
 
         >>> FoundVideos((), (Path("m1_labeled.mp4"),), others=Counter({".txt": 2, "": 1})).passed_over
-        '1 labelled video (m1_labeled.mp4), 3 files with endings that no videos have (2 .txt, 1 without)'
+        '1 labelled video (m1_labeled.mp4), 3 files that do not end as videos (2 .txt, 1 without)'
         """
         endings = [f"{count} {ending or 'without'}" for ending, count in self.others.most_common()]
         parts = (
             (len(self.labelled), "labelled video", "", [path.name for path in self.labelled]),
             (len(self.hidden), "hidden file", "", [path.name for path in self.hidden]),
-            (self.others.total(), "file", " with endings that no videos have", endings),
+            (self.others.total(), "file", " that do not end as videos", endings),
             (len(self.folders), "folder", "", [path.name for path in self.folders]),
         )
         return ", ".join(
@@ -94,7 +94,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def evenly_chosen(videos: Sequence[Path], most: int) -> list[Path]:
-    """At most so many of the videos, from the first to the last.
+    """At most so many of the videos, evenly spaced from the first to the last.
 
     >>> [path.name for path in evenly_chosen([Path(f"{number}.mp4") for number in range(9)], 3)]
     ['0.mp4', '4.mp4', '8.mp4']
@@ -109,16 +109,11 @@ def find_videos(arguments: Iterable[str | Path], *, recursive: bool = False) -> 
     Parameters
     ----------
     arguments
-        Each a file; a folder, for the videos in it; a pattern such as ``day*/*.avi`` (``**`` for folders of any depth);
-        or ``@list.txt``, a text file with one of these per line, where blank lines and those that begin with ``#``
-        do not count.
+        Each a file, even if it does not exist; a folder, for the videos in it; a pattern such as ``day*/*.avi`` (``**``
+        for folders of any depth); or ``@list.txt``, a text file with one of these per line, but for blank lines and
+        those that begin with ``#``.
     recursive
-        Look for videos in the folders of folders too. Hidden files and labelled videos are passed over.
-
-    Returns
-    -------
-    FoundVideos
-        A file that is named by itself is among them even if it does not exist.
+        Look for videos in the folders of folders too. Hidden files and labelled videos are left out.
 
     Raises
     ------
@@ -146,7 +141,7 @@ def natural_order(path: Path) -> tuple[list[tuple[int, int, str]], str]:
 
 
 class _Search:
-    """Looks for videos, and remembers what it passes over."""
+    """Looks for videos, and remembers what it leaves out."""
 
     def __init__(self, recursive: bool) -> None:
         self._recursive = recursive
@@ -156,7 +151,7 @@ class _Search:
         self._wholes: dict[Path, Path] = {}
 
     def place(self, path: Path) -> Path:
-        """One name for a file or folder, however it is reached; but a link is not what it leads to."""
+        """One name for a file or folder, however it is reached; links to it are files of their own."""
         return self._whole(path.parent) / path.name
 
     def _whole(self, folder: Path) -> Path:
@@ -165,7 +160,7 @@ class _Search:
         return self._wholes[folder]
 
     def meant(self, argument: str) -> Iterator[Path]:
-        """The videos of one argument."""
+        """The videos that one argument means."""
         path = Path(argument)
         if argument.startswith("@") and not path.exists():
             yield from self._listed(Path(argument[1:]))
@@ -177,7 +172,7 @@ class _Search:
             yield path
 
     def result(self, videos: dict[Path, Path]) -> FoundVideos:
-        """Those, and what was passed over and is not among them for another reason."""
+        """These videos, and what was left out and is not among them."""
         files = sorted((path for place, path in self._files.items() if place not in videos), key=natural_order)
         folders = (path for place, path in self._folders.items() if place not in self._looked_into)
         alike = [path for path in files if _ends_as_video(path)]
@@ -203,12 +198,8 @@ class _Search:
     def _in_folder(self, folder: Path) -> list[Path]:
         videos = sorted(self._files_in(folder), key=natural_order)
         if not videos:
-            advice = (
-                "check the path"
-                if self._recursive
-                else "check the path, or pass --recursive to look in its folders too"
-            )
-            raise VideoError(f"folder '{folder}' holds no video ({self._instead()}): {advice}")
+            deeper = "" if self._recursive else ", or pass --recursive to look in its folders too"
+            raise VideoError(f"folder '{folder}' holds no video ({self._instead()}): check the path{deeper}")
         return videos
 
     def _files_in(self, folder: Path) -> Iterator[Path]:
@@ -224,12 +215,10 @@ class _Search:
     def _matching(self, pattern: str) -> list[Path]:
         # Not Path.glob, which knows no absolute patterns.
         matches = sorted(map(Path, glob.iglob(pattern, recursive=True)), key=natural_order)  # noqa: PTH207
-        videos = []
+        videos: list[Path] = []
         for match in matches:
-            if match.is_dir():
-                videos += sorted(self._files_in(match), key=natural_order)
-            elif self._takes(match):
-                videos.append(match)
+            found = self._files_in(match) if match.is_dir() else [match] if self._takes(match) else []
+            videos += sorted(found, key=natural_order)
         if not videos:
             raise VideoError(
                 f"no video fits the pattern '{pattern}' ({self._instead()}): check it, and that it is quoted"
@@ -237,21 +226,18 @@ class _Search:
         return videos
 
     def _takes(self, path: Path) -> bool:
-        """Whether a file that nobody named by itself is a video; some systems put ``._m1.mp4`` beside ``m1.mp4``."""
-        if _ends_as_video(path) and not path.name.startswith(".") and not _is_labelled(path):
+        """Whether a file that was not named by itself is a video; some systems put ``._m1.mp4`` beside ``m1.mp4``."""
+        is_labeled = path.stem.casefold().endswith(LABELED_ENDINGS)
+        if _ends_as_video(path) and not path.name.startswith(".") and not is_labeled:
             return True
         self._files[self.place(path)] = path
         return False
 
     def _instead(self) -> str:
-        """That there are no videos, and what there is."""
+        """What there is instead of videos."""
         there = self.result({}).passed_over
         return f"no {KNOWN} or the like" + (f"; passed over: {there}" if there else "")
 
 
 def _ends_as_video(path: Path) -> bool:
     return path.suffix.casefold() in VIDEO_SUFFIXES
-
-
-def _is_labelled(path: Path) -> bool:
-    return path.stem.casefold().endswith(LABELLED_ENDINGS)

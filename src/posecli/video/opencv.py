@@ -1,4 +1,4 @@
-"""OpenCV, and pictures that it decoded, for as long as they are those that FFmpeg decodes."""
+"""OpenCV, and the pictures that it decodes, as long as they are FFmpeg's."""
 
 from __future__ import annotations
 
@@ -19,19 +19,16 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-#: Every so many pictures all pixels are compared.
+#: All pixels of every so-manyth picture are compared.
 COMPARED_EVERY = 32
-#: Every so many rows of pixels tell whether a picture is the one before.
+#: Every so-manyth row of pixels tells whether a picture is the one before.
 SPARSE = 16
 
 
 def import_cv2() -> ModuleType:
-    """OpenCV, with FFmpeg's chatter about damaged files turned off (damage is reported frame by frame).
+    """OpenCV without FFmpeg's chatter about damaged files; damage is reported frame by frame.
 
-    Raises
-    ------
-    EngineError
-        If OpenCV cannot be loaded, as on servers without the libGL that its desktop build links to.
+    An `EngineError` if it cannot be loaded, as on servers without the libGL that its desktop build needs.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -46,25 +43,13 @@ def import_cv2() -> ModuleType:
 
 
 class CheckedCapture:
-    """Pictures of a video by OpenCV, checked against FFmpeg's one by one.
+    """Pictures of a video by OpenCV, each checked against FFmpeg's.
 
-    OpenCV says *true* and hands out an earlier picture where its converter fails, leaves pictures out without a word,
-    and understands some colours otherwise. So each picture must come at FFmpeg's time, and its pixels are compared now
-    and then, and wherever it looks like the one before. At the first difference OpenCV is not asked any more; nor where
-    anything about the pictures changes, or where they are stored bottom up, to which some of its versions answer by
-    writing past their buffers.
-
-    Parameters
-    ----------
-    path
-        The video.
-    seconds_per_unit
-        The time base.
-
-    Attributes
-    ----------
-    fault
-        Why OpenCV is not used any more; ``None`` while it is.
+    OpenCV reports success but returns an earlier picture where its converter fails, silently leaves pictures out, and
+    reads some colours differently. So each picture must come at FFmpeg's time, and its pixels are compared now and
+    then, and whenever it looks like the one before. At the first difference OpenCV is not used any more; nor where
+    anything about the pictures changes, or where they are stored bottom up: some of its versions then write past their
+    buffers. `fault` tells why it is not used any more, and is ``None`` while it is.
     """
 
     def __init__(self, path: Path, seconds_per_unit: float) -> None:
@@ -75,7 +60,7 @@ class CheckedCapture:
         self._properties: Any = None
         self._sparse: Image | None = None
         self._cv2 = cv2 = import_cv2()
-        # From the root, so that a file name with a colon is not taken for a URL.
+        # Absolute, so that a file name with a colon is not taken for a URL.
         self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
         if self._capture.isOpened():
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
@@ -83,11 +68,11 @@ class CheckedCapture:
             self.fault = "OpenCV cannot open the file"
 
     def close(self) -> None:
-        """Let the decoder go."""
+        """Release OpenCV's decoder."""
         self._capture.release()
 
     def skip(self, pts: int, frame: av.VideoFrame) -> None:
-        """Pass over the next picture."""
+        """Skip the next picture, which should be this one."""
         if not self._is_usable_for(frame):
             return
         if not self._capture.grab():
@@ -96,7 +81,7 @@ class CheckedCapture:
             self.fault = "OpenCV tells another time"
 
     def picture(self, pts: int, frame: av.VideoFrame, converter: PixelConverter) -> Image | None:
-        """OpenCV's next picture, if it is this one: ``(height, width, 3)`` uint8 BGR, an array of its own."""
+        """OpenCV's next picture if it is this one: ``(height, width, 3)`` uint8 BGR, an array of its own."""
         image = self._next(pts, frame) if self._is_usable_for(frame) else None
         if image is None:
             return None
@@ -134,7 +119,7 @@ class CheckedCapture:
         return np.asarray(image, np.uint8)
 
     def _is_on_time(self, pts: int) -> bool:
-        """Whether OpenCV's own time is this one; it counts from a zero of its own, and does not tell a time of 0."""
+        """Whether OpenCV's time is this one; its clock may start elsewhere, and it does not tell a time of 0."""
         seconds = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
         if pts == 0:
             return True

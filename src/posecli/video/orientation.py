@@ -17,22 +17,22 @@ cv2 = import_cv2()
 
 Image = npt.NDArray[np.uint8]
 
-#: Degrees by which a turn may miss a right angle and still be one, as in FFmpeg.
+#: Degrees by which a turn may miss a right angle, as in FFmpeg.
 TOLERANCE = 1.01
-#: Bytes of a JPEG picture in which Exif data begin, the number of its orientation, and those that mirror.
+#: Bytes of a JPEG picture in which Exif data begin, the tag of the orientation, and its values that mirror.
 EXIF_WITHIN, EXIF_ORIENTATION, EXIF_MIRRORS = 1 << 16, 0x0112, (2, 4, 5, 7)
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """A turn by right angles, and a mirror behind it: all that players do.
+    """A turn by right angles and then a mirror, which is all that players do.
 
     Attributes
     ----------
     rotation
         Degrees counter-clockwise: 0, 90, 180 or 270.
     mirrored
-        Whether left and right are exchanged after the turn.
+        Whether left and right are swapped after the turn.
 
     Examples
     --------
@@ -47,22 +47,18 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> Orientation | None:
-        """From a decoded picture's display matrix; ``None`` where it has none, which leaves all as it was before.
-
-        Raises
-        ------
-        VideoError
-            If the matrix turns the picture by anything but right angles.
-        """
+        """From a decoded picture's display matrix; ``None`` if it has none, so that the one before still holds."""
         try:
             matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stubs say str
-        except ValueError:  # pictures with Exif, which PyAV does not know; it still tells their turn
+        except ValueError:  # pictures with Exif, which PyAV does not know, though it tells their turn
             return cls(round(frame.rotation) % 360 if frame.rotation % 90 == 0 else 0)
         return None if matrix is None else cls.from_matrix(np.frombuffer(bytes(matrix), np.int32))
 
     @classmethod
     def from_matrix(cls, matrix: npt.NDArray[np.int32]) -> Orientation:
-        """From the nine numbers of a display matrix, which take a place (x, y) to (a x + c y, b x + d y).
+        """From the nine numbers of a display matrix, which moves (x, y) to (a x + c y, b x + d y).
+
+        A `VideoError` if that turns the picture by anything but right angles.
 
         >>> Orientation.from_matrix(np.array([0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30], np.int32))
         Orientation(rotation=270, mirrored=False)
@@ -85,11 +81,11 @@ class Orientation:
 
     @property
     def swaps_sides(self) -> bool:
-        """Whether width and height change places."""
+        """Whether the turn swaps width and height."""
         return self.rotation in (90, 270)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height as displayed, of a picture that was coded with these."""
+        """Displayed width and height of a picture that is coded with these."""
         return (height, width) if self.swaps_sides else (width, height)
 
     def applied(self, image: Image) -> Image:
@@ -100,7 +96,7 @@ class Orientation:
 
 
 def exif_mirrors(picture: bytes) -> bool:
-    """Whether a JPEG picture's Exif data mirrors it, which FFmpeg follows and PyAV does not tell from a turn.
+    """Whether a JPEG picture's Exif data mirrors it, as FFmpeg does; PyAV does not tell that from a turn.
 
     >>> exif_mirrors(b"no picture")
     False

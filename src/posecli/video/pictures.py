@@ -3,10 +3,10 @@
 Packets, counts in headers and sorted times only hint at it: a packet may hold a picture that is never shown, or one
 field of two; clocks jump; edit lists leave out and repeat.
 
-Reading begins *quickly*, on all processors, where an error may surface several packets late. That is good enough
-as long as each packet's picture comes out whole and in its turn. At the first doubt the file is decoded again from its
-start *carefully*, on one processor, where an error belongs to the packet that was given; the pictures that were handed
-out already are the same ones, and are passed over.
+Reading begins *quickly*, on all processors, where an error may surface several packets late. That is good enough as
+long as each packet's picture comes out whole and in its turn. At the first doubt the file is decoded again from its
+start *carefully*, on one processor, where an error belongs to the packet that was given; pictures that were handed out
+before are the same ones and are skipped.
 
 >>> for pts, frame in Pictures(Path("mouse.mp4")):  # doctest: +SKIP
 ...     print(pts, frame.width, frame.height)
@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections import deque
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import av
-import numpy as np
 
 from posecli.errors import VideoError
 from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
@@ -32,13 +32,15 @@ from posecli.video.orientation import UPRIGHT, Orientation
 
 #: Pictures that may be shown before one that was decoded before them; some demuxers seek by the latter's time.
 DEEPEST_REORDERING = 16
+#: Packets within which a packet's picture comes out, if it does: two fields make a picture.
+LOOK_AHEAD = 2 * DEEPEST_REORDERING + 2
 #: Codecs whose packets tell the pictures' order even where the container does not.
 OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
-#: Codecs that hide no pictures: a packet without one is a field, or is lost.
+#: Codecs without hidden pictures: a packet that gives none is a field, or is lost.
 OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
-#: Formats that are cut anywhere.
+#: Formats whose recordings are cut anywhere.
 BROADCASTS = ("mpegts", "mpeg")
-#: Codecs of broadcasts and cameras that are cut anywhere: what cannot be decoded before the first key frame is no loss.
+#: Codecs whose recordings are cut anywhere: what cannot be decoded before the first key frame is no loss.
 CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
 
 
@@ -73,7 +75,7 @@ class Pictures:
     times_from_file
         Whether the file says when they are shown; otherwise they are spaced by the frame rate.
     concealed
-        Rows whose picture the decoder holds for damaged, and patched up.
+        Rows whose picture the decoder found damaged and patched up.
     is_careful
         Whether there was a doubt.
     """
@@ -112,7 +114,7 @@ class Pictures:
             clock = Clock(container, stream)
             turns = _Turns(are_timed=clock.are_own_times)
             orientation = UPRIGHT
-            for frame in _decoded(demux(container, stream), stream, turns):
+            for frame in _decoded(_steps(container, stream), turns):
                 turns.taken_by(frame)
                 orientation = Orientation.of(frame) or orientation
                 yield Picture(clock.time_of(frame.pts, frame.dts, frame.duration or 0), frame, orientation)
@@ -122,18 +124,16 @@ class Pictures:
     def _carefully(self) -> Generator[Picture]:
         """On one processor, with a row for each picture that could not be decoded."""
         self.concealed = []
-        never = _never_shown(self.path)
         are_in_order = _are_in_order(self.path)
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
             stands_alone = keeps_times(container) and container.format.name not in BROADCASTS
-            lost = _Lost(stream.codec_context.name, never, are_in_order=are_in_order, stands_alone=stands_alone)
+            lost = _Lost(stream.codec_context.name, are_in_order=are_in_order, stands_alone=stands_alone)
             clock = Clock(container, stream)
-            rows = _with_lost(demux(container, stream), stream, lost)
             orientation = UPRIGHT
-            for row, (pts, dts, frame) in enumerate(rows):
+            for row, (pts, dts, frame) in enumerate(_with_lost(_steps(container, stream), lost)):
                 if frame is None:
                     yield Picture(clock.time_of(pts, dts, 0), None)
                 else:
@@ -145,16 +145,16 @@ class Pictures:
 
 
 def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> Generator[Picture]:
-    """Pictures from one on that is found by its time; ends without a word where anything is in doubt.
+    """Pictures from the one at a time on; ends silently where anything is in doubt.
 
     What lies before is not looked at, so these are rows of a table only if each picture's time is known beforehand and
-    is compared.
+    compared.
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
         stream.thread_type = _fast_threads(stream)
-        # The first packet may hold what all others are decoded by: x264 notes its version there, and 4:4:4 video of
-        # old versions turns to noise without it.
+        # Others may need the first packet: x264 notes its version there, and 4:4:4 video of old versions turns to
+        # noise without it.
         packets = demux(container, stream)
         first = next(packets, None)
         try:
@@ -163,8 +163,8 @@ def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> G
             stream.decode(first)
             container.seek(pts, stream=stream, backward=True, any_frame=False)
             is_whole = False
-            for frame in _decoded(demux(container, stream), stream):
-                # What comes before the first key frame lacks what it builds on.
+            for frame in _decoded(_steps(container, stream)):
+                # What comes before the first key frame lacks what it refers to.
                 is_whole |= frame.key_frame
                 if frame.pts is None or frame.is_corrupt or (frame.pts >= pts and not is_whole):
                     return
@@ -176,12 +176,36 @@ def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> G
 
 
 def _fast_threads(stream: av.video.stream.VideoStream) -> str:
-    """How to decode on all processors. FFmpeg's MPEG-4 decoder spoils fields when it decodes several at once."""
+    """How to decode on all processors; FFmpeg's MPEG-4 decoder spoils fields when it decodes several at once."""
     return "SLICE" if stream.codec_context.name == "mpeg4" else "AUTO"
 
 
 class _DoubtError(Exception):
     """A picture may be missing, and only careful decoding tells which."""
+
+
+class _Step(NamedTuple):
+    """A packet that went to the decoder, ``None`` at the end, and the pictures that it brought out.
+
+    `depth` is the number of pictures that the decoder holds back.
+    """
+
+    packet: Packet | None
+    frames: Sequence[av.VideoFrame]
+    has_failed: bool
+    depth: int
+
+
+def _steps(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[_Step]:
+    """Decode all packets. An empty one is a frame that a recorder dropped; a decoder would take it for the end."""
+    whole = (packet for packet in demux(container, stream) if packet.size)
+    for packet in chain(whole, [None]):
+        try:
+            frames: Sequence[av.VideoFrame] = stream.decode(packet)
+            has_failed = False
+        except av.FFmpegError:
+            frames, has_failed = (), True
+        yield _Step(packet, frames, has_failed, stream.codec_context.reorder_depth)
 
 
 class _Turns:
@@ -197,30 +221,27 @@ class _Turns:
         self._due: list[int] = []
         self._untimed = 0
 
-    def given(self, packet: Packet) -> None:
-        """A packet goes to the decoder."""
-        if packet.is_discard:
-            return
-        if not self._are_timed or packet.pts is None:
-            self._untimed += 1
-        else:
-            heapq.heappush(self._due, packet.pts)
-
-    def come(self, frames: Sequence[av.VideoFrame], depth: int, *, is_end: bool) -> None:
-        """What a packet has brought out of a decoder that holds so many back; nothing can hide behind it."""
+    def follow(self, step: _Step) -> None:
+        """Note a packet and what it brought out; where times are made up, nothing can hide behind it."""
+        packet, frames, _, depth = step
+        if packet is not None and not packet.is_discard:
+            if not self._are_timed or packet.pts is None:
+                self._untimed += 1
+            else:
+                heapq.heappush(self._due, packet.pts)
         if self._are_timed:
             return
-        if not is_end and depth > self._depth and not frames:  # it has learnt to hold one back more
+        if packet is not None and depth > self._depth and not frames:  # one more is held back from now on
             self._depth = depth
             return
         self._depth = max(self._depth, depth)
-        # An error behind the first of several pictures goes unsaid, and so does a picture that is left out.
-        due = {self._untimed} if is_end else {1} if self._has_begun else {0, 1}
+        # The decoder reports no error after the first of several pictures, nor that it leaves one out.
+        due = {self._untimed} if packet is None else {1} if self._has_begun else {0, 1}
         if len(frames) not in due:
             raise _DoubtError
 
     def taken_by(self, frame: av.VideoFrame) -> None:
-        """A picture is handed out."""
+        """Check a picture that is handed out."""
         if frame.is_corrupt:
             raise _DoubtError
         self._has_begun = True
@@ -230,27 +251,19 @@ class _Turns:
             raise _DoubtError
 
     def refuse_left_over(self) -> None:
-        """All pictures are out. A packet without a time among others that have one is the second field of a picture."""
+        """Check the end. A packet without a time among others that have one is the second field of a picture."""
         if self._due:
             raise _DoubtError
 
 
-def _decoded(
-    packets: Iterable[Packet], stream: av.video.stream.VideoStream, turns: _Turns | None = None
-) -> Iterator[av.VideoFrame]:
-    """Pictures of packets, and those that the decoder has held back until the end."""
-    # An empty packet stands for a picture that a recorder dropped; a decoder would take it for the end.
-    whole = (packet for packet in packets if packet.size)
-    for packet in chain(whole, [None]):
-        if turns is not None and packet is not None:
-            turns.given(packet)
-        try:
-            frames = stream.decode(packet)
-        except av.FFmpegError as error:
-            raise _DoubtError from error
+def _decoded(steps: Iterable[_Step], turns: _Turns | None = None) -> Iterator[av.VideoFrame]:
+    """Pictures, as long as all goes well."""
+    for step in steps:
+        if step.has_failed:
+            raise _DoubtError
         if turns is not None:
-            turns.come(frames, stream.codec_context.reorder_depth, is_end=packet is None)
-        yield from frames
+            turns.follow(step)
+        yield from step.frames
 
 
 class _Row(NamedTuple):
@@ -259,21 +272,28 @@ class _Row(NamedTuple):
     frame: av.VideoFrame | None
 
 
-def _with_lost(packets: Iterable[Packet], stream: av.video.stream.VideoStream, lost: _Lost) -> Iterator[_Row]:
+def _with_lost(steps: Iterable[_Step], lost: _Lost) -> Iterator[_Row]:
     """What a decoder on one processor puts out, and in between what it should have."""
-    for packet in chain((packet for packet in packets if packet.size), [None]):
-        try:
-            frames = stream.decode(packet)
-            has_failed = False
-        except av.FFmpegError:
-            frames, has_failed = [], True
-        if packet is not None and not packet.is_discard:
-            lost.given(packet, has_failed=has_failed, reorders=bool(stream.codec_context.has_b_frames))
-        for frame in frames:
+    for step, shown in _with_outcome(steps):
+        lost.follow(step, shown)
+        for frame in step.frames:
             yield from lost.before(frame)
             yield _Row(frame.pts, frame.dts, frame)
         yield from lost.at_once()
     yield from lost.rest()
+
+
+def _with_outcome(steps: Iterable[_Step]) -> Iterator[tuple[_Step, Container[int]]]:
+    """Each step, late enough to know the times of all pictures that it may have brought out."""
+    waiting: deque[_Step] = deque()
+    shown: deque[int] = deque(maxlen=4 * LOOK_AHEAD)
+    for step in steps:
+        waiting.append(step)
+        shown.extend(frame.pts for frame in step.frames if frame.pts is not None)
+        if len(waiting) > LOOK_AHEAD:
+            yield waiting.popleft(), shown
+    for step in waiting:
+        yield step, shown
 
 
 class _Waiting(NamedTuple):
@@ -287,25 +307,22 @@ class _Waiting(NamedTuple):
 class _Lost:
     """Packets whose picture cannot come, until it is their turn to be a row.
 
-    These are packets that could not be decoded, and those whose picture the decoder leaves out without a word because
-    it lacks what it builds on: behind a failure and up to the next key frame, or anywhere if the codec hides no
+    These are packets that could not be decoded, and those whose picture the decoder silently leaves out because it
+    lacks what the picture refers to: after a failure and up to the next key frame, or anywhere if the codec hides no
     pictures. Elsewhere a packet without a picture is a hidden one, or a field. What comes before the first picture is
-    no row: there a recording was cut.
+    not a row: there a recording was cut.
 
     Parameters
     ----------
     codec
         As FFmpeg names it.
-    never
-        Times of packets at which no picture is ever shown.
     are_in_order
         Whether the packets' times tell which picture is due: a clock that never falls back, each packet with a time.
     stands_alone
         Whether such files begin with all that is needed: what fails at their start is no sign of a cut.
     """
 
-    def __init__(self, codec: str, never: frozenset[int], *, are_in_order: bool, stands_alone: bool) -> None:
-        self._never = never
+    def __init__(self, codec: str, *, are_in_order: bool, stands_alone: bool) -> None:
         self._are_in_order = are_in_order
         self._hides_none = codec in OPEN
         self._may_be_cut = codec in CUT_ANYWHERE and not stands_alone
@@ -316,24 +333,27 @@ class _Lost:
         self._previous: int | None = None
         self._is_timed = self._has_begun = self._is_behind_failure = self._has_shown = self._reorders = False
 
-    def given(self, packet: Packet, *, has_failed: bool, reorders: bool) -> None:
-        """Note a packet that went to the decoder."""
+    def follow(self, step: _Step, shown: Container[int]) -> None:
+        """Note a packet that went to the decoder, given the times of pictures that come out then and soon after."""
+        packet, _, has_failed, depth = step
+        if packet is None or packet.is_discard:
+            return
         if packet.is_keyframe and self._may_be_cut and not (has_failed or self._has_begun):
             self._waiting, self._untimed = [], []
         self._has_begun |= packet.is_keyframe or not has_failed
         self._is_behind_failure = has_failed or (self._is_behind_failure and not packet.is_keyframe)
-        self._reorders = reorders
+        self._reorders = depth > 0
         self._is_timed |= packet.pts is not None
         if packet.is_keyframe and self._first_key is None:
             self._first_key = packet.pts
             # What was left out before it is where the recording was cut.
             self._forget(lambda each: not each.has_failed)
         # A packet's own place tells nothing where pictures change places.
-        dts = None if reorders else packet.dts
+        dts = None if self._reorders else packet.dts
         if packet.pts is None:
             if has_failed and not self._is_timed:  # else it is the second field of a picture
                 self._untimed.append(_Row(None, dts, None))
-        elif packet.pts in self._never and (
+        elif packet.pts not in shown and (
             has_failed or (self._are_in_order and (self._is_behind_failure or self._hides_none))
         ):
             heapq.heappush(self._waiting, _Waiting(packet.pts, dts, has_failed))
@@ -342,13 +362,13 @@ class _Lost:
         self._previous = packet.pts
 
     def before(self, frame: av.VideoFrame) -> Iterator[_Row]:
-        """Those whose turn is before a picture's; that picture is not lost, nor is its second field."""
+        """Lost pictures whose turn is before this one, which is not lost, nor is its second field."""
         yield from self._take_untimed()
         if frame.pts is None:
             return
         pts = frame.pts
         if not self._has_shown:
-            # Behind a key frame that was lost the next one is shown first; a gradual refresh begins in between.
+            # After a lost key frame the next one is shown first; a gradual refresh begins in between.
             start = min(pts, self._first_key) if frame.key_frame and self._first_key is not None else pts
             was_cut = self._may_be_cut and self._first_key is None
             self._forget(lambda each: (was_cut or not each.has_failed) and each.pts < start)
@@ -362,12 +382,12 @@ class _Lost:
                 yield _Row(each.pts, each.dts, None)
 
     def at_once(self) -> Iterator[_Row]:
-        """Those that cannot be put in order by their times, where pictures come out as they are decoded."""
+        """Lost pictures that their times cannot put in order, where pictures come out as they are decoded."""
         if self._has_begun and not (self._are_in_order or self._reorders):
             yield from self.rest()
 
     def rest(self) -> Iterator[_Row]:
-        """All that are left."""
+        """Lost pictures that are left."""
         yield from self._take_untimed()
         waiting, self._waiting = sorted(self._waiting), []
         yield from (_Row(each.pts, each.dts, None) for each in waiting)
@@ -379,21 +399,6 @@ class _Lost:
     def _take_untimed(self) -> Iterator[_Row]:
         rows, self._untimed = self._untimed, []
         yield from rows
-
-
-def _never_shown(path: Path) -> frozenset[int]:
-    """Times of packets at which no picture is shown, by decoding all of it on one processor."""
-    given, shown = array("q"), array("q")
-    with open_container(path) as container:
-        stream = video_stream(container, path)
-        stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
-        for packet in chain((packet for packet in demux(container, stream) if packet.size), [None]):
-            if packet is not None and packet.pts is not None:
-                given.append(packet.pts)
-            with suppress(av.FFmpegError):
-                shown.extend(frame.pts for frame in stream.decode(packet) if frame.pts is not None)
-    return frozenset(np.setdiff1d(np.array(given, np.int64), np.array(shown, np.int64)).tolist())
 
 
 def _are_in_order(path: Path) -> bool:
@@ -415,12 +420,12 @@ def _are_in_order(path: Path) -> bool:
 
 
 class Clock:
-    """When a picture is shown: as FFmpeg's program has it.
+    """When a picture is shown, by FFmpeg's rules.
 
-    A decoder gives a presentation and a decoding time, either of which may be missing or wrong; the one is believed
-    that has run backwards less often, as FFmpeg's ``best_effort_timestamp``. Where there is neither, a picture
-    follows the one before by its duration. An AVI file has places instead of times: a picture takes that of the packet
-    which brings it out.
+    A decoder gives a presentation and a decoding time, either of which may be missing or wrong; the one that has run
+    backwards less often is believed, as in FFmpeg's ``best_effort_timestamp``. Without either, a picture follows the
+    one before by its duration. An AVI file has places instead of times: a picture takes that of the packet which
+    brings it out.
 
     Attributes
     ----------
@@ -443,7 +448,7 @@ class Clock:
         self._duration = self._step
 
     def time_of(self, pts: int | None, dts: int | None, duration: int) -> int:
-        """Of the next picture, in units of the time base."""
+        """Time of the next picture, in units of the time base."""
         believed = self._known(pts, dts)
         self.from_file |= believed is not None
         last = self._last
@@ -454,7 +459,7 @@ class Clock:
         return time
 
     def _lasts(self, duration: int, since: int) -> int:
-        """How long a picture is shown, given what it says of itself and the time since the one before."""
+        """How long a picture is shown, given the duration that it claims and the time since the one before."""
         if not self._is_timed:
             return self._step
         if duration > 0 and not (duration == 1 and since > 2):

@@ -14,33 +14,18 @@ from posecli.errors import VideoError
 Image = npt.NDArray[np.uint8]
 
 #: FFmpeg's numbers of matrices, as its program's options name them.
-MATRICES = {
-    0: "gbr",
-    1: "bt709",
-    2: "unknown",
-    3: "reserved",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-    11: "smpte2085",
-    12: "chroma-derived-nc",
-    13: "chroma-derived-c",
-    14: "ictcp",
-    15: "ipt-c2",
-    16: "ycgco-re",
-    17: "ycgco-ro",
-}
+_NAMES = (
+    "gbr bt709 unknown reserved fcc bt470bg smpte170m smpte240m ycgco bt2020nc bt2020c smpte2085 chroma-derived-nc "
+    "chroma-derived-c ictcp ipt-c2 ycgco-re ycgco-ro"
+)
+MATRICES = dict(enumerate(_NAMES.split()))
 
 
 class PixelConverter:
-    """Turns pictures to BGR, following whatever changes from one to the next; for one thread.
+    """Converts pictures to BGR, whatever changes from one to the next; for one thread.
 
-    As FFmpeg's program does by itself: bicubic, the matrix and range that the picture names (BT.601 if none), and
-    no change of transfer or primaries, so that HLG and PQ stay as they were coded.
+    It does so as FFmpeg's program: bicubic, with the matrix and range that the picture names (BT.601 if none), and
+    without a change of transfer or primaries, so that HLG and PQ stay as they were coded.
     """
 
     def __init__(self) -> None:
@@ -48,13 +33,7 @@ class PixelConverter:
         self._reformatter = VideoReformatter()
 
     def bgr(self, frame: av.VideoFrame) -> Image:
-        """``(height, width, 3)`` uint8 BGR as coded, an array of its own.
-
-        Raises
-        ------
-        VideoError
-            If FFmpeg cannot convert such pictures.
-        """
+        """``(height, width, 3)`` uint8 BGR as coded, an array of its own; a `VideoError` if FFmpeg fails."""
         if (properties := properties_of(frame)) != self._properties:
             self._properties, self._reformatter = properties, VideoReformatter()
         try:
@@ -70,7 +49,7 @@ class PixelConverter:
 
 
 def properties_of(frame: av.VideoFrame) -> tuple[Any, ...]:
-    """All of a picture that decides how its pixels are to be understood; it may change within a video."""
+    """All properties of a picture that its pixels' meaning depends on; they may change within a video."""
     return (
         frame.format.name,
         frame.width,

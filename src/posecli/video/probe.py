@@ -1,8 +1,8 @@
 """What a video file says about itself and what it holds, without decoding more than its first pictures.
 
-What the container says (counts, durations) is a promise. The packets are counted by reading through the file once
-(milliseconds for thousands of frames). Where they are plainly one picture each, their times are the rows' times;
-otherwise only decoding tells, and is asked when somebody wants to know.
+What the container says (counts, durations) is a promise. Packets are counted by reading through the file once
+(milliseconds for thousands of frames). Where each is plainly one picture, their times are the rows' times; otherwise
+only decoding tells, which happens when somebody wants to know.
 """
 
 from __future__ import annotations
@@ -19,25 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import VideoError
-from posecli.video.avi import lost_chunks
 from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
 from posecli.video.orientation import UPRIGHT, Orientation, exif_mirrors
 from posecli.video.pictures import DEEPEST_REORDERING, Clock
 from posecli.video.timeline import Timeline
-from posecli.video.wholeness import breaks_off
+from posecli.video.wholeness import breaks_off, lost_chunks
 
-#: Packets that are decoded at most in search of a first picture, which knows how it is turned.
+#: Most packets that are decoded to find a first picture, which tells how it is turned.
 PACKETS_FOR_FIRST_FRAME = 300
 #: Packets at the start that are decoded to see whether each is a picture.
 PACKETS_TRIED = 8
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
-#: Formats whose header tells how long the file is, and by how many frames that may be too much.
+#: Formats whose header tells the file's duration, and by how many frames that may be too long.
 ROUNDING = {"matroska,webm": 1.0, "flv": 1.0, "asf": 1.0}
 #: In a VP8 packet's first byte: whether the picture is shown.
 VP8_SHOWN = 0x10
-#: Bytes below which an MPEG-4 packet may say no more than that nothing changes.
+#: An MPEG-4 packet of fewer bytes may only say that nothing changes.
 MPEG4_NOT_CODED = 20
-#: Stands for a time that a packet does not have, as in FFmpeg.
+#: A time that a packet does not have, as in FFmpeg.
 NO_TIME = -(1 << 63)
 _SAMPLE_BYTES = 1 << 20
 
@@ -51,7 +50,7 @@ class CutOff:
     frames
         About how many frames are missing, at least 1.
     evidence
-        What tells, for people.
+        The sign, in words.
     """
 
     frames: int
@@ -69,7 +68,7 @@ class VideoInfo:
     codec, pixel_format
         As FFmpeg names them.
     width, height
-        The displayed frame, px: turned as the file says.
+        The displayed frame, px, turned as the file says.
     frame_rate
         Average frames per second.
     time_base
@@ -83,7 +82,7 @@ class VideoInfo:
     empty_places
         Places in the file without a picture: frames that the recorder dropped.
     unshown_at_start
-        Packets before the first picture that can be shown: the recording was cut there.
+        Packets before the first picture that can be shown, where the recording was cut.
     cut_off
         Signs that the end is missing.
     announced
@@ -107,16 +106,16 @@ class VideoInfo:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """When each row is shown; where packets do not tell, the video is decoded for it."""
+        """When each row is shown; decodes the video where packets do not tell."""
         return self.announced or Timeline.by_decoding(self.path)
 
     def with_timeline(self, timeline: Timeline) -> VideoInfo:
-        """The same, with what reading it has shown."""
+        """The same with a timeline that reading has shown."""
         return replace(self, announced=timeline)
 
     @property
     def n_frames(self) -> int:
-        """Rows of the video."""
+        """Number of rows of the video."""
         return len(self.timeline)
 
     @property
@@ -130,7 +129,7 @@ class VideoInfo:
 
     @cached_property
     def _seconds(self) -> npt.NDArray[np.float64]:
-        """Kept, since all who read a long video would have an array of their own."""
+        """Kept once: for a long video it is a large array."""
         return self.timeline.seconds(float(self.time_base))
 
 
@@ -176,8 +175,8 @@ def probe(path: Path) -> VideoInfo:
 def content_fingerprint(path: Path) -> str:
     """Hash of a file's size and of a mebibyte each from its start, middle and end.
 
-    Enough to tell one recording from another, and the same wherever the file is copied to, without reading
-    hours of video. An edit that keeps the size and touches none of the three samples goes unseen.
+    It tells recordings apart without reading hours of video. An edit that keeps the size and touches none of the three
+    samples goes unseen.
     """
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
@@ -190,27 +189,18 @@ def content_fingerprint(path: Path) -> str:
 
 @dataclass
 class _Packets:
-    """All packets of one stream, in file order: how many there are, and when they are shown.
-
-    Attributes
-    ----------
-    times
-        Of those that are to be shown, in the file's order.
-    places
-        Where packets begin, of a format that counts places.
-    held, shown, empty
-        How many there are, how many should be pictures, and how many hold nothing.
-    end
-        When the last one's time is over, whether it is shown or not.
-    """
+    """All packets of one stream, in file order: how many there are, and when they are shown."""
 
     codec: str
     are_places: bool
+    #: Times of those that are to be shown, and in a format that counts places where packets begin.
     times: array[int] = field(default_factory=lambda: array("q"))
     places: array[int] = field(default_factory=lambda: array("q"))
+    #: How many hold something, should be pictures, and hold nothing.
     held: int = 0
     shown: int = 0
     empty: int = 0
+    #: When the last one's time is over, whether it is shown or not.
     end: int = NO_TIME
     ends_broken: bool = False
     first_key: int | None = None
@@ -249,33 +239,33 @@ class _Packets:
         self.hides |= self._may_hide(packet)
 
     def _may_hide(self, packet: Packet) -> bool:
-        """Whether a packet may hold no picture to be shown: MPEG-4 says in few bytes that nothing changes."""
+        """Whether a packet may hold no picture to show: MPEG-4 says in few bytes that nothing changes."""
         if self.codec == "vp8":
             return not memoryview(packet)[0] & VP8_SHOWN
         return self.codec == "mpeg4" and packet.size < MPEG4_NOT_CODED
 
     @cached_property
     def in_order(self) -> npt.NDArray[np.int64]:
-        """Times that are known, each once."""
+        """Known times, rising, each once."""
         times: npt.NDArray[np.int64] = np.unique(np.array(self.times, np.int64))
         return np.asarray(times[times != NO_TIME], np.int64)
 
     @property
     def usual_gap(self) -> float:
-        """Between two pictures, in units of the time base; 0 where it is not known."""
+        """Usual time between two pictures, in units of the time base; 0 where it is not known."""
         return float(np.median(np.diff(self.in_order))) if len(self.in_order) > 1 else 0.0
 
     @property
     def passed_over(self) -> int:
-        """How many places hold no picture, where places stand for times."""
+        """Number of places without a picture, where places stand for times."""
         gaps = np.diff(self.in_order)
         if len(self.in_order) != self.shown or not len(gaps):
             return 0
-        # Most recorders drop few frames; the shorter gaps are those of neighbours.
+        # Most recorders drop few frames; the shorter gaps are those between neighbours.
         return int(np.maximum(np.round(gaps / np.percentile(gaps, 25)) - 1, 0).sum())
 
     def before(self, start: _Start) -> int:
-        """How many should be shown before the first picture; those of a key frame that is lost are not of them."""
+        """Number of packets that should be shown before the first picture, but for those of a lost key frame."""
         time = start.times[0]
         if start.is_key and self.first_key is not None:
             time = min(time, self.first_key)
@@ -287,7 +277,7 @@ class _Packets:
         return Timeline(self.in_order) if is_plain and start.is_packet_by_packet(self.in_order) else None
 
     def _can_be_reordered(self) -> bool:
-        """Whether no picture is to be shown before one that is decoded much earlier, as where a clock is set back."""
+        """Whether no picture is due before one that is decoded much earlier, as where a clock is set back."""
         times = np.array(self.times, np.int64)
         earliest_to_come = np.minimum.accumulate(times[::-1])[::-1]
         return bool((earliest_to_come[DEEPEST_REORDERING + 1 :] > times[: -DEEPEST_REORDERING - 1]).all())
@@ -335,7 +325,7 @@ class _Start:
         """Whether each of the first packets gave its picture, at the first of these times that go up."""
         if self.failed or len(self.times) != self.packets:
             return False
-        # The last ones may be shown only behind others that were not decoded.
+        # The last ones may have to wait for others that were not decoded.
         sure = max(1, self.packets - DEEPEST_REORDERING // 4)
         return self.times[:sure] == tuple(times[:sure].tolist())
 
@@ -385,7 +375,7 @@ def _cut_off(
 def _late(
     path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, packets: _Packets
 ) -> CutOff | None:
-    """A sign if what is held ends before it should by the header."""
+    """A sign if the packets end before the header says."""
     gap = packets.usual_gap
     promised = _promised_end(path, container, stream)
     if promised is None or not gap or not packets.rises:
@@ -397,7 +387,7 @@ def _late(
         return None
     unit = float(stream.time_base or Fraction(1, 1000))
     return CutOff(
-        frames, f"by its header it lasts until {promised * unit:.2f} s, and what it holds ends at {held * unit:.2f} s"
+        frames, f"by its header it lasts until {promised * unit:.2f} s, but its frames end at {held * unit:.2f} s"
     )
 
 
@@ -406,7 +396,7 @@ def _promised_end(
 ) -> float | None:
     """When the last picture should end, in units of the time base; ``None`` where the format does not tell.
 
-    Beside other streams a file's length is only the most that it can be; unless `alone` that is taken too.
+    A file's duration is the video's only if there is no other stream; unless `alone` it is taken in any case.
     """
     if has_places(container):
         # A count of places, also of those of frames that were dropped.

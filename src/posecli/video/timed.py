@@ -1,4 +1,4 @@
-"""Frames to an H.264 video, each with its own time: what a pipe to ffmpeg, which knows one frame rate, cannot do.
+"""Frames to an H.264 video, each with its own time, which a pipe to ffmpeg cannot do.
 
 >>> with TimedEncoder(Path("clip.mp4"), 640, 480, Fraction(1, 90000)) as encoder:  # doctest: +SKIP
 ...     for frame, pts in zip(frames, (0, 3000, 9000)):
@@ -17,17 +17,17 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import OutputError, OutputExistsError, UsageError
-from posecli.support.files import move_into_place, partial_path
+from posecli.errors import OutputError, UsageError
+from posecli.support.files import move_into_place, partial_path, refuse_existing
 from posecli.video.opencv import import_cv2
 
 cv2 = import_cv2()
 
 #: File endings, and ffmpeg's names for what is inside.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-#: ffmpeg's numbers of BT.601 and of the limited range, which is what OpenCV converts to.
+#: ffmpeg's numbers of BT.601 and of the limited range, to which OpenCV converts.
 BT601, LIMITED = 6, 1
-#: The least search: as large as superfast makes it at the same CRF, in less than half the time.
+#: Files as large as superfast makes them at the same CRF, in less than half the time.
 PRESET = "ultrafast"
 #: Best and worst constant rate factor of H.264.
 CRF_RANGE = (0, 51)
@@ -36,29 +36,9 @@ CRF_RANGE = (0, 51)
 class TimedEncoder:
     """Writes frames to an H.264 video (yuv420p), as a context manager.
 
-    The file has its final name only when it is whole: after an error, or Ctrl-C, nothing of it is left.
-
-    Parameters
-    ----------
-    path
-        The file to make; its ending chooses the container.
-    width, height
-        Size of the frames, px. An odd side is made even by repeating its last row or column.
-    time_base
-        Seconds per unit of the times.
-    crf
-        Constant rate factor, 0 (best) to 51.
-    overwrite
-        Whether a file of that name may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the file's ending or the CRF cannot be.
-    OutputExistsError
-        If the file is there already.
-    OutputError
-        From any method, if it cannot be written.
+    The file has its final name only when it is whole: after an error, or Ctrl-C, nothing of it is left. Any method
+    raises an `OutputError` if it cannot be written. An odd side of the frames is made even by repeating its last row or
+    column; `time_base` is the seconds per unit of the times, and `crf` the constant rate factor, 0 (best) to 51.
     """
 
     def __init__(
@@ -81,12 +61,12 @@ class TimedEncoder:
         self._partial = partial_path(path)
         self._yuv: npt.NDArray[np.uint8] | None = None
         if path.suffix.lower() not in CONTAINERS:
-            raise UsageError(f"'{path}' has no ending of a video for H.264: use one of {', '.join(CONTAINERS)}")
+            raise UsageError(f"'{path}' does not end as an H.264 video: use one of {', '.join(CONTAINERS)}")
         if not CRF_RANGE[0] <= crf <= CRF_RANGE[1]:
             raise UsageError(f"CRF {crf:g} is not on the scale of H.264: give {CRF_RANGE[0]} (best) to {CRF_RANGE[1]}")
 
     def __enter__(self) -> Self:
-        refuse_existing(self.path, overwrite=self._overwrite)
+        refuse_existing(self.path, overwrite=self._overwrite, instead="name with -o")
         try:
             self._partial.write_bytes(b"")
             self._container = av.open(
@@ -115,7 +95,7 @@ class TimedEncoder:
         self.write_yuv(self.to_yuv(frame), pts)
 
     def to_yuv(self, frame: npt.NDArray[np.uint8]) -> av.VideoFrame:
-        """A frame in the encoder's own format: in a step of its own, so that the frame may be overwritten."""
+        """A frame in the encoder's format; separate from writing, so that the frame may be overwritten."""
         if any(self._padding):
             frame = cv2.copyMakeBorder(frame, 0, self._padding[0], 0, self._padding[1], cv2.BORDER_REPLICATE)
         self._yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420, dst=self._yuv)
@@ -154,7 +134,7 @@ class TimedEncoder:
         move_into_place(self._partial, self.path)
 
     def _discard(self) -> None:
-        """Close the file, and remove it unless it has its name."""
+        """Close the file and remove it, unless it has its name."""
         with contextlib.suppress(AttributeError, OSError, ValueError):
             self._container.close()
         with contextlib.suppress(OSError):
@@ -163,17 +143,3 @@ class TimedEncoder:
     def _cannot_write(self, error: Exception) -> OutputError:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         return OutputError(f"'{self.path}' cannot be written ({reason}): check its folder and free space")
-
-
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Leave a file alone that nobody asked to replace.
-
-    Raises
-    ------
-    OutputExistsError
-        If it is there.
-    """
-    if path.exists() and not overwrite:
-        raise OutputExistsError(
-            f"'{path}' is there already: pass --overwrite to replace it, or choose another name with -o"
-        )

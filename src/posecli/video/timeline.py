@@ -1,4 +1,4 @@
-"""When each row of a video is shown."""
+"""The times at which the rows of a video are shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from posecli.video.pictures import Pictures
 
-#: A frame gap that differs from the usual one by more than this part of it makes the frame rate variable.
-#: (Containers round timestamps: Matroska to whole milliseconds, 3 % of a frame at 30 frames/s.)
+#: A gap that differs from the usual one by more than this part of it makes the frame rate variable. (Containers round
+#: timestamps: Matroska to whole milliseconds, 3 % of a frame at 30 frames/s.)
 GAP_TOLERANCE = 0.1
-#: Usual gaps that a gap is longer than where frames seem to be missing, and the largest part of all that may be so.
+#: Frames seem to be missing where a gap is longer than so many usual ones, if that is at most this part of all gaps.
 JUMP, MOST_JUMPS = 1.5, 0.2
 
 
@@ -36,13 +36,13 @@ class Timeline:
 
     @classmethod
     def of(cls, pts: Iterable[int], *, from_file: bool = True) -> Timeline:
-        """From times one by one."""
-        # An array of numbers: a list of them takes 40 bytes for each, which a million frames make felt.
+        """A timeline of times one by one."""
+        # A list would take 40 bytes for each number, which matters with a million frames.
         return cls(np.array(pts if isinstance(pts, array) else array("q", pts), np.int64), from_file)
 
     @classmethod
     def by_decoding(cls, path: Path) -> Timeline:
-        """As the decoder puts the pictures out; takes as long as decoding."""
+        """The times of the pictures as the decoder puts them out; takes as long as decoding."""
         pictures = Pictures(path)
         pts = array("q", (picture.pts for picture in pictures))
         return cls.of(pts, from_file=pictures.times_from_file)
@@ -66,7 +66,7 @@ class Timeline:
 
     @property
     def falls_back_at(self) -> list[int]:
-        """Rows whose time is not later than that of the row before.
+        """Rows whose time is not later than the one before.
 
         >>> Timeline.of([0, 40, 80, 30, 70]).falls_back_at
         [3]
@@ -75,7 +75,7 @@ class Timeline:
 
     @property
     def jumps_at(self) -> list[int]:
-        """Rows before which frames seem to be missing: longer gaps in a video whose rate is constant elsewhere.
+        """Rows before which frames seem to be missing: long gaps in a video of otherwise constant rate.
 
         >>> Timeline.of([0, 40, 80, 200, 240, 280, 320, 360, 400, 440]).jumps_at
         [3]
@@ -90,7 +90,7 @@ class Timeline:
         return [int(row) for row in np.flatnonzero(long) + 1] if is_constant_elsewhere and few else []
 
     def seconds(self, unit: float) -> npt.NDArray[np.float64]:
-        """``(n,)`` times in seconds, given those of a unit; not to be written to."""
+        """``(n,)`` times in seconds, read-only, given the seconds per unit."""
         seconds = self.pts.astype(np.float64)
         seconds *= unit
         seconds.flags.writeable = False
