@@ -1,7 +1,7 @@
 """A video as batches of frames, one row per frame of the video, whatever happens.
 
 Frames come in the order in which FFmpeg's decoder puts them out, and are never sought by number. One that cannot be
-decoded is in its batch all the same, marked as not valid.
+decoded is in its batch too, marked as not valid.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -36,29 +35,11 @@ Row: TypeAlias = tuple[int, Picture]
 
 
 class Frame(NamedTuple):
-    """One frame as displayed.
-
-    Attributes
-    ----------
-    number
-        Place in the video.
-    seconds
-        When it is shown.
-    image
-        ``(height, width, 3)`` uint8 BGR; ``None`` where it could not be decoded.
-    """
+    """A frame as displayed: its number, its time, and ``(height, width, 3)`` uint8 BGR, if it could be decoded."""
 
     number: int
     seconds: float
     image: Image | None
-
-
-@dataclass
-class _Account:
-    """What reading a video from its start has shown."""
-
-    pts: array[int] = field(default_factory=lambda: array("q"))
-    ended: bool = False
 
 
 class VideoReader:
@@ -69,11 +50,11 @@ class VideoReader:
     info
         From `posecli.video.probe.probe`.
     geometry
-        What is done to each frame; the whole frame as it is by default.
+        What is done to each frame; nothing by default.
     backend
         Whether OpenCV decodes too: its pictures are used as long as they are FFmpeg's.
     first
-        Index of the first frame to give; found by its time where the packets tell the rows' times.
+        Index of the first frame to read; found by its time where the packets tell the rows' times.
 
     Examples
     --------
@@ -90,7 +71,9 @@ class VideoReader:
         self.geometry = geometry or Geometry.plan(info.width, info.height)
         self._unit = float(info.time_base)
         self._pictures = Pictures(info.path)
-        self._account = _Account()
+        #: Times of what was read from the first frame on, and whether that was everything.
+        self._pts = array("q")
+        self._has_ended = False
         self._threads = threading.local()
         self._capture = CheckedCapture(info.path, self._unit) if backend == "opencv" and not first else None
         self._rows = self._from(first) if first else self._all()
@@ -104,7 +87,7 @@ class VideoReader:
         return self
 
     def close(self) -> None:
-        """Stop reading and let the decoders go."""
+        """Stop reading and release the decoders."""
         self._rows.close()
         if self._capture is not None:
             self._capture.close()
@@ -112,22 +95,20 @@ class VideoReader:
     @property
     def timeline(self) -> Timeline | None:
         """When each frame is shown, once all have been read from the first on."""
-        if not self._account.ended:
-            return None
-        return Timeline.of(self._account.pts, from_file=self._pictures.times_from_file)
+        return Timeline.of(self._pts, from_file=self._pictures.times_from_file) if self._has_ended else None
 
     @property
     def concealed(self) -> list[int]:
-        """Frames read so far that the decoder holds for damaged, and patched up."""
+        """Frames read so far that the decoder found damaged and patched up."""
         return self._pictures.concealed
 
     @property
     def opencv_fault(self) -> str | None:
-        """Why OpenCV's pictures are not used any more; ``None`` while they are, or were not asked for."""
+        """Why OpenCV's pictures are not used any more; ``None`` while they are, or if they were not asked for."""
         return None if self._capture is None else self._capture.fault
 
     def skip(self, count: int) -> None:
-        """Pass over the next frames; they are decoded all the same, so that what follows comes as it would have."""
+        """Pass over the next frames; they are decoded, so that what follows is the same as without skipping."""
         for _, picture in islice(self._rows, count):
             self.pass_over(picture)
 
@@ -148,13 +129,13 @@ class VideoReader:
         buffer
             ``(n, H, W, 3)`` uint8, as `new_buffer` makes them.
         pool
-            Prepares frames side by side; decoding stays one after the other.
+            Prepares frames in parallel; decoding stays sequential.
 
         Returns
         -------
         Batch or None
-            A batch whose images are a view of the buffer, shorter than it at the end of the video;
-            ``None`` when there are no frames left.
+            A batch whose images are a view of the buffer, shorter at the end of the video; ``None`` when there are no
+            frames left.
         """
         indices: list[int] = []
         pts: list[int] = []
@@ -165,9 +146,9 @@ class VideoReader:
             if picture.frame is None:
                 slot[:] = 0
             elif pool is None or self._capture is not None:  # OpenCV's pictures come one by one
-                self._prepare(index, picture, slot)
+                self.prepare_row(index, picture, slot)
             else:
-                jobs.append(pool.submit(self._prepare, index, picture, slot))
+                jobs.append(pool.submit(self.prepare_row, index, picture, slot))
             indices.append(index)
             pts.append(picture.pts)
         for job in jobs:
@@ -189,7 +170,9 @@ class VideoReader:
 
     def prepare_row(self, number: int, picture: Picture, out: Image) -> None:
         """Bring a picture that could be decoded into ``(H, W, 3)`` uint8 RGB, as the network sees it."""
-        self._prepare(number, picture, out)
+        image = self._image(number, picture)
+        assert image is not None
+        prepare(image, self.geometry, out)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """Batches until the end, all in one buffer: a batch is overwritten by the next."""
@@ -198,11 +181,6 @@ class VideoReader:
             yield batch
 
     # Pictures to pixels ----------------------------------------------------------------------------------------------
-
-    def _prepare(self, index: int, picture: Picture, slot: Image) -> None:
-        image = self._image(index, picture)
-        assert image is not None
-        prepare(image, self.geometry, slot)
 
     def _image(self, index: int, picture: Picture) -> Image | None:
         """A picture as displayed; one of another size than the first is an error."""
@@ -236,12 +214,12 @@ class VideoReader:
         """Every row once, in order."""
         with closing(iter(self._pictures)) as pictures:
             for index, picture in enumerate(pictures):
-                self._account.pts.append(picture.pts)
+                self._pts.append(picture.pts)
                 yield index, picture
-        self._account.ended = True
+        self._has_ended = True
 
     def _from(self, first: int) -> Generator[Row]:
-        """Rows from `first` on: by its time as long as all is as announced, else from the start of the video."""
+        """Rows from `first` on: found by time as long as all is as announced, else from the start of the video."""
         index = first
         with closing(self._sought(first)) as sought:
             for picture in sought:
@@ -252,7 +230,7 @@ class VideoReader:
                 yield from islice(enumerate(pictures), index, None)
 
     def _sought(self, first: int) -> Generator[Picture]:
-        """Pictures from `first` on, as long as each comes at the time that was announced for it."""
+        """Pictures from `first` on, as long as each comes at its announced time."""
         announced = self.info.announced
         if announced is None or first >= len(announced):
             return
