@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 import imageio_ffmpeg
 
 RESULTS = Path(__file__).resolve().parent / "results"
+#: Between these, a page of the documentation holds what a script found.
+MARKS = ("<!-- outcomes -->", "<!-- end of outcomes -->")
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,17 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [f"| {' | '.join(keys)} |", f"|{'---|' * len(keys)}"]
     lines += [f"| {' | '.join(_cell(row[key]) for key in keys)} |" for row in rows]
     return "\n".join(lines)
+
+
+def write_outcomes(page: Path, columns: str, outcomes: Sequence[Any], line: Callable[..., str], sentence: str) -> None:
+    """Rewrite a page between its marks: a table of outcomes with a line per family and one for all, and a sentence."""
+    families = dict.fromkeys(outcome.family for outcome in outcomes)
+    rows = [line(family, [outcome for outcome in outcomes if outcome.family == family]) for family in families]
+    rule = "|---" * (columns.count("|") - 1) + "|"
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    text = "\n".join([MARKS[0], columns, rule, *rows, line("all", outcomes), "", sentence, MARKS[1]])
+    page.write_text(before + text + after, encoding="utf-8")
 
 
 def _cell(value: Any) -> str:

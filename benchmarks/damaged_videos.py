@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import cv2
+from common import write_outcomes
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -20,28 +21,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.damaged_videos import Outcome, watch  # noqa: E402
 
 PAGE = ROOT / "docs" / "damaged-videos.md"
-MARKS = ("<!-- outcomes -->", "<!-- end of outcomes -->")
 COLUMNS = (
     "| damage | files | whole table, exit 0 | frames missing, exit 4 | no video, exit 3 | rows right / damaged / NaN |"
 )
 
 
 def main() -> None:
-    """Run everything, and write the page."""
+    """Run everything and write the page."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes = watch(Path(folder))
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    text = "\n".join([MARKS[0], *table(outcomes), "", sentence(outcomes), MARKS[1]])
-    PAGE.write_text(before + text + after, encoding="utf-8")
-
-
-def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """One line per kind of damage, in the order of the files."""
-    lines = [COLUMNS, "|---|---|---|---|---|---|"]
-    families = dict.fromkeys(outcome.family for outcome in outcomes)
-    lines += [_line(family, [outcome for outcome in outcomes if outcome.family == family]) for family in families]
-    return [*lines, _line("all", outcomes)]
+    write_outcomes(PAGE, COLUMNS, outcomes, _line, sentence(outcomes))
 
 
 def _line(words: str, outcomes: Sequence[Outcome]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import cv2
+from common import write_outcomes
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -22,37 +23,25 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.odd_videos import Outcome, all_cases, program_version, watch  # noqa: E402
 
 PAGE = ROOT / "docs" / "odd-videos.md"
-MARKS = ("<!-- outcomes -->", "<!-- end of outcomes -->")
 COLUMNS = (
     "| what is odd | files | read, exit 0 | refused, exit 3 | other exit codes | rows right / due | as it must be |"
 )
 
 
 def main() -> None:
-    """Run everything, and write the page."""
+    """Run everything and write the page."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes = all_outcomes(Path(folder))
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    text = "\n".join([MARKS[0], *table(outcomes), "", sentence(outcomes), MARKS[1]])
-    PAGE.write_text(before + text + after, encoding="utf-8")
+    write_outcomes(PAGE, COLUMNS, outcomes, _line, sentence(outcomes))
 
 
 def all_outcomes(folder: Path) -> list[Outcome]:
-    """Of every file, in their order: one process for each processor."""
+    """Outcomes of all files in their order, from one process per processor."""
     parts = os.cpu_count() or 1
     with ThreadPoolExecutor(parts) as pool:
         found = pool.map(lambda part: watch(folder / str(part), part=part, parts=parts), range(parts))
         outcomes = {(outcome.family, outcome.name): outcome for part in found for outcome in part}
     return [outcomes[case.family, case.name] for case in all_cases()]
-
-
-def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """One line per family, in the order of the files."""
-    lines = [COLUMNS, "|---|---|---|---|---|---|---|"]
-    families = dict.fromkeys(outcome.family for outcome in outcomes)
-    lines += [_line(family, [outcome for outcome in outcomes if outcome.family == family]) for family in families]
-    return [*lines, _line("all", outcomes)]
 
 
 def _line(words: str, outcomes: Sequence[Outcome]) -> str:
