@@ -130,7 +130,7 @@ def test_options_that_exclude_each_other(dots_clip: Path) -> None:
     frames=st.lists(st.integers(0, 10**6), min_size=4, max_size=4, unique=True),
     values=st.lists(st.floats(0, 127, width=32), min_size=24, max_size=24),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_csv_of_any_type_of_number_is_pandas_own(
     tmp_path_factory: pytest.TempPathFactory, dtypes: list[str], layout: str, frames: list[int], values: list[float]
 ) -> None:
@@ -142,22 +142,30 @@ def test_csv_of_any_type_of_number_is_pandas_own(
     assert convert_table(path, ConvertOptions("csv")).path.read_bytes() == (folder / "wanted.csv").read_bytes()
 
 
+def converted(table: Path, options: ConvertOptions, folder: Path) -> pd.DataFrame:
+    return pd.read_csv(convert_table(table, options, folder).path, index_col="frame")
+
+
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory, dots_clip: Path) -> list[tuple[ConvertOptions, pd.DataFrame]]:
+    """A table of 50 frames, converted with the times of a frame rate, of a video, and of its own."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_table(folder / "t.h5", dot_poses(50))
+    times = ({"fps": 12.5}, {"video": dots_clip}, {})
+    choices = [ConvertOptions("csv", tidy=True, **time) for time in times]  # type: ignore[arg-type]
+    return [(options, converted(folder / "t.h5", options, folder / str(n))) for n, options in enumerate(choices)]
+
+
 @given(rows=st.lists(st.integers(0, 49), min_size=1, max_size=50, unique=True))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_part_of_a_table_becomes_that_part_of_what_the_whole_one_becomes(
-    tmp_path_factory: pytest.TempPathFactory, dots_clip: Path, rows: list[int]
+    tmp_path_factory: pytest.TempPathFactory, wholes: list[tuple[ConvertOptions, pd.DataFrame]], rows: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("t")
-    write_table(folder / "whole.h5", dot_poses(50))
     part = save_frame(pose_frame(dot_poses(50)).loc[rows], folder / "part.h5")
-    choices = [ConvertOptions("csv", tidy=True, fps=12.5), ConvertOptions("csv", tidy=True, video=dots_clip)]
-    for number, options in enumerate([*choices, ConvertOptions("csv", tidy=True)]):
-        whole, some = (
-            pd.read_csv(convert_table(path, options, folder / str(number)).path, index_col="frame")
-            for path in (folder / "whole.h5", part)
-        )
-        wanted = whole.loc[sorted(rows), some.columns.tolist()]
-        pd.testing.assert_frame_equal(some, wanted)
+    for number, (options, whole) in enumerate(wholes):
+        some = converted(part, options, folder / str(number))
+        pd.testing.assert_frame_equal(some, whole.loc[sorted(rows), some.columns.tolist()])
         assert ("seconds" in some.columns) == (number < 2)
 
 
