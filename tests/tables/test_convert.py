@@ -151,8 +151,8 @@ def wholes(tmp_path_factory: pytest.TempPathFactory, dots_clip: Path) -> list[tu
     """A table of 50 frames, converted with the times of a frame rate, of a video, and of its own."""
     folder = tmp_path_factory.mktemp("whole")
     write_table(folder / "t.h5", dot_poses(50))
-    times = ({"fps": 12.5}, {"video": dots_clip}, {})
-    choices = [ConvertOptions("csv", tidy=True, **time) for time in times]  # type: ignore[arg-type]
+    timed = ConvertOptions("csv", tidy=True, fps=12.5), ConvertOptions("csv", tidy=True, video=dots_clip)
+    choices = [*timed, ConvertOptions("csv", tidy=True)]
     return [(options, converted(folder / "t.h5", options, folder / str(n))) for n, options in enumerate(choices)]
 
 

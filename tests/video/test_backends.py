@@ -23,7 +23,7 @@ QUIET_X265 = ("-c:v", "libx265", "-x265-params", "log-level=none")
 VP9 = ("-c:v", "libvpx-vp9", "-crf", "10", "-b:v", "0", "-cpu-used", "8", "-pix_fmt", "yuv420p")
 
 #: Why OpenCV is not used for some.
-REFUSED = {"h264-b-frames.avi": "OpenCV tells another time", "mpeg4-b-frames.avi": "OpenCV tells another time"}
+REFUSED = {"h264-b-frames.avi": "OpenCV reports another time", "mpeg4-b-frames.avi": "OpenCV reports another time"}
 #: File name and how it is encoded; names that end in "odd" have 161x121 px.
 RECIPES: dict[str, tuple[str, ...]] = {
     "h264-420.mp4": (*H264, "-pix_fmt", "yuv420p"),

@@ -18,14 +18,14 @@ FORMATS = ("csv", "parquet", "nwb")
 
 @click.command(cls=Command)
 @click.argument("tables", nargs=-1, required=True, type=PATH)
-@click.option("--to", type=click.Choice(FORMATS), required=True, help="What the tables become.")
-@click.option("--tidy", is_flag=True, help="Of csv and parquet: one row per frame and body part.")
+@click.option("--to", type=click.Choice(FORMATS), required=True, help="Format of the new files.")
+@click.option("--tidy", is_flag=True, help="One row per frame and body part, for csv and parquet.")
 @click.option("--video", type=PATH, help="Take the frames' times from this video.  [the table's own]")
-@click.option("--fps", type=float, help="Frames per second, where neither table nor video tell the times.")
-@click.option("--session-start", help="Of nwb: when the recording began, as 2026-05-17T09:30:00+02:00.")
+@click.option("--fps", type=float, help="Frames per second, if neither table nor video tells the times.")
+@click.option("--session-start", help="When the recording began, for nwb: 2026-05-17T09:30:00+02:00.")
 @click.option("-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each table]")
 @table_choice_options("each table")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @config_option
 @output_options
 def convert(
@@ -38,7 +38,7 @@ def convert(
 ) -> None:
     """Write pose TABLES in another format, with the frames' times.
 
-    parquet and nwb need libraries of their own: pip install "posecli[parquet]" or "posecli[nwb]".
+    parquet and nwb need optional libraries: pip install "posecli[parquet]" or "posecli[nwb]".
 
     \b
     Examples:
@@ -61,10 +61,10 @@ def convert(
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A point in time; without a zone it is the machine's own."""
+    """A point in time, in the machine's time zone unless it names one."""
     if text is None:
         return None
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"'{text}' is no date and time ({error}): give one as 2026-05-17T09:30:00+02:00") from error
+        raise UsageError(f"'{text}' is not a date and time ({error}): give one as 2026-05-17T09:30:00+02:00") from error

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each table, where DeepLabCut looks for them]"
 )
-@click.option("--overwrite", is_flag=True, help="Replace filtered tables that exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--csv", is_flag=True, help="Write each table as CSV too.")
 @table_choice_options("each table")
 @config_option

@@ -235,7 +235,7 @@ def _filtered_part(points: Floats, options: FilterOptions) -> Floats:
 
 
 def _long_gaps(known: Flags, longest: int) -> Flags:
-    """Frames of gaps that are longer than so many frames, or open to one side."""
+    """Frames of gaps longer than `longest`, or open to one side."""
     gaps = np.zeros(len(known), np.bool_)
     edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):

@@ -30,30 +30,18 @@ Labels = tuple[tuple[Any, ...], ...]
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table of numbers.
-
-    Attributes
-    ----------
-    columns
-        ``C`` labels, one tuple of level values each.
-    index
-        ``N`` labels of rows, one tuple each, of one value where the index has one level.
-    values
-        ``(N, C)`` float64.
-    stored
-        Types that the ``C`` columns have in the file; empty where all are float64.
-    key
-        Where in the file it lies; empty where it is from no such file.
-    """
+    """A table of numbers, ``(N, C)``; labels of its ``C`` columns and ``N`` rows are tuples with a value per level."""
 
     columns: Labels
     index: Labels
     values: npt.NDArray[np.float64]
+    #: Types that the columns have in the file; empty where all are float64.
     stored: tuple[np.dtype[Any], ...] = ()
+    #: Place in the file; empty where it is from no such file.
     key: str = ""
 
     def select(self, places: Sequence[int]) -> PlainTable:
-        """Some of the columns."""
+        """The table with only the columns at these places, in this order."""
         columns = tuple(self.columns[place] for place in places)
         stored = tuple(self.stored[place] for place in places) if self.stored else ()
         return replace(self, columns=columns, values=self.values[:, places], stored=stored)

@@ -1,9 +1,8 @@
-"""Compressed arrays of HDF5 files that come from outside: what h5py cannot decompress is decompressed here.
+"""Compressed arrays of HDF5 files that come from outside and that h5py cannot decompress.
 
-pandas compresses with filters of PyTables (Blosc, Blosc2, bzip2) which h5py does not have. PyTables itself is no reader
-for files of others: it unpickles attributes as soon as it opens a file, and damaged Blosc chunks make it write beyond
-its memory. So h5py hands out chunks as they are, and the libraries that know them decompress them, each with the size
-that its result must have.
+pandas compresses with filters of PyTables (Blosc, Blosc2, bzip2) which h5py does not have. PyTables itself must not
+open files of others: it unpickles attributes at once, and damaged Blosc chunks make it write beyond its memory. So h5py
+returns chunks as they are, and the libraries that know them decompress them to the size that the result must have.
 """
 
 from __future__ import annotations
@@ -18,18 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: Numbers that The HDF Group gave to filters, with the names that users know them by.
-FILTER_NAMES = {
-    305: "LZO",
-    307: "bzip2",
-    32000: "LZF",
-    32001: "Blosc",
-    32004: "LZ4",
-    32008: "Bitshuffle",
-    32013: "ZFP",
-    32015: "Zstandard",
-    32026: "Blosc2",
-}
+#: The HDF Group's numbers of filters, for messages.
+FILTER_NAMES = dict(
+    [(305, "LZO"), (307, "bzip2"), (32000, "LZF"), (32001, "Blosc"), (32004, "LZ4"), (32008, "Bitshuffle")]
+    + [(32013, "ZFP"), (32015, "Zstandard"), (32026, "Blosc2")]
+)
 #: Blosc's header of a chunk: versions, flags, size of an element, bytes, bytes of a block, bytes compressed.
 _BLOSC_HEADER = struct.Struct("<4B3I")
 _BLOSC2 = 32026
@@ -41,24 +33,10 @@ class MissingFilterError(Exception):
 
 
 class CompressedArray:
-    """An array that h5py cannot decompress; what it knows of it stays as it is.
+    """An array that h5py cannot decompress: a data set in chunks, of numbers and text of fixed length.
 
-    Parameters
-    ----------
-    node
-        An h5py data set in chunks, of numbers and text of fixed length.
-
-    Attributes
-    ----------
-    attrs, dtype
-        Those of the data set.
-    bytes_at_once
-        What a chunk says that it takes when it is decompressed; 0 where no more is decompressed than is asked for.
-
-    Raises
-    ------
-    MissingFilterError
-        If one of its filters is not known here.
+    `bytes_at_once` is the size that a decompressed chunk claims; 0 where only the wanted rows are decompressed. A
+    `MissingFilterError` if one of its filters is not known here.
     """
 
     def __init__(self, node: Any) -> None:
@@ -103,7 +81,7 @@ class CompressedArray:
 
 
 def missing_filters(node: Any) -> list[int]:
-    """Numbers of an h5py data set's filters that h5py does not have."""
+    """Numbers of a data set's filters that h5py does not have."""
     import h5py
 
     properties = node.id.get_create_plist()
@@ -120,12 +98,12 @@ def _bunzipped(content: bytes, size: int, _item: int) -> bytes:
 
 
 def _unshuffled(content: bytes, _size: int, item: int) -> bytes:
-    """First bytes of all elements, then second bytes, and so on, put together to elements again."""
+    """Elements, put together of all their first bytes, then second bytes, and so on."""
     return np.frombuffer(content, np.uint8).reshape(item, -1).T.tobytes()
 
 
 def _without_checksum(content: bytes, _size: int, _item: int) -> bytes:
-    """What stands before Fletcher's checksum of it, which HDF5 counts over big-endian words of two bytes."""
+    """The content before its Fletcher checksum, which HDF5 counts over big-endian words of two bytes."""
     body, told = content[:-_CHECKSUM_BYTES], int.from_bytes(content[-_CHECKSUM_BYTES:], "little")
     words = np.frombuffer(body + b"\0" * (len(body) % 2), ">u2").astype(np.int64)
     weights = np.arange(len(words), 0, -1) % 0xFFFF
@@ -145,12 +123,12 @@ def _unblosced(content: bytes, size: int, _item: int) -> bytes:
 
 
 def _blosc2_rows(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], rows: slice) -> npt.NDArray[Any]:
-    """Rows of a chunk of Blosc2, which decompresses no more than is asked for: its chunks are half a gigabyte."""
+    """Rows of a Blosc2 chunk, which are decompressed alone: chunks can be half a gigabyte."""
     import blosc2
 
     if len(shape) > 1:
         array = blosc2.ndarray_from_cframe(content)
-        # The type is the chunk's own word: bytes that it calls objects would become pointers.
+        # The chunk itself names the type: bytes that it calls objects would become pointers.
         if array.dtype.hasobject or array.dtype.itemsize != dtype.itemsize or array.shape != shape:
             raise ValueError(f"a Blosc2 chunk claims {array.shape} values of {array.dtype} where {shape} are due")
         part = np.ascontiguousarray(array[rows])
@@ -163,7 +141,7 @@ def _blosc2_rows(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], r
     return np.frombuffer(part.tobytes(), dtype).reshape(-1, *shape[1:])
 
 
-#: What undoes each filter: of a chunk's content, its size when nothing is left to undo, and the size of an element.
+#: What undoes each filter, given a chunk's content, its final size, and the size of an element.
 _UNDO: dict[int, Callable[[bytes, int, int], bytes]] = {
     1: _inflated,
     2: _unshuffled,

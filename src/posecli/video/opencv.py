@@ -78,7 +78,7 @@ class CheckedCapture:
         if not self._capture.grab():
             self.fault = "OpenCV leaves out a picture"
         elif not self._is_on_time(pts):
-            self.fault = "OpenCV tells another time"
+            self.fault = "OpenCV reports another time"
 
     def picture(self, pts: int, frame: av.VideoFrame, converter: PixelConverter) -> Image | None:
         """OpenCV's next picture if it is this one: ``(height, width, 3)`` uint8 BGR, an array of its own."""
@@ -114,7 +114,7 @@ class CheckedCapture:
             self.fault = "OpenCV leaves out a picture" if not came else "OpenCV's picture has another size"
             return None
         if not self._is_on_time(pts):
-            self.fault = "OpenCV tells another time"
+            self.fault = "OpenCV reports another time"
             return None
         return np.asarray(image, np.uint8)
 

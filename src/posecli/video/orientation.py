@@ -75,7 +75,7 @@ class Orientation:
             return cls(270 if clockwise else 90, bool(c > 0) == clockwise)
         angle = np.degrees(np.arctan2(b, a))
         raise VideoError(
-            f"pictures are to be turned by {angle:.0f} degrees clockwise, which is no right angle: re-encode the video "
+            f"pictures are to be turned by {angle:.0f} degrees clockwise, not by a right angle: re-encode the video "
             "with FFmpeg, which turns them, or remove its display matrix"
         )
 

@@ -40,24 +40,15 @@ OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
 OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
 #: Formats whose recordings are cut anywhere.
 BROADCASTS = ("mpegts", "mpeg")
-#: Codecs whose recordings are cut anywhere: what cannot be decoded before the first key frame is no loss.
+#: Codecs whose recordings are cut anywhere: what cannot be decoded before the first key frame is not lost.
 CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
 
 
 class Picture(NamedTuple):
-    """One row of a video.
-
-    Attributes
-    ----------
-    pts
-        When it is shown, in units of the stream's time base.
-    frame
-        As FFmpeg decoded it; ``None`` where a packet that should hold a picture could not be decoded.
-    orientation
-        How it is turned for display.
-    """
+    """One row of a video: its time, in units of the stream's time base, and how it is turned for display."""
 
     pts: int
+    #: As FFmpeg decoded it; ``None`` where a packet that should hold a picture could not be decoded.
     frame: av.VideoFrame | None
     orientation: Orientation = UPRIGHT
 
@@ -222,7 +213,7 @@ class _Turns:
         self._untimed = 0
 
     def follow(self, step: _Step) -> None:
-        """Note a packet and what it brought out; where times are made up, nothing can hide behind it."""
+        """Note a packet and what it brought out, all of which must have come where times are made up."""
         packet, frames, _, depth = step
         if packet is not None and not packet.is_discard:
             if not self._are_timed or packet.pts is None:
@@ -319,7 +310,7 @@ class _Lost:
     are_in_order
         Whether the packets' times tell which picture is due: a clock that never falls back, each packet with a time.
     stands_alone
-        Whether such files begin with all that is needed: what fails at their start is no sign of a cut.
+        Whether such files begin with all that is needed, so that a failure at their start does not mean a cut.
     """
 
     def __init__(self, codec: str, *, are_in_order: bool, stands_alone: bool) -> None:
@@ -348,7 +339,7 @@ class _Lost:
             self._first_key = packet.pts
             # What was left out before it is where the recording was cut.
             self._forget(lambda each: not each.has_failed)
-        # A packet's own place tells nothing where pictures change places.
+        # A packet's own place means nothing where pictures are reordered.
         dts = None if self._reorders else packet.dts
         if packet.pts is None:
             if has_failed and not self._is_timed:  # else it is the second field of a picture
@@ -415,7 +406,7 @@ def _are_in_order(path: Path) -> bool:
                 return False
             latest = packet.dts
             are_told_apart |= packet.pts not in (None, packet.dts)
-    # Where pictures change places, times that only go up are those of decoding.
+    # Where pictures are reordered, times that only go up are those of decoding.
     return are_told_apart
 
 

@@ -139,7 +139,7 @@ def probe(path: Path) -> VideoInfo:
     Raises
     ------
     VideoError
-        If the file is missing, is no video, or holds no frame.
+        If the file is missing, is not a video, or holds no frame.
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
@@ -272,7 +272,7 @@ class _Packets:
         return int(np.searchsorted(self.in_order, time)) if self.rises else 0
 
     def timeline(self, start: _Start) -> Timeline | None:
-        """The rows' times, if each packet is plainly one picture, shown at a time of its own."""
+        """The rows' times, if each packet is plainly one picture, shown at its own time."""
         is_plain = self.rises and not self.hides and len(self.in_order) == self.shown and self._can_be_reordered()
         return Timeline(self.in_order) if is_plain and start.is_packet_by_packet(self.in_order) else None
 
