@@ -52,7 +52,7 @@ def test_label_refuses_before_it_draws(video: Path, tmp_path: Path) -> None:
         (["--scale", 0.05], 2, "larger one"),
         (["--crf", 60], 2, "CRF 60"),
         (["--start", 99], 2, "frames 99"),
-        (["-o", tmp_path / "out.gif"], 2, "no ending of a video"),
+        (["-o", tmp_path / "out.gif"], 2, "does not end as an H.264 video"),
         (["--compare", write_table(tmp_path / "u.h5", dot_poses(51))], 7, "a row for frame 50"),
         (["--skeleton", "nose-red"], 2, "nose"),
     ):

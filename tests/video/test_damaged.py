@@ -77,10 +77,7 @@ def test_pictures_larger_than_their_container_says_are_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = clips.encode(tmp_path / "clip.mov", clips.numbered_frames(3), "-c:v", "png")
-    content = path.read_bytes()
-    mark = content.index(b"mp4v") if b"mp4v" in content else content.index(b"png ")
-    assert mark > 0
-    monkeypatch.setattr(container, "_check_frame_size", lambda *_: None)
+    monkeypatch.setattr(container, "refuse_large_frames", lambda *_: None)
     monkeypatch.setattr(container, "LARGEST_FRAME", 160 * 120 - 1)
     with pytest.raises(VideoError, match=r"no frame of .* can be decoded"):
         probe(path)

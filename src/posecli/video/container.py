@@ -75,11 +75,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.video
     codec = stream.codec_context
     if codec is None:
         raise VideoError(f"'{path}' uses a codec that cannot be decoded here: re-encode it, for example to H.264")
-    if codec.width * codec.height > LARGEST_FRAME:
-        raise VideoError(
-            f"'{path}' claims frames of {codec.width}x{codec.height} px, more than any camera's (at most "
-            f"{LARGEST_FRAME} px are read): check that it is the right file, or re-encode it smaller"
-        )
+    refuse_large_frames(path, codec.width, codec.height)
     # Pictures have headers of their own, which may claim another size.
     codec.options = {"max_pixels": str(LARGEST_FRAME)}
     # Else a picture that is cropped at its left would be cropped where memory is aligned.
@@ -91,6 +87,15 @@ def _rank(stream: av.video.stream.VideoStream) -> tuple[bool, int]:
     marks = stream.disposition
     pixels = stream.codec_context.width * stream.codec_context.height if stream.codec_context else 0
     return Disposition.attached_pic not in marks, pixels + DEFAULT_PIXELS * (Disposition.default in marks)
+
+
+def refuse_large_frames(path: Path, width: int, height: int) -> None:
+    """Refuse a video whose container claims frames of more than `LARGEST_FRAME` px."""
+    if width * height > LARGEST_FRAME:
+        raise VideoError(
+            f"'{path}' claims frames of {width}x{height} px, more than any camera's (at most {LARGEST_FRAME} px are "
+            "read): check that it is the right file, or re-encode it smaller"
+        )
 
 
 def demux(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[Packet]:
