@@ -202,8 +202,8 @@ def test_stopped_from_outside(
 def test_worker_ends_with_its_watcher(folder: Path, model: ModelFolder) -> None:
     process, worker = started(folder, model)
     process.kill()
-    _, errors = process.communicate(timeout=60)  # both are gone when nobody can write any more
-    assert "Stopped by SIGTERM" in errors
+    printed, errors = process.communicate(timeout=60)  # both are gone when nobody can write any more
+    assert "Stopped by SIGTERM" in errors, printed
     deadline = time.monotonic() + 60
     while is_alive(worker):
         assert time.monotonic() < deadline

@@ -14,28 +14,19 @@ from posecli.analysis.plan import RunPlan, from_plain, plain
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
+from posecli.precision.behaviours import ClipGateFigures
 from posecli.precision.gate import Figures, choose_precision
+from posecli.precision.poses import GateFigures
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 
 #: Something that happened, as plain values, for whoever watches this process.
 Note = dict[str, Any]
+AnyFigures: Any = GateFigures | ClipGateFigures
 
 
 class RunContext:
-    """What the videos of one run share in a process; what is not settled is measured when a video first needs it.
-
-    Parameters
-    ----------
-    plan
-        What the run does.
-    observer
-        Is told of progress.
-    note
-        Takes notes of which video is about to be opened, and of what was settled.
-    model
-        One that is loaded already; by default the plan's.
-    """
+    """What the videos of one run share in a process; what is not settled is measured when a video first needs it."""
 
     def __init__(
         self,
@@ -70,7 +61,7 @@ class RunContext:
     @property
     def figures(self) -> list[Figures]:
         """What the parity gate found when the precision was settled."""
-        return [self.kind.figures(**each) for each in self.settled.figures]
+        return [from_plain(AnyFigures, each) for each in self.settled.figures]
 
     def model_as(self, precision: FixedPrecision, threads: int) -> Model[Any, Any]:
         """The model as an interrupted run had it; threads are its own unless the user says otherwise."""

@@ -59,38 +59,20 @@ class _Record(NamedTuple):
 
 @dataclass
 class JournalContent:
-    """The whole part of a journal.
-
-    Attributes
-    ----------
-    header
-        What the rows are of.
-    width
-        Numbers in a row.
-    sessions
-        What was noted whenever a run began or went on.
-    rows
-        How many rows are whole.
-    last_start, last_offset
-        First row of the last batch, and where it lies in the file.
-    batch_size
-        Frames per batch when the last batch was written; 0 if there is none.
-    bad_rows
-        Rows without values.
-    ending
-        What was noted when all rows were there; ``None`` if they are not.
-    size, checksum
-        Of the whole part.
-    """
+    """The whole part of a journal: what its `rows` are of, `width` numbers each, and how far it goes."""
 
     header: dict[str, Any]
     width: int
+    #: What was noted whenever a run began or went on.
     sessions: list[dict[str, Any]] = field(default_factory=list)
     rows: int = 0
+    #: First row of the last batch, where it lies in the file, and frames per batch then; 0 if there is none.
     last_start: int = 0
     last_offset: int = 0
     batch_size: int = 0
+    #: Rows without values.
     bad_rows: list[int] = field(default_factory=list)
+    #: What was noted when all rows were there; ``None`` if they are not.
     ending: dict[str, Any] | None = None
     size: int = 0
     checksum: int = 0
@@ -151,13 +133,7 @@ def _refusal(path: Path, cannot: str, advice: str) -> Iterator[None]:
 
 
 def read_journal(path: Path) -> JournalContent | None:
-    """Read the whole part of a journal, without changing the file; ``None`` where nothing in it can be used.
-
-    Raises
-    ------
-    OutputError
-        If the file may not be read.
-    """
+    """Read the whole part of a journal, without changing the file; ``None`` where nothing in it can be used."""
     advice = "check its permissions"
     with _refusal(path, "read", advice), suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as stream:
         return _whole_part(stream)
@@ -222,17 +198,9 @@ def read_last_batch(path: Path, content: JournalContent) -> Rows:
 
 
 class JournalWriter:
-    """Adds to a journal; use `begin` or `resume`.
+    """Adds to a journal, which has so many `rows`; use `begin` or `resume`.
 
-    Attributes
-    ----------
-    rows
-        Rows in the journal.
-
-    Raises
-    ------
-    OutputError
-        From any method, if the disk refuses. What is whole stays whole.
+    Any method raises an `OutputError` if the disk refuses. What is whole stays whole.
     """
 
     def __init__(self, path: Path, stream: io.FileIO, rows: int = 0, checksum: int = 0) -> None:

@@ -22,9 +22,9 @@ from posecli.inference.step import Step
 from posecli.model.folder import read_clip_folder, read_model_folder
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.ethogram import save_ethogram
-from posecli.precision.behaviours import ClipGate, ClipGateFigures
+from posecli.precision.behaviours import ClipGate
 from posecli.precision.gate import Gate
-from posecli.precision.poses import GateFigures, PoseGate
+from posecli.precision.poses import PoseGate
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
@@ -34,28 +34,17 @@ from posecli.video.reader import VideoReader
 
 
 class Analysis(ABC):
-    """What a run finds in videos: a row of values for each frame, or for each chunk of frames.
-
-    Parameters
-    ----------
-    model
-        As it was asked for.
-    options
-        Everything else.
-    """
+    """What a run finds in videos: a row of values for each frame, or for each chunk of frames."""
 
     #: The options that make smaller what goes through the network as one.
     size_options: ClassVar[str]
-    #: What the parity gate finds.
-    figures: ClassVar[type[GateFigures] | type[ClipGateFigures]]
-
     #: How videos are cut into chunks; ``None`` where a row is a frame.
     chunks: ChunkPlan | None = None
     #: Numbers in a row of the journal.
     row_width: int
-    #: The network, for people.
+    #: For people.
     network: str
-    #: Settings of its own that change values, and that do not.
+    #: Those of its own that change values, and that do not.
     settings: dict[str, Any]
     run_settings: dict[str, Any]
 
@@ -148,7 +137,6 @@ class PoseAnalysis(Analysis):
     """One row per frame: x, y and likelihood of every body part."""
 
     size_options = "--scale or --crop"
-    figures = GateFigures
     model: PoseModel
     options: AnalyzeOptions
 
@@ -215,7 +203,6 @@ class BehaviourAnalysis(Analysis):
     """One row per chunk of frames: a probability for every class."""
 
     size_options = "--input-size or --length"
-    figures = ClipGateFigures
     model: ClipModel
     options: ClassifyOptions
     chunks: ChunkPlan

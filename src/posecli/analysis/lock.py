@@ -67,15 +67,7 @@ class Lock:
 
 @contextmanager
 def held(path: Path) -> Iterator[Lock]:
-    """Hold a lock while the body runs.
-
-    Raises
-    ------
-    HeldError
-        If another process holds it.
-    OutputError
-        If its folder cannot be written to.
-    """
+    """Hold a lock while the body runs; a `HeldError` says who else holds it."""
     patience = time.monotonic() + GRACE_SECONDS
     try:
         while (lock := _taken(path, patient=time.monotonic() < patience)) is None:

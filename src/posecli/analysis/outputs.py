@@ -18,21 +18,12 @@ CSV_VALUE_BYTES = 20
 
 @dataclass(frozen=True)
 class VideoFiles:
-    """A video and where its results go; all names begin with the video's own, as the field's tools expect.
-
-    Attributes
-    ----------
-    video
-        The file that is read.
-    table
-        The table, ``<video><scorer>.h5``.
-    side
-        For poses what DeepLabCut's labelled-video step asks for, ``_meta.pickle``; for behaviours the ethogram,
-        ``.png``.
-    """
+    """A video and where its results go; all names begin with the video's own, as the field's tools expect."""
 
     video: Path
+    #: ``<video><scorer>.h5``
     table: Path
+    #: What DeepLabCut's labelled-video step asks for, ``_meta.pickle``; of behaviours the ethogram, ``.png``.
     side: Path
 
     @classmethod
@@ -96,13 +87,7 @@ class VideoFiles:
 
 
 def plan_files(videos: Sequence[Path], scorer: str, options: RunOptions) -> list[VideoFiles]:
-    """Names for every video.
-
-    Raises
-    ------
-    UsageError
-        If two videos would write to the same table.
-    """
+    """Names for every video; two that would write to the same table are refused."""
     rivals: dict[Path, Path] = {}
     planned = [VideoFiles.plan(video, scorer, options) for video in videos]
     for files in planned:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -29,46 +29,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Settled:
-    """What was measured on the videos of a run.
+    """What was measured on the videos of a run."""
 
-    Attributes
-    ----------
-    precision
-        Of the run; ``None`` until the first video needs the network.
-    figures
-        What the parity gate found of each precision that was tried.
-    batches
-        The batch size for items of each shape that has come so far, where it is measured.
-    """
-
+    #: Of the run; ``None`` until the first video needs the network.
     precision: FixedPrecision | None = None
+    #: What the parity gate found of each precision that was tried.
     figures: tuple[dict[str, Any], ...] = ()
+    #: The batch size for items of each shape that has come so far, where it is measured.
     batches: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run will do.
-
-    Attributes
-    ----------
-    model
-        The model folder.
-    options
-        All that was asked for; they tell whether it is poses or behaviours that are found.
-    videos
-        Those of this run's shard, and the files of their results.
-    sampled
-        Videos that the parity gate may look at: those of all shards, so that all settle on the same.
-    settled
-        What was measured.
-    """
+    """What a run will do with videos, and the model folder that it does it with."""
 
     model: Path
+    #: All that was asked for; they tell whether it is poses or behaviours that are found.
     options: KindOptions
+    #: Those of this run's shard, and the files of their results.
     videos: tuple[VideoFiles, ...]
+    #: Videos that the parity gate may look at: those of all shards, so that all settle on the same.
     sampled: tuple[Path, ...]
-    settled: Settled = field(default_factory=Settled)
+    settled: Settled = Settled()
 
     @classmethod
     def of(cls, videos: Sequence[Path], model: AnyFolder, options: KindOptions) -> RunPlan:
@@ -106,30 +88,14 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """What a run does with one video.
-
-    Attributes
-    ----------
-    video
-        The file.
-    action
-        ``analyse``; ``resume``: go on at `first_frame`; ``skip``: the same result is there already; ``busy``: another
-        process is at it; ``refuse``.
-    table
-        The table that there is or would be.
-    frames
-        Of the video; 0 if it cannot be read.
-    first_frame
-        Where the run would begin.
-    message
-        Why.
-    exit_code
-        0, or the refusal's.
-    """
+    """What a run does with one video, and why."""
 
     video: Path
+    #: Resume at `first_frame`; skip: the same result is there already; busy: another process is at it.
     action: Action
+    #: The table that there is or would be.
     table: Path
+    #: Of the video; 0 if it cannot be read.
     frames: int = 0
     first_frame: int = 0
     message: str = ""

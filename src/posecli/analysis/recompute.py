@@ -90,23 +90,14 @@ def compare_with_video(
 
 @dataclass
 class _Seen:
-    """What reading the whole video has shown of a table.
-
-    Attributes
-    ----------
-    frames
-        How many the video has.
-    late
-        Rows whose time is not their frame's.
-    repeated
-        Rows that repeat the row before to the bit, though the picture is another.
-    invented
-        Rows with a pose though there is no picture.
-    """
+    """What reading the whole video has shown of a table: how many frames there are, and odd rows."""
 
     frames: int = 0
+    #: Their time is not their frame's.
     late: list[int] = field(default_factory=list)
+    #: They repeat the row before to the bit, though the picture is another.
     repeated: list[int] = field(default_factory=list)
+    #: They have a pose though there is no picture.
     invented: list[int] = field(default_factory=list)
     _digest: bytes | None = None
 
@@ -144,21 +135,14 @@ def _spread(rows: Sequence[int], count: int) -> set[int]:
 
 @dataclass(frozen=True)
 class _Compared:
-    """A row beside what the network says of its frame.
-
-    Attributes
-    ----------
-    apart
-        ``(K,)`` px by which each point is off; NaN where neither is sure of it.
-    likelihood
-        Largest difference of the likelihoods.
-    better
-        A frame beside it that the row fits far better.
-    """
+    """A row beside what the network says of its frame."""
 
     row: int
+    #: ``(K,)`` px by which each point is off; NaN where neither is sure of it.
     apart: Floats
+    #: Largest difference of the likelihoods.
     likelihood: float
+    #: A frame beside it that the row fits far better.
     better: int | None
 
     @classmethod

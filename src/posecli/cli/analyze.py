@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.base import PATH, Command, Output
 from posecli.cli.options import project_options
-from posecli.cli.runs import batch_options, gate_options, options_of, run_over, running_options
+from posecli.cli.runs import options_of, run_options, run_over
 from posecli.options import DECODERS, PIPELINES, AnalyzeOptions
 
 if TYPE_CHECKING:
@@ -28,34 +28,29 @@ DEFAULTS = AnalyzeOptions()
     "[the built-in network: a mouse from above]",
 )
 @project_options
-@batch_options(DEFAULTS, "Frames")
-@click.option(
-    "--scale",
-    default=DEFAULTS.scale,
-    help="Resize frames by this factor for the network; poses stay in px of the full frame.",
-)
-@click.option(
-    "--decoder",
-    type=click.Choice(DECODERS),
-    default=DEFAULTS.decoder,
-    help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
-)
-@click.option("--num-outputs", default=DEFAULTS.num_outputs, help="Peaks to report per body part, best first.")
-@gate_options(
+@run_options(
+    DEFAULTS,
+    "Frames",
+    PIPELINES,
     click.option(
+        "--scale",
+        default=DEFAULTS.scale,
+        help="Resize frames by this factor for the network; poses stay in px of the full frame.",
+    ),
+    click.option(
+        "--decoder",
+        type=click.Choice(DECODERS),
+        default=DEFAULTS.decoder,
+        help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
+    ),
+    click.option("--num-outputs", default=DEFAULTS.num_outputs, help="Peaks to report per body part, best first."),
+    limit=click.option(
         "--max-shift",
         default=DEFAULTS.max_shift,
         help="Largest shift against fp32 (99th percentile, px) that the parity gate allows a faster precision.",
-    )
+    ),
+    note=" Those that begin with tf- read through tf.data, for --engine tensorflow.",
 )
-@running_options(
-    DEFAULTS,
-    PIPELINES,
-    "How reading, network and decoding are laid over each other; poses are the same. Those that begin with tf- "
-    "read through tf.data, for --engine tensorflow.",
-)
-@config_option
-@output_options
 @click.pass_context
 def analyze(
     ctx: click.Context,
@@ -80,13 +75,6 @@ def analyze(
         posecli analyze recordings -m my-model --shard slurm
         posecli analyze video.mp4 --config analyze.yaml --scale 0.5
     """
-    run_over(
-        ctx,
-        videos,
-        model,
-        options_of(AnalyzeOptions, flags),
-        output,
-        network=network,
-        dry_run=dry_run,
-        knows="a mouse seen from above",
-    )
+    options = options_of(AnalyzeOptions, flags)
+    knows = "a mouse seen from above"
+    run_over(ctx, videos, model, options, output, dry_run=dry_run, knows=knows, network=network)

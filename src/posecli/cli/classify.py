@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, config_option, output_options
-from posecli.cli.runs import batch_options, gate_options, options_of, run_over, running_options
+from posecli.cli.base import PATH, Command, Output
+from posecli.cli.runs import options_of, run_options, run_over
 from posecli.options import CLIP_PIPELINES, ClassifyOptions
 
 DEFAULTS = ClassifyOptions()
@@ -22,27 +22,22 @@ DEFAULTS = ClassifyOptions()
     type=PATH,
     help="Model folder of a network for behaviours.  [the built-in network: the rendered home cage]",
 )
-@batch_options(DEFAULTS, "Chunks")
-@click.option("--length", type=int, help="Frames that the network sees in a chunk.  [the model's own]")
-@click.option(
-    "--stride", type=int, help="Frames from the start of one chunk to the start of the next.  [the model's own]"
-)
-@click.option("--frame-step", type=int, help="Every how many-th frame a chunk holds.  [the model's own]")
-@click.option(
-    "--input-size", metavar="N|WxH", help="Size to which frames are brought for the network, px.  [the model's own]"
-)
-@gate_options(
+@run_options(
+    DEFAULTS,
+    "Chunks",
+    CLIP_PIPELINES,
+    click.option("--length", type=int, help="Frames in a chunk.  [the model's own]"),
     click.option(
+        "--stride", type=int, help="Frames from the start of one chunk to the start of the next.  [the model's own]"
+    ),
+    click.option("--frame-step", type=int, help="Take every n-th frame into a chunk.  [the model's own]"),
+    click.option("--input-size", metavar="N|WxH", help="Resize frames to this size, px.  [the model's own]"),
+    limit=click.option(
         "--max-change",
         default=DEFAULTS.max_change,
         help="Largest change of probabilities against fp32 (95th percentile) that the parity gate allows.",
-    )
+    ),
 )
-@running_options(
-    DEFAULTS, CLIP_PIPELINES, "How reading, network and decoding are laid over each other; results are the same."
-)
-@config_option
-@output_options
 @click.pass_context
 def classify(
     ctx: click.Context, /, videos: tuple[str, ...], model: Path | None, dry_run: bool, output: Output, **flags: Any

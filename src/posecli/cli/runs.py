@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from posecli.cli.base import OWN_PROCESS, PATH, Output, stop_signals
+from posecli.cli.base import OWN_PROCESS, PATH, Output, config_option, output_options, stop_signals
 from posecli.cli.options import AnyCallback, all_of, batch_size_option, crop_option, engine_options, pipeline_option
-from posecli.options import VIDEO_BACKENDS, AnalyzeOptions, ClassifyOptions, Crop, InputSize, RunOptions, Shard
+from posecli.options import (
+    VIDEO_BACKENDS,
+    AnalyzeOptions,
+    ClassifyOptions,
+    Crop,
+    InputSize,
+    PipelineName,
+    RunOptions,
+    Shard,
+)
 from posecli.video.find import find_videos
 
 if TYPE_CHECKING:
@@ -23,23 +32,18 @@ OptionsT = TypeVar("OptionsT", AnalyzeOptions, ClassifyOptions)
 PARSED: dict[str, Callable[[str], Any]] = {"crop": Crop.parse, "shard": Shard.parse, "input_size": InputSize.parse}
 
 
-def batch_options(defaults: RunOptions, items: str) -> Callable[[AnyCallback], AnyCallback]:
-    """Add what comes first: the batch size, and the crop."""
-    words = f"{items} per call of the network; auto tries a few sizes on the video and takes the fastest."
-    return all_of(batch_size_option(words, defaults.batch_size, auto=True), crop_option)
-
-
-def gate_options(limit: Any) -> Callable[[AnyCallback], AnyCallback]:
-    """Add engine, precision and threads, and the option that sets the limit of the parity gate."""
-    return all_of(engine_options("; auto is the fastest that passes the parity gate on these videos."), limit)
-
-
-def running_options(
-    defaults: RunOptions, pipelines: tuple[Any, ...], pipeline_help: str
+def run_options(
+    defaults: RunOptions, items: str, pipelines: tuple[PipelineName, ...], *own: Any, limit: Any, note: str = ""
 ) -> Callable[[AnyCallback], AnyCallback]:
-    """Add pipeline, where results go, and which videos are meant."""
+    """All options of a run: those that every run has, around a command's own ones and the parity gate's limit."""
+    batch_help = f"{items} per call of the network; auto tries a few sizes on the video and takes the fastest."
     return all_of(
-        pipeline_option(pipeline_help, pipelines),
+        batch_size_option(batch_help, defaults.batch_size, auto=True),
+        crop_option,
+        *own,
+        engine_options("; auto is the fastest that passes the parity gate on these videos."),
+        limit,
+        pipeline_option(f"How reading, inference and decoding overlap; results are the same.{note}", pipelines),
         click.option(
             "--video-backend",
             type=click.Choice(VIDEO_BACKENDS),
@@ -47,9 +51,7 @@ def running_options(
             help="FFmpeg decodes (auto and pyav alike); opencv takes OpenCV's pictures as long as they are FFmpeg's.",
         ),
         click.option(
-            "--allow-short",
-            is_flag=True,
-            help="Accept a video with frames missing: NaN for those that cannot be decoded.",
+            "--allow-short", is_flag=True, help="Accept a video with missing frames: NaN where one cannot be decoded."
         ),
         click.option("-o", "--out-dir", type=PATH, help="Folder for the results.  [beside each video]"),
         click.option("--overwrite", is_flag=True, help="Replace existing results."),
@@ -61,6 +63,8 @@ def running_options(
             help="Analyse the I-th of N parts of the videos; slurm takes both from the SLURM job array.",
         ),
         click.option("--dry-run", is_flag=True, help="Say what would be done with each video, and do nothing."),
+        config_option,
+        output_options,
     )
 
 
@@ -83,12 +87,7 @@ def run_over(
 ) -> None:
     """Go through the videos, or say what would be done with them, and end with the run's exit code.
 
-    Parameters
-    ----------
-    knows
-        What the built-in network knows, where no model is given.
-    network
-        Which one of a DeepLabCut project.
+    Where no model is given the built-in one is used, and what it `knows` is said.
     """
     from posecli.analysis.executors import executor
     from posecli.analysis.plan import RunPlan, open_folder

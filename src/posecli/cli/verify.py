@@ -38,11 +38,8 @@ def verify(ctx: click.Context, /, path: Path, recursive: bool, output: Output, *
     """
     report = _report(output, path, recursive, **flags)
     for finding in report.findings:
-        line = f"{finding.severity}: {finding.file}: {finding.words}"
-        if finding.severity == "error":
-            output.warn(line)
-        else:
-            output.say(line)
+        tell = output.warn if finding.severity == "error" else output.say
+        tell(f"{finding.severity}: {finding.file}: {finding.words}")
     wrong = {finding.file for finding in report.findings if finding.severity == "error"}
     count = len(report.tables)
     output.say(f"{count} {'table' if count == 1 else 'tables'}: {count - len(wrong)} sound, {len(wrong)} not")
@@ -55,15 +52,13 @@ def _report(
 ) -> VerifyReport:
     from posecli.analysis.verify import Recomputing
     from posecli.analysis.verify import verify as verify_tables
+    from posecli.cli.progress import frame_progress
+    from posecli.video.probe import probe
 
     if video is None:
         if model is not None:
             raise UsageError("--model goes with --video: name the video whose rows shall be computed again")
         return verify_tables(path, recursive=recursive)
-    from posecli.cli.progress import frame_progress
-    from posecli.video.probe import probe
-
     # It is read twice: once for the times, once for the rows.
     with frame_progress(output, video.name, 2 * probe(video).expected_frames) as progress:
-        wanted = Recomputing(video, model, rows)
-        return verify_tables(path, recursive=recursive, recomputing=wanted, progress=progress)
+        return verify_tables(path, recursive=recursive, recomputing=Recomputing(video, model, rows), progress=progress)

@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,32 +30,20 @@ from posecli.support.results import VideoResult
 Note = dict[str, Any]
 
 
-def _known_here(*names: str) -> tuple[signal.Signals, ...]:
-    """Those of the signals that this system has; Windows has few."""
-    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
-
-
 #: By which the system ends a process for a fault of its own.
-FAULTS = _known_here("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
-#: By which a process is asked to stop.
-STOPPING = _known_here("SIGINT", "SIGTERM", "SIGUSR1")
-#: By which a worker is told of Ctrl-C.
-CTRL_C: signal.Signals = getattr(signal, "SIGUSR2", signal.SIGINT)
-#: ``prctl``: the signal that a process gets when the one that forked it is gone.
+FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
+#: By which a process is asked to stop, and by which a worker is told of Ctrl-C.
+STOPPING, CTRL_C = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1), signal.SIGUSR2
+#: By which a worker is told that the process that forked it is gone; ``prctl`` has the system send it.
+ORPHANED = signal.SIGRTMIN
 PARENT_DEATH_SIGNAL = 1
 
 
 def watched(plan: RunPlan, verb: Verb, observer: RunObserver) -> list[Outcome]:
     """What came of each video; one that takes its process with it has failed.
 
-    Raises
-    ------
-    StopRequest
-        If a worker was killed, as for want of memory: no video is at fault.
-    EngineError
-        If a worker crashed while no video was open.
-    PoseCliError
-        If a worker raised it.
+    A `StopRequest` says that a worker was killed, as for want of memory: no video is at fault. What a worker raises is
+    raised here.
     """
     with _Watch(plan, verb, observer) as watch:
         while watch.left.videos:
@@ -65,15 +52,7 @@ def watched(plan: RunPlan, verb: Verb, observer: RunObserver) -> list[Outcome]:
 
 
 class _Watch:
-    """Workers that follow one another, and what they have found.
-
-    Attributes
-    ----------
-    left
-        What is left to do.
-    found
-        What came of the others.
-    """
+    """Workers that follow one another: what is `left` to do, and what they have `found`."""
 
     def __init__(self, plan: RunPlan, verb: Verb, observer: RunObserver) -> None:
         self.left = plan
@@ -83,6 +62,7 @@ class _Watch:
         self._handlers: dict[signal.Signals, Any] = {}
         self._worker: int | None = None
         self._stop: int | None = None
+        self._is_orphan = False
 
     def __enter__(self) -> _Watch:
         self._handlers = {number: signal.getsignal(number) for number in STOPPING}
@@ -104,7 +84,9 @@ class _Watch:
     def one_worker(self) -> None:
         """Have a worker do what is left, as far as it comes."""
         opened, end = None, None
-        for note in self._notes_of(self._forked()):
+        with os.fdopen(self._forked(), "rb") as lines:  # until the worker is gone
+            notes = [json.loads(line) for line in lines if line.endswith(b"\n")]  # one that it did not finish is none
+        for note in notes:
             match note:
                 case {"opens": video}:
                     opened = video
@@ -118,11 +100,8 @@ class _Watch:
         self.left = self.left.without(self.found)
         if end is not None:
             _raise_again(end)
-        elif code >= 0:
-            self._stop_if_asked()
-            raise SystemExit(code)  # its traceback has been printed
         else:
-            self._lose(_name(-code), None if opened is None else Path(opened), is_fault=-code in FAULTS)
+            self._lose(None if opened is None else Path(opened), code)
 
     def _forked(self) -> int:
         """The end of a new worker's pipe. What signals come meanwhile wait until both processes are ready."""
@@ -130,16 +109,17 @@ class _Watch:
         reader, writer = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, CTRL_C))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, CTRL_C, ORPHANED))
         try:
-            self._stop_if_asked()
+            if self._stop is not None:
+                _raise_again({"stopped": _name(self._stop)})
             process = os.fork()
             if not process:
                 os.close(reader)
                 self._work(watcher, writer)
             self._worker = process
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C, ORPHANED))
         os.close(writer)
         return reader
 
@@ -152,15 +132,16 @@ class _Watch:
             # A terminal sends Ctrl-C to both processes; the worker takes it from the watcher, once.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(CTRL_C, signal.default_int_handler)
-            ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+            signal.signal(ORPHANED, self._orphaned)
+            ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, ORPHANED)
             if os.getppid() != watcher:  # it was gone before
-                os.kill(os.getpid(), signal.SIGTERM)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C))
+                os.kill(os.getpid(), ORPHANED)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C, ORPHANED))
             end = _end_of(self.left.to_json(), self._verb, self._observer, pipe)
-            if os.getppid() == watcher:
+            if not self._is_orphan:
                 tell(pipe, end)
-            elif stopped := end.get("stopped"):  # nobody else is there to say it
-                print(f"Stopped by {stopped}: the same command goes on from there.", file=sys.stderr)
+            elif "stopped" in end:  # nobody else is there to say it
+                print(f"Stopped by {end['stopped']}: the same command goes on from there.", file=sys.stderr)
             code = 0
         except KeyboardInterrupt:
             code = EXIT_INTERRUPTED
@@ -174,10 +155,10 @@ class _Watch:
                 sys.stderr.flush()
             os._exit(code)  # what libraries do on their way out no longer counts
 
-    def _notes_of(self, pipe: int) -> Iterator[Note]:
-        """Notes until the worker is gone; one that it did not finish is none."""
-        with os.fdopen(pipe, "rb") as lines:
-            yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
+    def _orphaned(self, _number: int, _frame: FrameType | None) -> None:
+        """Stop, as by a scheduler, since the process that watches this one is gone."""
+        self._is_orphan = True
+        raise StopRequest(signal.SIGTERM.name)
 
     def _waited(self) -> int:
         """The worker's exit code; negative where a signal ended it."""
@@ -187,15 +168,14 @@ class _Watch:
         self._worker = None  # first, lest a signal goes to whoever gets its number next
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
-    def _stop_if_asked(self) -> None:
-        """End as a worker would have, had it still been there."""
-        if self._stop is not None:
-            _raise_again({"stopped": _name(self._stop)})
-
-    def _lose(self, name: str, video: Path | None, *, is_fault: bool) -> None:
+    def _lose(self, video: Path | None, code: int) -> None:
         """Leave out the video at which a worker crashed, or say why there will be no other worker."""
-        self._stop_if_asked()
-        if not is_fault:
+        if self._stop is not None:  # end as the worker would have
+            _raise_again({"stopped": _name(self._stop)})
+        if code >= 0:
+            raise SystemExit(code)  # its traceback has been printed
+        name = _name(-code)
+        if name not in FAULTS:
             raise StopRequest(name)
         if video is None:
             raise EngineError(
@@ -252,12 +232,9 @@ def tell(pipe: int, note: Note) -> None:
 
 
 def _name(number: int) -> str:
-    """What a signal is called.
+    """What a signal is called; those for programs' own use have numbers only.
 
-    >>> _name(11)
-    'SIGSEGV'
+    >>> _name(11), _name(40)
+    ('SIGSEGV', 'signal 40')
     """
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # those for programs' own use have numbers only
-        return f"signal {number}"
+    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
