@@ -26,50 +26,25 @@ if TYPE_CHECKING:
     from posecli.tables.pose_table import read_pose_table
 
 _HOMES = {
-    "AnalysisReport": "posecli.support.results",
-    "AnalyzeOptions": "posecli.options",
-    "ClassifyOptions": "posecli.options",
-    "ClipModel": "posecli.inference.predictor",
-    "Crop": "posecli.options",
-    "EngineOptions": "posecli.options",
-    "InputSize": "posecli.options",
-    "PoseCliError": "posecli.errors",
-    "PoseModel": "posecli.inference.predictor",
-    "VideoResult": "posecli.support.results",
-    "analyze": "posecli.analysis",
-    "classify": "posecli.analysis",
-    "load_clip_model": "posecli.inference.predictor",
-    "load_model": "posecli.inference.predictor",
-    "read_behaviours": "posecli.behaviour.table",
-    "read_pose_table": "posecli.tables.pose_table",
-    "tf_dataset": "posecli.inference.tfdata",
+    "posecli.analysis": ("analyze", "classify"),
+    "posecli.behaviour.table": ("read_behaviours",),
+    "posecli.errors": ("PoseCliError",),
+    "posecli.inference.predictor": ("ClipModel", "PoseModel", "load_clip_model", "load_model"),
+    "posecli.inference.tfdata": ("tf_dataset",),
+    "posecli.options": ("AnalyzeOptions", "ClassifyOptions", "Crop", "EngineOptions", "InputSize"),
+    "posecli.support.results": ("AnalysisReport", "VideoResult"),
+    "posecli.tables.pose_table": ("read_pose_table",),
 }
 
-__all__ = [
-    "AnalysisReport",
-    "AnalyzeOptions",
-    "ClassifyOptions",
-    "ClipModel",
-    "Crop",
-    "EngineOptions",
-    "InputSize",
-    "PoseCliError",
-    "PoseModel",
-    "VideoResult",
-    "__version__",
-    "analyze",
-    "classify",
-    "load_clip_model",
-    "load_model",
-    "read_behaviours",
-    "read_pose_table",
-    "tf_dataset",
-]
+__all__ = ["AnalysisReport", "AnalyzeOptions", "ClassifyOptions", "ClipModel", "Crop", "EngineOptions", "InputSize"]
+__all__ += ["PoseCliError", "PoseModel", "VideoResult", "__version__", "analyze", "classify", "load_clip_model"]
+__all__ += ["load_model", "read_behaviours", "read_pose_table", "tf_dataset"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
     raise AttributeError(f"module 'posecli' has no attribute '{name}'")
 
 

@@ -28,59 +28,45 @@ class PoseCliError(Exception):
 
     exit_code = 1
 
+    def __init_subclass__(cls, exit_code: int | None = None) -> None:
+        if exit_code is not None:
+            cls.exit_code = exit_code
 
-class UsageError(PoseCliError):
+
+class UsageError(PoseCliError, exit_code=2):
     """An option, an argument or a configuration file is wrong."""
 
-    exit_code = 2
 
-
-class VideoError(PoseCliError):
+class VideoError(PoseCliError, exit_code=3):
     """A video is missing or cannot be read."""
 
-    exit_code = 3
 
-
-class ShortVideoError(VideoError):
+class ShortVideoError(VideoError, exit_code=4):
     """Fewer frames could be decoded than the file promises."""
 
-    exit_code = 4
 
-
-class ModelError(PoseCliError):
+class ModelError(PoseCliError, exit_code=5):
     """A model is missing, damaged or of a kind that posecli does not run."""
 
-    exit_code = 5
 
-
-class EngineError(PoseCliError):
+class EngineError(PoseCliError, exit_code=6):
     """A runtime is not installed, or cannot do what was asked of it."""
 
-    exit_code = 6
 
-
-class PrecisionError(EngineError):
+class PrecisionError(EngineError, exit_code=9):
     """A precision that was asked for cannot run here, or does not pass the parity gate; no video is analysed."""
 
-    exit_code = 9
 
-
-class OutputError(PoseCliError):
+class OutputError(PoseCliError, exit_code=7):
     """A result cannot be written where it should go."""
 
-    exit_code = 7
 
-
-class OutputExistsError(OutputError):
+class OutputExistsError(OutputError, exit_code=8):
     """A result stands under the name already and was not made in the same way."""
 
-    exit_code = 8
 
-
-class LabelError(PoseCliError):
+class LabelError(PoseCliError, exit_code=10):
     """Labelled data are missing, damaged, or do not fit their images, project or model."""
-
-    exit_code = 10
 
 
 class StopRequest(BaseException):  # nothing is wrong, and nothing but the command itself may catch it

@@ -11,29 +11,12 @@ import click
 
 from posecli import __version__
 
-#: Command, and where its click object is. A module is imported when its command is called or listed.
-COMMANDS = {
-    "analyze": "posecli.cli.analyze:analyze",
-    "benchmark": "posecli.cli.benchmark:benchmark",
-    "classify": "posecli.cli.classify:classify",
-    "compress-sweep": "posecli.cli.compress_sweep:compress_sweep",
-    "convert": "posecli.cli.convert:convert",
-    "demo": "posecli.cli.demo:demo",
-    "doctor": "posecli.cli.doctor:doctor",
-    "estimate": "posecli.cli.estimate:estimate",
-    "evaluate": "posecli.cli.evaluate:evaluate",
-    "filter": "posecli.cli.filter:filter_command",
-    "label": "posecli.cli.label:label",
-    "model": "posecli.cli.model:model",
-    "outpath": "posecli.cli.outpath:outpath",
-    "plot": "posecli.cli.plot:plot",
-    "recommend": "posecli.cli.recommend:recommend",
-    "reencode": "posecli.cli.reencode:reencode",
-    "sample": "posecli.cli.sample:sample",
-    "scale-sweep": "posecli.cli.scale_sweep:scale_sweep",
-    "train": "posecli.cli.train:train",
-    "verify": "posecli.cli.verify:verify",
-}
+#: Each in the module of its name; a module is imported when its command is called or listed.
+COMMANDS = (
+    *("analyze", "benchmark", "classify", "compress-sweep", "convert", "demo", "doctor", "estimate", "evaluate"),
+    *("filter", "label", "model", "outpath", "plot", "recommend", "reencode", "sample", "scale-sweep", "train"),
+    "verify",
+)
 
 EXIT_CODES = """\b
 Exit codes: 0 success, 1 internal error, 2 wrong option or configuration,
@@ -54,9 +37,9 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
+        module = import_module(f"posecli.cli.{cmd_name.replace('-', '_')}")
+        commands = (value for value in vars(module).values() if isinstance(value, click.Command))
+        return next(command for command in commands if command.name == cmd_name)
 
 
 @click.group(

@@ -47,11 +47,7 @@ CLASSIFYING = ClassifyOptions()
     "Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]", None, auto=True
 )
 @engine_options("; there is no parity gate, since errors are measured.", FIXED_PRECISIONS, "fp32")
-@click.option(
-    "--stride",
-    type=int,
-    help="Behaviours: frames from one chunk's start to the next's.  [the model's own]",
-)
+@click.option("--stride", type=int, help="Behaviours: frames from one chunk's start to the next's.  [the model's own]")
 @click.option(
     "--slack",
     default=10,

@@ -13,13 +13,7 @@ import numpy.typing as npt
 
 from posecli.errors import LabelError, UsageError
 from posecli.evaluation.summary import ALL, Evaluation
-from posecli.evaluation.truth import (
-    chosen_bodyparts,
-    common_bodyparts,
-    nothing_in_common,
-    positions,
-    read_truth,
-)
+from posecli.evaluation.truth import chosen_bodyparts, common_bodyparts, nothing_in_common, positions, read_truth
 from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
 from posecli.options import TableChoice, at_least_one, check_pcutoff
@@ -269,12 +263,7 @@ def _poses_of_frames(
 
 
 def _poses_of_video(
-    model: PoseModel,
-    video: Path,
-    frames: Frames,
-    scale: float,
-    options: EvaluateOptions,
-    progress: Progress,
+    model: PoseModel, video: Path, frames: Frames, scale: float, options: EvaluateOptions, progress: Progress
 ) -> Floats:
     """``(N, K, 3)`` of the ``N`` frames of these numbers, at one scale."""
     info, wanted = probe(video), set(frames.tolist())
