@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecli.behaviour.intervals import Interval, frame_labels, intervals_of_labels, read_intervals, write_intervals
@@ -38,6 +38,7 @@ def test_intervals_come_back_from_their_frames(numbers: list[int]) -> None:
         assert before.end < after.start or before.label != after.label
 
 
+@settings(max_examples=30)
 @given(st.lists(labels.filter(lambda numbers: max(numbers, default=-1) >= 0), min_size=1, max_size=3))
 def test_a_table_comes_back_as_it_was(videos: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as name:

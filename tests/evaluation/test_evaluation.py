@@ -338,7 +338,7 @@ class TestTables:
         st.sets(st.integers(0, 11), min_size=1),
         st.integers(1, 3),
     )
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=12)
     def test_rows_are_matched_by_the_numbers_of_their_frames(
         self, tmp_path_factory: pytest.TempPathFactory, found: set[int], known: set[int], every: int
     ) -> None:

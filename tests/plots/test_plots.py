@@ -14,6 +14,7 @@ from support.poses import dot_poses, pose_frame, save_frame, write_table
 from posecli.errors import OutputExistsError, UsageError, VideoError
 from posecli.plots.pose_figures import draw_jumps, draw_occupancy, draw_paths, draw_trajectories, thinned, without_rests
 from posecli.plots.poses import PlotOptions, chosen, largest_jumps, plot_table, step_lengths
+from posecli.support.figures import part_colors, save_figure
 from posecli.tables.poses import PoseData, read_poses
 
 FIGURES = ("paths", "trajectories", "likelihoods", "jumps", "occupancy")
@@ -174,3 +175,22 @@ def test_gaps_of_a_thinned_line_are_those_of_the_whole_one(
 def _joined(x: np.ndarray, y: np.ndarray) -> set[tuple[float, float]]:
     """Neighbours that a line joins."""
     return {(x[i], x[i + 1]) for i in range(len(y) - 1) if np.isfinite(y[i : i + 2]).all() and x[i] != x[i + 1]}
+
+
+def test_unlikely_points_are_left_out_and_truth_is_black(tmp_path: Path) -> None:
+    poses = np.zeros((10, 2, 3))
+    poses[..., 0] = np.arange(10)[:, None]
+    poses[..., 2] = 0.9
+    poses[3, 1, 2] = 0.1
+    figure = draw_trajectories(poses, ("a", "b"), np.arange(10) / 30, 0.6, truth=poses[..., :2])
+    x, y, likelihood = figure.axes
+    lines = {line.get_label(): line for line in x.get_lines()}
+    assert np.isnan(np.asarray(lines["b"].get_ydata(), float)).tolist() == [step == 3 for step in range(10)]
+    assert not np.isnan(np.asarray(lines["a"].get_ydata(), float)).any()
+    assert sum(line.get_color() == "black" for line in y.get_lines()) == 2
+    assert len(likelihood.get_lines()) == 3, "two body parts and the cut-off"
+    assert all(path.stat().st_size > 1000 for path in save_figure(figure, tmp_path / "fig"))
+
+
+def test_every_body_part_has_a_colour_of_its_own() -> None:
+    assert all(len(set(part_colors(count))) == count for count in (1, 6, 7, 14, 40))
