@@ -25,24 +25,13 @@ Images = npt.NDArray[np.uint8]
 class ChunkPlan:
     """How a video is cut into chunks.
 
-    Attributes
-    ----------
-    length
-        Frames that the network sees in a chunk.
-    stride
-        Frames of the video from the start of one chunk to the start of the next.
-    frame_step
-        Every how many-th frame of the video the network sees.
-
-    Examples
-    --------
     >>> ChunkPlan(length=64, stride=64).starts(150)
     array([ 0, 64, 86])
     """
 
-    length: int
-    stride: int
-    frame_step: int = 1
+    length: int  # frames that the network sees in a chunk
+    stride: int  # frames of the video from the start of one chunk to the start of the next
+    frame_step: int = 1  # a chunk holds every n-th frame of the video
 
     @property
     def span(self) -> int:
@@ -56,35 +45,21 @@ class ChunkPlan:
         whole = list(range(0, n_frames - self.span + 1, self.stride))
         if not whole:
             return np.zeros(1, np.int64)
-        # Frames behind the last whole chunk, and where the next would begin: what is left of it is worth one more.
+        # Frames are left after the last whole chunk, where another would begin: they get one more.
         if max(whole[-1] + self.span, whole[-1] + self.stride) < n_frames:
             whole.append(n_frames - self.span)
         return np.asarray(whole, np.int64)
 
 
 class ClipReader:
-    """Reads a video once, as chunks.
-
-    Parameters
-    ----------
-    reader
-        Gives the frames, and says what is done to each.
-    plan
-        How they are cut into chunks.
-
-    Attributes
-    ----------
-    frames
-        Frames read so far.
-    lost
-        Which of them could not be decoded.
-    """
+    """Reads a video once, as chunks."""
 
     def __init__(self, reader: VideoReader, plan: ChunkPlan) -> None:
+        self.video = reader
         self.plan = plan
+        #: Frames read so far, and which of them could not be decoded.
         self.frames = 0
         self.lost: list[int] = []
-        self._reader = reader
         self._decoded = reader.decoded()
         self._chunks = 0
         self._ended = False
@@ -93,17 +68,12 @@ class ClipReader:
         self._ring = np.zeros((plan.span, *shape), np.uint8)
         self._valid = np.zeros(plan.span, np.bool_)
 
-    @property
-    def video(self) -> VideoReader:
-        """The reader of the frames."""
-        return self._reader
-
     def close(self) -> None:
         """Stop reading and let the decoders go."""
-        self._reader.close()
+        self.video.close()
 
     def skip(self, count: int) -> None:
-        """Pass over the next chunks; their frames are decoded all the same."""
+        """Skip the next chunks; their frames are decoded all the same."""
         for _ in range(count):
             if self._next_chunk(None) is None:
                 return
@@ -113,20 +83,10 @@ class ClipReader:
         return np.empty((batch_size, self.plan.length, *self._ring.shape[1:]), np.uint8)
 
     def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
-        """Fill a caller's buffer with the next chunks.
+        """Fill a buffer, ``(n, T, H, W, 3)`` uint8, with the next chunks; ``None`` when there are none left.
 
-        Parameters
-        ----------
-        buffer
-            ``(n, T, H, W, 3)`` uint8, as `new_buffer` makes them.
-        pool
-            Prepares frames side by side; decoding stays one after the other.
-
-        Returns
-        -------
-        Batch or None
-            A batch whose images are a view of the buffer, shorter than it at the end of the video; ``None`` when there
-            are no chunks left.
+        The batch's images are a view of the buffer, shorter at the end of the video. A pool prepares frames in
+        parallel; decoding stays sequential.
         """
         first = self._chunks
         valid: list[bool] = []
@@ -143,17 +103,17 @@ class ClipReader:
             return None
         numbers = np.arange(first, first + len(valid), dtype=np.int64)
         known = {"indices": numbers, "valid": np.asarray(valid), "fresh": np.asarray(fresh, np.int64)}
-        return Batch.of(buffer[: len(valid)], self._reader.geometry, **known)
+        return Batch.of(buffer[: len(valid)], self.video.geometry, **known)
 
     def _places(self) -> npt.NDArray[np.int64]:
-        """Where the frames of the chunk that ends with the last frame read lie in the ring, in their order."""
+        """Indices into the ring of the frames of the chunk that ends with the last frame read, in order."""
         start = max(0, self.frames - self.plan.span)
         places = (start + np.arange(0, self.plan.span, self.plan.frame_step)) % self.plan.span
-        # Of a video that is shorter than a chunk the last frame is repeated.
+        # A video shorter than a chunk has its last frame repeated.
         return np.minimum(places, self.frames - 1) if self.frames < self.plan.span else places
 
     def _next_chunk(self, pool: Executor | None) -> int | None:
-        """Read on to the end of the next chunk; how many frames that took, ``None`` where there is no such chunk."""
+        """Read to the end of the next chunk; the number of frames that took, ``None`` if there is no such chunk."""
         if self._ended:
             return None
         is_first = self._chunks == 0
@@ -167,7 +127,7 @@ class ClipReader:
         return read
 
     def _read(self, count: int, pool: Executor | None) -> int:
-        """Read so many frames into the ring, as far as there are; how many there were."""
+        """Read so many frames into the ring, or as many as there are; how many that were."""
         read = 0
         while read < count:
             piece = self._read_piece(min(count - read, self.plan.span), pool)
@@ -177,7 +137,7 @@ class ClipReader:
         return read
 
     def _read_piece(self, count: int, pool: Executor | None) -> int:
-        """Read no more frames than the ring has places: none is overwritten while it is being prepared."""
+        """Read at most as many frames as the ring holds: none is overwritten while it is being prepared."""
         jobs: list[Future[None]] = []
         read = 0
         for index, _, image in islice(self._decoded, count):
@@ -197,4 +157,4 @@ class ClipReader:
         return read
 
     def _prepare(self, image: Images, place: int) -> None:
-        prepare(image, self._reader.geometry, self._ring[place])
+        prepare(image, self.video.geometry, self._ring[place])

@@ -82,15 +82,15 @@ def labels_of(probabilities: Floats, classes: tuple[str, ...]) -> npt.NDArray[np
 def write_behaviours(path: Path, found: Behaviours) -> None:
     """Write a table under its partial name, or nothing if the disk refuses; the caller moves it into place."""
     scratch = partial_path(path)
+    longest = max(len(name.encode()) for name in found.classes)
     try:
         scratch.write_bytes(b"")  # HDF5's own error does not say why a file is refused
         with pd.HDFStore(str(scratch), mode="w") as store, warnings.catch_warnings():
             # Class names need not be Python names.
             warnings.simplefilter("ignore", tables.NaturalNameWarning)
             for key, piece in _pieces(found):
-                label_bytes = {"label": _label_bytes(found.classes)}
                 # Each column is stored under its own name; pandas would merge those of one type.
-                store.append(key, piece, index=False, data_columns=True, min_itemsize=label_bytes)
+                store.append(key, piece, index=False, data_columns=True, min_itemsize={"label": longest})
             for key in (CHUNKS, FRAMES):
                 node: Any = store.get_node(key)  # type: ignore[operator]  # the stubs take it for a column
                 node._v_attrs[CLASSES_ATTRIBUTE] = json.dumps(found.classes)
@@ -118,10 +118,6 @@ def _with_classes(table: pd.DataFrame, probabilities: Floats, classes: tuple[str
     labels = pd.Series(labels_of(probabilities, classes), index=table.index, name="label", dtype=object)
     values = pd.DataFrame(probabilities, index=table.index, columns=list(classes))
     return pd.concat([table, labels, values], axis=1)
-
-
-def _label_bytes(classes: tuple[str, ...]) -> int:
-    return max(len(name.encode()) for name in classes)
 
 
 def is_behaviour_table(path: Path) -> bool:

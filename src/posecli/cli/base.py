@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from posecli.cli.options import AnyCallback, gathered
+from posecli.cli.options import gathered
 from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
 from posecli.support.textfile import NOTES
 from posecli.support.yamlfile import read_yaml
@@ -106,19 +106,17 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except PoseCliError as error:
-            if ctx.params.get("as_json"):
-                click.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}, ensure_ascii=False))
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
+            message, line, exit_code = str(error), f"Error: {error}", error.exit_code
         except StopRequest as request:
-            line = f"Stopped by {request}: finished work is kept, and the same command continues."
-            if ctx.params.get("as_json"):
-                click.echo(json.dumps({"error": line, "exit_code": EXIT_RESUME}))
-            click.echo(line, err=True)
-            ctx.exit(EXIT_RESUME)
+            message = line = f"Stopped by {request}: finished work is kept, and the same command continues."
+            exit_code = EXIT_RESUME
         except KeyboardInterrupt:
             click.echo("\nInterrupted: finished work is kept.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+        if ctx.params.get("as_json"):
+            click.echo(json.dumps({"error": message, "exit_code": exit_code}, ensure_ascii=False))
+        click.echo(line, err=True)
+        raise click.exceptions.Exit(exit_code)
 
 
 @contextmanager
@@ -139,18 +137,6 @@ def stop_signals() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def output_options(function: AnyCallback) -> AnyCallback:
-    """Add ``-v``, ``-q`` and ``--json``; the callback takes one `Output` as ``output``."""
-    return gathered(
-        "output",
-        _make_output,
-        ("as_json", "quiet", "verbose"),
-        click.option("-v", "--verbose", is_flag=True, help="Show what libraries print."),
-        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
-    )(function)
-
-
 def _make_output(as_json: bool, quiet: bool, verbose: bool) -> Output:
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other: give one of them")
@@ -159,16 +145,15 @@ def _make_output(as_json: bool, quiet: bool, verbose: bool) -> Output:
     return Output(as_json, quiet, verbose)
 
 
-def config_option(function: AnyCallback) -> AnyCallback:
-    """Add ``--config FILE.yaml``: defaults for every other option of the command; flags override them."""
-    return click.option(
-        "--config",
-        type=PATH,
-        is_eager=True,
-        expose_value=False,
-        callback=_load_config,
-        help="YAML file with this command's options, named as here without leading dashes; flags override it.",
-    )(function)
+#: ``-v``, ``-q`` and ``--json``; the callback takes one `Output` as ``output``.
+output_options = gathered(
+    "output",
+    _make_output,
+    ("as_json", "quiet", "verbose"),
+    click.option("-v", "--verbose", is_flag=True, help="Show what libraries print."),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
+)
 
 
 def _load_config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -196,20 +181,26 @@ def _named_as_parameters(command: click.Command, path: Path, values: dict[str, A
         if parameter is None or parameter.name is None:
             known = ", ".join(sorted(spellings))
             raise UsageError(f"'{path}' has an unknown key '{key}': '{command.name}' knows {known}")
-        named[parameter.name] = value if _takes_list(parameter, value) else _as_flag_value(path, str(key), value)
+        named[parameter.name] = _flag_value(path, str(key), parameter, value)
     return named
 
 
-def _takes_list(parameter: click.Option, value: Any) -> bool:
-    """Whether an option may be given several times, and a list holds its values."""
-    return parameter.multiple and isinstance(value, list)
-
-
-def _as_flag_value(path: Path, key: str, value: Any) -> Any:
-    """A list becomes the comma-separated text that the flag takes; a mapping is refused."""
+def _flag_value(path: Path, key: str, parameter: click.Option, value: Any) -> Any:
+    """A list becomes the comma-separated text that a flag takes, unless the flag may be given several times."""
     if isinstance(value, dict):
         raise UsageError(f"'{path}' gives a mapping for '{key}': give a single value or a list")
-    return ",".join(str(item) for item in value) if isinstance(value, list) else value
+    return ",".join(map(str, value)) if isinstance(value, list) and not parameter.multiple else value
+
+
+#: ``--config FILE.yaml``: defaults for every other option of the command; flags override them.
+config_option = click.option(
+    "--config",
+    type=PATH,
+    is_eager=True,
+    expose_value=False,
+    callback=_load_config,
+    help="YAML file with this command's options, named as here without leading dashes; flags override it.",
+)
 
 
 def duration(seconds: float) -> str:

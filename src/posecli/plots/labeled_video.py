@@ -287,16 +287,14 @@ class _Labeling:
         """Drop frames after the last one to show."""
         if batch is None or batch.indices[0] >= self._frames.stop:
             return None
-        count = min(len(batch), self._frames.stop - int(batch.indices[0]))
-        return batch[:count]
+        return batch[: self._frames.stop - int(batch.indices[0])]
 
     def _drawn(self, batch: Batch) -> list[tuple[Any, int]]:
         """Frames in the encoder's format, with their times."""
-        drawn = []
-        for image, index in zip(batch.images, batch.indices.tolist(), strict=True):
-            sheet = self._painter.draw(image, index)
-            drawn.append((self._encoder.to_yuv(sheet), int(self._pts[index])))
-        return drawn
+        return [
+            (self._encoder.to_yuv(self._painter.draw(image, index)), int(self._pts[index]))
+            for image, index in zip(batch.images, batch.indices.tolist(), strict=True)
+        ]
 
     def _encode(self, frames: list[tuple[Any, int]]) -> int:
         for frame, pts in frames:
