@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, which only the engine of a test moves on."""
     now = [0.0]
     monkeypatch.setattr("posecli.inference.batching.time.perf_counter", lambda: now[0])
-    monkeypatch.setattr(batching, "free_memory", lambda: None)
+    monkeypatch.setattr(batching, "free_memory", lambda: 1 << 60)
     return now
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.odd_videos import OLDEST_PROGRAM, REPORTED, REPORTED_ROWS, Outcome, all_cases, program_version, watch
+from support.odd_videos import OLDEST_PROGRAM, Outcome, all_cases, program_version, watch
 
 pytestmark = pytest.mark.skipif(
     int(program_version().partition(".")[0]) < OLDEST_PROGRAM,
@@ -59,14 +59,6 @@ def test_one_file_of_each_kind(tmp_path: Path) -> None:
     outcomes = watch(tmp_path, *FAST)
     assert wrong(outcomes) == []
     assert len(outcomes) == len(FAST)
-
-
-def test_files_that_users_reported(tmp_path: Path) -> None:
-    if not REPORTED.is_dir():
-        pytest.skip(f"the files after reports of users are not at '{REPORTED}'")
-    outcomes = watch(tmp_path, *(f"reported by users/{name}" for name in REPORTED_ROWS))
-    assert wrong(outcomes) == []
-    assert len(outcomes) == len(REPORTED_ROWS)
 
 
 @pytest.mark.slow

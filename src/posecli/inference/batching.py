@@ -122,7 +122,7 @@ def _foreseen(size: int, item: Images, trials: Sequence[BatchTrial]) -> str:
     """Why a size is not worth trying, or not safe: a system short of memory kills without asking."""
     need = size * item[..., 0].size * BYTES_PER_PIXEL
     free = free_memory()
-    if free is not None and need > MEMORY_SHARE * free:
+    if need > MEMORY_SHARE * free:
         return f"may need {need / 2**30:.1f} GiB of {free / 2**30:.1f} that are free"
     if trials and trials[-1].fps is not None and (seconds := size / trials[-1].fps) > LONGEST_CALL_SECONDS:
         return f"{seconds:.0f} s a call"
