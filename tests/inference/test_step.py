@@ -99,6 +99,7 @@ def test_windows_of_their_own_for_each_frame(name: PipelineName, dots_clip: Path
     assert report.frames == 50
     truth = np.array([clips.dot_centres(number, HEIGHT, WIDTH)[0] for number in range(50)])
     inside = ((truth > (CROP.x1 + 8, CROP.y1 + 8)) & (truth < (CROP.x2 - 8, CROP.y2 - 8))).all(axis=1)
+    assert inside.sum() > 20
     assert np.abs(np.concatenate(poses) - truth)[inside].max() < 8
     assert len(np.unique(np.concatenate(step.corners), axis=0)) > 10
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.outputs import Maps
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
 from posecli.network.tensorflow_runtime import choose_kernels
@@ -64,10 +63,6 @@ class Engine(Protocol[OutputT_co]):
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> OutputT_co:
         """Run the network on ``(B, H, W, 3)`` uint8 RGB, or on ``(B, T, H, W, 3)``."""
-
-
-#: An engine that runs a pose network.
-PoseEngine: TypeAlias = Engine[Maps]
 
 
 ENGINE_CLASSES: dict[EngineName, str] = {
