@@ -15,6 +15,8 @@ import numpy.typing as npt
 from posecli.behaviour.metrics import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import ModelError
+from posecli.inference.kind import BEHAVIOURS, Values
+from posecli.inference.step import NetworkStep, Step
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import read_clip_folder, write_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
@@ -28,6 +30,7 @@ from posecli.training.behaviours.videos import Images, Numbers
 from posecli.training.examples import spread
 from posecli.training.objective import Objective, Trial, begun_from
 from posecli.training.rows import MeasureRow
+from posecli.video.batch import Batch
 
 #: How much of the running averages of normalisation each step keeps: the published 0.999 is for runs of 100,000 steps.
 MOMENTUM = 0.98
@@ -134,19 +137,20 @@ class HeldOutClips:
 
     def accuracy(self, step: int, predict: Predict, batch_size: int) -> AccuracyRow:
         """Balanced accuracy and mean cross-entropy; behaviours of which there is no example are left out."""
+        network = NetworkStep(predict, np.asarray, BEHAVIOURS)  # of the logits themselves: the loss is theirs
         firsts = range(0, len(self._numbers), batch_size)
-        logits = np.concatenate([self._logits(first, predict, batch_size) for first in firsts])
+        logits = np.concatenate([self._logits(first, network, batch_size) for first in firsts])
         truth = self._examples.labels[self._numbers]
         found = balanced_accuracy(truth, logits.argmax(axis=1), self._n_classes)
         loss = -log_softmax(logits)[np.arange(len(truth)), truth].mean()
         return AccuracyRow(step, self._examples.name, len(truth), len(np.unique(truth)), found, float(loss))
 
-    def _logits(self, first: int, predict: Predict, batch_size: int) -> npt.NDArray[np.float32]:
+    def _logits(self, first: int, network: Step, batch_size: int) -> Values:
         """Of one batch; the last one is filled up with its last example, since another size is compiled anew."""
         numbers = self._numbers[first : first + batch_size]
         clips = [self._examples.clip(int(number), self._clips) for number in numbers]
         clips += clips[-1:] * (batch_size - len(clips))
-        return predict(np.stack(clips))[: len(numbers)]
+        return network(Batch.of(np.stack(clips)))[: len(numbers)]
 
 
 def log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
