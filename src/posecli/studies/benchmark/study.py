@@ -1,4 +1,4 @@
-"""A benchmark's folder as values: the design that was laid out, and the runs that were measured."""
+"""A benchmark on the disk: its design, and the runs that were measured."""
 
 from __future__ import annotations
 
@@ -20,26 +20,19 @@ BENCHMARK = StudyKind("benchmark", "rows.jsonl", (POSES_FOLDER,), {"network": "p
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark as far as it has come.
-
-    Attributes
-    ----------
-    folder
-        Where it lies.
-    design
-        What ``design.json`` says: options, data sets, machine, trial, plan.
-    rows
-        One per run, and one per condition that was left out.
-    """
+    """A benchmark as far as it has come."""
 
     folder: Path
+    #: What ``design.json`` says: options, data sets, machine, trial, plan.
     design: dict[str, Any]
+    #: One per run, and one per condition that was left out.
     rows: tuple[Row, ...]
 
     @property
     def data(self) -> tuple[DataSet, ...]:
-        """The data sets."""
-        return tuple(_data_set(item) for item in self.design["data"])
+        """The videos, each with its network."""
+        paths = ({name: Path(item[name]) for name in ("video", "model")} for item in self.design["data"])
+        return tuple(DataSet(**item | own) for item, own in zip(self.design["data"], paths, strict=True))
 
     @property
     def network(self) -> NetworkName:
@@ -67,7 +60,7 @@ def open_study(folder: Path) -> Benchmark:
     design = study_folder.design()
     if design is None:
         raise OutputError(f"'{folder}' holds no benchmark: run 'posecli benchmark --out-dir {folder}' first")
-    runs = {(row["key"], row["repeat"]): row for row in study_folder.rows()}  # what was measured again counts
+    runs = {(row["key"], row["repeat"]): row for row in study_folder.rows()}  # if measured twice, the last one counts
     left_out = [
         item["condition"] | {"state": "left out", "reason": item["reason"], "repeat": None}
         for item in design["left_out"]
@@ -77,7 +70,7 @@ def open_study(folder: Path) -> Benchmark:
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What keeps an engine from a precision, for one model; ``None`` if nothing does."""
+    """Why an engine cannot run a model in a precision; ``None`` if it can."""
 
     engine: str
     precision: str
@@ -88,51 +81,33 @@ class Obstacle:
 def describe_design(
     options: SharedOptions, factors: Factors, trial: Trial, plan: Plan, obstacles: Sequence[Obstacle]
 ) -> dict[str, Any]:
-    """What was laid out, as plain values for the design."""
+    """The design as plain values, for ``design.json``."""
     return {
         "options": options.as_dict(),
-        "data": [_plain_data(item) for item in factors.data],
+        "data": [asdict(item) | {"video": str(item.video), "model": str(item.model)} for item in factors.data],
         "factors": factors.as_plain(),
         "obstacles": [asdict(item) for item in obstacles if item.reason is not None],
         "trial": asdict(trial),
         "estimated_seconds": plan.seconds,
         "repeats_per_process": plan.repeats_per_process,
-        "visits": [_plain_visit(visit) for visit in plan.visits],
+        "visits": [asdict(visit) | {"condition": plain_condition(visit.condition)} for visit in plan.visits],
         "left_out": [{"condition": plain_condition(item), "reason": reason} for item, reason in plan.left_out],
     }
 
 
 def visits_of(design: dict[str, Any]) -> tuple[Visit, ...]:
     """The visits of a design, in order."""
-    return tuple(_visit(item) for item in design["visits"])
+    return tuple(
+        Visit(condition_of(item["condition"]), tuple(item["repeats"]), item["frames"], item["seconds"])
+        for item in design["visits"]
+    )
 
 
 def plain_condition(condition: Condition) -> dict[str, Any]:
-    """A condition as it begins a row."""
+    """A condition as plain values, with its key; every row begins with them."""
     return {"key": condition.key, **asdict(condition)}
 
 
 def condition_of(content: dict[str, Any]) -> Condition:
     """The condition that a row or a design's entry names."""
     return Condition(**{name: content[name] for name in Condition.__dataclass_fields__ if name in content})
-
-
-def _plain_visit(visit: Visit) -> dict[str, Any]:
-    return {
-        "condition": plain_condition(visit.condition),
-        "repeats": list(visit.repeats),
-        "frames": visit.frames,
-        "seconds": visit.seconds,
-    }
-
-
-def _visit(content: dict[str, Any]) -> Visit:
-    return Visit(condition_of(content["condition"]), tuple(content["repeats"]), content["frames"], content["seconds"])
-
-
-def _plain_data(data: DataSet) -> dict[str, Any]:
-    return asdict(data) | {"video": str(data.video), "model": str(data.model)}
-
-
-def _data_set(content: dict[str, Any]) -> DataSet:
-    return DataSet(**content | {"video": Path(content["video"]), "model": Path(content["model"])})

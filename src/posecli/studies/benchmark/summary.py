@@ -1,4 +1,4 @@
-"""Rows to medians, gains, accuracy and cost, and the sentences that say what came out."""
+"""The measurements of a benchmark by condition: medians, gains, accuracy and cost."""
 
 from __future__ import annotations
 
@@ -18,22 +18,12 @@ from posecli.studies.benchmark.study import POSES_FOLDER, Benchmark, condition_o
 from posecli.studies.common.folder import Row
 from posecli.studies.cost import Estimate, Experiment, Price
 
-#: Video of one hour, the unit of run time and cost.
-ONE_HOUR = Experiment(animals=1, days=1, hours_per_day=1)
-
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How well behaviours were found, where they are known.
+    """How well behaviours were found, where they are known: over so many frames and classes."""
 
-    Attributes
-    ----------
-    balanced
-        Mean recall of the classes that the frames show.
-    frames, classes
-        How many there were.
-    """
-
+    #: Mean recall of the classes that the frames show.
     balanced: float
     frames: int
     classes: int
@@ -41,31 +31,18 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Cell:
-    """One condition and all that was measured of it.
-
-    Attributes
-    ----------
-    condition
-        The factors' levels.
-    rows
-        One per repeat that was measured; none where it failed or was left out.
-    state
-        ``done``, ``failed`` or ``left out``.
-    reason
-        Why it is not done.
-    change
-        How far its results are from fp32's on the same items: poses in px of the video's own frame, or probabilities;
-        ``None`` where that says nothing: for fp32 itself, for poses of an untrained network, and where hardly a point
-        was seen.
-    accuracy
-        Of its labels, where the true ones were given.
-    """
+    """One condition and all that was measured of it."""
 
     condition: Condition
+    #: One per repeat that was measured; none where it failed or was left out.
     rows: tuple[Row, ...]
+    #: ``done``, ``failed`` or ``left out``, and why it is not done.
     state: str
     reason: str = ""
+    #: How far its results are from fp32's on the same items: poses in px of the video's own frame, or probabilities;
+    #: ``None`` for fp32 itself, for poses of an untrained network, and where hardly a point was seen.
     change: Any = None
+    #: Of its labels, where the true ones were given.
     accuracy: Accuracy | None = None
 
     def values(self, name: str) -> list[float]:
@@ -83,7 +60,7 @@ class Cell:
 
     @property
     def unchanged_words(self) -> str:
-        """What stands for its change where there is none."""
+        """What a table shows instead of its change."""
         return "0 (fp32)" if self.condition.precision == "fp32" else "" if self.change else "not judged"
 
 
@@ -102,23 +79,14 @@ class Winner:
 
 @dataclass(frozen=True)
 class BenchmarkSummary:
-    """A study as people read it.
-
-    Attributes
-    ----------
-    study
-        Design and rows.
-    cells
-        One per condition, in the order of the design's factors.
-    price
-        Of this machine, or of one like it.
-    video_fps
-        Frames per second of the recordings that run time and cost are stated for.
-    """
+    """A benchmark and what follows from its measurements."""
 
     study: Benchmark
+    #: One per condition, in the order of the design's factors.
     cells: tuple[Cell, ...]
+    #: Of this machine, or of one like it.
     price: Price
+    #: Of the recordings that run time and cost are stated for.
     video_fps: float
 
     @cached_property
@@ -128,7 +96,7 @@ class BenchmarkSummary:
 
     @cached_property
     def data(self) -> tuple[DataSet, ...]:
-        """The data sets."""
+        """The videos, each with its network."""
         return self.study.data
 
     def data_of(self, cell: Cell) -> DataSet:
@@ -146,8 +114,8 @@ class BenchmarkSummary:
         return [cell for cell in chosen if all(_matches(cell.condition, *level) for level in levels.items())]
 
     def estimate(self, cell: Cell, fps: float | None = None) -> Estimate:
-        """What an hour of video takes in a condition."""
-        experiment = Experiment(ONE_HOUR.animals, ONE_HOUR.days, ONE_HOUR.hours_per_day, self.video_fps)
+        """Time and cost of an hour of video in a condition."""
+        experiment = Experiment(animals=1, days=1, hours_per_day=1, video_fps=self.video_fps)
         return Estimate(experiment, cell.fps if fps is None else fps, self.price.of(cell.condition.cores))
 
     def standard(self, data: str, width: int, cores: int, **levels: Any) -> Cell | None:
@@ -169,7 +137,7 @@ class BenchmarkSummary:
         return found
 
     def is_usable(self, cell: Cell) -> bool:
-        """Whether a laboratory could take this setting: its results stay, as far as that could be measured."""
+        """Whether results in this setting stay close enough to fp32's, as far as that could be measured."""
         if cell.condition.precision == "fp32":
             return True
         return self.data_of(cell).trained and cell.change is not None and cell.change.passed
@@ -253,7 +221,7 @@ def design_order(study: Benchmark) -> Callable[[Cell], tuple[Any, ...]]:
 
 
 def levels_of(condition: Condition) -> dict[str, Any]:
-    """All factors by name."""
+    """The levels of all factors, by name."""
     return {name: getattr(condition, name) for name in Condition.__dataclass_fields__}
 
 
@@ -272,5 +240,5 @@ def speed(value: float) -> str:
 
 
 def quoted(text: str) -> str:
-    """A word of a command as a shell takes it; words in capitals stand for something else."""
+    """A word quoted for a shell; placeholders, which are in capitals, stay as they are."""
     return text if text.isupper() else shlex.quote(text)
