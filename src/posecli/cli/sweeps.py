@@ -155,17 +155,15 @@ def run_and_show(kind: str, sweep: SweepOptions, versions: Sequence[Version], ta
     from posecli.studies.sweep.recommendation import recommend
     from posecli.studies.sweep.report import results, version_table, write_report
     from posecli.studies.sweep.runner import run_sweep
-    from posecli.studies.sweep.summary import SweepSummary
 
     observer = SweepProgress(output)
     study = run_sweep(
         kind, sweep, versions, target.folder, observer, overwrite=target.overwrite, network=target.network
     )
-    summary = SweepSummary(study)
-    report, recommendation = write_report(summary), recommend(summary)
-    content = results(summary, recommendation)
+    report, recommendation = write_report(study), recommend(study)
+    content = results(study, recommendation)
     del content["rows"]
-    show_table(version_table(summary), (*content["findings"], *recommendation.reasons), output)
+    show_table(version_table(study), (*content["findings"], *recommendation.reasons), output)
     for line in recommendation.commands:
         output.say(f"  {line}")
     output.say(f"report: {report.page}")

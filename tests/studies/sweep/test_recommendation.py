@@ -12,7 +12,7 @@ from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.recommendation import Recommendation, recommend, versions_inside
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version, encoded_versions, scaled_versions
 
 VERSIONS = encoded_versions({"libx264": (10, 20, 30, 40)}, {})
@@ -21,12 +21,12 @@ FAST = SweepOptions(resamples=200)
 
 def study_of(
     folder: Path, model: ModelFolder, errors: dict[str, float], options: SweepOptions = FAST, frames: int = 600
-) -> SweepSummary:
+) -> Sweep:
     """Versions that are off by these means."""
     original = walk(frames)
     poses = {name: [moved(original, by)] for name, by in ({"original": 0.0} | errors).items()}
     versions = [version for version in VERSIONS if version.name in poses]
-    return SweepSummary(make_study(folder, model, versions, poses, options))
+    return make_study(folder, model, versions, poses, options)
 
 
 def errors(*values: float) -> dict[str, float]:
@@ -47,17 +47,17 @@ def test_the_smallest_file_inside_the_tolerance(dots_model: ModelFolder, tmp_pat
 
 
 def test_it_is_the_upper_bound_that_must_be_inside(dots_model: ModelFolder, tmp_path: Path) -> None:
-    summary = study_of(tmp_path, dots_model, errors(0.1, 0.97))
-    worst = summary.worst(VERSIONS[2])
+    study = study_of(tmp_path, dots_model, errors(0.1, 0.97))
+    worst = study.worst(VERSIONS[2])
     assert worst.mean.value < 1 < worst.mean.high
-    found = recommend(summary)
+    found = recommend(study)
     assert found.version is not None
     assert found.version.name == "libx264-crf10"
 
 
 def test_a_better_version_outside_stops_the_search(dots_model: ModelFolder, tmp_path: Path) -> None:
-    summary = study_of(tmp_path, dots_model, errors(0.1, 2.0, 0.2, 0.2))
-    assert [version.name for version in versions_inside(summary)] == ["libx264-crf10"]
+    study = study_of(tmp_path, dots_model, errors(0.1, 2.0, 0.2, 0.2))
+    assert [version.name for version in versions_inside(study)] == ["libx264-crf10"]
 
 
 def test_one_bad_body_part_is_enough(dots_model: ModelFolder, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_one_bad_body_part_is_enough(dots_model: ModelFolder, tmp_path: Path) ->
     version = moved(original, 0.1)
     version[:, 1, 0] += 5
     study = make_study(tmp_path, dots_model, VERSIONS[:2], {"original": [original], VERSIONS[1].name: [version]}, FAST)
-    found = recommend(SweepSummary(study))
+    found = recommend(study)
     assert found.version is None
     assert "No version is inside 1 px" in words(found)
     assert "green" in words(found)
@@ -76,7 +76,7 @@ def test_lost_points_count(dots_model: ModelFolder, tmp_path: Path) -> None:
     version = original.copy()
     version[::10, 0, 2] = 0.1
     study = make_study(tmp_path, dots_model, VERSIONS[:2], {"original": [original], VERSIONS[1].name: [version]}, FAST)
-    assert recommend(SweepSummary(study)).version is None
+    assert recommend(study).version is None
     lenient = make_study(
         tmp_path,
         dots_model,
@@ -84,7 +84,7 @@ def test_lost_points_count(dots_model: ModelFolder, tmp_path: Path) -> None:
         {"original": [original], VERSIONS[1].name: [version]},
         SweepOptions(max_lost=0.2, resamples=200),
     )
-    assert recommend(SweepSummary(lenient)).version is not None
+    assert recommend(lenient).version is not None
 
 
 def test_too_little_video_is_thin_evidence(dots_model: ModelFolder, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_network_that_is_not_sure_is_thin_evidence(dots_model: ModelFolder, tm
     original[..., 2] = 0.3
     original[:50, :, 2] = 0.9
     study = make_study(tmp_path, dots_model, VERSIONS[:2], {"original": [original], VERSIONS[1].name: [original]}, FAST)
-    found = recommend(SweepSummary(study))
+    found = recommend(study)
     assert found.version is None
     assert "only 8 % of the points" in words(found)
     assert "sure of 'red' in only 50 frames" in words(found)
@@ -110,7 +110,7 @@ def test_a_filter_that_would_help_is_named(dots_model: ModelFolder, tmp_path: Pa
     spiked = original.copy()
     spiked[::10, :, 0] += 40
     poses = {"original": [original], VERSIONS[1].name: [original], VERSIONS[2].name: [spiked]}
-    found = recommend(SweepSummary(make_study(tmp_path, dots_model, VERSIONS[:3], poses, FAST)))
+    found = recommend(make_study(tmp_path, dots_model, VERSIONS[:3], poses, FAST))
     assert found.version == VERSIONS[1]
     assert "Behind a median filter of 5 frames these would be inside too: CRF 20" in words(found)
 
@@ -122,7 +122,7 @@ def test_the_fastest_scale(dots_model: ModelFolder, tmp_path: Path) -> None:
     poses = {name: [moved(original, error)] for name, error in by.items()}
     analysis = AnalyzeOptions(engine=EngineOptions("tensorflow", "fp32"), batch_size=16, crop=Crop(0, 80, 0, 60))
     options = SweepOptions(model=Path("my models/om"), analysis=analysis, resamples=200)
-    found = recommend(SweepSummary(make_study(tmp_path, dots_model, versions, poses, options)))
+    found = recommend(make_study(tmp_path, dots_model, versions, poses, options))
     assert found.version == versions[1]
     assert found.acquisition == ""
     assert found.analysis == (
@@ -136,16 +136,16 @@ def test_versions_that_cannot_be_compared_are_not_recommended(dots_model: ModelF
     poses = {version.name: [original] for version in VERSIONS[:3]}
     problems = {VERSIONS[2].name: "it has 599 frames, the original 600"}
     study = make_study(tmp_path, dots_model, VERSIONS[:3], poses, FAST, problems=problems)
-    assert recommend(SweepSummary(study)).version == VERSIONS[1]
+    assert recommend(study).version == VERSIONS[1]
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_several_videos_are_pooled(dots_model: ModelFolder, tmp_path: Path, count: int) -> None:
     originals = [walk(400, seed=seed) for seed in range(count)]
     poses = {"original": originals, VERSIONS[1].name: [moved(pose, 0.4) for pose in originals]}
-    summary = SweepSummary(make_study(tmp_path, dots_model, VERSIONS[:2], poses, FAST))
-    assert summary.measure(VERSIONS[1]).points == 3 * 400 * count
-    assert summary.totals(VERSIONS[1])["frames"] == 400 * count
-    videos = {row["video"] for row in summary.rows()}
+    study = make_study(tmp_path, dots_model, VERSIONS[:2], poses, FAST)
+    assert study.measure(VERSIONS[1]).points == 3 * 400 * count
+    assert study.totals(VERSIONS[1])["frames"] == 400 * count
+    videos = {row["video"] for row in study.tidy_rows()}
     assert len(videos) == (1 if count == 1 else 3)
-    assert recommend(summary).version == Version("libx264-crf10", VERSIONS[1].encode, 1.0, 10.0)
+    assert recommend(study).version == Version("libx264-crf10", VERSIONS[1].encode, 1.0, 10.0)

@@ -18,19 +18,19 @@ from posecli.studies.sweep.charts import COMPRESSION_CHARTS, drawings
 from posecli.studies.sweep.charts.speeds import draw_scales
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.report import findings, version_table, write_report
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import encoded_versions, scaled_versions
 
 FAST = SweepOptions(resamples=100)
 VERSIONS = encoded_versions({"libx264": (0, 30), "libx265": (28,)}, {})
 
 
-def compressed(folder: Path, model: ModelFolder) -> SweepSummary:
+def compressed(folder: Path, model: ModelFolder) -> Sweep:
     original = walk(330)
     by = (0.0, 0.0, 0.4, 6.0)
     poses = {version.name: [moved(original, error)] for version, error in zip(VERSIONS, by, strict=True)}
     truth = original[..., :2] + 1
-    return SweepSummary(make_study(folder, model, VERSIONS, poses, FAST, [truth]))
+    return make_study(folder, model, VERSIONS, poses, FAST, [truth])
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_a_scale_sweep_has_its_own_figures_and_no_bit_rates(dots_model: ModelFol
     original = walk(330)
     versions = scaled_versions([0.5, 0.25])
     poses = {version.name: [moved(original, 1 / version.scale - 1)] for version in versions}
-    summary = SweepSummary(make_study(tmp_path, dots_model, versions, poses, FAST))
-    assert list(drawings(summary)) == ["scale-error-speed", "trajectories"]
-    head, first, *_ = version_table(summary)
+    study = make_study(tmp_path, dots_model, versions, poses, FAST)
+    assert list(drawings(study)) == ["scale-error-speed", "trajectories"]
+    head, first, *_ = version_table(study)
     assert head[1] == "network input"
     assert first[1] == "160x120"
 
@@ -102,9 +102,9 @@ def test_the_speed_of_a_sample_says_what_it_includes(
     original = walk(330)
     versions = scaled_versions([0.5])
     study = make_study(tmp_path, dots_model, versions, {version.name: [original] for version in versions}, FAST)
-    summary = SweepSummary(replace(study, videos=tuple(replace(video, frames=frames) for video in study.videos)))
-    assert summary.sampled == (frames > 330)
-    legend = draw_scales(summary).axes[1].get_legend()
+    study = replace(study, videos=tuple(replace(video, frames=frames) for video in study.videos))
+    assert study.sampled == (frames > 330)
+    legend = draw_scales(study).axes[1].get_legend()
     assert legend is not None
     assert expected in legend.get_texts()[0].get_text()
 
@@ -113,5 +113,5 @@ def test_unknown_poses_are_drawn_too(dots_model: ModelFolder, tmp_path: Path) ->
     original = walk(330)
     original[:200, 0] = (np.nan, np.nan, 0)
     poses = {version.name: [original] for version in VERSIONS[:2]}
-    report = write_report(SweepSummary(make_study(tmp_path, dots_model, VERSIONS[:2], poses, FAST)))
+    report = write_report(make_study(tmp_path, dots_model, VERSIONS[:2], poses, FAST))
     assert report.page.is_file()

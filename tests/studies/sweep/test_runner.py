@@ -22,7 +22,6 @@ from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
 from posecli.studies.sweep.study import Sweep
-from posecli.studies.sweep.summary import SweepSummary
 from posecli.studies.sweep.transcode import transcode
 from posecli.studies.sweep.versions import Version, encoded_versions, scaled_versions
 from posecli.video.encode import EncodeOptions
@@ -95,15 +94,14 @@ def test_steps_do_not_go_from_stretch_to_stretch(
     parts = (range(5), range(20, 25), range(40, 50))
     monkeypatch.setattr(material, "stretches_of", lambda *_: parts)
     study = sweep(replace(options, sample=20), tmp_path / "out")
-    summary = SweepSummary(study)
-    assert summary.original.lengths == (5, 5, 10)
-    assert np.isnan(summary.original.steps()[[0, 5, 10]]).all()
-    seen = summary.seen[np.setdiff1d(np.arange(20), [0, 5, 10])].sum()
-    assert np.isfinite(summary.original.steps()[summary.seen]).sum() == seen
-    worst = summary.measure(study.versions[-1])
-    assert worst.points == summary.seen.sum()
-    assert worst.mean.value > summary.measure(study.versions[1]).mean.value == 0
-    report = write_report(summary)
+    assert study.original.lengths == (5, 5, 10)
+    assert np.isnan(study.original.steps()[[0, 5, 10]]).all()
+    seen = study.seen[np.setdiff1d(np.arange(20), [0, 5, 10])].sum()
+    assert np.isfinite(study.original.steps()[study.seen]).sum() == seen
+    worst = study.measure(study.versions[-1])
+    assert worst.points == study.seen.sum()
+    assert worst.mean.value > study.measure(study.versions[1]).mean.value == 0
+    report = write_report(study)
     page = (report.folder / "report.html").read_text(encoding="utf-8")
     assert "looked at 20 of 50 frames, in 3 stretches" in page
 
@@ -223,7 +221,7 @@ def test_a_version_with_lost_frames_is_left_out(
     study = sweep(options, tmp_path / "out", teller)
     assert [version.name for version in study.usable] == ["original", "libx264-crf0", "libx264-crf51"]
     assert any("CRF 30: left out, since it has 49 frames, the original 50" in line for line in teller.lines)
-    assert [version.label for version in SweepSummary(study).compared] == ["lossless", "CRF 51"]
+    assert [version.label for version in study.compared] == ["lossless", "CRF 51"]
 
 
 def test_odd_sides_and_crop_and_first_frames(dots_model: ModelFolder, tmp_path: Path) -> None:

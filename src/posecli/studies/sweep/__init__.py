@@ -1,7 +1,6 @@
 """How far compression and downsampling move poses: every version of a video against the video itself.
 
-The way of a study: ``options`` (what is asked) to ``versions`` (what is made of each video) to ``runner`` (make, check
-and analyse each version, one line on the disk for each; ``design`` has what was asked, ``rows`` what is kept, ``study``
-where it lies) to ``summary`` (``measures`` with the intervals of ``resampling``) to ``recommendation``, ``charts`` and
-``report``.
+A study goes from ``options`` (what is asked) and ``versions`` (what is made of each video) through ``runner`` (make,
+check and analyse each version, one line on the disk for each) to ``study`` (what lies in the folder, and its
+``measures`` with the intervals of ``resampling``), and from there to ``recommendation``, ``charts`` and ``report``.
 """

@@ -74,27 +74,10 @@ def find_poses(
     options: SweepOptions,
     progress: Progress,
 ) -> tuple[Pose, StageReport]:
-    """Find the poses in stretches of a video.
+    """Find the poses in stretches of a video, in order; `geometry` is what is done to its frames.
 
-    Parameters
-    ----------
-    model
-        In the precision of the sweep.
-    info, geometry
-        The version, and what is done to its frames.
-    stretches
-        Which frames, in order.
-    options
-        Batch size and pipeline.
-    progress
-        Called with the number of frames just done.
-
-    Returns
-    -------
-    pose
-        ``(N, K, 3)`` float64 in px of the full frame; NaN, NaN, 0 where a frame could not be decoded.
-    stages
-        Of the run, the network's warm-up left out.
+    Returns ``(N, K, 3)`` float64 in px of the full frame, NaN, NaN, 0 where a frame could not be decoded; and where the
+    time went, the network's warm-up left out.
 
     Raises
     ------
@@ -110,11 +93,9 @@ def find_poses(
         poses.append(pose[:, :, 0].copy())
         progress(len(batch))
 
-    try:
+    with closing(reader):
         line = Line(reader, step, sink, options.batch_size, usable_cores())
         stages = run_pipeline(options.analysis.pipeline, line)
-    finally:
-        reader.close()
     found = np.concatenate(poses)
     if len(found) != len(reader):
         raise VideoError(
@@ -126,8 +107,6 @@ def find_poses(
 
 def frame_seconds(model: PoseModel, info: VideoInfo, geometry: Geometry, options: SweepOptions) -> float:
     """Seconds per frame, measured on one batch after the warm-up."""
-    engine = model.engine(geometry.height, geometry.width)
     count = min(options.batch_size, info.n_frames)
-    engine.warm_up(count)
     _, stages = find_poses(model, info, geometry, [range(count)], options, lambda _count: None)
     return stages.seconds / count

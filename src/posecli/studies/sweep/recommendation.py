@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from posecli.options import AnalyzeOptions
 from posecli.studies.sweep.measures import MEDIAN, RAW
 from posecli.studies.sweep.resampling import FEWEST_BLOCKS
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
 
 #: Points of every body part, at least, that the network is sure of in the original.
@@ -43,7 +43,7 @@ class Recommendation:
         return [line for line in (self.acquisition, self.analysis) if line]
 
 
-def recommend(summary: SweepSummary) -> Recommendation:
+def recommend(summary: Sweep) -> Recommendation:
     """Recommend the smallest file, or the fastest scale, that is inside the tolerance."""
     doubts = list(_doubts(summary))
     if doubts:
@@ -59,7 +59,7 @@ def recommend(summary: SweepSummary) -> Recommendation:
     return Recommendation(best, reasons, acquisition_line(best), analysis_line(summary, best))
 
 
-def _doubts(summary: SweepSummary) -> Iterator[str]:
+def _doubts(summary: Sweep) -> Iterator[str]:
     """Reasons why no recommendation could be trusted."""
     frames = sum(summary.resampling.lengths)
     if summary.resampling.n_blocks < FEWEST_BLOCKS or frames < FEWEST_POINTS:
@@ -67,7 +67,7 @@ def _doubts(summary: SweepSummary) -> Iterator[str]:
     share = float(summary.seen.mean())
     if share < LEAST_SEEN:
         yield (
-            f"In the original itself the network is sure (likelihood {summary.study.cutoff:g} or more) of only "
+            f"In the original itself the network is sure (likelihood {summary.cutoff:g} or more) of only "
             f"{100 * share:.0f} % of the points: give a network that knows these animals."
         )
     for name, points in zip(summary.bodyparts, summary.seen.sum(axis=0), strict=True):
@@ -75,7 +75,7 @@ def _doubts(summary: SweepSummary) -> Iterator[str]:
             yield f"It is sure of '{name}' in only {points} frames, and {FEWEST_POINTS} are needed."
 
 
-def versions_inside(summary: SweepSummary, filtering: str = RAW) -> list[Version]:
+def versions_inside(summary: Sweep, filtering: str = RAW) -> list[Version]:
     """Versions that can be recommended: of each codec or precision, from the best quality to the first outside."""
     families: dict[tuple[str | None, str | None], list[Version]] = {}
     for version in summary.compared:
@@ -89,14 +89,14 @@ def versions_inside(summary: SweepSummary, filtering: str = RAW) -> list[Version
     return chosen
 
 
-def _is_inside(summary: SweepSummary, version: Version, filtering: str) -> bool:
-    options = summary.study.options
+def _is_inside(summary: Sweep, version: Version, filtering: str) -> bool:
+    options = summary.options
     parts = [summary.measure(version, name, filtering) for name in summary.bodyparts]
     return all(part.mean.high <= options.tolerance and part.lost.value <= options.max_lost for part in parts)
 
 
-def _sentences(summary: SweepSummary, best: Version, inside: list[Version]) -> Iterator[str]:
-    options, worst = summary.study.options, summary.worst(best)
+def _sentences(summary: Sweep, best: Version, inside: list[Version]) -> Iterator[str]:
+    options, worst = summary.options, summary.worst(best)
     what = "smallest file" if summary.encoded else "fastest setting" if best.precision else "fastest scale"
     yield (
         f"The {what} inside {options.tolerance:g} px is {best.label}: its worst body part, {worst.bodypart}, is off by "
@@ -109,8 +109,8 @@ def _sentences(summary: SweepSummary, best: Version, inside: list[Version]) -> I
         yield f"Behind a median filter of {options.window} frames these would be inside too: {', '.join(more)}."
 
 
-def _room_saved(summary: SweepSummary, best: Version) -> str:
-    values, hours = summary.totals(best), summary.study.options.hours_per_year
+def _room_saved(summary: Sweep, best: Version) -> str:
+    values, hours = summary.totals(best), summary.options.hours_per_year
     per_hour, given = values["bytes_per_hour"], summary.totals(summary.reference)["bytes_per_hour"]
     factor = values["given_compression"]
     against_given = f"{_times(factor)} less than" if factor >= 1 else f"{1 / factor:.1f} times"
@@ -134,10 +134,10 @@ def _times(factor: float) -> str:
     return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
-def _time_saved(summary: SweepSummary, best: Version) -> str:
+def _time_saved(summary: Sweep, best: Version) -> str:
     fast, slow = (summary.totals(version)["analysis_fps"] for version in (best, summary.reference))
-    hours = summary.study.options.hours_per_year
-    frames = hours * 3600 * summary.study.videos[0].info.frame_rate
+    hours = summary.options.hours_per_year
+    frames = hours * 3600 * summary.videos[0].info.frame_rate
     # Both speeds are then below those of a run over every frame.
     between = ", with what lies between the sampled stretches read too" if summary.sampled else ""
     return (
@@ -146,8 +146,8 @@ def _time_saved(summary: SweepSummary, best: Version) -> str:
     )
 
 
-def _why_none(summary: SweepSummary) -> tuple[str, ...]:
-    head = f"No version is inside {summary.study.options.tolerance:g} px."
+def _why_none(summary: Sweep) -> tuple[str, ...]:
+    head = f"No version is inside {summary.options.tolerance:g} px."
     if not summary.compared:
         return (head, "None could be compared with the original.")
     closest = min(summary.compared, key=lambda version: summary.worst(version).mean.high)
@@ -167,10 +167,10 @@ def acquisition_line(version: Version) -> str:
     return f"{shlex.join(command)} VIDEO.mp4"
 
 
-def analysis_line(summary: SweepSummary, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
+def analysis_line(summary: Sweep, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
     """The posecli command that analyses it as the sweep did, or with another batch size and pipeline."""
-    options, analysis = summary.study.options, summary.study.options.analysis
-    precision = version.precision or summary.study.design["precision"]
+    options, analysis = summary.options, summary.options.analysis
+    precision = version.precision or summary.design["precision"]
     command = ["posecli", "analyze", "VIDEO.mp4"]
     if options.model is not None:
         command += ["--model", options.model.as_posix()]

@@ -11,7 +11,7 @@ from posecli.studies.sweep.charts import drawings
 from posecli.studies.sweep.measures import MEDIAN
 from posecli.studies.sweep.recommendation import Recommendation, recommend
 from posecli.studies.sweep.resampling import CONFIDENCE
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import Chart
 from posecli.support.textfile import csv_text
@@ -19,7 +19,7 @@ from posecli.support.textfile import csv_text
 RESULTS_FORMAT = "posecli-sweep-results"
 
 
-def write_report(summary: SweepSummary) -> StudyReport:
+def write_report(summary: Sweep) -> StudyReport:
     """Write everything into the sweep's folder.
 
     Raises
@@ -27,7 +27,7 @@ def write_report(summary: SweepSummary) -> StudyReport:
     OutputError
         If it cannot be written.
     """
-    folder = summary.study.folder
+    folder = summary.folder
     recommendation = recommend(summary)
     report = StudyReport(folder, draw_charts(drawings(summary), summary, folder))
     content = results(summary, recommendation)
@@ -36,16 +36,16 @@ def write_report(summary: SweepSummary) -> StudyReport:
     return report
 
 
-def results(summary: SweepSummary, recommendation: Recommendation) -> dict[str, Any]:
+def results(summary: Sweep, recommendation: Recommendation) -> dict[str, Any]:
     """The whole study as plain values."""
-    options = summary.study.options
+    options = summary.options
     return {
         "format": RESULTS_FORMAT,
         "format_version": 1,
-        **{name: value for name, value in summary.study.design.items() if not name.startswith("format")},
+        **{name: value for name, value in summary.design.items() if not name.startswith("format")},
         "tolerance_px": options.tolerance,
         "max_lost": options.max_lost,
-        "pcutoff": summary.study.cutoff,
+        "pcutoff": summary.cutoff,
         "window": options.window,
         "bootstrap": {
             "confidence": CONFIDENCE,
@@ -61,15 +61,15 @@ def results(summary: SweepSummary, recommendation: Recommendation) -> dict[str, 
             "analysis": recommendation.analysis,
         },
         "findings": list(findings(summary)),
-        "versions": list(summary.study.rows.values()),
-        "rows": list(summary.rows()),
+        "versions": list(summary.rows.values()),
+        "rows": list(summary.tidy_rows()),
     }
 
 
-def findings(summary: SweepSummary) -> Iterator[str]:
+def findings(summary: Sweep) -> Iterator[str]:
     """The findings, one sentence each."""
-    for version in summary.study.versions:
-        if version not in summary.study.usable:
+    for version in summary.versions:
+        if version not in summary.usable:
             yield f"{version.label} is left out: {summary.totals(version)['problem']}."
     if summary.encoded and summary.compared:
         yield from _thousandfold(summary)
@@ -81,7 +81,7 @@ def findings(summary: SweepSummary) -> Iterator[str]:
         yield _filter_effect(summary)
 
 
-def _thousandfold(summary: SweepSummary) -> Iterator[str]:
+def _thousandfold(summary: Sweep) -> Iterator[str]:
     """How far a thousandfold compression moves poses, as Mathis & Warren (2018) asked."""
     factors = {version: summary.totals(version)["raw_compression"] for version in summary.compared}
     smaller = [version for version, factor in factors.items() if factor >= 1000]
@@ -94,9 +94,9 @@ def _thousandfold(summary: SweepSummary) -> Iterator[str]:
         )
 
 
-def _given_file(summary: SweepSummary) -> Iterator[str]:
+def _given_file(summary: Sweep) -> Iterator[str]:
     given = summary.totals(summary.reference)
-    if given["raw_compression"] >= 20 and not all(video.rendered for video in summary.study.videos):
+    if given["raw_compression"] >= 20 and not all(video.rendered for video in summary.videos):
         yield (
             f"The given video is itself compressed, {given['raw_compression']:,.0f} times "
             f"({given['bit_rate'] / 1e3:.0f} kbit/s): distances are from what the network finds in it, and its own "
@@ -104,9 +104,9 @@ def _given_file(summary: SweepSummary) -> Iterator[str]:
         )
 
 
-def _color(summary: SweepSummary) -> Iterator[str]:
+def _color(summary: Sweep) -> Iterator[str]:
     """Lossless versions keep no more color than their pixel format does."""
-    given = {video.info.pixel_format for video in summary.study.videos}
+    given = {video.info.pixel_format for video in summary.videos}
     made = {version.encode.pixel_format for version in summary.compared if version.encode and version.is_lossless}
     if made and given != made:
         yield (
@@ -115,7 +115,7 @@ def _color(summary: SweepSummary) -> Iterator[str]:
         )
 
 
-def _against_truth(summary: SweepSummary) -> Iterator[str]:
+def _against_truth(summary: Sweep) -> Iterator[str]:
     own = summary.measure(summary.reference)
     if not own.truth_points:
         return
@@ -129,36 +129,36 @@ def _against_truth(summary: SweepSummary) -> Iterator[str]:
     )
 
 
-def _untrained(summary: SweepSummary) -> Iterator[str]:
+def _untrained(summary: Sweep) -> Iterator[str]:
     """Name the scales that the network was not trained on."""
     if summary.trained_scales is None:
         return
     low, high = summary.trained_scales
-    outside = [version.label for version in summary.study.usable if not low - 1e-9 <= version.scale <= high + 1e-9]
+    outside = [version.label for version in summary.usable if not low - 1e-9 <= version.scale <= high + 1e-9]
     if outside:
         yield f"The network was trained on scales {low:.2g} to {high:.2g}: {', '.join(outside)} it never saw."
 
 
-def _filter_effect(summary: SweepSummary) -> str:
+def _filter_effect(summary: Sweep) -> str:
     """What the median filter does for the version with the most jitter."""
     worst = max(summary.compared, key=lambda version: summary.measure(version).jitter.value)
     raw, smooth = summary.measure(worst), summary.measure(worst, filtering=MEDIAN)
     return (
-        f"A median filter of {summary.study.options.window} frames takes the jitter of {worst.label} from "
+        f"A median filter of {summary.options.window} frames takes the jitter of {worst.label} from "
         f"{raw.jitter.value:.2f} to {smooth.jitter.value:.2f} px per frame beyond the original's, and its mean error "
         f"from {raw.mean.value:.2f} to {smooth.mean.value:.2f} px."
     )
 
 
-def version_table(summary: SweepSummary) -> list[list[str]]:
+def version_table(summary: Sweep) -> list[list[str]]:
     """A table to read: a header, and a row for each version."""
     head = ["version", *(["size", "kbit/s", "x raw"] if summary.encoded else ["network input"])]
     head += ["mean px", "95 %", "p99 px", "worst part", "lost", "jitter", "filtered px"]
     head += [*(["truth px"] if summary.has_truth else []), "read fps", "fps"]
-    return [head, *(_version_row(summary, version, len(head)) for version in summary.study.versions)]
+    return [head, *(_version_row(summary, version, len(head)) for version in summary.versions)]
 
 
-def _version_row(summary: SweepSummary, version: Version, columns: int) -> list[str]:
+def _version_row(summary: Sweep, version: Version, columns: int) -> list[str]:
     values = summary.totals(version)
     row = [version.label]
     if summary.encoded:
@@ -166,7 +166,7 @@ def _version_row(summary: SweepSummary, version: Version, columns: int) -> list[
         row.append(f"{values['raw_compression']:,.0f}")
     else:
         row.append(f"{values['network_width']}x{values['network_height']}")
-    if version not in summary.study.usable:
+    if version not in summary.usable:
         row.append("left out")  # why is among the findings
         return row + [""] * (columns - len(row))
     item, worst = summary.measure(version), summary.worst(version)
@@ -184,13 +184,13 @@ def _version_row(summary: SweepSummary, version: Version, columns: int) -> list[
     return [*row, "-" if read is None else f"{read:.0f}", f"{values['analysis_fps']:.1f}"]
 
 
-def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
+def html_page(summary: Sweep, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
     """One self-contained page with recommendation, figures and tables."""
-    design = summary.study.design
+    design = summary.design
     title = f"posecli {design['determined_by']['kind']}"
     machine = design["machine"]
     parts = [
-        webpage.heading(f"{title}: {', '.join(video.name for video in summary.study.videos)}"),
+        webpage.heading(f"{title}: {', '.join(video.name for video in summary.videos)}"),
         webpage.paragraph(
             f"posecli {design['posecli']}, {design['written']}; model {design['model']['scorer']}, "
             f"{design['precision']}; ffmpeg {design['ffmpeg']}; {machine['platform']}, {machine['cores']} cores."
@@ -209,8 +209,8 @@ def html_page(summary: SweepSummary, recommendation: Recommendation, charts: Seq
     return webpage.page(title, parts)
 
 
-def _method(summary: SweepSummary) -> Iterator[str]:
-    options, resampling, videos = summary.study.options, summary.resampling, summary.study.videos
+def _method(summary: Sweep) -> Iterator[str]:
+    options, resampling, videos = summary.options, summary.resampling, summary.videos
     if summary.sampled:
         looked_at, frames = sum(video.looked_at for video in videos), sum(video.frames for video in videos)
         yield (
@@ -220,7 +220,7 @@ def _method(summary: SweepSummary) -> Iterator[str]:
         )
     yield (
         "Every version went through the same network with the same settings. A point counts where the original's "
-        f"likelihood is {summary.study.cutoff:g} or more ({100 * summary.seen.mean():.0f} % of all points). Distances "
+        f"likelihood is {summary.cutoff:g} or more ({100 * summary.seen.mean():.0f} % of all points). Distances "
         "are Euclidean, in px of the full frame."
     )
     yield (
@@ -241,7 +241,7 @@ def _method(summary: SweepSummary) -> Iterator[str]:
             "ffmpeg encoded straight from the video's own colour values with every frame at its own time; count, times "
             "and pictures were compared frame by frame before anything was believed. Raw pixels are three bytes each."
         )
-    yield from (f"{version.name}: {version.note}." for version in summary.study.versions if version.note)
+    yield from (f"{version.name}: {version.note}." for version in summary.versions if version.note)
     if summary.trained_scales is not None:
         low, high = summary.trained_scales
         yield f"The network was trained on scales {low:.2g} to {high:.2g}."

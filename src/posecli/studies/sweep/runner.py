@@ -266,18 +266,8 @@ def version_row(
 ) -> Row:
     """Sizes and speeds of one version of one video, for the journal.
 
-    Parameters
-    ----------
-    video, version
-        What it is of.
-    info
-        The file that was looked at.
-    made
-        How it was encoded; ``None`` for the given file.
-    together
-        How its frames correspond to the original's; ``None`` for the original's own.
-    stages
-        Of the run of the network; ``None`` where there was none.
+    `info` is of the file that was looked at; of the given file there is nothing made or compared, and no stages of a
+    version that was left out.
     """
     size = video.given_bytes if made is None else made.bytes
     row: Row = {

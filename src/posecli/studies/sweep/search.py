@@ -27,8 +27,7 @@ from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.recommendation import Recommendation, analysis_line, recommend
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
-from posecli.studies.sweep.study import SWEEP
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import SWEEP, Sweep
 from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
 from posecli.support.figures import house_style, save_figure
 from posecli.video.geometry import Geometry
@@ -73,7 +72,7 @@ class Found:
 
     folder: Path
     #: Speed and error of every scale and precision.
-    settings: SweepSummary
+    settings: Sweep
     #: The fastest inside; the full frame in fp32 where none is, or the evidence is thin.
     setting: Version
     batch: BatchChoice
@@ -89,12 +88,11 @@ class Found:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        study = self.settings.study
         return {
             "format": FORMAT,
             "folder": str(self.folder),
-            "frames": sum(video.looked_at for video in study.videos),
-            "tolerance_px": study.options.tolerance,
+            "frames": sum(video.looked_at for video in self.settings.videos),
+            "tolerance_px": self.settings.options.tolerance,
             "setting": {"scale": self.setting.scale, "precision": self.setting.precision},
             "batch_size": self.batch.batch_size,
             "batch_trials": self.batch.as_list(),
@@ -103,7 +101,9 @@ class Found:
             "analysis": self.analysis,
             "acquisition": self.acquisition,
             "figure": str(self.figure),
-            "rows": [row for row in self.settings.rows() if row["bodypart"] == "all" and row["filtering"] == "none"],
+            "rows": [
+                row for row in self.settings.tidy_rows() if row["bodypart"] == "all" and row["filtering"] == "none"
+            ],
         }
 
 
@@ -158,7 +158,7 @@ class _Search:
     overwrite: bool
     network: NetworkChoice
 
-    def settings(self) -> SweepSummary:
+    def settings(self) -> Sweep:
         """Error and speed of every scale in every precision."""
         sweep = self.options.sweep
         engine = replace(sweep.analysis.engine, precision="fp32")
@@ -172,12 +172,12 @@ class _Search:
             sweep = replace(sweep, sample=sample)
         return self._swept("settings", sweep, versions)
 
-    def compression(self, settings: SweepSummary, best: Version) -> Recommendation:
+    def compression(self, settings: Sweep, best: Version) -> Recommendation:
         """Compressed versions in the chosen setting against the full, given video in fp32.
 
         Of a sample only as many first frames are encoded: hours of video are not, for seconds of it.
         """
-        sweep = settings.study.options
+        sweep = settings.options
         if sweep.sample is not None:
             sweep = replace(sweep, frames=sweep.sample if sweep.frames is None else sweep.frames, sample=None)
         encoded = encoded_versions({"libx264": self.options.crf}, {})[1:]
@@ -186,8 +186,8 @@ class _Search:
         write_report(summary)
         return recommend(summary)
 
-    def _swept(self, part: str, sweep: SweepOptions, versions: Sequence[Version]) -> SweepSummary:
-        study = run_sweep(
+    def _swept(self, part: str, sweep: SweepOptions, versions: Sequence[Version]) -> Sweep:
+        return run_sweep(
             f"recommend-{part}",
             sweep,
             versions,
@@ -196,7 +196,6 @@ class _Search:
             overwrite=self.overwrite,
             network=self.network,
         )
-        return SweepSummary(study)
 
     def _affordable(self, sweep: SweepOptions, versions: Sequence[Version], model: PoseModel) -> int | None:
         """Frames of each setting that the budget allows; ``None`` where that is all."""
@@ -224,25 +223,23 @@ def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tupl
     return tuple(wanted or (name for name in FIXED_PRECISIONS if model.obstacle(name) is None))
 
 
-def _in_setting(settings: SweepSummary, best: Version) -> tuple[PoseModel, VideoInfo, Geometry]:
+def _in_setting(settings: Sweep, best: Version) -> tuple[PoseModel, VideoInfo, Geometry]:
     """The network in a setting, the first video, and what is done to its frames."""
-    video, model = settings.study.videos[0], settings.study.model
+    video, model = settings.videos[0], settings.model
     chosen = model if best.precision is None else model.with_precision(best.precision)
-    return chosen, video.info, video.geometry(settings.study.options, best.scale)
+    return chosen, video.info, video.geometry(settings.options, best.scale)
 
 
-def _best_batch(settings: SweepSummary, best: Version) -> BatchChoice:
+def _best_batch(settings: Sweep, best: Version) -> BatchChoice:
     model, info, geometry = _in_setting(settings, best)
-    reader = VideoReader(info, geometry, settings.study.options.analysis.video_backend)
+    reader = VideoReader(info, geometry, settings.options.analysis.video_backend)
     return choose_batch(model.step((geometry.height, geometry.width, 3)), first_items(reader))
 
 
-def _speeds_of_pipelines(
-    settings: SweepSummary, best: Version, batch_size: int, observer: SweepObserver
-) -> dict[str, float]:
+def _speeds_of_pipelines(settings: Sweep, best: Version, batch_size: int, observer: SweepObserver) -> dict[str, float]:
     """Frames per second of each pipeline, in the chosen setting and batch size."""
-    options = settings.study.options
-    frames = min(settings.study.videos[0].frames, max(PIPELINE_FRAMES, 3 * batch_size))
+    options = settings.options
+    frames = min(settings.videos[0].frames, max(PIPELINE_FRAMES, 3 * batch_size))
     speeds: dict[str, float] = {}
     for name in PIPELINES_TRIED:
         tried = replace(options, analysis=replace(options.analysis, batch_size=batch_size, pipeline=name))

@@ -1,29 +1,47 @@
-"""A sweep on the disk: what identifies it, and what is read of it when it is finished."""
+"""A sweep on the disk: what identifies it, what was found of every version, and the measures that follow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from posecli.evaluation import ALL
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import PoseModel
 from posecli.studies.common.folder import Row, StudyKind
 from posecli.studies.sweep.material import Floats, SweepVideo
+from posecli.studies.sweep.measures import RAW, Comparison, PartMeasures, Trajectories
 from posecli.studies.sweep.options import SweepOptions
+from posecli.studies.sweep.resampling import Resampling, block_length
 from posecli.studies.sweep.versions import Version
 from posecli.video.probe import content_fingerprint
 
 POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER = "poses", "frames", "videos", "scene"
 SWEEP = StudyKind("sweep", "versions.jsonl", (POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER))
+#: Columns of a version, in files.
+VERSION_COLUMNS = (
+    *("codec", "crf", "crf_asked", "lossless", "preset", "pix_fmt", "gop", "scale", "precision"),
+    *("network_width", "network_height", "frames", "looked_at"),
+    *("bytes", "bit_rate", "bytes_per_hour", "raw_compression", "given_compression"),
+    *("encode_fps", "read_fps", "network_fps", "analysis_fps", "psnr", "worst_psnr", "problem"),
+)
+#: Of several videos these add up.
+ADDED = ("frames", "looked_at", "bytes")
+#: And these are frames over the sum of seconds.
+SPEEDS = ("encode_fps", "read_fps", "network_fps", "analysis_fps")
+#: By what DeepLabCut multiplies its global scale, unless a project says otherwise.
+DEEPLABCUT_JITTER = (0.5, 1.25)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A finished sweep: what was asked, and what is known of every version."""
+    """A finished sweep; its measures are computed when they are asked for."""
 
     folder: Path
     options: SweepOptions
@@ -58,6 +76,129 @@ class Sweep:
             if all(self.row(video, version)["problem"] is None for video in self.videos)
         )
 
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """Names of the body parts, in the network's order."""
+        return self.model.description.bodyparts
+
+    @property
+    def reference(self) -> Version:
+        """The version that the others are compared with."""
+        return self.versions[0]
+
+    @property
+    def compared(self) -> tuple[Version, ...]:
+        """The other versions, as far as they can be compared."""
+        return self.usable[1:]
+
+    @property
+    def codecs(self) -> dict[str | None, list[Version]]:
+        """The compared versions by codec."""
+        names = dict.fromkeys(version.codec for version in self.compared)
+        return {name: [version for version in self.compared if version.codec == name] for name in names}
+
+    @property
+    def encoded(self) -> bool:
+        """Whether versions differ in encoding, and not in scale or precision alone."""
+        return any(version.encode is not None for version in self.versions)
+
+    @cached_property
+    def measures(self) -> dict[str, list[PartMeasures]]:
+        """Measures of each usable version, over all videos."""
+        return self._measures(self.videos)
+
+    def measure(self, version: Version, bodypart: str = ALL, filtering: str = RAW) -> PartMeasures:
+        """One body part of one version, over all videos."""
+        return next(
+            item for item in self.measures[version.name] if item.bodypart == bodypart and item.filtering == filtering
+        )
+
+    def worst(self, version: Version) -> PartMeasures:
+        """The body part whose mean error may be largest."""
+        parts = [self.measure(version, name) for name in self.bodyparts]
+        return max(parts, key=lambda item: -1.0 if np.isnan(item.mean.high) else item.mean.high)
+
+    @cached_property
+    def resampling(self) -> Resampling:
+        """The bootstrap over all videos."""
+        return self._resampling(self.videos)
+
+    @cached_property
+    def original(self) -> Trajectories:
+        """Trajectories of the reference, over all videos."""
+        return self._trajectories(self.videos, self.reference)
+
+    @cached_property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """``(N, K)``: the points that count."""
+        return np.asarray(self.original.poses[..., 2] >= self.cutoff)
+
+    @property
+    def trained_scales(self) -> tuple[float, float] | None:
+        """Smallest and largest scale that the network was trained on; ``None`` where it does not say."""
+        return trained_scales(self.model.description.source)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the network looked at a part of the frames only."""
+        return any(video.looked_at < video.frames for video in self.videos)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether true points are known."""
+        return any(truth is not None for truth in self.truths)
+
+    def totals(self, version: Version) -> dict[str, Any]:
+        """A version's sizes and speeds, over all videos."""
+        return total([self.row(video, version) for video in self.videos], self.videos)
+
+    def tidy_rows(self) -> Iterator[dict[str, Any]]:
+        """The tidy table: video (or all), version, body part (or all), filtering."""
+        videos = self.videos
+        yield from self._tidy_rows(ALL if len(videos) > 1 else videos[0].name, videos, self.measures)
+        for video in videos if len(videos) > 1 else ():
+            yield from self._tidy_rows(video.name, [video], self._measures([video]))
+
+    def _tidy_rows(
+        self, name: str, videos: Sequence[SweepVideo], measures: dict[str, list[PartMeasures]]
+    ) -> Iterator[dict[str, Any]]:
+        for version in self.versions:
+            values = total([self.row(video, version) for video in videos], videos)
+            head = {"video": name, "version": version.name} | {key: values.get(key) for key in VERSION_COLUMNS}
+            yield from (head | item.as_dict() for item in measures.get(version.name, []))
+
+    def _measures(self, videos: Sequence[SweepVideo]) -> dict[str, list[PartMeasures]]:
+        truth = self._truth(videos)
+        original = self._trajectories(videos, self.reference)
+        comparison = Comparison(self.bodyparts, self.cutoff, self.options.window, self._resampling(videos))
+        return {
+            version.name: comparison.measure(self._trajectories(videos, version), original, truth)
+            for version in self.usable
+        }
+
+    def _trajectories(self, videos: Sequence[SweepVideo], version: Version) -> Trajectories:
+        """Each stretch is a trajectory of its own."""
+        parts: list[Floats] = []
+        for video in videos:
+            ends = np.cumsum([len(part) for part in video.stretches])[:-1]
+            parts += np.split(self.poses(video, version), ends)
+        return Trajectories.of(parts)
+
+    def _truth(self, videos: Sequence[SweepVideo]) -> Floats | None:
+        if not self.has_truth:
+            return None
+        known = dict(zip((video.name for video in self.videos), self.truths, strict=True))
+        parts = []
+        for video in videos:
+            truth = known[video.name]
+            parts.append(np.full((video.looked_at, len(self.bodyparts), 2), np.nan) if truth is None else truth)
+        return np.concatenate(parts)
+
+    def _resampling(self, videos: Sequence[SweepVideo]) -> Resampling:
+        blocks = tuple(block_length(video.looked_at, video.info.frame_rate) for video in videos)
+        options = self.options
+        return Resampling(tuple(video.looked_at for video in videos), blocks, options.resamples, options.seed)
+
 
 def identity_fields(
     kind: str, options: SweepOptions, versions: Sequence[Version], given: Sequence[SweepVideo], model: PoseModel
@@ -89,3 +230,56 @@ def poses_path(folder: Path, video: SweepVideo, version: Version) -> Path:
 def frame_path(folder: Path, video: SweepVideo, version: Version) -> Path:
     """Where a version's first frame is."""
     return folder / FRAMES_FOLDER / f"{video.name}-{version.name}.png"
+
+
+def total(rows: Sequence[dict[str, Any]], videos: Sequence[SweepVideo]) -> dict[str, Any]:
+    """One version of several videos as one."""
+    merged = dict(rows[0])
+    if len(rows) == 1:
+        return merged
+    merged |= {name: sum(row[name] for row in rows) for name in ADDED}
+    for name in SPEEDS:
+        known = [row for row in rows if row.get(name)]
+        seconds = sum(row["frames"] / row[name] for row in known)
+        merged[name] = sum(row["frames"] for row in known) / seconds if known else None
+    seconds = sum(video.seconds for video in videos)
+    merged["bit_rate"] = 8 * merged["bytes"] / seconds
+    merged["bytes_per_hour"] = 3600 * merged["bytes"] / seconds
+    merged["raw_compression"] = sum(video.raw_bytes for video in videos) / merged["bytes"]
+    merged["given_compression"] = sum(video.given_bytes for video in videos) / merged["bytes"]
+    if rows[0].get("psnr") is not None:
+        merged["psnr"] = sum(row["psnr"] * row["frames"] for row in rows) / merged["frames"]
+        merged["worst_psnr"] = min(row["worst_psnr"] for row in rows)
+    merged["problem"] = next((row["problem"] for row in rows if row["problem"]), None)
+    return merged
+
+
+def trained_scales(source: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Smallest and largest scale of the frame that a network was trained on; ``None`` where nothing is known.
+
+    Parameters
+    ----------
+    source
+        Of a model folder's description: written when a network was trained, averaged of several, or imported from
+        DeepLabCut.
+
+    Examples
+    --------
+    >>> trained_scales({"global_scale": 0.8})
+    (0.4, 1.0)
+    >>> trained_scales({"config": {"augment": {"scales": [1.0, 0.25], "scale_jitter": 2.0}}})
+    (0.125, 2.0)
+    >>> trained_scales({"of": [{"global_scale": 0.8}, {"global_scale": 0.4}]})
+    (0.2, 1.0)
+    """
+    try:
+        if "of" in source:
+            known = [scales for part in source["of"] if (scales := trained_scales(part)) is not None]
+            return min(low for low, _ in known), max(high for _, high in known)
+        if "config" in source:
+            seen = source["config"]["augment"]
+            return min(seen["scales"]) / seen["scale_jitter"], max(seen["scales"]) * seen["scale_jitter"]
+        low, high = (float(source["global_scale"]) * factor for factor in DEEPLABCUT_JITTER)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return low, high

@@ -6,11 +6,11 @@ from posecli.studies.common.report import Drawing
 from posecli.studies.sweep.charts.bit_rates import draw_bit_rates, draw_codecs, draw_repair, draw_truth
 from posecli.studies.sweep.charts.pictures import draw_frames, draw_traces
 from posecli.studies.sweep.charts.speeds import draw_frontier, draw_scales, draw_settings
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 
 __all__ = ["COMPRESSION_CHARTS", "SCALE_CHARTS", "draw_settings", "drawings"]
 
-COMPRESSION_CHARTS: dict[str, Drawing[SweepSummary]] = {
+COMPRESSION_CHARTS: dict[str, Drawing[Sweep]] = {
     "first-frames": (draw_frames, "First frame of each version, with what the network found and the file's size."),
     "trajectories": (
         draw_traces,
@@ -25,7 +25,7 @@ COMPRESSION_CHARTS: dict[str, Drawing[SweepSummary]] = {
     "truth": (draw_truth, "Mean distance from the true points, over all body parts."),
     "frontier": (draw_frontier, "Size against error; colour is the speed at which frames are read, where it is known."),
 }
-SCALE_CHARTS: dict[str, Drawing[SweepSummary]] = {
+SCALE_CHARTS: dict[str, Drawing[Sweep]] = {
     "scale-error-speed": (draw_scales, "Error and speed against the width that the network sees."),
     "trajectories": (
         draw_traces,
@@ -34,7 +34,7 @@ SCALE_CHARTS: dict[str, Drawing[SweepSummary]] = {
 }
 
 
-def drawings(summary: SweepSummary) -> dict[str, Drawing[SweepSummary]]:
+def drawings(summary: Sweep) -> dict[str, Drawing[Sweep]]:
     """The figures of a sweep by name; none where nothing could be compared."""
     if not summary.compared:
         return {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from posecli.studies.sweep.measures import Floats, PartMeasures
 from posecli.studies.sweep.resampling import ConfidenceInterval
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import GREY, MARKERS
 
@@ -22,14 +22,14 @@ ERROR_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 RATE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000)
 
 
-def totals(summary: SweepSummary, versions: Sequence[Version], name: str) -> Floats:
+def totals(summary: Sweep, versions: Sequence[Version], name: str) -> Floats:
     """One of the sizes or speeds of each version."""
     return np.array([summary.totals(version)[name] for version in versions], np.float64)
 
 
 def draw_against_rate(
     axes: Axes,
-    summary: SweepSummary,
+    summary: Sweep,
     measured: Callable[[Version], PartMeasures],
     versions: Sequence[Version],
     look: tuple[str, int, str | None],
@@ -68,7 +68,7 @@ def draw_intervals(
     )
 
 
-def rate_axis(axes: Axes, summary: SweepSummary) -> None:
+def rate_axis(axes: Axes, summary: Sweep) -> None:
     """Bit rate below, compression against raw pixels above."""
     rates = totals(summary, summary.compared, "bit_rate") / 1e3
     reference = summary.totals(summary.reference)
@@ -111,12 +111,12 @@ def plain_ticks(axes: Axes, axis: str, values: Floats, ticks: Sequence[float], r
     (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
 
 
-def tolerance_line(axes: Axes, summary: SweepSummary) -> None:
+def tolerance_line(axes: Axes, summary: Sweep) -> None:
     """Mark the error up to which the study counts a version as good."""
-    axes.axhline(summary.study.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
+    axes.axhline(summary.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
     note = axes.annotate(
         "tolerance",
-        (0.99, summary.study.options.tolerance),
+        (0.99, summary.options.tolerance),
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
         xytext=(-2, 3),

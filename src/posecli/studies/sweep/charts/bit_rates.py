@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from posecli.studies.sweep.charts.axes import draw_against_rate, error_axis, rate_axis, tolerance_line
 from posecli.studies.sweep.measures import MEDIAN, RAW
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.support.figures import COLORS, GREY, new_figure, part_colors
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DISTANCE = "mean distance from the original (px)"
 
 
-def draw_bit_rates(summary: SweepSummary) -> Figure:
+def draw_bit_rates(summary: Sweep) -> Figure:
     """Error of each body part against bit rate, one panel per codec."""
     figure = new_figure(max(7.0, 4.6 * len(summary.codecs)), 4.8)
     panels = figure.subplots(1, len(summary.codecs), squeeze=False, sharey=True)[0]
@@ -36,11 +36,11 @@ def draw_bit_rates(summary: SweepSummary) -> Figure:
     return figure
 
 
-def draw_repair(summary: SweepSummary) -> Figure:
+def draw_repair(summary: Sweep) -> Figure:
     """Error and jitter over all body parts with and without the median filter, against bit rate."""
     figure = new_figure(10.0, 4.4)
     left, right = figure.subplots(1, 2)
-    filtered = f"median filter, {summary.study.options.window} frames"
+    filtered = f"median filter, {summary.options.window} frames"
     for number, (filtering, label) in enumerate(((RAW, "as found"), (MEDIAN, filtered))):
         measured = partial(summary.measure, filtering=filtering)
         for place, versions in enumerate(summary.codecs.values()):
@@ -57,7 +57,7 @@ def draw_repair(summary: SweepSummary) -> Figure:
     return figure
 
 
-def draw_truth(summary: SweepSummary) -> Figure:
+def draw_truth(summary: Sweep) -> Figure:
     """Error against truth over all body parts beside the original's own, against bit rate."""
     figure = new_figure(7.0, 4.4)
     axes = figure.subplots()
@@ -69,7 +69,7 @@ def draw_truth(summary: SweepSummary) -> Figure:
     return figure
 
 
-def draw_codecs(summary: SweepSummary) -> Figure:
+def draw_codecs(summary: Sweep) -> Figure:
     """Error over all body parts against bit rate, a line per codec."""
     figure = new_figure(7.0, 4.6)
     axes = figure.subplots()
@@ -79,7 +79,7 @@ def draw_codecs(summary: SweepSummary) -> Figure:
     return figure
 
 
-def _draw_codecs(axes: Axes, summary: SweepSummary, of: str) -> None:
+def _draw_codecs(axes: Axes, summary: Sweep, of: str) -> None:
     for number, (codec, versions) in enumerate(summary.codecs.items()):
         draw_against_rate(axes, summary, summary.measure, versions, (COLORS[number], number, str(codec)), of)
     rate_axis(axes, summary)

@@ -17,7 +17,7 @@ from posecli.studies.sweep.charts.axes import (
     totals,
 )
 from posecli.studies.sweep.measures import Floats
-from posecli.studies.sweep.summary import SweepSummary
+from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import COLORS, GREY, MARKERS, new_figure, part_colors
 
@@ -33,7 +33,7 @@ ROOM_FOR_NAMES = 2.2
 WORST_ERROR = "upper bound of the worst part's mean error (px)"
 
 
-def draw_frontier(summary: SweepSummary) -> Figure:
+def draw_frontier(summary: Sweep) -> Figure:
     """Size, error and speed of every version at once; those on the Pareto front are joined."""
     versions, codecs = summary.compared, list(summary.codecs)
     several = len(codecs) > 1
@@ -71,7 +71,7 @@ def draw_frontier(summary: SweepSummary) -> Figure:
     return figure
 
 
-def _errors(summary: SweepSummary, versions: Sequence[Version]) -> Floats:
+def _errors(summary: Sweep, versions: Sequence[Version]) -> Floats:
     return np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
 
 
@@ -101,11 +101,11 @@ def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -
     )
 
 
-def draw_settings(summary: SweepSummary, best: Version) -> Figure:
+def draw_settings(summary: Sweep, best: Version) -> Figure:
     """Speed against error of every scale and precision; those on the Pareto front are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
-    versions = summary.study.usable
+    versions = summary.usable
     speeds, errors = totals(summary, versions, "analysis_fps"), _errors(summary, versions)
     _join_best(axes, speeds, errors, sign=-1)
     for number, precision in enumerate(dict.fromkeys(version.precision for version in versions)):
@@ -132,11 +132,11 @@ def draw_settings(summary: SweepSummary, best: Version) -> Figure:
     return figure
 
 
-def draw_scales(summary: SweepSummary) -> Figure:
+def draw_scales(summary: Sweep) -> Figure:
     """Error of each body part, and speed, against the width that the network sees."""
     figure = new_figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)
-    versions = summary.study.versions[::-1]
+    versions = summary.versions[::-1]
     widths = totals(summary, versions, "network_width")
     of, reference = ("truth_mean", "the truth") if summary.has_truth else ("mean", "the full frame")
     shown = versions if summary.has_truth else versions[:-1]
