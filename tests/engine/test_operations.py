@@ -22,12 +22,13 @@ from posecli.network.operations import (
     DepthwiseConvolution,
     Dropout,
     GlobalAverage,
+    Multiply,
     Operation,
     Padding,
     Pooling,
     Resize,
-    SqueezeExcite,
     TransposedConvolution,
+    squeeze_excite,
 )
 
 X = (FRAMES,)
@@ -83,10 +84,10 @@ CASES: dict[str, Callable[[int], Operation]] = {
     "average of all but one axis": lambda rank: Pooling("y", X, "average", (2, *(None,) * (rank - 1)), (), "valid"),
     "global average": lambda _: GlobalAverage("y", X),
     "add": lambda _: Add("y", X * 3),
+    "multiply": lambda _: Multiply("y", X * 2),
     "concatenate": lambda _: Concatenate("y", X * 2),
     "resize, nearest": lambda rank: Resize("y", X, (2, 3, 2)[:rank]),
     "resize, linear": lambda rank: Resize("y", X, (2, 3, 2)[:rank], "linear"),
-    "squeeze and excite": lambda _: SqueezeExcite("y", X, 2, ("a", "b"), ("c", "d"), "swish", "hard_sigmoid"),
     "dropout": lambda _: Dropout("y", X, 0.5),
 }
 
@@ -100,6 +101,17 @@ def test_engines_agree_on_values_and_shape(case: str, rank: int) -> None:
     assert expected.shape == (2, *network.shapes(EXTENTS[rank])["y"])
     assert expected.std() > 0.01
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_engines_agree_on_squeeze_and_excite(rank: int) -> None:
+    operations = squeeze_excite("y", FRAMES, (3, 2), rank=rank, activation="swish", gate="hard_sigmoid")
+    network = Network("excited", operations, ClassHead("y"), Scaling(1 / 64), rank)
+    weights, images = any_weights(network), pictures(2, *EXTENTS[rank])
+    assert list(weights) == ["y/reduce/weights", "y/reduce/biases", "y/expand/weights", "y/expand/biases"]
+    found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
+    assert expected.shape == images.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_engines_agree_on_a_dense_layer() -> None:

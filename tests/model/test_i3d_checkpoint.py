@@ -54,19 +54,18 @@ def in_between(held: Tensors) -> Tensors:
 def test_same_tensors_from_every_variant(variant: Variant, tmp_path: Path) -> None:
     prefix = projects.write_checkpoint(tmp_path / "model.ckpt", variant(tensors()))
     for path in (prefix, prefix.with_name("model.ckpt.index")):
-        found = read_i3d_checkpoint(path, SPEC)
-        assert found.notes == ()
-        assert {name: tensor.shape for name, tensor in found.tensors.items()} == i3d(SPEC).variable_shapes()
-        assert all(np.array_equal(found.tensors[name], tensor) for name, tensor in tensors().items())
+        found, notes = read_i3d_checkpoint(path, SPEC)
+        assert notes == ()
+        assert {name: tensor.shape for name, tensor in found.items()} == i3d(SPEC).variable_shapes()
+        assert all(np.array_equal(found[name], tensor) for name, tensor in tensors().items())
 
 
 @pytest.mark.parametrize("variant", [published, retrained])
 def test_logits_of_other_classes_are_left_out(variant: Variant, tmp_path: Path) -> None:
     prefix = projects.write_checkpoint(tmp_path / "model.ckpt", variant(tensors(I3DSpec(400, SPEC.width))))
-    found = read_i3d_checkpoint(prefix, SPEC)
-    assert found.tensors.keys() == {name for name in i3d(SPEC).variable_shapes() if not name.startswith("Logits/")}
-    assert len(found.notes) == 1
-    assert "400 classes apart, not 9" in found.notes[0]
+    found, (note,) = read_i3d_checkpoint(prefix, SPEC)
+    assert found.keys() == {name for name in i3d(SPEC).variable_shapes() if not name.startswith("Logits/")}
+    assert "400 classes apart, not 9" in note
 
 
 def test_every_mismatch_is_named_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Networks in eight bits: what a plan makes of the operations, and of OpenVINO's arithmetic."""
+"""Networks in int8: what a plan makes of the operations, and of OpenVINO's arithmetic."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TestThePass:
         )
         np.testing.assert_allclose(early, late, rtol=1e-5)
 
-    def test_sensitive_convolutions_are_never_in_eight_bits(self) -> None:
+    def test_sensitive_convolutions_are_never_in_int8(self) -> None:
         network = i3d(I3DSpec(9, 0.25))
         assert LOGITS not in network.int8_candidates()
         assert in_int8(network, Int8Plan({LOGITS: (0.0, 4.0)})) == network
@@ -95,7 +95,7 @@ class Subject:
         network = self.network if plan is None else in_int8(self.network, plan)
         return compiled(network, self.weights, self.images.shape[1:-1])
 
-    def eight_bit_convolutions(self, plan: Int8Plan | None) -> int:
+    def int8_convolutions(self, plan: Int8Plan | None) -> int:
         return sum(kind in ("u8", "i8") for kind in layers(self.compiled(plan), "Convolution"))
 
 
@@ -124,15 +124,15 @@ def test_calibration_sees_what_enters_every_convolution(subject: Subject) -> Non
     assert all(low == 0 and high > 0 for low, high in others)  # these come behind a rectifier
 
 
-def test_convolutions_of_the_plan_compute_in_eight_bits(subject: Subject) -> None:
+def test_convolutions_of_the_plan_compute_in_int8(subject: Subject) -> None:
     scopes, plan = list(subject.ranges), Int8Plan(subject.ranges)
-    assert subject.eight_bit_convolutions(None) == 0
-    assert len(scopes) - 1 <= subject.eight_bit_convolutions(plan) <= len(scopes)
-    assert 1 <= subject.eight_bit_convolutions(plan.without(frozenset(scopes[10:]))) <= 10
+    assert subject.int8_convolutions(None) == 0
+    assert len(scopes) - 1 <= subject.int8_convolutions(plan) <= len(scopes)
+    assert 1 <= subject.int8_convolutions(plan.without(frozenset(scopes[10:]))) <= 10
 
 
 @pytest.mark.parametrize("kept", [slice(0, 0), slice(1, 4), slice(5, None, 3)], ids=["none", "early", "here and there"])
-def test_eight_bits_are_near(subject: Subject, kept: slice) -> None:
+def test_int8_is_near(subject: Subject, kept: slice) -> None:
     plan = Int8Plan(subject.ranges).without(frozenset([*subject.ranges][kept]))
     exact, rounded = (
         subject.compiled(version)(subject.images)[len(subject.network.outputs) - 1] for version in (None, plan)
@@ -143,24 +143,24 @@ def test_eight_bits_are_near(subject: Subject, kept: slice) -> None:
 
 class TestI3D:
     @pytest.fixture(scope="class")
-    def subject(self) -> Subject:
+    def whole_i3d(self) -> Subject:
         spec = I3DSpec(9, width=0.25)
         network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
         return measured(network, weights, pictures(2, 16, 64, 64))
 
-    def test_maps_between_convolutions_are_joined_and_pooled_in_eight_bits(self, subject: Subject) -> None:
-        whole = subject.compiled(Int8Plan(subject.ranges))
+    def test_maps_between_convolutions_are_joined_and_pooled_in_int8(self, whole_i3d: Subject) -> None:
+        whole = whole_i3d.compiled(Int8Plan(whole_i3d.ranges))
         assert layers(whole, "FakeQuantize") == []
         assert layers(whole, "Concatenation").count("u8") == 8  # the last leads to the logits
         assert layers(whole, "Pooling").count("u8") == 13  # without the average
 
-    def test_large_maps_are_pooled_in_parts(self, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-        plan = Int8Plan(subject.ranges)
-        whole = subject.compiled(plan)
+    def test_large_maps_are_pooled_in_parts(self, whole_i3d: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+        plan = Int8Plan(whole_i3d.ranges)
+        whole = whole_i3d.compiled(plan)
         monkeypatch.setattr(openvino_graph, "LARGEST_POOLED", 20_000)
-        parted = subject.compiled(plan)
+        parted = whole_i3d.compiled(plan)
         assert len(layers(parted, "Pooling")) > len(layers(whole, "Pooling"))
-        np.testing.assert_array_equal(parted(subject.images)[0], whole(subject.images)[0])
+        np.testing.assert_array_equal(parted(whole_i3d.images)[0], whole(whole_i3d.images)[0])
 
     @pytest.mark.slow
     def test_no_pooling_of_the_papers_chunks_takes_openvinos_plain_loop(self) -> None:

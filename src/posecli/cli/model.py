@@ -29,7 +29,7 @@ def model() -> None:
 @model.command("import", cls=Command)
 @click.argument("source", type=PATH)
 @click.option("-o", "--out", "folder", type=PATH, required=True, help="Folder to make.")
-@click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace a model folder that already exists.")
 @project_options
 @config_option
 @output_options
@@ -61,7 +61,7 @@ def import_command(source: Path, folder: Path, overwrite: bool, network: Network
 @click.option("--length", default=64, help="Frames of a chunk.")
 @click.option("--stride", default=64, help="Frames from one chunk's start to the next's.")
 @click.option("--input-size", default="224", metavar="N|WxH", help="Size of frames, px.")
-@click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace a model folder that already exists.")
 @config_option
 @output_options
 def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: Output, **flags: Any) -> None:
@@ -174,7 +174,7 @@ def quantize_command(
     for_behaviours = ClipQuantizeOptions(chunks, max_change)
     if named_model(folder) != folder:
         raise UsageError(
-            f"'{folder}' has its eight-bit version: to calibrate it with videos of your own, copy it first with "
+            f"'{folder}' has its int8 version: to calibrate it with videos of your own, copy it first with "
             f"'posecli model compact {folder} -o FOLDER'"
         )
     found = read_any_folder(folder)
@@ -190,12 +190,12 @@ def quantize_command(
 @model.command("compact", cls=Command)
 @click.argument("folder", type=PATH)
 @click.option("-o", "--out", "destination", type=PATH, required=True, help="Folder to make.")
-@click.option("--overwrite", is_flag=True, help="Replace a model folder that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace a model folder that already exists.")
 @output_options
 def compact_command(folder: Path, destination: Path, overwrite: bool, output: Output) -> None:
     """Copy a model folder with its kernels rounded to 16 bits: half the size, other weights.
 
-    An eight-bit version belongs to the weights that it was made for: make the copy's own with 'posecli model quantize'.
+    An int8 version belongs to the weights that it was made for: make the copy's own with 'posecli model quantize'.
     FOLDER may be built-in or built-in-behaviours, the networks that come with posecli.
 
     \b

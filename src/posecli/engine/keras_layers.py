@@ -29,10 +29,10 @@ from posecli.network.operations import (
     DepthwiseConvolution,
     Dropout,
     GlobalAverage,
+    Multiply,
     Operation,
     Pooling,
     Resize,
-    SqueezeExcite,
     TransposedConvolution,
     explicit_padding,
 )
@@ -75,24 +75,20 @@ def assign_weights(network: Network, model: keras.Model, weights: Weights) -> No
     KeyError
         If an array is missing.
     """
-    for operation in network.operations:
-        if operation.variables():
-            layer = model.get_layer(layer_name(operation))
-            arrays = [weights[name] for name in operation.variables()]
-            # Keras keeps the kernel of a depthwise convolution in three dimensions otherwise.
-            layer.set_weights(
-                [array.reshape(variable.shape) for array, variable in zip(arrays, layer.weights, strict=True)]
-            )
+    for operation, shapes in network.variables():
+        layer = model.get_layer(layer_name(operation))
+        # Keras keeps the kernel of a depthwise convolution in three dimensions otherwise.
+        layer.set_weights(
+            [weights[name].reshape(variable.shape) for name, variable in zip(shapes, layer.weights, strict=True)]
+        )
 
 
 def read_weights(network: Network, model: keras.Model) -> Tensors:
     """The layers' arrays by checkpoint name, the inverse of `assign_weights`."""
-    shapes = network.variable_shapes()
     return {
-        name: np.asarray(ops.convert_to_numpy(variable), np.float32).reshape(shapes[name])
-        for operation in network.operations
-        if operation.variables()
-        for name, variable in zip(operation.variables(), model.get_layer(layer_name(operation)).weights, strict=True)
+        name: np.asarray(ops.convert_to_numpy(variable), np.float32).reshape(shape)
+        for operation, shapes in network.variables()
+        for (name, shape), variable in zip(shapes.items(), model.get_layer(layer_name(operation)).weights, strict=True)
     }
 
 
@@ -218,6 +214,11 @@ def _(operation: Add, *inputs: Any) -> Any:
 
 
 @_layer.register
+def _(operation: Multiply, *inputs: Any) -> Any:
+    return layers.Multiply(**_common(operation))(list(inputs))
+
+
+@_layer.register
 def _(operation: Concatenate, *inputs: Any) -> Any:
     return layers.Concatenate(**_common(operation))(list(inputs))
 
@@ -227,12 +228,6 @@ def _(operation: Resize, x: Any) -> Any:
     if operation.kind == "linear":
         return LinearResize(operation.factors, **_common(operation))(x)
     return _kind("UpSampling", len(operation.factors))(operation.factors, **_common(operation))(x)
-
-
-@_layer.register
-def _(operation: SqueezeExcite, x: Any) -> Any:
-    activations = [ACTIVATIONS.get(kind, kind) for kind in (operation.activation, operation.gate)]
-    return SqueezeAndExcite(operation.squeezed, *activations, **_common(operation))(x)
 
 
 @_layer.register
@@ -314,28 +309,3 @@ class LinearResize(keras.layers.Layer):  # type: ignore[misc]
             shape[axis] *= factor
             x = ops.reshape(ops.image.resize(x, (shape[axis], behind), "bilinear"), (-1, *shape[1:]))
         return x
-
-
-@keras.saving.register_keras_serializable("posecli")
-class SqueezeAndExcite(keras.layers.Layer):  # type: ignore[misc]
-    """Channels weighted by what two layers make of their averages; see `posecli.network.operations.SqueezeExcite`."""
-
-    def __init__(self, squeezed: int, activation: str, gate: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.squeezed = squeezed
-        self.functions = keras.activations.get(activation), keras.activations.get(gate)
-
-    def build(self, input_shape: Any) -> None:
-        """Make both layers' kernels and biases."""
-        channels, ones = input_shape[-1], (1,) * (len(input_shape) - 2)
-        self.layers = []
-        for name, entering, leaving in (("reduce", channels, self.squeezed), ("expand", self.squeezed, channels)):
-            kernel = self.add_weight(shape=(*ones, entering, leaving), name=f"{name}_kernel")
-            self.layers.append((kernel, self.add_weight(shape=(leaving,), initializer="zeros", name=f"{name}_bias")))
-
-    def call(self, inputs: Any) -> Any:
-        """Weigh."""
-        x = ops.mean(inputs, axis=range(1, len(inputs.shape) - 1), keepdims=True)
-        for (kernel, bias), function in zip(self.layers, self.functions, strict=True):
-            x = function(ops.matmul(x, ops.reshape(kernel, kernel.shape[-2:])) + bias)
-        return inputs * x

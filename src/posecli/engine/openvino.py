@@ -181,7 +181,7 @@ def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) 
         model,
         "CPU",
         {
-            # What is not in eight bits computes in the fastest precision that moves nothing much.
+            # What is not in int8 computes in the fastest precision that moves nothing much.
             "INFERENCE_PRECISION_HINT": ARITHMETIC[wider if precision == "int8" else precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,

@@ -28,12 +28,12 @@ from posecli.network.operations import (
     Dropout,
     Float32,
     GlobalAverage,
+    Multiply,
     Operation,
     Pooling,
     Resize,
     Round,
     Split,
-    SqueezeExcite,
     TransposedConvolution,
     explicit_padding,
 )
@@ -41,9 +41,9 @@ from posecli.network.operations import (
 if TYPE_CHECKING:
     import openvino as ov
 
-#: Steps of an eight-bit activation, and of a weight (symmetric about zero).
+#: Steps of an int8 activation, and of a weight (symmetric about zero).
 ACTIVATION_LEVELS, WEIGHT_LEVELS = 256, 255
-#: Values in a pooled map of one item from which on OpenVINO 2026.4 may take its plain loop for eight bits, hundreds of
+#: Values in a pooled map of one item from which on OpenVINO 2026.4 may take its plain loop for int8, hundreds of
 #: times slower: their number times 64 does not fit 32 bits.
 LARGEST_POOLED = 2**25
 
@@ -80,7 +80,7 @@ class _Graph:
         self._network = network
         self._weights = weights
         self._nodes: dict[str, Any] = {}
-        #: Tensors whose values lie on the steps of eight bits.
+        #: Tensors whose values lie on the steps of int8.
         self._rounded: set[str] = set()
 
     def results(self, frames: Any) -> list[Any]:
@@ -161,7 +161,13 @@ class _Graph:
 
     @_node.register
     def _(self, operation: Activation, x: Any) -> Any:
-        return self._activated(x, operation.kind)
+        op = self.op
+        names = {"swish": "swish", "hard_sigmoid": "hsigmoid", "hard_swish": "hswish"}
+        if operation.kind == "linear":
+            return x
+        if operation.kind == "relu6":
+            return op.clamp(x, 0.0, 6.0)
+        return getattr(op, names.get(operation.kind, operation.kind))(x)
 
     @_node.register
     def _(self, operation: Pooling, x: Any) -> Any:
@@ -185,6 +191,10 @@ class _Graph:
         return total
 
     @_node.register
+    def _(self, _operation: Multiply, x: Any, y: Any) -> Any:
+        return self.op.multiply(x, y)
+
+    @_node.register
     def _(self, operation: Concatenate, *inputs: Any) -> Any:
         if self._rounded.issuperset(operation.inputs):
             self._rounded.add(operation.name)
@@ -204,17 +214,6 @@ class _Graph:
             nearest_mode="floor",
             axes=self.op.constant(np.arange(2, rank + 2)),
         )
-
-    @_node.register
-    def _(self, operation: SqueezeExcite, x: Any) -> Any:
-        rank = self._network.rank
-        y = self.op.reduce_mean(x, self.op.constant(np.arange(2, rank + 2)), keep_dims=True)
-        layers = (operation.reduce, operation.activation), (operation.expand, operation.gate)
-        for (weights, bias), activation in layers:
-            kernel = self._constant(self._weights[weights].transpose(rank + 1, rank, *range(rank)))
-            y = self.op.convolution(y, kernel, [1] * rank, [0] * rank, [0] * rank, [1] * rank)
-            y = self._activated(self._biased(y, bias, rank), activation)
-        return self.op.multiply(x, y)
 
     @_node.register
     def _(self, _operation: Dropout, x: Any) -> Any:
@@ -249,7 +248,7 @@ class _Graph:
         return self.op.fake_quantize(self.op.maximum(x, low), low, high, low, high, ACTIVATION_LEVELS)
 
     def _rounded_kernel(self, kernel: Any) -> Any:
-        """Each output channel's weights rounded to eight bits of its own range."""
+        """Each output channel's weights rounded to int8 of its own range."""
         widest = np.abs(kernel.data).max(axis=tuple(range(1, kernel.data.ndim)), keepdims=True)
         high = np.maximum(widest, np.finfo(np.float32).tiny)
         limits = self._constant(-high), self._constant(high)
@@ -266,18 +265,6 @@ class _Graph:
 
     def _biased(self, x: Any, bias: str | None, rank: int) -> Any:
         return x if bias is None else self.op.add(x, self._constant(self._weights[bias].reshape(1, -1, *(1,) * rank)))
-
-    def _activated(self, x: Any, kind: str) -> Any:
-        functions = {
-            "linear": lambda: x,
-            "relu": lambda: self.op.relu(x),
-            "relu6": lambda: self.op.clamp(x, 0.0, 6.0),
-            "sigmoid": lambda: self.op.sigmoid(x),
-            "swish": lambda: self.op.swish(x),
-            "hard_sigmoid": lambda: self.op.hsigmoid(x),
-            "hard_swish": lambda: self.op.hswish(x),
-        }
-        return functions[kind]()
 
     def _max(self, operation: Pooling, x: Any) -> Any:
         strides, window, none = self._moves(operation, x)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,23 @@ LARGEST_GRAPH_BYTES = 2 << 30
 LARGEST_INDEX_BYTES = 16 << 20
 
 
+class StoredTensor(NamedTuple):
+    """A tensor's shape and type in a checkpoint."""
+
+    shape: tuple[int, ...]
+    kind: str
+
+
+def list_checkpoint(prefix: Path) -> dict[str, StoredTensor]:
+    """What a checkpoint holds, by name; `prefix` and errors as for `read_checkpoint`."""
+    with _opened(prefix) as reader:
+        kinds = reader.get_variable_to_dtype_map()
+        return {
+            name: StoredTensor(tuple(shape), kinds[name].name)
+            for name, shape in reader.get_variable_to_shape_map().items()
+        }
+
+
 def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:
     """Read the tensors named in `shapes` that a checkpoint holds.
 
@@ -39,26 +57,17 @@ def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
     ModelError
         If a file of the checkpoint is missing or damaged.
     """
+    with _opened(prefix) as reader:
+        held = reader.get_variable_to_shape_map()
+        for name in (name for name in shapes if name in held):  # before a claim takes memory
+            check_shape(name, tuple(held[name]), shapes[name], where=f"'{prefix}'")
+        return {name: reader.get_tensor(name) for name in shapes if name in held}
+
+
+@contextmanager
+def _opened(prefix: Path) -> Iterator[Any]:
     tf = import_tensorflow()
-    _check_sizes(prefix)
-    try:
-        with without_wildcards(prefix) as plain:
-            reader = tf.train.load_checkpoint(str(plain))
-            held = reader.get_variable_to_shape_map()
-            for name in (name for name in shapes if name in held):  # before a claim takes memory
-                check_shape(name, tuple(held[name]), shapes[name], where=f"'{prefix}'")
-            return {name: reader.get_tensor(name) for name in shapes if name in held}
-    # Not every status of the C++ reader becomes one of TensorFlow's own errors: a short file is an
-    # IndexError, and a length that cannot be is a MemoryError.
-    except (tf.errors.OpError, ValueError, LookupError, RuntimeError, OSError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"checkpoint '{prefix}' cannot be read ({reason}): copy it again from where it was trained"
-        ) from error
-
-
-def _check_sizes(prefix: Path) -> None:
-    for path in prefix.parent.iterdir():
+    for path in prefix.parent.glob("*"):
         if path.name.startswith(f"{prefix.name}.") and path.is_file():
             limit = LARGEST_INDEX_BYTES if path.suffix == ".index" else LARGEST_WEIGHTS_BYTES
             if path.stat().st_size > limit:
@@ -66,11 +75,20 @@ def _check_sizes(prefix: Path) -> None:
                     f"'{path}' has {path.stat().st_size} bytes, more than any network's (at most {limit} are read): "
                     "check that it is the right file"
                 )
+    try:
+        with _without_wildcards(prefix) as plain:
+            yield tf.train.load_checkpoint(str(plain))
+    # Not every status of the C++ reader becomes one of TensorFlow's own errors: a short file is an
+    # IndexError, and a length that cannot be is a MemoryError.
+    except (tf.errors.OpError, ValueError, LookupError, RuntimeError, OSError, MemoryError) as error:
+        raise ModelError(
+            f"checkpoint '{prefix}' cannot be read ({_reason(error)}): copy it again from where it was trained"
+        ) from error
 
 
 @contextmanager
-def without_wildcards(prefix: Path) -> Iterator[Path]:
-    """The checkpoint under a path that TensorFlow, which takes it for a glob pattern, finds again."""
+def _without_wildcards(prefix: Path) -> Iterator[Path]:
+    """The checkpoint under a path that TensorFlow does not take for a glob pattern."""
     if not set(str(prefix)) & set("*?[\\"):
         yield prefix
         return
@@ -93,13 +111,17 @@ def read_frozen_graph(path: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.fl
         graph.ParseFromString(path.read_bytes())
         constants = {node.name: node.attr["value"].tensor for node in graph.node if node.op == "Const"}
         found = {}
-        for name in shapes:
-            if name in constants:
-                # A constant may claim any shape for a single number: memory is taken for what is needed only.
-                claimed = tuple(dim.size for dim in constants[name].tensor_shape.dim)
-                check_shape(name, claimed, shapes[name], where=f"'{path}'")
-                found[name] = tf.make_ndarray(constants[name])
+        for name in (name for name in shapes if name in constants):
+            # A constant may claim any shape for a single number: memory is taken for what is needed only.
+            claimed = tuple(dim.size for dim in constants[name].tensor_shape.dim)
+            check_shape(name, claimed, shapes[name], where=f"'{path}'")
+            found[name] = tf.make_ndarray(constants[name])
     except (OSError, DecodeError, ValueError, TypeError, LookupError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"'{path}' is not a frozen TensorFlow graph ({reason}): export the model again") from error
+        raise ModelError(
+            f"'{path}' is not a frozen TensorFlow graph ({_reason(error)}): export the model again"
+        ) from error
     return found
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -31,8 +31,6 @@ FORMAT = "posecli-model"
 FORMAT_VERSION = 1
 #: Ten times the largest network: a file beyond that is none, and hashing it would take hours.
 LARGEST_WEIGHTS_BYTES = 4 << 30
-#: How the names of kernels end, in pose networks and in I3D.
-KERNELS = ("/weights", "/w")
 #: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
 LARGEST_HEADER_BYTES = 4 << 20
 
@@ -147,7 +145,7 @@ def check_tensors(
 
 def _halved(name: str, tensor: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     """Kernels rounded to float16; the few numbers of biases and batch normalisation as they are."""
-    if not name.endswith(KERNELS):
+    if tensor.ndim == 1:
         return tensor
     with np.errstate(over="ignore"):
         rounded = tensor.astype(np.float16)
@@ -230,7 +228,7 @@ def write_folder(
     tensors
         By checkpoint name, at least those of ``description.network.variable_shapes()``.
     overwrite
-        Replace a model folder that is there already.
+        Replace a model folder that already exists.
     half
         Round kernels to float16, which halves the file.
 
@@ -239,7 +237,7 @@ def write_folder(
     ModelError
         If a number is too large for float16, with `half`.
     OutputExistsError
-        If something is there already and `overwrite` is not set, or it is not a model folder.
+        If something already exists and `overwrite` is not set, or it is not a model folder.
     OutputError
         If it cannot be written.
     """
@@ -247,7 +245,7 @@ def write_folder(
 
     if path.exists() and not (overwrite and is_model_folder(path)):
         advice = "pass --overwrite to replace it" if is_model_folder(path) else "choose another name"
-        raise OutputExistsError(f"'{path}' is there already: {advice}")
+        raise OutputExistsError(f"'{path}' already exists: {advice}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:

@@ -7,7 +7,6 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import platformdirs
@@ -34,7 +33,7 @@ from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.support.yamlfile import brief, name_of, truth_of
 
-#: Raised when the same files of a source come to be read as something else: what the cache has of them is no good then.
+#: Raised when posecli reads the same files as something else: what the cache has of them is no good then.
 READING = 2
 
 
@@ -65,44 +64,23 @@ def import_model(
 def import_i3d(
     checkpoint: Path, destination: Path, description: ClipDescription, *, overwrite: bool = False
 ) -> tuple[ClipModelFolder, tuple[str, ...]]:
-    """Copy an I3D network from a TensorFlow checkpoint into a model folder.
+    """Copy an I3D network from a TensorFlow checkpoint into a model folder; also, what was left out and why.
 
-    Parameters
-    ----------
-    checkpoint
-        As for `posecli.model.i3d_checkpoint.read_i3d_checkpoint`.
-    destination
-        The folder to make.
-    description
-        What to write into it; its source is filled in.
-
-    Returns
-    -------
-    ClipModelFolder
-        The folder.
-    tuple of str
-        What was left out of the checkpoint and why, a sentence each.
-
-    Raises
-    ------
-    ModelError
-        If the checkpoint is not usable; the message names every tensor that does not fit.
-    OutputError
-        If the folder cannot be made.
+    Checkpoint and errors are those of `posecli.model.i3d_checkpoint.read_i3d_checkpoint`; the description's source is
+    filled in.
     """
-    found = read_i3d_checkpoint(checkpoint, description.spec)
+    found, notes = read_i3d_checkpoint(checkpoint, description.spec)
     # Only the last layer may be missing: at zero it says that all classes are equally likely.
     zeros = {name: np.zeros(shape, np.float32) for name, shape in description.network.variable_shapes().items()}
     source = {
         "kind": "I3D checkpoint",
         "checkpoint": str(checkpoint),
-        "notes": list(found.notes),
+        "notes": list(notes),
         "imported": datetime.now(UTC).isoformat(timespec="seconds"),
         "imported_with": f"posecli {__version__}",
     }
-    tensors = zeros | found.tensors
-    folder = write_folder(destination, replace(description, source=source), tensors, overwrite=overwrite)
-    return folder, found.notes
+    folder = write_folder(destination, replace(description, source=source), zeros | found, overwrite=overwrite)
+    return folder, notes
 
 
 def open_any_model(path: Path, choice: NetworkChoice = NetworkChoice()) -> AnyFolder:
@@ -170,6 +148,7 @@ def _describe(source: DeepLabCutNetwork) -> ModelDescription:
             "use a single-animal one"
         )
     try:
+        red, green, blue = map(float, cfg["mean_pixel"])
         return ModelDescription(
             net_type=net_type,
             bodyparts=tuple(name_of(name) for name in cfg["all_joints_names"]),
@@ -177,29 +156,20 @@ def _describe(source: DeepLabCutNetwork) -> ModelDescription:
             stride=float(cfg["stride"]),
             locref_stdev=float(cfg["locref_stdev"]),
             location_refinement=cfg["location_refinement"],
-            mean_pixel=_rgb(cfg["mean_pixel"]),
+            mean_pixel=(red, green, blue),
             pcutoff=source.pcutoff,
-            source=_provenance(source),
+            source={
+                "tool": "DeepLabCut (TensorFlow engine)",
+                "path": str(source.path.resolve()),
+                "checkpoint": source.checkpoint.name,
+                "global_scale": float(source.pose_cfg.get("global_scale", 1.0)),
+                "imported": datetime.now(UTC).isoformat(timespec="seconds"),
+                "imported_by": f"posecli {__version__}",
+            },
         )
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         reason = brief(str(error))
         raise ModelError(f"'{source.pose_cfg_path}' is not a usable pose_cfg.yaml ({reason}): copy it again") from error
-
-
-def _rgb(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
-
-
-def _provenance(source: DeepLabCutNetwork) -> dict[str, Any]:
-    return {
-        "tool": "DeepLabCut (TensorFlow engine)",
-        "path": str(source.path.resolve()),
-        "checkpoint": source.checkpoint.name,
-        "global_scale": float(source.pose_cfg.get("global_scale", 1.0)),
-        "imported": datetime.now(UTC).isoformat(timespec="seconds"),
-        "imported_by": f"posecli {__version__}",
-    }
 
 
 def _cache_key(source: DeepLabCutNetwork) -> str:

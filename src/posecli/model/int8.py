@@ -1,4 +1,4 @@
-"""A model folder's eight-bit version: ``int8.yaml``, which says what computes in eight bits and how that was found.
+"""A model folder's int8 version: ``int8.yaml``, which says what computes in int8 and how that was found.
 
 The weights stay as they are; they are rounded when the network is built. So the file holds a range for each
 convolution, a few kilobytes of text, and cannot disagree with the weights but by belonging to others.
@@ -25,12 +25,12 @@ FORMAT_VERSION = 1
 
 
 def has_int8(folder: AnyFolder) -> bool:
-    """Whether a model folder has an eight-bit version."""
+    """Whether a model folder has an int8 version."""
     return (folder.path / INT8_FILE).is_file()
 
 
 def read_int8_plan(folder: AnyFolder) -> Int8Plan:
-    """Read what computes in eight bits.
+    """Read what computes in int8.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read_int8_plan(folder: AnyFolder) -> Int8Plan:
 
 
 def int8_fingerprint(folder: AnyFolder) -> str | None:
-    """Hash of what computes in eight bits; ``None`` for a folder without an eight-bit version."""
+    """Hash of what computes in int8; ``None`` for a folder without an int8 version."""
     if not has_int8(folder):
         return None
     ranges = sorted(read_int8_plan(folder).ranges.items())

@@ -7,5 +7,5 @@
 ``i3d``            the network that classifies behaviours
 ``folding``        batch normalisation into convolutions
 ``subpixel``       heads that double a map, as one convolution
-``int8``           eight-bit versions, and what their calibration looks at
+``int8``           int8 versions, and what their calibration looks at
 """

@@ -1,4 +1,4 @@
-"""Networks in eight bits: which convolutions, the ranges of what enters them, and how those are measured."""
+"""Networks in int8: which convolutions, the ranges of what enters them, and how those are measured."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Limits = tuple[float, float]
 
 @dataclass(frozen=True)
 class Int8Plan:
-    """A network's eight-bit version.
+    """A network's int8 version.
 
     Attributes
     ----------
     ranges
-        For each convolution in eight bits, by name: the lowest and highest value that enters it. All others
+        For each convolution in int8, by name: the lowest and highest value that enters it. All others
         stay in the wider precision.
     """
 
@@ -36,7 +36,7 @@ def calibration(network: Network) -> Network:
 
 
 def in_int8(network: Network, plan: Int8Plan) -> Network:
-    """The network with the convolutions of a plan in eight bits: what enters them is rounded, and so are their kernels.
+    """The network with the convolutions of a plan in int8: what enters them is rounded, and so are their kernels.
 
     Where the network says so, maps are rounded before they are joined or their maximum is taken, which leaves the
     rounded values as they are: the rounding becomes part of the convolutions that make the maps.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -153,26 +153,25 @@ class Network:
             found[operation.name] = operation.output_shape(*(found[name] for name in operation.inputs))
         return found
 
+    def variables(self) -> Iterator[tuple[Operation, dict[str, tuple[int, ...]]]]:
+        """The operations that have weights, with their names and shapes."""
+        shapes = self.shapes()
+        for operation in self.operations:
+            if found := operation.variable_shapes(*(shapes[name] for name in operation.inputs)):
+                yield operation, found
+
     def variable_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all weights, in the order of the operations."""
-        shapes = self.shapes()
-        return {
-            name: shape
-            for operation in self.operations
-            for name, shape in operation.variable_shapes(*(shapes[tensor] for tensor in operation.inputs)).items()
-        }
+        return {name: shape for _, found in self.variables() for name, shape in found.items()}
 
     def multiplications(self, extents: Sequence[int]) -> dict[str, int]:
         """Of each operation with a kernel for one item of these extents; each comes with an addition."""
-        shapes = self.shapes(extents)
-        counts = {}
-        for operation in self.operations:
+        shapes, counts = self.shapes(extents), {}
+        for operation, found in self.variables():
             if isinstance(operation, Weighted):
-                (name,) = operation.inputs
-                moved_over = name if isinstance(operation, TransposedConvolution) else operation.name
-                places = shapes[moved_over][:-1]
-                kernel = operation.variable_shapes(shapes[name])[operation.weights]
-                counts[operation.name] = math.prod(place or 1 for place in places) * math.prod(kernel)
+                enlarges = isinstance(operation, TransposedConvolution)
+                places = shapes[operation.inputs[0] if enlarges else operation.name][:-1]
+                counts[operation.name] = math.prod(place or 1 for place in places) * math.prod(found[operation.weights])
         return counts
 
     @property

@@ -45,10 +45,6 @@ class Operation:
         """Names and shapes of its weights, in the order of Keras' layers."""
         return {}
 
-    def variables(self) -> tuple[str, ...]:
-        """Names of its weights."""
-        return ()
-
 
 @dataclass(frozen=True)
 class Weighted(Operation):
@@ -66,15 +62,10 @@ class Weighted(Operation):
     weights: str
     bias: str | None = field(default=None, kw_only=True)
 
-    def variables(self) -> tuple[str, ...]:
-        """Kernel, then bias."""
-        return (self.weights,) if self.bias is None else (self.weights, self.bias)
-
     def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
         """Kernel, then bias."""
-        channels = self.output_shape(*inputs)[-1]
-        assert channels is not None
-        return dict(zip(self.variables(), (self.kernel_shape(_channels(inputs[0])), (channels,)), strict=False))
+        kernel = {self.weights: self.kernel_shape(_channels(inputs[0]))}
+        return kernel if self.bias is None else {**kernel, self.bias: (_channels(self.output_shape(*inputs)),)}
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
         """Shape of the kernel for so many input channels."""
@@ -92,7 +83,7 @@ class Convolution(Weighted):
     strides, dilation, padding
         How the kernel moves; strides per axis.
     int8
-        Whether its kernel is rounded to eight bits, a range for each output channel.
+        Whether its kernel is rounded to int8, a range for each output channel.
     """
 
     channels: int
@@ -179,14 +170,10 @@ class BatchNormalization(Operation):
     epsilon: float
     momentum: float = 0.99
 
-    def variables(self) -> tuple[str, ...]:
-        """Gamma where there is one, then the others."""
-        others = self.beta, self.mean, self.variance
-        return others if self.gamma is None else (self.gamma, *others)
-
     def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
         """One number for each channel."""
-        return dict.fromkeys(self.variables(), (_channels(inputs[0]),))
+        names = (self.gamma, self.beta, self.mean, self.variance)
+        return {name: (_channels(inputs[0]),) for name in names if name is not None}
 
 
 @dataclass(frozen=True)
@@ -242,6 +229,11 @@ class Add(Operation):
 
 
 @dataclass(frozen=True)
+class Multiply(Operation):
+    """A map times another of its shape, or of one cell."""
+
+
+@dataclass(frozen=True)
 class Concatenate(Operation):
     """The channels of all inputs, in order."""
 
@@ -260,37 +252,6 @@ class Resize(Operation):
     def output_shape(self, *inputs: MapShape) -> MapShape:
         """Extents times factors."""
         return (*_enlarged(inputs[0], self.factors), inputs[0][-1])
-
-
-@dataclass(frozen=True)
-class SqueezeExcite(Operation):
-    """Channels weighted by what a small network makes of their averages (Hu et al. 2018).
-
-    ``x gate(expand(activation(reduce(average(x)))))``, both layers convolutions of kernel 1 with a bias.
-
-    Attributes
-    ----------
-    squeezed
-        Channels between the two.
-    reduce, expand
-        Names of each one's kernel and bias.
-    """
-
-    squeezed: int
-    reduce: tuple[str, str]
-    expand: tuple[str, str]
-    activation: ActivationKind = "relu"
-    gate: ActivationKind = "sigmoid"
-
-    def variables(self) -> tuple[str, ...]:
-        """Both layers' kernels and biases."""
-        return (*self.reduce, *self.expand)
-
-    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
-        """Kernels ``(1, ..., in, out)``."""
-        channels, ones = _channels(inputs[0]), (1,) * (len(inputs[0]) - 1)
-        shapes = (*ones, channels, self.squeezed), (self.squeezed,), (*ones, self.squeezed, channels), (channels,)
-        return dict(zip(self.variables(), shapes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -331,10 +292,43 @@ class Float32(Operation):
 
 @dataclass(frozen=True)
 class Round(Operation):
-    """Values rounded to eight bits between two limits; made by `posecli.network.int8`."""
+    """Values rounded to int8 between two limits; made by `posecli.network.int8`."""
 
     low: float
     high: float
+
+
+def squeeze_excite(
+    name: str,
+    tensor: str,
+    channels: tuple[int, int],
+    *,
+    rank: int = 2,
+    activation: ActivationKind = "relu",
+    gate: ActivationKind = "sigmoid",
+) -> tuple[Operation, ...]:
+    """Channels weighted by what a small network makes of their averages (Hu et al. 2018).
+
+    ``x gate(expand(activation(reduce(average(x)))))``, where both layers are convolutions of kernel 1 whose variables
+    are ``<name>/reduce/weights``, ``<name>/reduce/biases`` and so on.
+
+    Parameters
+    ----------
+    name
+        Of the last operation, and before the names of the others.
+    channels
+        Of the tensor, and between the two layers.
+    """
+    ones, (whole, squeezed) = (1,) * rank, channels
+    reduce, expand = f"{name}/reduce", f"{name}/expand"
+    return (
+        Pooling(f"{name}/average", (tensor,), "average", (None,) * rank, padding="valid"),
+        Convolution(reduce, (f"{name}/average",), ones, f"{reduce}/weights", squeezed, bias=f"{reduce}/biases"),
+        Activation(f"{name}/activation", (reduce,), activation),
+        Convolution(expand, (f"{name}/activation",), ones, f"{expand}/weights", whole, bias=f"{expand}/biases"),
+        Activation(f"{name}/gate", (expand,), gate),
+        Multiply(name, (tensor, f"{name}/gate")),
+    )
 
 
 def _channels(shape: MapShape) -> int:

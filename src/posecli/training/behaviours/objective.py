@@ -173,7 +173,7 @@ def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: i
         start,
         scratch_weights(spec, seed),
         lambda folder: _from_folder(folder, spec, classes),
-        lambda path: read_i3d_checkpoint(path, spec).tensors,
+        lambda path: read_i3d_checkpoint(path, spec)[0],
     )
 
 
