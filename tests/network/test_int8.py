@@ -99,12 +99,17 @@ class Subject:
         return sum(kind in ("u8", "i8") for kind in layers(self.compiled(plan), "Convolution"))
 
 
+@pytest.fixture(scope="module")
+def whole_i3d() -> Subject:
+    spec = I3DSpec(9, width=0.25)
+    network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
+    return measured(network, weights, pictures(2, 16, 64, 64))
+
+
 @pytest.fixture(scope="module", params=["resnet", "i3d"])
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+def subject(request: pytest.FixtureRequest, whole_i3d: Subject) -> Iterator[Subject]:
     if request.param == "i3d":
-        spec, images = I3DSpec(9, width=0.25), pictures(2, 16, 64, 64)
-        network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
-        yield measured(network, weights, images)
+        yield whole_i3d
     else:
         with networks.tiny_resnet() as name:
             pose = pose_network(PoseSpec(name, 4))
@@ -142,12 +147,6 @@ def test_int8_is_near(subject: Subject, kept: slice) -> None:
 
 
 class TestI3D:
-    @pytest.fixture(scope="class")
-    def whole_i3d(self) -> Subject:
-        spec = I3DSpec(9, width=0.25)
-        network, weights = fold_batch_norm(i3d(spec), i3d_reference.random_weights(spec))
-        return measured(network, weights, pictures(2, 16, 64, 64))
-
     def test_maps_between_convolutions_are_joined_and_pooled_in_int8(self, whole_i3d: Subject) -> None:
         whole = whole_i3d.compiled(Int8Plan(whole_i3d.ranges))
         assert layers(whole, "FakeQuantize") == []
