@@ -162,8 +162,8 @@ def test_networks_for_behaviours(dots_clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--lengths", "64"), "--lengths '64' is nothing for --network pose"),
-        (("--network", "i3d", "--decoders", "numpy"), "--decoders 'numpy' is nothing for --network i3d"),
+        (("--lengths", "64"), "--lengths '64' does not go with --network pose"),
+        (("--network", "i3d", "--decoders", "numpy"), "--decoders 'numpy' does not go with --network i3d"),
         (("--network", "i3d", "--sizes", "wide"), "input size 'wide' is not a size"),
         (("--network", "i3d", "--sizes", "16"), "input size 16x16 is out of range"),
         (("--network", "i3d", "--lengths", "8"), "chunk length 8 is too small"),

@@ -11,18 +11,24 @@ import click
 from posecli.cli.base import PATH, Command, Output, aligned, config_option, duration, output_options
 from posecli.errors import EXIT_INTERRUPTED, UsageError
 from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES, InputSize
-from posecli.studies.benchmark.observer import BenchmarkObserver
-from posecli.studies.benchmark.options import DESIGNS, NETWORKS, BenchmarkOptions, ClipBenchmarkOptions, SharedOptions
+from posecli.studies.benchmark.options import (
+    DESIGNS,
+    NETWORKS,
+    BenchmarkObserver,
+    BenchmarkOptions,
+    ClipBenchmarkOptions,
+    SharedOptions,
+)
 
 if TYPE_CHECKING:
-    from posecli.studies.benchmark.design import Visit
-    from posecli.studies.benchmark.study import Benchmark
     from posecli.studies.benchmark.summary import BenchmarkSummary
     from posecli.studies.common.report import StudyReport
 
 DEFAULTS, CLIP_DEFAULTS = BenchmarkOptions(), ClipBenchmarkOptions()
 #: Options of one kind of network only, as parameters.
 POSE_ONLY, CLIP_ONLY = ("decoders",), ("lengths", "strides", "labels")
+#: Options that are taken as they are.
+SAME = ("repeats", "frames", "seconds", "longest", "per_process", "videos", "model", "design", "seed", "labels")
 #: A machine on which everything takes so many times longer than alone is busy.
 BUSY = 1.3
 #: Lines of one kind that are printed.
@@ -48,16 +54,14 @@ def _default(name: str) -> str:
 )
 @click.option("--sizes", help=f"Frame widths, px; with i3d the network's input, N or WxH.  {_default('sizes')}")
 @click.option(
-    "--batchsizes",
-    "--batch-sizes",
-    "batch_sizes",
+    *("--batchsizes", "--batch-sizes", "batch_sizes"),
     help=f"Frames, or chunks, per call of the network.  {_default('batch_sizes')}",
 )
-@click.option("--decoders", help=f"Any of {_listed(DECODERS)}; for poses only.  [all]")
-@click.option("--lengths", help=f"Frames of a chunk; for i3d only.  [{_listed(CLIP_DEFAULTS.lengths)}]")
+@click.option("--decoders", help=f"Any of {_listed(DECODERS)}; only for poses.  [all]")
+@click.option("--lengths", help=f"Frames of a chunk; only for i3d.  [{_listed(CLIP_DEFAULTS.lengths)}]")
 @click.option(
     "--strides",
-    help=f"Frames from the start of one chunk to the next; for i3d only.  [{_listed(CLIP_DEFAULTS.strides)}]",
+    help=f"Frames from the start of one chunk to the next; only for i3d.  [{_listed(CLIP_DEFAULTS.strides)}]",
 )
 @click.option(
     "--pipelines",
@@ -66,7 +70,7 @@ def _default(name: str) -> str:
 )
 @click.option("--engines", default=_listed(DEFAULTS.engines), help=f"Any of {_listed(ENGINES)}.")
 @click.option(
-    "--precisions", help=f"Any of {_listed(FIXED_PRECISIONS)}.  [those that engine, processor and model have]"
+    "--precisions", help=f"Any of {_listed(FIXED_PRECISIONS)}.  [those that engine, processor and model support]"
 )
 @click.option("--cores", help="Cores that a run may use: the process is bound to them.  [1 and all]")
 @click.option("--repeats", default=DEFAULTS.repeats, help="Runs of each condition.")
@@ -74,32 +78,27 @@ def _default(name: str) -> str:
 @click.option(
     "--seconds",
     type=float,
-    help=f"Length of a run that is aimed at.  [{DEFAULTS.seconds:g}; {CLIP_DEFAULTS.seconds:g} with i3d]",
+    help=f"Target length of a run.  [{DEFAULTS.seconds:g}; {CLIP_DEFAULTS.seconds:g} with i3d]",
 )
 @click.option(
     "--longest",
     type=float,
-    help="Leave conditions out whose run would take more seconds.  "
+    help="Leave out conditions whose run would take more seconds.  "
     f"[{DEFAULTS.longest_seconds:g}; {CLIP_DEFAULTS.longest_seconds:g} with i3d; none with --frames or 0]",
 )
 @click.option(
     "--per-process", type=int, help="Repeats of a condition that share a process.  [1; all if it would take long]"
 )
 @click.option(
-    "--video",
-    "videos",
-    type=PATH,
-    multiple=True,
-    help="Video to measure with; may be given several times.  [synthetic scenes]",
+    *("--video", "videos"), type=PATH, multiple=True, help="Video to measure with; repeatable.  [synthetic scenes]"
 )
 @click.option(
     "--labels",
     type=PATH,
-    help="CSV of labelled intervals, to tell balanced accuracy by; for i3d only. Its videos are taken without --video.",
+    help="CSV of labelled intervals, for balanced accuracy; only for i3d. Its videos are taken without --video.",
 )
 @click.option(
-    "-m",
-    "--model",
+    *("-m", "--model"),
     type=PATH,
     help="Model folder or DeepLabCut project.  [the built-in network; an untrained one where it does not fit]",
 )
@@ -109,22 +108,19 @@ def _default(name: str) -> str:
     default=DEFAULTS.design,
     help="figures: the combinations that the figures show; full: all of them.",
 )
-@click.option("--seed", default=DEFAULTS.seed, help="Of the order of conditions.")
+@click.option("--seed", default=DEFAULTS.seed, help="For the order of conditions.")
 @click.option(
-    "-o",
-    "--out-dir",
-    "--out",
-    "folder",
+    *("-o", "--out-dir", "--out", "folder"),
     type=PATH,
     default=Path("posecli-benchmark"),
-    help="Folder for everything; the same command continues what lies there.",
+    help="Folder for everything; the same command continues what is there.",
 )
-@click.option("--overwrite", is_flag=True, help="Begin anew where another benchmark lies.")
-@click.option("--dry-run", is_flag=True, help="Lay the design out, say how long it will take, and stop.")
+@click.option("--overwrite", is_flag=True, help="Start over where another benchmark is.")
+@click.option("--dry-run", is_flag=True, help="Lay out the design, say how long it will take, and stop.")
 @click.option("--price", help="Name in the price list.  [one core of a cloud machine]")
 @click.option("--per-hour", type=float, help="What an hour of this machine costs, instead of a named price.")
 @click.option("--prices", type=PATH, help="YAML file with prices.  [posecli's own]")
-@click.option("--video-fps", default=30.0, help="Of the videos that cost is stated for.")
+@click.option("--video-fps", default=30.0, help="Frame rate of the videos whose cost is stated.")
 @config_option
 @output_options
 @click.pass_context
@@ -135,7 +131,7 @@ def benchmark(
 
     Repeats the speed experiments of two papers: frame width, batch size, decoder, pipeline, precision, cores. With
     --network i3d those of the second, with its own kind of network. Leaves a report with figures, tables and the
-    command to use. Says beforehand how long it will take. Killed, it is continued by the same command.
+    command to use. Says beforehand how long it will take. If it is interrupted, the same command continues it.
 
     \b
     Examples:
@@ -157,7 +153,9 @@ def benchmark(
         click.echo(f"\nInterrupted: what was measured is kept in '{folder}', and the same command continues.", err=True)
         ctx.exit(EXIT_INTERRUPTED)
     if dry_run:
-        _show_plan(study, output)
+        for line in plan_lines(study.design):
+            output.say(line)
+        output.result({"folder": str(folder), "design": study.design})
         return
     summary = summarize(study, price, flags["video_fps"])
     _show_results(summary, write_report(summary), output)
@@ -166,30 +164,22 @@ def benchmark(
 def benchmark_options(flags: dict[str, Any]) -> SharedOptions:
     """Flags as they come from the command line to the options that they mean."""
     network = flags["network"]
+    kind = BenchmarkOptions if network == "pose" else ClipBenchmarkOptions
     for name in CLIP_ONLY if network == "pose" else POSE_ONLY:
         if flags.get(name):
-            raise UsageError(f"--{name} '{flags[name]}' is nothing for --network {network}: leave one of them out")
-    numbers: dict[str, Any] = {
-        name: parse_integers(name, flags[name])
-        for name in ("batch_sizes", "cores", "lengths", "strides")
-        if flags.get(name)
-    }
-    names: dict[str, Any] = {
-        name: tuple(part.strip() for part in flags[name].split(","))
-        for name in ("decoders", "pipelines", "engines", "precisions")
-        if flags[name]
-    }
-    same = ("repeats", "frames", "longest", "per_process", "videos", "model", "design", "seed")
-    given = numbers | names | {name: flags[name] for name in same}
-    if flags["seconds"] is not None:
-        given["seconds"] = flags["seconds"]
+            raise UsageError(f"--{name} '{flags[name]}' does not go with --network {network}: leave one of them out")
+    given = {name: flags[name] for name in SAME if flags.get(name) is not None}
+    for name in ("batch_sizes", "cores", "lengths", "strides"):
+        if flags.get(name):
+            given[name] = parse_integers(name, flags[name])
+    for name in ("decoders", "pipelines", "engines", "precisions"):
+        if flags[name]:
+            given[name] = tuple(part.strip() for part in flags[name].split(","))
     if flags["sizes"] is not None:
-        given["sizes"] = parse_integers("sizes", flags["sizes"]) if network == "pose" else _input_sizes(flags["sizes"])
-    return BenchmarkOptions(**given) if network == "pose" else ClipBenchmarkOptions(**given, labels=flags["labels"])
-
-
-def _input_sizes(text: str) -> tuple[InputSize, ...]:
-    return tuple(InputSize.parse(part.strip()) for part in str(text).split(","))
+        sizes = str(flags["sizes"])
+        widths = network == "pose"
+        given["sizes"] = parse_integers("sizes", sizes) if widths else tuple(map(InputSize.parse, sizes.split(",")))
+    return kind(**given)
 
 
 def parse_integers(name: str, text: str) -> tuple[int, ...]:
@@ -216,14 +206,14 @@ class _Progress(BenchmarkObserver):
         """A sentence on what happens."""
         self._output.progress(line)
 
-    def planned(self, study: Benchmark) -> None:
+    def planned(self, design: dict[str, Any]) -> None:
         """What is about to be done, before it is."""
-        for line in plan_lines(study):
+        for line in plan_lines(design):
             self.say(line)
 
-    def visit_started(self, number: int, total: int, visit: Visit, seconds_left: float) -> None:
+    def visit_started(self, number: int, total: int, condition: str, seconds_left: float) -> None:
         """Remember what is being measured."""
-        self._head = f"[{number}/{total}, {duration(seconds_left)} left] {visit.condition.words}"
+        self._head = f"[{number}/{total}, {duration(seconds_left)} left] {condition}"
 
     def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
         """Print what was measured."""
@@ -232,24 +222,25 @@ class _Progress(BenchmarkObserver):
         self.say(f"{self._head}: {result}")
 
 
-def plan_lines(study: Benchmark) -> list[str]:
+def plan_lines(design: dict[str, Any]) -> list[str]:
     """What a design holds, and how long it takes."""
     from posecli.studies.common.machine import machine_line
 
-    design = study.design
     conditions = {visit["condition"]["key"] for visit in design["visits"]}
     lines = [machine_line(design["machine"])]
     lines += [
-        f"{data.name}: an untrained network looks at it, so only speed means something"
-        for data in study.data
-        if not data.trained
+        f"{data['name']}: its network is untrained, so only speed means something"
+        for data in design["data"]
+        if not data["trained"]
     ]
-    lines += _left_out_lines(design["left_out"])
+    left_out = [f"left out: {left['condition']['key']}: {left['reason']}" for left in design["left_out"]]
+    more = len(left_out) - LINES_SHOWN
+    lines += [*left_out[:LINES_SHOWN], *([f"left out: {more} more, listed in the report"] if more > 0 else [])]
     slowdown = design["trial"]["slowdown"]
     if slowdown > BUSY:
         lines.append(
             f"other programs keep this machine busy, everything takes {slowdown:.1f} times as long: wait until it is "
-            "quiet, or take the speeds for less than its own"
+            "quiet, or expect speeds below its own"
         )
     together = design["repeats_per_process"]
     lines.append(
@@ -262,18 +253,6 @@ def plan_lines(study: Benchmark) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _left_out_lines(left_out: Sequence[dict[str, Any]]) -> list[str]:
-    lines = [f"left out: {left['condition']['key']}: {left['reason']}" for left in left_out[:LINES_SHOWN]]
-    more = len(left_out) - LINES_SHOWN
-    return [*lines, f"left out: {more} more, which the report names"] if more > 0 else lines
-
-
-def _show_plan(study: Benchmark, output: Output) -> None:
-    for line in plan_lines(study):
-        output.say(line)
-    output.result({"folder": str(study.folder), "design": study.design})
 
 
 def _show_results(summary: BenchmarkSummary, report: StudyReport, output: Output) -> None:
@@ -292,12 +271,9 @@ def _show_results(summary: BenchmarkSummary, report: StudyReport, output: Output
     for winner in summary.winners():
         item = winner.cell.condition
         output.say(f"{item.data} at {item.short_view}: {command_line(summary, winner.cell)}")
-    failed = [cell for cell in summary.cells if cell.state == "failed"]
-    for cell in failed:
-        output.say(f"failed: {cell.condition.key}: {cell.reason}")
+    for cell in summary.cells:
+        if cell.state == "failed":
+            output.say(f"failed: {cell.condition.key}: {cell.reason}")
     output.say(f"report: {report.page}")
-    output.result({"folder": str(report.folder), "report": str(report.page), **_without_rows(results(summary))})
-
-
-def _without_rows(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in content.items() if name != "rows"}
+    content = {name: value for name, value in results(summary).items() if name != "rows"}
+    output.result({"folder": str(report.folder), "report": str(report.page), **content})

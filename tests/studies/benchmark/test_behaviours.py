@@ -29,7 +29,7 @@ from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import Benchmark, open_study
 from posecli.studies.benchmark.summary import BenchmarkSummary
 from posecli.studies.benchmark.tables import tidy_rows
-from posecli.studies.benchmark.untrained import give_int8, random_clip_weights, untrained_clip_model
+from posecli.studies.benchmark.untrained import give_int8, random_weights, untrained_clip_model
 from posecli.studies.cost import Price
 
 PRICE = Price("abacus", 0.5, unit="core")
@@ -255,7 +255,7 @@ def test_without_video_and_network_the_home_cage_and_an_untrained_one_are_taken(
 @pytest.mark.slow
 def test_a_narrow_network_on_a_real_engine(tmp_path: Path) -> None:
     description = ClipDescription(BEHAVIOURS, "I3D_random_0", width=0.25, length=9, stride=9)
-    folder = write_folder(tmp_path / "model", description, random_clip_weights(description, seed=1))
+    folder = write_folder(tmp_path / "model", description, random_weights(description, seed=1))
     video = clips.encode(tmp_path / "dots.mp4", clips.textured(clips.numbered_frames(45)))
     give_int8(folder, video, InputSize(48, 32), 9)
     options = ClipBenchmarkOptions(

@@ -16,9 +16,7 @@ from support.studies import FAKE_ENGINE_WORKER
 from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError, VideoError
 from posecli.model.folder import ClipModelFolder, ModelFolder
 from posecli.studies.benchmark.asking import ask
-from posecli.studies.benchmark.design import Visit
-from posecli.studies.benchmark.observer import BenchmarkObserver
-from posecli.studies.benchmark.options import BenchmarkOptions
+from posecli.studies.benchmark.options import BenchmarkObserver, BenchmarkOptions
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import BENCHMARK, Benchmark, open_study
 from posecli.studies.benchmark.untrained import untrained_clip_model, untrained_model
@@ -66,10 +64,10 @@ def test_observer_is_told_in_order(options: BenchmarkOptions, tmp_path: Path) ->
     told: list[str] = []
 
     class Listener(BenchmarkObserver):
-        def planned(self, study: Benchmark) -> None:
-            told.append(f"planned {len(study.design['visits'])}")
+        def planned(self, design: dict[str, Any]) -> None:
+            told.append(f"planned {len(design['visits'])}")
 
-        def visit_started(self, number: int, total: int, visit: Visit, seconds_left: float) -> None:
+        def visit_started(self, number: int, total: int, condition: str, seconds_left: float) -> None:
             assert seconds_left > 0
             told.append(f"{number}/{total}")
 

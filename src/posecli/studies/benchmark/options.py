@@ -215,3 +215,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, (Path, InputSize)) else value
+
+
+class BenchmarkObserver:
+    """Is told how a benchmark goes. This one does nothing; a command's own prints."""
+
+    def say(self, line: str) -> None:
+        """A sentence on what happens."""
+
+    def planned(self, design: dict[str, Any]) -> None:
+        """The design is laid out, or found; it is about to be followed."""
+
+    def visit_started(self, number: int, total: int, condition: str, seconds_left: float) -> None:
+        """A condition, in words, is about to be measured; `number` counts from 1."""
+
+    def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
+        """A condition was measured, or failed."""

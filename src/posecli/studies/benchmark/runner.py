@@ -20,8 +20,7 @@ from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan
 from posecli.studies.benchmark.factors import Factors
 from posecli.studies.benchmark.kinds import KINDS, gathered
 from posecli.studies.benchmark.material import make_clip
-from posecli.studies.benchmark.observer import BenchmarkObserver
-from posecli.studies.benchmark.options import SharedOptions
+from posecli.studies.benchmark.options import BenchmarkObserver, SharedOptions
 from posecli.studies.benchmark.study import (
     BENCHMARK,
     CLIPS_FOLDER,
@@ -61,11 +60,11 @@ def run_benchmark(
     options
         The factors.
     folder
-        Where results go; a benchmark of the same options that lies there is continued.
+        Where results go; a benchmark of the same options that is there is continued.
     observer
         Is told of progress.
     overwrite
-        Begin anew where another benchmark lies.
+        Start over where another benchmark is.
     dry_run
         Lay the design out and measure nothing.
     worker
@@ -82,7 +81,7 @@ def run_benchmark(
     bench = _Bench(options, folder, observer, worker or ask)
     design = bench.design(overwrite=overwrite)
     if not dry_run:
-        observer.planned(Benchmark(folder, design, ()))
+        observer.planned(design)
         bench.follow(design)
     return open_study(folder)
 
@@ -176,8 +175,8 @@ class _Bench:
         models = {item["name"]: Path(item["model"]) for item in design["data"]}
         pace = Pace(left)
         for number, visit in enumerate(left, start=len(visits) - len(left) + 1):
-            self.observer.visit_started(number, len(visits), visit, pace.seconds_left)
             condition = visit.condition
+            self.observer.visit_started(number, len(visits), condition.words, pace.seconds_left)
             job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
             answer = self.worker(job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +23,13 @@ from posecli.model.folder import (
 )
 from posecli.model.importing import cache_directory
 from posecli.model.int8 import has_int8, write_int8
-from posecli.network.architectures import pose_network
 from posecli.network.int8 import Int8Plan
-from posecli.network.network import PoseSpec
 from posecli.options import InputSize
 from posecli.precision.behaviours import sample_chunks
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 
 Tensor = npt.NDArray[np.float32]
-FolderT = TypeVar("FolderT")
 
 POSE_NET = "resnet_50"
 #: Chunks that ranges for eight bits are taken from.
@@ -44,41 +40,29 @@ def untrained_model(n_bodyparts: int, seed: int) -> ModelFolder:
     """A ResNet-50 pose network."""
     bodyparts = tuple(f"part{number}" for number in range(1, n_bodyparts + 1))
     description = ModelDescription(POSE_NET, bodyparts, "DLC_resnet50_untrained", source={"tool": "random weights"})
-    name = f"untrained-{POSE_NET}-{n_bodyparts}-seed{seed}"
-    return _kept(
-        name,
-        lambda path: write_folder(path, description, random_weights(n_bodyparts, seed)),
-        read_model_folder,
-    )
+    return read_model_folder(_kept(f"untrained-{POSE_NET}-{n_bodyparts}-seed{seed}", description, seed))
 
 
 def untrained_clip_model(seed: int, width: float = 1.0) -> ClipModelFolder:
     """An I3D network for the nine behaviours; of the published size unless told otherwise."""
     description = ClipDescription(BEHAVIOURS, "I3D_untrained", width, source={"tool": "random weights"})
     name = f"untrained-i3d-{len(BEHAVIOURS)}-width{width:g}-seed{seed}"
-    return _kept(
-        name,
-        lambda path: write_folder(path, description, random_clip_weights(description, seed)),
-        read_clip_folder,
-    )
+    return read_clip_folder(_kept(name, description, seed))
 
 
-def _kept(name: str, write: Callable[[Path], FolderT], read: Callable[[Path], FolderT]) -> FolderT:
+def _kept(name: str, description: ModelDescription | ClipDescription, seed: int) -> Path:
     """The folder of this name in the cache, made where it is not there."""
     folder = cache_directory() / "benchmark" / name
-    if is_model_folder(folder):
-        return read(folder)
-    try:
-        return write(folder)
-    except OutputExistsError:  # another process was faster
-        return read(folder)
+    if not is_model_folder(folder):
+        with suppress(OutputExistsError):  # another process was faster
+            write_folder(folder, description, random_weights(description, seed))
+    return folder
 
 
 def give_int8(folder: ClipModelFolder, video: Path, size: InputSize, length: int) -> None:
     """Give an untrained network an eight-bit version, if it has none: all convolutions, ranges from one video.
 
-    Nothing is compared with anything, since there is nothing that a blind network could get wrong. Its speed is that
-    of a trained network's.
+    No gate: a network that was not trained has no accuracy to lose.
     """
     if has_int8(folder):
         return
@@ -89,23 +73,11 @@ def give_int8(folder: ClipModelFolder, video: Path, size: InputSize, length: int
     write_int8(folder, Int8Plan(ranges), {"purpose": "speed only: ranges of an untrained network"})
 
 
-def random_weights(n_bodyparts: int, seed: int) -> dict[str, Tensor]:
+def random_weights(description: ModelDescription | ClipDescription, seed: int) -> dict[str, Tensor]:
     """Weights that keep activations near 1 through all layers: numbers that vanish or overflow would be slower."""
-    return _tensors(pose_network(PoseSpec(POSE_NET, n_bodyparts)).variable_shapes(), seed, _pose_tensor)
-
-
-def random_clip_weights(description: ClipDescription, seed: int) -> dict[str, Tensor]:
-    """The same for an I3D network."""
-    return _tensors(description.network.variable_shapes(), seed, _clip_tensor)
-
-
-def _tensors(
-    shapes: Mapping[str, tuple[int, ...]],
-    seed: int,
-    make: Callable[[np.random.Generator, str, tuple[int, ...]], Tensor],
-) -> dict[str, Tensor]:
     random = np.random.default_rng(seed)
-    return {name: make(random, name, shape) for name, shape in shapes.items()}
+    tensor = _clip_tensor if isinstance(description, ClipDescription) else _pose_tensor
+    return {name: tensor(random, name, shape) for name, shape in description.network.variable_shapes().items()}
 
 
 def _pose_tensor(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Tensor:
