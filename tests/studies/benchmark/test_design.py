@@ -80,7 +80,7 @@ def test_every_factor_is_varied_in_the_default_design() -> None:
         (pipeline, cores) for pipeline in FACTORS.options.pipelines for cores in (1, 2)
     }
     assert {(c.width, c.precision) for c in DEFAULT if c.pipeline == "async"} >= {
-        (width, precision) for width in FACTORS.options.sizes for precision in FACTORS.precisions
+        (width, precision) for width in FACTORS.options.sizes for precision in FACTORS.options.levels["precisions"]
     }
 
 

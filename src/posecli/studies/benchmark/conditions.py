@@ -15,30 +15,20 @@ ClipKey: TypeAlias = "tuple[str, int | None]"
 
 @dataclass(frozen=True)
 class DataSet:
-    """A video and the network that looks at it.
+    """A video and the network that looks at it."""
 
-    Attributes
-    ----------
-    name
-        Of the scene, or the video's stem.
-    video
-        The file that the clips of all widths are made from.
-    width, height
-        Of its frames, px.
-    model
-        A model folder.
-    trained
-        Whether the network was trained: without, only its speed means something.
-    frame_step
-        The network sees every n-th frame of the video.
-    """
-
+    #: Of the scene, or the video's stem.
     name: str
+    #: The clips of all widths are made from it.
     video: Path
+    #: Of its frames, px.
     width: int
     height: int
+    #: A model folder.
     model: Path
+    #: If not, only the network's speed means something.
     trained: bool
+    #: The network sees every n-th frame of the video.
     frame_step: int = 1
 
     def height_at(self, width: int) -> int:
@@ -55,32 +45,22 @@ class Condition:
     """One combination of factors.
 
     What goes through the network as one, an item, is a frame, or a chunk of `length` of them.
-
-    Attributes
-    ----------
-    data
-        Name of the data set.
-    width, height
-        What the network sees, px.
-    cores
-        Cores that the run may use.
-    engine, precision, batch_size, pipeline
-        How it runs.
-    decoder
-        How poses are found in the network's output; ``None`` for chunks.
-    length, stride, frame_step
-        Of chunks; 1 for frames.
     """
 
+    #: Name of the data set.
     data: str
+    #: What the network sees, px.
     width: int
     height: int
+    #: That the run may use.
     cores: int
     engine: EngineName
     precision: FixedPrecision
     batch_size: int
+    #: ``None`` for chunks.
     decoder: DecoderName | None
     pipeline: PipelineName
+    #: Of chunks; 1 for frames.
     length: int = 1
     stride: int = 1
     frame_step: int = 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar
 
-from posecli.options import FixedPrecision, InputSize, PipelineName
+from posecli.options import InputSize, PipelineName
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.options import (
     BenchmarkOptions,
@@ -30,15 +30,7 @@ TRIAL_WIDTH, TRIAL_BATCH, TRIAL_LENGTH = 160, 8, 4
 
 @dataclass(frozen=True)
 class Factors(ABC):
-    """Every factor's levels.
-
-    Attributes
-    ----------
-    data
-        The videos.
-    options
-        With cores and precisions settled.
-    """
+    """Every factor's levels: those of options whose cores and precisions are settled."""
 
     #: What is varied in a full design beside data and size: fields of a condition, and of the options.
     varied: ClassVar[dict[str, str]]
@@ -70,25 +62,15 @@ class Factors(ABC):
                 yield self.condition(data, size, **dict(zip(self.varied, values, strict=True)))
 
     @property
-    def precisions(self) -> tuple[FixedPrecision, ...]:
-        """Those that are settled."""
-        assert self.options.precisions
-        return self.options.precisions
-
-    @property
-    def cores(self) -> tuple[int, ...]:
-        """Those that are settled."""
-        assert self.options.cores
-        return self.options.cores
-
-    @property
     def baseline(self) -> dict[str, Any]:
         """Levels of whatever is not being varied."""
+        levels = self.options.levels
+        precisions, pipelines = levels["precisions"], levels["pipelines"]
         return {
-            "cores": max(self.cores),
-            "engine": self.options.engines[0],
-            "precision": "fp32" if "fp32" in self.precisions else self.precisions[0],
-            "pipeline": "sync" if "sync" in self.options.pipelines else self.options.pipelines[0],
+            "cores": max(levels["cores"]),
+            "engine": levels["engines"][0],
+            "precision": "fp32" if "fp32" in precisions else precisions[0],
+            "pipeline": "sync" if "sync" in pipelines else pipelines[0],
         }
 
     @property
@@ -145,8 +127,9 @@ class PoseFactors(Factors):
     def for_figures(self) -> Iterator[Condition]:
         """Those of both papers."""
         asked, first = self.options, self.data[0]
+        all_cores, precisions = asked.levels["cores"], asked.levels["precisions"]
         for data, width in product(self.data, asked.sizes):
-            for cores, engine in product(self.cores, asked.engines):  # 2018, figure 1B
+            for cores, engine in product(all_cores, asked.engines):  # 2018, figure 1B
                 levels = {"decoder": self._decoder("standard"), "batch_size": min(asked.batch_sizes)}
                 yield self.condition(data, width, cores=cores, engine=engine, **levels)
             for batch in asked.batch_sizes:  # 2018, figures 4 and 5
@@ -154,9 +137,9 @@ class PoseFactors(Factors):
         for batch, decoder in product(asked.batch_sizes, asked.decoders):  # 2018, figure 2
             yield self.condition(first, min(asked.sizes), batch_size=batch, decoder=decoder)
         middle = sorted(asked.sizes)[len(asked.sizes) // 2]
-        for cores, pipeline in product(self.cores, asked.pipelines):  # 2022, figures 1 and 2
+        for cores, pipeline in product(all_cores, asked.pipelines):  # 2022, figures 1 and 2
             yield self.condition(first, middle, cores=cores, pipeline=pipeline)
-        for width, engine, precision in product(asked.sizes, asked.engines, self.precisions):  # 2022, figure 3
+        for width, engine, precision in product(asked.sizes, asked.engines, precisions):  # 2022, figure 3
             yield self.condition(first, width, engine=engine, pipeline=self.overlapped, precision=precision)
 
 
@@ -193,11 +176,12 @@ class ClipFactors(Factors):
     def for_figures(self) -> Iterator[Condition]:
         """Those of the 2022 paper."""
         asked, first, size = self.options, self.data[0], self.options.sizes[0]
-        for cores, pipeline in product(self.cores, asked.pipelines):  # figures 1 and 2
+        all_cores, precisions = asked.levels["cores"], asked.levels["precisions"]
+        for cores, pipeline in product(all_cores, asked.pipelines):  # figures 1 and 2
             yield self.condition(first, size, cores=cores, pipeline=pipeline)
         for data, each in product(self.data, asked.sizes):  # figure 3 and table I
             yield self.condition(data, each)
-            for engine, precision in product(asked.engines, self.precisions):
+            for engine, precision in product(asked.engines, precisions):
                 yield self.condition(data, each, engine=engine, precision=precision, pipeline=self.overlapped)
         for batch in asked.batch_sizes:
             yield self.condition(first, size, batch_size=batch, pipeline=self.overlapped)

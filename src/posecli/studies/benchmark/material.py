@@ -53,16 +53,8 @@ def make_clip(data: DataSet, width: int | None, frames: int, folder: Path) -> Pa
     columns, rows = (data.width, data.height) if width is None else (width, data.height_at(width))
     # 4:2:0 needs even sides; a recording may have odd ones.
     filters = f"scale={columns - columns % 2}:{rows - rows % 2}:flags=area,setpts=N/(30*TB)"
-    command = [
-        str(find_ffmpeg().path),
-        "-y",
-        "-loglevel",
-        "error",
-        "-stream_loop",
-        "-1",
-        "-i",
-        str(data.video.absolute()),
-    ]
+    command = [str(find_ffmpeg().path), "-y", "-loglevel", "error", "-stream_loop", "-1"]
+    command += ["-i", str(data.video.absolute())]
     command += ["-an", "-frames:v", str(frames), "-vf", filters, "-c:v", "libx264", "-preset", "veryfast"]
     command += ["-crf", str(CLIP_CRF), "-pix_fmt", "yuv420p", "-r", "30", "-f", "mp4", str(partial.absolute())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a list, no shell

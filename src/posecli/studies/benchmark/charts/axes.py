@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell
+from posecli.studies.benchmark.summary import Cell
 from posecli.support.figures import COLORS, GREY, MARKERS, new_figure, plain_log_ticks
 
 if TYPE_CHECKING:
@@ -35,17 +36,15 @@ def dots(
     axes: Axes, places: Sequence[float], values: Sequence[Sequence[float]], number: int | None, label: str
 ) -> None:
     """Medians as a line and repeats as dots; without a number, in grey."""
-    from statistics import median
-
-    colour, marker = (GREY, "") if number is None else look(number)
+    color, marker = (GREY, "") if number is None else look(number)
     style = "--" if number is None else "-"
-    axes.plot(places, [median(row) for row in values], style, color=colour, marker=marker, label=label)
+    axes.plot(places, [median(row) for row in values], style, color=color, marker=marker, label=label)
     for place, row in zip(places, values, strict=True):
-        axes.plot([place] * len(row), row, ".", color=colour, alpha=0.45, markersize=5)
+        axes.plot([place] * len(row), row, ".", color=color, alpha=0.45, markersize=5)
 
 
 def look(number: int) -> tuple[str, str]:
-    """Colour and marker of a line; after the last colour they pair up anew."""
+    """Colour and marker of a line; after the last colour, new pairs of both."""
     return COLORS[number % len(COLORS)], MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
 
 
@@ -57,16 +56,10 @@ def legend(axes: Axes, title: str | None = None) -> None:
         axes.legend(title=title, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def width_axis(axes: Axes, cells: Sequence[Cell]) -> None:
-    """Frame widths along the foot."""
-    plain_log_ticks(axes, "x", sorted({float(cell.condition.width) for cell in cells}))
-    axes.set_xlabel("frame width, px")
-
-
-def batch_axis(axes: Axes, cells: Sequence[Cell]) -> None:
-    """Batch sizes along the foot."""
-    plain_log_ticks(axes, "x", sorted({float(cell.condition.batch_size) for cell in cells}))
-    axes.set_xlabel("batch size")
+def factor_axis(axes: Axes, cells: Sequence[Cell], factor: str) -> None:
+    """Frame widths, batch sizes or cores along the foot."""
+    plain_log_ticks(axes, "x", sorted({float(getattr(cell.condition, factor)) for cell in cells}))
+    axes.set_xlabel({"width": "frame width, px", "batch_size": "batch size"}.get(factor, factor))
 
 
 def speed_axis(axes: Axes) -> None:
@@ -83,8 +76,3 @@ def plain_y(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-
-
-def minutes_of(summary: BenchmarkSummary, fps: float) -> float:
-    """Minutes that an hour of video takes."""
-    return 60 * summary.video_fps / fps

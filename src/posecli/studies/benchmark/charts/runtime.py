@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from posecli.studies.benchmark.charts.axes import dots, legend, look, minutes_of, panels_of, plain_y
+from posecli.studies.benchmark.charts.axes import dots, factor_axis, legend, look, panels_of, plain_y
 from posecli.studies.benchmark.charts.timeline import PIPELINE_ORDER, alike
 from posecli.studies.benchmark.conditions import cores_words
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, speed
-from posecli.support.figures import COLORS, GREY, new_figure, plain_log_ticks
+from posecli.support.figures import COLORS, GREY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,7 @@ def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
     )
     cells = max(groups, key=lambda group: (len({c.condition.cores for c in group}), len(group)), default=[])
     cells = sorted(cells, key=lambda cell: cell.condition.cores)
-    counts = sorted({cell.condition.cores for cell in cells})
-    if len(counts) < 2:
+    if len({cell.condition.cores for cell in cells}) < 2:
         return None
     figure = new_figure(6.4, 4.2)
     axes: Any = figure.subplots()
@@ -43,7 +42,7 @@ def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
     lines = [line for name in PIPELINE_ORDER if (line := summary.select(cells, pipeline=name))]
     for number, line in enumerate(lines):
         pipeline = line[0].condition.pipeline
-        minutes = [[minutes_of(summary, fps) for fps in cell.values("fps")] for cell in line]
+        minutes = [[60 * summary.video_fps / fps for fps in cell.values("fps")] for cell in line]
         dots(axes, [cell.condition.cores for cell in line], minutes, number, pipeline)
         # Chunks are loaded otherwise in each pipeline; for frames the fastest says enough.
         if item.has_chunks:
@@ -51,8 +50,7 @@ def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
     if not item.has_chunks:
         _loading(axes, summary, lines[-1], GREY, "loading only")
     axes.set_title(f"{item.data}, {item.view_words}, batch {item.batch_size}, {item.engine} {item.precision}")
-    plain_log_ticks(axes, "x", [float(count) for count in counts])
-    axes.set_xlabel("cores")
+    factor_axis(axes, cells, "cores")
     axes.set_yscale("log")
     plain_y(axes)
     axes.set_ylabel(f"minutes per hour of video ({summary.video_fps:g} frames/s)")
@@ -60,9 +58,9 @@ def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
     return figure
 
 
-def _loading(axes: Axes, summary: BenchmarkSummary, line: list[Cell], colour: str, label: str) -> None:
-    minutes = [minutes_of(summary, cell.median("read_fps")) for cell in line]
-    axes.plot([c.condition.cores for c in line], minutes, "--", color=colour, marker="_", label=label)
+def _loading(axes: Axes, summary: BenchmarkSummary, line: list[Cell], color: str, label: str) -> None:
+    minutes = [60 * summary.video_fps / cell.median("read_fps") for cell in line]
+    axes.plot([c.condition.cores for c in line], minutes, "--", color=color, marker="_", label=label)
 
 
 def run_time_and_cost(change_words: Callable[[Cell], str], summary: BenchmarkSummary) -> Figure | None:
@@ -104,8 +102,8 @@ def _cost_bars(axes: Axes, summary: BenchmarkSummary, cells: list[Cell], change_
     minutes = [60 * summary.estimate(cell).hours_per_video_hour for cell in cells]
     for place, (cell, length) in enumerate(zip(cells, minutes, strict=True)):
         item = cell.condition
-        colour = COLORS[0] if item.pipeline == "sync" else COLORS[1] if item.precision == "fp32" else COLORS[2]
-        axes.barh(place, length, height=0.66, color=colour)
+        color = COLORS[0] if item.pipeline == "sync" else COLORS[1] if item.precision == "fp32" else COLORS[2]
+        axes.barh(place, length, height=0.66, color=color)
         spread = [60 * summary.estimate(cell, fps).hours_per_video_hour for fps in cell.values("fps")]
         axes.plot(spread, [place] * len(spread), "|", color="black", markersize=9, markeredgewidth=1)
         cost = f"{summary.estimate(cell).cost_per_video_hour:.2g} {summary.price.currency}"

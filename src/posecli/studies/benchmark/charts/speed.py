@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posecli.studies.benchmark.charts.axes import batch_axis, curve, legend, look, panels_of, speed_axis, width_axis
+from posecli.studies.benchmark.charts.axes import curve, factor_axis, legend, look, panels_of, speed_axis
+from posecli.studies.benchmark.charts.timeline import alike
+from posecli.studies.benchmark.conditions import cores_words
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, load_values
 from posecli.support.figures import COLORS, GREY, new_figure
 
@@ -24,13 +26,11 @@ def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
         return None
     figure, axes_of = panels_of(len(panels), width=4.6, height=3.9)
     for axes, (name, cells) in zip(axes_of, panels, strict=True):
-        settings = dict.fromkeys((c.condition.engine, c.condition.precision, c.condition.cores) for c in cells)
-        for number, (engine, precision, cores) in enumerate(settings):
-            line = summary.select(cells, engine=engine, precision=precision, cores=cores)
-            label = f"{engine} {precision}, {cores} core{'s' if cores > 1 else ''}"
-            curve(axes, line, "width", number, label)
+        for number, line in enumerate(alike(cells, ("engine", "precision", "cores"))):
+            item = line[0].condition
+            curve(axes, line, "width", number, f"{item.engine} {item.precision}, {cores_words(item.cores)}")
         axes.set_title(_title(summary, name))
-        width_axis(axes, cells)
+        factor_axis(axes, cells, "width")
         speed_axis(axes)
     legend(axes_of[-1], "standard method, batch 1")
     return figure
@@ -57,7 +57,7 @@ def speed_against_batch(summary: BenchmarkSummary) -> Figure | None:
         curve(axes, summary.select(cells, decoder=decoder), "batch_size", number, decoder)
     width = cells[0].condition.width
     axes.set_title(f"{'B  ' if pairs else ''}{cells[0].condition.data}, {width}x{cells[0].condition.height} px")
-    batch_axis(axes, cells)
+    factor_axis(axes, cells, "batch_size")
     axes.set_ylabel("frames per second")
     axes.set_ylim(bottom=0)
     axes.legend(title="decoder")
@@ -69,13 +69,12 @@ def _trajectories(axes: Axes, summary: BenchmarkSummary) -> None:
         summary.decoder_differences, key=lambda pair: (-pair[0].condition.width, pair[0].condition.batch_size)
     )
     first = [load_values(summary.study.folder, cell.condition) for cell in (fast, double)]
-    for poses, colour, style, width, label in zip(
+    for poses, color, style, width, label in zip(
         first, (COLORS[0], COLORS[1]), ("-", ":"), (3.0, 1.6), ("numpy", "double-loop"), strict=True
     ):
         assert poses is not None  # or it would be no pair
-        axes.plot(poses[:FRAMES_SHOWN, 0, 0], style, color=colour, linewidth=width, label=label)
-    data = next(item for item in summary.data if item.name == fast.condition.data)
-    blind = "" if data.trained else " (untrained network)"
+        axes.plot(poses[:FRAMES_SHOWN, 0, 0], style, color=color, linewidth=width, label=label)
+    blind = "" if summary.data_of(fast).trained else " (untrained network)"
     axes.set_title(f"A  first body part, batch {fast.condition.batch_size}{blind}")
     axes.set_xlabel("frame")
     axes.set_ylabel("x, px")
@@ -98,7 +97,7 @@ def speed_against_width_and_batch(summary: BenchmarkSummary) -> Figure | None:
         standard = _standard_cells(summary, name, cores=summary.most_cores)
         curve(left, standard, "width", None, "standard method")
         left.set_title(_title(summary, name))
-        width_axis(left, cells)
+        factor_axis(left, cells, "width")
         speed_axis(left)
         legend(left, "batch size, NumPy")
         _gains(right, summary, name, cells)
@@ -113,10 +112,10 @@ def _gains(axes: Axes, summary: BenchmarkSummary, name: str, cells: list[Cell]) 
             continue
         places = [cell.condition.batch_size for cell in line]
         gains = [cell.fps / standard.fps for cell in line]
-        colour, marker = look(number)
-        axes.plot(places, gains, color=colour, marker=marker, label=f"{width} px")
+        color, marker = look(number)
+        axes.plot(places, gains, color=color, marker=marker, label=f"{width} px")
     axes.axhline(1, color=GREY, linewidth=1, linestyle="--")
-    batch_axis(axes, cells)
+    factor_axis(axes, cells, "batch_size")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("speed / standard method's")
     axes.set_title("gain over the standard method")

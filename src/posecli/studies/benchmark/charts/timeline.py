@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Stages in the order in which a frame meets them, with their colours.
-STAGE_COLOURS = {
+STAGE_COLORS = {
     "read": "#0072B2",
     "prepare": "#56B4E9",
     "network": "#D55E00",
@@ -92,11 +92,11 @@ def _shown_spans(cell: Cell) -> list[Span]:
 def _timeline(axes: Axes, cell: Cell, spans: Sequence[Span], names: list[str]) -> None:
     longest = max(end for *_, end in spans)
     for stage, thread, start, end in spans:
-        colour = STAGE_COLOURS[stage]
+        color = STAGE_COLORS[stage]
         # Neighbours are kept apart by a white edge; what would drown in it is a line of its own colour.
-        edge = "white" if end - start > 0.02 * longest else colour
+        edge = "white" if end - start > 0.02 * longest else color
         place = (names.index(thread) - 0.38, 0.76)
-        axes.broken_barh([(1e3 * start, 1e3 * (end - start))], place, facecolor=colour, edgecolor=edge, linewidth=0.8)
+        axes.broken_barh([(1e3 * start, 1e3 * (end - start))], place, facecolor=color, edgecolor=edge, linewidth=0.8)
     axes.set_yticks(range(len(names)), [_thread_label(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
@@ -116,8 +116,8 @@ def _thread_label(name: str) -> str:
 def _stage_handles(stages: set[str]) -> tuple[list[Any], list[str]]:
     from matplotlib.patches import Patch
 
-    shown = [stage for stage in STAGE_COLOURS if stage in stages]
-    return [Patch(color=STAGE_COLOURS[stage]) for stage in shown], shown
+    shown = [stage for stage in STAGE_COLORS if stage in stages]
+    return [Patch(color=STAGE_COLORS[stage]) for stage in shown], shown
 
 
 def ramp_up(summary: BenchmarkSummary) -> Figure | None:
@@ -152,7 +152,7 @@ def spans_of(cell: Cell) -> list[Span]:
 
 def threads_of(spans: Sequence[Span]) -> list[str]:
     """Names of threads, in the order in which a frame meets them: readers, preparers, the network's, finishers."""
-    order = list(STAGE_COLOURS)
+    order = list(STAGE_COLORS)
     first: dict[str, int] = {}
     for stage, thread, *_ in spans:
         # The main thread runs the network in every pipeline, whatever else it does.
