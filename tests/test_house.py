@@ -17,7 +17,7 @@ MODULES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for pat
 #: Folders of tests that belong to no room: whether other programs read the tables.
 OTHER_TESTS = {"interop"}
 #: Names that still stand for two classes; to become none.
-TWICE = {"Kind", "PoseData", "_Search"}
+TWICE = {"PoseData", "_Search"}
 #: As they were when the house was built: lines of a function, its parameters, and a command's, one for each flag.
 LONGEST, MOST_PARAMETERS, MOST_FLAGS = 70, 8, 13
 

@@ -33,7 +33,7 @@ Table = tuple[str, list[list[str]], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class BenchmarkKind:
     """What is particular to one kind of network about a benchmark."""
 
     # What is measured.
@@ -76,7 +76,7 @@ TIMELINES: Drawing[BenchmarkSummary] = (
     "for chrome://tracing or ui.perfetto.dev. Repeats Fig. 1a to c of Govindarajan et al. (2022).",
 )
 
-POSES = Kind(
+POSES = BenchmarkKind(
     read_folder=read_model_folder,
     gather=poses.gather,
     factors=PoseFactors,
@@ -121,7 +121,7 @@ POSES = Kind(
     method=poses.method,
 )
 
-BEHAVIOURS = Kind(
+BEHAVIOURS = BenchmarkKind(
     read_folder=read_clip_folder,
     gather=behaviours.gather,
     factors=ClipFactors,
@@ -163,10 +163,10 @@ BEHAVIOURS = Kind(
     method=behaviours.method,
 )
 
-KINDS: dict[NetworkName, Kind] = {"pose": POSES, "i3d": BEHAVIOURS}
+KINDS: dict[NetworkName, BenchmarkKind] = {"pose": POSES, "i3d": BEHAVIOURS}
 
 
-def kind_of(summary: BenchmarkSummary) -> Kind:
+def kind_of(summary: BenchmarkSummary) -> BenchmarkKind:
     """The kind of network that was measured."""
     return KINDS[summary.study.network]
 

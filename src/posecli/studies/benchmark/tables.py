@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from posecli.studies.benchmark.kinds import Kind, kind_of
+from posecli.studies.benchmark.kinds import BenchmarkKind, kind_of
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner, speed
 from posecli.support.results import STAGES
 
@@ -22,7 +22,7 @@ MEASURED = (
 COST = ("hours_per_video_hour", "cost_per_video_hour")
 
 
-def columns_of(kind: Kind) -> tuple[str, ...]:
+def columns_of(kind: BenchmarkKind) -> tuple[str, ...]:
     """Columns of the CSV file."""
     factors = (*FACTORS, *kind.factor_columns, "pipeline")
     return (*factors, *MEASURED, *kind.measured, *COST, *kind.changes, "when")
