@@ -93,7 +93,7 @@ def test_file_may_not_grow(
     content = read_journal(journal)
     assert content is not None
     assert content.rows >= rows
-    assert "are kept, and the same command goes on from there" in done.stderr
+    assert "are kept, and the same command continues from there" in done.stderr
     again = analyze(dots_clip, dots_model, out_dir, *arguments)
     assert again.returncode == 0, again.stderr
     assert "taken over" in again.stdout if rows == 50 else f"continuing at frame {content.rows} of 50" in again.stdout

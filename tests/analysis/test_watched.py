@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +223,7 @@ def is_alive(process: int) -> bool:
 
 
 def test_note_to_nobody() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        with pytest.raises(StopRequest, match="watches"):
-            tell(writer, {})
-    finally:
-        os.close(writer)
+    reader, writer = Pipe(duplex=False)
+    reader.close()
+    with writer, pytest.raises(StopRequest, match="watches"):
+        tell(writer, {})

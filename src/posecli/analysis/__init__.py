@@ -51,7 +51,7 @@ def analyze(
     Returns
     -------
     AnalysisReport
-        One result per video. A video that fails does not stop the others.
+        One result per video; one that fails does not stop the others.
 
     Raises
     ------
@@ -82,27 +82,8 @@ def classify(
 ) -> AnalysisReport:
     """Say of every chunk of frames of videos what the animal does, and write one behaviour table for each.
 
-    Everything but the network and the table is as with `analyze`: precision behind a gate, pipelines, rows on the disk
-    as they are made, taking up interrupted runs.
-
-    Parameters
-    ----------
-    videos, observer, executor
-        As for `analyze`.
-    model
-        A loaded model, which keeps its own engine options, or the path of a model folder.
-    options
-        Everything else.
-
-    Returns
-    -------
-    AnalysisReport
-        One result per video.
-
-    Raises
-    ------
-    UsageError, VideoError, ModelError, PrecisionError
-        As `analyze`.
+    All else is as with `analyze`: parameters and errors, precision behind a gate, pipelines, rows on the disk as they
+    are made, and taking up interrupted runs. `model` is a loaded one, or the path of a model folder.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""What the videos of one run share in the process that looks at them."""
+"""What the videos of one run share in the process that looks at them, and each of them as the run sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,17 @@ from typing import Any
 from posecli.analysis.kinds import analysis_of
 from posecli.analysis.observer import RunObserver
 from posecli.analysis.plan import RunPlan, from_plain, plain
+from posecli.errors import VideoError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.precision.behaviours import ClipGateFigures
 from posecli.precision.gate import Figures, choose_precision
 from posecli.precision.poses import GateFigures
+from posecli.tables import manifest as manifests
 from posecli.video.geometry import Geometry
-from posecli.video.probe import VideoInfo
+from posecli.video.probe import VideoInfo, content_fingerprint, probe
+from posecli.video.reader import VideoReader
 
 #: Something that happened, as plain values, for whoever watches this process.
 Note = dict[str, Any]
@@ -40,7 +43,6 @@ class RunContext:
         self.observer = observer
         self.note = note
         self.kind = analysis_of(plan, model)
-        self.settled = plan.settled
         self._earlier = self.kind.model
 
     def opens(self, video: Path | None) -> None:
@@ -50,8 +52,8 @@ class RunContext:
     @cached_property
     def model(self) -> Model[Any, Any]:
         """The model in the precision of this run."""
-        if self.settled.precision is not None:
-            return self.kind.model.with_precision(self.settled.precision)
+        if (settled := self.plan.settled.precision) is not None:
+            return self.kind.model.with_precision(settled)
         choice = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
         model: Model[Any, Any] = choice.model
         figures = tuple(each.as_plain() for each in choice.figures)
@@ -61,7 +63,7 @@ class RunContext:
     @property
     def figures(self) -> list[Figures]:
         """What the parity gate found when the precision was settled."""
-        return [from_plain(AnyFigures, each) for each in self.settled.figures]
+        return [from_plain(AnyFigures, each) for each in self.plan.settled.figures]
 
     def model_as(self, precision: FixedPrecision, threads: int) -> Model[Any, Any]:
         """The model as an interrupted run had it; threads are its own unless the user says otherwise."""
@@ -75,11 +77,11 @@ class RunContext:
         if asked != "auto":
             return BatchChoice(asked)
         shape = self.kind.shape(geometry)
-        for settled in self.settled.batches:
+        for settled in self.plan.settled.batches:
             if tuple(settled["shape"]) == shape:
                 return from_plain(BatchChoice, settled["choice"])
         choice = choose_batch(self.kind.step(model, shape), first_items(self.kind.reader(info, geometry)))
-        self._settle(batches=(*self.settled.batches, {"shape": shape, "choice": plain(choice)}))
+        self._settle(batches=(*self.plan.settled.batches, {"shape": [*shape], "choice": plain(choice)}))
         return choice
 
     def acceptable_precisions(self) -> tuple[FixedPrecision, ...]:
@@ -88,5 +90,59 @@ class RunContext:
         return FIXED_PRECISIONS if precision == "auto" else (precision,)
 
     def _settle(self, **measured: Any) -> None:
-        self.settled = replace(self.settled, **measured)
-        self.note({"settled": asdict(self.settled)})
+        """What is measured on the videos becomes a part of the plan."""
+        self.plan = replace(self.plan, settled=replace(self.plan.settled, **measured))
+        self.note({"settled": plain(self.plan.settled)})
+
+
+class Recording:
+    """A video as a run is to see it."""
+
+    def __init__(self, path: Path, context: RunContext) -> None:
+        self.info = probe(path)
+        self.geometry = context.kind.geometry(self.info)
+        self._context = context
+        self._stamp = _stamp(path)
+        self._fingerprint = content_fingerprint(path)
+
+    def sections(self, precision: FixedPrecision) -> dict[str, Any]:
+        """The manifest's parts on all that determines the table's values."""
+        return {
+            "video": manifests.describe_video(self.info, self._fingerprint),
+            "model": manifests.describe_model(self._context.kind.model.folder),
+            "settings": self._context.kind.determining_settings(precision, self.geometry),
+        }
+
+    def fingerprint(self, precision: FixedPrecision) -> str:
+        """Hash of all that determines the table's values."""
+        settings = self._context.kind.determining_settings(precision, self.geometry)
+        return manifests.fingerprint(self._fingerprint, self._context.kind.model.folder, settings)
+
+    def is_wanted(self, manifest: dict[str, Any]) -> bool:
+        """Whether an earlier result is the one that is asked for."""
+        return manifest.get("fingerprint") in [*map(self.fingerprint, self._context.acceptable_precisions())]
+
+    def differences(self, manifest: dict[str, Any]) -> str:
+        """Why an earlier result is not the one that is asked for."""
+        sections = self.sections(self._context.acceptable_precisions()[0])
+        return ", ".join(manifests.differences(manifest, sections)) or "by another version"
+
+    def seen(self, reader: VideoReader) -> dict[str, Any]:
+        """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
+        if _stamp(self.info.path) != self._stamp:
+            raise VideoError(f"'{self.info.path}' was changed while it was read: run again when it is finished")
+        timeline = reader.timeline
+        assert timeline is not None, "the video was not read to its end"
+        kept = {
+            "as_announced": timeline == self.info.announced,
+            "concealed": reader.concealed,
+            "opencv_fault": reader.opencv_fault,
+        }
+        self.info = self.info.with_timeline(timeline)
+        return kept
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""One video's frames through the network, and what comes of them into its journal."""
+"""Takes one video's frames through the network and writes the resulting rows to its journal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from posecli.analysis.context import RunContext
+from posecli.analysis.context import Recording, RunContext
 from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch
 from posecli.analysis.lock import Lock
 from posecli.analysis.outputs import VideoFiles
-from posecli.analysis.recording import Recording
 from posecli.errors import EngineError, OutputError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.kind import Values
@@ -28,10 +27,7 @@ NO_ROWS: Rows = np.empty((0, 0))
 
 
 class NetworkRun:
-    """Frames through the network and into the journal, from wherever an earlier run had come to.
-
-    It began at `first_row`.
-    """
+    """Fills a video's journal, from `first_row` on: where an earlier run stopped."""
 
     def __init__(self, recording: Recording, files: VideoFiles, context: RunContext, lock: Lock) -> None:
         self.recording = recording
@@ -47,7 +43,7 @@ class NetworkRun:
         self._account: dict[str, Any] = {}
 
     def complete(self, earlier: JournalContent | None) -> StageReport:
-        """Fill the journal to its end."""
+        """Fill the journal to its end, resuming an earlier run where possible."""
         if earlier is not None:
             obstacle = self.kind.model.obstacle(earlier.header["settings"]["precision"])
             if obstacle is None:
@@ -59,7 +55,7 @@ class NetworkRun:
         return self._begun()
 
     def _begun(self) -> StageReport:
-        """A journal from the first frame on; what was measured for it is settled in its header."""
+        """Start a journal at the first frame; its header holds what was measured for it."""
         model = self.context.model
         self.context.opens(self.info.path)  # again: the parity gate may have opened others
         for figures in self.context.figures:
@@ -68,7 +64,7 @@ class NetworkRun:
         batch = self.context.batch(model, self.info, self.recording.geometry)
         if batch.trials:
             self.observer.batch_measured(batch)
-        self._refuse_full_disk(0)
+        self._check_free_space(0)
         precision = model.options.fixed_precision
         header = {
             "fingerprint": self.recording.fingerprint(precision),
@@ -84,24 +80,24 @@ class NetworkRun:
         return self._filled(model, JournalWriter.begin(self.files.journal, header), batch.batch_size, None)
 
     def _resumed(self, earlier: JournalContent) -> StageReport:
-        """On from an earlier run, with what it had settled."""
+        """Continue an earlier run with the settings it had settled on."""
         header = earlier.header
         model = self.context.model_as(header["settings"]["precision"], header["engine"]["threads"])
         asked = self.options.network_batch
         settled = asked == "auto" or asked == header.get("batch_asked_for")
         batch_size = (earlier.batch_size or int(header["batch_size"])) if settled else asked
         assert isinstance(batch_size, int)
-        self._refuse_full_disk(earlier.rows)
+        self._check_free_space(earlier.rows)
         return self._filled(model, JournalWriter.resume(self.files.journal, earlier), batch_size, earlier)
 
-    def _refuse_full_disk(self, rows_before: int) -> None:
+    def _check_free_space(self, rows_before: int) -> None:
         row_bytes = 8 * self.kind.row_width
-        self.files.refuse_full_disk(self.info.expected_frames, rows_before, row_bytes, csv=self.options.csv)
+        self.files.check_free_space(self.info.expected_frames, rows_before, row_bytes, csv=self.options.csv)
 
     def _filled(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, earlier: JournalContent | None
     ) -> StageReport:
-        """Every frame from there on through the network; for lack of memory in smaller batches."""
+        """Run the network on all remaining frames, in smaller batches if memory runs out."""
         # The last batch is made once more, to see that all is as it was; so batches are the same again.
         first, known = (0, NO_ROWS) if earlier is None else (earlier.last_start, read_last_batch(journal.path, earlier))
         self.first_row = journal.rows
@@ -119,14 +115,14 @@ class NetworkRun:
             journal.end({"run": run, "timing": timing, **self._account})
         except OutputError as error:
             done = self.kind.frames_before(journal.rows, self.info)
-            kept = f"{done} of {self.info.expected_frames} frames are kept, and the same command goes on from there"
+            kept = f"{done} of {self.info.expected_frames} frames are kept, and the same command continues from there"
             raise OutputError(f"{error}; {kept}") from error
         finally:
             journal.close()
         return stages
 
     def _start(self) -> float:
-        """When the first frame was about to be read; the observer is told of it then."""
+        """Time at which reading began; the first call tells the observer."""
         if self._started is None:
             self._started = time.perf_counter()
             self.observer.video_started(self.info)
@@ -135,7 +131,7 @@ class NetworkRun:
         return self._started
 
     def _halved(self, batch_size: int, error: Exception) -> int:
-        """Half the batch size, if memory is what was missing."""
+        """Half the batch size, if memory ran out; any other error is raised again."""
         if not is_out_of_memory(error):
             raise error
         if batch_size == 1:
@@ -149,7 +145,7 @@ class NetworkRun:
     def _through(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, first: int, known: Rows
     ) -> StageReport:
-        """Rows from `first` on; those that are known must come out as they were, bit for bit."""
+        """Append rows from `first` on; those known already must come out the same, bit for bit."""
         shape = self.kind.shape(self.recording.geometry)
         engine, step = model.engine_for(shape), self.kind.step(model, shape)
         step.warm_up(min(batch_size, self.kind.items(self.info)))
@@ -190,4 +186,4 @@ class NetworkRun:
 
 
 class RowsDifferError(Exception):
-    """The last batch of the earlier run does not come out as before."""
+    """The last batch of the earlier run comes out differently."""

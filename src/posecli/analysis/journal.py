@@ -124,7 +124,7 @@ def holds(content: Mapping[str, Any], **types: type | list[type]) -> bool:
 
 
 @contextmanager
-def _refusal(path: Path, cannot: str, advice: str) -> Iterator[None]:
+def refusal(path: Path, cannot: str, advice: str) -> Iterator[None]:
     """Say in one sentence what the system refused."""
     try:
         yield
@@ -135,7 +135,7 @@ def _refusal(path: Path, cannot: str, advice: str) -> Iterator[None]:
 def read_journal(path: Path) -> JournalContent | None:
     """Read the whole part of a journal, without changing the file; ``None`` where nothing in it can be used."""
     advice = "check its permissions"
-    with _refusal(path, "read", advice), suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as stream:
+    with refusal(path, "read", advice), suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as stream:
         return _whole_part(stream)
     return None
 
@@ -213,7 +213,7 @@ class JournalWriter:
     @classmethod
     def begin(cls, path: Path, header: Mapping[str, Any]) -> JournalWriter:
         """A new journal in the place of any other; `header` has ``values_per_row``."""
-        with _refusal(path, "written", "choose another folder with --out-dir"):
+        with refusal(path, "written", "choose another folder with --out-dir"):
             journal = cls(path, path.open("wb", buffering=0))
         journal._write(MAGIC)
         journal._add(_HEADER, _encoded(header))
@@ -224,7 +224,7 @@ class JournalWriter:
     @classmethod
     def resume(cls, path: Path, content: JournalContent) -> JournalWriter:
         """Go on behind the whole part, and cut off what is not."""
-        with _refusal(path, "written", "check the permissions of its folder"):
+        with refusal(path, "written", "check the permissions of its folder"):
             stream = path.open("r+b", buffering=0)
             stream.truncate(content.size)
             stream.seek(content.size)
@@ -274,7 +274,7 @@ class JournalWriter:
                 left = left[self._stream.write(left) :]
 
     def _refusal(self) -> Any:
-        return _refusal(self.path, "written any more", "check the free space of its disk")
+        return refusal(self.path, "written any more", "check the free space of its disk")
 
 
 def _encoded(note: Mapping[str, Any]) -> bytes:

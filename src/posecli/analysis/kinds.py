@@ -17,9 +17,8 @@ from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.engine import Shape
 from posecli.inference.pipeline import Reader
-from posecli.inference.predictor import ClipModel, Model, PoseModel
+from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.step import Step
-from posecli.model.folder import read_clip_folder, read_model_folder
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.ethogram import save_ethogram
 from posecli.precision.behaviours import ClipGate
@@ -31,6 +30,9 @@ from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_cs
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
+
+#: Options that say how videos are cut into chunks; models have their own defaults.
+CHUNKING = ("length", "stride", "frame_step")
 
 
 class Analysis(ABC):
@@ -112,7 +114,7 @@ class Analysis(ABC):
         """What the rows do not tell of the frames."""
         return {"frames": reader.frames, "bad_frames": reader.lost} if isinstance(reader, ClipReader) else {}
 
-    def is_account(self, ending: dict[str, Any]) -> bool:
+    def has_account(self, ending: dict[str, Any]) -> bool:
         """Whether a journal's last note has what `account` gave."""
         return self.chunks is None or holds(ending, frames=int, bad_frames=[int])
 
@@ -212,10 +214,8 @@ class BehaviourAnalysis(Analysis):
         own = model.description
         self.row_width = len(own.classes)
         self.network = f"{own.net_type}, {len(own.classes)} behaviours"
-        self.chunks = ChunkPlan(
-            options.length or own.length, options.stride or own.stride, options.frame_step or own.frame_step
-        )
-        self.settings = {name: getattr(self.chunks, name) for name in ("length", "stride", "frame_step")}
+        self.settings = {name: getattr(options, name) or getattr(own, name) for name in CHUNKING}
+        self.chunks = ChunkPlan(**self.settings)
         self.run_settings = {}
 
     def geometry(self, info: VideoInfo) -> Geometry:
@@ -245,13 +245,9 @@ class BehaviourAnalysis(Analysis):
         behaviours_to_csv(files.table, files.csv)
 
 
-def analysis_of(plan: RunPlan, model: Model[Any, Any] | None = None) -> Analysis:
+def analysis_of(plan: RunPlan, model: Any = None) -> Analysis:
     """What a plan looks for, with a model that is loaded already or the one that the plan names."""
     options = plan.options
     if isinstance(options, AnalyzeOptions):
-        found = model or PoseModel(read_model_folder(plan.model), options.engine)
-        assert isinstance(found, PoseModel)
-        return PoseAnalysis(found, options)
-    found = model or ClipModel(read_clip_folder(plan.model), options.engine)
-    assert isinstance(found, ClipModel)
-    return BehaviourAnalysis(found, options)
+        return PoseAnalysis(model or load_model(plan.model, options.engine), options)
+    return BehaviourAnalysis(model or load_clip_model(plan.model, options.engine), options)

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from posecli.errors import OutputError
+from posecli.analysis.journal import refusal
 
 try:
     import fcntl
@@ -69,13 +69,9 @@ class Lock:
 def held(path: Path) -> Iterator[Lock]:
     """Hold a lock while the body runs; a `HeldError` says who else holds it."""
     patience = time.monotonic() + GRACE_SECONDS
-    try:
+    with refusal(path, "written", "choose another folder with --out-dir"):
         while (lock := _taken(path, patient=time.monotonic() < patience)) is None:
             time.sleep(0.01)
-    except OSError as error:
-        raise OutputError(
-            f"'{path}' cannot be written ({error.strerror or error}): choose another folder with --out-dir"
-        ) from error
     try:
         yield lock
     finally:

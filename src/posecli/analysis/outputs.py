@@ -57,13 +57,13 @@ class VideoFiles:
         """While the video is being analysed: who is at it."""
         return self.table.with_suffix(".lock")
 
-    def refuse_read_only_folder(self) -> None:
+    def check_writable(self) -> None:
         """Say at once what the first write would find out."""
         folder = next(parent for parent in self.table.parents if parent.exists())
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"folder '{folder}' cannot be written to: choose another for the results with --out-dir")
 
-    def refuse_full_disk(self, rows: int, rows_before: int, row_bytes: int, *, csv: bool) -> None:
+    def check_free_space(self, rows: int, rows_before: int, row_bytes: int, *, csv: bool) -> None:
         """Refuse to begin what its disk has no room for.
 
         A row takes `row_bytes` in the journal, which has `rows_before` already; in the table it has an index and a time

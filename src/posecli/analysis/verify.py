@@ -1,4 +1,4 @@
-"""Whether tables of poses and of behaviours are what their manifests and videos say: ``posecli verify``."""
+"""Checks pose and behaviour tables against their manifests and videos: ``posecli verify``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was looked at and found; owns the exit code."""
+    """Tables checked and findings; owns the exit code."""
 
     tables: tuple[Path, ...]
     findings: tuple[Finding, ...]
@@ -129,21 +129,21 @@ def verify(
     strays = [file for file in files if file.name.endswith(UNFINISHED)]
     if not tables and not strays:
         raise UsageError(f"folder '{path}' holds no pose table (.h5): check the path, or pass --recursive")
-    words = "a run is under way, or was stopped: the same command goes on from it, or remove it"
+    words = "a run is in progress or was stopped: let the same command finish it, or remove it"
     findings = [finding for table in tables for finding in _Check(table).table()]
     return VerifyReport(tables, (*findings, *(Finding(stray, "warning", words) for stray in strays)))
 
 
 @dataclass
 class _Check:
-    """One table, and what is found of it."""
+    """Checks one table and collects the findings."""
 
     path: Path
     findings: list[Finding] = field(default_factory=list)
     manifest: Mapping[str, Any] | None = None
 
     def table(self) -> list[Finding]:
-        """What is found without its video's frames."""
+        """Findings that need no frames of the video."""
         try:
             if is_behaviour_table(self.path):
                 self._behaviours()
@@ -226,7 +226,7 @@ class _Check:
             self._error(f"its frames' times run backwards (first behind row {unsaid[0] - 1})")
 
     def _behaviours(self) -> None:
-        """What is checked of a behaviour table: the same, as far as it has it."""
+        """Check a behaviour table: the same things, as far as it has them."""
         frames, chunks = read_behaviours(self.path), read_behaviours(self.path, CHUNKS)
         for words in problems_of(frames, chunks):
             self._error(words)
@@ -290,7 +290,7 @@ class _Check:
     # Against what the network says now --------------------------------------------------------------------------------
 
     def recomputed(self, wanted: Recomputing, progress: Callable[[int], object]) -> list[Finding]:
-        """What else is found by reading the video."""
+        """All findings, with those that reading the video adds."""
         try:
             for words in self._differences(wanted, progress):
                 self._error(words)
@@ -325,7 +325,7 @@ class _Check:
 
 
 def _is_filtered(side: Path) -> bool:
-    """Whether what lies beside a table says that it was smoothed."""
+    """Whether the file beside a table says that it was smoothed."""
     try:
         content = json.loads(side.read_bytes()[: 1 << 20])
     except (OSError, ValueError, RecursionError):

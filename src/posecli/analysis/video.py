@@ -1,4 +1,4 @@
-"""One video on its way to a table."""
+"""Analyses one video: decides what to do with it, and makes its table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from posecli.analysis.context import RunContext
+from posecli.analysis.context import Recording, RunContext
 from posecli.analysis.frames import NetworkRun
 from posecli.analysis.journal import JournalContent, holds, read_journal
 from posecli.analysis.lock import HeldError, Lock, held, holder
 from posecli.analysis.outputs import VideoFiles
 from posecli.analysis.plan import VideoPlan
-from posecli.analysis.recording import Recording
 from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError
 from posecli.options import FIXED_PRECISIONS
 from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
@@ -61,14 +60,14 @@ class VideoRun:
         return self.recording.info
 
     def decision(self) -> VideoPlan:
-        """What `result` would do."""
+        """What `result` would do, without doing it."""
         plan = partial(VideoPlan, self.files.video, table=self.files.table, frames=self.info.expected_frames)
         if not self.options.overwrite and self._is_finished():
             return plan("skip", first_frame=self.info.expected_frames, message=MADE_BEFORE)
         if (other := holder(self.files.lock)) is not None:
             return plan("busy", message=f"being analysed by {other}")
         self._refuse_cut_off()
-        self.files.refuse_read_only_folder()
+        self.files.check_writable()
         earlier, reason = self._earlier_rows()
         if earlier is None:
             exists = self.files.table.exists()
@@ -79,19 +78,19 @@ class VideoRun:
         return plan("resume", first_frame=done, message="an earlier run was interrupted")
 
     def result(self) -> VideoResult:
-        """Analyse the video, unless the result is there already."""
+        """Analyse the video, unless its table exists already."""
         skipped = self._skipped()
         if skipped is not None:
             return skipped
         self._refuse_cut_off()
         make_folder(self.files.table.parent)
-        self.files.refuse_read_only_folder()
+        self.files.check_writable()
         with held(self.files.lock) as lock:
             # Whoever held it a moment ago may have made the table.
             return self._skipped() or self._analyzed(lock)
 
     def _skipped(self) -> VideoResult | None:
-        """The table that is there already, if it is the one asked for."""
+        """The result where the wanted table exists already."""
         if self.options.overwrite or not self._is_finished():
             return None
         if self.options.csv and not self.files.csv.exists():
@@ -103,7 +102,7 @@ class VideoRun:
         return VideoResult(self.files.video, "skipped", self.files.table, message=MADE_BEFORE)
 
     def _is_finished(self) -> bool:
-        """Whether the table is there already and is the one asked for; another one is not replaced unasked."""
+        """Whether the wanted table exists already; a different one is refused, never replaced unasked."""
         table = self.files.table
         if not table.exists():
             return False
@@ -112,7 +111,7 @@ class VideoRun:
         if manifest is None:
             raise OutputExistsError(f"'{table}' is there already and was not made by posecli (no manifest): {advice}")
         if not self.recording.is_wanted(manifest):
-            differs = self.recording.what_differs(manifest)
+            differs = self.recording.differences(manifest)
             raise OutputExistsError(f"'{table}' is there already and was made differently ({differs}): {advice}")
         if manifest.get("state") != "complete" and not self.options.allow_short:
             raise ShortVideoError(
@@ -129,20 +128,20 @@ class VideoRun:
             )
 
     def _earlier_rows(self) -> tuple[JournalContent | None, str]:
-        """Rows of an interrupted run that can be used, or why there are none."""
+        """Usable rows of an interrupted run, or why they cannot be used."""
         content = None if self.options.overwrite else read_journal(self.files.journal)
         if content is None:
             return None, ""
         reason = ""
         if not self.recording.is_wanted(content.header) or not self._is_sound(content):
-            reason = self.recording.what_differs(content.header)
+            reason = self.recording.differences(content.header)
         elif content.ending is None:
             installed = manifests.installed_versions(manifests.VALUE_PACKAGES)
             reason = ", ".join(manifests.changed_values(content.header["packages"], installed))
         return (None, f"{content.rows} rows of an earlier run are not used: {reason}") if reason else (content, "")
 
     def _analyzed(self, lock: Lock) -> VideoResult:
-        """From whatever rows are there to the table."""
+        """Complete the rows, then write the table."""
         earlier, reason = self._earlier_rows()
         if reason:
             self.context.observer.started_afresh(self.info, reason)
@@ -159,11 +158,11 @@ class VideoRun:
         try:
             self._write_table(content)
         except OutputError as error:
-            raise OutputError(f"{error}; all rows are kept, and the same command goes on from there") from error
+            raise OutputError(f"{error}; all rows are kept, and the same command continues from there") from error
         return self._finished(content, stages, first_row)
 
     def _finished(self, content: JournalContent, stages: StageReport | None, first_row: int) -> VideoResult:
-        missing = self._what_is_missing(content)
+        missing = self._shortfall(content)
         return VideoResult(
             self.files.video,
             "short" if missing else "done",
@@ -178,11 +177,11 @@ class VideoRun:
         )
 
     def _pictures(self, content: JournalContent) -> dict[str, Any]:
-        """What reading has shown, as the journal has it; those of older versions have nothing."""
+        """What reading the video has shown, from the journal; those of older versions lack it."""
         return {"as_announced": False, "concealed": [], "opencv_fault": None, **content.last_note.get("pictures", {})}
 
     def _write_table(self, content: JournalContent) -> None:
-        """The table from the journal, and the files beside it; then the journal has done its duty."""
+        """Write the table and the files beside it, then remove the journal."""
         self.kind.write(self.files, self.info, content)
         try:
             write_partial(self.files.manifest, self._manifest(content))
@@ -205,10 +204,10 @@ class VideoRun:
         sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
         sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
-        state = "short" if self._what_is_missing(content) else "complete"
+        state = "short" if self._shortfall(content) else "complete"
         return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 
-    def _what_is_missing(self, content: JournalContent) -> str:
+    def _shortfall(self, content: JournalContent) -> str:
         """Why the table is short, if it is."""
         cut_off, count = self.info.cut_off, len(self.kind.bad_frames(content))
         parts = [f"{count} frames could not be decoded"] if count else []
@@ -225,7 +224,7 @@ class VideoRun:
         )
 
     def _is_sound(self, content: JournalContent) -> bool:
-        """Whether a journal has what is needed to go on; it comes from a file, and may be anything."""
+        """Whether a journal, which comes from a file and may be anything, has all that resuming needs."""
         header, ending = content.header, content.ending
         if content.width != self.kind.row_width or not holds(
             header, settings=dict, engine=dict, packages=dict, parity_gate=list, batch_trials=list, batch_size=int
@@ -239,5 +238,5 @@ class VideoRun:
             holds({"pictures": {}} | ending, run=dict, timing=dict, pictures=dict)
             and holds(ending["timing"], whole_seconds=float)
             and holds({"concealed": []} | ending.get("pictures", {}), concealed=[int])
-            and self.kind.is_account(ending)
+            and self.kind.has_account(ending)
         )

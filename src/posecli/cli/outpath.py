@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("videos", nargs=-1, required=True, type=click.Path())
 @click.option("-m", "--model", type=PATH, help="As for analyze.  [the built-in network]")
 @click.option("-o", "--out-dir", type=PATH, help="As for analyze.  [beside each video]")
-@click.option("--recursive", is_flag=True, help="Look for videos in the folders of folders too.")
+@click.option("--recursive", is_flag=True, help="Look for videos in subfolders too.")
 @project_options
 @output_options
 def outpath(
@@ -28,7 +28,6 @@ def outpath(
     out_dir: Path | None,
     recursive: bool,
     network: NetworkChoice,
-    *,
     output: Output,
 ) -> None:
     """Print the path of the pose table that analyze makes of each of VIDEOS.

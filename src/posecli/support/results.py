@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -132,8 +133,8 @@ class AnalysisReport:
         >>> AnalysisReport((VideoResult(Path("a"), "done"), VideoResult(Path("b"), "done"))).counts
         {'done': 2}
         """
-        found = [result.state for result in self.results]
-        return {state: found.count(state) for state in get_args(State) if state in found}
+        found = Counter(result.state for result in self.results)
+        return {state: found[state] for state in get_args(State) if state in found}
 
     @property
     def exit_code(self) -> int:

@@ -13,30 +13,31 @@ import json
 import os
 import signal
 import sys
-import traceback
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any, Never
+from typing import Any
 
 from posecli import errors
 from posecli.analysis.executors import OUTCOMES, Outcome, Verb
 from posecli.analysis.observer import RunObserver
 from posecli.analysis.plan import RunPlan, Settled, VideoPlan, from_plain
-from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, EngineError, PoseCliError, StopRequest, VideoError
+from posecli.errors import EngineError, PoseCliError, StopRequest, VideoError
 from posecli.support.results import VideoResult
 
 Note = dict[str, Any]
 
-
 #: By which the system ends a process for a fault of its own.
 FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
-#: By which a process is asked to stop, and by which a worker is told of Ctrl-C.
+#: By which a process is asked to stop; a worker is told of Ctrl-C by another one.
 STOPPING, CTRL_C = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1), signal.SIGUSR2
 #: By which a worker is told that the process that forked it is gone; ``prctl`` has the system send it.
-ORPHANED = signal.SIGRTMIN
-PARENT_DEATH_SIGNAL = 1
+ORPHANED, PARENT_DEATH_SIGNAL = signal.SIGRTMIN, 1
+ALL_SIGNALS = (*STOPPING, CTRL_C, ORPHANED)
 
 
 def watched(plan: RunPlan, verb: Verb, observer: RunObserver) -> list[Outcome]:
@@ -60,9 +61,8 @@ class _Watch:
         self._verb = verb
         self._observer = observer
         self._handlers: dict[signal.Signals, Any] = {}
-        self._worker: int | None = None
-        self._stop: int | None = None
-        self._is_orphan = False
+        self._worker: BaseProcess | None = None
+        self._stop: str | None = None
 
     def __enter__(self) -> _Watch:
         self._handlers = {number: signal.getsignal(number) for number in STOPPING}
@@ -76,17 +76,15 @@ class _Watch:
             signal.signal(number, handler)
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
-        """Hand on a signal by which this process is asked to stop."""
-        self._stop = number
-        if self._worker is not None:
-            os.kill(self._worker, CTRL_C if number == signal.SIGINT else number)
+        """Pass on a signal that asks this process to stop."""
+        self._stop = _name(number)
+        if self._worker is not None and self._worker.exitcode is None and self._worker.pid is not None:
+            os.kill(self._worker.pid, CTRL_C if number == signal.SIGINT else number)
 
     def one_worker(self) -> None:
-        """Have a worker do what is left, as far as it comes."""
+        """Let a worker do what is left, as far as it gets."""
         opened, end = None, None
-        with os.fdopen(self._forked(), "rb") as lines:  # until the worker is gone
-            notes = [json.loads(line) for line in lines if line.endswith(b"\n")]  # one that it did not finish is none
-        for note in notes:
+        for note in self._notes():
             match note:
                 case {"opens": video}:
                     opened = video
@@ -96,85 +94,46 @@ class _Watch:
                     self.found[Path(content["video"])] = from_plain(OUTCOMES[self._verb], content)
                 case _:
                     end = note
-        code = self._waited()
         self.left = self.left.without(self.found)
         if end is not None:
             _raise_again(end)
         else:
-            self._lose(None if opened is None else Path(opened), code)
+            self._lose(None if opened is None else Path(opened))
 
-    def _forked(self) -> int:
-        """The end of a new worker's pipe. What signals come meanwhile wait until both processes are ready."""
-        watcher = os.getpid()
-        reader, writer = os.pipe()
+    def _notes(self) -> list[Note]:
+        """Notes of a new worker until it ends. Signals that arrive before both processes are ready wait."""
+        context = get_context("fork")
+        reader, writer = context.Pipe(duplex=False)
+        plan, notes = self.left.to_json(), []
         sys.stdout.flush()
         sys.stderr.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, CTRL_C, ORPHANED))
+        signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
         try:
             if self._stop is not None:
-                _raise_again({"stopped": _name(self._stop)})
-            process = os.fork()
-            if not process:
-                os.close(reader)
-                self._work(watcher, writer)
-            self._worker = process
+                _raise_again({"stopped": self._stop})
+            self._worker = context.Process(
+                target=_work, args=(plan, self._verb, self._observer, writer, self._handlers)
+            )
+            self._worker.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C, ORPHANED))
-        os.close(writer)
-        return reader
-
-    def _work(self, watcher: int, pipe: int) -> Never:
-        """All that the worker does, in its process."""
-        code = 1
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL_SIGNALS)
+        writer.close()
         try:
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
-            # A terminal sends Ctrl-C to both processes; the worker takes it from the watcher, once.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(CTRL_C, signal.default_int_handler)
-            signal.signal(ORPHANED, self._orphaned)
-            ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, ORPHANED)
-            if os.getppid() != watcher:  # it was gone before
-                os.kill(os.getpid(), ORPHANED)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, CTRL_C, ORPHANED))
-            end = _end_of(self.left.to_json(), self._verb, self._observer, pipe)
-            if not self._is_orphan:
-                tell(pipe, end)
-            elif "stopped" in end:  # nobody else is there to say it
-                print(f"Stopped by {end['stopped']}: the same command goes on from there.", file=sys.stderr)
-            code = 0
-        except KeyboardInterrupt:
-            code = EXIT_INTERRUPTED
-        except StopRequest:
-            code = EXIT_RESUME
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            with suppress(OSError):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)  # what libraries do on their way out no longer counts
+            while True:
+                notes.append(json.loads(reader.recv_bytes()))
+        except EOFError:  # one that was not finished is none
+            self._worker.join()
+        return notes
 
-    def _orphaned(self, _number: int, _frame: FrameType | None) -> None:
-        """Stop, as by a scheduler, since the process that watches this one is gone."""
-        self._is_orphan = True
-        raise StopRequest(signal.SIGTERM.name)
-
-    def _waited(self) -> int:
-        """The worker's exit code; negative where a signal ended it."""
-        assert self._worker is not None
-        process = self._worker
-        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
-        self._worker = None  # first, lest a signal goes to whoever gets its number next
-        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-    def _lose(self, video: Path | None, code: int) -> None:
+    def _lose(self, video: Path | None) -> None:
         """Leave out the video at which a worker crashed, or say why there will be no other worker."""
+        assert self._worker is not None
+        assert self._worker.exitcode is not None
         if self._stop is not None:  # end as the worker would have
-            _raise_again({"stopped": _name(self._stop)})
-        if code >= 0:
-            raise SystemExit(code)  # its traceback has been printed
-        name = _name(-code)
+            _raise_again({"stopped": self._stop})
+        if self._worker.exitcode >= 0:
+            raise SystemExit(self._worker.exitcode)  # its traceback has been printed
+        name = _name(-self._worker.exitcode)
         if name not in FAULTS:
             raise StopRequest(name)
         if video is None:
@@ -195,11 +154,37 @@ class _Watch:
         self.left = self.left.without(self.found, lost=[video])
 
 
-def _end_of(plan: str, verb: Verb, observer: RunObserver, pipe: int) -> Note:
+def _work(plan: str, verb: Verb, observer: RunObserver, pipe: Connection, handlers: dict[signal.Signals, Any]) -> None:
+    """All that a worker does, in its process; signals are blocked at first."""
+    is_orphan = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal is_orphan
+        is_orphan = True
+        raise StopRequest(signal.SIGTERM.name)  # as by a scheduler
+
+    # A terminal sends Ctrl-C to both processes; the worker takes it from the watcher, once.
+    own = {signal.SIGINT: signal.SIG_IGN, CTRL_C: signal.default_int_handler, ORPHANED: stop}
+    for number, handler in {**handlers, **own}.items():
+        signal.signal(number, handler)
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, ORPHANED)
+    if (watcher := parent_process()) is not None and watcher.pid != os.getppid():  # it was gone before
+        os.kill(os.getpid(), ORPHANED)
+    end = _end_of(plan, verb, observer, pipe)
+    with suppress(StopRequest):
+        if not is_orphan:
+            tell(pipe, end)
+            return
+    if "stopped" in end:  # nobody else is there to say it
+        print(f"Stopped by {end['stopped']}: finished work is kept, and the same command continues.", file=sys.stderr)
+
+
+def _end_of(plan: str, verb: Verb, observer: RunObserver, pipe: Connection) -> Note:
     """Carry out the plan; how that ended."""
     from posecli.analysis.executors.here import here
 
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL_SIGNALS)
         here(RunPlan.from_json(plan), verb, observer, note=lambda note: tell(pipe, note))
     except PoseCliError as error:
         return {"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
@@ -211,7 +196,7 @@ def _end_of(plan: str, verb: Verb, observer: RunObserver, pipe: int) -> Note:
 
 
 def _raise_again(end: Note) -> None:
-    """What ended a worker, if it did not end well."""
+    """Raise what ended a worker, unless it finished."""
     match end:
         case {"error": name, "message": message, "exit_code": code}:
             error = getattr(errors, name, PoseCliError)(message)
@@ -221,12 +206,10 @@ def _raise_again(end: Note) -> None:
             raise KeyboardInterrupt if name == signal.SIGINT.name else StopRequest(name)
 
 
-def tell(pipe: int, note: Note) -> None:
+def tell(pipe: Connection, note: Note) -> None:
     """Give the watcher a note."""
-    left = memoryview(json.dumps(note).encode() + b"\n")
     try:
-        while left:
-            left = left[os.write(pipe, left) :]
+        pipe.send_bytes(json.dumps(note).encode())
     except BrokenPipeError:
         raise StopRequest("the end of the process that watches it") from None
 
