@@ -49,7 +49,8 @@ SHORTEST_CHUNK = 9
 SMALLEST_INPUT, LARGEST_INPUT = 32, 2048
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is not among those allowed."""
     if value not in allowed:
         raise UsageError(f"{name} '{value}' is not known: choose one of {', '.join(allowed)}")
 
@@ -60,10 +61,11 @@ def check_pcutoff(value: float | None) -> None:
         raise UsageError(f"pcutoff {value:g} is out of range: give a likelihood from 0 to 1")
 
 
-def at_least_one(name: str, value: int) -> None:
-    """Refuse a count below 1."""
-    if value < 1:
-        raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
+def at_least(least: int, **counts: int | None) -> None:
+    """Refuse counts that are too small; ``None`` leaves one open."""
+    for name, value in counts.items():
+        if value is not None and value < least:
+            raise UsageError(f"{name.replace('_', ' ')} {value} is too small: give a whole number of {least} or more")
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,9 @@ class EngineOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of("engine", self.engine, ENGINES)
-        _one_of("precision", self.precision, PRECISIONS)
-        if self.threads is not None:
-            at_least_one("threads", self.threads)
+        one_of("engine", self.engine, ENGINES)
+        one_of("precision", self.precision, PRECISIONS)
+        at_least(1, threads=self.threads)
 
     @property
     def fixed_precision(self) -> FixedPrecision:
@@ -121,7 +122,7 @@ class Crop:
 
     @classmethod
     def parse(cls, text: str) -> Crop:
-        """Read ``x1,x2,y1,y2``."""
+        """Read ``x1,x2,y1,y2``, px."""
         try:
             x1, x2, y1, y2 = (int(part) for part in text.split(","))
         except ValueError:
@@ -133,15 +134,8 @@ class Crop:
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several equal parts of a run's videos.
+    """One of several equal parts of a run's videos: which, from 1 on, of how many.
 
-    Attributes
-    ----------
-    number, count
-        Which part, from 1 on, of how many.
-
-    Examples
-    --------
     >>> Shard.parse("2/3").of(["a", "b", "c", "d", "e"])
     ['b', 'e']
     """
@@ -231,11 +225,11 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if isinstance(self.batch_size, str):
-            _one_of("batch size", self.batch_size, ("auto", "a whole number of 1 or more"))
+            one_of("batch size", self.batch_size, ("auto", "a whole number of 1 or more"))
         else:
-            at_least_one("batch size", self.batch_size)
-        _one_of("video backend", self.video_backend, VIDEO_BACKENDS)
-        _one_of("pipeline", self.pipeline, PIPELINES)
+            at_least(1, batch_size=self.batch_size)
+        one_of("video backend", self.video_backend, VIDEO_BACKENDS)
+        one_of("pipeline", self.pipeline, PIPELINES)
 
     @property
     def network_batch(self) -> int | Literal["auto"]:
@@ -267,8 +261,8 @@ class AnalyzeOptions(RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one("num-outputs", self.num_outputs)
-        _one_of("decoder", self.decoder, DECODERS)
+        at_least(1, **{"num-outputs": self.num_outputs})
+        one_of("decoder", self.decoder, DECODERS)
         if not self.max_shift > 0:
             raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
         if not 0 < self.scale <= 4:
@@ -342,13 +336,10 @@ class ClassifyOptions(RunOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("pipeline", self.pipeline, CLIP_PIPELINES)
+        one_of("pipeline", self.pipeline, CLIP_PIPELINES)
         if self.length is not None and self.length < SHORTEST_CHUNK:
             raise UsageError(f"chunk length {self.length} is too small: give {SHORTEST_CHUNK} frames or more")
-        for name in ("stride", "frame_step"):
-            value = getattr(self, name)
-            if value is not None:
-                at_least_one(name.replace("_", "-"), value)
+        at_least(1, stride=self.stride, **{"frame-step": self.frame_step})
         if not 0 < self.max_change <= 1:
             raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0 and at most 1")
 

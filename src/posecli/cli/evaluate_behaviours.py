@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from posecli.cli.base import Output, aligned, stop_signals
 from posecli.cli.progress import AnalysisProgress
-from posecli.errors import LabelError, PoseCliError, VideoError
+from posecli.errors import LabelError, VideoError
 from posecli.options import ClassifyOptions
 from posecli.support.results import AnalysisReport, VideoResult
 
@@ -110,16 +110,14 @@ def _groups(videos: Iterable[Path], *, together: bool) -> list[list[Path]]:
 
 def _tables(report: AnalysisReport) -> dict[Path, Path]:
     """Each video's table; a video without one ends the evaluation."""
+    tables = {}
     for result in report.results:
         if result.table is None:
-            raise _lost(result)
-    return {result.video: result.table for result in report.results if result.table is not None}
-
-
-def _lost(result: VideoResult) -> PoseCliError:
-    error = VideoError(f"'{result.video}' could not be classified, and nothing is evaluated: {result.message}")
-    error.exit_code = result.exit_code or error.exit_code
-    return error
+            error = VideoError(f"'{result.video}' could not be classified, and nothing is evaluated: {result.message}")
+            error.exit_code = result.exit_code or error.exit_code
+            raise error
+        tables[result.video] = result.table
+    return tables
 
 
 class ClassifyingProgress(AnalysisProgress):

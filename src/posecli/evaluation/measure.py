@@ -16,7 +16,7 @@ from posecli.evaluation.summary import ALL, Evaluation
 from posecli.evaluation.truth import chosen_bodyparts, common_bodyparts, nothing_in_common, positions, read_truth
 from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
-from posecli.options import TableChoice, at_least_one, check_pcutoff
+from posecli.options import TableChoice, at_least, check_pcutoff
 from posecli.precision.poses import model_cutoff
 from posecli.synthetic.sample import find_truth
 from posecli.tables.poses import PoseData, one_animal, read_poses
@@ -65,8 +65,7 @@ class EvaluateOptions:
         check_pcutoff(self.pcutoff)
         if not all(0 < radius < math.inf for radius in self.pck):
             raise UsageError(f"pck radii {self.pck} are not all above 0: give distances in px")
-        at_least_one("batch size", self.batch_size)
-        at_least_one("every", self.every)
+        at_least(1, batch_size=self.batch_size, every=self.every)
 
 
 def evaluate_frames(

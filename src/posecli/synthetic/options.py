@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from posecli.errors import UsageError
+from posecli.options import at_least, one_of
 
 SceneName = Literal["trail-tracking", "treadmill"]
 BehaviourSceneName = Literal["home-cage"]
@@ -79,12 +80,10 @@ class SceneOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.scene not in DEFAULTS:
-            raise UsageError(f"scene '{self.scene}' is not known: choose one of {', '.join(ALL_SCENES)}")
-        for name in ("width", "height"):
-            _at_least(name, getattr(self, name), SMALLEST_SIDE)
-        _at_least("frames", self.frames, 1)
-        _at_least("seed", self.seed, 0)
+        one_of("scene", self.scene, ALL_SCENES)
+        at_least(SMALLEST_SIDE, width=self.width, height=self.height)
+        at_least(1, frames=self.frames)
+        at_least(0, seed=self.seed)
         if self.fps is not None and not 0 < self.fps <= 10_000:
             raise UsageError(f"fps {self.fps:g} is no frame rate: give a number above 0, up to 10000")
         if not 0 <= self.noise <= 20:
@@ -107,8 +106,3 @@ class SceneOptions:
     def frame_rate(self) -> float:
         """Frames per second."""
         return self.fps or DEFAULTS[self.scene].fps
-
-
-def _at_least(name: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise UsageError(f"{name} {value} is too small: give a whole number of {least} or more")
