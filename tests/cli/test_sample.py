@@ -91,7 +91,7 @@ def test_options_from_a_file(tmp_path: Path) -> None:
         (("--frames", "0"), "frames 0 is too small"),
         (("--crf", "good"), "CRF 'good' is not a number: give 0 to 51, or lossless"),
         (("--crf", "60"), "CRF 60 is not on the scale"),
-        (("--occlusion", "2"), "occlusion 2 is no share"),
+        (("--occlusion", "2"), "occlusion 2 is not a share"),
         (("-o", "mouse.jpg"), "does not end as a video"),
     ],
 )

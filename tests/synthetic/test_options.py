@@ -29,11 +29,11 @@ def test_what_is_asked_for_wins() -> None:
         ({"height": 0}, "height 0 is too small"),
         ({"frames": 0}, "frames 0 is too small"),
         ({"seed": -1}, "seed -1 is too small"),
-        ({"fps": 0.0}, "fps 0 is no frame rate"),
+        ({"fps": 0.0}, "fps 0 is not a frame rate"),
         ({"fps": float("nan")}, "fps nan"),
         ({"noise": -0.1}, "noise -0.1 is out of range"),
         ({"noise": float("inf")}, "noise inf"),
-        ({"occlusion": 1.1}, "occlusion 1.1 is no share"),
+        ({"occlusion": 1.1}, "occlusion 1.1 is not a share"),
     ],
 )
 def test_values_that_cannot_be(values: dict[str, Any], words: str) -> None:

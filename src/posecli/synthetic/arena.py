@@ -12,7 +12,7 @@ from posecli.synthetic.canvas import Image, Light, Points, coverage, darken, ell
 
 @dataclass(frozen=True)
 class Arena:
-    """A place without its animal."""
+    """An arena without its animal."""
 
     image: Image
     floor: Points  # (n, 2) outline, px
@@ -39,7 +39,7 @@ def build_arena(rng: np.random.Generator, width: int, height: int, unit: float, 
 
 
 def _floor_outline(rng: np.random.Generator, width: int, height: int) -> Points:
-    """A rectangle as a lens bends it; sometimes the floor fills the frame."""
+    """A rectangle with lens distortion; sometimes the floor fills the frame."""
     if rng.random() < 0.15:
         low, high = np.array([-0.2, -0.2]), np.array([1.2, 1.2])
     else:
@@ -96,7 +96,7 @@ def _scatter(rng: np.random.Generator, light: Light, floor: Points, unit: float)
 
 
 def _walls(rng: np.random.Generator, width: int, height: int, unit: float) -> Light:
-    """Walls and what is behind them: darker, each side in its own way, with a few straight edges."""
+    """Walls and what is behind them: darker, uneven, with a few straight edges."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     level = rng.uniform(45, 135)
     slope = rng.uniform(-45, 45, 2)
@@ -110,7 +110,7 @@ def _walls(rng: np.random.Generator, width: int, height: int, unit: float) -> Li
 
 
 def _draw_glints(rng: np.random.Generator, light: Light, floor: Points, unit: float) -> None:
-    """Lamps that mirror in a wall."""
+    """Reflections of lamps in a wall."""
     (left, top), (right, bottom) = floor.min(axis=0), floor.max(axis=0)
     row = rng.choice([top, bottom]) + unit * rng.uniform(-6, 6)
     for _ in range(rng.integers(0, 5)):

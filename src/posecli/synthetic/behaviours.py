@@ -1,8 +1,8 @@
-"""What a mouse in its home cage does when: bouts of nine behaviours, and its posture in every frame.
+"""Bouts of a mouse's nine behaviours in its home cage, and its posture in every frame.
 
-Behaviours come in stances. All of one stance share their posture and their ways to move; which of these ways swing,
-and how fast, is what tells them apart. A way to move that does not swing stands still anywhere within the same range,
-so that one frame alone says little: a resting head is where a sniffing one passes by.
+Behaviours come in stances. All of one stance share their posture and their ways to move; which of these oscillate,
+and how fast, tells them apart. A movement that does not oscillate rests anywhere within the same range, so that a
+single frame says little: a resting head is where a sniffing one passes by.
 
 Lengths are px of a 640x480 frame for a mouse of size 1, times in seconds. A posture's own coordinates have x ahead of
 the animal's middle, and y up from the bedding.
@@ -22,16 +22,16 @@ from posecli.synthetic.motion import Floats, wander
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")
 #: Length of a bout, s.
 BOUT = (1.5, 6.0)
-#: Half of the time that one bout takes to become the next, s.
+#: Half of the time in which one bout blends into the next, s.
 HALF_BLEND = 0.15
-#: How far a mouse gets between two bouts, px, and how often it turns round there.
+#: How far a mouse moves between two bouts, px, and how often it turns round there.
 HOP = 90.0
 TURNS = 0.3
-#: Half the way of a paw in a step, px, and the part of a cycle in which it is on the ground.
+#: Half the length of a step, px, and the share of a cycle for which a paw is on the ground.
 STEP, STANCE = 17.0, 0.6
-#: Moments over which a turn of a walk is spread, s.
+#: Times over which a turn in a walk is spread, s.
 TURN = np.linspace(-0.17, 0.17, 9)
-#: From the middle of a bout's rhythm, as a factor: its frequency; and the size of each movement.
+#: Relative spread of a bout's frequency, and of the size of each movement.
 FREQUENCY_SPREAD, SIZE_SPREAD = 0.12, 0.25
 #: From the joint of the head to the tip of the snout, px.
 HEAD = 62.0
@@ -61,22 +61,22 @@ def postures_of(table: Floats) -> Postures:
 
 @dataclass(frozen=True)
 class Habit:
-    """How a behaviour moves."""
+    """Stance and movements of a behaviour."""
 
     stance: str  # "stand", "sit" or "upright"
-    rhythms: dict[str, float]  # Hz of every way to move that swings
-    sizes: dict[str, float]  # factors on the sizes of MOVEMENTS
+    rhythms: dict[str, float]  # Hz of each movement that oscillates
+    sizes: dict[str, float]  # factors on the amplitudes of MOVEMENTS
 
 
-#: Ways to move per stance and their size from the middle: rad for nod and look, cycles for gait and pedal, else px.
+#: Movements of each stance and their amplitude: rad for nod and look, cycles for gait and pedal, else px.
 MOVEMENTS: dict[str, dict[str, float]] = {
     "stand": {"nod": 0.34, "reach": 8.0, "gait": 0.5},
     "sit": {"nod": 0.12, "stroke": 20.0, "lift": 13.0, "munch": 9.0, "gait": 0.5},
     "upright": {"sway": 22.0, "rise": 13.0, "look": 0.28, "lick": 12.0, "pedal": 0.5},
 }
-#: Movements that go on in a circle rather than to and fro: cycles are counted.
+#: Movements that go round rather than to and fro: cycles are counted.
 TURNING = ("gait", "pedal")
-#: Parts of a cycle by which movements of one rhythm lag behind each other.
+#: Phase lags of movements that share a rhythm, cycles.
 LAGS = {"reach": 0.25, "lift": 0.25, "look": 0.3, "rise": 0.2}
 #: No rhythm is faster than 5 Hz, so that every second frame of 30 per second shows it.
 HABITS: dict[str, Habit] = {
@@ -94,7 +94,7 @@ HABITS: dict[str, Habit] = {
 
 @dataclass(frozen=True)
 class Bout:
-    """A stretch of one behaviour: its frames from `start` up to `stop`, and where it ends."""
+    """Frames of one behaviour, from `start` up to `stop`."""
 
     behaviour: str
     start: int
@@ -102,7 +102,7 @@ class Bout:
 
     @property
     def habit(self) -> Habit:
-        """How the behaviour moves."""
+        """The behaviour's stance and movements."""
         return HABITS[self.behaviour]
 
 
@@ -117,7 +117,7 @@ class Room:
 
     @property
     def speed(self) -> float:
-        """Of a walk, px/s: as the paws go, which are on the ground for a part of a cycle only."""
+        """Of a walk, px/s: paws are on the ground for only a part of a cycle."""
         return self.size * 2 * STEP * HABITS["walk"].rhythms["gait"] / STANCE
 
 
@@ -158,7 +158,7 @@ def frame_labels_of(bouts: Sequence[Bout]) -> npt.NDArray[np.int8]:
 
 
 def plan_postures(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, room: Room) -> Floats:
-    """``(n, 21)`` the `FIELDS` of a posture, frame by frame; chance says where every bout is, and how it moves."""
+    """``(n, 21)`` `FIELDS` of a posture, frame by frame; where each bout is and how it moves is random."""
     n = bouts[-1].stop
     half = HALF_BLEND * fps
     frames = np.arange(n)
@@ -179,13 +179,13 @@ def plan_postures(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, r
 
 
 def _blend(frames: npt.NDArray[np.int_], at: int, half: float) -> Floats:
-    """From 0 to 1 about the boundary before frame `at`, smoothly."""
+    """A smooth step from 0 to 1 at the boundary before frame `at`."""
     share = np.clip((frames - (at - 0.5) + half) / max(2 * half, 1e-9), 0, 1)
     return np.asarray(share * share * (3 - 2 * share))
 
 
 def _restlessness(rng: np.random.Generator, n: int, fps: float) -> Floats:
-    """``(n, 21)``: no living animal is quite still."""
+    """``(n, 21)``: no living animal is ever quite still."""
     sizes = {"center": 1.5, "hip_y": 1.0, "pitch": 0.012, "head_angle": 0.03, "head_x": 1.0, "tail": 5.0}
     return np.stack([sizes.get(field, 0.0) * wander(rng, n, 1.2 * fps) for field in FIELDS], axis=1)
 
@@ -203,7 +203,7 @@ def _end(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, place: flo
 
 @dataclass(frozen=True)
 class _Way:
-    """The places of one bout: corners of its way, when it is at each (s), and where it faces between them."""
+    """The path of one bout: its corners, when it is at each (s), and which way it faces between them."""
 
     corners: Floats
     times: Floats
@@ -236,7 +236,7 @@ class _Way:
 
 
 def _zigzag(ends: tuple[float, float], length: float, side: float, room: Room) -> list[float]:
-    """Corners of a way of `length` px between two places, first to one `side`, turning at the room's ends.
+    """Corners of a path of `length` px between two places, first to one `side`, turning at the room's ends.
 
     >>> _zigzag((10.0, 20.0), 50.0, 1.0, Room(0.0, 100.0, 100.0))
     [10.0, 40.0, 20.0]
@@ -268,7 +268,7 @@ def _track(rng: np.random.Generator, bout: Bout, seconds: Floats, way: _Way) -> 
 
 
 def _signals(rng: np.random.Generator, habit: Habit, seconds: Floats) -> Signals:
-    """Every way to move of a stance over time; what has no rhythm stands still somewhere on its way."""
+    """Every movement of a stance over time; those without a rhythm rest somewhere in their range."""
     pace, phase = rng.uniform(1 - FREQUENCY_SPREAD, 1 + FREQUENCY_SPREAD), rng.uniform()
     signals = {}
     for name, size in MOVEMENTS[habit.stance].items():
@@ -371,7 +371,7 @@ def _on_the_spine(
 
 
 def _from_the_head(columns: Columns, ahead: Floats, above: Floats) -> tuple[Floats, Floats]:
-    """What lies so many px ahead of the head's joint, and above its axis."""
+    """Points so many px ahead of the head's joint, and above its axis."""
     x = columns["hip_x"] + columns["length"] * np.cos(columns["pitch"]) + columns["head_x"]
     y = columns["hip_y"] + columns["length"] * np.sin(columns["pitch"]) + columns["head_y"]
     cos, sin = np.cos(columns["head_angle"]), np.sin(columns["head_angle"])

@@ -28,7 +28,7 @@ RUMP = 32.0
 #: Ear and eye on the head: ahead of its joint, and above its axis, px.
 EAR, FAR_EAR, EYE = (9.0, 21.0), (17.0, 23.0), (35.0, 8.0)
 TAIL = 150.0
-#: Least width of a mouse that turns, as a part of its length.
+#: Least width of a turning mouse, relative to its length.
 BREADTH = 0.4
 #: Light on the far limbs and on the near ones.
 DIM, LIT = np.float32(0.72), np.float32(1.0)
@@ -36,7 +36,7 @@ DIM, LIT = np.float32(0.72), np.float32(1.0)
 
 @dataclass(frozen=True)
 class CageMouseLooks:
-    """What stays the same about one mouse: its size as a factor, colours RGB."""
+    """What does not change about one mouse; its size is a factor, colours are RGB."""
 
     size: float
     coat: Color
@@ -120,13 +120,13 @@ class CageMouse:
             cv2.fillPoly(image, [self._corners[frame, part]], color, cv2.LINE_AA, SHIFT)
 
     def hidden(self, frame: int) -> npt.NDArray[np.bool_]:
-        """``(4,)``: the near forepaw hides what of the head is behind it."""
+        """``(4,)``: which points of the head the near forepaw hides."""
         covered = contains(self._paw[frame], self.points[frame])
         covered[2:] = False
         return covered
 
     def ground(self, frame: int) -> Points:
-        """``(2, 2)`` px: what is below the rump and below the neck, on the bedding."""
+        """``(2, 2)`` px: the points on the bedding below rump and neck."""
         ends = self._spine[frame, [1, -1]].copy()
         ends[:, 1] = -2.0
         return np.asarray(self._px(ends[None], slice(frame, frame + 1))[0])
@@ -158,7 +158,7 @@ class CageMouse:
         self._add_trunk()
         self._add_hind("hind", LIT)
         self._add_head()
-        # Without food the crumb has no size, and the paw covers it.
+        # Without food the crumb has no size; the paw covers it.
         crumb = p["food"].round()[:, None]
         self._add(
             ellipse(self._at("fore") + crumb * [5.0, 4.0], (8.0 * crumb, 7.0 * crumb), 0.0, 10),

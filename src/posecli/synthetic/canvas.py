@@ -43,12 +43,12 @@ class Canvas:
             patch[...] = np.rint(ground)
 
     def shade(self, shape: Points, strength: float, blur: float) -> None:
-        """Darken what lies under a polygon: to ``1 - strength`` of its light at the darkest."""
+        """Darken the image under a polygon to ``1 - strength`` of its light."""
         for patch, mask in self._covered(shape, blur):
             patch[...] = np.rint(patch * (1 - mask * np.float32(strength))[..., None])
 
     def _covered(self, shape: Points, blur: float) -> list[tuple[Image, Mask]]:
-        """The part of the image that a polygon covers, and how far it covers each pixel; empty if off the image."""
+        """The part of the image under a polygon, and its coverage of each pixel; empty off the image."""
         sigma = float(np.hypot(self._blur, blur))
         margin = int(np.ceil(3 * sigma)) + 2
         height, width = self.image.shape[:2]
@@ -111,7 +111,7 @@ def uneven(rng: np.random.Generator, cells: tuple[int, int], width: int, height:
 
 
 def darken(light: Light, shape: Points, strength: float) -> None:
-    """Take this part of the light from what lies under a polygon."""
+    """Remove this share of the light from under a polygon."""
     height, width = light.shape
     light *= 1 - np.float32(strength) * coverage(shape, width, height, 0.0)
 

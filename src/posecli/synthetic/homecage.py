@@ -15,7 +15,7 @@ from posecli.synthetic.motion import Floats
 from posecli.synthetic.options import SceneOptions
 from posecli.synthetic.scene import Flags, Scene
 
-#: Frames whose shapes are worked out together.
+#: Frames whose shapes are computed together.
 BLOCK = 32
 #: Inner faces of the walls, the middle of the bedding's surface, and heights above it for a mouse of size 1, px.
 LEFT, RIGHT, FLOOR = 42.0, 600.0, 398.0
@@ -77,14 +77,14 @@ class HomeCage(Scene):
         self._paint_shadow(image, mice.ground(frame))
         mice.paint(image, frame)
         np.copyto(image[self._rows], self._cage[self._rows], where=self._near)
-        # The whole frame goes through the camera's lens at once, which costs less than to blur every shape.
+        # To blur the whole frame costs less than to blur every shape.
         if self._blur > 0.2:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), self._blur), np.uint8)
         length = 190 * self.looks.size * min(self._view.scale)
         return Canvas(image, self._blur), mice.points[frame].copy(), mice.hidden(frame), length
 
     def _paint_shadow(self, image: Image, ground: Points) -> None:
-        """What the lamp in the lid leaves dark on the bedding."""
+        """The shadow of the lamp in the lid on the bedding."""
         high = 9 * self._view.scale[1]
         across = 0.6 * abs(ground[1, 0] - ground[0, 0]) + 25 * self._view.scale[0]
         Canvas(image, 0.0).shade(ellipse(ground.mean(axis=0), (across, high), 0.0), 0.35, 0.6 * high)

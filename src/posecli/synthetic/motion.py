@@ -40,7 +40,7 @@ class Walk:
     travelled: Floats  # distance so far, px
 
 
-#: px along the path between two stored places, and the lengths over which an animal of 1 px averages its direction.
+#: px along the path between two stored places.
 STEP = 2.0
 #: The most that a trunk bends, rad.
 LARGEST_BEND = 1.3

@@ -9,12 +9,12 @@ import numpy as np
 from posecli.synthetic.canvas import Canvas, Color, Points, ellipse, ribbon
 from posecli.synthetic.motion import Floats
 
-#: Way from the snout (0) to the base of the tail (1), and half the width there in units of that length.
+#: Places from the snout (0) to the base of the tail (1), and half the width there in units of that length.
 PLACES = np.array([0.0, 0.012, 0.03, 0.06, 0.10, 0.15, 0.20, 0.28, 0.38, 0.50, 0.62, 0.74, 0.85, 0.93, 0.98, 1.0])
 HALF_WIDTHS = np.array(
     [0.014, 0.037, 0.056, 0.079, 0.101, 0.115, 0.121, 0.140, 0.172, 0.190, 0.206, 0.208, 0.172, 0.105, 0.055, 0.035]
 )
-#: Where the head ends and where it turns.
+#: Where the head ends, and turns.
 NECK = 0.24
 #: The animal's middle, which walks along its path.
 MIDDLE = 0.55
@@ -25,7 +25,7 @@ SPINE = np.linspace(0, 1, 41)
 
 @dataclass(frozen=True)
 class MouseLooks:
-    """What stays the same about one animal; lengths in px, colours RGB."""
+    """What does not change about one animal; lengths in px, colours RGB."""
 
     length: float  # from snout to base of the tail when stretched out; the next ones are in units of it
     girth: float  # factor on all widths
@@ -76,8 +76,8 @@ class Posture:
     head_turn: float  # of the head against the trunk's front
     rearing: float  # 0 on all fours, 1 upright
     tail_swing: float  # direction of the tail against the rear
-    tail_phase: float  # where its wave is
-    stride: float  # where the step is
+    tail_phase: float  # phase of its wave
+    stride: float  # phase of the step, rad
     ear_tilt: float  # -1 to 1: the head rolled to the left or right
 
 
@@ -132,7 +132,7 @@ class Mouse:
         return ellipse(self.at(EAR_PLACE, side * self._ear_side(side)), (radius * flat, radius), turned)
 
     def foot(self, place: float, side: int, phase: float) -> Points:
-        """Outline of a foot beside the trunk, which the step moves forth and back."""
+        """Outline of a foot beside the trunk, which a step moves back and forth."""
         swing = 0.05 * np.sin(self.posture.stride + phase)
         width = np.interp(place, SPINE, self.widths) / self.unit
         where = self.at(place, side * (0.95 * width + 0.022), swing)
@@ -151,7 +151,7 @@ class Mouse:
 
 
 def paint_mouse(canvas: Canvas, mouse: Mouse) -> None:
-    """Shadow, tail, feet, trunk, ears; the later hide the earlier."""
+    """Shadow, tail, feet, trunk, ears, from back to front."""
     looks, unit = mouse.looks, mouse.unit
     paint_shadows(canvas, mouse)
     line, widths = mouse.tail()
@@ -169,7 +169,7 @@ def paint_mouse(canvas: Canvas, mouse: Mouse) -> None:
 
 
 def paint_shadows(canvas: Canvas, mouse: Mouse) -> None:
-    """One shadow of trunk and tail per lamp; the raised end of the tail throws it further."""
+    """A shadow of trunk and tail per lamp; that of the raised end of the tail falls further away."""
     line, widths = mouse.tail()
     raised = np.linspace(0.4, 1.6, len(line))[:, None]
     height = 1 + 1.2 * mouse.posture.rearing

@@ -1,4 +1,4 @@
-"""What can be asked of a synthetic scene; imports nothing heavy."""
+"""Options of a rendered scene; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SCENES: tuple[SceneName, ...] = get_args(SceneName)
 BEHAVIOUR_SCENES: tuple[BehaviourSceneName, ...] = get_args(BehaviourSceneName)
 ALL_SCENES: tuple[str, ...] = (*SCENES, *BEHAVIOUR_SCENES)
 
-#: Smallest side of a frame, px: below it an animal has no body parts to speak of.
+#: Smallest side of a frame, px: in a smaller one no body parts can be told apart.
 SMALLEST_SIDE = 32
 
 
 @dataclass(frozen=True)
 class SceneDefaults:
-    """Size, length and speed that a scene has when nothing else is asked for."""
+    """A scene's size, length and speed by default."""
 
     width: int
     height: int
@@ -39,7 +39,7 @@ DEFAULTS: dict[str, SceneDefaults] = {
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """A synthetic scene. Equal options give equal frames, bit for bit.
+    """A rendered scene. Equal options give equal frames, bit for bit.
 
     Attributes
     ----------
@@ -57,12 +57,12 @@ class SceneOptions:
     occlusion
         Share of frames in which something hides a part of the animal, 0 to 1.
     seed
-        Chooses the animal's looks, the place, the light and the movement.
+        Determines the animal's looks, the place, the light and the movement.
 
     Raises
     ------
     UsageError
-        If a value cannot be.
+        If a value is out of range.
 
     Examples
     --------
@@ -85,11 +85,11 @@ class SceneOptions:
         at_least(1, frames=self.frames)
         at_least(0, seed=self.seed)
         if self.fps is not None and not 0 < self.fps <= 10_000:
-            raise UsageError(f"fps {self.fps:g} is no frame rate: give a number above 0, up to 10000")
+            raise UsageError(f"fps {self.fps:g} is not a frame rate: give a number above 0, up to 10000")
         if not 0 <= self.noise <= 20:
             raise UsageError(f"noise {self.noise:g} is out of range: give a factor from 0 (none) to 20")
         if not 0 <= self.occlusion <= 1:
-            raise UsageError(f"occlusion {self.occlusion:g} is no share of frames: give a number from 0 to 1")
+            raise UsageError(f"occlusion {self.occlusion:g} is not a share of frames: give a number from 0 to 1")
 
     @property
     def size(self) -> tuple[int, int]:

@@ -40,7 +40,7 @@ NEAR, FAR = (0, 2), (1, 3)
 
 @dataclass(frozen=True)
 class RunnerLooks:
-    """What stays the same about one runner; lengths in px, colours RGB."""
+    """What does not change about one runner; lengths in px, colours RGB."""
 
     length: float
     snout: float
@@ -74,7 +74,7 @@ class RunnerLooks:
 
 @dataclass(frozen=True)
 class Gait:
-    """One frame's pose: `cycle` counts steps, `reach` is half the way of a paw, angles in rad, the rest in lengths."""
+    """One frame's pose: `cycle` counts steps, `reach` is half a paw's stride, angles in rad, the rest in lengths."""
 
     cycle: float
     reach: float

@@ -23,7 +23,7 @@ Flags = npt.NDArray[np.bool_]
 NOISE_MARGIN = 97
 #: Standard deviation of the sensor noise at factor 1, of 255.
 NOISE_LEVEL = 3.0
-#: Standard deviation of what the channels of a colour camera do not share, as a part of the whole.
+#: Share of a colour camera's noise that its channels do not have in common.
 COLOR_NOISE = 0.3
 #: How long something stays, seconds.
 STAY = (0.25, 1.2)
@@ -86,7 +86,7 @@ class Scene(ABC):
         """The frame without sensor noise, where the body parts are, which hide each other, and the animal's length."""
 
     def _random(self, *stream: int) -> np.random.Generator:
-        """Numbers of their own for each purpose, so that none depends on how many another one took."""
+        """A stream of random numbers per purpose, so that none depends on how many another took."""
         return np.random.default_rng([self.options.seed, *stream])
 
     def _with_noise(self, image: Image, index: int) -> Image:
@@ -100,7 +100,7 @@ class Scene(ABC):
 def _noise_field(
     rng: np.random.Generator, width: int, height: int, factor: float, *, gray: bool
 ) -> npt.NDArray[np.int16] | None:
-    """Noise of which neighbouring pixels share a part, and the channels all or most."""
+    """Noise that neighbouring pixels share in part, and the channels mostly or fully."""
     if factor == 0:
         return None
     shape = (height + NOISE_MARGIN, width + NOISE_MARGIN)
@@ -112,7 +112,7 @@ def _noise_field(
 
 
 class Hiding:
-    """Hides parts of the animal in a share of the frames."""
+    """Something between animal and camera in a share of the frames."""
 
     def __init__(self, rng: np.random.Generator, n_frames: int, fps: float, share: float) -> None:
         self._event = _events(rng, n_frames, fps, share)
