@@ -16,12 +16,15 @@ from support import labels, trainings
 from posecli.errors import UsageError
 from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.labels import read_image
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.examples import AHEAD, TrainingBatch, batches
 from posecli.training.poses.batches import PoseBatchMaker
 from posecli.training.poses.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
 from posecli.training.poses.sources import Example, PoseData, open_sources, scene_example
 
+NETWORK = pose_network(PoseSpec("resnet_50", 1))
 PLAIN = AugmentOptions(
     scales=(1.0,), scale_jitter=1, rotation=0, mirror=0, light=0, blur=0, noise=0, occlusion=0, jpeg=0, h264=0
 )
@@ -40,7 +43,7 @@ def made(
     example: Example, bodyparts: tuple[str, ...], phase: PosePhase, augment: AugmentOptions = PLAIN, **settings: object
 ) -> TrainingBatch:
     """The first batch of one example."""
-    return PoseBatchMaker(data_of(example, bodyparts, augment), config(augment, **settings), phase)(rng(0))
+    return PoseBatchMaker(data_of(example, bodyparts, augment), config(augment, **settings), phase, NETWORK)(rng(0))
 
 
 def config(augment: AugmentOptions = PLAIN, **settings: object) -> PoseConfig:
@@ -84,7 +87,7 @@ class TestMaking:
     def test_a_batch_is_a_function_of_seed_and_number(self, project: Path, framing: Literal["crops", "frames"]) -> None:
         phase = PosePhase(8, 3, crop=64, framing=framing, warm_up=0)
         settings = config(AugmentOptions(), data=(PoseSource(labels=project),), phases=(phase,))
-        first, again = (PoseBatchMaker(open_sources(settings), settings, phase) for _ in range(2))
+        first, again = (PoseBatchMaker(open_sources(settings), settings, phase, NETWORK) for _ in range(2))
         batches = [first(rng(number)) for number in range(4)]
         assert all(same(again(rng(number)), batches[number]) for number in (3, 0, 2, 1)), "in whatever order"
         assert not same(batches[0], batches[1])
@@ -103,7 +106,7 @@ class TestMaking:
 
     def test_targets_are_where_the_picture_is(self, project: Path) -> None:
         settings = config(data=(PoseSource(labels=project),))
-        batch = PoseBatchMaker(open_sources(settings), settings, crops(4, 96))(rng(0))
+        batch = PoseBatchMaker(open_sources(settings), settings, crops(4, 96), NETWORK)(rng(0))
         found = [
             batch.inputs[item, int(y), int(x), part]
             for item, pose in enumerate(poses_of(batch))
@@ -217,7 +220,7 @@ class TestSources:
 
         def images(augment: AugmentOptions | None) -> npt.NDArray[np.uint8]:
             settings = config(data=(PoseSource(labels=first, augment=augment),))
-            return PoseBatchMaker(open_sources(settings), settings, settings.phases[0])(rng(0)).inputs
+            return PoseBatchMaker(open_sources(settings), settings, settings.phases[0], NETWORK)(rng(0)).inputs
 
         assert not np.array_equal(images(own), images(None))
         assert np.array_equal(images(PLAIN), images(None))

@@ -13,13 +13,16 @@ from support.fake_engine import FakeEngine
 from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions
 from posecli.model.folder import ModelFolder
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
 from posecli.options import EngineOptions
 from posecli.training.poses.config import PoseConfig, PosePhase, PoseSource
 from posecli.training.poses.objective import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples
 from posecli.training.poses.rows import ErrorRow
 from posecli.training.poses.sources import Example, open_sources
-from posecli.training.poses.targets import make_targets
+from posecli.training.poses.targets import grid_of, make_targets
 
+NETWORK = pose_network(PoseSpec("resnet_50", 3))
 DECODE = DecodeOptions(8.0, 7.2801)
 
 
@@ -32,7 +35,9 @@ def all_knowing(points: npt.NDArray[np.float64], size: tuple[int, int]) -> Predi
 
     def predict(images: npt.NDArray[np.uint8]) -> Maps:
         height, width = images.shape[1:3]
-        targets = make_targets(points * (width / size[1], height / size[0]), height, width, scale=0.125)
+        targets = make_targets(
+            points * (width / size[1], height / size[0]), grid_of(NETWORK, height, width), scale=0.125
+        )
         return Maps(targets.scoremap[None], targets.locref[None])
 
     return predict

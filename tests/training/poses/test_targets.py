@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecli.inference.decode import DecodeOptions, decode_numpy
-from posecli.training.poses.targets import RADIUS, SMALLEST_RADIUS, make_targets, map_size
+from posecli.network.architectures import pose_network
+from posecli.network.network import PoseSpec
+from posecli.training.poses.targets import RADIUS, SMALLEST_RADIUS, Grid, grid_of, make_targets
+
+NETWORK = pose_network(PoseSpec("resnet_50", 2))
+
+
+def grid(height: int, width: int) -> Grid:
+    """The cells of a ResNet: its backbone's stride of 16, rounded up, times the heads' two."""
+    return Grid(2 * -(-height // 16), 2 * -(-width // 16), 8, 7.2801)
 
 
 @given(data=st.data(), scale=st.floats(0.02, 4), height=st.integers(16, 200), width=st.integers(16, 200))
@@ -18,14 +27,14 @@ def test_decoding_gives_back_the_points(data: st.DataObject, scale: float, heigh
         [[data.draw(st.floats(0, width, exclude_max=True)), data.draw(st.floats(0, height, exclude_max=True))]] * 2
     )
     points[1] = points[1][::-1] % (width, height)
-    targets = make_targets(points, height, width, scale)
+    targets = make_targets(points, grid(height, width), scale)
     pose = decode_numpy(targets.scoremap[None], targets.locref[None], DecodeOptions(8.0, 7.2801))[0, :, 0]
     assert np.allclose(pose[:, :2], points, atol=2e-5)
     assert pose[:, 2].tolist() == [1.0, 1.0]
 
 
 def test_every_marked_cell_points_to_the_body_part() -> None:
-    targets = make_targets(np.array([[33.0, 21.5]]), 64, 96, scale=1.0)
+    targets = make_targets(np.array([[33.0, 21.5]]), grid(64, 96), scale=1.0)
     rows, columns = np.nonzero(targets.scoremap[..., 0])
     centres = np.stack([(columns + 0.5) * 8, (rows + 0.5) * 8], axis=1)
     assert len(rows) > 8
@@ -35,7 +44,7 @@ def test_every_marked_cell_points_to_the_body_part() -> None:
 
 
 def test_nothing_is_marked_where_nothing_is_seen() -> None:
-    targets = make_targets(np.array([[np.nan, np.nan], [8.0, 8.0]]), 32, 32, scale=1.0)
+    targets = make_targets(np.array([[np.nan, np.nan], [8.0, 8.0]]), grid(32, 32), scale=1.0)
     assert not targets.scoremap[..., 0].any()
     assert not targets.locref[:, :, 0].any()
     assert np.isfinite(targets.locref).all()
@@ -44,7 +53,7 @@ def test_nothing_is_marked_where_nothing_is_seen() -> None:
 
 def test_nothing_is_asked_around_what_is_hidden() -> None:
     points = np.array([[33.0, 21.5], [33.0, 21.5], [np.nan, np.nan]])
-    targets = make_targets(points, 64, 96, scale=1.0, hidden=np.array([True, False, True]))
+    targets = make_targets(points, grid(64, 96), scale=1.0, hidden=np.array([True, False, True]))
     marked = targets.scoremap[..., 1] == 1
     assert marked.any()
     assert not targets.scoremap[..., 0].any()
@@ -55,13 +64,12 @@ def test_nothing_is_asked_around_what_is_hidden() -> None:
 
 def test_the_radius_shrinks_with_the_animal_but_keeps_a_cell() -> None:
     point = np.array([[40.0, 40.0]])  # a corner of four cells: as far from all centres as can be
-    counts = [int(make_targets(point, 80, 80, scale).scoremap.sum()) for scale in (2.0, 1.0, 0.5, 0.125, 0.01)]
+    counts = [int(make_targets(point, grid(80, 80), scale).scoremap.sum()) for scale in (2.0, 1.0, 0.5, 0.125, 0.01)]
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == 4
     assert SMALLEST_RADIUS**2 > 2 * 4**2
 
 
 @pytest.mark.parametrize("pixels", [16, 17, 31, 32, 33, 120, 128, 640])
-def test_map_size_is_the_networks(pixels: int) -> None:
-    backbone = -(-pixels // 16)
-    assert map_size(pixels) == 2 * backbone
+def test_the_grid_is_the_networks(pixels: int) -> None:
+    assert grid_of(NETWORK, pixels, 64) == grid(pixels, 64)

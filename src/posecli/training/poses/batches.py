@@ -6,12 +6,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from posecli.network.network import Network
 from posecli.training.augment import Image, show
 from posecli.training.examples import TrainingBatch
 from posecli.training.poses.augment import choose_view, disturb, strew, swap_sides
 from posecli.training.poses.config import AugmentOptions, PoseConfig, PosePhase
 from posecli.training.poses.sources import Example, PoseData
-from posecli.training.poses.targets import Floats, make_targets
+from posecli.training.poses.targets import Floats, grid_of, make_targets
 
 #: Sides of whole-frame batches are multiples of this, so that few different shapes occur.
 SIDE_STEP = 16
@@ -23,12 +24,13 @@ Item: TypeAlias = tuple[Image, Floats, Floats]
 
 
 class PoseBatchMaker:
-    """Makes the batches of one phase."""
+    """Makes the batches of one phase for a network."""
 
-    def __init__(self, data: PoseData, config: PoseConfig, phase: PosePhase) -> None:
+    def __init__(self, data: PoseData, config: PoseConfig, phase: PosePhase, network: Network) -> None:
         self._data = data
         self._config = config
         self._phase = phase
+        self._network = network
 
     def __call__(self, rng: np.random.Generator) -> TrainingBatch:
         """Square crops of all scales, or whole frames of one.
@@ -73,7 +75,7 @@ class PoseBatchMaker:
             bodyparts, pairs = self._data.bodyparts, self._config.mirror_pairs
             points = swap_sides(points, bodyparts, pairs)
             known, hidden = swap_sides(known, bodyparts, pairs), swap_sides(hidden, bodyparts, pairs)
-        targets = make_targets(points, *size, scale, hidden=hidden)
+        targets = make_targets(points, grid_of(self._network, *size), scale, hidden)
         return (
             disturb(rng, image, augment),
             np.stack([targets.scoremap, targets.weight * known], axis=-1),

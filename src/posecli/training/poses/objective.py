@@ -91,7 +91,7 @@ class PoseObjective(Objective):
 
     def maker(self, phase: int) -> PoseBatchMaker:
         """Makes batches of images."""
-        return PoseBatchMaker(self.data, self.config, self.config.phases[phase])
+        return PoseBatchMaker(self.data, self.config, self.config.phases[phase], self.network)
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
         """Errors on held-out images, for every source and scale."""

@@ -13,15 +13,38 @@ where a label is missing, is to teach that a head half behind a bar is no head, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+
+from posecli.network.network import Network, PoseHead
 
 #: Px of the network's input at scale 1, as DeepLabCut's ``pos_dist_thresh``.
 RADIUS = 17.0
 SMALLEST_RADIUS = 6.0
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a scoremap: how many there are, px of the example per cell, and px per unit of location targets."""
+
+    rows: int
+    columns: int
+    stride: float
+    locref_stdev: float
+
+
+@lru_cache
+def grid_of(network: Network, height: int, width: int) -> Grid:
+    """The cells that a network has for examples of a size."""
+    assert isinstance(network.head, PoseHead)
+    rows, columns, _ = network.shapes((height, width))[network.head.scoremap]
+    assert rows is not None
+    assert columns is not None
+    return Grid(rows, columns, network.stride, network.head.locref_stdev)
 
 
 @dataclass(frozen=True)
@@ -36,44 +59,29 @@ class Targets:
     locref: Floats
 
 
-def map_size(pixels: int, stride: int = 8) -> int:
-    """Cells along a side of so many px: the backbone's stride of 16, rounded up, times the heads' two.
-
-    >>> map_size(160), map_size(60)
-    (20, 8)
-    """
-    return 2 * -(-pixels // (2 * stride))
-
-
 def make_targets(
-    points: npt.NDArray[np.float64],
-    height: int,
-    width: int,
-    scale: float,
-    *,
-    hidden: npt.NDArray[np.bool_] | None = None,
-    stride: int = 8,
-    locref_stdev: float = 7.2801,
+    points: npt.NDArray[np.float64], grid: Grid, scale: float, hidden: npt.NDArray[np.bool_] | None = None
 ) -> Targets:
     """Targets for one example, whose `scale` is its px per px of the labelled image.
 
     Of ``(K, 2)`` points those that are not in it are NaN, and `hidden` are those behind something.
 
-    >>> targets = make_targets(np.array([[20.0, 12.0]]), 32, 32, scale=0.125)
+    >>> grid, points = Grid(4, 4, 8, 7.2801), np.array([[20.0, 12.0]])
+    >>> targets = make_targets(points, grid, scale=0.125)
     >>> np.argwhere(targets.scoremap[..., 0]).tolist()
     [[1, 2]]
-    >>> targets = make_targets(np.array([[20.0, 12.0]]), 32, 32, scale=0.125, hidden=np.array([True]))
+    >>> targets = make_targets(points, grid, scale=0.125, hidden=np.array([True]))
     >>> int(targets.scoremap.sum()), np.argwhere(targets.weight[..., 0] == 0).tolist()
     (0, [[1, 2]])
     """
     radius = max(RADIUS * scale, SMALLEST_RADIUS)
-    rows = (np.arange(map_size(height, stride)) + 0.5) * stride
-    columns = (np.arange(map_size(width, stride)) + 0.5) * stride
+    rows = (np.arange(grid.rows) + 0.5) * grid.stride
+    columns = (np.arange(grid.columns) + 0.5) * grid.stride
     offset_x = points[:, 0] - columns[None, :, None]
     offset_y = points[:, 1] - rows[:, None, None]
     offsets = np.stack(np.broadcast_arrays(offset_x, offset_y), axis=-1)
     near = np.hypot(offset_x, offset_y) <= radius  # never true of NaN
     behind = np.zeros(len(points), np.bool_) if hidden is None else hidden
     seen = near & ~behind
-    locref = np.where(seen[..., None], offsets / locref_stdev, 0.0)
+    locref = np.where(seen[..., None], offsets / grid.locref_stdev, 0.0)
     return Targets(seen.astype(np.float32), (~(near & behind)).astype(np.float32), locref.astype(np.float32))
