@@ -74,7 +74,7 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
 
         def started(self, trainer: Trainer) -> None:
             """Print the first lines."""
-            self._start, self._first, self._total = time.monotonic(), trainer.step, config.steps
+            self._start, self._first = time.monotonic(), trainer.step
             goes_on = f"going on after step {trainer.step} of" if trainer.step else "training for"
             output.say(
                 f"posecli {__version__}: {trainer.objective.subject}; {goes_on} {config.steps} steps, "
@@ -88,8 +88,8 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
             if row is None:
                 return
             speed = (step - self._first) / (time.monotonic() - self._start)
-            left = duration((self._total - step) / speed)
-            output.progress(f"step {step} of {self._total}: {row.text}, {left} left")
+            left = duration((config.steps - step) / speed)
+            output.progress(f"step {step} of {config.steps}: {row.text}, {left} left")
 
         def measured(self, rows: list[MeasureRow], *, best: bool) -> None:
             """Print what was measured."""
