@@ -35,10 +35,9 @@ def all_knowing(points: npt.NDArray[np.float64], size: tuple[int, int]) -> Predi
 
     def predict(images: npt.NDArray[np.uint8]) -> Maps:
         height, width = images.shape[1:3]
-        targets = make_targets(
-            points * (width / size[1], height / size[0]), grid_of(NETWORK, height, width), scale=0.125
-        )
-        return Maps(targets.scoremap[None], targets.locref[None])
+        scaled, seen = points * (width / size[1], height / size[0]), np.ones(len(points), np.bool_)
+        scoremap, locref = make_targets(scaled, seen, ~seen, grid_of(NETWORK, height, width), scale=0.125)
+        return Maps(scoremap[None, ..., 0], locref[None, ..., :2])
 
     return predict
 

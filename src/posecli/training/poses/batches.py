@@ -75,9 +75,4 @@ class PoseBatchMaker:
             bodyparts, pairs = self._data.bodyparts, self._config.mirror_pairs
             points = swap_sides(points, bodyparts, pairs)
             known, hidden = swap_sides(known, bodyparts, pairs), swap_sides(hidden, bodyparts, pairs)
-        targets = make_targets(points, grid_of(self._network, *size), scale, hidden)
-        return (
-            disturb(rng, image, augment),
-            np.stack([targets.scoremap, targets.weight * known], axis=-1),
-            np.concatenate([targets.locref, targets.scoremap[..., None]], axis=-1),
-        )
+        return disturb(rng, image, augment), *make_targets(points, known, hidden, grid_of(self._network, *size), scale)

@@ -25,6 +25,7 @@ RADIUS = 17.0
 SMALLEST_RADIUS = 6.0
 
 Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -47,31 +48,20 @@ def grid_of(network: Network, height: int, width: int) -> Grid:
     return Grid(rows, columns, network.stride, network.head.locref_stdev)
 
 
-@dataclass(frozen=True)
-class Targets:
-    """Targets of one example, float32."""
-
-    #: ``(h, w, K)``, 0 or 1.
-    scoremap: Floats
-    #: ``(h, w, K)``: 0 within the radius of a hidden body part, else 1.
-    weight: Floats
-    #: ``(h, w, K, 2)``: (x, y) in units of the location standard deviation; 0 where unused.
-    locref: Floats
-
-
 def make_targets(
-    points: npt.NDArray[np.float64], grid: Grid, scale: float, hidden: npt.NDArray[np.bool_] | None = None
-) -> Targets:
-    """Targets for one example, whose `scale` is its px per px of the labelled image.
+    points: npt.NDArray[np.float64], known: Flags, hidden: Flags, grid: Grid, scale: float
+) -> tuple[Floats, Floats]:
+    """Targets of one example, whose `scale` is its px per px of the labelled image.
 
-    Of ``(K, 2)`` points those that are not in it are NaN, and `hidden` are those behind something.
+    Of ``(K, 2)`` points those that are not in it are NaN; the source knows nothing of those that are not `known`, and
+    `hidden` are those behind something. Targets are ``(h, w, K, 2)``: 0 or 1, and weight; and ``(h, w, K, 3)``: x and y
+    in units of the location standard deviation, and 1 where they count.
 
-    >>> grid, points = Grid(4, 4, 8, 7.2801), np.array([[20.0, 12.0]])
-    >>> targets = make_targets(points, grid, scale=0.125)
-    >>> np.argwhere(targets.scoremap[..., 0]).tolist()
+    >>> grid, points, yes, no = Grid(4, 4, 8, 7.2801), np.array([[20.0, 12.0]]), np.array([True]), np.array([False])
+    >>> np.argwhere(make_targets(points, yes, no, grid, scale=0.125)[0][..., 0, 0]).tolist()
     [[1, 2]]
-    >>> targets = make_targets(points, grid, scale=0.125, hidden=np.array([True]))
-    >>> int(targets.scoremap.sum()), np.argwhere(targets.weight[..., 0] == 0).tolist()
+    >>> scoremap, _ = make_targets(points, yes, yes, grid, scale=0.125)
+    >>> int(scoremap[..., 0].sum()), np.argwhere(scoremap[..., 0, 1] == 0).tolist()
     (0, [[1, 2]])
     """
     radius = max(RADIUS * scale, SMALLEST_RADIUS)
@@ -79,9 +69,8 @@ def make_targets(
     columns = (np.arange(grid.columns) + 0.5) * grid.stride
     offset_x = points[:, 0] - columns[None, :, None]
     offset_y = points[:, 1] - rows[:, None, None]
-    offsets = np.stack(np.broadcast_arrays(offset_x, offset_y), axis=-1)
     near = np.hypot(offset_x, offset_y) <= radius  # never true of NaN
-    behind = np.zeros(len(points), np.bool_) if hidden is None else hidden
-    seen = near & ~behind
-    locref = np.where(seen[..., None], offsets / grid.locref_stdev, 0.0)
-    return Targets(seen.astype(np.float32), (~(near & behind)).astype(np.float32), locref.astype(np.float32))
+    seen = near & ~hidden
+    offsets = [np.where(seen, offset / grid.locref_stdev, 0.0) for offset in (offset_x, offset_y)]
+    scoremap = np.stack([seen, ~(near & hidden) & known], axis=-1)
+    return scoremap.astype(np.float32), np.stack([*offsets, seen], axis=-1).astype(np.float32)
