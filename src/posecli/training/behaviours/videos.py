@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import maximum_filter1d
 
 from posecli.behaviour.intervals import UNLABELLED, Interval, frame_labels, read_intervals
 from posecli.synthetic import SceneOptions, open_scene
@@ -65,7 +66,9 @@ class RecordedVideo(LabeledVideo):
     """A video file, decoded when a frame is first asked for; frames too far from every label are not kept."""
 
     def __init__(self, name: str, info: VideoInfo, labels: Numbers, clips: ClipOptions) -> None:
-        super().__init__(name, labels, _near(labels != UNLABELLED, clips.span), (clips.height, clips.width))
+        labeled = (labels != UNLABELLED).astype(np.uint8)
+        near = maximum_filter1d(labeled, 2 * clips.span + 1, mode="constant") > 0
+        super().__init__(name, labels, near, (clips.height, clips.width))
         self._info: VideoInfo | None = info
 
     def _fill(self, indices: Numbers) -> None:  # noqa: ARG002  # all at once
@@ -114,16 +117,3 @@ def read_videos(path: Path, classes: Sequence[str], clips: ClipOptions) -> list[
         name = file.relative_to(path.parent).as_posix() if file.is_relative_to(path.parent) else str(file)
         videos.append(RecordedVideo(name, info, frame_labels(intervals, classes, info.n_frames), clips))
     return videos
-
-
-def _near(labelled: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
-    """Which frames have a labelled one within so many frames.
-
-    >>> _near(np.array([False, False, False, True, False]), 1).tolist()
-    [False, False, True, True, True]
-    """
-    frames, count = np.arange(len(labelled)), np.concatenate([[0], np.cumsum(labelled)])
-    near: npt.NDArray[np.bool_] = (
-        count[np.minimum(frames + reach + 1, len(labelled))] > count[np.maximum(frames - reach, 0)]
-    )
-    return near

@@ -176,8 +176,8 @@ class HeldOut:
 def held_out_examples(data: PoseData, config: PoseConfig) -> list[HeldOut]:
     """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
     kept = []
-    for labelled in data.test:
-        source, frames = LabeledSource(labelled, data.bodyparts), spread(labelled.frames, MOST_IMAGES)
+    for labeled in data.test:
+        source, frames = LabeledSource(labeled, data.bodyparts), spread(labeled.frames, MOST_IMAGES)
         kept.append(HeldOut("labels", tuple(source.example(frame) for frame in frames)))
     for name in (source.scene for source in config.data if source.scene is not None):
         scene = open_scene(SceneOptions(scene=name, seed=HELD_OUT_SEED))

@@ -123,21 +123,21 @@ class PoseData:
 
 def open_sources(config: PoseConfig) -> PoseData:
     """Read all labels and settle which images are held out; a `LabelError` or `UsageError` says what does not fit."""
-    labelled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
+    labeled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
     offered = [
         data.bodyparts if data is not None else open_scene(SceneOptions(scene=str(source.scene))).bodyparts
-        for data, source in zip(labelled, config.data, strict=True)
+        for data, source in zip(labeled, config.data, strict=True)
     ]
     bodyparts = config.bodyparts or offered[0]
     _check_bodyparts(bodyparts, offered, config)
-    splits = _apart(_splits([data for data in labelled if data is not None], config))
+    splits = _apart(_splits([data for data in labeled if data is not None], config))
     trains = iter(train for train, _ in splits)
     weights = np.array([source.weight for source in config.data])
     return PoseData(
         bodyparts,
         tuple(
             LabeledSource(next(trains), bodyparts).draw if data is not None else scene_source(source, bodyparts)
-            for data, source in zip(labelled, config.data, strict=True)
+            for data, source in zip(labeled, config.data, strict=True)
         ),
         weights / weights.sum(),
         tuple(source.augment or config.augment for source in config.data),
@@ -162,18 +162,18 @@ def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ..
             )
 
 
-def _splits(labelled: Sequence[LabeledData], config: PoseConfig) -> list[tuple[LabeledData, LabeledData]]:
+def _splits(labeled: Sequence[LabeledData], config: PoseConfig) -> list[tuple[LabeledData, LabeledData]]:
     """Each table's training and held-out images."""
     if not isinstance(config.held_out, tuple):
-        return [split_frames(data, config.held_out or (), config.seed) for data in labelled]
-    names = {frame.name for data in labelled for frame in data.frames}
+        return [split_frames(data, config.held_out or (), config.seed) for data in labeled]
+    names = {frame.name for data in labeled for frame in data.frames}
     for name in config.held_out:
         if name not in names:
             raise UsageError(
                 f"'{name}' is to be held out but is no labelled image: use names such as '{min(names, default='')}'"
             )
     return [
-        split_frames(data, [name for name in config.held_out if name in data.names], config.seed) for data in labelled
+        split_frames(data, [name for name in config.held_out if name in data.names], config.seed) for data in labeled
     ]
 
 
