@@ -111,10 +111,10 @@ def test_data_that_do_not_fit(config: Path, project: Path, spoil: Callable[[Path
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"bodyparts": ["red", "gren"]}, "bodyparts has 'gren', but the data know red, green, blue: correct the name"),
-        ({"mirror_pairs": [["red", "gren"]]}, "mirror_pairs has 'gren', but trained are red, green, blue"),
-        ({"bodyparts": ["red"], "mirror_pairs": [["red", "blue"]]}, "mirror_pairs has 'blue', but trained are red"),
-        ({"held_out": ["img9.png"]}, "'img9.png' is to be held out but is no labelled image"),
+        ({"bodyparts": ["red", "gren"]}, "bodyparts has 'gren', but the data have red, green, blue: correct the name"),
+        ({"mirror_pairs": [["red", "gren"]]}, "mirror_pairs has 'gren', but the network has red, green, blue"),
+        ({"bodyparts": ["red"], "mirror_pairs": [["red", "blue"]]}, "mirror_pairs has 'blue', but the network has red"),
+        ({"held_out": ["img9.png"]}, "'img9.png' is to be held out but is not a labelled image"),
         ({"held_out": 0.99}, "leaves none: hold out fewer"),
         ({"nane": "x"}, "has an unknown key 'nane'"),
     ],
@@ -126,7 +126,7 @@ def test_settings_that_do_not_fit(tmp_path: Path, project: Path, settings: dict[
 def test_a_source_without_any_body_part_is_named(tmp_path: Path, project: Path) -> None:
     data = [{"labels": str(project)}, {"scene": "trail-tracking"}]
     path = trainings.write_config(tmp_path / "c.yaml", None, data=data)
-    assert "'trail-tracking' knows snout, leftear, rightear, tailbase and none of the body parts red" in refused(
+    assert "'trail-tracking' has snout, leftear, rightear, tailbase and none of the body parts red" in refused(
         posecli(path), 2
     )
 
@@ -196,7 +196,7 @@ class TestBehaviours:
         [
             ({"classes": ["across", "round"]}, "label 'updown' of '", 10),
             ({"classes": ["across", "updown", "round"]}, "no training example of 9 frames shows 'round'", 10),
-            ({"held_out_videos": ["round.mp4"]}, "'round.mp4' is to be held out but no interval is of that video", 2),
+            ({"held_out_videos": ["round.mp4"]}, "'round.mp4' is to be held out but no interval names that video", 2),
             ({"clips": {"length": 8}}, "length 8 is out of range: give 9 to 512 frames", 2),
             ({"bodyparts": ["snout"]}, "has 'classes', as for a network for behaviours, and 'bodyparts'", 2),
             ({"initial_weights": "nothing-there"}, "nothing-there", 5),

@@ -222,7 +222,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[tuple[dict[str, Any], str]]]] = {
         ({"held_out": "img.png"}, "held_out 'img.png' is neither a share nor a list"),
         ({"held_out": {"a": 1}}, "held_out {'a': 1} is not a number"),
         ({"initial_weights": ["a"]}, "initial_weights ['a'] is not a text"),
-        ({"initial_sha256": "abc"}, "initial_sha256 'abc' is no SHA-256"),
+        ({"initial_sha256": "abc"}, "initial_sha256 'abc' is not a SHA-256"),
         ({"augment": []}, "augment holds [] where settings are expected"),
         ({"augment": {"rotate": 5}}, "augment has an unknown key 'rotate'"),
         ({"augment": {"scales": 0.5}}, "scales 0.5 is not a list"),

@@ -54,7 +54,7 @@ def batches(make: Callable[[np.random.Generator], TrainingBatch], seed: int, ste
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most so many items, from all over.
+    """At most `count` items, evenly spaced.
 
     >>> spread("abcdefg", 3)
     ['a', 'd', 'g']

@@ -41,7 +41,7 @@ OBJECTIVES: dict[type[TrainConfig], Callable[[Any], Objective]] = {
 
 
 class TrainingObserver:
-    """Is told how training goes. This one does nothing."""
+    """Hears how training goes; this one does nothing."""
 
     def started(self, trainer: Trainer) -> None:
         """Training begins, or goes on after ``trainer.step`` steps."""
@@ -243,7 +243,7 @@ class LossMeter:
 
 @contextmanager
 def held_back_interrupts() -> Iterator[threading.Event]:
-    """Note Ctrl-C instead of raising it at once; the second time it is raised as ever.
+    """Note Ctrl-C instead of raising it at once; the second time it is raised as usual.
 
     A step changes tens of millions of numbers. Interrupted within it, they would belong neither to the step before nor
     to the one after, and could not be continued. Outside of the main thread, or where a caller handles the signal

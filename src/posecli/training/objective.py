@@ -20,7 +20,7 @@ from posecli.training.settings import SCRATCH
 if TYPE_CHECKING:
     import keras
 
-#: A small compiled network, inputs and targets, by which the arithmetic is chosen.
+#: A small compiled network, inputs and targets, to time the arithmetic on.
 Trial: TypeAlias = "tuple[keras.Model, Any, Any]"
 
 
@@ -47,19 +47,19 @@ class Objective(ABC):
 
     @abstractmethod
     def build(self, policy: str) -> keras.Model:
-        """The network, with weights of no account."""
+        """Build the network; its weights are assigned afterwards."""
 
     @abstractmethod
     def trial(self, policy: str) -> Trial:
-        """By what the arithmetic is chosen."""
+        """What the arithmetic is timed on."""
 
     @abstractmethod
     def maker(self, phase: int) -> Callable[[np.random.Generator], TrainingBatch]:
-        """Makes the batches of the phase of this number."""
+        """What makes the batches of a phase, given by its number."""
 
     @abstractmethod
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
-        """How the network does on held-out examples; empty where there are none."""
+        """Measure the network on held-out examples; empty where there are none."""
 
     @abstractmethod
     def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Objective(ABC):
 def begun_from(
     start: str, drawn: Tensors, from_folder: Callable[[Path], Tensors], from_checkpoint: Callable[[Path], Tensors]
 ) -> Tensors:
-    """Weights drawn at random and, over them, those that `initial_weights` of the settings names."""
+    """Random weights, replaced where `initial_weights` of the settings names others."""
     if start == SCRATCH:
         return drawn
     path = named_model(Path(start))

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it goes on: rows of losses, and rows of what held-out examples gave."""
+"""What a run reports while it goes on: rows of losses, and rows of measurements on held-out examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row(ABC):
-    """What was found after so many steps; a line of a CSV file."""
+    """Something measured after a step; one line of a CSV file."""
 
     step: int
 
@@ -32,7 +32,7 @@ class Row(ABC):
 
 @dataclass(frozen=True)
 class MeasureRow(Row):
-    """What held-out examples of one source gave."""
+    """A measurement on held-out examples of one source."""
 
     #: The file of such rows, and what the last ones are called in a command's result and in the model folder.
     FILE: ClassVar[str]
@@ -44,7 +44,7 @@ class MeasureRow(Row):
     @staticmethod
     @abstractmethod
     def overall(rows: Sequence[Any]) -> float:
-        """One number to choose a snapshot by, lower being better; infinite without rows."""
+        """The number by which snapshots are compared, lower is better; infinite without rows."""
 
 
 def draw_lines(axes: Axes, points: Sequence[tuple[tuple[str, ...], int, float]]) -> None:

@@ -113,7 +113,7 @@ class RunFolder:
 
     @property
     def _has_result(self) -> bool:
-        """Whether a run came further than its first words."""
+        """Whether a run has left more than its settings."""
         return (self.path / STATE_FILE).is_file() or is_model_folder(self.model)
 
     def _clear(self) -> None:
@@ -128,7 +128,7 @@ class RunFolder:
         write_split(self.path / SPLIT_FILE, train, test)
 
     def save(self, arrays: Arrays, progress: Progress) -> None:
-        """Keep the state of the run, in one file: it is the whole of one step, or of the one before."""
+        """Keep the state of the run in one file, which is replaced as a whole."""
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
@@ -147,7 +147,7 @@ class RunFolder:
         self._write_rows(self.config.MEASURES.FILE, self.config.MEASURES, self.errors)
 
     def finish(self, progress: Progress) -> None:
-        """Keep that the run is at its end, without what is needed only to go on: several times the model's size."""
+        """Keep that the run has ended, without the arrays that only a continued run needs: several times the model's size."""
         self.save({}, progress)
 
     def load(self) -> tuple[Arrays, Progress] | None:

@@ -179,7 +179,7 @@ class TestRefused:
             open_sources(config(IntervalSource(intervals=path)))
 
     def test_a_held_out_video_that_nobody_labelled(self, table: Path) -> None:
-        with pytest.raises(UsageError, match=r"'round\.mp4' is to be held out but no interval is of that video"):
+        with pytest.raises(UsageError, match=r"'round\.mp4' is to be held out but no interval names that video"):
             open_sources(config(IntervalSource(intervals=table), held_out_videos=("round.mp4",)))
 
     def test_more_frames_than_memory(self, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ class BehaviourObjective(Objective):
         return model, images, np.eye(len(self.config.classes), dtype=np.float32)[:TRIAL_BATCH]
 
     def maker(self, phase: int) -> ClipBatchMaker:
-        """Makes batches of clips."""
+        """Batches of clips, and the class of each."""
         return ClipBatchMaker(self.data, self.config, self.config.phases[phase])
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:

@@ -90,7 +90,7 @@ class BehaviourData:
         return digest.hexdigest()
 
     def draw(self, rng: np.random.Generator, label: int | None) -> tuple[Examples, int]:
-        """Any training example, of a class or of whichever; its source and number."""
+        """Draw a training example, of this class if one is given: its source, and its number there."""
         has = np.array([label is None or bool((examples.labels == label).any()) for examples in self.train])
         weights = self.weights * has
         examples = self.train[rng.choice(len(self.train), p=weights / weights.sum())]
@@ -137,7 +137,7 @@ def _check(config: BehaviourConfig, train: Sequence[Examples], test: Sequence[Ex
     for name in config.held_out_videos:
         if name not in known:
             raise UsageError(
-                f"'{name}' is to be held out but no interval is of that video: write it as the file of intervals does"
+                f"'{name}' is to be held out but no interval names that video: write it as the table of intervals does"
             )
     needed = sum(video.kept_bytes for examples in (*train, *test) for video in examples.videos)
     if needed > MOST_BYTES:

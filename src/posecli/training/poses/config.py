@@ -108,7 +108,7 @@ class PoseConfig(TrainConfig):
         super().__post_init__()
         distinct("mirror_pairs", [part for pair in self.mirror_pairs for part in pair])
         if self.initial_sha256 and not SHA256.fullmatch(self.initial_sha256):
-            raise UsageError(f"initial_sha256 '{self.initial_sha256}' is no SHA-256: give 64 hexadecimal digits")
+            raise UsageError(f"initial_sha256 '{self.initial_sha256}' is not a SHA-256: give 64 hexadecimal digits")
         if isinstance(self.held_out, float) and not 0 <= self.held_out < 1:
             raise UsageError(f"held_out {self.held_out} is out of range: give a share below 1, or names of images")
 

@@ -90,7 +90,7 @@ class PoseObjective(Objective):
         return model, zeros((TRIAL_BATCH, SIDE, SIDE, 3)), targets
 
     def maker(self, phase: int) -> PoseBatchMaker:
-        """Makes batches of images."""
+        """Batches of images, and what the network should say of them."""
         return PoseBatchMaker(self.data, self.config, self.config.phases[phase], self.network)
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
@@ -114,7 +114,7 @@ def _names(parts: Sequence[LabeledData]) -> list[str]:
 
 
 def predict(model: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
-    """What a network that is being trained says of ``(B, H, W, 3)`` RGB images."""
+    """Run a network that is being trained on ``(B, H, W, 3)`` RGB images."""
     outputs = model.predict_on_batch(images.astype(np.float32))
     scoremap, locref = (np.asarray(outputs[name], np.float32) for name in ("scoremap", "locref"))
     return Maps(scoremap, locref.reshape(*scoremap.shape, 2))

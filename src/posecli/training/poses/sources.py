@@ -55,11 +55,11 @@ class LabeledSource:
         self._read = lru_cache(max(1, IMAGE_BYTES_KEPT // (3 * width * height)))(read_image)
 
     def draw(self, rng: np.random.Generator) -> Example:
-        """Any of the images."""
+        """Draw one of the images."""
         return self.example(self._data.frames[int(rng.integers(len(self._data)))])
 
     def example(self, frame: LabeledFrame) -> Example:
-        """One of the images."""
+        """A labelled image as an example."""
         points, known = _arranged(frame.points, self._data.bodyparts, self._bodyparts)
         # Nobody labels where a hidden body part would be.
         return Example(self._read(frame.image), points, known, np.zeros_like(known))
@@ -116,7 +116,7 @@ class PoseData:
         return digest.hexdigest()
 
     def draw(self, rng: np.random.Generator) -> tuple[Example, AugmentOptions]:
-        """Any example of any source, and what is to be done to it."""
+        """Draw an example from any source, and say how it is to be augmented."""
         number = int(rng.choice(len(self.sources), p=self.weights))
         return self.sources[number](rng), self.augments[number]
 
@@ -150,14 +150,14 @@ def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ..
     known = dict.fromkeys(part for parts in offered for part in parts)
     for part in bodyparts:
         if part not in known:
-            raise UsageError(f"bodyparts has '{part}', but the data know {', '.join(known)}: correct the name")
+            raise UsageError(f"bodyparts has '{part}', but the data have {', '.join(known)}: correct the name")
     for part in (part for pair in config.mirror_pairs for part in pair):
         if part not in bodyparts:
-            raise UsageError(f"mirror_pairs has '{part}', but trained are {', '.join(bodyparts)}: correct the name")
+            raise UsageError(f"mirror_pairs has '{part}', but the network has {', '.join(bodyparts)}: correct the name")
     for source, parts in zip(config.data, offered, strict=True):
         if not set(parts) & set(bodyparts):
             raise UsageError(
-                f"'{source.labels or source.scene}' knows {', '.join(parts)} and none of the body parts "
+                f"'{source.labels or source.scene}' has {', '.join(parts)} and none of the body parts "
                 f"{', '.join(bodyparts)}: take it out of the data, or list its body parts too"
             )
 
@@ -170,7 +170,7 @@ def _splits(labeled: Sequence[LabeledData], config: PoseConfig) -> list[tuple[La
     for name in config.held_out:
         if name not in names:
             raise UsageError(
-                f"'{name}' is to be held out but is no labelled image: use names such as '{min(names, default='')}'"
+                f"'{name}' is to be held out but is not a labelled image: use names such as '{min(names, default='')}'"
             )
     return [
         split_frames(data, [name for name in config.held_out if name in data.names], config.seed) for data in labeled
