@@ -36,8 +36,8 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
     tells behaviours apart, and take labelled intervals of videos.
 
     The run's folder gets the best network (model/), losses.csv, errors.csv or accuracy.csv, curves.png, and what was
-    held out (split.yaml). After an interruption the same command continues where it stopped. Keras' backend is TensorFlow, or
-    the one that the environment variable KERAS_BACKEND names.
+    held out (split.yaml). After an interruption the same command continues where it stopped. Keras' backend is
+    TensorFlow, or the one that the environment variable KERAS_BACKEND names.
 
     \b
     Example:
