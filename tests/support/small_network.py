@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from posecli.network.resnet import SIZES, ResNetSize
 
-SMALL = ResNetSize(units=(2, 2, 1, 1), depths=(16, 32, 48, 64), stem=8)
+SMALL = ResNetSize(units=(2, 1, 1, 1), depths=(16, 32, 48, 64), stem=8)
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:

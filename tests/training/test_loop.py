@@ -360,17 +360,9 @@ class TestBehaviours:
 @pytest.mark.slow
 class TestBreaks:
     @pytest.mark.parametrize("unbroken", ["poses"], indirect=True)
-    def test_an_interrupted_run_ends_as_an_unbroken_one(self, tmp_path: Path, unbroken: Unbroken) -> None:
-        """Within its first phase; one that is killed within its second: below."""
-        with pytest.raises(KeyboardInterrupt):
-            train(unbroken.file, tmp_path / "run", interrupted_at(5))
-        steps: list[int] = []
-        train(unbroken.file, tmp_path / "run", steps.append)
-        assert steps == [5, 6, 7, 8, 9], "those after the last state"
-        check_equal(tmp_path / "run", unbroken)
-
-    @pytest.mark.parametrize("unbroken", ["poses"], indirect=True)
-    def test_ctrl_c_waits_for_the_step_and_keeps_it(self, tmp_path: Path, unbroken: Unbroken) -> None:
+    def test_ctrl_c_waits_for_the_step_and_the_run_ends_as_an_unbroken_one(
+        self, tmp_path: Path, unbroken: Unbroken
+    ) -> None:
         def press(step: int) -> None:
             if step == 3:
                 os.kill(os.getpid(), signal.SIGINT)
@@ -382,6 +374,10 @@ class TestBreaks:
         last = trainings.rows(tmp_path / "run" / unbroken.kind.measures)[-1]
         assert last["step"] == "3", "what was due was measured before"
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        steps: list[int] = []
+        train(unbroken.file, tmp_path / "run", steps.append)
+        assert steps == [4, 5, 6, 7, 8, 9]
+        check_equal(tmp_path / "run", unbroken)
 
     @pytest.mark.parametrize("unbroken", ["behaviours"], indirect=True)
     def test_a_killed_run_ends_as_an_unbroken_one(self, tmp_path: Path, unbroken: Unbroken) -> None:
