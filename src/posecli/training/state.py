@@ -147,7 +147,7 @@ class RunFolder:
         self._write_rows(self.config.MEASURES.FILE, self.config.MEASURES, self.errors)
 
     def finish(self, progress: Progress) -> None:
-        """Keep that the run has ended, without the arrays that only continuing needs: several times the model's size."""
+        """Keep that the run has ended, without the arrays that only continuing needs: several times the model."""
         self.save({}, progress)
 
     def load(self) -> tuple[Arrays, Progress] | None:
