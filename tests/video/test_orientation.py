@@ -65,7 +65,7 @@ def test_what_is_no_right_angle_is_refused_with_the_angle(dots_clip: Path, tmp_p
     path = tmp_path / "askew.mp4"
     clips.ffmpeg("-display_rotation", "45", "-i", dots_clip, "-c", "copy", path)
     with pytest.raises(
-        VideoError, match=r"askew.mp4': pictures are to be turned by -45 degrees clockwise, which is no"
+        VideoError, match=r"askew.mp4': pictures are to be turned by -45 degrees clockwise, not by a right angle"
     ):
         probe(path)
 

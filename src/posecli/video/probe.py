@@ -143,33 +143,29 @@ def probe(path: Path) -> VideoInfo:
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
-        codec = stream.codec_context.name
         packets = _Packets.read(container, stream)
-        cut_off = _cut_off(path, container, stream, packets)
-        frame_rate = float(stream.average_rate or stream.guessed_rate or 0)
-        time_base = stream.time_base or Fraction(1, 1000)
-        promised = stream.frames or None
-        is_timed, are_places = keeps_times(container), has_places(container)
-    if not packets.shown:
-        raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
-    start = _Start.of(path)
-    width, height = start.orientation.size(start.width, start.height)
-    return VideoInfo(
-        path=path,
-        codec=codec,
-        pixel_format=start.pixel_format,
-        width=width,
-        height=height,
-        frame_rate=frame_rate,
-        time_base=time_base,
-        expected_frames=packets.shown,
-        orientation=start.orientation,
-        promised_frames=promised,
-        empty_places=packets.empty + (packets.passed_over if are_places else 0),
-        unshown_at_start=0 if are_places else packets.before(start),
-        cut_off=cut_off,
-        announced=packets.timeline(start) if is_timed else None,
-    )
+        if not packets.shown:
+            raise VideoError(f"'{path}' holds no video frame: check that the recording was finished and copied whole")
+        cut_off = _End(path, container, stream, packets).sign()
+        start = _Start.of(path)
+        width, height = start.orientation.size(start.width, start.height)
+        are_places = has_places(container)
+        return VideoInfo(
+            path=path,
+            codec=stream.codec_context.name,
+            pixel_format=start.pixel_format,
+            width=width,
+            height=height,
+            frame_rate=float(stream.average_rate or stream.guessed_rate or 0),
+            time_base=stream.time_base or Fraction(1, 1000),
+            expected_frames=packets.shown,
+            orientation=start.orientation,
+            promised_frames=stream.frames or None,
+            empty_places=packets.empty + (packets.passed_over if are_places else 0),
+            unshown_at_start=0 if are_places else packets.before(start),
+            cut_off=cut_off,
+            announced=packets.timeline(start) if keeps_times(container) else None,
+        )
 
 
 def content_fingerprint(path: Path) -> str:
@@ -347,62 +343,62 @@ def _decode(stream: av.video.stream.VideoStream, packet: Packet | None, frames: 
     return True
 
 
-def _cut_off(
-    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, packets: _Packets
-) -> CutOff | None:
-    """Signs that the end is missing: an index that lists more, a time that is not reached, a packet that breaks off."""
-    if not packets.shown:
+@dataclass(frozen=True)
+class _End:
+    """What tells whether the end of a file is missing."""
+
+    path: Path
+    container: av.container.InputContainer
+    stream: av.video.stream.VideoStream
+    packets: _Packets
+
+    def sign(self) -> CutOff | None:
+        """An index that lists more, a time that is not reached, or a packet that breaks off."""
+        stream, packets, are_places = self.stream, self.packets, has_places(self.container)
+        if are_places:
+            missing = lost_chunks(self.path, stream.index_entries, packets.places)
+        else:
+            # The index of an MP4 file is what is left when edit lists have been followed.
+            missing = len(stream.index_entries) - packets.held if stream.frames else 0
+        if missing > 0:
+            return CutOff(missing, f"its index lists {missing} more frames at its end")
+        if late := self._late():
+            return late
+        if packets.ends_broken:
+            return CutOff(1, "its last packet breaks off")
+        # Where all pictures are there by index or by time, what is missing is not theirs.
+        promised = self._promised(alone=False)
+        is_reached = promised is not None and packets.end + packets.usual_gap >= promised
+        if not (are_places or stream.frames or is_reached) and breaks_off(self.path, self.container.format.name):
+            return CutOff(1, "the file is shorter than it says")
         return None
-    if has_places(container):
-        missing = lost_chunks(path, stream.index_entries, packets.places)
-    else:
-        # The index of an MP4 file is what is left when edit lists have been followed.
-        missing = len(stream.index_entries) - packets.held if stream.frames else 0
-    if missing > 0:
-        return CutOff(missing, f"its index lists {missing} more frames at its end")
-    if late := _late(path, container, stream, packets):
-        return late
-    if packets.ends_broken:
-        return CutOff(1, "its last packet breaks off")
-    # Where all pictures are there by index or by time, what is missing is not theirs.
-    promised = _promised_end(path, container, stream, alone=False)
-    is_reached = promised is not None and packets.end + packets.usual_gap >= promised
-    if not (has_places(container) or stream.frames or is_reached) and breaks_off(path, container.format.name):
-        return CutOff(1, "the file is shorter than it says")
-    return None
 
+    def _late(self) -> CutOff | None:
+        """A sign if the packets end before the header says."""
+        packets, gap, promised = self.packets, self.packets.usual_gap, self._promised()
+        if promised is None or not gap or not packets.rises:
+            return None
+        held = max(packets.end, float(packets.in_order[-1]) + gap)
+        # Durations are rounded, and some count from zero, whenever the first frame comes: half a frame means nothing.
+        frames = round((promised - held) / gap - ROUNDING.get(self.container.format.name, 0))
+        if frames < 1:
+            return None
+        unit = float(self.stream.time_base or Fraction(1, 1000))
+        return CutOff(
+            frames, f"by its header it lasts until {promised * unit:.2f} s, but its frames end at {held * unit:.2f} s"
+        )
 
-def _late(
-    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, packets: _Packets
-) -> CutOff | None:
-    """A sign if the packets end before the header says."""
-    gap = packets.usual_gap
-    promised = _promised_end(path, container, stream)
-    if promised is None or not gap or not packets.rises:
+    def _promised(self, *, alone: bool = True) -> float | None:
+        """When the last picture should end, in units of the time base; ``None`` where the format does not tell.
+
+        A file's duration is the video's only if there is no other stream; unless `alone` it is taken in any case.
+        """
+        container, stream = self.container, self.stream
+        if has_places(container):
+            # A count of places, also of those of frames that were dropped.
+            return float(stream.frames) if stream.frames and breaks_off(self.path, "avi") else None
+        if container.format.name == MP4:
+            return float(stream.duration) if stream.duration and not stream.frames else None
+        if container.format.name in ROUNDING and container.duration and (len(container.streams) == 1 or not alone):
+            return float(Fraction(container.duration, av.time_base) / (stream.time_base or Fraction(1, 1000)))
         return None
-    held = max(packets.end, float(packets.in_order[-1]) + gap)
-    # Durations are rounded, and some count from zero, whenever the first frame comes: half a frame tells nothing.
-    frames = round((promised - held) / gap - ROUNDING.get(container.format.name, 0))
-    if frames < 1:
-        return None
-    unit = float(stream.time_base or Fraction(1, 1000))
-    return CutOff(
-        frames, f"by its header it lasts until {promised * unit:.2f} s, but its frames end at {held * unit:.2f} s"
-    )
-
-
-def _promised_end(
-    path: Path, container: av.container.InputContainer, stream: av.video.stream.VideoStream, *, alone: bool = True
-) -> float | None:
-    """When the last picture should end, in units of the time base; ``None`` where the format does not tell.
-
-    A file's duration is the video's only if there is no other stream; unless `alone` it is taken in any case.
-    """
-    if has_places(container):
-        # A count of places, also of those of frames that were dropped.
-        return float(stream.frames) if stream.frames and breaks_off(path, "avi") else None
-    if container.format.name == MP4:
-        return float(stream.duration) if stream.duration and not stream.frames else None
-    if container.format.name in ROUNDING and container.duration and (len(container.streams) == 1 or not alone):
-        return float(Fraction(container.duration, av.time_base) / (stream.time_base or Fraction(1, 1000)))
-    return None
