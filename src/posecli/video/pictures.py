@@ -104,13 +104,7 @@ class Pictures:
             stream.thread_type = _fast_threads(stream)
             clock = Clock(container, stream)
             turns = _Turns(are_timed=clock.are_own_times)
-            orientation = UPRIGHT
-            for frame in _decoded(_steps(container, stream), turns):
-                turns.taken_by(frame)
-                orientation = Orientation.of(frame) or orientation
-                yield Picture(clock.time_of(frame.pts, frame.dts, frame.duration or 0), frame, orientation)
-                self.times_from_file = clock.from_file
-            turns.refuse_left_over()
+            yield from self._shown(_in_turn(_steps(container, stream), turns), clock)
 
     def _carefully(self) -> Generator[Picture]:
         """On one processor, with a row for each picture that could not be decoded."""
@@ -122,17 +116,19 @@ class Pictures:
             stream.codec_context.thread_count = 1
             stands_alone = keeps_times(container) and container.format.name not in BROADCASTS
             lost = _Lost(stream.codec_context.name, are_in_order=are_in_order, stands_alone=stands_alone)
-            clock = Clock(container, stream)
-            orientation = UPRIGHT
-            for row, (pts, dts, frame) in enumerate(_with_lost(_steps(container, stream), lost)):
-                if frame is None:
-                    yield Picture(clock.time_of(pts, dts, 0), None)
-                else:
-                    if frame.is_corrupt:
-                        self.concealed.append(row)
-                    orientation = Orientation.of(frame) or orientation
-                    yield Picture(clock.time_of(pts, dts, frame.duration or 0), frame, orientation)
-                self.times_from_file = clock.from_file
+            yield from self._shown(_with_lost(_steps(container, stream), lost), Clock(container, stream))
+
+    def _shown(self, rows: Iterable[_Row], clock: Clock) -> Generator[Picture]:
+        orientation = UPRIGHT
+        for number, (pts, dts, frame) in enumerate(rows):
+            duration = 0
+            if frame is not None:
+                duration = frame.duration or 0
+                orientation = Orientation.of(frame) or orientation
+                if frame.is_corrupt:
+                    self.concealed.append(number)
+            yield Picture(clock.time_of(pts, dts, duration), frame, orientation)
+            self.times_from_file = clock.from_file
 
 
 def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> Generator[Picture]:
@@ -154,15 +150,18 @@ def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> G
             stream.decode(first)
             container.seek(pts, stream=stream, backward=True, any_frame=False)
             is_whole = False
-            for frame in _decoded(_steps(container, stream)):
-                # What comes before the first key frame lacks what it refers to.
-                is_whole |= frame.key_frame
-                if frame.pts is None or frame.is_corrupt or (frame.pts >= pts and not is_whole):
+            for step in _steps(container, stream):
+                if step.has_failed:
                     return
-                orientation = Orientation.of(frame) or orientation
-                if frame.pts >= pts:
-                    yield Picture(frame.pts, frame, orientation)
-        except (_DoubtError, av.FFmpegError):
+                for frame in step.frames:
+                    # What comes before the first key frame lacks what it refers to.
+                    is_whole |= frame.key_frame
+                    if frame.pts is None or frame.is_corrupt or (frame.pts >= pts and not is_whole):
+                        return
+                    orientation = Orientation.of(frame) or orientation
+                    if frame.pts >= pts:
+                        yield Picture(frame.pts, frame, orientation)
+        except av.FFmpegError:
             return
 
 
@@ -247,20 +246,22 @@ class _Turns:
             raise _DoubtError
 
 
-def _decoded(steps: Iterable[_Step], turns: _Turns | None = None) -> Iterator[av.VideoFrame]:
-    """Pictures, as long as all goes well."""
-    for step in steps:
-        if step.has_failed:
-            raise _DoubtError
-        if turns is not None:
-            turns.follow(step)
-        yield from step.frames
-
-
 class _Row(NamedTuple):
     pts: int | None
     dts: int | None
     frame: av.VideoFrame | None
+
+
+def _in_turn(steps: Iterable[_Step], turns: _Turns) -> Iterator[_Row]:
+    """Pictures, as long as all goes well."""
+    for step in steps:
+        if step.has_failed:
+            raise _DoubtError
+        turns.follow(step)
+        for frame in step.frames:
+            turns.taken_by(frame)
+            yield _Row(frame.pts, frame.dts, frame)
+    turns.refuse_left_over()
 
 
 def _with_lost(steps: Iterable[_Step], lost: _Lost) -> Iterator[_Row]:
