@@ -177,7 +177,7 @@ def openvino_network(model: Path, precision: FixedPrecision, images: Images, lap
 
 def tensorflow_network(model: Path, _precision: FixedPrecision, images: Images, laps: Laps) -> Network:
     """As `posecli.engine.tensorflow.TensorFlowEngine` does it."""
-    from posecli.network.tensorflow_runtime import import_tensorflow
+    from posecli.support.tensorflow import import_tensorflow
 
     tf = import_tensorflow()
     from posecli.engine.keras_layers import build_with_weights

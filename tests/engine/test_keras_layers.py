@@ -13,7 +13,7 @@ from support import i3d_reference, networks, projects
 from posecli.network.architectures import pose_network
 from posecli.network.i3d import I3DSpec, i3d
 from posecli.network.network import Network, PoseSpec
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 
 import_tensorflow()
 

@@ -22,8 +22,8 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import WEIGHTS_FILE, ModelFolder, write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
-from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions
+from posecli.support.tensorflow import import_tensorflow
 
 HEIGHT, WIDTH = 48, 65
 

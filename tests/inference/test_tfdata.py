@@ -17,8 +17,8 @@ import posecli
 from posecli.errors import UsageError, VideoError
 from posecli.inference.tfdata import BATCHES_AHEAD, dataset_batches
 from posecli.model.folder import ModelFolder
-from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import DATASET_MODES, PIPELINES, AnalyzeOptions, Crop, DatasetMode, EngineOptions, PipelineName
+from posecli.support.tensorflow import import_tensorflow
 from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe

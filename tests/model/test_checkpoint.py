@@ -13,7 +13,7 @@ from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 
 SHAPES = pose_network(PoseSpec("resnet_50", 4)).variable_shapes()
 

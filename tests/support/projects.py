@@ -15,7 +15,7 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import ModelFolder, write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 
 Tensors = dict[str, npt.NDArray[Any]]
 

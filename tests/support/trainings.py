@@ -50,7 +50,7 @@ import importlib, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
 import pytest
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 file, folder, last, module, losses_every = sys.argv[1:]
 importlib.import_module(module).shrink(pytest.MonkeyPatch())
 import_tensorflow()

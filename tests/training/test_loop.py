@@ -24,7 +24,7 @@ from posecli.engine.outputs import Maps
 from posecli.errors import OutputExistsError, UsageError
 from posecli.labels import read_image
 from posecli.model.folder import read_clip_folder
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import read_train_config
 from posecli.training.settings import TrainConfig

@@ -8,7 +8,7 @@ import pytest
 
 from posecli.engine.openvino import openvino_core
 from posecli.errors import PrecisionError
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 
 import_tensorflow()
 

@@ -105,7 +105,7 @@ def _prepare_framework() -> None:
     """TensorFlow without its notices, unless Keras is told to use something else."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend == "tensorflow":
-        from posecli.network.tensorflow_runtime import import_tensorflow
+        from posecli.support.tensorflow import import_tensorflow
 
         import_tensorflow()
         return

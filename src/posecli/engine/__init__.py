@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
-from posecli.network.tensorflow_runtime import choose_kernels
 from posecli.options import EngineName, EngineOptions, FixedPrecision
+from posecli.support.tensorflow import choose_kernels
 
 choose_kernels()  # before a module of this package imports Keras, and with it TensorFlow
 

@@ -13,9 +13,9 @@ from posecli.engine.outputs import typed_output
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
 from posecli.network.folding import fold_batch_norm
-from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import EngineOptions, FixedPrecision
 from posecli.support.hardware import usable_cores
+from posecli.support.tensorflow import import_tensorflow
 
 
 class TensorFlowEngine:

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import UsageError
-from posecli.network.tensorflow_runtime import import_tensorflow
 from posecli.options import DATASET_MODES, AnalyzeOptions, Crop, DatasetMode, VideoBackend
 from posecli.support.hardware import usable_cores
+from posecli.support.tensorflow import import_tensorflow
 from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 from posecli.video.prepare import prepare

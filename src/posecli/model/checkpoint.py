@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from posecli.errors import ModelError
 from posecli.model.folder import LARGEST_WEIGHTS_BYTES, check_shape
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posecli.network.tensorflow_runtime import choose_kernels
+from posecli.support.tensorflow import choose_kernels
 
 choose_kernels()  # before a module of this package imports Keras, and with it TensorFlow
 

@@ -41,7 +41,7 @@ def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Callable[[
 def computes_bf16() -> bool:
     """Whether what this process trains on computes in bfloat16."""
     if keras.backend.backend() == "tensorflow":
-        from posecli.network.tensorflow_runtime import import_tensorflow
+        from posecli.support.tensorflow import import_tensorflow
 
         if import_tensorflow().config.list_physical_devices("GPU"):
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from posecli.network.tensorflow_runtime import import_tensorflow
+from posecli.support.tensorflow import import_tensorflow
 
 
 @pytest.fixture(autouse=True)

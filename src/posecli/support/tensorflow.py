@@ -31,7 +31,7 @@ def import_tensorflow() -> Any:
     choose_kernels()
     # TensorFlow imports Keras, whose own settings file may name another backend.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _muted_stderr():
+    with muted_stderr():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
@@ -39,7 +39,8 @@ def import_tensorflow() -> Any:
 
 
 @contextmanager
-def _muted_stderr() -> Iterator[None]:
+def muted_stderr() -> Iterator[None]:
+    """Keep what is written to file descriptor 2 from the terminal, unless the block fails."""
     if os.environ.get("POSECLI_VERBOSE"):
         yield
         return

@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from posecli.network.tensorflow_runtime import _muted_stderr
+from posecli.support.tensorflow import muted_stderr
 
 
 def test_notices_written_to_the_file_descriptor_are_swallowed(capfd: pytest.CaptureFixture[str]) -> None:
-    with _muted_stderr():
+    with muted_stderr():
         os.write(2, b"a notice from C++\n")
     os.write(2, b"afterwards\n")
     assert capfd.readouterr().err == "afterwards\n"
@@ -18,7 +18,7 @@ def test_notices_written_to_the_file_descriptor_are_swallowed(capfd: pytest.Capt
 
 def test_notices_are_shown_after_a_failure(capfd: pytest.CaptureFixture[str]) -> None:
     def failing_import() -> None:
-        with _muted_stderr():
+        with muted_stderr():
             os.write(2, b"the reason\n")
             raise ImportError
 
@@ -29,6 +29,6 @@ def test_notices_are_shown_after_a_failure(capfd: pytest.CaptureFixture[str]) ->
 
 def test_notices_are_shown_when_asked_for(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSECLI_VERBOSE", "1")
-    with _muted_stderr():
+    with muted_stderr():
         os.write(2, b"a notice\n")
     assert capfd.readouterr().err == "a notice\n"
