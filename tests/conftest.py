@@ -14,6 +14,7 @@ from support import clips
 from support.fake_engine import FakeEngine
 
 from posecli import engine
+from posecli.inference import batching
 from posecli.model.description import ModelDescription
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelFolder, read_model_folder
 
@@ -63,6 +64,12 @@ def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(blank[format])
 
     monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
+def quick_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch sizes are tried, but not for long."""
+    monkeypatch.setattr(batching, "TRIAL_SECONDS", 0.0)
 
 
 @pytest.fixture

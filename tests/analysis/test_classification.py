@@ -22,6 +22,9 @@ from posecli.support.results import VideoResult
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import Frame, VideoReader
 
+#: An ethogram is drawn for every video, which takes longer than all else here.
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClipModelFolder:
@@ -184,6 +187,7 @@ def test_frames_that_cannot_be_decoded(
     assert (manifest["state"], manifest["video"]["bad_chunks"]) == ("short", [1])
 
 
+@pytest.mark.usefixtures("quick_trials")
 def test_batch_size_by_measurement(dots_clip: Path, model: ClipModelFolder, options: ClassifyOptions) -> None:
     result = run(dots_clip, model, replace(options, batch_size="auto"))
     assert found(result) == expected(ChunkPlan(10, 10))

@@ -14,7 +14,6 @@ from posecli.analysis import RunObserver, analyze, context, decide, executors
 from posecli.analysis.executors import Outcome, Verb
 from posecli.analysis.executors.here import here
 from posecli.analysis.plan import RunPlan, Settled, VideoPlan, from_plain, plain
-from posecli.inference import batching
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, ClassifyOptions, Crop, EngineOptions, InputSize, Shard
 from posecli.support.results import StageReport, VideoResult
@@ -61,11 +60,11 @@ def test_what_is_left_of_a_plan(dots_model: ModelFolder) -> None:
     assert plan.without((), lost=VIDEOS[:1]).sampled == VIDEOS[1:]
 
 
+@pytest.mark.usefixtures("quick_trials")
 def test_what_was_settled_is_not_measured_again(
     dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeEngine, "obstacle", staticmethod(lambda _folder, name: None if name != "int8" else "no"))
-    monkeypatch.setattr(batching, "TRIAL_SECONDS", 0.0)
     notes: list[dict[str, Any]] = []
     plan = RunPlan.of([dots_clip], dots_model, AnalyzeOptions(batch_size="auto", out_dir=tmp_path / "a"))
     here(plan, "carry_out", RunObserver(), note=notes.append)

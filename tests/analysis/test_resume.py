@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import make_dots_model
 from support import clips, projects
 from support.fake_engine import FakeEngine
 from support.pictures import lose_pictures
 from support.small_network import shrink
 
+from posecli import engine
 from posecli.analysis import RunObserver, analyze, decide
 from posecli.analysis import context as analysis_context
 from posecli.analysis import video as analysis_video
@@ -89,9 +91,14 @@ def names(options: AnalyzeOptions) -> list[str]:
     return sorted(path.name.partition("shuffle1_100")[2] for path in options.out_dir.iterdir())
 
 
-@pytest.fixture
-def unbroken(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path) -> bytes:
-    return content(run(dots_clip, dots_model, AnalyzeOptions(out_dir=tmp_path / "unbroken")))
+@pytest.fixture(scope="module")
+def unbroken(dots_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Values of a table that was made in one go."""
+    place = tmp_path_factory.mktemp("unbroken")
+    model = make_dots_model(place / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(engine.ENGINE_CLASSES, "openvino", "support.fake_engine:FakeEngine")
+        return content(run(dots_clip, model, AnalyzeOptions(out_dir=place / "poses")))
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, StopRequest, OSError])

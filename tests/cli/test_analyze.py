@@ -52,6 +52,7 @@ def test_spellings_of_the_batch_size(base: list[object], flag: str) -> None:
     assert "batch 5," in posecli(*base, flag, 5).stdout
 
 
+@pytest.mark.usefixtures("quick_trials")
 def test_batch_size_by_measurement(base: list[object]) -> None:
     result = posecli(*base, "--batchsize", "auto")
     assert result.exit_code == 0, result.output
@@ -60,6 +61,7 @@ def test_batch_size_by_measurement(base: list[object]) -> None:
     assert f"batch {measured.split()[2]}, network input" in first
 
 
+@pytest.mark.usefixtures("quick_trials")
 def test_batch_size_by_measurement_from_a_file(base: list[object], tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("batchsize: auto\n")

@@ -84,11 +84,6 @@ class RunContext:
         self._settle(batches=(*self.plan.settled.batches, {"shape": [*shape], "choice": plain(choice)}))
         return choice
 
-    def acceptable_precisions(self) -> tuple[FixedPrecision, ...]:
-        """Precisions in which an earlier result is the one that is asked for now."""
-        precision = self.options.engine.precision
-        return FIXED_PRECISIONS if precision == "auto" else (precision,)
-
     def _settle(self, **measured: Any) -> None:
         """What is measured on the videos becomes a part of the plan."""
         self.plan = replace(self.plan, settled=replace(self.plan.settled, **measured))
@@ -102,6 +97,9 @@ class Recording:
         self.info = probe(path)
         self.geometry = context.kind.geometry(self.info)
         self._context = context
+        asked = context.options.engine.precision
+        #: Precisions in which an earlier result is the one that is asked for now.
+        self._acceptable = FIXED_PRECISIONS if asked == "auto" else (asked,)
         self._stamp = _stamp(path)
         self._fingerprint = content_fingerprint(path)
 
@@ -120,11 +118,11 @@ class Recording:
 
     def is_wanted(self, manifest: dict[str, Any]) -> bool:
         """Whether an earlier result is the one that is asked for."""
-        return manifest.get("fingerprint") in [*map(self.fingerprint, self._context.acceptable_precisions())]
+        return manifest.get("fingerprint") in [*map(self.fingerprint, self._acceptable)]
 
     def differences(self, manifest: dict[str, Any]) -> str:
         """Why an earlier result is not the one that is asked for."""
-        sections = self.sections(self._context.acceptable_precisions()[0])
+        sections = self.sections(self._acceptable[0])
         return ", ".join(manifests.differences(manifest, sections)) or "by another version"
 
     def seen(self, reader: VideoReader) -> dict[str, Any]:

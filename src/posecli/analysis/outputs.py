@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecli.errors import OutputError, UsageError
+from posecli.errors import OutputError
 from posecli.options import AnalyzeOptions, RunOptions
-from posecli.support.files import partial_path
 
 #: What a number takes in a CSV, comma included, at most on the average.
 CSV_VALUE_BYTES = 20
@@ -79,22 +77,3 @@ class VideoFiles:
                 f"'{self.table}' and its journal need up to {need / 2**20:.1f} MiB, and their disk has "
                 f"{free / 2**20:.1f} MiB left: free some, or choose another folder with --out-dir"
             )
-
-    def remove_partial(self) -> None:
-        """Remove what was begun of the files beside the table."""
-        for path in (self.manifest, self.side):
-            partial_path(path).unlink(missing_ok=True)
-
-
-def plan_files(videos: Sequence[Path], scorer: str, options: RunOptions) -> list[VideoFiles]:
-    """Names for every video; two that would write to the same table are refused."""
-    rivals: dict[Path, Path] = {}
-    planned = [VideoFiles.plan(video, scorer, options) for video in videos]
-    for files in planned:
-        rival = rivals.setdefault(files.table, files.video)
-        if rival is not files.video:
-            raise UsageError(
-                f"'{rival}' and '{files.video}' would both write '{files.table}': analyse them into different folders "
-                "with --out-dir, or rename one"
-            )
-    return planned

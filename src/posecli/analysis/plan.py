@@ -14,7 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from posecli.analysis.outputs import VideoFiles, plan_files
+from posecli.analysis.outputs import VideoFiles
 from posecli.errors import UsageError
 from posecli.model.builtin import builtin_behaviours_path, builtin_model_path, named_model
 from posecli.model.deeplabcut import NetworkChoice
@@ -63,8 +63,15 @@ class RunPlan:
         """
         _check_pipeline(options)
         # All videos, also those of other shards: two of one name must not write to one table from two processes.
-        files = plan_files(videos, model.description.scorer, options)
-        mine = files if options.shard is None else options.shard.of(files)
+        planned = [VideoFiles.plan(video, model.description.scorer, options) for video in videos]
+        rivals: dict[Path, Path] = {}
+        for files in planned:
+            if (rival := rivals.setdefault(files.table, files.video)) is not files.video:
+                raise UsageError(
+                    f"'{rival}' and '{files.video}' would both write '{files.table}': analyse them into different "
+                    "folders with --out-dir, or rename one"
+                )
+        mine = planned if options.shard is None else options.shard.of(planned)
         return cls(model.path, options, tuple(mine), tuple(videos))
 
     def without(self, done: Iterable[Path], lost: Sequence[Path] = ()) -> RunPlan:

@@ -49,25 +49,11 @@ def compare_with_video(
     rows: int = ROWS,
     progress: Callable[[int], object] = lambda _count: None,
 ) -> Iterator[str]:
-    """What of a table is not its video's, in words.
+    """How a table differs from its video, in words.
 
     All times are compared. Of the poses, rows all over the table are computed again, and all stretches that stand
-    still while the pictures do not, at most `rows` of each.
-
-    Parameters
-    ----------
-    table
-        With a row for each frame.
-    info
-        The video that it should be of.
-    model
-        The network that it was made with, in the same precision.
-    geometry
-        What was done to each frame.
-    rows
-        How many rows are computed again.
-    progress
-        Is told how many more frames are read; the video is read twice.
+    still while the pictures do not, at most `rows` of each, with the network and the precision that the table was made
+    with. The video is read twice; `progress` is told how many more frames are read.
     """
     seen = _Seen()
     for number, picture in VideoReader(info).rows():

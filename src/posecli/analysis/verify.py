@@ -30,19 +30,10 @@ FILTERED_FORMAT = "posecli-filtered"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
-
-    Attributes
-    ----------
-    file
-        Where.
-    severity
-        ``error``: the table cannot be trusted; ``warning``: something could not be compared, or needs a look.
-    words
-        What was found, and what to do.
-    """
+    """One thing that is not as it should be, and what to do about it."""
 
     file: Path
+    #: ``error``: the table cannot be trusted; ``warning``: something could not be compared, or needs a look.
     severity: Literal["error", "warning"]
     words: str
 
@@ -67,19 +58,10 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class Recomputing:
-    """How a table's rows are computed again from its video.
-
-    Attributes
-    ----------
-    video
-        The video.
-    model
-        The model, as `posecli.load_model` takes it; the one that the manifest names by default.
-    rows
-        How many rows are computed again.
-    """
+    """How a table's rows are computed again from its video, and how many of them."""
 
     video: Path
+    #: As `posecli.load_model` takes it; the one that the manifest names by default.
     model: Path | None = None
     rows: int = ROWS
 

@@ -186,7 +186,8 @@ class VideoRun:
         try:
             write_partial(self.files.manifest, self._manifest(content))
         except BaseException:
-            self.files.remove_partial()
+            for path in (self.files.manifest, self.files.side):
+                partial_path(path).unlink(missing_ok=True)
             raise
         # Final names; the table's last, so that when it appears everything is there. One that is being replaced goes
         # first, lest it be found with the new one's manifest.

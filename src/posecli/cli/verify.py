@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from posecli.cli.base import PATH, Command, Output, output_options
 from posecli.errors import UsageError
 
-if TYPE_CHECKING:
-    from posecli.analysis.verify import VerifyReport
-
 
 @click.command(cls=Command)
 @click.argument("path", metavar="TABLE|FOLDER", type=PATH)
-@click.option("--recursive", is_flag=True, help="Look into the folder's folders too.")
+@click.option("--recursive", is_flag=True, help="Look into subfolders too.")
 @click.option("--video", type=PATH, help="The table's video: compare the time of every frame, and compute rows again.")
 @click.option("-m", "--model", type=PATH, help="With --video: the table's model.  [the manifest's]")
 @click.option("--rows", type=click.IntRange(min=1), default=64, help="With --video: rows that are computed.")
 @output_options
 @click.pass_context
-def verify(ctx: click.Context, /, path: Path, recursive: bool, output: Output, **flags: Any) -> None:
+def verify(
+    ctx: click.Context,
+    /,
+    path: Path,
+    recursive: bool,
+    video: Path | None,
+    model: Path | None,
+    rows: int,
+    output: Output,
+) -> None:
     """Check a pose table, or all in a folder, against manifest and video.
 
     Rows and their count, columns, number type, times, likelihoods, bad frames, the video's fingerprint, and files that
@@ -36,7 +41,19 @@ def verify(ctx: click.Context, /, path: Path, recursive: bool, output: Output, *
         posecli verify poses --recursive --json
         posecli verify videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 --video video.mp4
     """
-    report = _report(output, path, recursive, **flags)
+    from posecli.analysis.verify import Recomputing
+    from posecli.analysis.verify import verify as verify_tables
+    from posecli.cli.progress import frame_progress
+    from posecli.video.probe import probe
+
+    if video is None and model is not None:
+        raise UsageError("--model goes with --video: name the video whose rows shall be computed again")
+    if video is None:
+        report = verify_tables(path, recursive=recursive)
+    else:  # it is read twice: once for the times, once for the rows
+        wanted = Recomputing(video, model, rows)
+        with frame_progress(output, video.name, 2 * probe(video).expected_frames) as progress:
+            report = verify_tables(path, recursive=recursive, recomputing=wanted, progress=progress)
     for finding in report.findings:
         tell = output.warn if finding.severity == "error" else output.say
         tell(f"{finding.severity}: {finding.file}: {finding.words}")
@@ -45,20 +62,3 @@ def verify(ctx: click.Context, /, path: Path, recursive: bool, output: Output, *
     output.say(f"{count} {'table' if count == 1 else 'tables'}: {count - len(wrong)} sound, {len(wrong)} not")
     output.result(report.as_dict())
     ctx.exit(report.exit_code)
-
-
-def _report(
-    output: Output, path: Path, recursive: bool, *, video: Path | None, model: Path | None, rows: int
-) -> VerifyReport:
-    from posecli.analysis.verify import Recomputing
-    from posecli.analysis.verify import verify as verify_tables
-    from posecli.cli.progress import frame_progress
-    from posecli.video.probe import probe
-
-    if video is None:
-        if model is not None:
-            raise UsageError("--model goes with --video: name the video whose rows shall be computed again")
-        return verify_tables(path, recursive=recursive)
-    # It is read twice: once for the times, once for the rows.
-    with frame_progress(output, video.name, 2 * probe(video).expected_frames) as progress:
-        return verify_tables(path, recursive=recursive, recomputing=Recomputing(video, model, rows), progress=progress)

@@ -61,45 +61,28 @@ class StageReport:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """How one video went.
-
-    Attributes
-    ----------
-    video
-        The file.
-    state
-        ``done``; ``skipped``: the same result was there already; ``short``: done, but some frames are missing
-        or could not be decoded, which was allowed; ``failed``; ``busy``: another process is at it.
-    table
-        The pose table, where there is one.
-    frames
-        Rows of the table, where this run made it.
-    first_frame
-        Where this run began: an earlier one, which was interrupted, made the rows before.
-    seconds
-        From this run's first frame to the last row written.
-    bad_frames
-        Indices of frames that could not be decoded: NaN, NaN, 0 in the table.
-    stages
-        Where the time went; ``None`` where nothing ran.
-    message
-        Why it was skipped, is short, is busy, or failed.
-    exit_code
-        0, or the error's.
-    notes
-        What is odd about the video, though nothing is wrong with the table.
-    """
+    """How one video went."""
 
     video: Path
+    #: ``skipped``: the same result was there already; ``short``: done, but some frames are missing or could not be
+    #: decoded, which was allowed; ``busy``: another process is at it.
     state: State
+    #: The pose table, where there is one.
     table: Path | None = None
+    #: Rows of the table, where this run made it.
     frames: int = 0
+    #: From this run's first frame to the last row written.
     seconds: float = 0.0
+    #: Indices of frames that could not be decoded: NaN, NaN, 0 in the table.
     bad_frames: tuple[int, ...] = ()
+    #: Where the time went; ``None`` where nothing ran.
     stages: StageReport | None = None
+    #: Why it was skipped, is short, is busy, or failed.
     message: str = ""
     exit_code: int = 0
+    #: Where this run began: an earlier one, which was interrupted, made the rows before.
     first_frame: int = 0
+    #: What is odd about the video, though nothing is wrong with the table.
     notes: tuple[str, ...] = ()
 
     @property
