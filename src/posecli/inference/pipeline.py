@@ -2,15 +2,15 @@
 
 The three ways are those of Govindarajan et al. (2022), figure 1:
 
-``sync``      each batch is read, goes through the network, is decoded and written before the next one is read
-``parallel``  a pool of workers prepares a batch's frames side by side; the network waits meanwhile
-``async``     the next batches are read while the network works; poses are decoded and written behind it
+``sync``      each batch is read, inferred, decoded and written before the next one is read
+``parallel``  a pool of workers prepares the frames of a batch; the network waits meanwhile
+``async``     the next batches are read during inference; values are decoded and written behind it
 
-Three more, for the TensorFlow engine, read through a `tf.data.Dataset` (`posecli.inference.tfdata`) as that paper did:
-``tf-sync``, ``tf-parallel`` and ``tf-prefetch``.
+For the TensorFlow engine, ``tf-sync``, ``tf-parallel`` and ``tf-prefetch`` read through a `tf.data.Dataset`
+(`posecli.inference.tfdata`), as that paper did.
 
-All give the same batches to the same engine, and so the same bits. What overlaps is bounded: a fixed set of
-buffers goes round, and a stage that is ahead waits. An error in any stage stops all of them and surfaces once.
+All give the same batches to the same step, and so the same bits. A stage that is ahead waits: there are only so many
+buffers. An error in any stage stops all of them and is raised once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from posecli.support.results import STAGES, StageReport
 from posecli.video.batch import Batch
 from posecli.video.reader import VideoReader
 
-#: Buffers that go round in the async pipeline: one being filled, one in the network, one ready between them.
+#: Buffers of the async pipeline: one is being filled, one is in the network, one is ready between them.
 BUFFERS = 3
 
 #: Pipelines whose batches come from a `tf.data.Dataset`, which reads ahead of the network or not as its mode says.

@@ -1,11 +1,12 @@
 """A video as a `tf.data.Dataset`: the input pipelines of Govindarajan et al. (2022) in TensorFlow's own terms.
 
-``sync``      a frame is decoded and prepared when the next batch is asked for, and never before
-``parallel``  frames are decoded one after the other and prepared by a parallel map
-``prefetch``  the same, and whole batches wait ready ahead of whoever takes them
+``sync``      frames are decoded and prepared when the next batch is asked for, and never before
+``parallel``  frames are decoded one after the other, and prepared by a parallel map
+``prefetch``  the same, and whole batches are made ahead of time
 
-TensorFlow puts a prefetch behind any dataset that has none, which makes the first of them the third; it is told not to.
-A parallel map runs ahead of its consumer by itself, by as many frames as it has workers.
+TensorFlow adds a prefetch to a dataset that has none, which would turn the first mode into the third; it is told not
+to.
+A parallel map runs ahead of its consumer by as many frames as it has workers.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from posecli.video.reader import VideoReader
 Stopwatch: TypeAlias = Callable[[], AbstractContextManager[None]]
 T = TypeVar("T")
 
-#: Batches that wait ready in the prefetch mode.
+#: Batches that are made ahead of time in the prefetch mode.
 BATCHES_AHEAD = 2
 
 
