@@ -18,7 +18,7 @@ from posecli.model.clip import BEHAVIOURS, ClipDescription
 from posecli.model.folder import ClipModelFolder, read_clip_folder, write_folder
 from posecli.model.int8 import has_int8
 from posecli.options import InputSize
-from posecli.studies.benchmark import behaviours
+from posecli.studies.benchmark import behaviours, worker
 from posecli.studies.benchmark.behaviours import given_or_full_size_model, network_words
 from posecli.studies.benchmark.cost_table import cost_table, plain_costs
 from posecli.studies.benchmark.findings import findings
@@ -270,7 +270,7 @@ def test_a_narrow_network_on_a_real_engine(tmp_path: Path) -> None:
         videos=(video,),
         model=folder.path,
     )
-    study = run_benchmark(options, tmp_path / "out")
+    study = run_benchmark(options, tmp_path / "out", worker=lambda job, _patience: worker.answer(job, pinned=False))
     summary = summarize(study, PRICE)
     assert {cell.state for cell in summary.cells} == {"done"}, [cell.reason for cell in summary.cells]
     (eight_bits,) = summary.select(precision="int8")

@@ -45,7 +45,7 @@ def job(request: pytest.FixtureRequest) -> Job:
     return found
 
 
-def bench_of(job: Job) -> Bench[Any]:
+def bench_of(job: Job) -> Bench:
     return (ClipBench if job.condition.has_chunks else PoseBench)(job)
 
 

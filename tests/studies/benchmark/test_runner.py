@@ -15,11 +15,11 @@ from support.studies import FAKE_ENGINE_WORKER
 
 from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError, VideoError
 from posecli.model.folder import ClipModelFolder, ModelFolder
-from posecli.studies.benchmark.asking import ask
 from posecli.studies.benchmark.options import BenchmarkObserver, BenchmarkOptions
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import BENCHMARK, Benchmark, open_study
 from posecli.studies.benchmark.untrained import untrained_clip_model, untrained_model
+from posecli.studies.benchmark.worker import ask
 from posecli.studies.common.folder import DESIGN_FILE
 from posecli.support.hardware import usable_cores
 
@@ -216,7 +216,10 @@ def test_no_benchmark_in_a_folder(tmp_path: Path) -> None:
         open_study(tmp_path)
 
 
-@pytest.mark.parametrize("make", [partial(untrained_model, 2), partial(untrained_clip_model, width=0.25)])
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(partial(untrained_model, 2), marks=pytest.mark.slow), partial(untrained_clip_model, width=0.25)],
+)
 def test_untrained_network_is_made_once(
     make: Callable[..., ModelFolder | ClipModelFolder], private_cache: Path
 ) -> None:

@@ -6,6 +6,7 @@ The experiments are those of Govindarajan et al. (2022) with a network of their 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,11 @@ def given_or_full_size_model(options: ClipBenchmarkOptions) -> ClipModelFolder |
     """The network that was given, or the one that comes with posecli if it is of the published size."""
     if options.model is not None:
         return read_clip_folder(options.model)
-    try:
+    with suppress(ModelError):
         model = read_clip_folder(builtin_behaviours_path())
-    except ModelError:
-        return None
-    return model if model.description.width == 1 else None
+        if model.description.width == 1:
+            return model
+    return None
 
 
 def _untrained(options: ClipBenchmarkOptions, video: Path, say: Say) -> ClipModelFolder:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from posecli.inference.kind import Values
 from posecli.inference.pipeline import Line, Reader, run_pipeline
 from posecli.inference.predictor import ClipModel, Model, PoseModel
 from posecli.inference.step import Step
-from posecli.model.folder import read_clip_folder, read_model_folder
+from posecli.model.folder import AnyFolder, read_clip_folder, read_model_folder
 from posecli.options import EngineOptions, InputSize
 from posecli.studies.benchmark.conditions import Condition
 from posecli.studies.benchmark.recorder import FirstChunks, FirstFrames, NoStep, NotedStep, Recorder
@@ -34,8 +34,6 @@ from posecli.support.hardware import busy_seconds, usable_cores
 from posecli.support.results import StageReport
 from posecli.tables.pose_table import PoseTableWriter, pose_columns
 from posecli.video.batch import Batch
-
-ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 
 #: Length of the network-only measurement, relative to a run.
 NETWORK_SHARE = 0.3
@@ -63,16 +61,19 @@ class Job:
         return self.condition.items_in(self.frames)
 
 
-class Bench(ABC, Generic[ModelT]):
+class Bench(ABC):
     """A condition's network, compiled and warm."""
 
+    read_folder: ClassVar[Callable[[Path], AnyFolder]]
+    model_class: ClassVar[type[Model[Any, Any]]]
     #: Of the read-only measurement.
     read_seconds: ClassVar[float]
 
     def __init__(self, job: Job) -> None:
         self.job = job
         condition = job.condition
-        self.model = self.opened(EngineOptions(condition.engine, condition.precision, condition.cores))
+        options = EngineOptions(condition.engine, condition.precision, condition.cores)
+        self.model: Any = self.model_class(type(self).read_folder(job.model), options)
         chunk = (condition.length,) if condition.has_chunks else ()
         self.shape: Shape = (*chunk, condition.height, condition.width, 3)
         start = time.perf_counter()
@@ -81,14 +82,12 @@ class Bench(ABC, Generic[ModelT]):
         self.step.warm_up(min(condition.batch_size, job.items))
         self._start = {"open_seconds": opened - start, "warm_up_seconds": time.perf_counter() - opened}
 
-    @abstractmethod
-    def opened(self, options: EngineOptions) -> ModelT:
-        """The job's model."""
-
     @cached_property
     def step(self) -> Step:
-        """From items to values."""
-        return self.model.step(self.shape)
+        """From items to values, with the condition's decoder where there is one."""
+        decoder = self.job.condition.decoder
+        step: Step = self.model.step(self.shape, *([decoder] if decoder else []))
+        return step
 
     @abstractmethod
     def reader(self, recorder: Recorder, seconds: float = math.inf) -> Reader:
@@ -97,10 +96,6 @@ class Bench(ABC, Generic[ModelT]):
     @abstractmethod
     def writing(self) -> AbstractContextManager[Callable[[Values], object]]:
         """Takes values to where a run puts them."""
-
-    def kept(self, values: Values) -> Values:
-        """What is remembered of a batch's values."""
-        return values.copy()
 
     def item_cost(self) -> int | None:
         """Multiply-adds that an item costs the network; ``None`` where they are not counted."""
@@ -169,7 +164,7 @@ class Bench(ABC, Generic[ModelT]):
             def sink(batch: Batch, values: Values) -> None:
                 with recorder.span("write"):
                     write(values)
-                    kept.append(self.kept(values))
+                    kept.append((values[:, :, 0] if values.ndim == 4 else values).copy())  # of poses, the best peak
                     recorder.mark(batch.frames)
 
             reader = self.reader(recorder)
@@ -193,19 +188,12 @@ class Bench(ABC, Generic[ModelT]):
         return batch
 
 
-class PoseBench(Bench[PoseModel]):
+class PoseBench(Bench):
     """Frames to poses."""
 
+    read_folder = read_model_folder
+    model_class = PoseModel
     read_seconds = 0.5
-
-    def opened(self, options: EngineOptions) -> PoseModel:
-        """A pose network."""
-        return PoseModel(read_model_folder(self.job.model), options)
-
-    @cached_property
-    def step(self) -> Step:
-        """With the condition's decoder."""
-        return self.model.step(self.shape, self.job.condition.decoder or "numpy")
 
     def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstFrames:
         """Frame by frame; the clip has the size that the network sees."""
@@ -223,20 +211,14 @@ class PoseBench(Bench[PoseModel]):
             finally:
                 writer.discard()
 
-    def kept(self, values: Values) -> Values:
-        """The best peak."""
-        return values[:, :, 0].copy()
 
-
-class ClipBench(Bench[ClipModel]):
+class ClipBench(Bench):
     """Chunks of frames to probabilities."""
 
+    read_folder = read_clip_folder
+    model_class = ClipModel
     #: Long enough for a few chunks of large frames.
     read_seconds = 1.5
-
-    def opened(self, options: EngineOptions) -> ClipModel:
-        """A network for behaviours."""
-        return ClipModel(read_clip_folder(self.job.model), options)
 
     def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstChunks:
         """Chunk by chunk; frames are scaled to the network's size while they are read."""
@@ -248,13 +230,8 @@ class ClipBench(Bench[ClipModel]):
     @contextmanager
     def writing(self) -> Iterator[Callable[[Values], object]]:
         """Row by row into a file, as a run's journal has them; the table itself is made when a video has ended."""
-        with tempfile.TemporaryFile(prefix="posecli-benchmark-") as stream:
-
-            def write(values: Values) -> None:
-                values.tofile(stream)
-                stream.flush()
-
-            yield write
+        with tempfile.TemporaryFile(buffering=0, prefix="posecli-benchmark-") as stream:
+            yield lambda values: stream.write(values.tobytes())
 
     def item_cost(self) -> int:
         """Of a chunk."""

@@ -139,6 +139,13 @@ def frames_of(condition: Condition, options: SharedOptions, trial: Trial) -> int
     return condition.frames_of(max(fewest * batch, min(batches * batch, most)))
 
 
+def seconds_left(left: Sequence[Visit], done: Sequence[Visit], taken: float) -> float:
+    """Guess of the time that is left, from how long was taken for what is done."""
+    # The first visits say little: the guess before them counts as much as a minute of measurement.
+    guessed = sum(visit.seconds for visit in done)
+    return sum(visit.seconds for visit in left) * (taken + 60) / (guessed + 60)
+
+
 def _in_order(
     runs: Sequence[tuple[Condition, int, float]], options: SharedOptions, trial: Trial, per_process: int
 ) -> list[Visit]:

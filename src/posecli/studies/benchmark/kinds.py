@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import UsageError
-from posecli.model.folder import AnyFolder, read_clip_folder, read_model_folder
 from posecli.studies.benchmark import behaviours, poses
 from posecli.studies.benchmark.bench import Bench, ClipBench, PoseBench
 from posecli.studies.benchmark.charts.runtime import run_time_against_cores, run_time_and_cost, speed_against_precision
@@ -37,11 +36,10 @@ class BenchmarkKind:
     """What is particular to one kind of network about a benchmark."""
 
     # What is measured.
-    read_folder: Callable[[Path], AnyFolder]
     #: Of options, a folder for what is rendered, and a listener: the videos, each with its network.
     gather: Callable[[Any, Path, Say], list[DataSet]]
     factors: Callable[[tuple[DataSet, ...], Any], Factors]
-    bench: type[Bench[Any]]
+    bench: type[Bench]
     #: Whether precisions that cannot run are rows that say why, where none were asked for.
     shows_obstacles: bool
 
@@ -77,7 +75,6 @@ TIMELINES: Drawing[BenchmarkSummary] = (
 )
 
 POSES = BenchmarkKind(
-    read_folder=read_model_folder,
     gather=poses.gather,
     factors=PoseFactors,
     bench=PoseBench,
@@ -122,7 +119,6 @@ POSES = BenchmarkKind(
 )
 
 BEHAVIOURS = BenchmarkKind(
-    read_folder=read_clip_folder,
     gather=behaviours.gather,
     factors=ClipFactors,
     bench=ClipBench,

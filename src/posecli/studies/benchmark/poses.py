@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,11 @@ def _scene(name: str, options: BenchmarkOptions, folder: Path, say: Say) -> Data
 
 def own_model(bodyparts: Sequence[str] | None = None) -> ModelFolder | None:
     """The network that comes with posecli, if there is one and it knows these body parts."""
-    try:
+    with suppress(ModelError):
         model = read_model_folder(builtin_model_path())
-    except ModelError:
-        return None
-    fits = bodyparts is None or set(bodyparts) == set(model.description.bodyparts)
-    return model if fits else None
+        if bodyparts is None or set(bodyparts) == set(model.description.bodyparts):
+            return model
+    return None
 
 
 def shift(condition: Condition, data: DataSet, found: Values, expected: Values) -> GateFigures | None:

@@ -6,6 +6,7 @@ one is refused.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -14,9 +15,8 @@ from typing import Any, TypeAlias
 
 from posecli.errors import EngineError, UsageError
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
-from posecli.studies.benchmark.asking import Pace, ask
 from posecli.studies.benchmark.conditions import ClipKey, Condition, DataSet
-from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan
+from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan, seconds_left
 from posecli.studies.benchmark.factors import Factors
 from posecli.studies.benchmark.kinds import KINDS, gathered
 from posecli.studies.benchmark.material import make_clip
@@ -32,6 +32,7 @@ from posecli.studies.benchmark.study import (
     plain_condition,
     visits_of,
 )
+from posecli.studies.benchmark.worker import ask
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench
 from posecli.support.files import make_folder
@@ -173,15 +174,15 @@ class _Bench:
             return
         clips = self._clips(design)
         models = {item["name"]: Path(item["model"]) for item in design["data"]}
-        pace = Pace(left)
-        for number, visit in enumerate(left, start=len(visits) - len(left) + 1):
-            condition = visit.condition
-            self.observer.visit_started(number, len(visits), condition.words, pace.seconds_left)
+        start = time.perf_counter()
+        for index, visit in enumerate(left):
+            condition, number = visit.condition, len(visits) - len(left) + index + 1
+            remaining = seconds_left(left[index:], left[:index], time.perf_counter() - start)
+            self.observer.visit_started(number, len(visits), condition.words, remaining)
             job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
             answer = self.worker(job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)
             journal.append(rows)
-            pace.done(visit)
             self.observer.visit_done(rows)
 
     def _clips(self, design: dict[str, Any]) -> dict[ClipKey, Path]:
@@ -243,7 +244,7 @@ def _identity_fields(options: SharedOptions, data: tuple[DataSet, ...], machine:
     videos = {item.name: content_fingerprint(item.video) for item in data} if options.videos else "scenes"
     return options.as_dict() | {
         "videos": videos,
-        "model": sorted({KINDS[options.network].read_folder(item.model).identity for item in data}),
+        "model": sorted({KINDS[options.network].bench.read_folder(item.model).identity for item in data}),
         "processor": machine["processor"],
         "usable_cores": machine["usable_cores"],
         "packages": machine["packages"],

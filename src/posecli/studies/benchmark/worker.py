@@ -8,26 +8,69 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+#: This module as a process.
+COMMAND = (sys.executable, "-m", "posecli.studies.benchmark.worker")
+
 #: Variables by which numerical libraries are told how many threads to start.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def ask(job: dict[str, Any], patience: float, command: Sequence[str] = COMMAND) -> dict[str, Any]:
+    """A process's answer to a job; ``{"error": ...}`` where it died or took more than `patience` seconds."""
+    with subprocess.Popen(  # noqa: S603  # our own worker
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            output, errors = process.communicate(json.dumps(job), timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return {"error": f"stopped after {patience:.0f} s, many times as long as expected"}
+        except BaseException:
+            process.kill()
+            raise
+    try:
+        said = json.loads(output.strip().splitlines()[-1])
+        return said if isinstance(said, dict) else {"error": f"the process answered '{said}'"}
+    except (IndexError, ValueError):
+        return {"error": _how_it_died(process.returncode, errors)}
+
+
+def _how_it_died(code: int, errors: str) -> str:
+    words = errors.strip().splitlines()
+    last = f": {words[-1]}" if words else ""
+    if code == -9:
+        return f"killed by the system, as when there is not enough memory{last}"
+    return f"the process ended with {'signal' if code < 0 else 'code'} {abs(code)} and no answer{last}"
 
 
 def main() -> None:
     """Read a job, do it, answer."""
     job = json.load(sys.stdin)
     pinned = take_cores(job["condition"]["cores"])
+    print(json.dumps(answer(job, pinned=pinned)), flush=True)
+
+
+def answer(job: dict[str, Any], *, pinned: bool) -> dict[str, Any]:
+    """Do a job, in a process that is bound to its cores or not."""
+    from posecli.errors import PoseCliError
+
     try:
-        answer = _trial(job) if job.get("trial") else _rows(job, pinned)
+        if job.get("trial"):
+            return _trial(job)
+        return {"rows": [row | {"cores_bound": pinned} for row in _bench(job).measured()]}
     except MemoryError:
-        answer = {"error": "not enough memory for this condition"}
+        return {"error": "not enough memory for this condition"}
+    except PoseCliError as error:
+        return {"error": str(error)}
     except Exception as error:  # whatever it is, it is this condition's result
-        answer = {"error": _reason(error)}
-    print(json.dumps(answer), flush=True)
+        return {"error": f"internal error: {type(error).__name__}: {error}"}
 
 
 def take_cores(count: int) -> bool:
@@ -40,18 +83,6 @@ def take_cores(count: int) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
-    from posecli.errors import PoseCliError
-
-    if isinstance(error, PoseCliError):
-        return str(error)
-    return f"internal error: {type(error).__name__}: {error}"
-
-
-def _rows(job: dict[str, Any], pinned: bool) -> dict[str, Any]:
-    return {"rows": [row | {"cores_bound": pinned} for row in _bench(job).measured()]}
-
-
 def _trial(job: dict[str, Any]) -> dict[str, Any]:
     """Processor time of start-up and of the network, and what keeps each engine from each precision."""
     from posecli.engine import engine_obstacle
@@ -62,7 +93,7 @@ def _trial(job: dict[str, Any]) -> dict[str, Any]:
     start_seconds, wall = time.process_time(), time.perf_counter()
     items = bench.run_network()
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - start_seconds
-    read_folder = KINDS[job["network"]].read_folder
+    read_folder = KINDS[job["network"]].bench.read_folder
     obstacles = [
         (engine, precision, model, engine_obstacle(read_folder(Path(model)), EngineOptions(engine, precision)))
         for engine, precision, model in job["candidates"]

@@ -36,6 +36,8 @@ Span = tuple[str, str, float, float]
 
 def timelines(summary: BenchmarkSummary) -> Figure | None:
     """Which stage ran when, on which thread: 2022, figure 1a to c."""
+    from matplotlib.patches import Patch
+
     cells = timeline_cells(summary)
     if not cells:
         return None
@@ -47,8 +49,9 @@ def timelines(summary: BenchmarkSummary) -> Figure | None:
     for axes, cell, spans, names in zip(grid[:, 0], cells, shown, lanes, strict=True):
         _timeline(axes, cell, spans, names)
     grid[-1, 0].set_xlabel("ms since the first frame was asked for")
-    handles, labels = _stage_handles({stage for spans in shown for stage, *_ in spans})
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    seen = {stage for spans in shown for stage, *_ in spans}
+    handles = [Patch(color=color, label=stage) for stage, color in STAGE_COLORS.items() if stage in seen]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 
@@ -111,13 +114,6 @@ def _thread_label(name: str) -> str:
     if name.startswith("posecli-prepare"):
         return f"worker {int(name.rpartition('_')[2]) + 1}"
     return THREAD_NAMES.get(name, name if len(name) < 16 else f"{name[:14]}…")
-
-
-def _stage_handles(stages: set[str]) -> tuple[list[Any], list[str]]:
-    from matplotlib.patches import Patch
-
-    shown = [stage for stage in STAGE_COLORS if stage in stages]
-    return [Patch(color=STAGE_COLORS[stage]) for stage in shown], shown
 
 
 def ramp_up(summary: BenchmarkSummary) -> Figure | None:
