@@ -245,7 +245,7 @@ class TestRun:
 def learnt(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """A run on two pictures. It is measured once, so that the network that is kept is the last one."""
     folder = tmp_path_factory.mktemp("learnt")
-    phase = {"steps": 60, "crop": 128, "batch_size": 4, "warm_up": 4, "learning_rate": 0.005}
+    phase = {"steps": 90, "crop": 128, "batch_size": 4, "warm_up": 4, "learning_rate": 0.005}
     names = [f"labeled-data/m1/img{number:04d}.png" for number in range(2, 8)]
     changes = {"phases": [phase], "held_out": names, "weight_decay": 0, "checkpoint_every": 1000}
     file = trainings.write_config(folder / "c.yaml", project, **changes)
