@@ -221,7 +221,7 @@ class LossMeter:
     seconds: float = 0.0
 
     def add(self, losses: npt.NDArray[np.float64], seconds: float) -> None:
-        """Count a step."""
+        """Add the losses of a step, and what it took."""
         self.losses = self.losses + losses
         self.summed += 1
         self.timed += 1

@@ -22,7 +22,7 @@ class Row(ABC):
     @property
     @abstractmethod
     def text(self) -> str:
-        """The row in words."""
+        """What the terminal shows of it."""
 
     @staticmethod
     @abstractmethod

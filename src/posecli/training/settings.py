@@ -130,7 +130,7 @@ class TrainConfig(Settings):
 
     @property
     def steps(self) -> int:
-        """Batches of all phases."""
+        """Batches of all phases together."""
         return sum(phase.steps for phase in self.phases)
 
     @property
@@ -217,7 +217,7 @@ def _resolved(text: str, folder: Path) -> Path:
 
 
 def number_of(key: str, value: Any) -> float:
-    """A finite number."""
+    """A finite number, or an error that names the key."""
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -22,7 +22,7 @@ from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.examples import AHEAD, TrainingBatch, batches
 from posecli.training.poses.batches import PoseBatchMaker
 from posecli.training.poses.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
-from posecli.training.poses.sources import Example, PoseData, open_sources, scene_example
+from posecli.training.poses.sources import Example, PoseTrainingData, open_sources, scene_example
 
 NETWORK = pose_network(PoseSpec("resnet_50", 1))
 PLAIN = AugmentOptions(
@@ -30,9 +30,9 @@ PLAIN = AugmentOptions(
 )
 
 
-def data_of(example: Example, bodyparts: tuple[str, ...], augment: AugmentOptions) -> PoseData:
+def data_of(example: Example, bodyparts: tuple[str, ...], augment: AugmentOptions) -> PoseTrainingData:
     """A source of one example."""
-    return PoseData(bodyparts, (lambda rng: example,), np.ones(1), (augment,), (), ())
+    return PoseTrainingData(bodyparts, (lambda rng: example,), np.ones(1), (augment,), (), ())
 
 
 def crops(batch_size: int, side: int) -> PosePhase:

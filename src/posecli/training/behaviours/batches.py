@@ -6,7 +6,7 @@ import numpy as np
 
 from posecli.training.augment import Viewport, add_noise, change_light, show
 from posecli.training.behaviours.config import BehaviourConfig, ClipAugment
-from posecli.training.behaviours.sources import BehaviourData
+from posecli.training.behaviours.sources import BehaviourTrainingData
 from posecli.training.behaviours.videos import Images
 from posecli.training.examples import TrainingBatch
 from posecli.training.settings import Phase
@@ -17,7 +17,7 @@ NOWHERE = np.empty((0, 2))
 class ClipBatchMaker:
     """Makes the batches of one phase."""
 
-    def __init__(self, data: BehaviourData, config: BehaviourConfig, phase: Phase) -> None:
+    def __init__(self, data: BehaviourTrainingData, config: BehaviourConfig, phase: Phase) -> None:
         self._data = data
         self._config = config
         self._phase = phase

@@ -55,7 +55,7 @@ class IntervalSource(Settings):
 
     @property
     def name(self) -> str:
-        """For tables and messages."""
+        """What it is called in tables and messages."""
         return self.scene or str(self.intervals)
 
 

@@ -27,12 +27,12 @@ class BehaviourLossRow(Row):
 
     @property
     def text(self) -> str:
-        """Loss and speed in words."""
+        """What the terminal shows of it."""
         return f"loss {self.loss:.3f}, {100 * self.accuracy:.0f} % right, {self.steps_per_second:.2f} steps/s"
 
     @staticmethod
     def draw(axes: Axes, rows: Sequence[BehaviourLossRow]) -> None:
-        """One line."""
+        """Draw one line of cross-entropies."""
         axes.plot([row.step for row in rows], [row.loss for row in rows], color=COLORS[0])
         axes.set(xlabel="step", ylabel="cross-entropy", yscale="log", title="Training loss")
 
@@ -52,7 +52,7 @@ class AccuracyRow(MeasureRow):
 
     @property
     def text(self) -> str:
-        """The accuracy in words."""
+        """What the terminal shows of it."""
         return (
             f"{self.source}: balanced accuracy {100 * self.balanced_accuracy:.1f} % over {self.classes} behaviours, "
             f"loss {self.loss:.3f} ({self.examples} examples)"
@@ -60,7 +60,7 @@ class AccuracyRow(MeasureRow):
 
     @staticmethod
     def draw(axes: Axes, rows: Sequence[AccuracyRow]) -> None:
-        """One line per source."""
+        """Draw one line for each source."""
         draw_lines(axes, [((row.source,), row.step, 100 * row.balanced_accuracy) for row in rows])
         axes.set(ylabel="balanced accuracy (%)", ylim=(0, 100), title="Held-out examples")
 

@@ -72,7 +72,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class BehaviourData:
+class BehaviourTrainingData:
     """All sources of a run, what is drawn from and what is measured on; `weights` say how often each is drawn."""
 
     classes: tuple[str, ...]
@@ -99,7 +99,7 @@ class BehaviourData:
         return examples, int(rng.choice(examples.with_label(label)))
 
 
-def open_sources(config: BehaviourConfig) -> BehaviourData:
+def open_sources(config: BehaviourConfig) -> BehaviourTrainingData:
     """Read all labels and settle which videos are held out; a `LabelError` or `UsageError` says what does not fit."""
     videos = [_videos(source, config) for source in config.data]
     train, test = (
@@ -109,7 +109,7 @@ def open_sources(config: BehaviourConfig) -> BehaviourData:
     _check(config, train, test)
     weights = np.array([source.weight for source in config.data]) * [len(examples.labels) > 0 for examples in train]
     kept = tuple(examples for examples in test if len(examples.labels))
-    return BehaviourData(config.classes, train, kept, weights / weights.sum())
+    return BehaviourTrainingData(config.classes, train, kept, weights / weights.sum())
 
 
 def _videos(source: IntervalSource, config: BehaviourConfig) -> tuple[list[LabeledVideo], list[LabeledVideo]]:

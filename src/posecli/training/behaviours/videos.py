@@ -59,7 +59,7 @@ class LabeledVideo(ABC):
 
     @abstractmethod
     def _fill(self, indices: Numbers) -> None:
-        """Have these frames kept."""
+        """See that these frames are in `_kept`."""
 
 
 class RecordedVideo(LabeledVideo):

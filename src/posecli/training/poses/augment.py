@@ -177,7 +177,7 @@ def motion_kernel(reach: int, angle: float) -> npt.NDArray[np.float32]:
 
 
 def compress_jpeg(rng: np.random.Generator, image: Image) -> Image:
-    """Through JPEG and back."""
+    """Through JPEG and back, at any quality from 20 to 84."""
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))])
     decoded: Image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
     return decoded

@@ -11,7 +11,7 @@ from posecli.training.augment import Image, show
 from posecli.training.examples import TrainingBatch
 from posecli.training.poses.augment import choose_view, disturb, strew, swap_sides
 from posecli.training.poses.config import AugmentOptions, PoseConfig, PosePhase
-from posecli.training.poses.sources import Example, PoseData
+from posecli.training.poses.sources import Example, PoseTrainingData
 from posecli.training.poses.targets import Floats, grid_of, make_targets
 
 #: Sides of whole-frame batches are multiples of this, so that few different shapes occur.
@@ -26,7 +26,7 @@ Item: TypeAlias = tuple[Image, Floats, Floats]
 class PoseBatchMaker:
     """Makes the batches of one phase for a network."""
 
-    def __init__(self, data: PoseData, config: PoseConfig, phase: PosePhase, network: Network) -> None:
+    def __init__(self, data: PoseTrainingData, config: PoseConfig, phase: PosePhase, network: Network) -> None:
         self._data = data
         self._config = config
         self._phase = phase

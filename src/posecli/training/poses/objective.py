@@ -31,7 +31,7 @@ from posecli.training.poses.batches import PoseBatchMaker
 from posecli.training.poses.config import PoseConfig
 from posecli.training.poses.initial import initial_weights
 from posecli.training.poses.rows import ErrorRow
-from posecli.training.poses.sources import Example, LabeledSource, PoseData, open_sources, scene_example
+from posecli.training.poses.sources import Example, LabeledSource, PoseTrainingData, open_sources, scene_example
 from posecli.training.rows import MeasureRow
 from posecli.video.geometry import SMALLEST_SIDE, Geometry
 from posecli.video.prepare import prepared
@@ -173,7 +173,7 @@ class HeldOut:
         return ErrorRow(step, self.source, scale, len(found), float(found.mean()), float(np.median(found)))
 
 
-def held_out_examples(data: PoseData, config: PoseConfig) -> list[HeldOut]:
+def held_out_examples(data: PoseTrainingData, config: PoseConfig) -> list[HeldOut]:
     """A few examples of every source: held-out labelled images, frames of an unseen synthetic video."""
     kept = []
     for labeled in data.test:

@@ -27,13 +27,13 @@ class PoseLossRow(Row):
 
     @property
     def text(self) -> str:
-        """Losses and speed in words."""
+        """What the terminal shows of them."""
         losses = f"scoremap loss {self.scoremap_loss:.4f}, location loss {self.locref_loss:.3f}"
         return f"{losses}, {self.steps_per_second:.2f} steps/s"
 
     @staticmethod
     def draw(axes: Axes, rows: Sequence[PoseLossRow]) -> None:
-        """One line per head."""
+        """Draw one line for each of the two heads."""
         steps = [row.step for row in rows]
         axes.plot(steps, [row.scoremap_loss for row in rows], color=COLORS[0], label="scoremap")
         axes.plot(steps, [row.locref_loss for row in rows], color=COLORS[1], label="location refinement")
@@ -56,7 +56,7 @@ class ErrorRow(MeasureRow):
 
     @property
     def text(self) -> str:
-        """The errors in words."""
+        """What the terminal shows of them."""
         return (
             f"{self.source}, scale {self.scale:g}: mean {self.mean_px:.1f} px, median {self.median_px:.1f} px "
             f"({self.points} points)"

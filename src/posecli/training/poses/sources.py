@@ -97,7 +97,7 @@ def _arranged(
 
 
 @dataclass(frozen=True)
-class PoseData:
+class PoseTrainingData:
     """All sources of a run: what to draw from, how often, what is done to it, and the labelled images by role."""
 
     bodyparts: tuple[str, ...]
@@ -121,7 +121,7 @@ class PoseData:
         return self.sources[number](rng), self.augments[number]
 
 
-def open_sources(config: PoseConfig) -> PoseData:
+def open_sources(config: PoseConfig) -> PoseTrainingData:
     """Read all labels and settle which images are held out; a `LabelError` or `UsageError` says what does not fit."""
     labeled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
     offered = [
@@ -133,7 +133,7 @@ def open_sources(config: PoseConfig) -> PoseData:
     splits = _apart(_splits([data for data in labeled if data is not None], config))
     trains = iter(train for train, _ in splits)
     weights = np.array([source.weight for source in config.data])
-    return PoseData(
+    return PoseTrainingData(
         bodyparts,
         tuple(
             LabeledSource(next(trains), bodyparts).draw if data is not None else scene_source(source, bodyparts)
