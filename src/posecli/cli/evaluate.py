@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from posecli.cli.base import PATH, Command, Output, config_option, output_options
 from posecli.cli.options import batch_size_option, engine_options, project_options, table_choice_options
-from posecli.errors import OutputExistsError, UsageError
+from posecli.errors import UsageError
 from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
 
 if TYPE_CHECKING:
@@ -95,11 +95,13 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
         posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
     """
     from posecli.support.figures import save_figure
-    from posecli.support.files import write_whole
+    from posecli.support.files import refuse_existing, write_whole
     from posecli.support.textfile import csv_text
 
     kind = _kind_of(ctx, model, data, flags, output)
-    csv, figure = _free(flags["csv"], flags["overwrite"]), _free(flags["figure"], flags["overwrite"])
+    csv, figure = flags["csv"], flags["figure"]
+    for path in filter(None, (csv, figure)):  # before anything is computed
+        refuse_existing(path, overwrite=flags["overwrite"], instead="name")
     found = kind.measure()
     for line in (*found.notes, *kind.lines(found)):
         output.say(line)
@@ -112,13 +114,6 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
         drawn = " and ".join(f"'{path}'" for path in save_figure(kind.draw(found), stem))
         output.say(f"drawn in {drawn}")
     output.result({"model": str(model), "data": str(data), **found.as_dict()})
-
-
-def _free(path: Path | None, overwrite: bool) -> Path | None:
-    """Refuse a file that is there already, before anything is computed."""
-    if path is not None and path.exists() and not overwrite:
-        raise OutputExistsError(f"'{path}' is there already: pass --overwrite to replace it, or choose another name")
-    return path
 
 
 @dataclass(frozen=True)

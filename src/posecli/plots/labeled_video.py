@@ -201,17 +201,7 @@ def label_video(
 def write_labels(
     job: LabelJob, out: Path, *, overwrite: bool = False, progress: Callable[[int], object] = lambda _count: None
 ) -> int:
-    """Make a labelled video; returns the number of frames.
-
-    Raises
-    ------
-    UsageError
-        If the frames would be too small, or the file's ending is not that of a video.
-    OutputExistsError
-        If it is there already.
-    OutputError
-        If it cannot be written.
-    """
+    """Make a labelled video; returns the number of frames."""
     info, options = job.info, job.options
     size = [round(side * options.scale) for side in (info.width, info.height)]
     if min(size) < SMALLEST_SIDE:

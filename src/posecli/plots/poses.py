@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import OutputError, OutputExistsError, UsageError, VideoError
+from posecli.errors import OutputError, UsageError, VideoError
 from posecli.options import TableChoice, check_pcutoff
 from posecli.plots.pose_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths, draw_trajectories
 from posecli.support.figures import save_figure
-from posecli.support.files import write_whole
+from posecli.support.files import refuse_existing, write_whole
 from posecli.tables.manifest import read_manifest
 from posecli.tables.poses import PoseData, model_pcutoff, read_poses
 from posecli.video.probe import probe
@@ -286,9 +286,5 @@ def _frame_of(poses: PoseData, video: Path | None) -> tuple[tuple[int, int] | No
 def _refuse_existing(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"'{folder}' is a file: name a folder with --out-dir")
-    files = [*(f"{name}.{kind}" for name in names for kind in ("png", "svg")), SUMMARY_NAME]
-    there = [folder / name for name in files if (folder / name).exists()]
-    if there and not overwrite:
-        raise OutputExistsError(
-            f"'{there[0]}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
-        )
+    for name in (*(f"{name}.{kind}" for name in names for kind in ("png", "svg")), SUMMARY_NAME):
+        refuse_existing(folder / name, overwrite=overwrite)

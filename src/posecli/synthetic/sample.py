@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from posecli.behaviour.intervals import intervals_csv, intervals_of_labels
-from posecli.errors import LabelError, OutputExistsError
-from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
+from posecli.errors import LabelError
+from posecli.support.files import make_folder, move_into_place, partial_path, refuse_existing, write_partial
 from posecli.synthetic import open_scene
 from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SceneOptions
 from posecli.synthetic.scene import Scene, SceneFrame
@@ -26,23 +26,14 @@ BEHAVIOURS_END = "_behaviours.csv"
 
 @dataclass(frozen=True)
 class SampleFiles:
-    """What a sample consists of.
-
-    Attributes
-    ----------
-    video
-        The video.
-    truth
-        The table of its true poses, ``<video><scorer>.h5``.
-    scorer
-        Names scene and seed.
-    behaviours
-        The labelled intervals of its true behaviours, ``<video>_behaviours.csv``; ``None`` where the scene has none.
-    """
+    """The files of a sample."""
 
     video: Path
+    #: The table of its true poses, ``<video><scorer>.h5``.
     truth: Path
+    #: Names scene and seed.
     scorer: str
+    #: Labelled intervals of its true behaviours, ``<video>_behaviours.csv``; ``None`` if the scene has none.
     behaviours: Path | None = None
 
 
@@ -104,11 +95,9 @@ def write_sample(
     """
     files = sample_files(options, path)
     behaviours = behaviours_beside(files.video)
-    stale = truths_beside(files.video) + ([behaviours] if behaviours.exists() else [])
-    if stale and not overwrite:
-        raise OutputExistsError(
-            f"'{stale[0]}' is there already: pass --overwrite to replace it, or choose another video name"
-        )
+    stale = [*truths_beside(files.video), behaviours]
+    for other in stale:
+        refuse_existing(other, overwrite=overwrite, instead="video name")
     scene = open_scene(options)
     make_folder(files.video.parent, "--out")
     with VideoEncoder(
@@ -126,7 +115,7 @@ def write_sample(
             _write_behaviours(scene, files)
             encoder.close()
             for other in stale:
-                other.unlink()
+                other.unlink(missing_ok=True)
             move_into_place(table.partial_path, files.truth)
             if files.behaviours is not None:
                 move_into_place(partial_path(files.behaviours), files.behaviours)
@@ -153,29 +142,12 @@ def truth_row(frame: SceneFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 
 def read_truth(video: str | Path) -> pd.DataFrame:
-    """The true poses of a sample.
-
-    Returns
-    -------
-    DataFrame
-        As `posecli.read_pose_table` returns it.
-
-    Raises
-    ------
-    LabelError
-        If there is no truth beside the video, or more than one.
-    """
+    """The true poses of a sample, as `posecli.read_pose_table` returns them; a `LabelError` if not one table is there."""
     return read_pose_table(find_truth(Path(video)))
 
 
 def find_truth(video: Path) -> Path:
-    """The truth table beside a rendered video.
-
-    Raises
-    ------
-    LabelError
-        If there is none, or several.
-    """
+    """The truth table beside a rendered video; a `LabelError` if there is none, or several."""
     if not video.is_file():
         raise LabelError(f"'{video}' does not exist: check the path")
     truths = truths_beside(video)
