@@ -142,7 +142,7 @@ def truth_row(frame: SceneFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 
 def read_truth(video: str | Path) -> pd.DataFrame:
-    """The true poses of a sample, as `posecli.read_pose_table` returns them; a `LabelError` if not one table is there."""
+    """The true poses of a sample, as `posecli.read_pose_table` returns them; a `LabelError` if there are none."""
     return read_pose_table(find_truth(Path(video)))
 
 
