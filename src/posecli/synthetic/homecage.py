@@ -32,7 +32,6 @@ class HomeCage(Scene):
 
     name: ClassVar[str] = "home-cage"
     bodyparts: ClassVar[tuple[str, ...]] = ("snout", "ear", "forepaw", "tailbase")
-    mirror_pairs: ClassVar[tuple[tuple[str, str], ...]] = ()
     in_color: ClassVar[float] = 0.5
     behaviours: ClassVar[tuple[str, ...]] = BEHAVIOURS
 

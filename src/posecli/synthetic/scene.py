@@ -45,8 +45,6 @@ class Scene(ABC):
     name: ClassVar[str]
     #: The K names, in the order of `SceneFrame.points`.
     bodyparts: ClassVar[tuple[str, ...]]
-    #: Pairs of body parts that change names when a frame is mirrored.
-    mirror_pairs: ClassVar[tuple[tuple[str, str], ...]]
     #: Share of the seeds whose camera sees colour.
     in_color: ClassVar[float]
     #: The names that `labels` counts; empty where a scene tells none.

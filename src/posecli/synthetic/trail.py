@@ -25,17 +25,15 @@ class TrailTracking(Scene):
 
     name: ClassVar[str] = "trail-tracking"
     bodyparts: ClassVar[tuple[str, ...]] = ("snout", "leftear", "rightear", "tailbase")
-    mirror_pairs: ClassVar[tuple[tuple[str, str], ...]] = (("leftear", "rightear"),)
     in_color: ClassVar[float] = 0.3
 
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
         self.looks = MouseLooks.choose(self._place, self._unit, gray=self._gray)
         self._arena = build_arena(self._place, self.width, self.height, self._unit, gray=self._gray)
-        moves = self._moves
-        speed = _speed(moves, self.n_frames, self.fps) * self.looks.length / self.fps
-        self._walk = walk(moves, speed, _waypoints(moves, self.width, self.height), self.looks.length)
-        self._postures = _postures(moves, self._walk, self.fps, self.looks.length)
+        speed = _speed(self._moves, self.n_frames, self.fps) * self.looks.length / self.fps
+        self._walk = walk(self._moves, speed, _waypoints(self._moves, self.width, self.height), self.looks.length)
+        self._postures = _postures(self._moves, self._walk, self.fps, self.looks.length)
 
     def mouse(self, index: int) -> Mouse:
         """The animal of one frame."""

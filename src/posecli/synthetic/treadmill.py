@@ -29,9 +29,6 @@ class Treadmill(Scene):
         *("side_snout", "side_ear", *(f"side_{limb}" for limb in LIMBS), "side_tailbase"),
         *("below_snout", *(f"below_{limb}" for limb in LIMBS), "below_tailbase", "below_midtail"),
     )
-    mirror_pairs: ClassVar[tuple[tuple[str, str], ...]] = tuple(
-        (f"{view}_left{paw}", f"{view}_right{paw}") for view in ("side", "below") for paw in ("forepaw", "hindpaw")
-    )
     in_color: ClassVar[float] = 0.0
 
     def __init__(self, options: SceneOptions) -> None:
