@@ -196,7 +196,7 @@ def test_speed_per_second_does_not_depend_on_the_frame_rate() -> None:
     assert 30 < ways[0] < 400
 
 
-def test_treadmill_names_and_pairs() -> None:
+def test_names_of_the_treadmill_are_distinct() -> None:
     assert len(set(Treadmill.bodyparts)) == 14
 
 
