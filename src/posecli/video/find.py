@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +44,16 @@ MOST_NAMED = 6
 
 @dataclass(frozen=True)
 class FoundVideos:
-    """What arguments mean.
+    """The videos that arguments mean, and what was left out on the way."""
 
-    Attributes
-    ----------
-    videos
-        Each once, in the order given; within folders and patterns in natural order.
-    labelled, hidden
-        Files with a video's ending that were left out, as labelled videos and as hidden files.
-    others
-        Number of other files but results by their ending, in lower case.
-    folders
-        Folders inside searched ones that were not searched.
-    """
-
+    #: Each once, in the order given; within folders and patterns in natural order.
     videos: tuple[Path, ...]
-    labelled: tuple[Path, ...] = ()
+    #: Files that end as videos do.
+    labeled: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
+    #: Number of other files, but for results, by their ending in lower case.
     others: Counter[str] = field(default_factory=Counter)
+    #: Folders inside searched ones that were not searched.
     folders: tuple[Path, ...] = ()
 
     @property
@@ -72,20 +65,17 @@ class FoundVideos:
         """
         endings = [f"{count} {ending or 'without'}" for ending, count in self.others.most_common()]
         parts = (
-            (len(self.labelled), "labelled video", "", [path.name for path in self.labelled]),
+            (len(self.labeled), "labelled video", "", [path.name for path in self.labeled]),
             (len(self.hidden), "hidden file", "", [path.name for path in self.hidden]),
             (self.others.total(), "file", " that do not end as videos", endings),
             (len(self.folders), "folder", "", [path.name for path in self.folders]),
         )
-        return ", ".join(
-            f"{count} {noun}{'s' if count > 1 else ''}{more} ({_few(names)})"
-            for count, noun, more, names in parts
-            if count
-        )
+        words = (f"{n} {noun}{'s' if n > 1 else ''}{more} ({_few(names)})" for n, noun, more, names in parts if n)
+        return ", ".join(words)
 
     def passed_over_as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        paths = {"labelled": self.labelled, "hidden": self.hidden, "folders": self.folders}
+        paths = {"labelled": self.labeled, "hidden": self.hidden, "folders": self.folders}
         return {name: [str(path) for path in found] for name, found in paths.items()} | {"endings": dict(self.others)}
 
 
@@ -148,16 +138,11 @@ class _Search:
         self._files: dict[Path, Path] = {}
         self._folders: dict[Path, Path] = {}
         self._looked_into: set[Path] = set()
-        self._wholes: dict[Path, Path] = {}
+        self._resolved = cache(Path.resolve)
 
     def place(self, path: Path) -> Path:
         """One name for a file or folder, however it is reached; links to it are files of their own."""
-        return self._whole(path.parent) / path.name
-
-    def _whole(self, folder: Path) -> Path:
-        if folder not in self._wholes:
-            self._wholes[folder] = folder.resolve()
-        return self._wholes[folder]
+        return self._resolved(path.parent) / path.name
 
     def meant(self, argument: str) -> Iterator[Path]:
         """The videos that one argument means."""
@@ -177,10 +162,10 @@ class _Search:
         folders = (path for place, path in self._folders.items() if place not in self._looked_into)
         alike = [path for path in files if _ends_as_video(path)]
         hidden = tuple(path for path in alike if path.name.startswith("."))
-        labelled = tuple(path for path in alike if not path.name.startswith("."))
+        labeled = tuple(path for path in alike if not path.name.startswith("."))
         endings = (path.suffix.casefold() for path in files if not _ends_as_video(path))
         others = Counter(sorted(ending for ending in endings if ending not in RESULT_SUFFIXES))
-        return FoundVideos(tuple(videos.values()), labelled, hidden, others, tuple(sorted(folders, key=natural_order)))
+        return FoundVideos(tuple(videos.values()), labeled, hidden, others, tuple(sorted(folders, key=natural_order)))
 
     def _listed(self, path: Path) -> Iterator[Path]:
         if path.is_file() and path.stat().st_size > LARGEST_LIST_BYTES:
@@ -207,7 +192,7 @@ class _Search:
             raise VideoError(f"folder '{folder}' cannot be read: check its permissions")
         for place, folders, names in os.walk(folder):
             here = Path(place)
-            self._looked_into.add(self._whole(here))
+            self._looked_into.add(self._resolved(here))
             self._folders |= {self.place(here / name): here / name for name in folders}
             folders[:] = [name for name in folders if self._recursive and not name.startswith(".")]
             yield from (path for name in names if self._takes(path := here / name))
