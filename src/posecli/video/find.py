@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -138,7 +138,7 @@ class _Search:
         self._files: dict[Path, Path] = {}
         self._folders: dict[Path, Path] = {}
         self._looked_into: set[Path] = set()
-        self._resolved = cache(Path.resolve)
+        self._resolved: Callable[[Path], Path] = cache(Path.resolve)
 
     def place(self, path: Path) -> Path:
         """One name for a file or folder, however it is reached; links to it are files of their own."""
