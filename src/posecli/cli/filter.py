@@ -74,7 +74,7 @@ def filter_command(
             f"Warning: '{beside[0].path.parent}' now holds two tables of one video: tools that read every table in a "
             "folder (keypoint-moseq does) will take both; give --out-dir a folder of its own to keep them apart"
         )
-    output.result({"options": flags, "results": [done.as_dict() for done in results]})
+    output.result({"options": options.as_dict() | flags, "results": [done.as_dict() for done in results]})
 
 
 def _method(method: str, window: int, order: int, noise: float, push: float, **_: Any) -> FilterMethod:
