@@ -9,9 +9,10 @@ import click
 
 from posecli.cli.base import PATH, Command, Output, aligned, config_option, output_options
 from posecli.errors import UsageError
+from posecli.options import at_least_one
 
 if TYPE_CHECKING:
-    from posecli.studies.cost import Estimate, Experiment, Price
+    from posecli.studies.cost import Estimate, Experiment
 
 
 @click.command(cls=Command)
@@ -39,16 +40,17 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
         posecli estimate --animals 8 --days 30 --benchmark posecli-benchmark --per-hour 0.40
         posecli estimate --animals 8 --days 30 --fps 84 --cores 8 --within 14
     """
-    from posecli.studies.cost import Experiment, read_prices
+    from posecli.studies.cost import Estimate, Experiment, read_prices
 
     experiment = Experiment(flags["animals"], flags["days"], flags["hours_per_day"], flags["video_fps"])
     price = read_prices(flags["prices"]).chosen(flags["price"], flags["per_hour"])
+    at_least_one("cores", flags["cores"])
     if (results is None) == (fps is None):
         raise UsageError("no speed, or two of them: give either --fps or --benchmark")
     settings = {f"{fps:g} frames/s": (fps, flags["cores"])} if fps is not None else measured_settings(results)
     output.say(describe(experiment))
     output.say(f"price: {price}{f' ({price.source})' if price.source else ''}")
-    estimates = {name: _estimate(experiment, speed, price, cores) for name, (speed, cores) in settings.items()}
+    estimates = {name: Estimate(experiment, speed, price.of(cores)) for name, (speed, cores) in settings.items()}
     within = experiment.days if flags["within"] is None else flags["within"]
     for line in estimate_lines(estimates, within, price.currency):
         output.say(line)
@@ -63,14 +65,6 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
             ],
         }
     )
-
-
-def _estimate(experiment: Experiment, fps: float, price: Price, cores: int) -> Estimate:
-    from posecli.studies.cost import Estimate
-
-    if cores < 1:
-        raise UsageError(f"cores {cores} is too small: give a whole number of 1 or more")
-    return Estimate(experiment, fps, price.of(cores))
 
 
 def describe(experiment: Experiment) -> str:
@@ -112,12 +106,10 @@ def measured_settings(path: Path | None) -> dict[str, tuple[float, int]]:
 
 
 def _standard(conditions: dict[str, Any], best: dict[str, Any]) -> dict[str, Any] | None:
-    for item in conditions.values():
-        alike = all(item[name] == best[name] for name in ("data", "width", "cores", "engine"))
-        if alike and item["decoder"] == "standard" and item["pipeline"] == "sync" and item["precision"] == "fp32":
-            found: dict[str, Any] = item
-            return found
-    return None
+    """The standard method on the same video, with as many cores."""
+    same = {name: best[name] for name in ("data", "width", "cores", "engine")}
+    wanted = same | {"decoder": "standard", "pipeline": "sync", "precision": "fp32"}
+    return next((item for item in conditions.values() if wanted.items() <= item.items()), None)
 
 
 def _read_results(path: Path) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def true_points(
     if options.labels is None:
         return tuple(_points_of_table(video, bodyparts, options) for video in videos)
     labels = read_labeled_data(options.labels)
-    points = tuple(_labelled_points(video, bodyparts, labels) for video in videos)
+    points = tuple(_labeled_points(video, bodyparts, labels) for video in videos)
     if all(found is None for found in points):
         names = ", ".join(video.name for video in videos)
         raise UsageError(
@@ -194,7 +194,7 @@ def _points_of_table(video: SweepVideo, bodyparts: Sequence[str], options: Sweep
     return positions(known, video.places, bodyparts)
 
 
-def _labelled_points(video: SweepVideo, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
+def _labeled_points(video: SweepVideo, bodyparts: Sequence[str], data: LabeledData) -> Floats | None:
     """Labelled frames in the folder of the video's name; an image's name ends in the number of its frame."""
     points = np.full((video.frames, len(bodyparts), 2), np.nan)
     known = [place for place, name in enumerate(bodyparts) if name in data.bodyparts]

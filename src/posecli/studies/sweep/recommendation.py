@@ -43,75 +43,75 @@ class Recommendation:
         return [line for line in (self.acquisition, self.analysis) if line]
 
 
-def recommend(summary: Sweep) -> Recommendation:
+def recommend(sweep: Sweep) -> Recommendation:
     """Recommend the smallest file, or the fastest scale, that is inside the tolerance."""
-    doubts = list(_doubts(summary))
+    doubts = list(_doubts(sweep))
     if doubts:
         return Recommendation(None, ("No version is recommended: the evidence is thin.", *doubts), thin=True)
-    inside = versions_inside(summary)
+    inside = versions_inside(sweep)
     if not inside:
-        return Recommendation(None, _why_none(summary))
-    if not summary.encoded:
-        best = max(inside, key=lambda version: summary.totals(version)["analysis_fps"])
-        return Recommendation(best, tuple(_sentences(summary, best, inside)), analysis=analysis_line(summary, best))
-    best = min(inside, key=lambda version: summary.totals(version)["bytes"])
-    reasons = tuple(_sentences(summary, best, inside))
-    return Recommendation(best, reasons, acquisition_line(best), analysis_line(summary, best))
+        return Recommendation(None, _why_none(sweep))
+    if not sweep.encoded:
+        best = max(inside, key=lambda version: sweep.totals(version)["analysis_fps"])
+        return Recommendation(best, tuple(_sentences(sweep, best, inside)), analysis=analysis_line(sweep, best))
+    best = min(inside, key=lambda version: sweep.totals(version)["bytes"])
+    reasons = tuple(_sentences(sweep, best, inside))
+    return Recommendation(best, reasons, acquisition_line(best), analysis_line(sweep, best))
 
 
-def _doubts(summary: Sweep) -> Iterator[str]:
+def _doubts(sweep: Sweep) -> Iterator[str]:
     """Reasons why no recommendation could be trusted."""
-    frames = sum(summary.resampling.lengths)
-    if summary.resampling.n_blocks < FEWEST_BLOCKS or frames < FEWEST_POINTS:
+    frames = sum(sweep.resampling.lengths)
+    if sweep.resampling.n_blocks < FEWEST_BLOCKS or frames < FEWEST_POINTS:
         yield f"{frames} frames are too few: give at least {FEWEST_BLOCKS} s of video and {FEWEST_POINTS} frames."
-    share = float(summary.seen.mean())
+    share = float(sweep.seen.mean())
     if share < LEAST_SEEN:
         yield (
-            f"In the original itself the network is sure (likelihood {summary.cutoff:g} or more) of only "
+            f"In the original itself the network is sure (likelihood {sweep.cutoff:g} or more) of only "
             f"{100 * share:.0f} % of the points: give a network that knows these animals."
         )
-    for name, points in zip(summary.bodyparts, summary.seen.sum(axis=0), strict=True):
+    for name, points in zip(sweep.bodyparts, sweep.seen.sum(axis=0), strict=True):
         if points < FEWEST_POINTS:
             yield f"It is sure of '{name}' in only {points} frames, and {FEWEST_POINTS} are needed."
 
 
-def versions_inside(summary: Sweep, filtering: str = RAW) -> list[Version]:
+def versions_inside(sweep: Sweep, filtering: str = RAW) -> list[Version]:
     """Versions that can be recommended: of each codec or precision, from the best quality to the first outside."""
     families: dict[tuple[str | None, str | None], list[Version]] = {}
-    for version in summary.compared:
+    for version in sweep.compared:
         families.setdefault((version.codec, version.precision), []).append(version)
     chosen: list[Version] = []
     for family in families.values():
         for version in sorted(family, key=lambda item: -item.scale if item.crf is None else item.crf):
-            if not _is_inside(summary, version, filtering):
+            if not _is_inside(sweep, version, filtering):
                 break
             chosen.append(version)
     return chosen
 
 
-def _is_inside(summary: Sweep, version: Version, filtering: str) -> bool:
-    options = summary.options
-    parts = [summary.measure(version, name, filtering) for name in summary.bodyparts]
+def _is_inside(sweep: Sweep, version: Version, filtering: str) -> bool:
+    options = sweep.options
+    parts = [sweep.measure(version, name, filtering) for name in sweep.bodyparts]
     return all(part.mean.high <= options.tolerance and part.lost.value <= options.max_lost for part in parts)
 
 
-def _sentences(summary: Sweep, best: Version, inside: list[Version]) -> Iterator[str]:
-    options, worst = summary.options, summary.worst(best)
-    what = "smallest file" if summary.encoded else "fastest setting" if best.precision else "fastest scale"
+def _sentences(sweep: Sweep, best: Version, inside: list[Version]) -> Iterator[str]:
+    options, worst = sweep.options, sweep.worst(best)
+    what = "smallest file" if sweep.encoded else "fastest setting" if best.precision else "fastest scale"
     yield (
         f"The {what} inside {options.tolerance:g} px is {best.label}: its worst body part, {worst.bodypart}, is off by "
         f"a mean of {worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; p99 "
-        f"{worst.p99.value:.1f} px; {100 * summary.measure(best).lost.value:.1f} % of the points are lost."
+        f"{worst.p99.value:.1f} px; {100 * sweep.measure(best).lost.value:.1f} % of the points are lost."
     )
-    yield _room_saved(summary, best) if summary.encoded else _time_saved(summary, best)
-    more = [version.label for version in versions_inside(summary, MEDIAN) if version not in inside]
+    yield _room_saved(sweep, best) if sweep.encoded else _time_saved(sweep, best)
+    more = [version.label for version in versions_inside(sweep, MEDIAN) if version not in inside]
     if more:
         yield f"Behind a median filter of {options.window} frames these would be inside too: {', '.join(more)}."
 
 
-def _room_saved(summary: Sweep, best: Version) -> str:
-    values, hours = summary.totals(best), summary.options.hours_per_year
-    per_hour, given = values["bytes_per_hour"], summary.totals(summary.reference)["bytes_per_hour"]
+def _room_saved(sweep: Sweep, best: Version) -> str:
+    values, hours = sweep.totals(best), sweep.options.hours_per_year
+    per_hour, given = values["bytes_per_hour"], sweep.totals(sweep.reference)["bytes_per_hour"]
     factor = values["given_compression"]
     against_given = f"{_times(factor)} less than" if factor >= 1 else f"{1 / factor:.1f} times"
     return (
@@ -134,29 +134,29 @@ def _times(factor: float) -> str:
     return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
-def _time_saved(summary: Sweep, best: Version) -> str:
-    fast, slow = (summary.totals(version)["analysis_fps"] for version in (best, summary.reference))
-    hours = summary.options.hours_per_year
-    frames = hours * 3600 * summary.videos[0].info.frame_rate
+def _time_saved(sweep: Sweep, best: Version) -> str:
+    fast, slow = (sweep.totals(version)["analysis_fps"] for version in (best, sweep.reference))
+    hours = sweep.options.hours_per_year
+    frames = hours * 3600 * sweep.videos[0].info.frame_rate
     # Both speeds are then below those of a run over every frame.
-    between = ", with what lies between the sampled stretches read too" if summary.sampled else ""
+    between = ", with what lies between the sampled stretches read too" if sweep.sampled else ""
     return (
         f"It runs at {fast:.1f} instead of {slow:.1f} frames/s here{between}: {hours:g} hours of video a year take "
         f"{frames / fast / 3600:.0f} instead of {frames / slow / 3600:.0f} hours."
     )
 
 
-def _why_none(summary: Sweep) -> tuple[str, ...]:
-    head = f"No version is inside {summary.options.tolerance:g} px."
-    if not summary.compared:
+def _why_none(sweep: Sweep) -> tuple[str, ...]:
+    head = f"No version is inside {sweep.options.tolerance:g} px."
+    if not sweep.compared:
         return (head, "None could be compared with the original.")
-    closest = min(summary.compared, key=lambda version: summary.worst(version).mean.high)
-    worst = summary.worst(closest)
+    closest = min(sweep.compared, key=lambda version: sweep.worst(version).mean.high)
+    worst = sweep.worst(closest)
     return (
         head,
         f"Closest is {closest.label}, whose worst body part, {worst.bodypart}, is off by a mean of "
         f"{worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; "
-        f"{100 * summary.measure(closest).lost.value:.1f} % of the points are lost.",
+        f"{100 * sweep.measure(closest).lost.value:.1f} % of the points are lost.",
     )
 
 
@@ -167,10 +167,10 @@ def acquisition_line(version: Version) -> str:
     return f"{shlex.join(command)} VIDEO.mp4"
 
 
-def analysis_line(summary: Sweep, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
+def analysis_line(sweep: Sweep, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
     """The posecli command that analyses it as the sweep did, or with another batch size and pipeline."""
-    options, analysis = summary.options, summary.options.analysis
-    precision = version.precision or summary.design["precision"]
+    options, analysis = sweep.options, sweep.options.analysis
+    precision = version.precision or sweep.design["precision"]
     command = ["posecli", "analyze", "VIDEO.mp4"]
     if options.model is not None:
         command += ["--model", options.model.as_posix()]

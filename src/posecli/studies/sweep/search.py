@@ -119,7 +119,7 @@ def search(
 
     The same search that lies in the folder is continued, unless it is to be overwritten. Errors as of `run_sweep`.
     """
-    run = _Search(options, folder, observer, overwrite, network)
+    run = _Parts(options, folder, observer, overwrite, network)
     settings = run.settings()
     chosen = recommend(settings) if settings.compared else Recommendation(None, ())
     best = chosen.version or settings.reference
@@ -149,7 +149,7 @@ def search(
 
 
 @dataclass(frozen=True)
-class _Search:
+class _Parts:
     """What the parts of one call of `search` share."""
 
     options: SearchOptions

@@ -34,15 +34,15 @@ SCALE_CHARTS: dict[str, Drawing[Sweep]] = {
 }
 
 
-def drawings(summary: Sweep) -> dict[str, Drawing[Sweep]]:
+def drawings(sweep: Sweep) -> dict[str, Drawing[Sweep]]:
     """The figures of a sweep by name; none where nothing could be compared."""
-    if not summary.compared:
+    if not sweep.compared:
         return {}
-    if not summary.encoded:
+    if not sweep.encoded:
         return SCALE_CHARTS
     drawn = COMPRESSION_CHARTS.copy()
-    if not summary.has_truth:
+    if not sweep.has_truth:
         del drawn["truth"]
-    if len(summary.codecs) == 1:
+    if len(sweep.codecs) == 1:
         del drawn["codecs"]
     return drawn

@@ -22,21 +22,21 @@ ERROR_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 RATE_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000)
 
 
-def totals(summary: Sweep, versions: Sequence[Version], name: str) -> Floats:
+def totals(sweep: Sweep, versions: Sequence[Version], name: str) -> Floats:
     """One of the sizes or speeds of each version."""
-    return np.array([summary.totals(version)[name] for version in versions], np.float64)
+    return np.array([sweep.totals(version)[name] for version in versions], np.float64)
 
 
 def draw_against_rate(
     axes: Axes,
-    summary: Sweep,
+    sweep: Sweep,
     measured: Callable[[Version], PartMeasures],
     versions: Sequence[Version],
     look: tuple[str, int, str | None],
     of: str = "mean",
 ) -> None:
     """One line with intervals against bit rate; of a look, see `draw_intervals`."""
-    rates = totals(summary, versions, "bit_rate") / 1e3
+    rates = totals(sweep, versions, "bit_rate") / 1e3
     least = -np.inf if of == "jitter" else SMALLEST_PX
     draw_intervals(axes, rates, [getattr(measured(version), of) for version in versions], look, least)
 
@@ -68,10 +68,10 @@ def draw_intervals(
     )
 
 
-def rate_axis(axes: Axes, summary: Sweep) -> None:
+def rate_axis(axes: Axes, sweep: Sweep) -> None:
     """Bit rate below, compression against raw pixels above."""
-    rates = totals(summary, summary.compared, "bit_rate") / 1e3
-    reference = summary.totals(summary.reference)
+    rates = totals(sweep, sweep.compared, "bit_rate") / 1e3
+    reference = sweep.totals(sweep.reference)
     raw = reference["raw_compression"] * reference["bit_rate"] / 1e3
     axes.set_xscale("log")
     plain_ticks(axes, "x", rates, RATE_TICKS)
@@ -111,12 +111,12 @@ def plain_ticks(axes: Axes, axis: str, values: Floats, ticks: Sequence[float], r
     (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
 
 
-def tolerance_line(axes: Axes, summary: Sweep) -> None:
+def tolerance_line(axes: Axes, sweep: Sweep) -> None:
     """Mark the error up to which the study counts a version as good."""
-    axes.axhline(summary.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
+    axes.axhline(sweep.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
     note = axes.annotate(
         "tolerance",
-        (0.99, summary.options.tolerance),
+        (0.99, sweep.options.tolerance),
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
         xytext=(-2, 3),

@@ -24,17 +24,17 @@ TRACE_SECONDS = 20.0
 COLUMNS, MOST_PANELS = 5, 15
 
 
-def draw_frames(summary: Sweep) -> Figure:
+def draw_frames(sweep: Sweep) -> Figure:
     """First frames with predicted body parts and sizes."""
-    shown = [summary.reference, *_spread(summary.compared, MOST_PANELS - 1)]
-    video = summary.videos[0]
+    shown = [sweep.reference, *_spread(sweep.compared, MOST_PANELS - 1)]
+    video = sweep.videos[0]
     aspect = video.info.height / video.info.width
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure = new_figure(2.45 * columns, rows * (2.45 * aspect + 0.28) + 0.3)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, version in zip(panels, shown, strict=False):
-        _draw_first_frame(axes, summary, version)
+        _draw_first_frame(axes, sweep, version)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
@@ -42,14 +42,14 @@ def draw_frames(summary: Sweep) -> Figure:
     return figure
 
 
-def _draw_first_frame(axes: Axes, summary: Sweep, version: Version) -> None:
-    video = summary.videos[0]
-    image = cv2.imread(str(frame_path(summary.folder, video, version)))
+def _draw_first_frame(axes: Axes, sweep: Sweep, version: Version) -> None:
+    video = sweep.videos[0]
+    image = cv2.imread(str(frame_path(sweep.folder, video, version)))
     if image is not None:
         axes.imshow(image[..., ::-1], extent=(0, video.info.width, video.info.height, 0))
-    pose = summary.poses(video, version)[0]
-    for point, name, color in zip(pose, summary.bodyparts, part_colors(len(pose)), strict=True):
-        seen = point[2] >= summary.cutoff
+    pose = sweep.poses(video, version)[0]
+    for point, name, color in zip(pose, sweep.bodyparts, part_colors(len(pose)), strict=True):
+        seen = point[2] >= sweep.cutoff
         axes.plot(
             *point[:2],
             marker="o",
@@ -60,7 +60,7 @@ def _draw_first_frame(axes: Axes, summary: Sweep, version: Version) -> None:
             markeredgewidth=0.7,
             label=name,
         )
-    size = summary.row(video, version)["bytes"]
+    size = sweep.row(video, version)["bytes"]
     axes.set_title(f"{version.label}, {_bytes(size)}", fontsize="small", weight="normal")
     axes.set_xlim(0, video.info.width)
     axes.set_ylim(video.info.height, 0)
@@ -69,26 +69,26 @@ def _draw_first_frame(axes: Axes, summary: Sweep, version: Version) -> None:
     axes.grid(visible=False)
 
 
-def draw_traces(summary: Sweep) -> Figure:
+def draw_traces(sweep: Sweep) -> Figure:
     """The first body part's x against time, and its distance from the original, for all versions."""
-    video, part = summary.videos[0], _most_seen(summary)
+    video, part = sweep.videos[0], _most_seen(sweep)
     rate = video.info.frame_rate
     count = min(video.looked_at, round(TRACE_SECONDS * rate))
     seconds = np.arange(count) / rate
     # Stretches stand side by side: at their places in a long video they could not be seen.
     gaps = np.flatnonzero(np.diff(video.places[:count]) > 1) + 1
     along = _broken(seconds, gaps)
-    original = summary.poses(video, summary.reference)[:count, part]
+    original = sweep.poses(video, sweep.reference)[:count, part]
     figure = new_figure(10.0, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    versions = sorted(summary.compared, key=lambda version: -summary.totals(version)["bytes"])
+    versions = sorted(sweep.compared, key=lambda version: -sweep.totals(version)["bytes"])
     for version, color in zip(versions, _ramp(len(versions)), strict=True):
-        pose = summary.poses(video, version)[:count, part]
+        pose = sweep.poses(video, version)[:count, part]
         upper.plot(along, _broken(pose[:, 0], gaps), color=color, linewidth=1.1, label=version.label)
         distance = np.hypot(*(pose[:, :2] - original[:, :2]).T)
         lower.plot(along, _broken(np.maximum(distance, SMALLEST_PX), gaps), color=color, linewidth=0.9)
-    upper.plot(along, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=summary.reference.label)
-    unseen = original[:, 2] < summary.cutoff
+    upper.plot(along, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=sweep.reference.label)
+    unseen = original[:, 2] < sweep.cutoff
     for axes in (upper, lower):
         axes.fill_between(
             seconds, 0, 1, where=unseen, transform=axes.get_xaxis_transform(), color="#EFEFEF", linewidth=0, zorder=0
@@ -96,10 +96,10 @@ def draw_traces(summary: Sweep) -> Figure:
         axes.vlines(
             seconds[gaps] - 0.5 / rate, 0, 1, transform=axes.get_xaxis_transform(), color=GREY, linewidth=0.8, zorder=0
         )
-    name = summary.bodyparts[part]
+    name = sweep.bodyparts[part]
     upper.set_ylabel(f"{name}: x (px)")
     upper.set_title(f"{name} in {video.name}" + (" (grey: not seen in the original)" if unseen.any() else ""))
-    lower.axhline(summary.options.tolerance, color=GREY, linestyle="--", linewidth=1)
+    lower.axhline(sweep.options.tolerance, color=GREY, linestyle="--", linewidth=1)
     error_axis(lower)
     lower.set_ylabel("distance from the original (px)")
     left_out = f"; the first {count / rate:.0f} of {video.looked_at / rate:.0f} s" if count < video.looked_at else ""
@@ -120,9 +120,9 @@ def _spread(versions: Sequence[Version], most: int) -> list[Version]:
     return [versions[place] for place in places]
 
 
-def _most_seen(summary: Sweep) -> int:
+def _most_seen(sweep: Sweep) -> int:
     """The first body part, unless it is hardly ever seen."""
-    shares = summary.seen.mean(axis=0)
+    shares = sweep.seen.mean(axis=0)
     return 0 if shares[0] >= 0.5 * shares.max() else int(shares.argmax())
 
 

@@ -33,15 +33,15 @@ ROOM_FOR_NAMES = 2.2
 WORST_ERROR = "upper bound of the worst part's mean error (px)"
 
 
-def draw_frontier(summary: Sweep) -> Figure:
+def draw_frontier(sweep: Sweep) -> Figure:
     """Size, error and speed of every version at once; those on the Pareto front are joined."""
-    versions, codecs = summary.compared, list(summary.codecs)
+    versions, codecs = sweep.compared, list(sweep.codecs)
     several = len(codecs) > 1
     figure = new_figure(8.0, 6.6 if several else 5.0)
     axes = figure.subplots()
-    sizes = totals(summary, versions, "bytes_per_hour") / 1e6
-    errors = _errors(summary, versions)
-    speeds = totals(summary, versions, "read_fps")
+    sizes = totals(sweep, versions, "bytes_per_hour") / 1e6
+    errors = _errors(sweep, versions)
+    speeds = totals(sweep, versions, "read_fps")
     known = bool(np.isfinite(speeds).all())
     order = _join_best(axes, sizes, errors)
     look: Any = {"cmap": "viridis", "vmin": speeds.min(), "vmax": speeds.max()} if known else {"color": COLORS[0]}
@@ -59,7 +59,7 @@ def draw_frontier(summary: Sweep) -> Figure:
     for rank, place in enumerate(order if several else np.argsort(sizes)):
         above = not several and rank % 2 == 0
         _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=above)
-    tolerance_line(axes, summary)
+    tolerance_line(axes, sweep)
     axes.set_xscale("log")
     plain_ticks(axes, "x", sizes, RATE_TICKS, room=ROOM_FOR_NAMES)
     error_axis(axes)
@@ -71,8 +71,8 @@ def draw_frontier(summary: Sweep) -> Figure:
     return figure
 
 
-def _errors(summary: Sweep, versions: Sequence[Version]) -> Floats:
-    return np.array([max(summary.worst(version).mean.high, SMALLEST_PX) for version in versions])
+def _errors(sweep: Sweep, versions: Sequence[Version]) -> Floats:
+    return np.array([max(sweep.worst(version).mean.high, SMALLEST_PX) for version in versions])
 
 
 def _join_best(axes: Axes, costs: Floats, errors: Floats, sign: int = 1) -> list[int]:
@@ -101,12 +101,12 @@ def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -
     )
 
 
-def draw_settings(summary: Sweep, best: Version) -> Figure:
+def draw_settings(sweep: Sweep, best: Version) -> Figure:
     """Speed against error of every scale and precision; those on the Pareto front are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
-    versions = summary.usable
-    speeds, errors = totals(summary, versions, "analysis_fps"), _errors(summary, versions)
+    versions = sweep.usable
+    speeds, errors = totals(sweep, versions, "analysis_fps"), _errors(sweep, versions)
     _join_best(axes, speeds, errors, sign=-1)
     for number, precision in enumerate(dict.fromkeys(version.precision for version in versions)):
         of = np.array([version.precision == precision for version in versions])
@@ -121,7 +121,7 @@ def draw_settings(summary: Sweep, best: Version) -> Figure:
             fontsize="small",
             weight="bold" if version == best else "normal",
         )
-    tolerance_line(axes, summary)
+    tolerance_line(axes, sweep)
     axes.set_xscale("log")
     plain_ticks(axes, "x", speeds, RATE_TICKS)
     error_axis(axes)
@@ -132,28 +132,28 @@ def draw_settings(summary: Sweep, best: Version) -> Figure:
     return figure
 
 
-def draw_scales(summary: Sweep) -> Figure:
+def draw_scales(sweep: Sweep) -> Figure:
     """Error of each body part, and speed, against the width that the network sees."""
     figure = new_figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)
-    versions = summary.versions[::-1]
-    widths = totals(summary, versions, "network_width")
-    of, reference = ("truth_mean", "the truth") if summary.has_truth else ("mean", "the full frame")
-    shown = versions if summary.has_truth else versions[:-1]
-    for number, (name, color) in enumerate(zip(summary.bodyparts, part_colors(len(summary.bodyparts)), strict=True)):
-        intervals = [getattr(summary.measure(version, name), of) for version in shown]
+    versions = sweep.versions[::-1]
+    widths = totals(sweep, versions, "network_width")
+    of, reference = ("truth_mean", "the truth") if sweep.has_truth else ("mean", "the full frame")
+    shown = versions if sweep.has_truth else versions[:-1]
+    for number, (name, color) in enumerate(zip(sweep.bodyparts, part_colors(len(sweep.bodyparts)), strict=True)):
+        intervals = [getattr(sweep.measure(version, name), of) for version in shown]
         draw_intervals(left, widths[: len(shown)], intervals, (color, number, name))
-    if summary.trained_scales is not None:
-        low, high = (widths[-1] * scale for scale in summary.trained_scales)
+    if sweep.trained_scales is not None:
+        low, high = (widths[-1] * scale for scale in sweep.trained_scales)
         left.axvspan(low, high, color=COLORS[2], alpha=0.1, linewidth=0, label="scales trained on")
-    if not summary.has_truth:
-        tolerance_line(left, summary)
+    if not sweep.has_truth:
+        tolerance_line(left, sweep)
     left.set_ylabel(f"mean distance from {reference} (px of the full frame)")
     left.set_title("Error by body part")
     error_axis(left)
     # What lies between the stretches of a sample is read, and takes its time.
-    whole = "whole analysis, frames between stretches\nread too" if summary.sampled else "whole analysis"
-    speeds = [totals(summary, versions, name) for name in ("analysis_fps", "network_fps")]
+    whole = "whole analysis, frames between stretches\nread too" if sweep.sampled else "whole analysis"
+    speeds = [totals(sweep, versions, name) for name in ("analysis_fps", "network_fps")]
     for number, (label, values) in enumerate(zip((whole, "network alone"), speeds, strict=True)):
         right.plot(widths, values, color=COLORS[number], marker=MARKERS[number], label=label)
     right.set_yscale("log")
