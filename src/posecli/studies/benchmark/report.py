@@ -47,13 +47,7 @@ def summarize(study: Benchmark, price: Price, video_fps: float = 30.0) -> Benchm
 
 
 def write_report(summary: BenchmarkSummary) -> StudyReport:
-    """Write everything into the benchmark's folder.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write everything into the benchmark's folder."""
     folder = summary.study.folder
     report = StudyReport(folder, draw_charts(kind_of(summary).drawings, summary, folder))
     table = csv_text(columns_of(kind_of(summary)), tidy_rows(summary))

@@ -111,13 +111,7 @@ class StudyFolder:
         return rows
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Add lines to the journal, synced to the disk.
-
-        Raises
-        ------
-        OutputError
-            If the disk refuses.
-        """
+        """Add lines to the journal, synced to the disk."""
         path = self.path / self.kind.rows_file
         try:
             with path.open("a", encoding="utf-8") as stream:

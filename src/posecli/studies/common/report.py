@@ -35,13 +35,7 @@ class StudyReport:
 
 
 def draw_charts(drawings: Mapping[str, Drawing[SummaryT]], summary: SummaryT, folder: Path) -> tuple[Chart, ...]:
-    """Draw every figure that shows something, as PNG and SVG.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be written to.
-    """
+    """Draw every figure that shows something, as PNG and SVG."""
     charts = []
     for name, (draw, caption) in drawings.items():
         with house_style():
@@ -52,13 +46,7 @@ def draw_charts(drawings: Mapping[str, Drawing[SummaryT]], summary: SummaryT, fo
 
 
 def write_results(report: StudyReport, table: str, results: Mapping[str, Any], page: str) -> None:
-    """Write the table (from `csv_text`), all results as JSON, and the page.
-
-    Raises
-    ------
-    OutputError
-        If they cannot be written.
-    """
+    """Write the table (from `csv_text`), all results as JSON, and the page."""
     write_whole(report.folder / CSV_FILE, table.encode())
     write_json(report.folder / JSON_FILE, results)
     write_whole(report.page, page.encode())

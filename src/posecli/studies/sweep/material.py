@@ -111,13 +111,7 @@ def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[ra
 
 
 def given_videos(options: SweepOptions) -> tuple[SweepVideo, ...]:
-    """The videos that the options name.
-
-    Raises
-    ------
-    VideoError
-        If one cannot be read, or has fewer than two frames.
-    """
+    """The videos that the options name."""
     return tuple(_given_video(path, options) for path in options.videos)
 
 
@@ -139,13 +133,7 @@ def scene_options(options: SweepOptions) -> SceneOptions:
 
 
 def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> SweepVideo:
-    """The trail-tracking scene, rendered unless it is there already.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """The trail-tracking scene, rendered unless it is there already."""
     scene = scene_options(options)
     path = folder / f"{scene.scene}.mp4"
     files = sample_files(scene, path)

@@ -28,60 +28,39 @@ DEFAULT_SCALES = (1.0, 0.5, 0.25, 0.125)
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """Options that all sweeps share.
+    """Options that all sweeps share."""
 
-    Attributes
-    ----------
-    videos
-        The files; without any, the trail-tracking scene is rendered.
-    model
-        What `posecli.load_model` takes; ``None`` is the network that comes with posecli.
-    analysis
-        How videos are analysed: engine, precision, batch size, crop, pipeline.
-    frames
-        Use the first so many frames of each video; ``None`` uses all, and `SCENE_FRAMES` of the rendered scene.
-    sample
-        Look at about so many of them only, in stretches from all over each video; ``None`` looks at all. Versions are
-        encoded whole all the same.
-    truth
-        Pose table with the true points of the one video; the one beside a rendered video is found by itself.
-    truth_choice
-        Which table of that file, where it holds several.
-    labels
-        A DeepLabCut project, or a part of it: its labelled frames of these videos count as truth.
-    pcutoff
-        Likelihood from which on a point counts as seen; ``None`` takes the model's own.
-    tolerance
-        Largest mean error of any body part, px of the full frame, at which a version is recommended.
-    max_lost
-        Largest share of points that a recommended version may lose below the cut-off.
-    window
-        Of the median filter, frames.
-    resamples
-        Of the bootstrap.
-    seed
-        Of the bootstrap, and of the rendered scene.
-    hours_per_year
-        Hours of video that savings are stated for.
-    keep
-        Keep encoded versions.
-    """
-
+    #: Without any, the trail-tracking scene is rendered.
     videos: tuple[Path, ...] = ()
+    #: What `posecli.load_model` takes; ``None`` is the network that comes with posecli.
     model: Path | None = None
+    #: Engine, precision, batch size, crop, pipeline.
     analysis: AnalyzeOptions = field(default_factory=AnalyzeOptions)
+    #: Use the first so many frames of each video; ``None`` uses all, and `SCENE_FRAMES` of the rendered scene.
     frames: int | None = None
+    #: Look at about so many of them only, in stretches from all over each video; versions are encoded whole anyway.
     sample: int | None = None
+    #: Pose table with the true points of the one video; the one beside a rendered video is found by itself.
     truth: Path | None = None
+    #: Which table of that file, where it holds several.
     truth_choice: TableChoice = TableChoice()
+    #: A DeepLabCut project, or a part of it: its labelled frames of these videos count as truth.
     labels: Path | None = None
+    #: Likelihood from which on a point counts as seen; ``None`` takes the model's own.
     pcutoff: float | None = None
+    #: Largest mean error of any body part, px of the full frame, at which a version is recommended.
     tolerance: float = TOLERANCE_PX
+    #: Largest share of points that a recommended version may lose below the cut-off.
     max_lost: float = MAX_LOST
+    #: Of the median filter, frames.
     window: int = 5
+    #: Of the bootstrap.
     resamples: int = 1000
+    #: Of the bootstrap, and of the rendered scene.
     seed: int = SCENE_SEED
+    #: Hours of video that savings are stated for.
     hours_per_year: float = 1000.0
+    #: Keep encoded versions.
     keep: bool = False
 
     def __post_init__(self) -> None:

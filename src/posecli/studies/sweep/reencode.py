@@ -64,11 +64,6 @@ def reencode(
     """Encode videos into a folder; each gets its name only when all its frames match.
 
     New videos are named as the old ones, ending in ``.mp4``. A video that fails does not stop the others.
-
-    Raises
-    ------
-    UsageError
-        If a new video would take the place of an original, or two would take the same place.
     """
     targets = [out_dir / f"{video.stem}.mp4" for video in videos]
     _refuse_collisions(videos, targets)
@@ -145,13 +140,7 @@ def _made_before(video: Path, target: Path, wanted: dict[str, Any], manifest: An
 
 
 def recommended_encoding(path: Path) -> EncodeOptions:
-    """What a finished compress-sweep recommends: from its folder, or its ``results.json``.
-
-    Raises
-    ------
-    UsageError
-        If there is no sweep, or it recommends nothing.
-    """
+    """What a finished compress-sweep recommends: from its folder, or its ``results.json``."""
     file = path / JSON_FILE if path.is_dir() else path
     content = read_json(file)
     if not isinstance(content, dict) or "recommendation" not in content:

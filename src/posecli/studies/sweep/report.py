@@ -20,13 +20,7 @@ RESULTS_FORMAT = "posecli-sweep-results"
 
 
 def write_report(sweep: Sweep) -> StudyReport:
-    """Write everything into the sweep's folder.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write everything into the sweep's folder."""
     folder = sweep.folder
     recommendation = recommend(sweep)
     report = StudyReport(folder, draw_charts(drawings(sweep), sweep, folder))

@@ -73,13 +73,7 @@ def encoders(ffmpeg: str) -> frozenset[str]:
 
 
 def refuse_missing_encoders(codecs: Iterable[str]) -> None:
-    """Fail before any work if something could not be encoded.
-
-    Raises
-    ------
-    UsageError
-        If the ffmpeg lacks one of them.
-    """
+    """Fail before any work if something could not be encoded."""
     ffmpeg = find_ffmpeg()
     for codec in codecs:
         if codec not in encoders(ffmpeg.path):

@@ -124,11 +124,6 @@ def encoded_versions(
 ) -> tuple[Version, ...]:
     """The original first, then each codec's versions, best quality first, without duplicates.
 
-    Raises
-    ------
-    UsageError
-        If a codec is not known, a CRF is not on its scale, or there is nothing to encode.
-
     Examples
     --------
     >>> [version.name for version in encoded_versions({"libx264": [23, 100]}, {})]
@@ -159,11 +154,6 @@ def _used_crf(codec: str, asked: float) -> tuple[float, str]:
 
 def scaled_versions(scales: Sequence[float]) -> tuple[Version, ...]:
     """The full frame first, then the smaller ones.
-
-    Raises
-    ------
-    UsageError
-        If a scale is out of range, or there is none but 1.
 
     Examples
     --------
