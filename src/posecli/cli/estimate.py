@@ -9,7 +9,7 @@ import click
 
 from posecli.cli.base import PATH, Command, Output, aligned, config_option, output_options
 from posecli.errors import UsageError
-from posecli.options import at_least_one
+from posecli.options import at_least
 
 if TYPE_CHECKING:
     from posecli.studies.cost import Estimate, Experiment
@@ -44,7 +44,7 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
 
     experiment = Experiment(flags["animals"], flags["days"], flags["hours_per_day"], flags["video_fps"])
     price = read_prices(flags["prices"]).chosen(flags["price"], flags["per_hour"])
-    at_least_one("cores", flags["cores"])
+    at_least(1, cores=flags["cores"])
     if (results is None) == (fps is None):
         raise UsageError("no speed, or two of them: give either --fps or --benchmark")
     settings = {f"{fps:g} frames/s": (fps, flags["cores"])} if fps is not None else measured_settings(results)

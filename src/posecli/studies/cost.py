@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import UsageError
-from posecli.options import at_least_one
+from posecli.options import at_least
 from posecli.support.yamlfile import read_yaml
 
 #: The dated prices that come with posecli.
@@ -129,7 +129,7 @@ class Experiment:
     video_fps: float = 30.0
 
     def __post_init__(self) -> None:
-        at_least_one("animals", self.animals)
+        at_least(1, animals=self.animals)
         for name, value in (("days", self.days), ("video-fps", self.video_fps)):
             if not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name} {value:g} is out of range: give a number above 0")
@@ -183,7 +183,7 @@ class Estimate:
 
     def days(self, machines: int = 1) -> float:
         """Days until everything is analysed by so many machines."""
-        at_least_one("machines", machines)
+        at_least(1, machines=machines)
         return self.machine_hours / 24 / machines
 
     def machines(self, within_days: float) -> int:

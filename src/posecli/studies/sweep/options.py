@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from posecli.errors import UsageError
-from posecli.options import AnalyzeOptions, TableChoice
+from posecli.options import AnalyzeOptions, TableChoice, at_least
 
 #: Mean shift that is tolerated unless another is asked for, px: what Mathis & Warren (2018) found at a thousandfold
 #: compression, and a third of the 3 px by which two people differ who label the same frame.
@@ -73,11 +73,9 @@ class SweepOptions:
             raise UsageError(f"num-outputs {self.analysis.num_outputs} cannot be compared: leave it at 1")
 
     def _check_counts(self) -> None:
-        least = {"frames": (self.frames, 2), "sample": (self.sample, 2)}
-        least |= {"resamples": (self.resamples, 100), "seed": (self.seed, 0)}
-        for name, (value, bound) in least.items():
-            if value is not None and value < bound:
-                raise UsageError(f"{name} {value} is too small: give a whole number of {bound} or more")
+        at_least(2, frames=self.frames, sample=self.sample)
+        at_least(100, resamples=self.resamples)
+        at_least(0, seed=self.seed)
         if self.window < 3 or self.window % 2 == 0:
             raise UsageError(f"window {self.window} has no middle: give an odd number of 3 or more")
 
