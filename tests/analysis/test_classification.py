@@ -225,7 +225,7 @@ def test_networks_of_the_other_kind(
         load_model(model.path)
     with pytest.raises(ModelError, match="is a pose network, not one for behaviours: use it with 'posecli analyze'"):
         load_clip_model(dots_model.path)  # type: ignore[attr-defined]
-    with pytest.raises(ModelError, match="is no model folder: make one with 'posecli train'"):
+    with pytest.raises(ModelError, match="is not a model folder: make one with 'posecli train'"):
         load_clip_model(dots_clip.parent)
 
 

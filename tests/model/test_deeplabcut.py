@@ -233,7 +233,7 @@ def test_python_tag_runs_nothing(project: Path, tmp_path: Path) -> None:
     [
         (lambda folder: folder / "nowhere", ["nowhere' does not exist"]),
         (lambda folder: folder, ["holds no model", "model.yaml", "config.yaml"]),
-        (lambda folder: _touch(folder / "video.mp4"), ["video.mp4' is no model"]),
+        (lambda folder: _touch(folder / "video.mp4"), ["video.mp4' is not a model"]),
         (lambda folder: export(folder, "readme.txt"), ["neither a checkpoint (.index) nor a frozen graph (.pb)"]),
         (lambda folder: export(folder, "frozen.pb"), ["holds no snapshot", ".pb"]),
         (lambda folder: projects.write_model_directory(folder, "elsewhere"), ["elsewhere' is not named <Task>"]),

@@ -108,7 +108,7 @@ def test_optical_flow(prefix: str, tmp_path: Path) -> None:
 
 def test_no_such_network(tmp_path: Path) -> None:
     other = {"resnet_v1_50/conv1/weights": np.zeros((7, 7, 3, 64), np.float32)}
-    with pytest.raises(ModelError, match="is no I3D network"):
+    with pytest.raises(ModelError, match="is not an I3D network"):
         read_i3d_checkpoint(projects.write_checkpoint(tmp_path / "model.ckpt", other), SPEC)
 
 

@@ -58,7 +58,7 @@ def test_fingerprint_is_that_of_the_ranges(folder: ModelFolder) -> None:
         ({"ranges": [1, 2]}, "is damaged"),
         ({"ranges": {"resnet_v1_50/conv1": 5}}, "is damaged"),
         ({"ranges": {"resnet_v1_50/conv1": [0, "high"]}}, "is damaged"),
-        ({"ranges": {"resnet_v1_50/conv9": [0, 1]}}, "'resnet_v1_50/conv9' the range 0.0 to 1.0, which cannot be"),
+        ({"ranges": {"resnet_v1_50/conv9": [0, 1]}}, "'resnet_v1_50/conv9' the range 0.0 to 1.0, which is impossible"),
         ({"ranges": {"resnet_v1_50/conv1": [1, 1]}}, "range 1.0 to 1.0"),
         ({"ranges": {"resnet_v1_50/conv1": [0, float("inf")]}}, "range 0.0 to inf"),
     ],

@@ -157,8 +157,7 @@ def quantize_command(
     """Make the int8 version of a model folder, for '--precision int8' and 'auto' of analyze and classify.
 
     Convolutions that lose accuracy in int8 are found by measuring on the videos' own frames, and keep a wider
-    precision.
-    --scales, --frames and --max-shift are for pose networks.
+    precision. --scales, --frames and --max-shift are for pose networks.
 
     \b
     Example:

@@ -52,7 +52,7 @@ class Engine(Protocol[OutputT_co]):
 
     @property
     def info(self) -> EngineInfo:
-        """What it is."""
+        """What a run says of its engine."""
 
     @staticmethod
     def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:

@@ -258,7 +258,7 @@ class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no 
     """
 
     def call(self, inputs: Any) -> Any:
-        """Convolve."""
+        """Convolve with the kernel as one operation of TensorFlow."""
         if keras.backend.backend() != "tensorflow":
             return super().call(inputs)
         import tensorflow as tf
@@ -279,7 +279,7 @@ class AverageWindow(keras.layers.Layer):  # type: ignore[misc]
         self.window = tuple(window)
 
     def call(self, inputs: Any) -> Any:
-        """Average."""
+        """Average over whole axes, then along the others."""
         x = ops.mean(inputs, axis=[axis for axis, side in enumerate(self.window, 1) if side is None], keepdims=True)
         for axis, side in enumerate(self.window, 1):
             if side is not None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import EngineError
-from posecli.network.network import Network, Weights
+from posecli.network.network import FRAMES, Network, Weights
 from posecli.network.operations import (
     Activation,
     Add,
@@ -66,7 +66,7 @@ def build_openvino(network: Network, weights: Weights, extents: Sequence[int]) -
     import openvino as ov
 
     graph = _Graph(network, weights)
-    frames = graph.op.parameter([-1, *extents, 3], np.uint8, name="frames")
+    frames = graph.op.parameter([-1, *extents, 3], np.uint8, name=FRAMES)
     return ov.Model(graph.results(frames), [frames], network.name)
 
 
@@ -84,15 +84,16 @@ class _Graph:
         self._rounded: set[str] = set()
 
     def results(self, frames: Any) -> list[Any]:
-        """The network's outputs."""
+        """Translate all operations; the network's outputs, channels last."""
         rank = self._network.rank
-        self._nodes["frames"] = self._transpose(self._scaled(frames), (0, rank + 1, *range(1, rank + 1)))
+        self._nodes[FRAMES] = self._transpose(self._scaled(frames), (0, rank + 1, *range(1, rank + 1))).output(0)
         for operation in self._network.operations:
-            self._nodes[operation.name] = self._node(operation, *(self._nodes[name] for name in operation.inputs))
+            node = self._node(operation, *(self._nodes[name] for name in operation.inputs))
+            self._nodes[operation.name] = node.output(0) if hasattr(node, "outputs") else node
         return [self.op.result(self._channels_last(self._nodes[name])) for name in self._network.outputs]
 
     def _channels_last(self, x: Any) -> Any:
-        rank = len(x.output(0).partial_shape) if hasattr(x, "get_friendly_name") else len(x.partial_shape)
+        rank = len(x.partial_shape)
         return x if rank == 2 else self._transpose(x, (0, *range(2, rank), 1))
 
     def _scaled(self, frames: Any) -> Any:
@@ -108,43 +109,49 @@ class _Graph:
 
     @_node.register
     def _(self, operation: Convolution, x: Any) -> Any:
-        rank = len(operation.kernel)
-        kernel = self._constant(self._weights[operation.weights].transpose(rank + 1, rank, *range(rank)))
+        kernel = self._outputs_first(operation)
         if operation.int8:
             kernel = self._rounded_kernel(kernel)
-        strides, (before, after, auto_pad) = list(operation.strides or (1,) * rank), self._padding(operation)
-        y = self.op.convolution(
-            x, kernel, strides, before, after, [operation.dilation] * rank, auto_pad, name=operation.name
-        )
-        return self._biased(y, operation.bias, rank)
+        return self._convolved(self.op.convolution, operation, x, kernel, operation.dilation)
 
     @_node.register
     def _(self, operation: DepthwiseConvolution, x: Any) -> Any:
         rank = len(operation.kernel)
         # (*kernel, C, 1) to groups of one channel each: (C, 1, 1, *kernel).
         kernel = self._weights[operation.weights].transpose(rank, rank + 1, *range(rank))[:, None]
-        strides, (before, after, auto_pad) = list(operation.strides or (1,) * rank), self._padding(operation)
-        y = self.op.group_convolution(
-            x, self._constant(kernel), strides, before, after, [1] * rank, auto_pad, name=operation.name
-        )
+        return self._convolved(self.op.group_convolution, operation, x, self._constant(kernel))
+
+    def _convolved(
+        self, function: Any, operation: Convolution | DepthwiseConvolution, x: Any, kernel: Any, dilation: int = 1
+    ) -> Any:
+        rank = len(operation.kernel)
+        pads, auto_pad = explicit_padding(operation.padding, operation.kernel, dilation), "explicit"
+        if pads is None:
+            pads, auto_pad = ((0, 0),) * rank, "same_upper"
+        before, after = ([each[end] for each in pads] for end in (0, 1))
+        strides = list(operation.strides or (1,) * rank)
+        y = function(x, kernel, strides, before, after, [dilation] * rank, auto_pad, name=operation.name)
         return self._biased(y, operation.bias, rank)
+
+    def _outputs_first(self, operation: Convolution | TransposedConvolution) -> Any:
+        """The kernel as OpenVINO lays it out: its last two axes first, in the other order."""
+        rank = len(operation.kernel)
+        return self._constant(self._weights[operation.weights].transpose(rank + 1, rank, *range(rank)))
 
     @_node.register
     def _(self, operation: TransposedConvolution, x: Any) -> Any:
-        rank = len(operation.kernel)
-        kernel = self._constant(self._weights[operation.weights].transpose(rank + 1, rank, *range(rank)))
         cut = [max(side - stride, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
         added = [max(stride - side, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
         y = self.op.convolution_backprop_data(
             x,
-            kernel,
+            self._outputs_first(operation),
             list(operation.strides),
             pads_begin=[pixels // 2 for pixels in cut],
             pads_end=[pixels - pixels // 2 for pixels in cut],
             output_padding=added,
             name=operation.name,
         )
-        return self._biased(y, operation.bias, rank)
+        return self._biased(y, operation.bias, len(operation.kernel))
 
     @_node.register
     def _(self, operation: Dense, x: Any) -> Any:
@@ -254,15 +261,6 @@ class _Graph:
         limits = self._constant(-high), self._constant(high)
         return self.op.fake_quantize(kernel, *limits, *limits, WEIGHT_LEVELS)
 
-    def _padding(self, operation: Convolution | DepthwiseConvolution) -> tuple[list[int], list[int], str]:
-        """What OpenVINO wants to be told."""
-        dilation = operation.dilation if isinstance(operation, Convolution) else 1
-        pads = explicit_padding(operation.padding, operation.kernel, dilation)
-        if pads is None:
-            none = [0] * len(operation.kernel)
-            return none, none, "same_upper"
-        return [before for before, _ in pads], [after for _, after in pads], "explicit"
-
     def _biased(self, x: Any, bias: str | None, rank: int) -> Any:
         return x if bias is None else self.op.add(x, self._constant(self._weights[bias].reshape(1, -1, *(1,) * rank)))
 
@@ -289,7 +287,7 @@ class _Graph:
 
     def _moves(self, operation: Pooling, x: Any) -> tuple[list[int], list[int], list[int]]:
         """Strides, the window cut down to the map, and no padding."""
-        extents = [extent.get_length() for extent in list(_output(x).partial_shape)[2:]]
+        extents = [extent.get_length() for extent in list(x.partial_shape)[2:]]
         window = [side or 1 for side in operation.window_in(extents)]
         return list(operation.strides or (1,) * len(window)), window, [0] * len(window)
 
@@ -300,8 +298,3 @@ class _Graph:
     def _transpose(self, x: Any, order: tuple[int, ...]) -> Any:
         """The same with its axes in another order."""
         return self.op.transpose(x, self.op.constant(np.asarray(order)))
-
-
-def _output(x: Any) -> Any:
-    """The output of a node; what is one already as it is."""
-    return x.output(0) if hasattr(x, "outputs") else x

@@ -14,7 +14,7 @@ from posecli.support.yamlfile import brief
 
 #: The behaviours of Govindarajan et al. (2022), in the order of their networks' outputs.
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")
-#: What columns of a behaviour table are called besides its classes.
+#: Columns of a behaviour table besides its classes.
 TABLE_COLUMNS = frozenset({"index", "seconds", "label", "first_frame", "end_frame"})
 #: More classes than any ethogram: a file beyond that is damaged.
 MOST_CLASSES = 10_000
@@ -67,12 +67,12 @@ class ClipDescription(Description):
         if not all(isinstance(name, str) and name and name.isprintable() and "/" not in name for name in names):
             problems.append(f"its classes {brief(list(names))} are not names without slashes")
         if taken := sorted(set(names) & TABLE_COLUMNS):
-            problems.append(f"its classes {taken} are called what columns of the table are called")
+            problems.append(f"its classes {taken} are names of the table's own columns")
         if not 0 < self.width <= 4:
             problems.append(f"width {self.width} is out of range")
         if self.length < SHORTEST_CHUNK or self.stride < 1 or self.frame_step < 1:
             problems.append(
-                f"chunks of {self.length} frames, {self.frame_step} apart, every {self.stride} frames cannot be"
+                f"chunks of {self.length} frames, {self.frame_step} apart, every {self.stride} frames are impossible"
             )
         if min(self.input_height, self.input_width) < SMALLEST_INPUT:
             problems.append(f"frames of {self.input_width}x{self.input_height} px are too small")
@@ -85,7 +85,7 @@ class ClipDescription(Description):
 
     @property
     def network(self) -> Network:
-        """The network to build."""
+        """Its operations and what they mean, without weights."""
         return i3d(self.spec)
 
     def identity_fields(self) -> dict[str, Any]:

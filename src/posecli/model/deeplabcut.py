@@ -113,7 +113,7 @@ def find_source(path: Path, choice: NetworkChoice = NetworkChoice()) -> DeepLabC
         raise ModelError(f"model '{path}' does not exist: check the path")
     if path.is_file():
         if path.suffix not in (".yaml", ".yml"):
-            raise ModelError(f"'{path}' is no model: give a model folder, or a DeepLabCut config.yaml or folder")
+            raise ModelError(f"'{path}' is not a model: give a model folder, or a DeepLabCut config.yaml or folder")
         return _from_project(path, path, choice)
     if (path / "config.yaml").is_file():
         return _from_project(path, path / "config.yaml", choice)
@@ -175,13 +175,13 @@ def _number(config_path: Path, key: str, value: Any) -> float:
 def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
     missing = [key for key in ("Task", "date", "iteration", "TrainingFraction") if config.get(key) is None]
     if missing:
-        raise ModelError(f"'{config_path}' is no DeepLabCut project file: it lacks {', '.join(missing)}")
+        raise ModelError(f"'{config_path}' is not a DeepLabCut project file: it lacks {', '.join(missing)}")
     for key in ("Task", "date", "iteration"):
         # These become parts of a path; it must not lead out of the project.
         text = brief(config[key])
         is_name = isinstance(config[key], str | int | float | date) and not isinstance(config[key], bool)
         if not is_name or len(text) > LONGEST_NAME or any(letter in text for letter in "/\\"):
-            raise ModelError(f"'{config_path}' has {key} {text}, which no folder of it can be named after: correct it")
+            raise ModelError(f"'{config_path}' has {key} {text}, which is not a possible folder name: correct it")
     if truth_of(config.get("multianimalproject")):
         raise ModelError(
             f"'{config_path}' is a multi-animal project, which is not supported yet: use a single-animal one"
@@ -197,7 +197,7 @@ def _no_model_message(project: Path, iteration: str, name: str) -> str:
         )
     parent = project / "dlc-models" / iteration
     found = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
-    have = f"there are {', '.join(found)}" if found else f"'{parent}' holds none"
+    have = f"there are {', '.join(found)}" if found else f"'{parent}' is empty"
     return f"no trained network '{name}' in '{project}': {have}; choose with --shuffle and --trainset-index"
 
 

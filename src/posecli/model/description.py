@@ -36,7 +36,7 @@ class Description(ABC):
     @property
     @abstractmethod
     def network(self) -> Network:
-        """The network to build."""
+        """Its operations and what they mean, without weights."""
 
     @abstractmethod
     def identity_fields(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class ModelDescription(Description):
 
     @property
     def network(self) -> Network:
-        """The network to build."""
+        """Its operations and what they mean, without weights."""
         return pose_network(self.spec)
 
     def identity_fields(self) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def read_clip_folder(path: Path) -> ClipModelFolder:
     """Read the ``model.yaml`` of a network for behaviours; errors as `read_model_folder`, the other way round."""
     if not is_model_folder(path):
         raise ModelError(
-            f"'{path}' is no model folder: make one with 'posecli train', or from a checkpoint with 'posecli model "
+            f"'{path}' is not a model folder: make one with 'posecli train', or from a checkpoint with 'posecli model "
             "import-i3d'"
         )
     folder = read_any_folder(path)

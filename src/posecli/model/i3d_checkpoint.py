@@ -48,7 +48,7 @@ def read_i3d_checkpoint(path: Path, spec: I3DSpec) -> tuple[Tensors, tuple[str, 
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     if not prefix.with_name(f"{prefix.name}.index").is_file():
         raise ModelError(
-            f"there is no checkpoint '{prefix}': give the path of its .index file, which has to stand beside its data"
+            f"there is no checkpoint '{prefix}': give the path of its .index file, which must be beside its data"
         )
     stored = list_checkpoint(prefix)
     names = {name.removeprefix(PREFIX): name for name in stored}
@@ -80,7 +80,7 @@ def _check_kind(prefix: Path, held: Mapping[str, StoredTensor]) -> None:
         )
     if FIRST_KERNEL not in held:
         raise ModelError(
-            f"checkpoint '{prefix}' is no I3D network (it has no tensor '{PREFIX}{FIRST_KERNEL}', with or without "
+            f"checkpoint '{prefix}' is not an I3D network (it has no tensor '{PREFIX}{FIRST_KERNEL}', with or without "
             f"'{PREFIX}'): give one of the published RGB checkpoints or one trained from them"
         )
 

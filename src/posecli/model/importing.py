@@ -33,7 +33,7 @@ from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.support.yamlfile import brief, name_of, truth_of
 
-#: Raised when posecli reads the same files as something else: what the cache has of them is no good then.
+#: Raised when posecli reads the same files as something else: what is in the cache is then outdated.
 READING = 2
 
 

@@ -51,7 +51,7 @@ def read_int8_plan(folder: AnyFolder) -> Int8Plan:
         raise ModelError(f"'{path}' is damaged ({brief(str(error))}): {advice}") from error
     for scope, (low, high) in ranges.items():
         if scope not in known or not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ModelError(f"'{path}' gives {brief(scope)} the range {low} to {high}, which cannot be: {advice}")
+            raise ModelError(f"'{path}' gives {brief(scope)} the range {low} to {high}, which is impossible: {advice}")
     return Int8Plan(ranges)
 
 

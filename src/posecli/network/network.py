@@ -85,7 +85,7 @@ class PoseHead:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The tensors, in order."""
+        """Tensors that are computed, the scoremap first."""
         return (self.scoremap,) if self.locref is None else (self.scoremap, self.locref)
 
 
@@ -97,7 +97,7 @@ class ClassHead:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The one tensor."""
+        """Tensors that are computed."""
         return (self.logits,)
 
 

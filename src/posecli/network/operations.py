@@ -63,7 +63,7 @@ class Weighted(Operation):
     bias: str | None = field(default=None, kw_only=True)
 
     def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
-        """Kernel, then bias."""
+        """Of the kernel, then of the bias where there is one."""
         kernel = {self.weights: self.kernel_shape(_channels(inputs[0]))}
         return kernel if self.bias is None else {**kernel, self.bias: (_channels(self.output_shape(*inputs)),)}
 
@@ -93,11 +93,9 @@ class Convolution(Weighted):
     int8: bool = field(default=False, kw_only=True)
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
-        """``(*kernel, in, out)``."""
         return (*self.kernel, entering, self.channels)
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """As many cells as the padding says."""
         return (*_strided(inputs[0], self.kernel, self.strides, self.padding, self.dilation), self.channels)
 
 
@@ -109,11 +107,9 @@ class DepthwiseConvolution(Weighted):
     padding: Padding = "same"
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
-        """``(*kernel, C, 1)``."""
         return (*self.kernel, entering, 1)
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """As many channels as before."""
         return (*_strided(inputs[0], self.kernel, self.strides, self.padding), inputs[0][-1])
 
 
@@ -128,11 +124,9 @@ class TransposedConvolution(Weighted):
     strides: tuple[int, ...]
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
-        """``(*kernel, out, in)``."""
         return (*self.kernel, self.channels, entering)
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """Extents times strides."""
         return (*_enlarged(inputs[0], self.strides), self.channels)
 
 
@@ -143,11 +137,9 @@ class Dense(Weighted):
     channels: int
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
-        """``(in, out)``."""
         return (entering, self.channels)
 
     def output_shape(self, *inputs: MapShape) -> MapShape:  # noqa: ARG002
-        """A vector."""
         return (self.channels,)
 
 
@@ -171,7 +163,6 @@ class BatchNormalization(Operation):
     momentum: float = 0.99
 
     def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
-        """One number for each channel."""
         names = (self.gamma, self.beta, self.mean, self.variance)
         return {name: (_channels(inputs[0]),) for name in names if name is not None}
 
@@ -199,7 +190,6 @@ class Pooling(Operation):
     padding: Literal["same", "valid"] = "same"
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """A whole extent becomes one cell."""
         *extents, channels = inputs[0]
         sides = [side or 1 for side in self.window_in(extents)]
         found = _strided(inputs[0], sides, self.strides, self.padding)
@@ -219,7 +209,6 @@ class GlobalAverage(Operation):
     """The average over all extents: maps to vectors."""
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """Channels only."""
         return inputs[0][-1:]
 
 
@@ -238,7 +227,6 @@ class Concatenate(Operation):
     """The channels of all inputs, in order."""
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """All channels."""
         return (*inputs[0][:-1], sum(map(_channels, inputs)))
 
 
@@ -250,7 +238,6 @@ class Resize(Operation):
     kind: Literal["nearest", "linear"] = "nearest"
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """Extents times factors."""
         return (*_enlarged(inputs[0], self.factors), inputs[0][-1])
 
 
@@ -269,7 +256,6 @@ class Split(Operation):
     channels: int
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """The channels that are left."""
         return (*inputs[0][:-1], self.channels)
 
 
@@ -280,7 +266,6 @@ class DepthToSpace(Operation):
     factor: int
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        """Extents times the factor, channels over its power."""
         rank = len(inputs[0]) - 1
         return (*_enlarged(inputs[0], (self.factor,) * rank), _channels(inputs[0]) // self.factor**rank)
 

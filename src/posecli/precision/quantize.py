@@ -107,7 +107,7 @@ class Attempt:
 
     @property
     def passed(self) -> bool:
-        """Whether every sample did."""
+        """Whether the figures of every sample are within the limit."""
         return all(figures.passed for figures in self.figures)
 
 
