@@ -26,19 +26,7 @@ OutputT_co = TypeVar("OutputT_co", covariant=True)
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What a run must say of its engine.
-
-    Attributes
-    ----------
-    name, version
-        The runtime.
-    device
-        Where it computes, such as ``CPU``.
-    precision
-        Its arithmetic.
-    threads
-        Threads that it computes with.
-    """
+    """What a run says of its engine: the runtime, where it computes (such as ``CPU``), its arithmetic and threads."""
 
     name: str
     version: str
@@ -72,23 +60,9 @@ ENGINE_CLASSES: dict[EngineName, str] = {
 
 
 def open_engine(folder: AnyFolder, shape: Shape, options: EngineOptions) -> Engine[Any]:
-    """Compile a model folder's network.
+    """Compile a model folder's network for items of one shape.
 
-    Parameters
-    ----------
-    folder
-        The model.
-    shape
-        Of one item of a batch: ``(H, W, 3)`` for a pose network, ``(T, H, W, 3)`` for one of behaviours.
-    options
-        Engine, precision and threads.
-
-    Raises
-    ------
-    EngineError
-        If the runtime cannot do what the options ask.
-    ModelError
-        If the weights are damaged.
+    Raises `EngineError` if the runtime cannot do what the options ask, and `ModelError` if the weights are damaged.
     """
     obstacle = engine_obstacle(folder, options)
     if obstacle is not None:

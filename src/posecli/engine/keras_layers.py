@@ -45,19 +45,10 @@ ACTIVATIONS = {"swish": "silu", "hard_swish": "hard_silu"}
 def build_keras(
     network: Network, extents: Sequence[int | None] | None = None, *, policy: str = "float32"
 ) -> keras.Model:
-    """Build a network for inputs of one size.
+    """Build a network for inputs of one size, ``(H, W)`` or ``(T, H, W)``; ``None`` leaves an extent free.
 
-    Parameters
-    ----------
-    extents
-        ``(H, W)``, or ``(T, H, W)``; ``None`` leaves an extent free, at some cost in speed.
-    policy
-        Keras' name for the arithmetic, such as ``mixed_bfloat16`` (for training).
-
-    Returns
-    -------
-    keras.Model
-        Takes ``(B, *extents, 3)`` RGB in 0..255, uint8 or float. Gives a dict of the network's outputs by name.
+    It takes ``(B, *extents, 3)`` RGB in 0..255, uint8 or float, and gives a dict of the network's outputs by name. The
+    policy is Keras' name for the arithmetic, such as ``mixed_bfloat16`` (for training).
     """
     with _dtype_policy(policy):
         frames = keras.Input((*(extents or (None,) * network.rank), 3), name=FRAMES, dtype="float32")

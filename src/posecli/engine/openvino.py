@@ -49,15 +49,6 @@ class OpenVINOEngine:
     Each core runs a stream of its own over its share of a batch: small networks' layers are too short to be worth
     sharing between cores, and large ones lose nothing. A batch of fewer items than cores gives each item several.
     The graph is compiled for the batch it is warmed up with, and anew only when a larger one has more shares to give.
-
-    Parameters
-    ----------
-    folder
-        The model.
-    shape
-        Of one item of a batch: ``(H, W, 3)`` for a frame, ``(T, H, W, 3)`` for a chunk of them.
-    options
-        Precision and threads.
     """
 
     def __init__(self, folder: AnyFolder, shape: Shape, options: EngineOptions) -> None:
@@ -108,13 +99,7 @@ class OpenVINOEngine:
 
 
 class FoldedGraph:
-    """A model's folded weights, from which graphs of any size and precision are built.
-
-    Parameters
-    ----------
-    folder
-        The model.
-    """
+    """A model's folded weights, from which graphs of any size and precision are built."""
 
     def __init__(self, folder: AnyFolder) -> None:
         folded = fold_batch_norm(folder.description.network, folder.weights())

@@ -49,19 +49,9 @@ LARGEST_POOLED = 2**25
 
 
 def build_openvino(network: Network, weights: Weights, extents: Sequence[int]) -> ov.Model:
-    """Build a network for inputs of one size and batches of any.
+    """Build a network for inputs of one size, ``(H, W)`` or ``(T, H, W)``, and batches of any.
 
-    Parameters
-    ----------
-    weights
-        By the names of ``network.variable_shapes()``.
-    extents
-        ``(H, W)``, or ``(T, H, W)``.
-
-    Returns
-    -------
-    openvino.Model
-        Takes ``(B, *extents, 3)`` uint8 RGB; its outputs are those of the network, float32, channels last.
+    The graph takes ``(B, *extents, 3)`` uint8 RGB; its outputs are those of the network, float32, channels last.
     """
     import openvino as ov
 

@@ -23,15 +23,7 @@ class TensorFlowEngine:
 
     The graph takes uint8, scales it itself, and has static sizes and a free batch dimension: a short last batch costs
     no second compilation.
-
-    Parameters
-    ----------
-    folder
-        The model.
-    shape
-        Of one item of a batch: ``(H, W, 3)`` for a frame, ``(T, H, W, 3)`` for a chunk of them.
-    options
-        ``threads`` can be set once per process, before TensorFlow first computes.
+    Threads can be set once per process, before TensorFlow first computes.
     """
 
     def __init__(self, folder: AnyFolder, shape: Shape, options: EngineOptions) -> None:

@@ -12,13 +12,7 @@ BEHAVIOURS_FOLDER = BUILTIN_FOLDER.with_name("home-cage")
 
 
 def builtin_model_path() -> Path:
-    """The model folder of the built-in network; its card lies in it.
-
-    Raises
-    ------
-    ModelError
-        If this installation of posecli lacks it.
-    """
+    """The model folder of the built-in network, with its card; `ModelError` if this installation lacks it."""
     return _here(BUILTIN_FOLDER)
 
 
@@ -32,15 +26,8 @@ BUILTIN = {"built-in": BUILTIN_FOLDER, "built-in-behaviours": BEHAVIOURS_FOLDER}
 
 
 def named_model(path: Path) -> Path:
-    """The folder of a built-in network where its name is given and nothing else is called so; any other path as it is.
+    """The folder of a built-in network, if its name is given and no file has it; any other path as it is.
 
-    Raises
-    ------
-    ModelError
-        As `builtin_model_path`.
-
-    Examples
-    --------
     >>> named_model(Path("built-in")).name, named_model(Path("openfield-model")).name
     ('mouse-from-above', 'openfield-model')
     """

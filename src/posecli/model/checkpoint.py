@@ -45,17 +45,9 @@ def list_checkpoint(prefix: Path) -> dict[str, StoredTensor]:
 
 
 def read_checkpoint(prefix: Path, shapes: Shapes) -> dict[str, npt.NDArray[np.float32]]:
-    """Read the tensors named in `shapes` that a checkpoint holds.
+    """Read the tensors named in `shapes` that a checkpoint holds; `ModelError` if it is missing or damaged.
 
-    Parameters
-    ----------
-    prefix
-        Path without the endings ``.index`` and ``.data-00000-of-00001``.
-
-    Raises
-    ------
-    ModelError
-        If a file of the checkpoint is missing or damaged.
+    Its path, `prefix`, is without the endings ``.index`` and ``.data-00000-of-00001``.
     """
     with _opened(prefix) as reader:
         held = reader.get_variable_to_shape_map()

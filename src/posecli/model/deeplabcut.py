@@ -62,16 +62,12 @@ class DeepLabCutNetwork:
     ----------
     path
         What the user named.
-    pose_cfg
-        ``pose_cfg.yaml`` over DeepLabCut's defaults.
-    pose_cfg_path
-        That file.
+    pose_cfg, pose_cfg_path
+        ``pose_cfg.yaml`` over DeepLabCut's defaults, and where it is.
     checkpoint
         Path without ending, or the frozen graph (``.pb``) of an export without a checkpoint.
-    scorer
-        What DeepLabCut would call this network.
-    pcutoff
-        The project's likelihood cut-off, where there is a project.
+    scorer, pcutoff
+        DeepLabCut's name for the network, and the project's likelihood cut-off where there is a project.
     """
 
     path: Path
@@ -95,19 +91,9 @@ class DeepLabCutNetwork:
 
 
 def find_source(path: Path, choice: NetworkChoice = NetworkChoice()) -> DeepLabCutNetwork:
-    """Find a trained network.
+    """Find a network in a project (``config.yaml`` or folder), one folder of its ``dlc-models``, or an exported model.
 
-    Parameters
-    ----------
-    path
-        A project's ``config.yaml`` or folder, one folder of its ``dlc-models``, or an exported model.
-    choice
-        Which network, where there are several.
-
-    Raises
-    ------
-    ModelError
-        If there is none, or it is of a kind that is not supported.
+    Raises `ModelError` if there is none, or its kind is not supported.
     """
     if not path.exists():
         raise ModelError(f"model '{path}' does not exist: check the path")

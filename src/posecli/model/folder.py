@@ -40,15 +40,7 @@ D = TypeVar("D", bound=Description)
 
 @dataclass(frozen=True)
 class FolderOf(Generic[D]):
-    """A model folder on disk.
-
-    Attributes
-    ----------
-    path
-        The folder.
-    description
-        What its ``model.yaml`` says.
-    """
+    """A model folder on disk, and what its ``model.yaml`` says."""
 
     path: Path
     description: D
@@ -60,13 +52,7 @@ class FolderOf(Generic[D]):
         return hashlib.sha256(yaml.safe_dump(used, sort_keys=True).encode()).hexdigest()
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Every tensor by its checkpoint name, in float32.
-
-        Raises
-        ------
-        ModelError
-            If the file is missing, is not what the folder was made with, or lacks a tensor.
-        """
+        """Every tensor by its checkpoint name, in float32; `ModelError` if the file is not the folder's own."""
         path = self.path / WEIGHTS_FILE
         if not path.is_file():
             raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
@@ -217,29 +203,16 @@ def write_folder(
     overwrite: bool = False,
     half: bool = False,
 ) -> FolderOf[D]:
-    """Write a folder beside its final name and move it there when it is whole.
+    """Write a folder beside its final name and move it there when it is whole; the weights' hash is filled in.
 
     Parameters
     ----------
-    path
-        The folder to make.
-    description
-        Its ``model.yaml``; the weights' hash is filled in.
     tensors
         By checkpoint name, at least those of ``description.network.variable_shapes()``.
     overwrite
-        Replace a model folder that already exists.
+        Replace an existing model folder; anything else there is an `OutputExistsError`.
     half
-        Round kernels to float16, which halves the file.
-
-    Raises
-    ------
-    ModelError
-        If a number is too large for float16, with `half`.
-    OutputExistsError
-        If something already exists and `overwrite` is not set, or it is not a model folder.
-    OutputError
-        If it cannot be written.
+        Round kernels to float16, which halves the file; a number too large for it is a `ModelError`.
     """
     from safetensors.numpy import save_file
 

@@ -28,7 +28,7 @@ def read_i3d_checkpoint(path: Path, spec: I3DSpec) -> tuple[Tensors, tuple[str, 
     Parameters
     ----------
     path
-        Path without the endings ``.index`` and ``.data-00000-of-00001``; with the first it is understood too.
+        With or without the ending ``.index``.
     spec
         The network that the tensors are for. Where only its number of classes differs, the logits' are left out.
 
@@ -42,8 +42,7 @@ def read_i3d_checkpoint(path: Path, spec: I3DSpec) -> tuple[Tensors, tuple[str, 
     Raises
     ------
     ModelError
-        If a file of the checkpoint is missing or damaged, if it holds no such network, or one of optical flow, or if
-        tensors are missing or of another shape or type; every such tensor is named.
+        If the checkpoint is not such a network; every tensor that is missing, or of another shape or type, is named.
     """
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     if not prefix.with_name(f"{prefix.name}.index").is_file():

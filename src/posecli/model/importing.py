@@ -40,23 +40,10 @@ READING = 2
 def import_model(
     path: Path, destination: Path, choice: NetworkChoice = NetworkChoice(), *, overwrite: bool = False
 ) -> ModelFolder:
-    """Copy a DeepLabCut network into a model folder.
+    """Copy a DeepLabCut network, found by `find_source`, into a model folder.
 
-    Parameters
-    ----------
-    path
-        As for `posecli.model.deeplabcut.find_source`.
-    destination
-        The folder to make.
-    choice
-        Which of a project's networks.
-
-    Raises
-    ------
-    ModelError
-        If the source is not usable; the message names the tensor, net type or file.
-    OutputError
-        If the folder cannot be made.
+    Raises `ModelError` if the source is not usable, naming the tensor, net type or file, and `OutputError` if the
+    folder cannot be made.
     """
     return _import(find_source(path, choice), destination, overwrite=overwrite)
 

@@ -30,13 +30,7 @@ def has_int8(folder: AnyFolder) -> bool:
 
 
 def read_int8_plan(folder: AnyFolder) -> Int8Plan:
-    """Read what computes in int8.
-
-    Raises
-    ------
-    ModelError
-        If the file is damaged, or was made for other weights.
-    """
+    """Read what computes in int8; `ModelError` if the file is damaged, or was made for other weights."""
     path = folder.path / INT8_FILE
     content = read_yaml(path, ModelError)
     advice = "make it again with 'posecli model quantize'"

@@ -27,17 +27,8 @@ def fold_batch_norm(network: Network, weights: Weights) -> tuple[Network, Tensor
     :math:`W' x + b'` where :math:`s = \gamma / \sqrt{\sigma^2 + \epsilon}`, :math:`W' = s W` and
     :math:`b' = \beta + s (b - \mu)`. The products are taken in float64 and rounded once.
 
-    Parameters
-    ----------
-    weights
-        Arrays under the names of ``network.variable_shapes()``.
-
-    Returns
-    -------
-    Network
-        The same outputs; the bias of a folded operation is called ``<operation>/folded``.
-    dict
-        Its float32 weights.
+    Weights, in and out, have the names of the network's ``variable_shapes()``; a folded operation's bias is called
+    ``<operation>/folded``.
     """
     uses = Counter(name for operation in network.operations for name in operation.inputs)
     uses.update(network.outputs)

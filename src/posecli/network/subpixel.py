@@ -18,14 +18,7 @@ HEADS = "pose/heads"
 def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
     """Compute all heads that double the same map with one convolution and hand them on in float32.
 
-    Networks without such heads (transposed 3x3 convolutions of stride 2, the last with a kernel) are left as they are.
-
-    Returns
-    -------
-    Network
-        The same outputs.
-    dict
-        Its weights.
+    Networks without such heads (transposed 3x3 convolutions of stride 2 of one map) are left as they are.
     """
     heads = [each for each in network.operations if _doubles(each)]
     if not heads or len({head.inputs for head in heads}) > 1:
