@@ -51,7 +51,7 @@ class RunContext:
 
     @cached_property
     def model(self) -> Model[Any, Any]:
-        """The model in the precision of this run."""
+        """The model in the precision of this run, which is settled at first use."""
         if (settled := self.plan.settled.precision) is not None:
             return self.kind.model.with_precision(settled)
         choice = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
@@ -62,7 +62,7 @@ class RunContext:
 
     @property
     def figures(self) -> list[Figures]:
-        """What the parity gate found when the precision was settled."""
+        """Measurements of the parity gate by which the precision was settled."""
         return [from_plain(AnyFigures, each) for each in self.plan.settled.figures]
 
     def model_as(self, precision: FixedPrecision, threads: int) -> Model[Any, Any]:
@@ -85,7 +85,7 @@ class RunContext:
         return choice
 
     def _settle(self, **measured: Any) -> None:
-        """What is measured on the videos becomes a part of the plan."""
+        """Make a measurement part of the plan, and note it."""
         self.plan = replace(self.plan, settled=replace(self.plan.settled, **measured))
         self.note({"settled": plain(self.plan.settled)})
 

@@ -68,15 +68,15 @@ class Analysis(ABC):
 
     @abstractmethod
     def write_csv(self, files: VideoFiles) -> None:
-        """The table as text."""
+        """Write the finished table as text, too."""
 
     def determining_settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
-        """What determines the table's values besides video and model."""
+        """Settings that determine the table's values, besides video and model."""
         engine = self.options.engine.engine
         return manifests.determining_settings(self.model.folder, engine, precision, geometry) | self.settings
 
     def work(self, geometry: Geometry, batch_size: int) -> str:
-        """What goes through the network at once, for people."""
+        """Describe for people what goes through the network at once."""
         chunks = ""
         if plan := self.chunks:
             step = "" if plan.frame_step == 1 else f" (each {plan.frame_step} apart)"
@@ -88,7 +88,7 @@ class Analysis(ABC):
         return model.step(shape)
 
     def shape(self, geometry: Geometry) -> Shape:
-        """Of an item, as the engine wants it."""
+        """Shape of an item, as the engine takes it."""
         frame = (geometry.height, geometry.width, 3)
         return frame if self.chunks is None else (self.chunks.length, *frame)
 
@@ -98,7 +98,7 @@ class Analysis(ABC):
         return frames if self.chunks is None else ClipReader(frames, self.chunks)
 
     def items(self, info: VideoInfo) -> int:
-        """Items of a video, as far as its container tells."""
+        """Number of items in a video, according to its container."""
         return info.expected_frames if self.chunks is None else len(self.chunks.starts(info.expected_frames))
 
     def frames_before(self, row: int, info: VideoInfo) -> int:
@@ -111,7 +111,7 @@ class Analysis(ABC):
     # What is known of the frames when all have been read. Where a row stands for many the journal's last note has it.
 
     def account(self, reader: Reader) -> dict[str, Any]:
-        """What the rows do not tell of the frames."""
+        """Facts about the frames that the rows do not hold."""
         return {"frames": reader.frames, "bad_frames": reader.lost} if isinstance(reader, ClipReader) else {}
 
     def has_account(self, ending: dict[str, Any]) -> bool:
@@ -119,15 +119,15 @@ class Analysis(ABC):
         return self.chunks is None or holds(ending, frames=int, bad_frames=[int])
 
     def bad_frames(self, content: JournalContent) -> list[int]:
-        """Frames that could not be decoded."""
+        """Indices of frames that could not be decoded."""
         return content.bad_rows if self.chunks is None else list(content.last_note["bad_frames"])
 
     def frames(self, content: JournalContent) -> int:
-        """Frames of the video."""
+        """Number of frames that the video turned out to have."""
         return content.rows if self.chunks is None else int(content.last_note["frames"])
 
     def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
-        """The manifest's part on what the video's frames turned out to be."""
+        """The manifest's section on the frames that were found."""
         found = manifests.describe_run_of_video(info, self.bad_frames(content), self.frames(content))
         if self.chunks is not None:
             del found["timestamps"]["hdf5_node"]  # the tables have a column
@@ -151,11 +151,11 @@ class PoseAnalysis(Analysis):
         self.run_settings = {"decoder": options.decoder}
 
     def geometry(self, info: VideoInfo) -> Geometry:
-        """Crop and scale."""
+        """Crop, then resize by the scale asked for."""
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> PoseGate:
-        """By how far points move."""
+        """Measures how far points move."""
         return PoseGate(videos, self.options, opens)
 
     def step(self, model: Model[Any, Any], shape: Shape) -> Step:
@@ -177,7 +177,7 @@ class PoseAnalysis(Analysis):
             raise
 
     def write_csv(self, files: VideoFiles) -> None:
-        """As DeepLabCut writes it."""
+        """Write the table in DeepLabCut's own CSV layout."""
         table_to_csv(files.table, files.csv)
 
     def _deeplabcut_meta(self, info: VideoInfo, content: JournalContent) -> bytes:
@@ -219,13 +219,13 @@ class BehaviourAnalysis(Analysis):
         self.run_settings = {}
 
     def geometry(self, info: VideoInfo) -> Geometry:
-        """Crop, and the network's own size."""
+        """Crop, then resize to the network's own size."""
         own = self.model.description
         size = self.options.input_size or InputSize(own.input_width, own.input_height)
         return Geometry.plan(info.width, info.height, self.options.crop).brought_to(size.width, size.height)
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> ClipGate:
-        """By how far probabilities change."""
+        """Measures how far probabilities change."""
         return ClipGate(videos, self.chunks, self.geometry, self.options, opens)
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
@@ -241,7 +241,7 @@ class BehaviourAnalysis(Analysis):
             raise
 
     def write_csv(self, files: VideoFiles) -> None:
-        """The table of frames."""
+        """Write the labels and probabilities of each frame."""
         behaviours_to_csv(files.table, files.csv)
 
 

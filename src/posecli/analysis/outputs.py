@@ -37,7 +37,7 @@ class VideoFiles:
 
     @property
     def manifest(self) -> Path:
-        """What was done, ``.json``."""
+        """Provenance of the table, ``.json``."""
         return self.table.with_suffix(".json")
 
     @property

@@ -75,7 +75,7 @@ class RunPlan:
         return cls(model.path, options, tuple(mine), tuple(videos))
 
     def without(self, done: Iterable[Path], lost: Sequence[Path] = ()) -> RunPlan:
-        """What is left to do; videos that were lost are not sampled either."""
+        """The plan without some videos; those that were lost are not sampled either."""
         gone = {*done, *lost}
         return replace(
             self,
@@ -84,12 +84,12 @@ class RunPlan:
         )
 
     def to_json(self) -> str:
-        """As text from which `from_json` makes it again."""
+        """The plan as text, for another process or machine."""
         return json.dumps(plain(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """From what `to_json` gave."""
+        """The plan that `to_json` made text of."""
         return from_plain(cls, json.loads(text))
 
 

@@ -88,7 +88,7 @@ class _Seen:
     _digest: bytes | None = None
 
     def take_in(self, number: int, picture: Picture, table: PoseData, time_base: float) -> None:
-        """The next frame."""
+        """Compare the next frame with its row."""
         self.frames += 1
         if number >= len(table):
             return

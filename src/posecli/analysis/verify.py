@@ -51,7 +51,7 @@ class VerifyReport:
         return OutputError.exit_code if any(finding.severity == "error" for finding in self.findings) else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Tables, findings and exit code as JSON values."""
         found = [asdict(finding) | {"file": str(finding.file)} for finding in self.findings]
         return {"tables": [str(path) for path in self.tables], "findings": found, "exit_code": self.exit_code}
 
@@ -250,7 +250,7 @@ class _Check:
             self._error("its scorer is not that of the model in its manifest")
 
     def _against_manifest(self, rows: int) -> None:
-        """State, and video."""
+        """Check the manifest's state, and compare the table with the video that it names."""
         state = (self.manifest or {}).get("state")
         if state not in ("complete", "short"):
             self._error(f"its manifest says '{str(state)[:40]}', neither complete nor short: analyse again")

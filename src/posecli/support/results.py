@@ -48,7 +48,7 @@ class StageReport:
         return f"limited by the {slowest}: {self.busy[slowest]:.0%} busy".replace("%", " %")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """The report as JSON values, with all that follows from it."""
         return {
             "seconds": self.seconds,
             "frames_per_second": self.frames / max(self.seconds, 1e-9),
@@ -61,7 +61,7 @@ class StageReport:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """How one video went."""
+    """How the analysis of one video went."""
 
     video: Path
     #: ``skipped``: the same result was there already; ``short``: done, but some frames are missing or could not be
@@ -91,7 +91,7 @@ class VideoResult:
         return (self.frames - self.first_frame) / self.seconds if self.seconds else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """The result as JSON values, with its speed."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return own | {
             "video": str(self.video),

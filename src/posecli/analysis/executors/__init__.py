@@ -22,10 +22,10 @@ OUTCOMES: dict[Verb, type[Outcome]] = {"decide": VideoPlan, "carry_out": VideoRe
 
 
 class Executor(Protocol):
-    """Carries out a plan."""
+    """Carries out a plan, wherever it runs."""
 
     def __call__(self, plan: RunPlan, verb: Verb, observer: RunObserver) -> Sequence[Outcome]:
-        """What came of each video, in the plan's order; an error that is no single video's is raised."""
+        """Outcome of each video, in the plan's order; errors that concern the whole run are raised."""
 
 
 #: Where each is; what it needs is imported when it is used.
