@@ -10,6 +10,7 @@ from typing import Any
 
 from posecli.analysis.kinds import analysis_of
 from posecli.analysis.observer import RunObserver
+from posecli.analysis.outputs import VideoFiles
 from posecli.analysis.plan import RunPlan, from_plain, plain
 from posecli.errors import VideoError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
@@ -91,30 +92,32 @@ class RunContext:
 
 
 class Recording:
-    """A video as a run is to see it."""
+    """A video as a run is to see it, and the files of its result."""
 
-    def __init__(self, path: Path, context: RunContext) -> None:
-        self.info = probe(path)
-        self.geometry = context.kind.geometry(self.info)
-        self._context = context
-        asked = context.options.engine.precision
+    def __init__(self, files: VideoFiles, context: RunContext) -> None:
+        self.files = files
+        self.context = context
+        self.kind, self.options, self.observer = context.kind, context.options, context.observer
+        self.info = probe(files.video)
+        self.geometry = self.kind.geometry(self.info)
+        asked = self.options.engine.precision
         #: Precisions in which an earlier result is the one that is asked for now.
         self._acceptable = FIXED_PRECISIONS if asked == "auto" else (asked,)
-        self._stamp = _stamp(path)
-        self._fingerprint = content_fingerprint(path)
+        self._stamp = _stamp(files.video)
+        self._fingerprint = content_fingerprint(files.video)
 
     def sections(self, precision: FixedPrecision) -> dict[str, Any]:
         """The manifest's parts on all that determines the table's values."""
         return {
             "video": manifests.describe_video(self.info, self._fingerprint),
-            "model": manifests.describe_model(self._context.kind.model.folder),
-            "settings": self._context.kind.determining_settings(precision, self.geometry),
+            "model": manifests.describe_model(self.kind.model.folder),
+            "settings": self.kind.determining_settings(precision, self.geometry),
         }
 
     def fingerprint(self, precision: FixedPrecision) -> str:
         """Hash of all that determines the table's values."""
-        settings = self._context.kind.determining_settings(precision, self.geometry)
-        return manifests.fingerprint(self._fingerprint, self._context.kind.model.folder, settings)
+        settings = self.kind.determining_settings(precision, self.geometry)
+        return manifests.fingerprint(self._fingerprint, self.kind.model.folder, settings)
 
     def is_wanted(self, manifest: dict[str, Any]) -> bool:
         """Whether an earlier result is the one that is asked for."""

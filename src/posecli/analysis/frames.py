@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from posecli.analysis.context import Recording, RunContext
+from posecli.analysis.context import Recording
 from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch
 from posecli.analysis.lock import Lock
-from posecli.analysis.outputs import VideoFiles
 from posecli.errors import EngineError, OutputError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.kind import Values
@@ -29,15 +28,11 @@ NO_ROWS: Rows = np.empty((0, 0))
 class NetworkRun:
     """Fills a video's journal, from `first_row` on: where an earlier run stopped."""
 
-    def __init__(self, recording: Recording, files: VideoFiles, context: RunContext, lock: Lock) -> None:
-        self.recording = recording
-        self.files = files
-        self.context = context
+    def __init__(self, recording: Recording, lock: Lock) -> None:
+        self.recording, self.files, self.info = recording, recording.files, recording.info
+        self.context, self.kind, self.options = recording.context, recording.kind, recording.options
+        self.observer = recording.observer
         self.lock = lock
-        self.kind = context.kind
-        self.options = context.options
-        self.observer = context.observer
-        self.info = recording.info
         self.first_row = 0
         self._started: float | None = None
         self._account: dict[str, Any] = {}

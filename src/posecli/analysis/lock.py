@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,14 @@ class HeldError(Exception):
     """Another process holds the lock; the message says which."""
 
 
+@dataclass
 class Lock:
     """A lock that is held; see `held`."""
 
-    def __init__(self, path: Path, descriptor: int, *, by_system: bool) -> None:
-        self._path = path
-        self._descriptor = descriptor
-        self._by_system = by_system
-        self._renewed = time.monotonic()
+    _path: Path
+    _descriptor: int
+    _by_system: bool
+    _renewed: float = field(default_factory=time.monotonic)
 
     def renew(self) -> None:
         """Show that the holder is alive; the system knows by itself, other drives must be told."""
@@ -106,7 +107,7 @@ def _taken(path: Path, *, patient: bool) -> Lock | None:
         # Its last holder may have removed the file between the two steps: then the lock is one on nothing.
         elif _is_at(path, descriptor):
             _sign(descriptor)
-            lock = Lock(path, descriptor, by_system=bool(system_lock))
+            lock = Lock(path, descriptor, bool(system_lock))
         return lock
     finally:
         if lock is None:

@@ -18,7 +18,6 @@ from posecli.options import FIXED_PRECISIONS
 from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
 from posecli.support.results import StageReport, VideoResult
 from posecli.tables import manifest as manifests
-from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
 
 MADE_BEFORE = "made before with the same video, model and settings"
@@ -44,20 +43,8 @@ def carry_out(files: VideoFiles, context: RunContext) -> VideoResult:
         return VideoResult(files.video, "failed", message=str(error), exit_code=error.exit_code)
 
 
-class VideoRun:
-    """One video on its way to a table."""
-
-    def __init__(self, files: VideoFiles, context: RunContext) -> None:
-        self.files = files
-        self.context = context
-        self.kind = context.kind
-        self.options = context.options
-        self.recording = Recording(files.video, context)
-
-    @property
-    def info(self) -> VideoInfo:
-        """What is known of the video."""
-        return self.recording.info
+class VideoRun(Recording):
+    """A video on its way to a table."""
 
     def decision(self) -> VideoPlan:
         """What `result` would do, without doing it."""
@@ -110,8 +97,8 @@ class VideoRun:
         advice = "pass --overwrite to replace it, or choose another folder with --out-dir"
         if manifest is None:
             raise OutputExistsError(f"'{table}' is there already and was not made by posecli (no manifest): {advice}")
-        if not self.recording.is_wanted(manifest):
-            differs = self.recording.differences(manifest)
+        if not self.is_wanted(manifest):
+            differs = self.differences(manifest)
             raise OutputExistsError(f"'{table}' is there already and was made differently ({differs}): {advice}")
         if manifest.get("state") != "complete" and not self.options.allow_short:
             raise ShortVideoError(
@@ -133,8 +120,8 @@ class VideoRun:
         if content is None:
             return None, ""
         reason = ""
-        if not self.recording.is_wanted(content.header) or not self._is_sound(content):
-            reason = self.recording.differences(content.header)
+        if not self.is_wanted(content.header) or not self._is_sound(content):
+            reason = self.differences(content.header)
         elif content.ending is None:
             installed = manifests.installed_versions(manifests.VALUE_PACKAGES)
             reason = ", ".join(manifests.changed_values(content.header["packages"], installed))
@@ -144,17 +131,17 @@ class VideoRun:
         """Complete the rows, then write the table."""
         earlier, reason = self._earlier_rows()
         if reason:
-            self.context.observer.started_afresh(self.info, reason)
+            self.observer.started_afresh(self.info, reason)
         stages, first_row = None, 0 if earlier is None else earlier.rows
         if earlier is None or earlier.ending is None:
-            network = NetworkRun(self.recording, self.files, self.context, lock)
+            network = NetworkRun(self, lock)
             stages, first_row = network.complete(earlier), network.first_row
         content = read_journal(self.files.journal)
         if content is None or content.ending is None:
             raise OutputError(f"'{self.files.journal}' is not what was written: check its disk, and run again")
         self._refuse_bad_frames(self.kind.bad_frames(content))
         if stages is None and not self._pictures(content)["as_announced"]:  # an earlier process has read the video
-            self.recording.info = self.info.with_timeline(Timeline.by_decoding(self.info.path))
+            self.info = self.info.with_timeline(Timeline.by_decoding(self.info.path))
         try:
             self._write_table(content)
         except OutputError as error:
@@ -200,7 +187,7 @@ class VideoRun:
 
     def _manifest(self, content: JournalContent) -> bytes:
         header, ending = content.header, content.last_note
-        sections = self.recording.sections(header["settings"]["precision"])
+        sections = self.sections(header["settings"]["precision"])
         sections["video"] |= self.kind.describe(self.info, content)
         sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
