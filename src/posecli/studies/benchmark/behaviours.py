@@ -53,7 +53,7 @@ CHANGES: dict[str, Callable[[Cell], Any]] = {
 
 
 def gather(options: ClipBenchmarkOptions, folder: Path, say: Say) -> list[DataSet]:
-    """Videos of one's own, or those that are labelled, or the rendered home cage."""
+    """The user's videos, or those that are labelled, or the rendered home cage."""
     labelled = [] if options.labels is None else [interval.video for interval in read_intervals(options.labels)]
     videos = list(options.videos or dict.fromkeys(labelled))
     if not videos:

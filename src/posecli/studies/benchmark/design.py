@@ -16,7 +16,7 @@ from posecli.studies.benchmark.options import SharedOptions
 FEWEST_BATCHES = 3
 #: Frames of the longest run, where none were asked for: a fast engine on small frames has enough of them.
 MOST_FRAMES = 4096
-#: Of a run's length, what the network-only and read-only measurements add.
+#: What the network-only and read-only measurements add to a run, relative to its length.
 SIDE_MEASUREMENTS = 0.4
 #: If the design would take longer than this with a process per repeat, a condition's repeats share one process.
 COMFORTABLE_SECONDS = 8 * 60.0

@@ -63,7 +63,7 @@ class Factors(ABC):
 
     @property
     def baseline(self) -> dict[str, Any]:
-        """Levels of whatever is not being varied."""
+        """Levels of the factors that are not varied."""
         levels = self.options.levels
         precisions, pipelines = levels["precisions"], levels["pipelines"]
         return {
@@ -75,7 +75,7 @@ class Factors(ABC):
 
     @property
     def overlapped(self) -> PipelineName:
-        """The pipeline of everything about precisions."""
+        """The pipeline in which precisions are compared."""
         return "async" if "async" in self.options.pipelines else self.options.pipelines[-1]
 
     def as_plain(self) -> dict[str, list[Any]]:
@@ -109,12 +109,12 @@ class PoseFactors(Factors):
         return Condition(data.name, size, height, **levels)
 
     def good_batch(self, width: int, height: int) -> int:
-        """The batch size of everything that is not about batch sizes: the largest that is not needlessly long."""
+        """The batch size where batch sizes are not compared: the largest that still gains speed."""
         short = [batch for batch in self.options.batch_sizes if batch * width * height <= BATCH_PIXELS]
         return max(short, default=min(self.options.batch_sizes))
 
     def _decoder(self, wanted: str) -> str:
-        """Numpy's decoder, or the last, where the wanted one is not among them."""
+        """The wanted decoder; else numpy, or the last of those asked for."""
         decoders = self.options.decoders
         return next((name for name in (wanted, "numpy") if name in decoders), decoders[-1])
 

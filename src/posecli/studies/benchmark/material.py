@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 
 def render_scene(name: str, frames: int, seed: int, folder: Path, say: Say) -> tuple[Scene, Path]:
-    """A scene, and its first frames as a video in a folder; one that is there already is taken."""
+    """A scene, and its first frames as a video in a folder; a video that is already there is reused."""
     from posecli.synthetic import SceneOptions, open_scene
 
     scene = open_scene(SceneOptions(scene=name, frames=frames, seed=seed))

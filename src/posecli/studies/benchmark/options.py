@@ -40,7 +40,7 @@ def engine_of_pipeline(name: PipelineName) -> EngineName | None:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedOptions:
-    """What is measured of whatever kind of network.
+    """What is measured, of any kind of network.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ CHANGES: dict[str, Callable[[Cell], Any]] = {
 
 
 def gather(options: BenchmarkOptions, folder: Path, say: Say) -> list[DataSet]:
-    """Videos of one's own, or the two scenes of the papers."""
+    """The user's videos, or the two scenes of the papers."""
     from posecli.synthetic import SCENES
 
     if options.videos:

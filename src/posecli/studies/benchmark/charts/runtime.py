@@ -44,7 +44,7 @@ def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
         pipeline = line[0].condition.pipeline
         minutes = [[60 * summary.video_fps / fps for fps in cell.values("fps")] for cell in line]
         dots(axes, [cell.condition.cores for cell in line], minutes, number, pipeline)
-        # Chunks are loaded otherwise in each pipeline; for frames the fastest says enough.
+        # Each pipeline loads chunks in its own way; for frames, the fastest is enough.
         if item.has_chunks:
             _loading(axes, summary, line, look(number)[0], f"{pipeline}, loading only")
     if not item.has_chunks:

@@ -96,7 +96,7 @@ def _timeline(axes: Axes, cell: Cell, spans: Sequence[Span], names: list[str]) -
     longest = max(end for *_, end in spans)
     for stage, thread, start, end in spans:
         color = STAGE_COLORS[stage]
-        # Neighbours are kept apart by a white edge; what would drown in it is a line of its own colour.
+        # A white edge separates neighbours; spans too narrow for it are drawn as a line.
         edge = "white" if end - start > 0.02 * longest else color
         place = (names.index(thread) - 0.38, 0.76)
         axes.broken_barh([(1e3 * start, 1e3 * (end - start))], place, facecolor=color, edgecolor=edge, linewidth=0.8)
@@ -118,7 +118,7 @@ def _thread_label(name: str) -> str:
 
 def ramp_up(summary: BenchmarkSummary) -> Figure | None:
     """Speed from moment to moment: what the 2018 paper saw and did not show."""
-    # The runs of most batches: one of three has no course.
+    # The runs with most batches: three points make no curve.
     cells = max(_by_pipeline(summary), key=lambda group: len(group[0].rows[0]["curve"]), default=[])
     if not cells or len(cells[0].rows[0]["curve"]) <= 2:
         return None
