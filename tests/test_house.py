@@ -16,8 +16,6 @@ TESTS = Path(__file__).parent
 MODULES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 #: Folders of tests that belong to no room: whether other programs read the tables.
 OTHER_TESTS = {"interop"}
-#: Names that still stand for two classes; to become none.
-TWICE = {"PoseData", "_Search"}
 #: As they were when the house was built: lines of a function, its parameters, and a command's, one for each flag.
 LONGEST, MOST_PARAMETERS, MOST_FLAGS = 70, 8, 13
 
@@ -39,7 +37,7 @@ def test_no_name_stands_for_two_classes() -> None:
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
                 homes[node.name].append(path.as_posix())
-    assert {name: where for name, where in homes.items() if len(where) > 1 and name not in TWICE} == {}
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
 
 
 def test_tests_mirror_the_rooms() -> None:
