@@ -19,8 +19,7 @@ from posecli.errors import EngineError
 from posecli.inference import batching
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.decode import DecodeOptions, decode
-from posecli.inference.kind import POSES
-from posecli.inference.step import NetworkStep
+from posecli.inference.step import POSES, NetworkStep
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions
 from posecli.tables.manifest import read_manifest

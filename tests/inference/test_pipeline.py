@@ -15,9 +15,8 @@ from support.fake_engine import FakeEngine
 from posecli.engine.outputs import Maps
 from posecli.inference import tfdata
 from posecli.inference.decode import DecodeOptions, Pose, decode
-from posecli.inference.kind import POSES
 from posecli.inference.pipeline import BUFFERS, Line, run_pipeline
-from posecli.inference.step import NetworkStep
+from posecli.inference.step import POSES, NetworkStep
 from posecli.model.folder import ModelFolder
 from posecli.options import PIPELINES, EngineOptions, PipelineName
 from posecli.video import reader as reader_module

@@ -16,10 +16,9 @@ from posecli.analysis import analyze
 from posecli.engine.outputs import Maps, Peaks
 from posecli.errors import EngineError
 from posecli.inference.decode import DecodeOptions, decode
-from posecli.inference.kind import POSES, Values
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import PoseModel
-from posecli.inference.step import NetworkStep, Step
+from posecli.inference.step import POSES, NetworkStep, Step, Values
 from posecli.model.folder import ModelFolder
 from posecli.options import PIPELINES, AnalyzeOptions, Crop, EngineOptions, PipelineName
 from posecli.tables.pose_table import read_pose_table

@@ -14,9 +14,9 @@ from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_l
 from posecli.analysis.lock import Lock
 from posecli.errors import EngineError, OutputError
 from posecli.inference.batching import is_out_of_memory
-from posecli.inference.kind import Values
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import Model
+from posecli.inference.step import Values
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
 from posecli.tables import manifest as manifests

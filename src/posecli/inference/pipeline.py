@@ -28,8 +28,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.inference.kind import Values
-from posecli.inference.step import Step
+from posecli.inference.step import Step, Values
 from posecli.inference.tfdata import dataset_batches
 from posecli.options import DatasetMode, PipelineName
 from posecli.support.results import STAGES, StageReport
@@ -49,41 +48,27 @@ class Reader(Protocol):
     """Gives a video batch by batch, as `VideoReader` gives its frames."""
 
     @property
-    def video(self) -> VideoReader:
-        """What reads the frames."""
+    def video(self) -> VideoReader: ...
 
-    def new_buffer(self, batch_size: int) -> Buffer:
-        """An array for `read_into`."""
+    def new_buffer(self, batch_size: int) -> Buffer: ...
 
     def read_into(self, buffer: Buffer, pool: Executor | None = None) -> Batch | None:
         """Fill a buffer with the next items, preparing them side by side in a pool; ``None`` at the end."""
 
-    def skip(self, count: int) -> None:
-        """Pass over the next items."""
+    def skip(self, count: int) -> None: ...
 
-    def close(self) -> None:
-        """Let the decoders go."""
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a pipeline is made of.
-
-    Attributes
-    ----------
-    reader, step, sink
-        The stages. The sink takes a batch, whose images may be overwritten already, and its values.
-    batch_size
-        Items per batch.
-    workers
-        Threads that prepare frames in the parallel pipelines.
-    """
+    """What a pipeline is made of."""
 
     reader: Reader
     step: Step
-    sink: Callable[[Batch, Values], None]
+    sink: Callable[[Batch, Values], None]  # takes a batch, whose images may be overwritten already, and its values
     batch_size: int
-    workers: int = 2
+    workers: int = 2  # threads that prepare frames in the parallel pipelines
 
 
 def run_pipeline(name: PipelineName, line: Line) -> StageReport:

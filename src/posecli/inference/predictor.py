@@ -16,8 +16,7 @@ from posecli.engine import Engine, Shape, engine_obstacle, open_engine
 from posecli.engine.outputs import Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
 from posecli.inference.decode import DecodeOptions, Pose, decode
-from posecli.inference.kind import BEHAVIOURS, POSES, Kind, Values
-from posecli.inference.step import NetworkStep, Step
+from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
 from posecli.model.builtin import named_model
 from posecli.model.clip import ClipDescription
 from posecli.model.deeplabcut import NetworkChoice

@@ -11,13 +11,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.inference.kind import Kind, Values
 from posecli.video.batch import Batch
+
+#: What a network's output becomes, one for each item: poses ``(B, K, N, 3)``, or probabilities ``(B, C)``.
+Values: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between poses and behaviours on the way from items to values."""
+
+    item: str  # what goes through the network as one, for people
+    shape: str  # of a batch of items, for people
+    missing: tuple[float, ...]  # stands for the values of an item that could not be decoded
+    located: bool  # whether values begin with x and y in pixels of the network's input
+
+    @property
+    def axes(self) -> int:
+        """Of a batch of items."""
+        return self.shape.count(",") + 1
+
+
+POSES = Kind("frame", "(N, H, W, 3)", (np.nan, np.nan, 0.0), located=True)
+BEHAVIOURS = Kind("chunk", "(N, T, H, W, 3)", (np.nan,), located=False)
 
 
 class Step(ABC):
@@ -39,34 +60,21 @@ class Step(ABC):
         """Do what the first call with this batch size would otherwise be late for."""
 
     def __call__(self, batch: Batch) -> Values:
-        """Both parts."""
         return self.finish(batch, self.infer(batch))
 
 
 @dataclass(frozen=True)
 class NetworkStep(Step):
-    """One network.
+    """One network."""
 
-    Attributes
-    ----------
-    engine
-        Runs it on a batch's images; a network in training is run by a function.
-    decode
-        Its output to values, places among them in px of the network's input.
-    kind
-        What the values are.
-    """
-
-    engine: Callable[[npt.NDArray[np.uint8]], Any]
-    decode: Callable[[Any], Values]
+    engine: Callable[[npt.NDArray[np.uint8]], Any]  # runs it on images; a network in training is run by a function
+    decode: Callable[[Any], Values]  # its output to values, places among them in px of the network's input
     kind: Kind
 
     def infer(self, batch: Batch) -> Any:
-        """Run the network."""
         return self.engine(batch.images)
 
     def finish(self, batch: Batch, output: Any) -> Values:
-        """Decode, and undo the geometry."""
         values = self.decode(output)
         values[~batch.valid] = self.kind.missing
         if self.kind.located:
@@ -74,6 +82,5 @@ class NetworkStep(Step):
         return values
 
     def warm_up(self, batch_size: int) -> None:
-        """As the engine does; a function has nothing to warm up."""
-        if hasattr(self.engine, "warm_up"):
+        if hasattr(self.engine, "warm_up"):  # a function has nothing to warm up
             self.engine.warm_up(batch_size)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
-from posecli.inference.kind import Values
 from posecli.inference.predictor import Model
+from posecli.inference.step import Values
 from posecli.options import ClassifyOptions, FixedPrecision
 from posecli.precision.gate import Figures, Gate, Opens, sampled_videos
 from posecli.video.batch import Batch

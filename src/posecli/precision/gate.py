@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from posecli.errors import PrecisionError, VideoError
-from posecli.inference.kind import Values
 from posecli.inference.predictor import Model
+from posecli.inference.step import Values
 from posecli.options import FixedPrecision
 from posecli.video.batch import Batch
 from posecli.video.find import evenly_chosen

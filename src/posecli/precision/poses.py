@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.inference.decode import Pose
-from posecli.inference.kind import Values
 from posecli.inference.predictor import Model
+from posecli.inference.step import Values
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.precision.gate import SAMPLE_VIDEOS, Figures, Gate, Opens, sampled_videos

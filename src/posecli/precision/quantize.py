@@ -28,8 +28,8 @@ from posecli import __version__
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.engine.openvino import FoldedGraph
 from posecli.errors import EngineError, UsageError
-from posecli.inference.kind import Values
 from posecli.inference.predictor import ClipModel, PoseModel
+from posecli.inference.step import Values
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan

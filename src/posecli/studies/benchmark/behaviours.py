@@ -18,7 +18,7 @@ from posecli.behaviour.intervals import UNLABELLED, frame_labels, read_intervals
 from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
 from posecli.errors import ModelError
-from posecli.inference.kind import Values
+from posecli.inference.step import Values
 from posecli.model.builtin import builtin_behaviours_path
 from posecli.model.folder import ClipModelFolder, read_clip_folder
 from posecli.options import FIXED_PRECISIONS, MAX_CHANGE

@@ -22,10 +22,9 @@ import numpy as np
 
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.engine import Shape
-from posecli.inference.kind import Values
 from posecli.inference.pipeline import Line, Reader, run_pipeline
 from posecli.inference.predictor import ClipModel, Model, PoseModel
-from posecli.inference.step import Step
+from posecli.inference.step import Step, Values
 from posecli.model.folder import AnyFolder, read_clip_folder, read_model_folder
 from posecli.options import EngineOptions, InputSize
 from posecli.studies.benchmark.conditions import Condition

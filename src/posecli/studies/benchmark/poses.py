@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import ModelError
-from posecli.inference.kind import Values
+from posecli.inference.step import Values
 from posecli.model.builtin import builtin_model_path
 from posecli.model.folder import ModelFolder, read_model_folder
 from posecli.model.importing import open_model

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
-from posecli.inference.kind import Values
-from posecli.inference.step import Step
+from posecli.inference.step import Step, Values
 from posecli.options import InputSize
 from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry

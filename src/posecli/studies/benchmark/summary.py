@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posecli.inference.kind import Values
+from posecli.inference.step import Values
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.study import POSES_FOLDER, Benchmark, condition_of
 from posecli.studies.common.folder import Row

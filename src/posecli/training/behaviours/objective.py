@@ -15,8 +15,7 @@ import numpy.typing as npt
 from posecli.behaviour.metrics import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import ModelError
-from posecli.inference.kind import BEHAVIOURS, Values
-from posecli.inference.step import NetworkStep, Step
+from posecli.inference.step import BEHAVIOURS, NetworkStep, Step, Values
 from posecli.model.clip import ClipDescription
 from posecli.model.folder import read_clip_folder, write_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint

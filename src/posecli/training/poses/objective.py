@@ -16,8 +16,7 @@ import numpy.typing as npt
 from posecli.engine.keras_layers import build_keras
 from posecli.engine.outputs import Maps
 from posecli.inference.decode import DecodeOptions, decode
-from posecli.inference.kind import POSES
-from posecli.inference.step import NetworkStep
+from posecli.inference.step import POSES, NetworkStep
 from posecli.labels import LabeledData
 from posecli.model.description import ModelDescription
 from posecli.model.folder import write_folder
