@@ -41,7 +41,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class AgreementOptions:
-    """How agreement is measured."""
+    """What counts as agreement between labels and predictions."""
 
     slack: int = SLACK_FRAMES  # frames either way within which a label of the truth excuses a prediction
     absent: Absent = "left out"  # what a behaviour that is labelled nowhere does to balanced accuracy
@@ -148,7 +148,6 @@ class Agreement:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return {
             "total": self.total,
             "labelled": int(self.labelled.sum()),
@@ -228,7 +227,6 @@ class BehaviourEvaluation:
                     yield {"video": name, "unit": unit} | row
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         whole = {"classes": list(self.classes), "slack_frames": self.options.slack, "absent": self.options.absent}
         videos = [{"video": str(video.video)} | self._both(video) for video in self.videos]
         return whole | self._both() | {"videos": videos, "notes": list(self.notes)}

@@ -68,7 +68,6 @@ class _Noted(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a line that is new."""
         line = record.getMessage()
         if line not in self.lines:
             self.lines.append(line)
@@ -102,7 +101,6 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
         try:
             return super().invoke(ctx)
         except PoseCliError as error:

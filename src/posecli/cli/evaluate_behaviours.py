@@ -128,7 +128,6 @@ class ClassifyingProgress(AnalysisProgress):
         self._keeps = keeps
 
     def video_finished(self, result: VideoResult) -> None:
-        """Print the last line of a video."""
         if self._keeps or result.table is None:
             super().video_finished(result)
             return

@@ -97,7 +97,7 @@ def engine_options(
 
 
 def pipeline_option(words: str, names: Sequence[PipelineName] = PIPELINES) -> Callable[[AnyCallback], AnyCallback]:
-    """``--pipeline``."""
+    """``--pipeline``; the words say what it means for the command."""
     return click.option("--pipeline", type=click.Choice(names), default=DEFAULTS.pipeline, help=words)
 
 

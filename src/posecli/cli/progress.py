@@ -41,12 +41,10 @@ class AnalysisProgress(RunObserver):
         self._told: set[str] = set()
 
     def gate_measured(self, figures: Figures) -> None:
-        """Print what the parity gate found."""
         verdict = "passes" if figures.passed else "does not pass"
         self._say_once(f"parity gate: {figures}: {verdict}")
 
     def batch_measured(self, choice: BatchChoice) -> None:
-        """Print what each batch size reached."""
         self._say_once(f"batch size: {choice}")
 
     def _say_once(self, line: str) -> None:
@@ -56,7 +54,6 @@ class AnalysisProgress(RunObserver):
             self._output.say(line)
 
     def engine_ready(self, network: str, info: EngineInfo, work: str) -> None:
-        """Print the first line of a run."""
         line = (
             f"posecli {__version__}: model {network}, engine {info.name} {info.version} on {info.device} "
             f"({info.threads} threads), {info.precision}, {work}"
@@ -74,25 +71,20 @@ class AnalysisProgress(RunObserver):
         self._begin(info)
 
     def video_resumed(self, info: VideoInfo, first_frame: int) -> None:
-        """Say at which frame a video continues."""
         self._output.say(f"{info.path.name}: continuing at frame {first_frame} of {info.expected_frames}")
         self._begin(info, first_frame)
 
     def started_afresh(self, info: VideoInfo, reason: str) -> None:
-        """Say why earlier work cannot be used."""
         self._output.warn(f"{info.path.name}: starting over: {reason}")
 
     def batch_halved(self, info: VideoInfo, batch_size: int) -> None:
-        """Say that there was not enough memory."""
         self._output.warn(f"{info.path.name}: not enough memory: continuing in batches of {batch_size}")
 
     def frames_done(self, count: int) -> None:
-        """Count frames."""
         if self._meter is not None:
             self._meter.update(count)
 
     def video_finished(self, result: VideoResult) -> None:
-        """Print the last line of a video."""
         self._end()
         if result.state == "failed":
             self._output.warn(f"Error: {result.message}")
@@ -177,7 +169,6 @@ class PlainProgress:
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), done)], maxlen=2)
 
     def update(self, count: int) -> None:
-        """Count frames."""
         self._done += count
         now = time.monotonic()
         start, done_then = self._marks[-1]

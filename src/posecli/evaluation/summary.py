@@ -153,7 +153,6 @@ class Evaluation:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return {
             "bodyparts": list(self.bodyparts),
             "frames": {split: int(mask.sum()) for split, mask in self.splits.items()},

@@ -253,7 +253,6 @@ class _Labeling:
         self._pts = job.info.pts - (job.info.pts[job.frames.start] if job.frames.start else 0)
 
     def run(self, progress: Callable[[int], object]) -> None:
-        """Make every frame."""
         one = self._reader.new_buffer(1).nbytes
         buffers = [self._reader.new_buffer(max(1, min(BATCH, BATCH_BYTES // one))) for _ in range(BUFFERS)]
         waiting: deque[Future[int]] = deque()

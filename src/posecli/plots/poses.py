@@ -114,7 +114,6 @@ class PlottedTable:
     jumps: tuple[Jump, ...] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return asdict(self) | {"table": str(self.table), "files": [str(path) for path in self.files]}
 
 
