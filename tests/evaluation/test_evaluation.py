@@ -37,8 +37,8 @@ from posecli.plots.evaluation import draw_evaluation
 from posecli.support.files import move_into_place
 from posecli.synthetic.sample import find_truth
 from posecli.tables.pose_table import KEY, PoseTableWriter, pose_columns, read_pose_table
+from posecli.video.batch import prepare
 from posecli.video.geometry import Geometry
-from posecli.video.prepare import prepare
 
 #: The fake engine knows the cell that a dot is in, so half a cell's diagonal is the most by which it can be wrong.
 WORST_AT_FULL_SIZE = 8 / math.sqrt(2)

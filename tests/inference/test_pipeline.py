@@ -20,8 +20,7 @@ from posecli.inference.step import POSES, NetworkStep
 from posecli.model.folder import ModelFolder
 from posecli.options import PIPELINES, EngineOptions, PipelineName
 from posecli.video import reader as reader_module
-from posecli.video.batch import Batch
-from posecli.video.prepare import prepare
+from posecli.video.batch import Batch, prepare
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from posecli.errors import UsageError
 from posecli.options import Crop
-from posecli.video.batch import Batch
+from posecli.video.batch import Batch, prepare
 from posecli.video.geometry import BatchGeometry, Geometry
-from posecli.video.prepare import prepare
 
 points = st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)), min_size=1, max_size=5)
 

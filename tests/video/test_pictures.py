@@ -12,8 +12,8 @@ from support import clips
 from support.number_engine import read_checked
 
 from posecli.video import pictures as module
+from posecli.video.opencv import PixelConverter
 from posecli.video.pictures import Pictures, pictures_from
-from posecli.video.pixels import PixelConverter
 from posecli.video.probe import probe
 
 X264 = ("-c:v", "libx264", "-g", "12", "-bf", "2", "-pix_fmt", "yuv420p")

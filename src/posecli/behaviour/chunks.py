@@ -14,8 +14,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from posecli.video.batch import Batch
-from posecli.video.prepare import prepare
+from posecli.video.batch import Batch, prepare
 from posecli.video.reader import VideoReader
 
 Images = npt.NDArray[np.uint8]

@@ -20,9 +20,8 @@ from posecli.options import TableChoice, at_least, check_pcutoff
 from posecli.precision.poses import model_cutoff
 from posecli.synthetic.sample import find_truth
 from posecli.tables.poses import PoseData, one_animal, read_poses
-from posecli.video.batch import Batch
+from posecli.video.batch import Batch, prepared
 from posecli.video.geometry import Geometry
-from posecli.video.prepare import prepared
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 

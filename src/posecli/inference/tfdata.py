@@ -26,9 +26,8 @@ from posecli.errors import UsageError
 from posecli.options import DATASET_MODES, AnalyzeOptions, Crop, DatasetMode, VideoBackend
 from posecli.support.hardware import usable_cores
 from posecli.support.tensorflow import import_tensorflow
-from posecli.video.batch import Batch
+from posecli.video.batch import Batch, prepare
 from posecli.video.geometry import Geometry
-from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo, probe
 from posecli.video.reader import VideoReader
 

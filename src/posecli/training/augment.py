@@ -53,7 +53,7 @@ class Viewport:
 def show(image: Image, points: Points, view: Viewport) -> tuple[Image, Points]:
     """The view of an image, and where its body parts are in it; NaN for those outside.
 
-    Shrinking averages areas first, as `posecli.video.prepare` does, and the rest is one bilinear warp.
+    Shrinking averages areas first, as `posecli.video.batch` does, and the rest is one bilinear warp.
     """
     matrix = view.matrix()
     small, factor = _shrunk(image, view.scale)

@@ -1,15 +1,19 @@
-"""A batch: frames of a video, or chunks of them, as the network sees them, with what was done to each."""
+"""A batch: frames of a video, or chunks of them, prepared for the network, with what was done to each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.video.geometry import BatchGeometry, Geometry
+from posecli.video.opencv import Image, import_cv2
+
+cv2 = import_cv2()
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,30 @@ class Batch:
     def __repr__(self) -> str:
         span = f"{self.indices[0]}..{self.indices[-1]}" if len(self) else "none"
         return f"Batch(images={self.images.shape} {self.images.dtype}, items {span}, valid={self.valid.sum()})"
+
+
+def prepare(image: Image, geometry: Geometry, out: Image) -> None:
+    """Bring a displayed frame, ``(height, width, 3)`` BGR, into its place in a batch, ``(H, W, 3)`` RGB.
+
+    It is cropped and resized: shrinking averages areas, enlarging interpolates linearly.
+    """
+    if geometry.is_cropped:
+        image = image[geometry.crop.y1 : geometry.crop.y2, geometry.crop.x1 : geometry.crop.x2]
+    if geometry.is_resized:
+        shrinks = geometry.width * geometry.height < image.shape[0] * image.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = cv2.resize(image, (geometry.width, geometry.height), interpolation=method)
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
+
+
+def prepared(images: Iterable[Image | None], geometry: Geometry, batch_size: int) -> Iterator[Batch]:
+    """Displayed BGR images of one size in batches; ``None`` is not valid. A batch is overwritten by the next."""
+    slots = np.empty((batch_size, geometry.height, geometry.width, 3), np.uint8)
+    left = iter(images)
+    while some := list(islice(left, batch_size)):
+        for image, slot in zip(some, slots, strict=False):
+            if image is None:
+                slot[:] = 0
+            else:
+                prepare(image, geometry, slot)
+        yield Batch.of(slots[: len(some)], geometry, valid=np.array([image is not None for image in some]))

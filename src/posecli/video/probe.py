@@ -19,11 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import VideoError
-from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
+from posecli.video.container import (
+    Packet,
+    breaks_off,
+    demux,
+    has_places,
+    keeps_times,
+    lost_chunks,
+    open_container,
+    video_stream,
+)
 from posecli.video.orientation import UPRIGHT, Orientation, exif_mirrors
 from posecli.video.pictures import DEEPEST_REORDERING, Clock
 from posecli.video.timeline import Timeline
-from posecli.video.wholeness import breaks_off, lost_chunks
 
 #: Most packets that are decoded to find a first picture, which tells how it is turned.
 PACKETS_FOR_FIRST_FRAME = 300

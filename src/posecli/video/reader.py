@@ -20,12 +20,10 @@ import numpy.typing as npt
 
 from posecli.errors import VideoError
 from posecli.options import VideoBackend
-from posecli.video.batch import Batch
+from posecli.video.batch import Batch, prepare
 from posecli.video.geometry import Geometry
-from posecli.video.opencv import CheckedCapture
+from posecli.video.opencv import CheckedCapture, PixelConverter
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
-from posecli.video.pixels import PixelConverter
-from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.studies.sweep.options import Progress
+from posecli.video.batch import prepare
 from posecli.video.geometry import Geometry
-from posecli.video.prepare import prepare
 from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 

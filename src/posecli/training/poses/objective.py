@@ -32,8 +32,8 @@ from posecli.training.poses.initial import initial_weights
 from posecli.training.poses.rows import ErrorRow
 from posecli.training.poses.sources import Example, LabeledSource, PoseTrainingData, open_sources, scene_example
 from posecli.training.rows import MeasureRow
+from posecli.video.batch import prepared
 from posecli.video.geometry import SMALLEST_SIDE, Geometry
-from posecli.video.prepare import prepared
 
 #: Size of the trial by which the arithmetic is chosen.
 SIDE = 96

@@ -9,8 +9,8 @@ import pytest
 from support import clips
 
 from posecli.errors import VideoError
+from posecli.video.container import breaks_off, lost_chunks
 from posecli.video.probe import probe
-from posecli.video.wholeness import breaks_off, lost_chunks
 
 FORMATS = {".mp4": "mov,mp4,m4a,3gp,3g2,mj2", ".mkv": "matroska,webm", ".avi": "avi"}
 MJPEG = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")

@@ -9,8 +9,8 @@ import pytest
 from support.clips import Images
 
 from posecli.options import Crop
+from posecli.video.batch import prepare
 from posecli.video.geometry import Geometry
-from posecli.video.prepare import prepare
 
 
 def noise(height: int, width: int) -> Images:
