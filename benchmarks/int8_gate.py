@@ -19,7 +19,7 @@ from common import machine, markdown_table, write_results
 from parity_deeplabcut import poses
 
 import posecli
-from posecli.precision.poses import compare, model_cutoff
+from posecli.precision.gate import compare_poses, model_cutoff
 from posecli.video.probe import probe
 
 #: Lets int8 run whatever it does to the points, which is what is to be found out.
@@ -63,7 +63,7 @@ def compared(video: Path, model: Path, scale: Fraction, reference: Path | None) 
         expected = reference or analysed(video, model, scale, "fp32", Path(scratch) / "fp32")
         table = analysed(video, model, scale, "int8", Path(scratch) / "int8")
         seen_from = model_cutoff(posecli.load_model(model).folder)
-        figures = compare("int8", poses(table), poses(expected), seen_from, ANY_SHIFT)
+        figures = compare_poses("int8", poses(table), poses(expected), seen_from, ANY_SHIFT)
         sample = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))["parity_gate"][-1]
     return {
         "fp32 from": reference.stem if reference else "posecli",

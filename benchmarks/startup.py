@@ -132,8 +132,7 @@ def run_phases(arguments: argparse.Namespace) -> None:
 
     from posecli.inference.predictor import load_model
     from posecli.options import AnalyzeOptions, EngineOptions
-    from posecli.precision.gate import choose_precision
-    from posecli.precision.poses import PoseGate
+    from posecli.precision.gate import choose_precision, pose_gate
     from posecli.video.geometry import Geometry
     from posecli.video.probe import probe
 
@@ -148,7 +147,7 @@ def run_phases(arguments: argparse.Namespace) -> None:
     )
     load_model(arguments.model).decode(network(images))
     laps.end("first pose")
-    choose_precision(load_model(arguments.model, options.engine), PoseGate([arguments.video], options))
+    choose_precision(load_model(arguments.model, options.engine), pose_gate([arguments.video], options))
     laps.end("parity gate")
     print(json.dumps(laps.seconds))
 

@@ -22,7 +22,7 @@ from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
-from posecli.precision.poses import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare, sample_frames
+from posecli.precision.gate import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare_poses, sample_frames
 from posecli.support.results import AnalysisReport
 
 
@@ -210,5 +210,5 @@ def test_only_points_above_the_cutoff_count() -> None:
     exact[:, 1, 2] = 0.1
     found = exact + (0.0, 0.5, 0.0)
     found[:, 1, 0] += 100
-    figures = compare("bf16", found, exact, seen_from=0.6, limit_px=1.5)
+    figures = compare_poses("bf16", found, exact, seen_from=0.6, limit_px=1.5)
     assert (figures.points, figures.largest_px) == (100, 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,7 @@ from posecli.errors import VideoError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
-from posecli.precision.behaviours import ClipGateFigures
-from posecli.precision.gate import Figures, choose_precision
-from posecli.precision.poses import GateFigures
+from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
 from posecli.tables import manifest as manifests
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, content_fingerprint, probe
@@ -57,7 +55,7 @@ class RunContext:
             return self.kind.model.with_precision(settled)
         choice = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
         model: Model[Any, Any] = choice.model
-        figures = tuple(each.as_plain() for each in choice.figures)
+        figures = tuple(map(asdict, choice.figures))
         self._settle(precision=model.options.fixed_precision, figures=figures)
         return model
 

@@ -21,9 +21,7 @@ from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_m
 from posecli.inference.step import Step
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.ethogram import save_ethogram
-from posecli.precision.behaviours import ClipGate
-from posecli.precision.gate import Gate
-from posecli.precision.poses import PoseGate
+from posecli.precision.gate import Gate, clip_gate, pose_gate
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
@@ -154,9 +152,9 @@ class PoseAnalysis(Analysis):
         """Crop, then resize by the scale asked for."""
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
 
-    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> PoseGate:
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
         """Measures how far points move."""
-        return PoseGate(videos, self.options, opens)
+        return pose_gate(videos, self.options, opens)
 
     def step(self, model: Model[Any, Any], shape: Shape) -> Step:
         """Poses, with as many peaks as were asked for."""
@@ -224,9 +222,9 @@ class BehaviourAnalysis(Analysis):
         size = self.options.input_size or InputSize(own.input_width, own.input_height)
         return Geometry.plan(info.width, info.height, self.options.crop).brought_to(size.width, size.height)
 
-    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> ClipGate:
+    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
         """Measures how far probabilities change."""
-        return ClipGate(videos, self.chunks, self.geometry, self.options, opens)
+        return clip_gate(videos, self.chunks, self.geometry, self.options, opens)
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         """The behaviour table, and the ethogram."""

@@ -7,6 +7,7 @@ not be decoded or lie between chunks, are counted separately and not scored.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from posecli.behaviour.intervals import UNLABELLED, Interval, frame_labels, read_intervals
 from posecli.behaviour.metrics import (
@@ -111,25 +113,16 @@ class Agreement:
 
     def by_class(self) -> list[dict[str, Any]]:
         """Counts and scores of each class; ``None`` for NaN."""
-        return [
-            {
-                "behaviour": name,
-                "labelled": labelled,
-                "without_probabilities": labelled - true,
-                "predicted": predicted,
-                "recall": _known(recall),
-                "precision": _known(precision),
-                "f1": _known(f1),
-            }
-            for name, labelled, true, predicted, recall, precision, f1 in zip(
-                self.classes,
-                self.labelled.tolist(),
-                self.confusion.sum(axis=1).tolist(),
-                self.confusion.sum(axis=0).tolist(),
-                *(self.scores.recall, self.scores.precision, self.scores.f1),
-                strict=True,
-            )
-        ]
+        columns = {
+            "behaviour": self.classes,
+            "labelled": self.labelled,
+            "without_probabilities": self.labelled - self.confusion.sum(axis=1),
+            "predicted": self.confusion.sum(axis=0),
+            **vars(self.scores),
+        }
+        table = pd.DataFrame(columns)
+        rows: Any = table.astype(object).where(table.notna(), None).to_dict("records")
+        return list(rows)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The tidy table: each class, and all."""
@@ -178,15 +171,12 @@ class BehaviourEvaluation:
 
     def frames(self, video: ComparedVideo | None = None) -> Agreement:
         """Agreement of the frames of one video, or of all together."""
-        pairs = [each.frames for each in self._chosen(video)]
+        pairs = [each.frames for each in ([video] if video else self.videos)]
         return self._agreement(pairs, _slack_accuracy(pairs, self.options.slack))
 
     def chunks(self, video: ComparedVideo | None = None) -> Agreement:
         """Agreement of the chunks of one video, or of all together."""
-        return self._agreement([each.chunks for each in self._chosen(video)], math.nan)
-
-    def _chosen(self, video: ComparedVideo | None) -> tuple[ComparedVideo, ...]:
-        return self.videos if video is None else (video,)
+        return self._agreement([each.chunks for each in ([video] if video else self.videos)], math.nan)
 
     def _agreement(self, pairs: Sequence[Pairs], slack: float) -> Agreement:
         count = len(self.classes)
@@ -206,17 +196,14 @@ class BehaviourEvaluation:
     def notes(self) -> tuple[str, ...]:
         """What is left out, a sentence each, for people."""
         frames, chunks = self.frames(), self.chunks()
-        told = []
-        if unlabelled := frames.total - int(frames.labelled.sum()):
-            told.append(f"{unlabelled} of {frames.total} frames are not labelled and are left out")
-        if frames.without:
-            told.append(
-                f"{frames.without} labelled frames have no probabilities, because they could not be decoded or lie "
-                "between chunks, and are not scored"
-            )
-        if chunks.without:
-            told.append(f"{chunks.without} chunks of one behaviour have no probabilities and are not scored")
-        return tuple(told)
+        unlabelled = frames.total - int(frames.labelled.sum())
+        told = {
+            f"{unlabelled} of {frames.total} frames are not labelled and are left out": unlabelled,
+            f"{frames.without} labelled frames have no probabilities, because they could not be decoded or lie "
+            "between chunks, and are not scored": frames.without,
+            f"{chunks.without} chunks of one behaviour have no probabilities and are not scored": chunks.without,
+        }
+        return tuple(note for note, count in told.items() if count)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The tidy table: all videos and each, frames and chunks, each behaviour and all; ``None`` for the unknown."""
@@ -256,19 +243,16 @@ def true_labels(table: Path, classes: Sequence[str], video: Path | None = None) 
     By video, ``(n_frames,)`` int64: index in `classes`, -1 where nothing is labelled. `LabelError` if the table cannot
     be used or does not name the video, or a label is no class or lies behind its video's end.
     """
-    by_video: dict[Path, list[Interval]] = {}
+    by_video: dict[Path, list[Interval]] = defaultdict(list)
     for interval in read_intervals(table):
-        by_video.setdefault(interval.video.resolve(), []).append(interval)
+        by_video[interval.video.resolve()].append(interval)
     if video is not None and video.resolve() not in by_video:
         raise LabelError(
             f"'{table}' labels no frame of '{video}', but '{next(iter(by_video))}': correct its column 'video'"
         )
     wanted = by_video if video is None else {video.resolve(): by_video[video.resolve()]}
-    found = {}
-    for intervals in wanted.values():
-        file = intervals[0].video
-        found[file] = frame_labels(intervals, classes, probe(file).n_frames)
-    return found
+    files = {intervals[0].video: intervals for intervals in wanted.values()}
+    return {file: frame_labels(intervals, classes, probe(file).n_frames) for file, intervals in files.items()}
 
 
 def compare_video(video: Path, truth: Labels, table: Path, classes: Sequence[str]) -> ComparedVideo:

@@ -68,7 +68,6 @@ class ClipReader:
         self._valid = np.zeros(plan.span, np.bool_)
 
     def close(self) -> None:
-        """Stop reading and let the decoders go."""
         self.video.close()
 
     def skip(self, count: int) -> None:
@@ -127,33 +126,21 @@ class ClipReader:
 
     def _read(self, count: int, pool: Executor | None) -> int:
         """Read so many frames into the ring, or as many as there are; how many that were."""
-        read = 0
-        while read < count:
-            piece = self._read_piece(min(count - read, self.plan.span), pool)
-            if piece == 0:
-                break
-            read += piece
-        return read
-
-    def _read_piece(self, count: int, pool: Executor | None) -> int:
-        """Read at most as many frames as the ring holds: none is overwritten while it is being prepared."""
-        jobs: list[Future[None]] = []
-        read = 0
+        before = self.frames
+        jobs: dict[int, Future[None]] = {}
         for index, _, image in islice(self._decoded, count):
             place = self.frames % self.plan.span
+            if place in jobs:
+                jobs.pop(place).result()  # nothing is overwritten while it is being prepared
             self._valid[place] = image is not None
             if image is None:
                 self.lost.append(index)
                 self._ring[place] = 0
             elif pool is None:
-                self._prepare(image, place)
+                prepare(image, self.video.geometry, self._ring[place])
             else:
-                jobs.append(pool.submit(self._prepare, image, place))
+                jobs[place] = pool.submit(prepare, image, self.video.geometry, self._ring[place])
             self.frames += 1
-            read += 1
-        for job in jobs:
+        for job in jobs.values():
             job.result()
-        return read
-
-    def _prepare(self, image: Images, place: int) -> None:
-        prepare(image, self.video.geometry, self._ring[place])
+        return self.frames - before

@@ -140,17 +140,12 @@ def _rows(path: Path) -> Iterator[tuple[int, Interval]]:
     """Each interval of a table, and its line."""
     rows = csv_rows(read_text(path, LabelError), path, LabelError)
     names = [name.strip() for name in rows[0][1]] if rows else []
-    _refuse_missing_columns(path, names)
-    for line, cells in rows[1:]:
-        yield line, _interval(dict(zip_longest(names, cells[: len(names)], fillvalue="")), path, line)
-
-
-def _refuse_missing_columns(path: Path, found: Sequence[str]) -> None:
-    missing = [name for name in COLUMNS if name not in found]
-    if missing:
+    if missing := [name for name in COLUMNS if name not in names]:
         raise LabelError(
             f"'{path}', line 1: column {', '.join(missing)} is missing: the first line must be {','.join(COLUMNS)}"
         )
+    for line, cells in rows[1:]:
+        yield line, _interval(dict(zip_longest(names, cells[: len(names)], fillvalue="")), path, line)
 
 
 def _interval(row: dict[str, str], path: Path, line: int) -> Interval:

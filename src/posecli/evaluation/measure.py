@@ -17,7 +17,7 @@ from posecli.evaluation.truth import chosen_bodyparts, common_bodyparts, nothing
 from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
 from posecli.options import TableChoice, at_least, check_pcutoff
-from posecli.precision.poses import model_cutoff
+from posecli.precision.gate import model_cutoff
 from posecli.synthetic.sample import find_truth
 from posecli.tables.poses import PoseData, one_animal, read_poses
 from posecli.video.batch import Batch, prepared

@@ -1,32 +1,65 @@
 """The parity gate: how far a faster precision changes what a network says of a user's own videos.
 
-Samples are drawn from all over the videos, and go through the network in fp32 and in the faster precision.
+Samples are drawn from all over the videos, and go through the network in fp32 and in the faster precision. Of the
+points whose likelihood in fp32 is at least the cut-off, the shift is measured in px of the full frame. A chunk's change
+is that of the probability that changes most.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.errors import PrecisionError, VideoError
+from posecli.inference.decode import Pose
+from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import Model
 from posecli.inference.step import Values
-from posecli.options import FixedPrecision
+from posecli.model.folder import ModelFolder
+from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision
 from posecli.video.batch import Batch
 from posecli.video.find import evenly_chosen
+from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, probe
+from posecli.video.reader import VideoReader
+
+Images = npt.NDArray[np.uint8]
 
 #: Faster precisions that ``auto`` tries, the fastest first.
 CANDIDATES: tuple[FixedPrecision, ...] = ("int8", "bf16")
 #: Videos that samples come from at most.
 SAMPLE_VIDEOS = 4
+#: Pixels in a sample of frames. Small frames cost little, and each has few points to go by.
+SAMPLE_PIXELS = 32 * 640 * 480
+#: Fewest and most frames in a sample.
+SAMPLE_FRAMES = (32, 256)
+#: Places in the videos where frames are read.
+SAMPLE_PLACES = 32
+#: Frames from one to the next at a place: they should differ, but those between them must be decoded too.
+SAMPLE_STEP = 3
+#: Chunks in a sample.
+SAMPLE_CHUNKS = 16
+#: With fewer points above the cut-off a 99th percentile says nothing, nor does a 95th with fewer chunks.
+FEWEST_POINTS, FEWEST_CHUNKS = 30, 4
+#: Likelihood cut-off of a model that names none: DeepLabCut's own default.
+DEFAULT_CUTOFF = 0.6
 
 ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 #: Is told of each video before it is opened, and of ``None`` when all are closed.
 Opens = Callable[[Path | None], object]
+
+
+def _tell_nobody(_video: Path | None) -> None:
+    """Stands for an `Opens` where nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -45,46 +78,19 @@ class Figures(ABC):
     def passed(self) -> bool:
         """Whether enough was seen, and it changed little enough."""
 
-    def as_plain(self) -> dict[str, Any]:
-        """Its fields as plain values, from which it can be made again."""
-        return asdict(self)
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests."""
-        return self.as_plain() | {"passed": self.passed}
+        return asdict(self) | {"passed": self.passed}
 
 
-class Gate(ABC):
-    """Compares a faster precision with fp32 on samples of a run's own videos."""
+@dataclass(frozen=True)
+class Gate:
+    """What compares a faster precision with fp32 on samples of a run's own videos."""
 
-    #: The option by which a user allows more.
-    limit_option: ClassVar[str]
-    #: Items per call of the network.
-    batch_size: ClassVar[int]
-
-    def __init__(self, opens: Opens) -> None:
-        self._opens = opens
-        self._samples: list[Batch] = []
-        self._expected: Values | None = None
-
-    @abstractmethod
-    def samples(self) -> Iterable[Batch]:
-        """Of the run's videos, as the run will show them to the network."""
-
-    @abstractmethod
-    def measure(self, model: Model[Any, Any], found: Values, expected: Values) -> Figures:
-        """How far the values of a faster model are from those expected."""
-
-    def compare(self, fast: Model[Any, Any], exact: Model[Any, Any]) -> Figures:
-        """Run both models on the samples, which are drawn the first time, and measure."""
-        if self._expected is None:
-            self._samples = list(self.samples())
-            self._opens(None)
-            self._expected = self._values(exact)
-        return self.measure(fast, self._values(fast), self._expected)
-
-    def _values(self, model: Model[Any, Any]) -> Values:
-        return model.values_of(part for sample in self._samples for part in sample.split(self.batch_size))
+    limit_option: str  # by which a user allows more
+    batch_size: int  # items per call of the network
+    samples: Callable[[], Iterable[Batch]]  # of the run's videos, as the run will show them to the network
+    measure: Callable[[Model[Any, Any], Values, Values], Figures]  # a faster model, its values, those of fp32
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,7 @@ def choose_precision(model: ModelT, gate: Gate) -> PrecisionChoice[ModelT]:
     """Settle the precision for a run.
 
     ``auto`` takes the fastest precision that this engine and processor have and that passes the gate, else fp32.
-
-    Raises
-    ------
-    PrecisionError
-        If a faster precision was asked for by name and does not pass, or cannot run.
+    `PrecisionError` if a faster precision was asked for by name and does not pass, or cannot run.
     """
     wanted = model.options.precision
     if wanted == "fp32" or model.options.engine == "tensorflow":
@@ -112,10 +114,18 @@ def choose_precision(model: ModelT, gate: Gate) -> PrecisionChoice[ModelT]:
         raise PrecisionError(obstacle)
     candidates = [name for name in CANDIDATES if model.obstacle(name) is None] if wanted == "auto" else [wanted]
     exact = model.with_precision("fp32")
+    if not candidates:
+        return PrecisionChoice(exact, ())
+    samples = list(gate.samples())
+
+    def values(version: ModelT) -> Values:
+        return version.values_of(part for sample in samples for part in sample.split(gate.batch_size))
+
+    expected = values(exact)
     figures: list[Figures] = []
     for name in candidates:
         fast = model.with_precision(name)
-        figures.append(gate.compare(fast, exact))
+        figures.append(gate.measure(fast, values(fast), expected))
         if figures[-1].passed:
             return PrecisionChoice(fast, tuple(figures))
     if wanted != "auto":
@@ -124,9 +134,160 @@ def choose_precision(model: ModelT, gate: Gate) -> PrecisionChoice[ModelT]:
     return PrecisionChoice(exact, tuple(figures))
 
 
-def sampled_videos(
-    videos: Sequence[Path], opens: Callable[[Path], object], most: int = SAMPLE_VIDEOS
-) -> Iterator[tuple[VideoInfo, int]]:
+@dataclass(frozen=True)
+class GateFigures(Figures):
+    """How far a precision moves points against fp32, in px of the full frame; `limit_px` is for `p99_px`.
+
+    Points count whose likelihood in fp32 is at least the cut-off.
+    """
+
+    frames: int
+    points: int
+    cutoff: float
+    median_px: float
+    p99_px: float
+    largest_px: float
+    largest_likelihood_change: float
+    limit_px: float
+
+    @property
+    def judged(self) -> bool:
+        return self.points >= FEWEST_POINTS
+
+    @property
+    def passed(self) -> bool:
+        return self.judged and self.p99_px <= self.limit_px
+
+    def __str__(self) -> str:
+        if not self.judged:
+            return (
+                f"{self.precision} could not be judged: only {self.points} points of {self.frames} frames are above "
+                f"the likelihood cut-off {self.cutoff:g}, {FEWEST_POINTS} are needed"
+            )
+        return (
+            f"{self.precision} moves points by a median of {self.median_px:.3f} px, 99th percentile {self.p99_px:.3f}, "
+            f"largest {self.largest_px:.3f}, likelihood by up to {self.largest_likelihood_change:.4f} "
+            f"({self.points} points of {self.frames} frames; limit {self.limit_px:g} px)"
+        )
+
+
+def pose_gate(videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = _tell_nobody) -> Gate:
+    """How far points move on frames of a run's videos."""
+
+    def measure(model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
+        precision, cutoff = model.options.fixed_precision, model_cutoff(model.folder)
+        return compare_poses(precision, found[:, :, 0], expected[:, :, 0], cutoff, options.max_shift)
+
+    return Gate("--max-shift", 8, partial(sample_frames, videos, options, opens=opens), measure)
+
+
+def model_cutoff(folder: ModelFolder) -> float:
+    """Likelihood at which a point counts as seen."""
+    pcutoff = folder.description.pcutoff
+    return DEFAULT_CUTOFF if pcutoff is None else pcutoff
+
+
+def compare_poses(
+    precision: FixedPrecision, found: Pose, expected: Pose, seen_from: float, limit_px: float
+) -> GateFigures:
+    """Measure the shift between two poses ``(N, K, 3)`` of the same frames.
+
+    >>> exact = np.zeros((40, 1, 3)) + (10, 20, 0.9)
+    >>> figures = compare_poses("bf16", exact + (0.3, 0.4, 0.01), exact, seen_from=0.6, limit_px=1.5)
+    >>> round(figures.median_px, 6), figures.passed
+    (0.5, True)
+    """
+    seen = expected[..., 2] >= seen_from
+    shift = np.linalg.norm(found[..., :2] - expected[..., :2], axis=-1)[seen]
+    change = np.abs(found[..., 2] - expected[..., 2])[seen]
+    if not len(shift):
+        shift = change = np.zeros(1)  # nothing was seen to move; `passed` asks for more points than none
+    return GateFigures(
+        precision,
+        len(expected),
+        int(seen.sum()),
+        seen_from,
+        float(np.median(shift)),
+        float(np.quantile(shift, 0.99)),
+        float(shift.max()),
+        float(change.max()),
+        limit_px,
+    )
+
+
+@dataclass(frozen=True)
+class ClipGateFigures(Figures):
+    """How far a precision changes probabilities against fp32; `limit` is for `p95_change`.
+
+    A chunk's label, its most probable class, may change too.
+    """
+
+    chunks: int
+    median_change: float
+    p95_change: float
+    largest_change: float
+    changed_labels: int
+    limit: float
+
+    @property
+    def judged(self) -> bool:
+        return self.chunks >= FEWEST_CHUNKS
+
+    @property
+    def passed(self) -> bool:
+        return self.judged and self.p95_change <= self.limit
+
+    def __str__(self) -> str:
+        if not self.judged:
+            return f"{self.precision} could not be judged: {self.chunks} chunks were seen, {FEWEST_CHUNKS} are needed"
+        return (
+            f"{self.precision} changes probabilities by a median of {self.median_change:.4f}, 95th percentile "
+            f"{self.p95_change:.4f}, largest {self.largest_change:.4f}, and {self.changed_labels} of {self.chunks} "
+            f"labels (limit {self.limit:g})"
+        )
+
+
+def clip_gate(
+    videos: Sequence[Path],
+    plan: ChunkPlan,
+    geometry: Callable[[VideoInfo], Geometry],
+    options: ClassifyOptions,
+    opens: Opens = _tell_nobody,
+) -> Gate:
+    """How far the probabilities of chunks of a run's videos change; `geometry` is what the run does to a video."""
+
+    def samples() -> Iterator[Batch]:
+        for info, count in _sampled_videos(videos, opens, SAMPLE_VIDEOS):
+            prepared = geometry(info)
+            yield Batch.of(sample_chunks(info, prepared, plan, SAMPLE_CHUNKS // count), prepared)
+
+    def measure(model: Model[Any, Any], found: Values, expected: Values) -> ClipGateFigures:
+        return compare_probabilities(model.options.fixed_precision, found, expected, options.max_change)
+
+    return Gate("--max-change", 1, samples, measure)
+
+
+def compare_probabilities(precision: FixedPrecision, found: Values, expected: Values, limit: float) -> ClipGateFigures:
+    """Measure the change between two ``(N, C)`` probabilities of the same chunks.
+
+    >>> exact = np.tile([0.9, 0.1], (8, 1))
+    >>> figures = compare_probabilities("int8", exact + [-0.02, 0.02], exact, limit=0.1)
+    >>> round(figures.median_change, 6), figures.changed_labels, figures.passed
+    (0.02, 0, True)
+    """
+    change = np.abs(found - expected).max(axis=1) if len(expected) else np.zeros(1)
+    return ClipGateFigures(
+        precision,
+        len(expected),
+        float(np.median(change)),
+        float(np.quantile(change, 0.95)),
+        float(change.max()),
+        int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+        limit,
+    )
+
+
+def _sampled_videos(videos: Sequence[Path], opens: Opens, most: int) -> Iterator[tuple[VideoInfo, int]]:
     """Some of the videos, and how many were chosen; a broken one is passed over: it is reported when its turn comes."""
     chosen = evenly_chosen(videos, most)
     for path in chosen:
@@ -136,3 +297,64 @@ def sampled_videos(
         except VideoError:
             continue
         yield info, len(chosen)
+    opens(None)
+
+
+def sample_frames(
+    videos: Sequence[Path],
+    options: AnalyzeOptions,
+    frames: int | None = None,
+    opens: Opens = _tell_nobody,
+    most_videos: int = SAMPLE_VIDEOS,
+) -> Iterator[Batch]:
+    """Frames from all over the videos, a batch of each, as a run with these options shows them to the network.
+
+    So many `frames` are taken of all videos together, by default as many as the parity gate needs for their size; from
+    `most_videos` at most, evenly chosen. Frames that cannot be decoded are left out.
+    """
+    for info, count in _sampled_videos(videos, opens, most_videos):
+        geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
+        wanted = max(1, (frames or gate_frames(geometry)) // count)
+        images = [np.empty((0, geometry.height, geometry.width, 3), np.uint8)]
+        for stretch in _stretches(info.expected_frames, wanted, wanted if frames else SAMPLE_PLACES // count):
+            reader = VideoReader(info, geometry, first=stretch.start)
+            images.append(_valid_images(reader, stretch[-1] + 1 - stretch.start, stretch.step))
+        yield Batch.of(np.concatenate(images), geometry)
+
+
+def gate_frames(geometry: Geometry) -> int:
+    """How many frames of this size the gate looks at.
+
+    >>> gate_frames(Geometry.plan(640, 480)), gate_frames(Geometry.plan(320, 240)), gate_frames(Geometry.plan(80, 60))
+    (32, 128, 256)
+    """
+    fewest, most = SAMPLE_FRAMES
+    return min(max(SAMPLE_PIXELS // (geometry.width * geometry.height), fewest), most)
+
+
+def _stretches(n_frames: int, count: int, places: int) -> list[range]:
+    """Up to `count` frames of a video: some from the middle of each of its `places` equal parts."""
+    parts = min(places, count, n_frames)
+    length = n_frames // parts
+    each = min(-(-count // parts), length)
+    step = min(SAMPLE_STEP, length // each)
+    margin = (length - 1 - (each - 1) * step) // 2
+    starts = [part * n_frames // parts + margin for part in range(parts)]
+    return [range(start, start + each * step, step) for start in starts]
+
+
+def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: int) -> Images:
+    """Up to `count` chunks from all over a video, ``(n, T, H, W, 3)``, all of whose frames can be decoded."""
+    starts = plan.starts(info.expected_frames)
+    chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(count, len(starts))).round().astype(int))]
+    found = [np.empty((0, plan.length, geometry.height, geometry.width, 3), np.uint8)]
+    found += [_valid_images(ClipReader(VideoReader(info, geometry, first=int(start)), plan)) for start in chosen]
+    return np.concatenate(found)
+
+
+def _valid_images(reader: Reader, count: int = 1, step: int = 1) -> Images:
+    """Every n-th of the next items that could be decoded; the reader is closed."""
+    with closing(reader):
+        buffer = reader.new_buffer(count)
+        batch = reader.read_into(buffer)
+    return buffer[:0] if batch is None else batch.images[::step][batch.valid[::step]]

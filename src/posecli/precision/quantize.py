@@ -34,9 +34,16 @@ from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, FixedPrecision
-from posecli.precision.behaviours import FEWEST_CHUNKS, compare_probabilities, sample_chunks
-from posecli.precision.gate import Figures
-from posecli.precision.poses import FEWEST_POINTS, compare, model_cutoff, sample_frames
+from posecli.precision.gate import (
+    FEWEST_CHUNKS,
+    FEWEST_POINTS,
+    Figures,
+    compare_poses,
+    compare_probabilities,
+    model_cutoff,
+    sample_chunks,
+    sample_frames,
+)
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
@@ -51,21 +58,11 @@ GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """How the int8 version of a pose network is made.
+    """How the int8 version of a pose network is made."""
 
-    Attributes
-    ----------
-    scales
-        Sizes at which the network will be used, as factors of the videos' own.
-    frames
-        Frames drawn from the videos for calibration, and as many again for the choice.
-    max_shift
-        Largest 99th percentile of the shift against fp32, in px of the network's input, at any scale.
-    """
-
-    scales: tuple[float, ...] = (1.0, 0.5, 0.25)
-    frames: int = 48
-    max_shift: float = 1.0
+    scales: tuple[float, ...] = (1.0, 0.5, 0.25)  # at which the network will be used, as factors of the videos' own
+    frames: int = 48  # drawn from the videos for calibration, and as many again for the choice
+    max_shift: float = 1.0  # largest 99th percentile of the shift against fp32, px of the input, at any scale
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
@@ -78,18 +75,10 @@ class QuantizeOptions:
 
 @dataclass(frozen=True)
 class ClipQuantizeOptions:
-    """How the int8 version of a network for behaviours is made.
+    """How the int8 version of a network for behaviours is made."""
 
-    Attributes
-    ----------
-    chunks
-        Chunks drawn from the videos for calibration, and as many again for the choice.
-    max_change
-        Largest 95th percentile of the change of a chunk's probabilities against fp32.
-    """
-
-    chunks: int = 16
-    max_change: float = 0.05
+    chunks: int = 16  # drawn from the videos for calibration, and as many again for the choice
+    max_change: float = 0.05  # largest 95th percentile of the change of a chunk's probabilities against fp32
 
     def __post_init__(self) -> None:
         if self.chunks < FEWEST_CHUNKS:
@@ -107,35 +96,16 @@ class Attempt:
 
     @property
     def passed(self) -> bool:
-        """Whether the figures of every sample are within the limit."""
         return all(figures.passed for figures in self.figures)
 
 
 def quantize_model(
     folder: AnyFolder, videos: Sequence[Path], options: QuantizeOptions | ClipQuantizeOptions, tell: Tell
 ) -> Attempt:
-    """Make the int8 version of a network, ``int8.yaml`` in its folder.
+    """Make the int8 version of a network, ``int8.yaml`` in its folder, with videos like those that it is for.
 
-    Parameters
-    ----------
-    folder
-        The model.
-    videos
-        What to calibrate with: videos like those that will be analysed.
-    options
-        Those for the kind of network.
-    tell
-        Is told of each step.
-
-    Returns
-    -------
-    Attempt
-        What was chosen.
-
-    Raises
-    ------
-    EngineError
-        If the videos show too few points or chunks to judge by, or no choice stays within the limit.
+    The attempt that was chosen; `EngineError` if the videos show too few points or chunks to judge by, or no attempt
+    stays within the limit.
     """
     judge = _PoseJudge(folder, options) if isinstance(options, QuantizeOptions) else _ClipJudge(folder, options)
     samples = judge.samples(videos)
@@ -154,7 +124,8 @@ def quantize_model(
         tell(f"{len(kept)} convolutions left wider: {worst}")
         return attempts[-1].passed
 
-    kept = fewest_kept(workshop.ranking(plan), workshop.costs(), attempt)
+    costs = workshop.graph.network.multiplications(judging[0].shape[1:-1])
+    kept = fewest_kept(workshop.ranking(plan), costs, attempt)
     if kept is None:
         raise EngineError(
             f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}): allow more with "
@@ -181,17 +152,9 @@ def fewest_kept(
 ) -> tuple[str, ...] | None:
     """Convolutions that must stay wider for an attempt to pass; ``None`` if none of the attempts does.
 
-    Parameters
-    ----------
-    ranking
-        All convolutions, those that lose most in int8 first.
-    costs
-        Multiplications of each.
-    attempt
-        Whether the network passes with these left wider; asked once for each set.
+    `ranking` has all of them, those that lose most in int8 first; `costs` are multiplications. Each set is attempted
+    once.
 
-    Examples
-    --------
     >>> fewest_kept("abcdef", dict(zip("abcdef", range(6))), lambda kept: {"b", "d"} <= set(kept))
     ('b', 'd')
     """
@@ -259,7 +222,7 @@ class _PoseJudge:
         return float(np.minimum(shift, self._model.description.stride).mean())
 
     def figures(self, found: Values, exact: Values) -> Figures:
-        return compare("int8", found, exact, self._cutoff, self._options.max_shift)
+        return compare_poses("int8", found, exact, self._cutoff, self._options.max_shift)
 
 
 class _ClipJudge:
@@ -313,7 +276,7 @@ class _Workshop:
 
     def __init__(self, folder: AnyFolder, judge: _PoseJudge | _ClipJudge, judging: Sequence[Images]) -> None:
         self._judge = judge
-        self._graph = FoldedGraph(folder)
+        self.graph = FoldedGraph(folder)
         self._judging = judging
         self._exact = [self._found(images, None, "fp32") for images in judging]
         for images, exact in zip(judging, self._exact, strict=True):
@@ -323,7 +286,7 @@ class _Workshop:
         """Lowest and highest value that enters each convolution; zero is always within."""
         ranges: dict[str, tuple[float, float]] = {}
         for images in learning:
-            for name, (low, high) in self._graph.entering_ranges(images).items():
+            for name, (low, high) in self.graph.entering_ranges(images).items():
                 before = ranges.get(name, (0.0, 0.0))
                 ranges[name] = min(before[0], low), max(before[1], high)
         return ranges
@@ -343,9 +306,5 @@ class _Workshop:
         found = [self._found(images, version, "int8") for images in self._judging]
         return Attempt(kept, tuple(map(self._judge.figures, found, self._exact)))
 
-    def costs(self) -> dict[str, int]:
-        """Multiplications of each convolution."""
-        return self._graph.network.multiplications(self._judging[0].shape[1:-1])
-
     def _found(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Values:
-        return self._judge.read(self._graph.run(images, plan, precision))
+        return self._judge.read(self.graph.run(images, plan, precision))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.options import InputSize
-from posecli.precision.behaviours import FEWEST_CHUNKS
+from posecli.precision.gate import FEWEST_CHUNKS
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.design import FEWEST_BATCHES, Trial, frames_of, make_plan
 from posecli.studies.benchmark.factors import ClipFactors, Factors, PoseFactors

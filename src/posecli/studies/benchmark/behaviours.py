@@ -22,7 +22,7 @@ from posecli.inference.step import Values
 from posecli.model.builtin import builtin_behaviours_path
 from posecli.model.folder import ClipModelFolder, read_clip_folder
 from posecli.options import FIXED_PRECISIONS, MAX_CHANGE
-from posecli.precision.behaviours import ClipGateFigures, compare_probabilities
+from posecli.precision.gate import ClipGateFigures, compare_probabilities
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.material import Say, render_scene
 from posecli.studies.benchmark.options import ClipBenchmarkOptions

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posecli.options import FixedPrecision
-from posecli.precision.behaviours import FEWEST_CHUNKS
+from posecli.precision.gate import FEWEST_CHUNKS
 from posecli.studies.benchmark.conditions import ClipKey, Condition
 from posecli.studies.benchmark.options import SharedOptions
 

@@ -13,7 +13,7 @@ from posecli.model.builtin import builtin_model_path
 from posecli.model.folder import ModelFolder, read_model_folder
 from posecli.model.importing import open_model
 from posecli.options import MAX_SHIFT_PX
-from posecli.precision.poses import FEWEST_POINTS, GateFigures, compare, model_cutoff
+from posecli.precision.gate import FEWEST_POINTS, GateFigures, compare_poses, model_cutoff
 from posecli.studies.benchmark.conditions import Condition, DataSet
 from posecli.studies.benchmark.material import Say, render_scene
 from posecli.studies.benchmark.options import BenchmarkOptions
@@ -72,7 +72,7 @@ def shift(condition: Condition, data: DataSet, found: Values, expected: Values) 
     enlarged = data.width / condition.width
     factors = (enlarged, enlarged, 1.0)
     cutoff = model_cutoff(read_model_folder(data.model))
-    figures = compare(condition.precision, found * factors, expected * factors, cutoff, MAX_SHIFT_PX)
+    figures = compare_poses(condition.precision, found * factors, expected * factors, cutoff, MAX_SHIFT_PX)
     return figures if figures.points >= FEWEST_POINTS else None
 
 

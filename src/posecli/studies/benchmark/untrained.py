@@ -25,7 +25,7 @@ from posecli.model.importing import cache_directory
 from posecli.model.int8 import has_int8, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import InputSize
-from posecli.precision.behaviours import sample_chunks
+from posecli.precision.gate import sample_chunks
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 

@@ -24,8 +24,7 @@ from posecli.errors import OutputError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.builtin import builtin_model_path
 from posecli.model.deeplabcut import NetworkChoice
-from posecli.precision.gate import choose_precision
-from posecli.precision.poses import PoseGate, model_cutoff
+from posecli.precision.gate import choose_precision, model_cutoff, pose_gate
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench
 from posecli.studies.sweep.correspondence import Correspondence, compare_frames, first_frame_png
@@ -149,7 +148,7 @@ class _Run:
 
     def settle(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[str, Any]:
         """The design: the precision is measured once, on the originals, and used for all versions."""
-        choice = choose_precision(model, PoseGate([video.info.path for video in videos], self.options.analysis))
+        choice = choose_precision(model, pose_gate([video.info.path for video in videos], self.options.analysis))
         for figures in choice.figures:
             self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
         return {
