@@ -256,7 +256,7 @@ def learnt(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 class TestPoses:
     def test_two_pictures_are_learnt_by_heart(self, learnt: tuple[Path, Any]) -> None:
         told = trainings.rows(learnt[0] / "losses.csv")
-        assert float(told[-1]["scoremap_loss"]) < float(told[0]["scoremap_loss"]) / 2
+        assert float(told[-1]["scoremap_loss"]) < float(told[0]["scoremap_loss"]) / 3
         assert float(told[-1]["locref_loss"]) < float(told[0]["locref_loss"])
 
     def test_openvino_gives_what_keras_gave(self, learnt: tuple[Path, Any]) -> None:
