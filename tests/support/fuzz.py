@@ -31,7 +31,7 @@ from safetensors.numpy import save
 
 import posecli
 from posecli.errors import LabelError, PoseCliError
-from posecli.labels.tables import read_label_table
+from posecli.labels.reading import read_label_table
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import find_source
 from posecli.model.folder import MODEL_FILE, _read_weights, read_model_folder

@@ -27,7 +27,7 @@ from posecli.model.folder import read_clip_folder
 from posecli.support.tensorflow import import_tensorflow
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import read_train_config
-from posecli.training.settings import TrainConfig
+from posecli.training.config import TrainConfig
 from posecli.training.state import Progress, RunFolder
 
 SMALL_NETWORK = Path(__file__).resolve().parents[1] / "support" / "small_network.py"
@@ -278,7 +278,7 @@ class TestPoses:
         self, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from posecli.training import loop
-        from posecli.training.precision import computes_bf16
+        from posecli.training.loop import computes_bf16
 
         if not computes_bf16():
             pytest.skip("this processor does not compute in bfloat16")

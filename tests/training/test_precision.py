@@ -12,8 +12,8 @@ from posecli.support.tensorflow import import_tensorflow
 
 import_tensorflow()
 
-from posecli.training import precision  # noqa: E402
-from posecli.training.precision import FLOAT32, MIXED, fastest_policy  # noqa: E402
+from posecli.training import loop as precision  # noqa: E402
+from posecli.training.loop import FLOAT32, MIXED, fastest_policy  # noqa: E402
 
 
 def no_trial(policy: str) -> Any:

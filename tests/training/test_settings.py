@@ -11,9 +11,18 @@ from support import projects, trainings
 
 from posecli.errors import UsageError
 from posecli.training import read_train_config
-from posecli.training.behaviours.config import BehaviourConfig, ClipAugment, ClipOptions, IntervalSource
-from posecli.training.poses.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
-from posecli.training.settings import Phase, TrainConfig
+from posecli.training.config import (
+    AugmentOptions,
+    BehaviourConfig,
+    ClipAugment,
+    ClipOptions,
+    IntervalSource,
+    Phase,
+    PoseConfig,
+    PosePhase,
+    PoseSource,
+    TrainConfig,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The smallest file of each kind.
@@ -245,8 +254,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[tuple[dict[str, Any], str]]]] = {
         ({"bodyparts": ["snout"]}, "has 'classes', as for a network for behaviours, and 'bodyparts', as for a pose"),
         ({"net_type": "resnet_50"}, "and 'net_type', as for a pose network: keep one"),
         ({"data": [{"labels": "p"}]}, "'labels' are body parts and teach a pose network"),
-        ({"data": [{}]}, "needs either 'intervals' (a table) or 'scene' (a name)"),
-        ({"data": [{"intervals": "i", "scene": "home-cage"}]}, "needs either 'intervals' (a table) or 'scene'"),
+        ({"data": [{}]}, "needs either 'intervals' (a path) or 'scene' (a name)"),
+        ({"data": [{"intervals": "i", "scene": "home-cage"}]}, "needs either 'intervals' (a path) or 'scene'"),
         ({"data": [{"scene": "treadmill"}]}, "scene 'treadmill' is not known: choose one of home-cage"),
         ({"data": [{"scene": "home-cage", "frames": 0}]}, "frames 0 is too small"),
         ({"data": []}, "needs at least one entry under 'data'"),

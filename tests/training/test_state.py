@@ -10,8 +10,8 @@ import pytest
 from support import projects, trainings
 
 from posecli.errors import OutputError, OutputExistsError
-from posecli.training.poses.config import PoseConfig, PosePhase, PoseSource
-from posecli.training.poses.rows import ErrorRow, PoseLossRow
+from posecli.training.config import PoseConfig, PosePhase, PoseSource
+from posecli.training.rows import ErrorRow, PoseLossRow
 from posecli.training.state import STATE_FILE, Progress, RunFolder
 
 CONFIG = PoseConfig(name="n", data=(PoseSource(scene="trail-tracking"),), phases=(PosePhase(10, warm_up=1),))

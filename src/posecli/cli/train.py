@@ -14,9 +14,9 @@ from posecli.cli.base import PATH, Command, Output, duration, output_options
 from posecli.errors import EngineError
 
 if TYPE_CHECKING:
+    from posecli.training.config import TrainConfig
     from posecli.training.loop import Trainer
     from posecli.training.rows import MeasureRow, Row
-    from posecli.training.settings import TrainConfig
     from posecli.training.state import RunFolder
 
 

@@ -10,11 +10,17 @@ Coordinates are px of the image, in the convention of poses (`posecli.video.geom
 
 from __future__ import annotations
 
-from posecli.labels.data import LabeledData, LabeledFrame
-from posecli.labels.images import image_size, read_bgr, read_image
-from posecli.labels.reading import CONFIG, MOST_OUTSIDE, read_labeled_data
-from posecli.labels.splits import read_split, split_frames, write_split
-from posecli.labels.tables import LABELED_DATA
+from posecli.labels.data import (
+    LabeledData,
+    LabeledFrame,
+    image_size,
+    read_bgr,
+    read_image,
+    read_split,
+    split_frames,
+    write_split,
+)
+from posecli.labels.reading import CONFIG, LABELED_DATA, MOST_OUTSIDE, read_labeled_data
 
 __all__ = [
     "CONFIG",

@@ -7,29 +7,8 @@ objective (data, network, losses, held-out measure), and the loop knows nothing 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from posecli.support.tensorflow import choose_kernels
 
 choose_kernels()  # before a module of this package imports Keras, and with it TensorFlow
 
-from posecli.errors import UsageError  # noqa: E402
-from posecli.support.yamlfile import read_yaml  # noqa: E402
-from posecli.training.behaviours.config import BehaviourConfig, behaviour_config  # noqa: E402
-from posecli.training.poses.config import PoseConfig, pose_config  # noqa: E402
-
-
-def read_train_config(path: Path) -> PoseConfig | BehaviourConfig:
-    """Read ``CONFIG.yaml``; with `classes` it is for a network for behaviours. Paths are relative to its folder.
-
-    Raises
-    ------
-    UsageError
-        If a key is unknown or has a value of the wrong kind; the message names it.
-    """
-    content = read_yaml(path, UsageError)
-    read = pose_config if content.get("classes") is None else behaviour_config
-    try:
-        return read(content, path.parent)
-    except UsageError as error:
-        raise UsageError(f"'{path}': {error}") from error
+from posecli.training.config import read_train_config as read_train_config  # noqa: E402

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -17,22 +17,24 @@ import numpy.typing as npt
 
 from posecli import __version__
 from posecli.engine.keras_layers import assign_weights, read_weights
-from posecli.errors import OutputExistsError, UsageError
-from posecli.training.behaviours.config import BehaviourConfig
+from posecli.engine.openvino import openvino_core
+from posecli.errors import OutputExistsError, PrecisionError, UsageError
 from posecli.training.behaviours.objective import BehaviourObjective
-from posecli.training.examples import TrainingBatch, batches
-from posecli.training.objective import Objective
-from posecli.training.poses.config import PoseConfig
+from posecli.training.config import BehaviourConfig, Phase, PoseConfig, TrainConfig
+from posecli.training.objective import Objective, TrainingBatch, Trial, batches
 from posecli.training.poses.objective import PoseObjective
-from posecli.training.precision import fastest_policy
 from posecli.training.rows import MeasureRow, Row
-from posecli.training.settings import Phase, TrainConfig
 from posecli.training.state import Arrays, Progress, RunFolder
 
 #: Steps between rows of losses.
 LOSS_EVERY = 25
 #: The learning rate ends at this part of its peak.
 LAST_PART = 0.01
+#: Arithmetic: float32, or bfloat16 products with float32 weights.
+FLOAT32 = "float32"
+MIXED = "mixed_bfloat16"
+#: Repeats of the trial; the first call, which compiles, does not count.
+TRIAL_CALLS = 3
 #: What the settings of each kind of network train.
 OBJECTIVES: dict[type[TrainConfig], Callable[[Any], Objective]] = {
     PoseConfig: PoseObjective,
@@ -265,3 +267,48 @@ def held_back_interrupts() -> Iterator[threading.Event]:
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Callable[[str], Trial]) -> str:
+    """The Keras dtype policy to train with.
+
+    ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster; asked for
+    where nothing computes in it, bfloat16 is a `PrecisionError`.
+    """
+    if precision == "fp32":
+        return FLOAT32
+    if not computes_bf16():
+        if precision == "bf16":
+            raise PrecisionError(
+                "precision 'bf16' cannot be trained in here, this processor does not compute in bfloat16: set "
+                "precision to fp32 or auto"
+            )
+        return FLOAT32
+    if precision == "bf16":
+        return MIXED
+    return MIXED if _seconds(MIXED, trial) < _seconds(FLOAT32, trial) else FLOAT32
+
+
+def computes_bf16() -> bool:
+    """Whether what this process trains on computes in bfloat16."""
+    if keras.backend.backend() == "tensorflow":
+        from posecli.support.tensorflow import import_tensorflow
+
+        if import_tensorflow().config.list_physical_devices("GPU"):
+            return True
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return True
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _seconds(policy: str, trial: Callable[[str], Trial]) -> float:
+    """Time of a few steps of a small network."""
+    network, inputs, targets = trial(policy)
+    network.train_on_batch(inputs, targets)
+    start = time.perf_counter()
+    for _ in range(TRIAL_CALLS):
+        network.train_on_batch(inputs, targets)
+    return time.perf_counter() - start

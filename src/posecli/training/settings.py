@@ -1,32 +1,21 @@
 """Settings from a file as frozen values: annotations say what is allowed, and a wrong key or value is named.
 
 A field such as ``crop: Annotated[int, within(32, 1024, "px")] = 160`` is cast when it is read from a file, and checked
-whenever its class is made. What each setting means is written in ``docs/train.md``.
+whenever its class is made.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 from typing import get_type_hints as type_hints
 
-import yaml
-
 from posecli.errors import UsageError
-from posecli.model.builtin import BUILTIN
 from posecli.support.yamlfile import truth_of
-from posecli.training.rows import MeasureRow
-
-#: What `initial_weights` says for random ones, and for the backbone that DeepLabCut begins with.
-SCRATCH = "scratch"
-IMAGENET = "imagenet"
-#: What it says without naming a path.
-NAMED_WEIGHTS = (SCRATCH, IMAGENET, *BUILTIN)
 
 Check: TypeAlias = Callable[[str, Any], None]
 S = TypeVar("S", bound="Settings")
@@ -87,82 +76,6 @@ def _hints(kind: type[Settings]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(kind)}
 
 
-@dataclass(frozen=True)
-class Phase(Settings):
-    """A stretch of training, with a learning rate that rises in `warm_up` steps and falls by half a cosine."""
-
-    steps: Positive[int]
-    batch_size: Positive[int] = 8
-    learning_rate: Positive[float] = 1e-3
-    warm_up: int = 100
-    batch_norm: Literal["batch", "frozen"] = "batch"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.warm_up < self.steps:
-            raise UsageError(f"warm_up {self.warm_up} does not fit: give fewer than the phase's {self.steps} steps")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig(Settings):
-    """What the settings of every run have in common; those of a kind of network add their own."""
-
-    #: Rows that a run of this kind tells of its losses, and of held-out examples.
-    LOSSES: ClassVar[type[Any]]
-    MEASURES: ClassVar[type[MeasureRow]]
-
-    name: str
-    data: tuple[Settings, ...]
-    phases: tuple[Phase, ...]
-    initial_weights: str = SCRATCH
-    weight_decay: NotNegative[float] = 0.004
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    evaluate_every: Positive[int] = 500
-    checkpoint_every: Positive[int] = 250
-    seed: NotNegative[int] = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.name or not all(letter.isalnum() or letter in "-_" for letter in self.name):
-            raise UsageError(f"name '{self.name}' cannot name a network: use letters, digits, '-' and '_'")
-        if not self.data or not self.phases:
-            raise UsageError("training needs at least one entry under 'data' and one under 'phases': add them")
-
-    @property
-    def steps(self) -> int:
-        """Batches of all phases together."""
-        return sum(phase.steps for phase in self.phases)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all settings, the same from whichever folder paths are seen; a run is continued only by the same."""
-        content = _plain(asdict(self), Path.resolve)
-        if self.initial_weights not in NAMED_WEIGHTS:
-            content["initial_weights"] = str(Path(self.initial_weights).resolve())
-        return hashlib.sha256(yaml.safe_dump(content, sort_keys=True).encode()).hexdigest()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain lists, strings and numbers, for YAML."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
-
-
-def _plain(value: Any, of_path: Callable[[Path], Path] = Path) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item, of_path) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, of_path) for item in value]
-    return str(of_path(value)) if isinstance(value, Path) else value
-
-
-def config_of(kind: type[S], content: dict[str, Any], folder: Path) -> S:
-    """The settings of a run; paths, that of the initial weights included, are relative to `folder`."""
-    start = content.get("initial_weights")
-    if start is not None and text_of("initial_weights", start) not in NAMED_WEIGHTS:
-        content = content | {"initial_weights": str(_resolved(str(start), folder))}
-    return settings_of(kind, content, "the file", folder)
-
-
 def settings_of(kind: type[S], content: Any, where: str, folder: Path) -> S:
     """A mapping as settings; unknown and missing keys are named, values cast, and paths taken from `folder`."""
     if kind.SHORT_FOR and not isinstance(content, dict):
@@ -185,14 +98,12 @@ def settings_of(kind: type[S], content: Any, where: str, folder: Path) -> S:
 def _cast(hint: Any, key: str, value: Any, folder: Path) -> Any:
     """The value in the type of its field; what has no type of its own in a file was made before."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return _cast(arguments[0], key, value, folder)
-    if origin in (Union, UnionType) and arguments[1:] == (NoneType,):
+    if origin is Annotated or (origin in (Union, UnionType) and arguments[1:] == (NoneType,)):
         return _cast(arguments[0], key, value, folder)
     if origin is tuple:
         return _cast_list(arguments, key, value, folder)
     if hint is Path:
-        return _resolved(text_of(key, value), folder)
+        return resolved(text_of(key, value), folder)
     if _is_settings(hint) and not isinstance(value, hint):
         return settings_of(hint, value, key, folder)
     return SCALARS[hint](key, value) if hint in SCALARS else value
@@ -211,7 +122,8 @@ def _is_settings(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Settings)
 
 
-def _resolved(text: str, folder: Path) -> Path:
+def resolved(text: str, folder: Path) -> Path:
+    """A path as a file in `folder` means it."""
     path = Path(text).expanduser()
     return path if path.is_absolute() else folder / path
 
@@ -248,9 +160,4 @@ def _truth_of(key: str, value: Any) -> bool:
     return truth
 
 
-SCALARS: dict[Any, Callable[[str, Any], Any]] = {
-    float: number_of,
-    int: _whole_number_of,
-    str: text_of,
-    bool: _truth_of,
-}
+SCALARS: dict[Any, Callable[[str, Any], Any]] = {float: number_of, int: _whole_number_of, str: text_of, bool: _truth_of}

@@ -20,10 +20,8 @@ from posecli.model.folder import is_model_folder
 from posecli.support.figures import house_style, new_figure, save_figure
 from posecli.support.files import move_into_place, partial_path, write_whole
 from posecli.support.yamlfile import read_yaml
-from posecli.training.behaviours.rows import AccuracyRow
-from posecli.training.poses.rows import ErrorRow
-from posecli.training.rows import MeasureRow, Row
-from posecli.training.settings import TrainConfig
+from posecli.training.config import TrainConfig
+from posecli.training.rows import AccuracyRow, ErrorRow, MeasureRow, Row
 
 #: Not ``config.yaml``, which makes a folder a DeepLabCut project.
 RUN_FILE = "training.yaml"

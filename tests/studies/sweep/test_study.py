@@ -10,7 +10,7 @@ import pytest
 from posecli.model.builtin import builtin_model_path
 from posecli.model.folder import read_model_folder
 from posecli.studies.sweep.study import trained_scales
-from posecli.training.poses.config import AugmentOptions
+from posecli.training.config import AugmentOptions
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,8 @@ import numpy.typing as npt
 import pytest
 from support import clip_trainings, clips
 
-from posecli.training.behaviours.batches import ClipBatchMaker, augment_clip
-from posecli.training.behaviours.config import BehaviourConfig, ClipAugment, ClipOptions, IntervalSource
-from posecli.training.behaviours.sources import open_sources
-from posecli.training.settings import Phase
+from posecli.training.behaviours.examples import ClipBatchMaker, augment_clip, open_sources
+from posecli.training.config import BehaviourConfig, ClipAugment, ClipOptions, IntervalSource, Phase
 
 NOTHING = ClipAugment(mirror=0, zoom=0, speed=0, light=0, noise=0)
 

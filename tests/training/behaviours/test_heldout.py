@@ -7,11 +7,10 @@ import numpy.typing as npt
 import pytest
 from support import clip_trainings
 
-from posecli.training.behaviours.config import BehaviourConfig, ClipOptions, IntervalSource
+from posecli.training.behaviours.examples import open_sources
 from posecli.training.behaviours.objective import MOST_EXAMPLES, HeldOutClips
-from posecli.training.behaviours.rows import AccuracyRow
-from posecli.training.behaviours.sources import open_sources
-from posecli.training.settings import Phase
+from posecli.training.config import BehaviourConfig, ClipOptions, IntervalSource, Phase
+from posecli.training.rows import AccuracyRow
 
 CLIPS = ClipOptions(9, 1, 32, 32)
 

@@ -13,12 +13,10 @@ from support import clip_trainings, clips
 
 from posecli.errors import LabelError, UsageError, VideoError
 from posecli.synthetic import SceneOptions, open_scene
-from posecli.training.behaviours import sources as clip_sources
-from posecli.training.behaviours.config import BehaviourConfig, ClipOptions, IntervalSource
-from posecli.training.behaviours.sources import Examples, frame_numbers, open_sources
-from posecli.training.behaviours.videos import SyntheticVideo
-from posecli.training.examples import FIRST_TRAINING_SEED
-from posecli.training.settings import Phase
+from posecli.training.behaviours import examples as clip_sources
+from posecli.training.behaviours.examples import Examples, SyntheticVideo, frame_numbers, open_sources
+from posecli.training.config import BehaviourConfig, ClipOptions, IntervalSource, Phase
+from posecli.training.objective import FIRST_TRAINING_SEED
 
 CLIPS = ClipOptions(9, 1, 32, 32)
 

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecli.training import augment
 from posecli.training import augment as shared
-from posecli.training.augment import Viewport, show
-from posecli.training.poses import augment
-from posecli.training.poses.augment import choose_view, disturb, h264_round_trip, motion_kernel, swap_sides
-from posecli.training.poses.config import AugmentOptions
+from posecli.training.augment import Viewport, choose_view, disturb, h264_round_trip, motion_kernel, show, swap_sides
+from posecli.training.config import AugmentOptions
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]

@@ -19,9 +19,9 @@ from posecli.labels import read_image
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.synthetic import SceneOptions, open_scene
-from posecli.training.examples import AHEAD, TrainingBatch, batches
+from posecli.training.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
+from posecli.training.objective import AHEAD, TrainingBatch, batches
 from posecli.training.poses.batches import PoseBatchMaker
-from posecli.training.poses.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
 from posecli.training.poses.sources import Example, PoseTrainingData, open_sources, scene_example
 
 NETWORK = pose_network(PoseSpec("resnet_50", 1))

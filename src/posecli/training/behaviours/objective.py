@@ -21,14 +21,10 @@ from posecli.model.folder import read_clip_folder, write_folder
 from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.folding import Tensors
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
-from posecli.training.behaviours.batches import ClipBatchMaker
-from posecli.training.behaviours.config import BehaviourConfig, ClipOptions
-from posecli.training.behaviours.rows import AccuracyRow
-from posecli.training.behaviours.sources import Examples, open_sources
-from posecli.training.behaviours.videos import Images, Numbers
-from posecli.training.examples import spread
-from posecli.training.objective import Objective, Trial, begun_from
-from posecli.training.rows import MeasureRow
+from posecli.training.behaviours.examples import ClipBatchMaker, Examples, Images, Numbers, open_sources
+from posecli.training.config import BehaviourConfig, ClipOptions
+from posecli.training.objective import Objective, Trial, begun_from, spread
+from posecli.training.rows import AccuracyRow, MeasureRow
 from posecli.video.batch import Batch
 
 #: How much of the running averages of normalisation each step keeps: the published 0.999 is for runs of 100,000 steps.

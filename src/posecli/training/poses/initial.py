@@ -23,8 +23,8 @@ from posecli.network.architectures import pose_network
 from posecli.network.folding import Tensors
 from posecli.network.network import PoseSpec
 from posecli.network.resnet import SCOREMAP_HEAD, backbone_scope
+from posecli.training.config import IMAGENET
 from posecli.training.objective import begun_from
-from posecli.training.settings import IMAGENET
 
 #: Share of cells that hold a body part, roughly: the scoremap begins by saying so everywhere.
 PRIOR = 0.01

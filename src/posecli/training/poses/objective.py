@@ -24,14 +24,12 @@ from posecli.network.architectures import pose_network
 from posecli.network.folding import Tensors
 from posecli.network.network import PoseSpec
 from posecli.synthetic import SceneOptions, open_scene
-from posecli.training.examples import HELD_OUT_SEED, spread
-from posecli.training.objective import Objective, Trial
+from posecli.training.config import PoseConfig
+from posecli.training.objective import HELD_OUT_SEED, Objective, Trial, spread
 from posecli.training.poses.batches import PoseBatchMaker
-from posecli.training.poses.config import PoseConfig
 from posecli.training.poses.initial import initial_weights
-from posecli.training.poses.rows import ErrorRow
 from posecli.training.poses.sources import Example, LabeledSource, PoseTrainingData, open_sources, scene_example
-from posecli.training.rows import MeasureRow
+from posecli.training.rows import ErrorRow, MeasureRow
 from posecli.video.batch import prepared
 from posecli.video.geometry import SMALLEST_SIDE, Geometry
 

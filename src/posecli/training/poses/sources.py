@@ -15,8 +15,8 @@ import numpy.typing as npt
 from posecli.errors import UsageError
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_image, read_labeled_data, split_frames
 from posecli.synthetic import Scene, SceneOptions, open_scene
-from posecli.training.examples import FIRST_TRAINING_SEED
-from posecli.training.poses.config import AugmentOptions, PoseConfig, PoseSource
+from posecli.training.config import AugmentOptions, PoseConfig, PoseSource
+from posecli.training.objective import FIRST_TRAINING_SEED
 
 #: Decoded images of a source kept in memory, bytes: 640x480 px take 0.9 MB each.
 IMAGE_BYTES_KEPT = 400 << 20
