@@ -7,8 +7,8 @@ from collections.abc import Callable
 from paper_studies import Cell, cells_of, on_all_cores
 from speed_tables import markdown, read_result
 
-from posecli.studies.benchmark.conditions import cores_words
-from posecli.studies.benchmark.cost_table import PAPER_COSTS
+from posecli.studies.benchmark.behaviours import PAPER_COSTS
+from posecli.studies.benchmark.study import cores_words
 
 STUDY = "govindarajan-2022-i3d/results"
 #: The paper's way from its slowest to its fastest; speed relative to the first follows from the costs of its Table I.

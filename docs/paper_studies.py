@@ -11,7 +11,7 @@ from typing import Any
 
 from speed_tables import read_result
 
-from posecli.studies.benchmark.conditions import cores_words
+from posecli.studies.benchmark.study import cores_words
 
 #: The speed experiments of both papers.
 SPEED_2018, SPEED_2022 = "mathis-warren-2018/results", "govindarajan-2022/results"

@@ -24,7 +24,7 @@ def answer(job: dict[str, Any], patience: float) -> dict[str, Any]:
             time.sleep(SECONDS[fault])
     if job.get("trial"):
         obstacles = [
-            (*item, None if item[1] in ("fp32", "bf16") else "this abacus has no such beads")
+            item | {"reason": None if item["precision"] in ("fp32", "bf16") else "this abacus has no such beads"}
             for item in job["candidates"]
         ]
         return {"start_seconds": 0.1, "items": 32, "cpu_seconds": 0.01, "seconds": 0.01, "obstacles": obstacles}

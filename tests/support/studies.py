@@ -9,20 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from posecli.options import FixedPrecision
-from posecli.studies.benchmark.conditions import DataSet
-from posecli.studies.benchmark.design import Trial, make_plan
-from posecli.studies.benchmark.factors import PoseFactors
+from posecli.studies.benchmark.design import PoseFactors, Trial, describe_design, make_plan, visits_of
 from posecli.studies.benchmark.options import BenchmarkOptions
-from posecli.studies.benchmark.study import (
-    BENCHMARK,
-    POSES_FOLDER,
-    Benchmark,
-    Obstacle,
-    describe_design,
-    open_study,
-    plain_condition,
-    visits_of,
-)
+from posecli.studies.benchmark.study import BENCHMARK, POSES_FOLDER, Benchmark, DataSet, open_study, plain_condition
 from posecli.studies.common.folder import StudyFolder
 from posecli.studies.common.machine import describe_bench
 from support.benchmark_worker import row
@@ -49,7 +38,8 @@ def write_study(
     factors = PoseFactors(data, replace(options, cores=cores, precisions=precisions))
     trial = Trial(1.0, 1e-7, max(cores))
     plan = make_plan(factors.conditions(), options, trial)
-    obstacles = [Obstacle("openvino", "fp16", str(model), "this abacus has no such beads: take another")]
+    reason = "this abacus has no such beads: take another"
+    obstacles = [{"engine": "openvino", "precision": "fp16", "model": str(model), "reason": reason}]
     (folder / POSES_FOLDER).mkdir(parents=True)
     design = describe_design(options, factors, trial, plan, obstacles)
     study_folder = StudyFolder(folder, BENCHMARK)

@@ -22,7 +22,6 @@ from posecli.studies.benchmark.options import (
 
 if TYPE_CHECKING:
     from posecli.studies.benchmark.summary import BenchmarkSummary
-    from posecli.studies.common.report import StudyReport
 
 DEFAULTS, CLIP_DEFAULTS = BenchmarkOptions(), ClipBenchmarkOptions()
 #: Options of one kind of network only, as parameters.
@@ -141,7 +140,7 @@ def benchmark(
         posecli benchmark --network i3d --video cage.mp4 --model my-behaviours
     """
     options = benchmark_options(flags)
-    from posecli.studies.benchmark.report import summarize, write_report
+    from posecli.studies.benchmark.report import summarize
     from posecli.studies.benchmark.runner import run_benchmark
     from posecli.studies.cost import read_prices
 
@@ -153,16 +152,15 @@ def benchmark(
         click.echo(f"\nInterrupted: what was measured is kept in '{folder}', and the same command continues.", err=True)
         ctx.exit(EXIT_INTERRUPTED)
     if dry_run:
-        for line in plan_lines(study.design):
+        for line in _plan_lines(study.design):
             output.say(line)
         output.result({"folder": str(folder), "design": study.design})
-        return
-    summary = summarize(study, price, flags["video_fps"])
-    _show_results(summary, write_report(summary), output)
+    else:
+        _report(summarize(study, price, flags["video_fps"]), output)
 
 
 def benchmark_options(flags: dict[str, Any]) -> SharedOptions:
-    """Flags as they come from the command line to the options that they mean."""
+    """What the flags mean together."""
     network = flags["network"]
     kind = BenchmarkOptions if network == "pose" else ClipBenchmarkOptions
     for name in CLIP_ONLY if network == "pose" else POSE_ONLY:
@@ -177,8 +175,8 @@ def benchmark_options(flags: dict[str, Any]) -> SharedOptions:
             given[name] = tuple(part.strip() for part in flags[name].split(","))
     if flags["sizes"] is not None:
         sizes = str(flags["sizes"])
-        widths = network == "pose"
-        given["sizes"] = parse_integers("sizes", sizes) if widths else tuple(map(InputSize.parse, sizes.split(",")))
+        wide = network == "pose"
+        given["sizes"] = parse_integers("sizes", sizes) if wide else tuple(map(InputSize.parse, sizes.split(",")))
     return kind(**given)
 
 
@@ -200,30 +198,21 @@ class _Progress(BenchmarkObserver):
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._head = ""
 
     def say(self, line: str) -> None:
-        """A sentence on what happens."""
         self._output.progress(line)
 
     def planned(self, design: dict[str, Any]) -> None:
-        """What is about to be done, before it is."""
-        for line in plan_lines(design):
+        for line in _plan_lines(design):
             self.say(line)
 
-    def visit_started(self, number: int, total: int, condition: str, seconds_left: float) -> None:
-        """Remember what is being measured."""
-        self._head = f"[{number}/{total}, {duration(seconds_left)} left] {condition}"
-
-    def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Print what was measured."""
+    def visited(self, number: str, seconds_left: float, condition: str, rows: Sequence[dict[str, Any]]) -> None:
         done = [row["fps"] for row in rows if row["state"] == "done"]
         result = ", ".join(f"{fps:.1f}" for fps in done) + " fps" if done else f"failed: {rows[0]['reason']}"
-        self.say(f"{self._head}: {result}")
+        self.say(f"[{number}, {duration(seconds_left)} left] {condition}: {result}")
 
 
-def plan_lines(design: dict[str, Any]) -> list[str]:
-    """What a design holds, and how long it takes."""
+def _plan_lines(design: dict[str, Any]) -> list[str]:
     from posecli.studies.common.machine import machine_line
 
     conditions = {visit["condition"]["key"] for visit in design["visits"]}
@@ -255,12 +244,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _show_results(summary: BenchmarkSummary, report: StudyReport, output: Output) -> None:
+def _report(summary: BenchmarkSummary, output: Output) -> None:
+    """Write the report and print what is most important in it."""
     from posecli.studies.benchmark.findings import findings
     from posecli.studies.benchmark.kinds import command_line, kind_of
-    from posecli.studies.benchmark.report import results
-    from posecli.studies.benchmark.tables import winner_table
+    from posecli.studies.benchmark.report import results, winner_table, write_report
 
+    report = write_report(summary)
     for table in (winner_table(summary), *(rows for _, rows, _ in kind_of(summary).tables(summary))):
         for line in aligned(table):
             output.say(line)

@@ -19,17 +19,15 @@ from posecli.model.folder import ClipModelFolder, read_clip_folder, write_folder
 from posecli.model.int8 import has_int8
 from posecli.options import InputSize
 from posecli.studies.benchmark import behaviours, worker
-from posecli.studies.benchmark.behaviours import given_or_full_size_model, network_words
-from posecli.studies.benchmark.cost_table import cost_table, plain_costs
+from posecli.studies.benchmark.behaviours import cost_table, given_or_full_size_model, network_words, plain_costs
 from posecli.studies.benchmark.findings import findings
 from posecli.studies.benchmark.kinds import command_line, gathered
+from posecli.studies.benchmark.material import give_int8, random_weights, untrained_clip_model
 from posecli.studies.benchmark.options import ClipBenchmarkOptions
-from posecli.studies.benchmark.report import summarize, write_report
+from posecli.studies.benchmark.report import summarize, tidy_rows, write_report
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import Benchmark, open_study
 from posecli.studies.benchmark.summary import BenchmarkSummary
-from posecli.studies.benchmark.tables import tidy_rows
-from posecli.studies.benchmark.untrained import give_int8, random_weights, untrained_clip_model
 from posecli.studies.cost import Price
 
 PRICE = Price("abacus", 0.5, unit="core")

@@ -17,8 +17,8 @@ from posecli.model.clip import ClipDescription
 from posecli.model.folder import ModelFolder
 from posecli.options import PipelineName
 from posecli.studies.benchmark.bench import Bench, ClipBench, Job, PoseBench, peak_mib
-from posecli.studies.benchmark.conditions import Condition
 from posecli.studies.benchmark.recorder import FirstFrames, Recorder
+from posecli.studies.benchmark.study import Condition
 
 FRAMES = Condition("dots", 160, 120, 1, "openvino", "fp32", 8, "numpy", "sync")
 #: Chunks of 10 frames, each beginning 8 behind the one before.

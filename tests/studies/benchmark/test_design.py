@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.options import InputSize
 from posecli.precision.gate import FEWEST_CHUNKS
-from posecli.studies.benchmark.conditions import Condition, DataSet
-from posecli.studies.benchmark.design import FEWEST_BATCHES, Trial, frames_of, make_plan
-from posecli.studies.benchmark.factors import ClipFactors, Factors, PoseFactors
+from posecli.studies.benchmark.design import (
+    FEWEST_BATCHES,
+    ClipFactors,
+    Factors,
+    PoseFactors,
+    Trial,
+    clip_frames,
+    frames_of,
+    make_plan,
+)
 from posecli.studies.benchmark.options import BenchmarkOptions, ClipBenchmarkOptions
+from posecli.studies.benchmark.study import Condition, DataSet
 
 OPEN_FIELD = DataSet("open-field", Path("a.mp4"), 640, 480, Path("m"), trained=True)
 SQUARE = DataSet("square", Path("b.mp4"), 554, 554, Path("m"), trained=False)
@@ -187,7 +195,7 @@ def test_frames_are_as_many_as_asked_for_or_enough() -> None:
 
 def test_clips_are_long_enough_for_every_run() -> None:
     plan = make_plan(DEFAULT, BenchmarkOptions(), TRIAL)
-    frames = plan.frames_of_clips()
+    frames = clip_frames(plan.visits)
     assert all(visit.frames <= frames[visit.condition.clip] for visit in plan.visits)
     assert all(any(v.frames == most for v in plan.visits if v.condition.clip == clip) for clip, most in frames.items())
 

@@ -15,13 +15,20 @@ from matplotlib.figure import Figure
 from support.studies import write_study
 
 from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark.charts.timeline import spans_of, threads_of, timeline_cells, trace_events
 from posecli.studies.benchmark.kinds import POSES, command_line
 from posecli.studies.benchmark.options import BenchmarkOptions
-from posecli.studies.benchmark.report import html_page, results, summarize, write_report
+from posecli.studies.benchmark.report import (
+    columns_of,
+    html_page,
+    results,
+    summarize,
+    tidy_rows,
+    winner_table,
+    write_report,
+)
 from posecli.studies.benchmark.study import Benchmark
 from posecli.studies.benchmark.summary import BenchmarkSummary
-from posecli.studies.benchmark.tables import columns_of, tidy_rows, winner_table
+from posecli.studies.benchmark.timeline import spans_of, threads_of, timeline_cells, trace_events
 from posecli.studies.common import report as common_report
 from posecli.studies.common.machine import describe_bench, machine_line
 from posecli.studies.common.report import StudyReport, draw_charts

@@ -15,10 +15,10 @@ from support.studies import FAKE_ENGINE_WORKER
 
 from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError, VideoError
 from posecli.model.folder import ClipModelFolder, ModelFolder
+from posecli.studies.benchmark.material import untrained_clip_model, untrained_model
 from posecli.studies.benchmark.options import BenchmarkObserver, BenchmarkOptions
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import BENCHMARK, Benchmark, open_study
-from posecli.studies.benchmark.untrained import untrained_clip_model, untrained_model
 from posecli.studies.benchmark.worker import ask
 from posecli.studies.common.folder import DESIGN_FILE
 from posecli.support.hardware import usable_cores
@@ -67,15 +67,13 @@ def test_observer_is_told_in_order(options: BenchmarkOptions, tmp_path: Path) ->
         def planned(self, design: dict[str, Any]) -> None:
             told.append(f"planned {len(design['visits'])}")
 
-        def visit_started(self, number: int, total: int, condition: str, seconds_left: float) -> None:
+        def visited(self, number: str, seconds_left: float, condition: str, rows: Sequence[dict[str, Any]]) -> None:
             assert seconds_left > 0
-            told.append(f"{number}/{total}")
-
-        def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
-            told.append(rows[0]["state"])
+            assert rows[0]["key"].startswith("dots-w80")
+            told.append(f"{number} {rows[0]['state']}")
 
     run_benchmark(replace(options, repeats=1), tmp_path, Listener(), worker=answer)
-    assert told == ["planned 3", "1/3", "done", "2/3", "done", "3/3", "done"]
+    assert told == ["planned 3", "1/3 done", "2/3 done", "3/3 done"]
 
 
 def test_what_fails_is_a_row_and_the_rest_goes_on(

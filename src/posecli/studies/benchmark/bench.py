@@ -27,8 +27,8 @@ from posecli.inference.predictor import ClipModel, Model, PoseModel
 from posecli.inference.step import Step, Values
 from posecli.model.folder import AnyFolder, read_clip_folder, read_model_folder
 from posecli.options import EngineOptions, InputSize
-from posecli.studies.benchmark.conditions import Condition
 from posecli.studies.benchmark.recorder import FirstChunks, FirstFrames, NoStep, NotedStep, Recorder
+from posecli.studies.benchmark.study import Condition
 from posecli.support.hardware import busy_seconds, usable_cores
 from posecli.support.results import StageReport
 from posecli.tables.pose_table import PoseTableWriter, pose_columns

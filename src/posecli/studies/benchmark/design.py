@@ -1,16 +1,171 @@
-"""Which conditions are measured, how often, on how many frames, and in what order."""
+"""Which conditions are measured, how often, on how many frames, and in what order.
+
+The factors are those of Mathis & Warren (2018) and Govindarajan et al. (2022). With ``design="figures"`` only those
+combinations are measured that a figure or table shows; ``full`` takes all of them.
+"""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
 
-from posecli.options import FixedPrecision
+from posecli.options import FixedPrecision, InputSize, PipelineName
 from posecli.precision.gate import FEWEST_CHUNKS
-from posecli.studies.benchmark.conditions import ClipKey, Condition
-from posecli.studies.benchmark.options import SharedOptions
+from posecli.studies.benchmark.options import (
+    BenchmarkOptions,
+    ClipBenchmarkOptions,
+    SharedOptions,
+    engine_of_pipeline,
+    plain,
+)
+from posecli.studies.benchmark.study import ClipKey, Condition, DataSet, condition_of, plain_condition
+
+#: Pixels of a batch that keeps a processor busy; longer ones are no faster and cost memory.
+BATCH_PIXELS = 2_500_000
+#: Frame width and batch size of the pose trial, and how many batches or chunks a trial has.
+TRIAL_WIDTH, TRIAL_BATCH, TRIAL_LENGTH = 160, 8, 4
+#: What a full design varies beside data and size: fields of options that have them.
+VARIED = ("lengths", "strides", "cores", "engines", "precisions", "batch_sizes", "decoders", "pipelines")
+
+
+@dataclass(frozen=True)
+class Factors(ABC):
+    """Every factor's levels: those of options whose cores and precisions are settled."""
+
+    data: tuple[DataSet, ...]
+    options: SharedOptions
+
+    @abstractmethod
+    def condition(self, data: DataSet, size: Any, **changes: Any) -> Condition:
+        """The baseline of a data set and size, with some factors changed."""
+
+    @abstractmethod
+    def for_figures(self) -> Iterator[Condition]:
+        """What the figures show; some of it more than once."""
+
+    @abstractmethod
+    def trial(self) -> tuple[Condition, int]:
+        """A condition to know this machine's speed by, and how many items that takes."""
+
+    def conditions(self) -> list[Condition]:
+        """Every condition of the design, once."""
+        return list(dict.fromkeys(self.full() if self.options.design == "full" else self.for_figures()))
+
+    def full(self) -> Iterator[Condition]:
+        """Every combination; some of them more than once."""
+        levels = self.options.levels
+        varied = [name for name in VARIED if name in levels]
+        fields = [name if name == "cores" else name.removesuffix("s") for name in varied]
+        for data, size in product(self.data, levels["sizes"]):
+            for values in product(*(levels[name] for name in varied)):
+                yield self.condition(data, size, **dict(zip(fields, values, strict=True)))
+
+    @property
+    def baseline(self) -> dict[str, Any]:
+        """Levels of the factors that are not varied."""
+        levels = self.options.levels
+        precisions, pipelines = levels["precisions"], levels["pipelines"]
+        return {
+            "cores": max(levels["cores"]),
+            "engine": levels["engines"][0],
+            "precision": "fp32" if "fp32" in precisions else precisions[0],
+            "pipeline": "sync" if "sync" in pipelines else pipelines[0],
+        }
+
+    @property
+    def overlapped(self) -> PipelineName:
+        """The pipeline in which precisions are compared."""
+        return "async" if "async" in self.options.pipelines else self.options.pipelines[-1]
+
+
+@dataclass(frozen=True)
+class PoseFactors(Factors):
+    """The factors of pose networks."""
+
+    options: BenchmarkOptions
+
+    def condition(self, data: DataSet, size: int, **changes: Any) -> Condition:
+        """The standard decoder has batch size 1, and a pipeline that is for one engine has that one."""
+        height = data.height_at(size)
+        own = {"batch_size": self.good_batch(size, height), "decoder": self._decoder("numpy")}
+        levels = self.baseline | own | changes
+        if levels["decoder"] == "standard":
+            levels["batch_size"] = 1
+        levels["engine"] = engine_of_pipeline(levels["pipeline"]) or levels["engine"]
+        return Condition(data.name, size, height, **levels)
+
+    def good_batch(self, width: int, height: int) -> int:
+        """The batch size where batch sizes are not compared: the largest that still gains speed."""
+        short = [batch for batch in self.options.batch_sizes if batch * width * height <= BATCH_PIXELS]
+        return max(short, default=min(self.options.batch_sizes))
+
+    def _decoder(self, wanted: str) -> str:
+        """The wanted decoder; else numpy, or the last of those asked for."""
+        decoders = self.options.decoders
+        return next((name for name in (wanted, "numpy") if name in decoders), decoders[-1])
+
+    def trial(self) -> tuple[Condition, int]:
+        # Small frames in a batch that is worth sharing between cores.
+        width = min(self.options.sizes, key=lambda size: abs(size - TRIAL_WIDTH))
+        levels = {"batch_size": TRIAL_BATCH, "decoder": "numpy", "pipeline": "sync"}
+        return self.condition(self.data[0], width, **levels), TRIAL_BATCH * TRIAL_LENGTH
+
+    def for_figures(self) -> Iterator[Condition]:
+        asked, first = self.options, self.data[0]
+        all_cores, precisions = asked.levels["cores"], asked.levels["precisions"]
+        for data, width in product(self.data, asked.sizes):
+            for cores, engine in product(all_cores, asked.engines):  # 2018, figure 1B
+                levels = {"decoder": self._decoder("standard"), "batch_size": min(asked.batch_sizes)}
+                yield self.condition(data, width, cores=cores, engine=engine, **levels)
+            for batch in asked.batch_sizes:  # 2018, figures 4 and 5
+                yield self.condition(data, width, batch_size=batch)
+        for batch, decoder in product(asked.batch_sizes, asked.decoders):  # 2018, figure 2
+            yield self.condition(first, min(asked.sizes), batch_size=batch, decoder=decoder)
+        middle = sorted(asked.sizes)[len(asked.sizes) // 2]
+        for cores, pipeline in product(all_cores, asked.pipelines):  # 2022, figures 1 and 2
+            yield self.condition(first, middle, cores=cores, pipeline=pipeline)
+        for width, engine, precision in product(asked.sizes, asked.engines, precisions):  # 2022, figure 3
+            yield self.condition(first, width, engine=engine, pipeline=self.overlapped, precision=precision)
+
+
+@dataclass(frozen=True)
+class ClipFactors(Factors):
+    """The factors of networks for behaviours; what is not varied is at the first of the sizes, lengths and strides."""
+
+    options: ClipBenchmarkOptions
+
+    def condition(self, data: DataSet, size: InputSize, **changes: Any) -> Condition:
+        """The smallest batch, unless it is changed."""
+        asked = self.options
+        own = {"length": asked.lengths[0], "stride": asked.strides[0], "batch_size": min(asked.batch_sizes)}
+        levels = self.baseline | own | changes
+        return Condition(data.name, size.width, size.height, decoder=None, frame_step=data.frame_step, **levels)
+
+    def trial(self) -> tuple[Condition, int]:
+        size = min(self.options.sizes, key=lambda each: each.width * each.height)
+        length = min(self.options.lengths)
+        levels = {"length": length, "stride": length, "batch_size": 1, "pipeline": "sync"}
+        return self.condition(self.data[0], size, **levels), TRIAL_LENGTH
+
+    def for_figures(self) -> Iterator[Condition]:
+        asked, first, size = self.options, self.data[0], self.options.sizes[0]
+        all_cores, precisions = asked.levels["cores"], asked.levels["precisions"]
+        for cores, pipeline in product(all_cores, asked.pipelines):  # 2022, figures 1 and 2
+            yield self.condition(first, size, cores=cores, pipeline=pipeline)
+        for data, each in product(self.data, asked.sizes):  # figure 3 and table I
+            yield self.condition(data, each)
+            for engine, precision in product(asked.engines, precisions):
+                yield self.condition(data, each, engine=engine, precision=precision, pipeline=self.overlapped)
+        for batch in asked.batch_sizes:
+            yield self.condition(first, size, batch_size=batch, pipeline=self.overlapped)
+        for length, stride in product(asked.lengths, asked.strides):
+            yield self.condition(first, size, length=length, stride=stride, pipeline=self.overlapped)
+
 
 #: A run that is shorter than this many batches has no steady state.
 FEWEST_BATCHES = 3
@@ -28,6 +183,10 @@ ENGINE_START: Mapping[str, float] = {"openvino": 0.0, "tensorflow": 6.0}
 CALL_SECONDS, FRAME_SECONDS = 0.002, 0.0004
 
 
+#: Why an engine cannot run a model folder in a precision: names of all three, and the reason, ``None`` if it can.
+Obstacle = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Trial:
     """What a short run of the baseline on this machine told, before the design was laid out.
@@ -35,11 +194,8 @@ class Trial:
     Start and network are in processor time, which hardly depends on what else runs.
     """
 
-    #: From the start of a process to the first frame.
-    start_seconds: float
-    #: Of the network, on all cores.
-    seconds_per_pixel: float
-    #: All cores.
+    start_seconds: float  # from the start of a process to the first frame
+    seconds_per_pixel: float  # of the network, on all cores
     cores: int
     #: How many times longer everything takes because other programs are running; does not change the design.
     slowdown: float = 1.0
@@ -66,36 +222,26 @@ class Visit:
     """Some repeats of one condition, measured in one process."""
 
     condition: Condition
-    #: Their numbers.
-    repeats: tuple[int, ...]
-    #: Of each run.
-    frames: int
-    #: Guess of how long all of it takes.
-    seconds: float
+    repeats: tuple[int, ...]  # their numbers
+    frames: int  # of each run
+    seconds: float  # a guess of how long all of it takes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens, in this order."""
+    """What happens, in this order, with one process for each visit."""
 
-    #: One process each.
     visits: tuple[Visit, ...]
     #: Conditions that cannot run or would take too long, and why.
     left_out: tuple[tuple[Condition, str], ...]
 
     @property
     def seconds(self) -> float:
-        """Guess of how long all of it takes."""
         return sum(visit.seconds for visit in self.visits)
 
     @property
     def repeats_per_process(self) -> int:
-        """Repeats that share a process."""
         return max((len(visit.repeats) for visit in self.visits), default=1)
-
-    def frames_of_clips(self) -> dict[ClipKey, int]:
-        """Frames that the clip of each data set and width must have."""
-        return {visit.condition.clip: visit.frames for visit in sorted(self.visits, key=lambda visit: visit.frames)}
 
 
 def make_plan(
@@ -158,3 +304,33 @@ def _in_order(
             whole = trial.start(condition) + len(repeats) * seconds * (1 + SIDE_MEASUREMENTS)
             visits.append(Visit(condition, repeats, frames, whole * trial.slowdown))
     return visits
+
+
+def describe_design(
+    options: SharedOptions, factors: Factors, trial: Trial, plan: Plan, obstacles: Sequence[Obstacle]
+) -> dict[str, Any]:
+    """The design as plain values, for ``design.json``."""
+    return {
+        "options": options.as_dict(),
+        "data": [asdict(item) | {"video": str(item.video), "model": str(item.model)} for item in factors.data],
+        "factors": {name: plain(values) for name, values in factors.options.levels.items()},
+        "obstacles": [item for item in obstacles if item["reason"] is not None],
+        "trial": asdict(trial),
+        "estimated_seconds": plan.seconds,
+        "repeats_per_process": plan.repeats_per_process,
+        "visits": [asdict(visit) | {"condition": plain_condition(visit.condition)} for visit in plan.visits],
+        "left_out": [{"condition": plain_condition(item), "reason": reason} for item, reason in plan.left_out],
+    }
+
+
+def visits_of(design: dict[str, Any]) -> tuple[Visit, ...]:
+    """The visits of a design, in order."""
+    return tuple(
+        Visit(condition_of(item["condition"]), tuple(item["repeats"]), item["frames"], item["seconds"])
+        for item in design["visits"]
+    )
+
+
+def clip_frames(visits: Iterable[Visit]) -> dict[ClipKey, int]:
+    """Frames that the clip of each data set and width must have."""
+    return {visit.condition.clip: visit.frames for visit in sorted(visits, key=lambda visit: visit.frames)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from posecli.studies.benchmark.conditions import Condition, cores_words
+from posecli.studies.benchmark.study import Condition, cores_words
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, levels_of
 
 #: Other programs that keep more than this many cores busy spoil a measurement.

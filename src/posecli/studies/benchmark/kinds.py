@@ -10,21 +10,22 @@ from typing import Any
 
 from posecli.errors import UsageError
 from posecli.studies.benchmark import behaviours, poses
+from posecli.studies.benchmark.behaviours import cost_cells, cost_table, plain_costs
 from posecli.studies.benchmark.bench import Bench, ClipBench, PoseBench
-from posecli.studies.benchmark.charts.runtime import run_time_against_cores, run_time_and_cost, speed_against_precision
-from posecli.studies.benchmark.charts.speed import (
+from posecli.studies.benchmark.charts import (
+    run_time_against_cores,
+    run_time_and_cost,
     speed_against_batch,
+    speed_against_precision,
     speed_against_width,
     speed_against_width_and_batch,
 )
-from posecli.studies.benchmark.charts.timeline import ramp_up, timelines
-from posecli.studies.benchmark.conditions import DataSet
-from posecli.studies.benchmark.cost_table import cost_cells, cost_table, plain_costs
-from posecli.studies.benchmark.factors import ClipFactors, Factors, PoseFactors
+from posecli.studies.benchmark.design import ClipFactors, Factors, PoseFactors
 from posecli.studies.benchmark.material import Say
 from posecli.studies.benchmark.options import NetworkName
-from posecli.studies.benchmark.study import Benchmark
+from posecli.studies.benchmark.study import Benchmark, DataSet
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, expected_values, load_values
+from posecli.studies.benchmark.timeline import ramp_up, timelines
 from posecli.studies.common.report import Drawing
 
 #: A table of the report: title, rows with their head, and sentences below.

@@ -226,8 +226,5 @@ class BenchmarkObserver:
     def planned(self, design: dict[str, Any]) -> None:
         """The design is laid out, or found; it is about to be followed."""
 
-    def visit_started(self, number: int, total: int, condition: str, seconds_left: float) -> None:
-        """A condition, in words, is about to be measured; `number` counts from 1."""
-
-    def visit_done(self, rows: Sequence[dict[str, Any]]) -> None:
-        """A condition was measured, or failed."""
+    def visited(self, number: str, seconds_left: float, condition: str, rows: Sequence[dict[str, Any]]) -> None:
+        """A condition, in words, was measured or failed; `seconds_left` were guessed before it."""

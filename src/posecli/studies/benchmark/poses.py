@@ -14,11 +14,10 @@ from posecli.model.folder import ModelFolder, read_model_folder
 from posecli.model.importing import open_model
 from posecli.options import MAX_SHIFT_PX
 from posecli.precision.gate import FEWEST_POINTS, GateFigures, compare_poses, model_cutoff
-from posecli.studies.benchmark.conditions import Condition, DataSet
-from posecli.studies.benchmark.material import Say, render_scene
+from posecli.studies.benchmark.material import Say, render_scene, untrained_model
 from posecli.studies.benchmark.options import BenchmarkOptions
+from posecli.studies.benchmark.study import Condition, DataSet
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, quoted
-from posecli.studies.benchmark.untrained import untrained_model
 from posecli.video.probe import probe
 
 #: Frames that are rendered of a scene; longer clips repeat them.

@@ -1,24 +1,28 @@
-"""Goes through a design, one process per visit, and can be killed and continued.
-
-Rows are written as soon as a process has answered: a kill costs one visit at most. The same command continues; another
-one is refused.
-"""
+"""Goes through a design, one process per visit; rows are written as soon as a process has answered."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from posecli.errors import EngineError, UsageError
-from posecli.options import FIXED_PRECISIONS, FixedPrecision
-from posecli.studies.benchmark.conditions import ClipKey, Condition, DataSet
-from posecli.studies.benchmark.design import Plan, Trial, Visit, make_plan, seconds_left
-from posecli.studies.benchmark.factors import Factors
-from posecli.studies.benchmark.kinds import KINDS, gathered
+from posecli.options import FIXED_PRECISIONS
+from posecli.studies.benchmark.design import (
+    Factors,
+    Obstacle,
+    Trial,
+    Visit,
+    clip_frames,
+    describe_design,
+    make_plan,
+    seconds_left,
+    visits_of,
+)
+from posecli.studies.benchmark.kinds import KINDS, BenchmarkKind, gathered
 from posecli.studies.benchmark.material import make_clip
 from posecli.studies.benchmark.options import BenchmarkObserver, SharedOptions
 from posecli.studies.benchmark.study import (
@@ -26,11 +30,11 @@ from posecli.studies.benchmark.study import (
     CLIPS_FOLDER,
     POSES_FOLDER,
     Benchmark,
-    Obstacle,
-    describe_design,
+    ClipKey,
+    Condition,
+    DataSet,
     open_study,
     plain_condition,
-    visits_of,
 )
 from posecli.studies.benchmark.worker import ask
 from posecli.studies.common.folder import Row, StudyFolder
@@ -87,15 +91,18 @@ def run_benchmark(
     return open_study(folder)
 
 
+@dataclass(frozen=True)
 class _Bench:
     """One call of `run_benchmark`."""
 
-    def __init__(self, options: SharedOptions, folder: Path, observer: BenchmarkObserver, worker: Worker) -> None:
-        self.options = options
-        self.folder = folder
-        self.observer = observer
-        self.worker = worker
-        self.kind = KINDS[options.network]
+    options: SharedOptions
+    folder: Path
+    observer: BenchmarkObserver
+    worker: Worker
+
+    @property
+    def kind(self) -> BenchmarkKind:
+        return KINDS[self.options.network]
 
     def design(self, *, overwrite: bool) -> dict[str, Any]:
         """The design that lies in the folder, if it is the one asked for; else a new one."""
@@ -111,13 +118,23 @@ class _Bench:
     def _new_design(self, data: tuple[DataSet, ...], machine: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
         options = self.options
         cores = options.cores or tuple(sorted({1, usable_cores()}))
-        _refuse_cores(cores)
+        if max(cores) > usable_cores():
+            raise EngineError(
+                f"cores {max(cores)} are not there: this process may use {usable_cores()}, give that or fewer with "
+                "--cores"
+            )
         factors = self.kind.factors(
             data, replace(options, cores=cores, precisions=options.precisions or FIXED_PRECISIONS)
         )
         trial, obstacles = self._trial(factors)
         if options.precisions is None and not self.kind.shows_obstacles:
-            runnable = _runnable(data[0], obstacles) or FIXED_PRECISIONS[:1]
+            # Those that any of the engines can run on the first data set's network.
+            free = {
+                item["precision"]
+                for item in obstacles
+                if item["reason"] is None and item["model"] == str(data[0].model)
+            }
+            runnable = tuple(name for name in FIXED_PRECISIONS if name in free) or FIXED_PRECISIONS[:1]
             factors = replace(factors, options=replace(factors.options, precisions=runnable))
         conditions, blocked = self._split(factors.conditions(), data, obstacles)
         plan = make_plan(conditions, options, trial, blocked)
@@ -135,14 +152,13 @@ class _Bench:
         """What can run, and what cannot and why; of precisions that were asked for by name, all is tried."""
         if self.options.precisions:
             return conditions, []
-        reasons = {(item.engine, item.precision, item.model): item.reason for item in obstacles}
+        reasons = {(item["engine"], item["precision"], item["model"]): item["reason"] for item in obstacles}
         models = {item.name: str(item.model) for item in data}
         told = [(item, reasons.get((item.engine, item.precision, models[item.data]))) for item in conditions]
         free = [item for item, reason in told if reason is None]
         return free, [(item, reason) for item, reason in told if reason is not None]
 
     def _trial(self, factors: Factors) -> tuple[Trial, list[Obstacle]]:
-        """A short run of the baseline."""
         self.observer.say("measuring for a moment, to know how long the design will take")
         first = factors.data[0]
         condition, items = factors.trial()
@@ -151,7 +167,7 @@ class _Bench:
         job = self._job(condition, clip, first.model, frames, (0,)) | {
             "trial": True,
             "candidates": [
-                (engine, name, model)
+                {"engine": engine, "precision": name, "model": model}
                 for engine in self.options.engines
                 for name in FIXED_PRECISIONS
                 for model in sorted({str(item.model) for item in factors.data})
@@ -162,10 +178,12 @@ class _Bench:
             raise EngineError(
                 f"not even a first trial runs ({answer['error']}): check --engines, --precisions, --model"
             )
-        return _trial_of(answer, condition), [Obstacle(*item) for item in answer["obstacles"]]
+        alone = answer["cpu_seconds"] / condition.cores  # what it would take with nothing else running
+        slowdown = max(1.0, answer["seconds"] / alone) if alone > 0 else 1.0
+        pixels = answer["items"] * condition.width * condition.height * condition.length
+        return Trial(answer["start_seconds"], alone / pixels, condition.cores, slowdown), answer["obstacles"]
 
     def follow(self, design: dict[str, Any]) -> None:
-        """Measure what is not measured yet."""
         journal = StudyFolder(self.folder, BENCHMARK)
         done = {(row["key"], row["repeat"]) for row in journal.rows(repair=True)}
         visits = visits_of(design)
@@ -178,19 +196,17 @@ class _Bench:
         for index, visit in enumerate(left):
             condition, number = visit.condition, len(visits) - len(left) + index + 1
             remaining = seconds_left(left[index:], left[:index], time.perf_counter() - start)
-            self.observer.visit_started(number, len(visits), condition.words, remaining)
             job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
             answer = self.worker(job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)
             journal.append(rows)
-            self.observer.visit_done(rows)
+            self.observer.visited(f"{number}/{len(visits)}", remaining, condition.words, rows)
 
     def _clips(self, design: dict[str, Any]) -> dict[ClipKey, Path]:
-        plan = Plan(visits_of(design), ())
         data = {item.name: item for item in Benchmark(self.folder, design, ()).data}
         return {
             (name, width): make_clip(data[name], width, frames, self.folder / CLIPS_FOLDER)
-            for (name, width), frames in plan.frames_of_clips().items()
+            for (name, width), frames in clip_frames(visits_of(design)).items()
         }
 
     def _job(
@@ -208,31 +224,9 @@ class _Bench:
         }
 
 
-def _trial_of(answer: dict[str, Any], condition: Condition) -> Trial:
-    pixels = answer["items"] * condition.pixels
-    alone = answer["cpu_seconds"] / condition.cores  # what it would take with nothing else running
-    slowdown = max(1.0, answer["seconds"] / alone) if alone > 0 else 1.0
-    return Trial(answer["start_seconds"], alone / pixels, condition.cores, slowdown)
-
-
-def _refuse_cores(cores: Sequence[int]) -> None:
-    if max(cores) > usable_cores():
-        raise EngineError(
-            f"cores {max(cores)} are not there: this process may use {usable_cores()}, give that or fewer with --cores"
-        )
-
-
-def _runnable(first: DataSet, obstacles: list[Obstacle]) -> tuple[FixedPrecision, ...]:
-    """The precisions that any of the engines can run on the first data set's network."""
-    free = {item.precision for item in obstacles if item.reason is None and item.model == str(first.model)}
-    return tuple(name for name in FIXED_PRECISIONS if name in free)
-
-
 def _rows_of(answer: dict[str, Any], visit: Visit, number: int) -> list[Row]:
-    head = plain_condition(visit.condition) | {
-        "order": number,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    head = plain_condition(visit.condition) | {"order": number, "when": when}
     if "rows" in answer:
         return [head | {"state": "done", "reason": ""} | row for row in answer["rows"]]
     failed = {"state": "failed", "reason": answer.get("error", "no answer")}

@@ -1,18 +1,125 @@
-"""A benchmark on the disk: its design, and the runs that were measured."""
+"""A benchmark's data sets and conditions, and its folder: the design, and the runs that were measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from posecli.errors import OutputError
-from posecli.studies.benchmark.conditions import Condition, DataSet
-from posecli.studies.benchmark.design import Plan, Trial, Visit
-from posecli.studies.benchmark.factors import Factors
-from posecli.studies.benchmark.options import NetworkName, SharedOptions
+from posecli.options import DecoderName, EngineName, FixedPrecision, PipelineName
+from posecli.studies.benchmark.options import NetworkName
 from posecli.studies.common.folder import Row, StudyFolder, StudyKind
+
+#: A data set, and the width of its frames in the clip, px; ``None`` for the video's own.
+ClipKey: TypeAlias = "tuple[str, int | None]"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A video and the network that looks at it."""
+
+    name: str  # of the scene, or the video's stem
+    video: Path
+    width: int  # of the video's frames, px
+    height: int
+    model: Path  # a model folder
+    trained: bool  # if not, only the network's speed means something
+    frame_step: int = 1  # the network sees every n-th frame of the video
+
+    def height_at(self, width: int) -> int:
+        """Height of a frame of a width, even, as video wants it.
+
+        >>> DataSet("a", Path("a.mp4"), 640, 480, Path("m"), True).height_at(80)
+        60
+        """
+        return 2 * round(width * self.height / self.width / 2)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One combination of factors.
+
+    What goes through the network as one, an item, is a frame, or a chunk of `length` of them.
+    """
+
+    data: str  # name of the data set
+    width: int  # what the network sees, px
+    height: int
+    cores: int  # that the run may use
+    engine: EngineName
+    precision: FixedPrecision
+    batch_size: int
+    decoder: DecoderName | None  # None for chunks
+    pipeline: PipelineName
+    length: int = 1  # of chunks; 1 for frames
+    stride: int = 1
+    frame_step: int = 1
+
+    @property
+    def has_chunks(self) -> bool:
+        return self.decoder is None
+
+    @property
+    def key(self) -> str:
+        """A name for files and logs."""
+        how = f"c{self.cores}-{self.engine}-{self.precision}-b{self.batch_size}"
+        if self.has_chunks:
+            return f"{self.data}-{self.width}x{self.height}-l{self.length}-s{self.stride}-{how}-{self.pipeline}"
+        return f"{self.data}-w{self.width}-{how}-{self.decoder}-{self.pipeline}"
+
+    @property
+    def words(self) -> str:
+        """All factors, for people."""
+        decoder = "" if self.has_chunks else f"{self.decoder}, "
+        how = f"{cores_words(self.cores)}, {self.engine} {self.precision}, batch {self.batch_size}"
+        return f"{self.data} {self.short_view}, {how}, {decoder}{self.pipeline}"
+
+    @property
+    def view_words(self) -> str:
+        """What the network sees, for people; the size alone where it sees single frames."""
+        size = f"{self.width}x{self.height} px"
+        return f"{size}, chunks of {self.length} every {self.stride}" if self.has_chunks else size
+
+    @property
+    def short_view(self) -> str:
+        """The same, but of single frames only the width, from which the height follows."""
+        return self.view_words if self.has_chunks else f"{self.width} px"
+
+    @property
+    def clip(self) -> ClipKey:
+        """Which clip it reads: chunks are read from frames of the video's own size, and scaled to the network's."""
+        return self.data, None if self.has_chunks else self.width
+
+    @property
+    def view(self) -> tuple[str, int, int, int, int, int]:
+        """What the network sees: conditions that share it look at the same items."""
+        return self.data, self.width, self.height, self.length, self.stride, self.frame_step
+
+    @property
+    def span(self) -> int:
+        """Frames of the video that an item stands for."""
+        return self.length * self.frame_step
+
+    def frames_of(self, items: int) -> int:
+        """Frames of a video that has so many items, none of them cut short."""
+        return (items - 1) * self.stride + self.span
+
+    def items_in(self, frames: int) -> int:
+        """Items of a video of so many frames; the last may be moved back to end with it.
+
+        >>> Condition("a", 64, 64, 1, "openvino", "fp32", 1, None, "sync", length=64, stride=64).items_in(150)
+        3
+        """
+        return 1 + max(0, math.ceil((frames - self.span) / self.stride))
+
+
+def cores_words(count: int) -> str:
+    """A number of cores, for people."""
+    return f"{count} core" if count == 1 else f"{count} cores"
+
 
 CLIPS_FOLDER, POSES_FOLDER = "clips", "poses"
 BENCHMARK = StudyKind("benchmark", "rows.jsonl", (POSES_FOLDER,), {"network": "pose"})
@@ -23,12 +130,10 @@ class Benchmark:
     """A benchmark as far as it has come."""
 
     folder: Path
-    #: What ``design.json`` says: options, data sets, machine, trial, plan.
-    design: dict[str, Any]
-    #: One per run, and one per condition that was left out.
-    rows: tuple[Row, ...]
+    design: dict[str, Any]  # what design.json says: options, data sets, machine, trial, plan
+    rows: tuple[Row, ...]  # one per run, and one per condition that was left out
 
-    @property
+    @cached_property
     def data(self) -> tuple[DataSet, ...]:
         """The videos, each with its network."""
         paths = ({name: Path(item[name]) for name in ("video", "model")} for item in self.design["data"])
@@ -36,13 +141,11 @@ class Benchmark:
 
     @property
     def network(self) -> NetworkName:
-        """The kind of network that was measured."""
         network: NetworkName = self.design["options"].get("network", "pose")
         return network
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to measure."""
         done = {(row["key"], row["repeat"]) for row in self.rows}
         wanted = {(v["condition"]["key"], number) for v in self.design["visits"] for number in v["repeats"]}
         return wanted <= done
@@ -66,41 +169,6 @@ def open_study(folder: Path) -> Benchmark:
         for item in design["left_out"]
     ]
     return Benchmark(folder, design, (*runs.values(), *left_out))
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Why an engine cannot run a model in a precision; ``None`` if it can."""
-
-    engine: str
-    precision: str
-    model: str
-    reason: str | None
-
-
-def describe_design(
-    options: SharedOptions, factors: Factors, trial: Trial, plan: Plan, obstacles: Sequence[Obstacle]
-) -> dict[str, Any]:
-    """The design as plain values, for ``design.json``."""
-    return {
-        "options": options.as_dict(),
-        "data": [asdict(item) | {"video": str(item.video), "model": str(item.model)} for item in factors.data],
-        "factors": factors.as_plain(),
-        "obstacles": [asdict(item) for item in obstacles if item.reason is not None],
-        "trial": asdict(trial),
-        "estimated_seconds": plan.seconds,
-        "repeats_per_process": plan.repeats_per_process,
-        "visits": [asdict(visit) | {"condition": plain_condition(visit.condition)} for visit in plan.visits],
-        "left_out": [{"condition": plain_condition(item), "reason": reason} for item, reason in plan.left_out],
-    }
-
-
-def visits_of(design: dict[str, Any]) -> tuple[Visit, ...]:
-    """The visits of a design, in order."""
-    return tuple(
-        Visit(condition_of(item["condition"]), tuple(item["repeats"]), item["frames"], item["seconds"])
-        for item in design["visits"]
-    )
 
 
 def plain_condition(condition: Condition) -> dict[str, Any]:

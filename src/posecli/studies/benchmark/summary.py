@@ -7,14 +7,14 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posecli.inference.step import Values
-from posecli.studies.benchmark.conditions import Condition, DataSet
-from posecli.studies.benchmark.study import POSES_FOLDER, Benchmark, condition_of
+from posecli.studies.benchmark.study import POSES_FOLDER, Benchmark, Condition, DataSet, condition_of
 from posecli.studies.common.folder import Row
 from posecli.studies.cost import Estimate, Experiment, Price
 
@@ -218,6 +218,14 @@ def design_order(study: Benchmark) -> Callable[[Cell], tuple[Any, ...]]:
         )
 
     return place
+
+
+def alike(cells: Iterable[Cell], *names: str) -> list[list[Cell]]:
+    """Cells with the same levels of some factors, together."""
+    groups: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(attrgetter(*names)(cell.condition), []).append(cell)
+    return list(groups.values())
 
 
 def levels_of(condition: Condition) -> dict[str, Any]:

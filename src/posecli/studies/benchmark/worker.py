@@ -51,7 +51,7 @@ def _how_it_died(code: int, errors: str) -> str:
 
 
 def main() -> None:
-    """Read a job, do it, answer."""
+    """Answer the job on standard input, in a process with its cores and no others."""
     job = json.load(sys.stdin)
     pinned = take_cores(job["condition"]["cores"])
     print(json.dumps(answer(job, pinned=pinned)), flush=True)
@@ -94,24 +94,19 @@ def _trial(job: dict[str, Any]) -> dict[str, Any]:
     items = bench.run_network()
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - start_seconds
     read_folder = KINDS[job["network"]].bench.read_folder
-    obstacles = [
-        (engine, precision, model, engine_obstacle(read_folder(Path(model)), EngineOptions(engine, precision)))
-        for engine, precision, model in job["candidates"]
-    ]
-    return {
-        "start_seconds": start_seconds,
-        "items": items,
-        "cpu_seconds": cpu_seconds,
-        "seconds": seconds,
-        "obstacles": obstacles,
-    }
+    obstacles = []
+    for item in job["candidates"]:
+        engine = EngineOptions(item["engine"], item["precision"])
+        obstacles.append(item | {"reason": engine_obstacle(read_folder(Path(item["model"])), engine)})
+    times = {"start_seconds": start_seconds, "cpu_seconds": cpu_seconds, "seconds": seconds}
+    return times | {"items": items, "obstacles": obstacles}
 
 
 def _bench(job: dict[str, Any]) -> Any:
     """The job's condition, its network compiled and warm."""
     from posecli.studies.benchmark.bench import Job
-    from posecli.studies.benchmark.conditions import Condition
     from posecli.studies.benchmark.kinds import KINDS
+    from posecli.studies.benchmark.study import Condition
 
     clip, model, poses = (Path(job[name]) for name in ("clip", "model", "poses"))
     condition, repeats = Condition(**job["condition"]), tuple(job["repeats"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from posecli.studies.benchmark.charts.axes import look
 from posecli.studies.benchmark.options import engine_of_pipeline
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, speed
-from posecli.support.figures import new_figure
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, alike, speed
+from posecli.support.figures import COLORS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,15 +71,7 @@ def _by_pipeline(summary: BenchmarkSummary) -> list[list[Cell]]:
         if engine_of_pipeline(cell.condition.pipeline) or cell.condition.engine == engine
     ]
     cells.sort(key=lambda cell: PIPELINE_ORDER.index(cell.condition.pipeline))
-    return alike(cells, ("view", "precision", "batch_size", "decoder"))
-
-
-def alike(cells: Iterable[Cell], names: Sequence[str]) -> list[list[Cell]]:
-    """Cells with the same levels of some factors, together."""
-    groups: dict[Any, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(attrgetter(*names)(cell.condition), []).append(cell)
-    return list(groups.values())
+    return alike(cells, "view", "precision", "batch_size", "decoder")
 
 
 def _shown_spans(cell: Cell) -> list[Span]:
@@ -130,7 +120,7 @@ def ramp_up(summary: BenchmarkSummary) -> Figure | None:
             seconds = [after[1] for _, after in steps]
             rates = [(after[0] - before[0]) / max(after[1] - before[1], 1e-9) for before, after in steps]
             label = cell.condition.pipeline if repeat == 0 else None
-            axes.plot(seconds, rates, color=look(number)[0], alpha=0.9 if repeat == 0 else 0.45, label=label)
+            axes.plot(seconds, rates, color=COLORS[number], alpha=0.9 if repeat == 0 else 0.45, label=label)
     item = cells[0].condition
     axes.set_title(f"{item.data}, {item.short_view}, batch {item.batch_size}: every repeat, batch by batch")
     axes.set_xlabel("seconds since the first frame was asked for")
