@@ -23,8 +23,8 @@ from posecli.synthetic.behaviours import (
     plan_bouts,
     plan_postures,
 )
+from posecli.synthetic.canvas import Floats
 from posecli.synthetic.homecage import BLOCK, HomeCage
-from posecli.synthetic.motion import Floats
 
 ROOM = Room(150.0, 480.0, 515.0)
 #: The movement that tells a behaviour, as a field of its posture.

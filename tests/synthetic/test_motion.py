@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from posecli.synthetic.motion import LARGEST_BEND, spline, walk, wander
+from posecli.synthetic.canvas import spline, wander
+from posecli.synthetic.trail import LARGEST_BEND, walk
 
 
 def test_spline_reproduces_straight_lines() -> None:

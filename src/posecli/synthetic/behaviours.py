@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posecli.synthetic.motion import Floats, wander
+from posecli.synthetic.canvas import Floats, wander
 
 #: In the order of their labels.
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.synthetic.behaviours import HEAD, Postures
-from posecli.synthetic.canvas import SHIFT, Color, Image, Points, contains, ellipse, normals, ribbon
-from posecli.synthetic.motion import Floats
+from posecli.synthetic.canvas import SHIFT, Color, Floats, Image, Points, contains, ellipse, normals, ribbon
 
 #: Frame in whose px the cage is built, before it is mirrored and scaled.
 WIDTH, HEIGHT = 640, 480

@@ -1,4 +1,4 @@
-"""Soft-edged shapes on an image, at fractions of a pixel."""
+"""Soft-edged shapes on an image, at fractions of a pixel, and smooth random numbers over space and time."""
 
 from __future__ import annotations
 
@@ -108,6 +108,25 @@ def uneven(rng: np.random.Generator, cells: tuple[int, int], width: int, height:
     """Smooth random numbers over a frame, from so many rows and columns of knots."""
     coarse = rng.standard_normal((max(2, cells[0]), max(2, cells[1])), np.float32)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def spline(knots: Floats, at: Floats) -> Floats:
+    """Uniform cubic B-spline near its ``(m, ...)`` knots, at ``(n,)`` places from 0 to ``m - 3``.
+
+    >>> spline(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([0.0, 0.5, 1.0])).round(3).tolist()
+    [1.0, 1.5, 2.0]
+    """
+    first = np.clip(np.floor(at).astype(int), 0, len(knots) - 4)
+    t = at - first
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (t + t**2 - t**3) + 1, t**3)
+    shape = (-1, *([1] * (knots.ndim - 1)))
+    return np.asarray(sum(w.reshape(shape) * knots[first + i] for i, w in enumerate(weights)) / 6)
+
+
+def wander(rng: np.random.Generator, n: int, period: float) -> Floats:
+    """``(n,)`` smooth random numbers about 0, of standard deviation near 0.7, that turn every `period` frames or so."""
+    at = np.arange(n) / max(period, 1.0)
+    return spline(rng.standard_normal(int(at[-1]) + 4), at)
 
 
 def darken(light: Light, shape: Points, strength: float) -> None:

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from posecli.synthetic.behaviours import BEHAVIOURS, Room, frame_labels_of, plan_bouts, plan_postures, postures_of
 from posecli.synthetic.cagemouse import HEIGHT, WIDTH, CageMouse, CageMouseLooks, CageView
-from posecli.synthetic.canvas import Canvas, Image, Light, Points, coverage, ellipse, ribbon, uneven
-from posecli.synthetic.motion import Floats
+from posecli.synthetic.canvas import Canvas, Floats, Image, Light, Points, coverage, ellipse, ribbon, uneven
 from posecli.synthetic.options import SceneOptions
 from posecli.synthetic.scene import Flags, Scene
 

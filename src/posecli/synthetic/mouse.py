@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posecli.synthetic.canvas import Canvas, Color, Points, ellipse, ribbon
-from posecli.synthetic.motion import Floats
+from posecli.synthetic.canvas import Canvas, Color, Floats, Points, ellipse, ribbon
 
 #: Places from the snout (0) to the base of the tail (1), and half the width there in units of that length.
 PLACES = np.array([0.0, 0.012, 0.03, 0.06, 0.10, 0.15, 0.20, 0.28, 0.38, 0.50, 0.62, 0.74, 0.85, 0.93, 0.98, 1.0])

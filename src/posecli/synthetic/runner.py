@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posecli.synthetic.canvas import Canvas, Color, Points, contains, ellipse, ribbon
-from posecli.synthetic.motion import Floats
+from posecli.synthetic.canvas import Canvas, Color, Floats, Points, contains, ellipse, ribbon
 
 #: Outline by place from snout (0) to base of the tail (1), in units of that length: heights above the belt of back and
 #: belly, and half the width from below.

@@ -7,8 +7,19 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from posecli.synthetic.canvas import Canvas, Image, Light, Points, coverage, darken, ellipse, ribbon, uneven
-from posecli.synthetic.motion import Floats, wander
+from posecli.synthetic.canvas import (
+    Canvas,
+    Floats,
+    Image,
+    Light,
+    Points,
+    coverage,
+    darken,
+    ellipse,
+    ribbon,
+    uneven,
+    wander,
+)
 from posecli.synthetic.options import SceneOptions
 from posecli.synthetic.runner import EAR, LIMBS, Gait, Runner, RunnerLooks, paint_below, paint_beside
 from posecli.synthetic.scene import Flags, Scene
