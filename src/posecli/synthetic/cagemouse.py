@@ -6,6 +6,7 @@ Shapes are computed for many frames at once: one by one, NumPy would take longer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -33,39 +34,21 @@ BREADTH = 0.4
 DIM, LIT = np.float32(0.72), np.float32(1.0)
 
 
-@dataclass(frozen=True)
 class CageMouseLooks:
-    """What does not change about one mouse; its size is a factor, colours are RGB."""
+    """What does not change about one mouse, mostly dark, now and then pale; its size is a factor, colours are RGB."""
 
-    size: float
-    coat: Color
-    belly: Color
-    skin: Color
-    ear: Color
-    sheen: float
-
-    @classmethod
-    def choose(cls, rng: np.random.Generator, *, gray: bool) -> CageMouseLooks:
-        """Mostly dark, now and then pale."""
-        size, pale = rng.uniform(0.9, 1.1), rng.random() < 0.2
-        level = rng.uniform(195, 225) if pale else rng.uniform(28, 80)
-        tint = np.ones(3) if gray or pale else 1 + rng.uniform(0, 0.25) * np.array([0.6, 0.0, -0.6])
-        skin = 150.0 if pale else rng.uniform(165, 205)
-        pink = np.array([1.0, 1.0, 1.0]) if gray else np.array([1.1, 0.93, 0.9])
-        coat = (level * tint).astype(np.float32)
-        return cls(
-            size=size,
-            coat=coat,
-            belly=coat + np.float32(rng.uniform(10, 25)),
-            skin=(skin * pink).astype(np.float32),
-            ear=(0.55 * coat + 0.45 * skin * pink).astype(np.float32),
-            sheen=rng.uniform(8, 18),
-        )
-
-    @property
-    def is_pale(self) -> bool:
-        """Whether a pale wall would hide it."""
-        return bool(self.coat.mean() > 140)
+    def __init__(self, rng: np.random.Generator, *, gray: bool) -> None:
+        self.size = rng.uniform(0.9, 1.1)
+        self.is_pale = rng.random() < 0.2  # a pale wall would hide it
+        level = rng.uniform(195, 225) if self.is_pale else rng.uniform(28, 80)
+        tint = np.ones(3) if gray or self.is_pale else 1 + rng.uniform(0, 0.25) * np.array([0.6, 0.0, -0.6])
+        skin = 150.0 if self.is_pale else rng.uniform(165, 205)
+        pink = np.ones(3) if gray else np.array([1.1, 0.93, 0.9])
+        self.coat: Color = (level * tint).astype(np.float32)
+        self.belly: Color = self.coat + np.float32(rng.uniform(10, 25))
+        self.skin: Color = (skin * pink).astype(np.float32)
+        self.ear: Color = (0.55 * self.coat + 0.45 * skin * pink).astype(np.float32)
+        self.sheen = rng.uniform(8, 18)
 
 
 @dataclass(frozen=True)
@@ -93,19 +76,16 @@ class CageMouse:
 
     def __init__(self, looks: CageMouseLooks, postures: Postures, view: CageView) -> None:
         self._looks, self._postures, self._view = looks, postures, view
-        p = postures
-        ahead = _direction(p["pitch"])
+        ahead = _direction(postures["pitch"])
         self._hip = self._at("hip")
-        base, neck = self._hip - RUMP * ahead, self._hip + p["length"][:, None] * ahead
-        top = (base + neck) / 2 + 2 * p["arch"][:, None] * np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
+        base, neck = self._hip - RUMP * ahead, self._hip + postures["length"][:, None] * ahead
+        top = (base + neck) / 2 + 2 * postures["arch"][:, None] * np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
         self._spine = _curve(base, top, neck, ALONG)
         self._head = neck + self._at("head")
         self._shapes: list[tuple[Points, Color]] = []
         self._add_all()
-        ends = np.cumsum([shape.shape[1] for shape, _ in self._shapes])
-        self._slices = [
-            slice(int(end) - shape.shape[1], int(end)) for end, (shape, _) in zip(ends, self._shapes, strict=True)
-        ]
+        ends = np.cumsum([0, *(shape.shape[1] for shape, _ in self._shapes)]).tolist()
+        self._slices = [slice(start, end) for start, end in pairwise(ends)]
         self._colors = [tuple(np.clip(color, 0, 255).tolist()) for _, color in self._shapes]
         corners = self._px(np.concatenate([shape for shape, _ in self._shapes], axis=1))
         self._paw = corners[:, self._slices[-1]]
@@ -149,20 +129,18 @@ class CageMouse:
         return np.asarray(head + np.stack([x * cos - y * sin, x * sin + y * cos], axis=-1))
 
     def _add_all(self) -> None:
-        p, looks = self._postures, self._looks
+        looks, postures = self._looks, self._postures
         self._add(ribbon(self._tail(), np.linspace(5.5, 2.0, 14)), looks.skin * np.float32(0.82))
         self._add_hind("far_hind", DIM)
         self._add_fore("far_fore", DIM)
-        self._add(ellipse(self._on_head(*FAR_EAR), (9.0, 12.0), p["head_angle"], 18), looks.ear * DIM)
+        self._add(ellipse(self._on_head(*FAR_EAR), (9.0, 12.0), postures["head_angle"], 18), looks.ear * DIM)
         self._add_trunk()
         self._add_hind("hind", LIT)
         self._add_head()
         # Without food the crumb has no size; the paw covers it.
-        crumb = p["food"].round()[:, None]
-        self._add(
-            ellipse(self._at("fore") + crumb * [5.0, 4.0], (8.0 * crumb, 7.0 * crumb), 0.0, 10),
-            looks.skin * np.float32(0.9),
-        )
+        crumb = postures["food"].round()[:, None]
+        food = ellipse(self._at("fore") + crumb * [5.0, 4.0], (8.0 * crumb, 7.0 * crumb), 0.0, 10)
+        self._add(food, looks.skin * np.float32(0.9))
         self._add_fore("fore", LIT)
 
     def _add(self, shape: Points, color: Color) -> None:

@@ -37,7 +37,7 @@ class HomeCage(Scene):
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
         rng, moves = self._place, self._moves
-        self.looks = CageMouseLooks.choose(rng, gray=self._gray)
+        self.looks = CageMouseLooks(rng, gray=self._gray)
         size = self.looks.size
         floor = FLOOR + rng.uniform(-12, 12)
         mirrored = bool(rng.random() < 0.5)

@@ -22,46 +22,28 @@ EAR_PLACE, EAR_LABEL = 0.12, np.array([0.036, -0.024])
 SPINE = np.linspace(0, 1, 41)
 
 
-@dataclass(frozen=True)
 class MouseLooks:
-    """What does not change about one animal; lengths in px, colours RGB."""
+    """What does not change about one animal, mostly black, sometimes brown or grey; colours are RGB.
 
-    length: float  # from snout to base of the tail when stretched out; the next ones are in units of it
-    girth: float  # factor on all widths
-    ear_radius: float
-    ear_distance: float  # from the spine to the middle of an ear
-    tail_length: float
-    tail_width: float  # half of the thickness at its base
-    coat: Color
-    sheen: float
-    ear: Color
-    skin: Color
-    lights: Points  # (n, 2): by how much each lamp's shadow is displaced per height, in units of length
-    shadow: float  # strength, 0 to 1
+    `unit` is frame px per px of a 640x480 frame; `gray` says that the camera sees no colour.
+    """
 
-    @classmethod
-    def choose(cls, rng: np.random.Generator, unit: float, *, gray: bool) -> MouseLooks:
-        """Mostly black, sometimes brown or grey; `unit` is frame px per px of a 640x480 frame."""
+    def __init__(self, rng: np.random.Generator, unit: float, *, gray: bool) -> None:
         coat = _coat(rng)
-        if gray:
-            coat = np.full_like(coat, coat.mean())
-        girth = rng.uniform(0.85, 1.15)
-        lift = rng.uniform(35, 115)
-        ear = np.minimum(coat + lift, 215) + np.array([0 if gray else rng.uniform(0, 12), 0, 0])
-        return cls(
-            length=unit * 116 * rng.uniform(0.8, 1.25),
-            girth=girth,
-            ear_radius=rng.uniform(0.055, 0.078),
-            ear_distance=(0.3 + 0.7 * girth) * rng.uniform(0.1, 0.118),
-            tail_length=rng.uniform(0.75, 1.05),
-            tail_width=rng.uniform(0.028, 0.042),
-            coat=coat,
-            sheen=rng.uniform(2, 14),
-            ear=ear.astype(np.float32),
-            skin=np.asarray(coat + rng.uniform(40, 85), np.float32),
-            lights=_lights(rng),
-            shadow=rng.uniform(0.08, 0.38),
-        )
+        self.coat: Color = np.full_like(coat, coat.mean()) if gray else coat
+        self.girth = rng.uniform(0.85, 1.15)  # factor on all widths
+        ear = np.minimum(self.coat + rng.uniform(35, 115), 215)
+        self.ear: Color = (ear + np.array([0 if gray else rng.uniform(0, 12), 0, 0])).astype(np.float32)
+        # Px from snout to base of the tail when stretched out; the next ones are in units of it.
+        self.length = unit * 116 * rng.uniform(0.8, 1.25)
+        self.ear_radius = rng.uniform(0.055, 0.078)
+        self.ear_distance = (0.3 + 0.7 * self.girth) * rng.uniform(0.1, 0.118)  # from the spine to an ear's middle
+        self.tail_length = rng.uniform(0.75, 1.05)
+        self.tail_width = rng.uniform(0.028, 0.042)  # half of the thickness at its base
+        self.sheen = rng.uniform(2, 14)
+        self.skin = np.asarray(self.coat + rng.uniform(40, 85), np.float32)
+        self.lights = _lights(rng)  # (n, 2): by how much each lamp's shadow is displaced per height
+        self.shadow = rng.uniform(0.08, 0.38)  # strength, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -84,12 +66,11 @@ class Mouse:
     """One animal in one posture: every outline and body part in px of the frame."""
 
     def __init__(self, looks: MouseLooks, posture: Posture) -> None:
-        self.looks = looks
-        self.posture = posture
-        self.unit = looks.length
-        stretch = 1 - 0.42 * posture.rearing
-        self._angles = _spine_angles(posture)
-        self.spine = self._lay_spine(stretch)
+        self.looks, self.posture, self.unit = looks, posture, looks.length
+        # Direction of the spine at each of its places, tail to head.
+        trunk = posture.heading + posture.bend * (MIDDLE - np.maximum(SPINE, 0.5 * NECK))
+        self._angles = trunk + posture.head_turn * np.clip((1.3 * NECK - SPINE) / NECK, 0, 1)
+        self.spine = self._lay_spine(1 - 0.42 * posture.rearing)
         self.widths = self.unit * looks.girth * np.interp(SPINE, PLACES, HALF_WIDTHS) * (1 + 0.1 * posture.rearing)
         self.trunk = ribbon(self.spine, self.widths)
 
@@ -175,12 +156,6 @@ def paint_shadows(canvas: Canvas, mouse: Mouse) -> None:
     for light in mouse.looks.lights * mouse.unit:
         canvas.shade(mouse.trunk + light * height, mouse.looks.shadow, 0.025 * mouse.unit)
         canvas.shade(ribbon(line + light * raised, widths), mouse.looks.shadow, 0.005 * mouse.unit)
-
-
-def _spine_angles(pose: Posture) -> Floats:
-    """Direction of the spine at each of `SPINE`, tail to head."""
-    trunk = pose.heading + pose.bend * (MIDDLE - np.maximum(SPINE, 0.5 * NECK))
-    return np.asarray(trunk + pose.head_turn * np.clip((1.3 * NECK - SPINE) / NECK, 0, 1))
 
 
 def _coat(rng: np.random.Generator) -> Color:

@@ -46,7 +46,7 @@ class TrailTracking(Scene):
 
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
-        self.looks = MouseLooks.choose(self._place, self._unit, gray=self._gray)
+        self.looks = MouseLooks(self._place, self._unit, gray=self._gray)
         self._arena, self._top, self._blur = _arena(self._place, self.width, self.height, self._unit, gray=self._gray)
         length, moves = self.looks.length, self._moves
         # Body lengths per second: bouts of walking, and stops.

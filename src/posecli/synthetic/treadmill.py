@@ -1,7 +1,12 @@
-"""Treadmill: a head-fixed mouse on a see-through belt, from the side above and from below in a mirror."""
+"""Treadmill: a head-fixed mouse on a see-through belt, from its left side above and from below in a mirror.
+
+Both views share the axis from snout to tail, which lies level; the mouse faces left. In the view from below its left
+side is at the bottom, as a mirror under a treadmill shows it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
@@ -9,10 +14,12 @@ import numpy as np
 
 from posecli.synthetic.canvas import (
     Canvas,
+    Color,
     Floats,
     Image,
     Light,
     Points,
+    contains,
     coverage,
     darken,
     ellipse,
@@ -21,9 +28,31 @@ from posecli.synthetic.canvas import (
     wander,
 )
 from posecli.synthetic.options import SceneOptions
-from posecli.synthetic.runner import EAR, LIMBS, Gait, Runner, RunnerLooks, paint_below, paint_beside
 from posecli.synthetic.scene import Flags, Scene
 
+#: Outline by place from snout (0) to base of the tail (1), in units of that length: heights above the belt of back and
+#: belly, and half the width from below.
+PLACES = np.array([0.0, 0.03, 0.08, 0.15, 0.22, 0.30, 0.45, 0.60, 0.75, 0.88, 0.96, 1.0])
+BACK = np.array([0.19, 0.225, 0.265, 0.305, 0.32, 0.335, 0.385, 0.425, 0.415, 0.335, 0.25, 0.215])
+BELLY = np.array([0.165, 0.135, 0.115, 0.105, 0.10, 0.085, 0.07, 0.07, 0.085, 0.115, 0.155, 0.18])
+HALF_WIDTHS = np.array([0.015, 0.045, 0.075, 0.105, 0.11, 0.13, 0.165, 0.185, 0.18, 0.12, 0.06, 0.035])
+AXIS = np.linspace(0, 1, 33)
+
+EAR = (0.185, 0.325)
+EYE = (0.085, 0.225)
+LIMBS = ("leftforepaw", "rightforepaw", "lefthindpaw", "righthindpaw")
+#: Per limb: place and height of shoulder or hip, distance of the paw from the axis (left is positive: down the frame
+#: from below), its part of the step's cycle (diagonal limbs go together), which way knee or elbow points, and where
+#: its paw is in mid-stance, before its root.
+ROOTS = np.array([[0.27, 0.16], [0.27, 0.16], [0.78, 0.20], [0.78, 0.20]])
+ASIDE = np.array([0.085, -0.085, 0.125, -0.125])
+PHASES = np.array([0.0, 0.5, 0.54, 0.04])
+KNEES = np.array([0.05, 0.05, -0.07, -0.07])
+AHEAD = np.array([-0.02, -0.02, 0.0, 0.0])
+#: Part of a cycle in which a paw is on the belt.
+STANCE = 0.6
+PAW_RADIUS = 0.026
+NEAR, FAR = (0, 2), (1, 3)
 #: Steps per second of a brisk run.
 BRISK = 4.5
 #: Half the way of a paw in units of body length, at a brisk run.
@@ -45,10 +74,10 @@ class Treadmill(Scene):
     def __init__(self, options: SceneOptions) -> None:
         super().__init__(options)
         rng, unit = self._place, self._unit
-        self.looks = RunnerLooks.choose(rng, self.width, self.height, unit)
+        self.looks = RunnerLooks(rng, self.width, self.height, unit)
         self._blur = unit * float(rng.uniform(0.5, 1.1))
         self._room = _room(rng, self.looks, self.width, self.height, unit)
-        self._belt = _belt(rng, self.width, self.height - round(PARTING * self.height), unit)
+        self._belt = _belt_dirt(rng, self.width, self.height - round(PARTING * self.height), unit)
         self._steps, self._travelled = _steps(self._moves, self.n_frames, self.fps, self.looks.length)
 
     def runner(self, index: int) -> Runner:
@@ -86,17 +115,11 @@ def _steps(rng: np.random.Generator, n: int, fps: float, length: float) -> tuple
     reach = REACH * np.minimum(1.0, 2.0 * drive)
     # In stance, 0.6 of a cycle, a paw goes twice its reach with the belt.
     travelled = np.cumsum(pace * 2 * reach / 0.6) / fps * length
-    steps = [
-        cycle,
-        reach,
-        0.012 * np.sin(4 * np.pi * cycle) * reach / REACH + slow(2.0, 0.01),
-        slow(2.5, 0.02),
-        slow(0.8, 0.004),
-        slow(1.2, 0.02) + 0.01 * np.sin(2 * np.pi * cycle),
-        0.15 + slow(2.0, 0.25),
-        slow(1.0, 0.35),
-    ]
-    return np.stack(steps, axis=1), travelled
+    bob = 0.012 * np.sin(4 * np.pi * cycle) * reach / REACH + slow(2.0, 0.01)
+    arch, nod = slow(2.5, 0.02), slow(0.8, 0.004)
+    sway = slow(1.2, 0.02) + 0.01 * np.sin(2 * np.pi * cycle)
+    tail_up, tail_aside = 0.15 + slow(2.0, 0.25), slow(1.0, 0.35)
+    return np.stack([cycle, reach, bob, arch, nod, sway, tail_up, tail_aside], axis=1), travelled
 
 
 def _room(rng: np.random.Generator, looks: RunnerLooks, width: int, height: int, unit: float) -> Image:
@@ -131,16 +154,180 @@ def _draw_holder(rng: np.random.Generator, light: Light, looks: RunnerLooks) -> 
     darken(light, clamp, rng.uniform(0.3, 0.8))
 
 
-def _belt(rng: np.random.Generator, width: int, height: int, unit: float) -> Image:
+def _belt_dirt(rng: np.random.Generator, width: int, height: int, unit: float) -> Image:
     """``(height, 2 * width, 3)``: what dirt takes from the light; it repeats after `width`."""
     dirt = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(6, 30))):
         size = unit * rng.uniform(0.8, 4)
         at = rng.uniform([10 * unit, 10 * unit], [width - 10 * unit, height - 10 * unit])
-        dirt += coverage(ellipse(at, (size * rng.uniform(1, 3), size), 0.0, 12), width, height, unit) * np.float32(
-            rng.uniform(8, 45)
-        )
+        speck = coverage(ellipse(at, (size * rng.uniform(1, 3), size), 0.0, 12), width, height, unit)
+        dirt += speck * np.float32(rng.uniform(8, 45))
     for x in np.arange(0, width, max(8.0, width / rng.integers(4, 12))):
         dirt += coverage(ribbon(np.array([[x + 5, 0.0], [x + 5, height]]), unit), width, height, unit) * 7
     once = np.repeat(np.rint(np.clip(dirt, 0, 80))[..., None], 3, axis=2).astype(np.uint8)
     return np.concatenate([once, once], axis=1)
+
+
+class RunnerLooks:
+    """What does not change about one dark mouse in the middle of both halves; lengths in px, colours RGB."""
+
+    def __init__(self, rng: np.random.Generator, width: int, height: int, unit: float) -> None:
+        self.coat: Color = np.full(3, rng.uniform(25, 60), np.float32)
+        self.length = unit * 262 * rng.uniform(0.86, 1.12)
+        self.snout = 0.44 * width - 0.5 * self.length + rng.uniform(-0.04, 0.04) * width
+        self.belt = height * rng.uniform(0.425, 0.465)
+        self.axis_below = height * rng.uniform(0.73, 0.77)
+        self.depth = rng.uniform(0.9, 1.1)
+        self.belly: Color = self.coat + np.float32(rng.uniform(15, 40))
+        self.skin = np.minimum(self.coat + np.float32(rng.uniform(85, 150)), 235).astype(np.float32)
+        self.ear: Color = self.coat + np.float32(rng.uniform(35, 75))
+        self.sheen = rng.uniform(6, 20)
+
+
+@dataclass(frozen=True)
+class Gait:
+    """One frame's pose: `cycle` counts steps, `reach` is half a paw's stride, angles in rad, the rest in lengths."""
+
+    cycle: float
+    reach: float
+    bob: float
+    arch: float
+    nod: float
+    sway: float
+    tail_up: float
+    tail_aside: float
+
+
+class Runner:
+    """One mouse in one pose, in both views."""
+
+    def __init__(self, looks: RunnerLooks, step: Gait) -> None:
+        self.looks, self.step, self.unit = looks, step, looks.length
+        self.paws, self.lifts = paw_places(step)
+
+    def beside(self, place: Floats | float, height: Floats | float) -> Points:
+        """Px in the view from the side."""
+        place, height = np.broadcast_arrays(np.asarray(place, np.float64), np.asarray(height, np.float64))
+        trunk = np.clip((place - 0.15) / 0.3, 0, 1)
+        lift = trunk * (self.step.bob + self.step.arch * np.sin(np.pi * np.clip(place, 0, 1)) * (height > 0.08))
+        nod = self.step.nod * np.clip((0.2 - place) / 0.2, 0, 1)
+        x = self.looks.snout + self.unit * place
+        return np.stack([x, self.looks.belt - self.unit * (height * self.looks.depth + lift + nod)], axis=-1)
+
+    def below(self, place: Floats | float, aside: Floats | float) -> Points:
+        """Px in the view from below; `aside` is positive on the animal's left."""
+        place, aside = np.broadcast_arrays(np.asarray(place, np.float64), np.asarray(aside, np.float64))
+        sway = self.step.sway * np.clip((place - 0.2) / 0.8, 0, 2) ** 2
+        x = self.looks.snout + self.unit * place
+        return np.stack([x, self.looks.axis_below + self.unit * (aside + sway)], axis=-1)
+
+    def paw_beside(self, limb: int) -> Points:
+        """Middle of a paw from the side; the belt does not bob."""
+        height = self.looks.belt - self.unit * (self.lifts[limb] + 0.6 * PAW_RADIUS)
+        return np.array([self.looks.snout + self.unit * self.paws[limb], height - (limb in FAR) * 0.015 * self.unit])
+
+    def paw_below(self, limb: int) -> Points:
+        """Middle of a paw from below."""
+        inward = 1 - 1.2 * self.lifts[limb]
+        aside = self.unit * ASIDE[limb] * inward
+        return np.array([self.looks.snout + self.unit * self.paws[limb], self.looks.axis_below + aside])
+
+    def limb_beside(self, limb: int) -> Points:
+        """Shoulder or hip, elbow or knee, paw: ``(3, 2)``."""
+        root, paw = self.beside(*ROOTS[limb]), self.paw_beside(limb)
+        knee = (root + paw) / 2 + [-KNEES[limb] * self.unit, 0]
+        return np.stack([root, knee, paw])
+
+    def tail_beside(self) -> Points:
+        """Line of the tail from the side."""
+        way = np.linspace(0, 0.75, 16)
+        return self.beside(0.985 + way, 0.2 + self.step.tail_up * way + 0.25 * self.step.tail_up * np.sin(4 * way))
+
+    def tail_below(self) -> Points:
+        """Line of the tail from below."""
+        way = np.linspace(0, 0.75, 16)
+        return self.below(0.985 + way, self.step.tail_aside * way**1.5)
+
+    def bodyparts(self) -> Points:
+        """``(14, 2)``: from the side snout, ear, four paws, base of the tail.
+
+        Then, from below, the same without the ear, and a point on the tail.
+        """
+        side = [self.beside(0.012, 0.178), self.beside(*EAR), *map(self.paw_beside, range(4)), self.beside(0.985, 0.2)]
+        under = [self.below(0.012, 0.0), *map(self.paw_below, range(4)), self.below(0.985, 0.0), self.tail_below()[5]]
+        return np.stack(side + under)
+
+    def hidden_paws(self) -> Flags:
+        """Per limb, whether the trunk or a nearer paw hides its paw from the side."""
+        paws = np.stack([self.paw_beside(limb) for limb in range(len(LIMBS))])
+        hidden = contains(self.trunk_beside(), paws)
+        for near in NEAR:
+            hidden |= np.hypot(*(paws - paws[near]).T) < 0.9 * PAW_RADIUS * self.unit
+        hidden[list(NEAR)] = False
+        return hidden
+
+    def trunk_beside(self) -> Points:
+        """Outline of trunk and head from the side: back from snout to tail, belly from tail to snout."""
+        back, belly = (self.beside(AXIS, np.interp(AXIS, PLACES, heights)) for heights in (BACK, BELLY))
+        return np.concatenate([back, belly[::-1]])
+
+
+def paw_places(step: Gait) -> tuple[Floats, Floats]:
+    """``(4,)`` place along the axis and ``(4,)`` height of each paw.
+
+    On the belt a paw goes back as fast as the belt does; in the air it swings forward.
+    """
+    phase = (step.cycle + PHASES) % 1
+    back = phase / STANCE
+    swing = np.clip((phase - STANCE) / (1 - STANCE), 0, 1)
+    along = np.where(phase < STANCE, 2 * back - 1, np.cos(np.pi * swing))
+    lift = 0.065 * np.sin(np.pi * swing) * min(1.0, step.reach / 0.06)
+    return ROOTS[:, 0] + AHEAD + step.reach * along, lift
+
+
+def paint_beside(canvas: Canvas, runner: Runner) -> None:
+    """Far limbs, tail, trunk, head, near limbs."""
+    looks, unit = runner.looks, runner.unit
+    for limb in FAR:
+        _paint_limb(canvas, runner, limb, 0.7)
+    canvas.paint(ribbon(runner.tail_beside(), unit * np.linspace(0.022, 0.008, 16)), looks.skin * 0.8)
+    trunk = runner.trunk_beside()
+    canvas.paint(trunk, looks.coat, 1.0, 0.006 * unit)
+    back, belly = trunk[6:28], trunk[::-1][6:28]
+    flank = np.concatenate([0.75 * back + 0.25 * belly, (0.35 * back + 0.65 * belly)[::-1]])
+    canvas.paint(flank, looks.coat + np.float32(looks.sheen), 0.9, 0.03 * unit)
+    canvas.paint(ellipse(runner.beside(*EAR), (0.045 * unit, 0.06 * unit), 0.4), looks.ear)
+    canvas.paint(ellipse(runner.beside(*EYE), (0.016 * unit, 0.014 * unit), 0.0, 12), looks.coat * 0.3)
+    canvas.paint(ellipse(runner.beside(*EYE) - [1, 1], (0.005 * unit, 0.005 * unit), 0.0, 8), looks.skin)
+    canvas.paint(ellipse(runner.beside(0.012, 0.178), (0.014 * unit, 0.014 * unit), 0.0, 12), looks.skin * 0.85)
+    for limb in NEAR:
+        _paint_limb(canvas, runner, limb, 1.0)
+
+
+def paint_below(canvas: Canvas, runner: Runner) -> None:
+    """Tail, trunk, paws: brighter where they touch the glass."""
+    looks, unit = runner.looks, runner.unit
+    canvas.paint(ribbon(runner.tail_below(), unit * np.linspace(0.024, 0.009, 16)), looks.skin * 0.8)
+    spine = runner.below(AXIS, 0.0)
+    widths = unit * np.interp(AXIS, PLACES, HALF_WIDTHS)
+    canvas.paint(ribbon(spine, widths), looks.coat, 1.0, 0.01 * unit)
+    canvas.paint(ribbon(spine[3:-4], 0.7 * widths[3:-4]), looks.belly, 0.9, 0.03 * unit)
+    canvas.paint(ellipse(runner.below(0.012, 0.0), (0.016 * unit, 0.02 * unit), 0.0, 12), looks.skin * 0.85)
+    for limb in range(len(LIMBS)):
+        paw = runner.paw_below(limb)
+        bright = np.float32(1 - 4 * runner.lifts[limb])
+        root = runner.below(ROOTS[limb, 0] + 0.02, 0.75 * ASIDE[limb])
+        canvas.paint(ribbon(np.stack([root, paw]), 0.018 * unit), looks.belly + 12, 0.8)
+        canvas.paint(_paw(paw, unit, limb), looks.skin * bright + looks.belly * (1 - bright))
+
+
+def _paint_limb(canvas: Canvas, runner: Runner, limb: int, light: float) -> None:
+    unit, looks = runner.unit, runner.looks
+    thick = np.array([0.055, 0.03, 0.016]) if limb < 2 else np.array([0.085, 0.045, 0.018])
+    canvas.paint(ribbon(runner.limb_beside(limb), unit * thick), looks.coat * light, 1.0, 0.006 * unit)
+    canvas.paint(_paw(runner.paw_beside(limb), unit, limb), looks.skin * np.float32(light))
+
+
+def _paw(middle: Points, unit: float, limb: int) -> Points:
+    long = 1.25 if limb < 2 else 1.7
+    return ellipse(middle, (long * PAW_RADIUS * unit, 0.75 * PAW_RADIUS * unit), 0.0, 14)
