@@ -4,7 +4,7 @@
     python docs/generate.py --check
 
 The first writes them; the second names those that are out of date, and fails if there are any. Whole pages are the
-reference of the commands (``reference/``) and the map of the code. Of ``index.md``, ``classify.md``, ``speed.md``,
+reference of the commands (``reference/``), the map of the code and the pictures of ``design.md``. Of ``index.md``, ``classify.md``, ``speed.md``,
 ``papers.md`` and ``other-tools.md`` only what lies between two comments is written; the rest is by hand.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 from behaviour_tables import classify_blocks
+from drawings import floors_svg, way_svg
 from papers_table import papers_blocks
 from speed_tables import speed_blocks
 from tools_table import tools_blocks
@@ -74,6 +75,8 @@ def pages() -> dict[Path, str]:
     """Every file that is written, and what it should hold."""
     found = {DOCS / "reference" / f"{name}.md": text for name, text in reference_pages().items()}
     found[DOCS / "code-map.md"] = code_map()
+    found[DOCS / "images" / "floors.svg"] = floors_svg()
+    found[DOCS / "images" / "way-of-a-frame.svg"] = way_svg()
     written = {
         "classify": classify_blocks(),
         "speed": speed_blocks(),
