@@ -53,20 +53,20 @@ class Drawing:
             'stroke-width="1.5"/>'
         )
 
-    def text(self, x: float, y: float, words: str, style: str = "") -> None:
-        """One line of text; its style is a list of SVG attributes."""
-        font = MONO if "mono" in style else SANS
-        attributes = " ".join(part for part in style.split() if part != "mono")
+    def text(self, x: float, y: float, words: str, attributes: str = "") -> None:
+        """One line of text, with SVG attributes; ``mono`` among them is a font of fixed width."""
+        font = MONO if "mono" in attributes else SANS
+        attributes = attributes.replace("mono", "").strip()
         size = "" if "font-size" in attributes else 'font-size="14" '
         fill = "" if "fill" in attributes else 'fill="#333333" '
-        self.shapes.append(f'<text x="{x}" y="{y}" font-family="{font}" {size}{fill}{attributes}>{escape(words)}</text>')
-
-    def arrow(self, x1: float, y1: float, x2: float, y2: float) -> None:
-        """A line with a head."""
         self.shapes.append(
-            f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#4d4d4d" stroke-width="1.8" '
-            'marker-end="url(#head)"/>'
+            f'<text x="{x}" y="{y}" font-family="{font}" {size}{fill}{attributes}>{escape(words)}</text>'
         )
+
+    def path(self, points: str, color: str = "#4d4d4d", *, head: bool = False) -> None:
+        """A line through points, with a head or without."""
+        end = ' marker-end="url(#head)"' if head else ""
+        self.shapes.append(f'<path d="{points}" fill="none" stroke="{color}" stroke-width="1.8"{end}/>')
 
     def svg(self, height: int) -> str:
         """The whole file."""
@@ -115,7 +115,7 @@ def way_svg() -> str:
     drawing.text(390, 41, "video file", 'font-size="16" font-weight="600" text-anchor="middle"')
     places, y = {}, 54
     for name, words, modules in WAY:
-        drawing.arrow(390, y, 390, y + 30)
+        drawing.path(f"M390 {y} V{y + 30}", head=True)
         places[name] = y = y + 32
         drawing.box(190, y, 400, 60, "#e8f1fa", "#0072b2")
         drawing.text(206, y + 25, name, 'font-size="16" font-weight="600" fill="#1a1a1a"')
@@ -125,11 +125,15 @@ def way_svg() -> str:
         y += 60
         if name in ARRAYS:
             drawing.text(404, y + 28, ARRAYS[name], 'font-weight="600" fill="#8a4500"')
-            drawing.shapes.append(f'<line x1="390" y1="{y}" x2="390" y2="{y + 20}" stroke="#4d4d4d" stroke-width="1.8"/>')
+            drawing.shapes.append(
+                f'<line x1="390" y1="{y}" x2="390" y2="{y + 20}" stroke="#4d4d4d" stroke-width="1.8"/>'
+            )
             y += 20
     for stage, first, last in STAGES:
         top, bottom = places[first], places[last] + 60
-        drawing.shapes.append(f'<path d="M174 {top} H160 V{bottom} H174" fill="none" stroke="#00795a" stroke-width="2"/>')
+        drawing.shapes.append(
+            f'<path d="M174 {top} H160 V{bottom} H174" fill="none" stroke="#00795a" stroke-width="2"/>'
+        )
         style = 'text-anchor="end" font-weight="600" fill="#00614a"'
         drawing.text(148, (top + bottom) / 2 + 5, stage, style)
     drawing.text(24, 30, "stages that overlap:", 'font-weight="600" fill="#00614a"')
@@ -139,7 +143,7 @@ def way_svg() -> str:
     drawing.text(825, top + 24, "before the run", 'font-weight="600" text-anchor="middle" fill="#5f3a75"')
     for row, module in enumerate(BEFORE):
         drawing.text(825, top + 46 + 20 * row, module, 'mono font-size="13" text-anchor="middle"')
-    drawing.arrow(738, top + 86, 706, top + 86)
+    drawing.path(f"M738 {top + 86} H706", head=True)
     return drawing.svg(y + 16)
 
 

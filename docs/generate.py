@@ -3,9 +3,10 @@
     python docs/generate.py
     python docs/generate.py --check
 
-The first writes them; the second names those that are out of date, and fails if there are any. Whole pages are the
-reference of the commands (``reference/``), the map of the code and the pictures of ``design.md``. Of ``index.md``, ``classify.md``, ``speed.md``,
-``papers.md`` and ``other-tools.md`` only what lies between two comments is written; the rest is by hand.
+The first writes them; the second names those that are out of date, and fails if there are any. Whole files are the
+reference of the commands (``reference/``), the map of the code and the pictures of ``design.md``. Of ``index.md``,
+``classify.md``, ``speed.md``, ``papers.md`` and ``other-tools.md`` only what lies between two comments is written; the
+rest is by hand.
 """
 
 from __future__ import annotations

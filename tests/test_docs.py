@@ -64,6 +64,17 @@ def test_examples_of_the_generators(name: str, generate: ModuleType) -> None:
     assert doctest.testmod(import_module(name)).failed == 0
 
 
+def test_the_way_of_a_frame_names_modules_that_exist(generate: ModuleType) -> None:
+    named = import_module("drawings").named_modules()
+    assert [name for name in named if not (ROOT / "src" / "posecli" / name).exists()] == []
+
+
+def test_design_names_files_that_exist() -> None:
+    named = re.findall(r"`([a-z]+/[a-z0-9_/]*(?:\.py)?)`", (DOCS / "design.md").read_text(encoding="utf-8"))
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / "src" / "posecli" / name).exists()] == []
+
+
 def test_a_page_without_a_place_for_its_block_is_an_error(generate: ModuleType) -> None:
     with pytest.raises(ValueError, match="begin ratios"):
         generate.with_blocks("# Speed", {"ratios": "a table"})

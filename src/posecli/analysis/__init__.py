@@ -1,4 +1,4 @@
-"""Videos to tables: of poses, or of behaviours."""
+"""Videos to tables: the plan of a run, its executors, and checking the results."""
 
 from __future__ import annotations
 

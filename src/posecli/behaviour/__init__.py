@@ -1,1 +1,1 @@
-"""Behaviours: which one a video shows when, as people labelled it and as a network tells it."""
+"""Behaviours: chunks of frames, labelled intervals, behaviour tables, agreement."""

@@ -1,4 +1,4 @@
-"""Runtimes: each runs one network on arrays of one shape.
+"""Runtimes: each translates a network's operations and runs them on arrays of one shape.
 
 To add one, write a class that follows `Engine` in a module of its own and name it in `ENGINE_CLASSES`.
 """

@@ -1,4 +1,4 @@
-"""How far predicted points lie from where people, or a renderer, say that they are.
+"""How far predicted points lie from the points that people, or a renderer, marked.
 
 Errors are Euclidean distances in px of the full frame, at whatever scale the network saw it. Shapes: ``S`` scales,
 ``N`` frames, ``K`` body parts.

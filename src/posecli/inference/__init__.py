@@ -1,1 +1,1 @@
-"""Frames to poses: decoding of scoremaps, the pipeline, batch sizes, models ready to predict."""
+"""Frames to poses: the inference step, decoding, pipelines, batch sizes, loaded models."""

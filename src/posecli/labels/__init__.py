@@ -1,4 +1,4 @@
-"""Labelled frames: what people said where the body parts are, in the layout of a DeepLabCut project.
+"""Labelled frames, read from a DeepLabCut project.
 
 ::
 

@@ -1,1 +1,1 @@
-"""How far reduced precision moves results: the gates, and eight-bit networks."""
+"""How far a faster precision moves results: the parity gate, and int8 versions of models."""

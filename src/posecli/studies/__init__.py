@@ -1,1 +1,1 @@
-"""Designed experiments that end in a table, figures and a sentence, and what is built of them."""
+"""Designed experiments that end in a table, figures and a recommendation; cost, demo and doctor."""

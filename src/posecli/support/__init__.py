@@ -1,1 +1,1 @@
-"""What every room uses: files, text, YAML, hardware, results as plain values, the style of figures and pages."""
+"""What every room uses: files, text, YAML, hardware, plain results, the style of figures."""

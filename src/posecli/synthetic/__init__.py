@@ -1,4 +1,4 @@
-"""Rendered scenes whose true poses, and in a home cage also behaviours, are known.
+"""Rendered scenes whose true poses, and in the home cage also behaviours, are known.
 
 >>> from posecli.synthetic import SceneOptions, open_scene
 >>> scene = open_scene(SceneOptions("trail-tracking", frames=300, seed=3))

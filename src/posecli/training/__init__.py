@@ -1,4 +1,4 @@
-"""Training: examples, the loop with its checkpoints, and the model folder that comes out.
+"""Training: examples, the loop with its checkpoints, and the finished model folder.
 
 What poses and behaviours share lies here: settings, the loop, the run folder, views and light of examples. What differs
 lies in `posecli.training.poses` and `posecli.training.behaviours`: the settings of a kind name its rows and open its
