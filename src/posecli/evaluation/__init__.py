@@ -12,10 +12,11 @@ from posecli.evaluation.measure import (
     evaluate_table,
     evaluate_video,
     every_nth,
+    positions,
+    read_truth,
     truth_of_video,
 )
 from posecli.evaluation.summary import ALL, ErrorSummary, Evaluation, point_errors
-from posecli.evaluation.truth import positions, read_truth
 
 __all__ = ["ALL", "ErrorSummary", "EvaluateOptions", "Evaluation", "evaluate_frames", "evaluate_table"]
 __all__ += ["evaluate_video", "every_nth", "point_errors", "positions", "read_truth", "truth_of_video"]

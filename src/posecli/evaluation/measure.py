@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,9 @@ import numpy.typing as npt
 
 from posecli.errors import LabelError, UsageError
 from posecli.evaluation.summary import ALL, Evaluation
-from posecli.evaluation.truth import chosen_bodyparts, common_bodyparts, nothing_in_common, positions, read_truth
 from posecli.inference.predictor import PoseModel
 from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
-from posecli.options import TableChoice, at_least, check_pcutoff
+from posecli.options import AnalyzeOptions, TableChoice, at_least, check_pcutoff
 from posecli.precision.gate import model_cutoff
 from posecli.synthetic.sample import find_truth
 from posecli.tables.poses import PoseData, one_animal, read_poses
@@ -98,15 +96,15 @@ def evaluate_frames(
     groups = {ALL: data} if splits is None else splits
     wanted = {name for group in groups.values() for name in group.names}
     data = data.select(wanted)
-    bodyparts, notes = common_bodyparts(model, data.bodyparts)
+    bodyparts, notes = _common_bodyparts(model.description.bodyparts, data.bodyparts)
     poses = [_poses_of_frames(model, data.frames, scale, options, progress) for scale in options.scales]
     return Evaluation(
         bodyparts,
         data.names,
         options.scales,
-        chosen_bodyparts(data.points, data.bodyparts, bodyparts),
-        chosen_bodyparts(np.stack(poses), model.description.bodyparts, bodyparts),
-        _cutoff(model, options),
+        _of_bodyparts(data.points, data.bodyparts, bodyparts),
+        _of_bodyparts(np.stack(poses), model.description.bodyparts, bodyparts),
+        model_cutoff(model.folder, options.pcutoff),
         options.pck,
         {split: np.isin(data.names, group.names) for split, group in groups.items()},
         (*data.notes, *notes),
@@ -148,7 +146,7 @@ def evaluate_video(
     """
     known = truth_of_video(video, truth, choice)
     n_frames = probe(video).n_frames
-    bodyparts, notes = common_bodyparts(model, known.bodyparts)
+    bodyparts, notes = _common_bodyparts(model.description.bodyparts, known.bodyparts)
     chosen = every_nth(known.frames, options)
     notes = (*notes, *_unmatched(n_frames - len(known), f"the truth '{known.path}'"))
     poses = np.stack([_poses_of_video(model, video, chosen, scale, options, progress) for scale in options.scales])
@@ -160,12 +158,17 @@ def evaluate_video(
         tuple(str(index) for index in chosen),
         options.scales,
         positions(known, chosen, bodyparts),
-        chosen_bodyparts(poses, model.description.bodyparts, bodyparts),
-        _cutoff(model, options),
+        _of_bodyparts(poses, model.description.bodyparts, bodyparts),
+        model_cutoff(model.folder, options.pcutoff),
         options.pck,
         {ALL: np.ones(len(chosen), np.bool_)},
         notes,
     )
+
+
+def read_truth(path: Path, choice: TableChoice = TableChoice()) -> PoseData:
+    """A pose table of one animal whose positions are the true ones, NaN where hidden; it need not have likelihoods."""
+    return one_animal(read_poses(path, choice, LabelError, needs_likelihood=False), LabelError)
 
 
 def truth_of_video(video: Path, truth: Path | None = None, choice: TableChoice = TableChoice()) -> PoseData:
@@ -202,9 +205,7 @@ def evaluate_table(
     """
     found = one_animal(read_poses(table, choices[0], LabelError), LabelError)
     known = read_truth(truth, choices[1])
-    bodyparts = tuple(name for name in found.bodyparts if name in known.bodyparts)
-    if not bodyparts:
-        raise nothing_in_common(found.bodyparts, known.bodyparts)
+    bodyparts, _ = _common_bodyparts(found.bodyparts, known.bodyparts)
     common, rows, _ = np.intersect1d(found.frames, known.frames, assume_unique=True, return_indices=True)
     if not len(common):
         raise LabelError(
@@ -218,7 +219,7 @@ def evaluate_table(
         tuple(str(index) for index in chosen),
         (1.0,),
         positions(known, chosen, bodyparts),
-        chosen_bodyparts(found.points[None, rows], found.bodyparts, bodyparts),
+        _of_bodyparts(found.points[None, rows], found.bodyparts, bodyparts),
         cutoff if options.pcutoff is None else options.pcutoff,
         options.pck,
         {ALL: np.ones(len(chosen), np.bool_)},
@@ -241,8 +242,32 @@ def _unmatched(count: int, where: str) -> tuple[str, ...]:
     return (f"{count} frames have no row in {where} and are left out",) if count else ()
 
 
-def _cutoff(model: PoseModel, options: EvaluateOptions) -> float:
-    return model_cutoff(model.folder) if options.pcutoff is None else options.pcutoff
+def positions(poses: PoseData, frames: Frames, bodyparts: Sequence[str]) -> Floats:
+    """``(len(frames), len(bodyparts), 2)`` px of a table; NaN of frames and of body parts that it does not have."""
+    found = np.full((len(frames), len(bodyparts), 2), np.nan)
+    there = np.isin(frames, poses.frames)
+    rows = np.searchsorted(poses.frames, frames[there])
+    for place, name in enumerate(bodyparts):
+        if name in poses.bodyparts:
+            found[there, place] = poses.points[rows, poses.bodyparts.index(name), :2]
+    return found
+
+
+def _of_bodyparts(points: Floats, have: Sequence[str], want: Sequence[str]) -> Floats:
+    """The wanted body parts of an array ``(..., K, c)``."""
+    return points[..., [have.index(name) for name in want], :]
+
+
+def _common_bodyparts(have: Sequence[str], labeled: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Body parts that both network and labels have, in the network's order, and a note on the others."""
+    common = tuple(name for name in have if name in labeled)
+    if not common:
+        raise LabelError(
+            f"model and labels have no body part in common: the model finds {', '.join(have)}, labelled are "
+            f"{', '.join(labeled)}; rename one of them, or choose another model"
+        )
+    rest = ", ".join(name for name in (*have, *labeled) if name not in common)
+    return common, (f"body parts that only one of model and labels has are left out: {rest}",) if rest else ()
 
 
 def _poses_of_frames(
@@ -254,7 +279,7 @@ def _poses_of_frames(
     for place, frame in enumerate(frames):
         by_size.setdefault(image_size(frame.image), []).append(place)
     for (width, height), places in by_size.items():
-        geometry = Geometry.plan(width, height, None, _exact(scale))
+        geometry = _geometry(width, height, scale)
         images = (read_bgr(frames[place].image) for place in places)
         poses[places] = _poses(model, images, geometry, options, progress)
     return poses
@@ -265,15 +290,14 @@ def _poses_of_video(
 ) -> Floats:
     """``(N, K, 3)`` of the ``N`` frames of these numbers, at one scale."""
     info, wanted = probe(video), set(frames.tolist())
-    geometry = Geometry.plan(info.width, info.height, None, _exact(scale))
-    reader = VideoReader(info, geometry)
-    images = (frame.image for frame in reader.decoded() if frame.number in wanted)
+    geometry = _geometry(info.width, info.height, scale)
+    images = (frame.image for frame in VideoReader(info, geometry).decoded() if frame.number in wanted)
     return _poses(model, images, geometry, options, progress)
 
 
-def _exact(scale: float) -> Fraction:
-    """As `AnalyzeOptions.exact_scale`, so that the network sees the frames that it would see there."""
-    return Fraction(scale).limit_denominator(10_000)
+def _geometry(width: int, height: int, scale: float) -> Geometry:
+    """As a run has it, so that the network sees the frames that it would see there."""
+    return Geometry.plan(width, height, None, AnalyzeOptions(scale=scale).exact_scale)
 
 
 def _poses(

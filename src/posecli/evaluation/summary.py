@@ -114,13 +114,8 @@ class Evaluation:
 
     def summary(self, split: str, scale: float, bodypart: str = ALL, cutoff: float | None = None) -> ErrorSummary:
         """Errors of one group of frames at one scale, of one body part or of `ALL`."""
-        place = self.scales.index(scale)
-        parts = (
-            slice(None)
-            if bodypart == ALL
-            else slice(self.bodyparts.index(bodypart), self.bodyparts.index(bodypart) + 1)
-        )
-        chosen = (place, self.splits[split], parts)
+        part = slice(None) if bodypart == ALL else self.bodyparts.index(bodypart)
+        chosen = (self.scales.index(scale), self.splits[split], part)
         return ErrorSummary.of(self.errors[chosen], self.poses[..., 2][chosen], cutoff, self.radii)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -144,13 +139,11 @@ class Evaluation:
         """
         if 1.0 not in self.scales:
             return {}
-        return {
-            split: (
-                round(self.summary(split, 1.0).mean, 2),
-                round(self.summary(split, 1.0, cutoff=self.cutoff).mean, 2),
-            )
-            for split in self.splits
-        }
+
+        def error(split: str, cutoff: float | None) -> float:
+            return round(self.summary(split, 1.0, cutoff=cutoff).mean, 2)
+
+        return {split: (error(split, None), error(split, self.cutoff)) for split in self.splits}
 
     def as_dict(self) -> dict[str, Any]:
         return {

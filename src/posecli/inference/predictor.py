@@ -69,7 +69,7 @@ class Model(ABC, Generic[FolderT, OutputT]):
     @property
     @abstractmethod
     def values_shape(self) -> tuple[int, ...]:
-        """Of an item's values."""
+        """Of an item's values; of poses with one peak for each body part."""
 
     def values_of(self, batches: Iterable[Batch]) -> Values:
         """The values of any number of batches; each is done with before the next one is asked for."""
@@ -108,7 +108,6 @@ class PoseModel(Model[ModelFolder, Maps | Peaks]):
 
     @property
     def values_shape(self) -> tuple[int, ...]:
-        """Of a frame's pose, with one peak for each body part."""
         return len(self.description.bodyparts), 1, 3
 
     def decode(self, output: Maps | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
@@ -169,7 +168,6 @@ class ClipModel(Model[ClipModelFolder, Logits]):
 
     @property
     def values_shape(self) -> tuple[int, ...]:
-        """Of a chunk's probabilities."""
         return (len(self.description.classes),)
 
     def probabilities(self, output: Logits) -> Values:

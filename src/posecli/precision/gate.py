@@ -181,10 +181,9 @@ def pose_gate(videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = _t
     return Gate("--max-shift", 8, partial(sample_frames, videos, options, opens=opens), measure)
 
 
-def model_cutoff(folder: ModelFolder) -> float:
-    """Likelihood at which a point counts as seen."""
-    pcutoff = folder.description.pcutoff
-    return DEFAULT_CUTOFF if pcutoff is None else pcutoff
+def model_cutoff(folder: ModelFolder, asked: float | None = None) -> float:
+    """Likelihood at which a point counts as seen: the one asked for, or the model's own."""
+    return next(cutoff for cutoff in (asked, folder.description.pcutoff, DEFAULT_CUTOFF) if cutoff is not None)
 
 
 def compare_poses(

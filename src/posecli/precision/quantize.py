@@ -33,7 +33,7 @@ from posecli.inference.step import Values
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
 from posecli.model.int8 import write_int8
 from posecli.network.int8 import Int8Plan
-from posecli.options import AnalyzeOptions, FixedPrecision
+from posecli.options import AnalyzeOptions, FixedPrecision, at_least
 from posecli.precision.gate import (
     FEWEST_CHUNKS,
     FEWEST_POINTS,
@@ -67,8 +67,7 @@ class QuantizeOptions:
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
             raise UsageError(f"scales {self.scales} are out of range: give factors above 0 and at most 4")
-        if self.frames < 1:
-            raise UsageError(f"frames {self.frames} is too small: give a whole number of 1 or more")
+        at_least(1, frames=self.frames)
         if not self.max_shift > 0:
             raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
 
@@ -81,8 +80,7 @@ class ClipQuantizeOptions:
     max_change: float = 0.05  # largest 95th percentile of the change of a chunk's probabilities against fp32
 
     def __post_init__(self) -> None:
-        if self.chunks < FEWEST_CHUNKS:
-            raise UsageError(f"chunks {self.chunks} is too small: give a whole number of {FEWEST_CHUNKS} or more")
+        at_least(FEWEST_CHUNKS, chunks=self.chunks)
         if not 0 < self.max_change <= 1:
             raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0, up to 1")
 

@@ -103,7 +103,7 @@ def run_sweep(
             observer.say(f"{version.name}: {version.note}")
     run = _Run(options, tuple(versions), journal, observer)
     videos = videos or (run.scene(),)
-    cutoff = model_cutoff(model.folder) if options.pcutoff is None else options.pcutoff
+    cutoff = model_cutoff(model.folder, options.pcutoff)
     truths = true_points(videos, model.description.bodyparts, options)
     run.check_disk(videos)
     if design is None:
