@@ -28,7 +28,6 @@ from posecli.inference.batching import BatchChoice
 from posecli.model.description import ModelDescription
 from posecli.model.folder import ModelFolder, write_folder
 from posecli.options import AnalyzeOptions, FixedPrecision, PipelineName
-from posecli.precision.gate import PrecisionChoice
 from posecli.support.results import VideoResult
 from posecli.tables import manifest
 from posecli.tables.pose_table import read_pose_table
@@ -147,9 +146,9 @@ def test_resumed_with_the_batch_size_that_was_measured(
     assert {shape[0] for shape in FakeEngine.calls} == {5}
 
 
-def choosing(precision: FixedPrecision) -> Callable[..., PrecisionChoice[Any]]:
+def choosing(precision: FixedPrecision) -> Callable[..., tuple[Any, list[Any]]]:
     """In the place of `choose_precision`: the gate would have let this one pass."""
-    return lambda model, *_: PrecisionChoice(model.with_precision(precision), ())
+    return lambda model, *_: (model.with_precision(precision), [])
 
 
 def test_resumed_in_the_precision_that_was_measured(

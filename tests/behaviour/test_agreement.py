@@ -21,7 +21,7 @@ from posecli.behaviour.agreement import (
     compare_video,
     true_labels,
 )
-from posecli.behaviour.intervals import Interval, write_intervals
+from posecli.behaviour.intervals import Interval, intervals_csv
 from posecli.behaviour.table import Behaviours, write_behaviours
 from posecli.errors import LabelError, UsageError
 from posecli.plots.agreement import draw_agreement
@@ -150,14 +150,14 @@ class TestTables:
 class TestLabels:
     def test_videos_of_a_table(self, dots_clip: Path, tmp_path: Path) -> None:
         table = tmp_path / "labels.csv"
-        write_intervals(table, [Interval(dots_clip, 3, 5, "walk"), Interval(dots_clip, 0, 1, "drink")])
+        table.write_bytes(intervals_csv(table, [Interval(dots_clip, 3, 5, "walk"), Interval(dots_clip, 0, 1, "drink")]))
         (found,) = true_labels(table, NAMES).items()
         assert found[0] == dots_clip
         assert found[1].tolist() == [0, -1, -1, 2, 2] + [-1] * 45
 
     def test_only_one_video(self, dots_clip: Path, tmp_path: Path) -> None:
         table, other = tmp_path / "labels.csv", tmp_path / "other.mp4"
-        write_intervals(table, [Interval(dots_clip, 0, 1, "walk"), Interval(other, 0, 1, "walk")])
+        table.write_bytes(intervals_csv(table, [Interval(dots_clip, 0, 1, "walk"), Interval(other, 0, 1, "walk")]))
         assert list(true_labels(table, NAMES, dots_clip)) == [dots_clip]
         with pytest.raises(LabelError, match=r"labels no frame of '.*third.mp4', but '.*dots.mp4'"):
             true_labels(table, NAMES, tmp_path / "third.mp4")
@@ -166,7 +166,9 @@ class TestLabels:
         ("end", "label", "words"), [(51, "walk", "ends after"), (50, "sleep", "label 'sleep' of .* is not known")]
     )
     def test_labels_that_do_not_fit(self, dots_clip: Path, tmp_path: Path, end: int, label: str, words: str) -> None:
-        write_intervals(tmp_path / "labels.csv", [Interval(dots_clip, 0, end, label)])
+        (tmp_path / "labels.csv").write_bytes(
+            intervals_csv(tmp_path / "labels.csv", [Interval(dots_clip, 0, end, label)])
+        )
         with pytest.raises(LabelError, match=words):
             true_labels(tmp_path / "labels.csv", NAMES)
 

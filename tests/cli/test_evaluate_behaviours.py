@@ -14,7 +14,7 @@ from support import labels
 from support.fake_clip_engine import FakeClipEngine, make_fake_clip_model
 
 from posecli import engine
-from posecli.behaviour.intervals import Interval, write_intervals
+from posecli.behaviour.intervals import Interval, intervals_csv
 from posecli.cli import cli
 from posecli.model.folder import ModelFolder
 from posecli.video.reader import Frame, VideoReader
@@ -45,7 +45,7 @@ def video(dots_clip: Path, tmp_path: Path) -> Path:
 def table(video: Path) -> Path:
     """Thirty frames are what the network says, fifteen are not, five are not labelled."""
     path = video.with_name("cage_behaviours.csv")
-    write_intervals(path, [Interval(video, 0, 30, TAKEN_FOR), Interval(video, 30, 45, "first")])
+    path.write_bytes(intervals_csv(path, [Interval(video, 0, 30, TAKEN_FOR), Interval(video, 30, 45, "first")]))
     return path
 
 
@@ -128,7 +128,7 @@ def test_videos_of_one_name(model: Path, video: Path, tmp_path: Path) -> None:
     (tmp_path / "day2").mkdir()
     other = Path(shutil.copy(video, tmp_path / "day2" / video.name))
     both = tmp_path / "both.csv"
-    write_intervals(both, [Interval(video, 0, 10, "first"), Interval(other, 10, 50, TAKEN_FOR)])
+    both.write_bytes(intervals_csv(both, [Interval(video, 0, 10, "first"), Interval(other, 10, 50, TAKEN_FOR)]))
     content = report(model, both, "--batchsize", 3, "--pipeline", "sync")
     videos = content["videos"]
     assert isinstance(videos, list)
@@ -215,5 +215,5 @@ def test_data_that_cannot_be_used(model: Path, video: Path, tmp_path: Path) -> N
         assert result.exit_code == 10, result.output
         assert words in result.stderr
     missing = tmp_path / "labels.csv"
-    write_intervals(missing, [Interval(tmp_path / "gone.mp4", 0, 5, "first")])
+    missing.write_bytes(intervals_csv(missing, [Interval(tmp_path / "gone.mp4", 0, 5, "first")]))
     assert posecli("evaluate", model, missing).exit_code == 3

@@ -53,10 +53,8 @@ class RunContext:
         """The model in the precision of this run, which is settled at first use."""
         if (settled := self.plan.settled.precision) is not None:
             return self.kind.model.with_precision(settled)
-        choice = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
-        model: Model[Any, Any] = choice.model
-        figures = tuple(map(asdict, choice.figures))
-        self._settle(precision=model.options.fixed_precision, figures=figures)
+        model, figures = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
+        self._settle(precision=model.options.fixed_precision, figures=tuple(map(asdict, figures)))
         return model
 
     @property

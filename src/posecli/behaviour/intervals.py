@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError
-from posecli.support.files import write_whole
 from posecli.support.textfile import csv_rows, read_text
 
 COLUMNS = ("video", "start", "end", "label")
@@ -51,9 +50,6 @@ class Interval:
         if not self.label.strip():
             raise LabelError(f"the interval from {self.start} to {self.end} has no label: give the behaviour's name")
 
-    def __len__(self) -> int:
-        return self.end - self.start
-
 
 def read_intervals(csv_path: str | Path) -> list[Interval]:
     """Read a table of intervals, UTF-8, and check every row of it; other columns are ignored.
@@ -69,17 +65,8 @@ def read_intervals(csv_path: str | Path) -> list[Interval]:
     return [interval for _, interval in rows]
 
 
-def write_intervals(csv_path: str | Path, intervals: Sequence[Interval]) -> None:
-    """Write a table of at least one interval, whole or not at all; a table that is there is replaced.
-
-    Videos in its folder, or below, are named relative to it, others by their full path.
-    """
-    path = Path(csv_path)
-    write_whole(path, intervals_csv(path, intervals))
-
-
 def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:
-    r"""What `write_intervals` writes.
+    r"""A table of at least one interval; videos in its folder, or below, are named relative to it.
 
     >>> intervals_csv(Path("a.csv"), [Interval(Path("cage.mp4"), 0, 90, "rest")])
     b'video,start,end,label\ncage.mp4,0,90,rest\n'

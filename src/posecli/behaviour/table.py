@@ -80,7 +80,7 @@ def labels_of(probabilities: Floats, classes: tuple[str, ...]) -> npt.NDArray[np
 
 
 def write_behaviours(path: Path, found: Behaviours) -> None:
-    """Write a table under its partial name, or nothing if the disk refuses; the caller moves it into place."""
+    """Write a table under its partial name; the caller moves it into place, or removes it after an error."""
     scratch = partial_path(path)
     longest = max(len(name.encode()) for name in found.classes)
     try:
@@ -95,12 +95,8 @@ def write_behaviours(path: Path, found: Behaviours) -> None:
                 node: Any = store.get_node(key)  # type: ignore[operator]  # the stubs take it for a column
                 node._v_attrs[CLASSES_ATTRIBUTE] = json.dumps(found.classes)
     except (OSError, tables.HDF5ExtError) as error:
-        scratch.unlink(missing_ok=True)
         words = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
         raise OutputError(f"'{path}' cannot be written ({words}): check its folder and disk") from error
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
 
 
 def _pieces(found: Behaviours) -> Iterator[tuple[str, pd.DataFrame]]:

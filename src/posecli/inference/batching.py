@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -111,10 +112,8 @@ def first_items(reader: Reader) -> Batch:
     """Items of a video for trials, at least one; the reader is closed."""
     one = reader.new_buffer(1)
     count = max(1, min(TRIAL_ITEMS, TRIAL_BYTES // one.size))
-    try:
+    with closing(reader):
         batch = reader.read_into(reader.new_buffer(count))
-    finally:
-        reader.close()
     return Batch.of(np.zeros_like(one)) if batch is None else batch
 
 

@@ -78,7 +78,7 @@ class Model(ABC, Generic[FolderT, OutputT]):
 
     def _predicted(self, items: npt.NDArray[np.uint8], batch_size: int) -> Values:
         kind = self.kind
-        if items.ndim != kind.axes or items.shape[-1] != 3 or items.dtype != np.uint8:
+        if items.ndim != len(kind.shape.split(",")) or items.shape[-1] != 3 or items.dtype != np.uint8:
             raise UsageError(
                 f"{kind.item}s of shape {items.shape} and type {items.dtype} are not {kind.shape} uint8 RGB"
             )

@@ -31,11 +31,6 @@ class Kind:
     missing: tuple[float, ...]  # stands for the values of an item that could not be decoded
     located: bool  # whether values begin with x and y in pixels of the network's input
 
-    @property
-    def axes(self) -> int:
-        """Of a batch of items."""
-        return self.shape.count(",") + 1
-
 
 POSES = Kind("frame", "(N, H, W, 3)", (np.nan, np.nan, 0.0), located=True)
 BEHAVIOURS = Kind("chunk", "(N, T, H, W, 3)", (np.nan,), located=False)

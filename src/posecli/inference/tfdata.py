@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -168,7 +168,7 @@ class _Recipe:
         def batches() -> Iterator[dict[str, Any]]:
             with closing(self.open_source()) as source:
                 reader = source.reader
-                read = self._kept(lambda: reader.read_into(reader.new_buffer(self.batch_size)))
+                read = self._keeping_errors()(lambda: reader.read_into(reader.new_buffer(self.batch_size)))
                 while (batch := source.next(read)) is not None:
                     yield {name: getattr(batch, name) for name in signature}
 
@@ -181,11 +181,12 @@ class _Recipe:
         def frames() -> Iterator[dict[str, Any]]:
             with closing(self.open_source()) as source:
                 decoded = source.reader.decoded()
-                while (frame := source.next(self._kept(lambda: next(decoded, None)))) is not None:
+                while (frame := source.next(self._keeping_errors()(lambda: next(decoded, None)))) is not None:
                     shown = np.zeros(displayed, np.uint8) if frame.image is None else frame.image
                     known = {"indices": frame.number, "seconds": frame.seconds, "valid": frame.image is not None}
                     yield {"images": shown, **known}
 
+        @self._keeping_errors()
         def fill(image: npt.NDArray[np.uint8], valid: bool) -> npt.NDArray[np.uint8]:
             out = np.zeros(prepared, np.uint8)
             if valid:
@@ -193,23 +194,19 @@ class _Recipe:
             return out
 
         def mapped(frame: dict[str, Any]) -> dict[str, Any]:
-            image = tf.numpy_function(self._kept(fill), (frame["images"], frame["valid"]), tf.uint8)
+            image = tf.numpy_function(fill, (frame["images"], frame["valid"]), tf.uint8)
             return frame | {"images": tf.ensure_shape(image, prepared)}
 
         dataset = tf.data.Dataset.from_generator(frames, output_signature=_signature(tf, (), displayed))
         return dataset.map(mapped, num_parallel_calls=self.workers, deterministic=True).batch(self.batch_size)
 
-    def _kept(self, function: Callable[..., T]) -> Callable[..., T]:
-        """The function, with its errors kept."""
-
-        def calling(*arguments: Any) -> T:
-            try:
-                return function(*arguments)
-            except BaseException as error:
-                self.errors.append(error)
-                raise
-
-        return calling
+    @contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.errors.append(error)
+            raise
 
 
 def _signature(tf: Any, batch: tuple[None, ...], image: tuple[int, ...]) -> dict[str, Any]:

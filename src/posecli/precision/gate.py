@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -93,29 +93,21 @@ class Gate:
     measure: Callable[[Model[Any, Any], Values, Values], Figures]  # a faster model, its values, those of fp32
 
 
-@dataclass(frozen=True)
-class PrecisionChoice(Generic[ModelT]):
-    """The precision of a run, and what was measured to choose it."""
-
-    model: ModelT
-    figures: tuple[Figures, ...]
-
-
-def choose_precision(model: ModelT, gate: Gate) -> PrecisionChoice[ModelT]:
-    """Settle the precision for a run.
+def choose_precision(model: ModelT, gate: Gate) -> tuple[ModelT, list[Figures]]:
+    """The model in the precision for a run, and what was measured to choose it.
 
     ``auto`` takes the fastest precision that this engine and processor have and that passes the gate, else fp32.
     `PrecisionError` if a faster precision was asked for by name and does not pass, or cannot run.
     """
     wanted = model.options.precision
     if wanted == "fp32" or model.options.engine == "tensorflow":
-        return PrecisionChoice(model.with_precision(model.options.fixed_precision), ())
+        return model.with_precision(model.options.fixed_precision), []
     if wanted != "auto" and (obstacle := model.obstacle(wanted)) is not None:
         raise PrecisionError(obstacle)
     candidates = [name for name in CANDIDATES if model.obstacle(name) is None] if wanted == "auto" else [wanted]
     exact = model.with_precision("fp32")
     if not candidates:
-        return PrecisionChoice(exact, ())
+        return exact, []
     samples = list(gate.samples())
 
     def values(version: ModelT) -> Values:
@@ -127,11 +119,11 @@ def choose_precision(model: ModelT, gate: Gate) -> PrecisionChoice[ModelT]:
         fast = model.with_precision(name)
         figures.append(gate.measure(fast, values(fast), expected))
         if figures[-1].passed:
-            return PrecisionChoice(fast, tuple(figures))
+            return fast, figures
     if wanted != "auto":
         more = f", or allow more with {gate.limit_option}" if figures[-1].judged else ""
         raise PrecisionError(f"{figures[-1]}: choose --precision auto or fp32{more}")
-    return PrecisionChoice(exact, tuple(figures))
+    return exact, figures
 
 
 @dataclass(frozen=True)

@@ -148,12 +148,13 @@ class _Run:
 
     def settle(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[str, Any]:
         """The design: the precision is measured once, on the originals, and used for all versions."""
-        choice = choose_precision(model, pose_gate([video.info.path for video in videos], self.options.analysis))
-        for figures in choice.figures:
+        gate = pose_gate([video.info.path for video in videos], self.options.analysis)
+        chosen, measured = choose_precision(model, gate)
+        for figures in measured:
             self.observer.say(f"parity gate: {figures}: {'passes' if figures.passed else 'does not pass'}")
         return {
-            "precision": choice.model.options.fixed_precision,
-            "parity_gate": [figures.as_dict() for figures in choice.figures],
+            "precision": chosen.options.fixed_precision,
+            "parity_gate": [figures.as_dict() for figures in measured],
             "model": {"path": str(model.folder.path), "scorer": model.description.scorer},
             "ffmpeg": find_ffmpeg().version,
             "machine": describe_bench(),
