@@ -75,9 +75,7 @@ def _default(name: str) -> str:
 @click.option("--repeats", default=DEFAULTS.repeats, help="Runs of each condition.")
 @click.option("--frames", type=int, help="Frames of a run.  [what the network does in --seconds, whole batches]")
 @click.option(
-    "--seconds",
-    type=float,
-    help=f"Target length of a run.  [{DEFAULTS.seconds:g}; {CLIP_DEFAULTS.seconds:g} with i3d]",
+    "--seconds", type=float, help=f"Target length of a run.  [{DEFAULTS.seconds:g}; {CLIP_DEFAULTS.seconds:g} with i3d]"
 )
 @click.option(
     "--longest",

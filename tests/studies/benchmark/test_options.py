@@ -28,7 +28,7 @@ from posecli.studies.benchmark.options import BenchmarkOptions, ClipBenchmarkOpt
         (
             BenchmarkOptions,
             {"engines": ("abacus",)},
-            "engines 'abacus' is not known: choose among openvino, tensorflow",
+            "engines 'abacus' is not known: choose one of openvino, tensorflow",
         ),
         (BenchmarkOptions, {"decoders": ("psychic",)}, "decoders 'psychic' is not known"),
         (BenchmarkOptions, {"precisions": ("fp8",)}, "precisions 'fp8' is not known"),
@@ -50,7 +50,7 @@ from posecli.studies.benchmark.options import BenchmarkOptions, ClipBenchmarkOpt
         (
             ClipBenchmarkOptions,
             {"pipelines": ("tf-sync",)},
-            "'tf-sync' is not known: choose among async, parallel, sync",
+            "'tf-sync' is not known: choose one of async, parallel, sync",
         ),
         (ClipBenchmarkOptions, {"batch_sizes": (0,)}, "batch size 0 is too small"),
     ],

@@ -44,12 +44,9 @@ class Job:
 
     condition: Condition
     clip: Path
-    #: A model folder.
-    model: Path
-    #: Of a run, at most those of the clip.
-    frames: int
-    #: Numbers of the repeats that are measured one after the other.
-    repeats: tuple[int, ...]
+    model: Path  # a model folder
+    frames: int  # of a run, at most those of the clip
+    repeats: tuple[int, ...]  # numbers of those that are measured one after the other
     #: Where what was found in the first repeat goes: poses as ``(N, K, 3)`` float64 in px of the clip's frame, or
     #: probabilities as ``(N, C)``.
     poses: Path
@@ -65,8 +62,7 @@ class Bench(ABC):
 
     read_folder: ClassVar[Callable[[Path], AnyFolder]]
     model_class: ClassVar[type[Model[Any, Any]]]
-    #: Of the read-only measurement.
-    read_seconds: ClassVar[float]
+    read_seconds: ClassVar[float]  # of the read-only measurement
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -156,7 +152,6 @@ class Bench(ABC):
         return report.frames / report.seconds
 
     def _loop(self, recorder: Recorder) -> tuple[StageReport, Values]:
-        """The whole loop, once."""
         kept: list[Values] = []
         with self.writing() as write:
 
@@ -195,12 +190,11 @@ class PoseBench(Bench):
     read_seconds = 0.5
 
     def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstFrames:
-        """Frame by frame; the clip has the size that the network sees."""
+        # The clip has the size that the network sees.
         return FirstFrames(self.job.clip, self.job.frames, recorder, seconds=seconds)
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[Values], object]]:
-        """Into a pose table."""
         description = self.model.description
         columns = pose_columns(description.scorer, description.bodyparts)
         with tempfile.TemporaryDirectory(prefix="posecli-benchmark-") as folder:
@@ -220,7 +214,6 @@ class ClipBench(Bench):
     read_seconds = 1.5
 
     def reader(self, recorder: Recorder, seconds: float = math.inf) -> FirstChunks:
-        """Chunk by chunk; frames are scaled to the network's size while they are read."""
         condition = self.job.condition
         size = InputSize(condition.width, condition.height)
         frames = FirstFrames(self.job.clip, self.job.frames, Recorder(), size, seconds)
@@ -233,7 +226,6 @@ class ClipBench(Bench):
             yield lambda values: stream.write(values.tobytes())
 
     def item_cost(self) -> int:
-        """Of a chunk."""
         return sum(self.model.description.network.multiplications(self.shape[:3]).values())
 
 

@@ -53,7 +53,6 @@ class Factors(ABC):
         """A condition to know this machine's speed by, and how many items that takes."""
 
     def conditions(self) -> list[Condition]:
-        """Every condition of the design, once."""
         return list(dict.fromkeys(self.full() if self.options.design == "full" else self.for_figures()))
 
     def full(self) -> Iterator[Condition]:
@@ -245,10 +244,7 @@ class Plan:
 
 
 def make_plan(
-    conditions: Sequence[Condition],
-    options: SharedOptions,
-    trial: Trial,
-    blocked: Sequence[tuple[Condition, str]] = (),
+    conditions: Sequence[Condition], options: SharedOptions, trial: Trial, blocked: Sequence[tuple[Condition, str]] = ()
 ) -> Plan:
     """Choose frames for every condition, leave out what would take too long, and shuffle.
 

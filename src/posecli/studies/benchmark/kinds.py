@@ -133,10 +133,7 @@ BEHAVIOURS = BenchmarkKind(
     measured=behaviours.MEASURED,
     changes=behaviours.CHANGES,
     tables=lambda summary: [("What it costs", *cost_table(summary))] if cost_cells(summary) else [],
-    plain=lambda summary: {
-        "costs": plain_costs(summary),
-        "network_words": behaviours.network_words(summary),
-    },
+    plain=lambda summary: {"costs": plain_costs(summary), "network_words": behaviours.network_words(summary)},
     drawings={
         "1-timelines": TIMELINES,
         "2-run-time-against-cores": (
@@ -169,15 +166,7 @@ def kind_of(summary: BenchmarkSummary) -> BenchmarkKind:
 
 
 def gathered(options: Any, folder: Path, say: Say) -> tuple[DataSet, ...]:
-    """The videos that are looked at, each with its network; what is rendered lies in a folder.
-
-    Raises
-    ------
-    VideoError, ModelError
-        If one of them cannot be used.
-    UsageError
-        If two videos have the same name.
-    """
+    """The videos that are looked at, each with its network and a name of its own; what is rendered lies in a folder."""
     data = KINDS[options.network].gather(options, folder, say)
     names = [item.name for item in data]
     if len(set(names)) < len(names):

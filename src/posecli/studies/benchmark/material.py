@@ -62,11 +62,6 @@ def make_clip(data: DataSet, width: int | None, frames: int, folder: Path) -> Pa
     """The first frames of a data set's video, averaged to a width, as H.264; a short video is repeated.
 
     Every frame of the video is one of the clip, whatever its times.
-
-    Raises
-    ------
-    OutputError
-        If ffmpeg cannot make it.
     """
     clip = folder / f"{data.name}-{'own' if width is None else f'w{width}'}-{frames}.mp4"
     if clip.exists():
@@ -111,7 +106,6 @@ def untrained_clip_model(seed: int, width: float = 1.0) -> ClipModelFolder:
 
 
 def _kept(name: str, description: ModelDescription | ClipDescription, seed: int) -> Path:
-    """The folder of this name in the cache, made where it is not there."""
     folder = cache_directory() / "benchmark" / name
     if not is_model_folder(folder):
         with suppress(OutputExistsError):  # another process was faster

@@ -21,6 +21,8 @@ from posecli.options import (
     FixedPrecision,
     InputSize,
     PipelineName,
+    at_least,
+    one_of,
 )
 
 DesignName = Literal["figures", "full"]
@@ -40,72 +42,41 @@ def engine_of_pipeline(name: PipelineName) -> EngineName | None:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedOptions:
-    """What is measured, of any kind of network.
-
-    Attributes
-    ----------
-    batch_sizes, pipelines, engines
-        As in `posecli.options`.
-    precisions
-        ``None`` takes those that engine, processor and model support.
-    cores
-        Cores that a run may use; ``None`` takes 1 and all.
-    repeats
-        Runs of each condition.
-    frames
-        Frames of a run; ``None`` takes what the network does in `seconds`.
-    seconds
-        Target length of a run.
-    longest
-        A condition whose run would take longer is left out, with a row that says so; 0 leaves none out. ``None`` is
-        `longest_seconds`, and no limit where `frames` are given.
-    per_process
-        Repeats of a condition that share a process; ``None`` takes 1, or all where the design would take long.
-    videos
-        Files; none stands for synthetic scenes.
-    model
-        Model folder; ``None`` takes posecli's own, or an untrained network.
-    design
-        ``figures`` or ``full``.
-    seed
-        For the order of conditions, and for an untrained network's weights.
-    """
+    """What is measured, of any kind of network."""
 
     network: ClassVar[NetworkName]
     known_pipelines: ClassVar[tuple[PipelineName, ...]] = PIPELINES
-    #: Default of `longest`.
     longest_seconds: ClassVar[float] = 10.0
 
     batch_sizes: tuple[int, ...] = (1,)
     pipelines: tuple[PipelineName, ...] = ("sync", "parallel", "async")
     engines: tuple[EngineName, ...] = ("openvino",)
-    precisions: tuple[FixedPrecision, ...] | None = None
-    cores: tuple[int, ...] | None = None
+    precisions: tuple[FixedPrecision, ...] | None = None  # None takes those that engine, processor and model support
+    cores: tuple[int, ...] | None = None  # that a run may use; None takes 1 and all
     repeats: int = 3
-    frames: int | None = None
+    frames: int | None = None  # of a run; None takes what the network does in `seconds`
     seconds: float = 1.5
+    #: A condition whose run would take longer is left out, with a row that says so; 0 leaves none out. ``None`` is
+    #: `longest_seconds`, and no limit where `frames` are given.
     longest: float | None = None
-    per_process: int | None = None
-    videos: tuple[Path, ...] = ()
-    model: Path | None = None
+    per_process: int | None = None  # repeats that share a process; None takes 1, or all where it would take long
+    videos: tuple[Path, ...] = ()  # none stands for synthetic scenes
+    model: Path | None = None  # None takes posecli's own, or an untrained network
     design: DesignName = "figures"
-    seed: int = 2018
+    seed: int = 2018  # for the order of conditions, and for an untrained network's weights
 
     def __post_init__(self) -> None:
-        known = {
-            "pipelines": self.known_pipelines,
-            "engines": ENGINES,
-            "precisions": FIXED_PRECISIONS,
-            "decoders": DECODERS,
-        }
+        known: dict[str, tuple[str, ...]] = {"pipelines": self.known_pipelines, "engines": ENGINES}
+        known |= {"precisions": FIXED_PRECISIONS, "decoders": DECODERS}
         for name, values in self.levels.items():
             if not values or len(set(values)) < len(values):
                 raise UsageError(
                     f"{name.replace('_', '')} {','.join(map(str, values)) or '(nothing)'} is empty or lists a value "
                     "twice: give each value once"
                 )
-            _refuse_unknown(name, values, known.get(name, values))
-        _refuse_unknown("design", (self.design,), DESIGNS)
+            for value in values if name in known else ():
+                one_of(name, value, known[name])
+        one_of("design", self.design, DESIGNS)
         for pipeline in self.pipelines:
             engine = engine_of_pipeline(pipeline)
             if engine is not None and engine not in self.engines:
@@ -113,10 +84,11 @@ class SharedOptions:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
-        _refuse_below_one("batch size", *self.batch_sizes)
-        _refuse_below_one("cores", *(self.cores or ()))
-        for name, number in (("repeats", self.repeats), ("frames", self.frames), ("per-process", self.per_process)):
-            _refuse_below_one(name, *(() if number is None else (number,)))
+        for size in self.batch_sizes:
+            at_least(1, batch_size=size)
+        for cores in self.cores or ():
+            at_least(1, cores=cores)
+        at_least(1, repeats=self.repeats, frames=self.frames, **{"per-process": self.per_process})
         for name, amount, least in (("seconds", self.seconds, 0.05), ("longest", self.longest or 0.0, 0.0)):
             if not (math.isfinite(amount) and amount >= least):
                 raise UsageError(f"{name} {amount:g} is out of range: give a number of {least:g} or more")
@@ -135,7 +107,6 @@ class SharedOptions:
         return self.longest or math.inf
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return {"network": self.network} | {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
@@ -148,7 +119,7 @@ class BenchmarkOptions(SharedOptions):
     sizes
         Frame widths, px; the height follows from each video's aspect.
     decoders
-        As in `posecli.options`.
+        Levels of this factor.
     """
 
     network: ClassVar[NetworkName] = "pose"
@@ -194,20 +165,9 @@ class ClipBenchmarkOptions(SharedOptions):
         for length in self.lengths:
             if length < SHORTEST_CHUNK:
                 raise UsageError(f"chunk length {length} is too small: give {SHORTEST_CHUNK} frames or more")
-        _refuse_below_one("stride", *self.strides)
+        for stride in self.strides:
+            at_least(1, stride=stride)
         super()._check_numbers()
-
-
-def _refuse_unknown(name: str, values: Sequence[str], known: Sequence[str]) -> None:
-    for value in values:
-        if value not in known:
-            raise UsageError(f"{name} '{value}' is not known: choose among {', '.join(known)}")
-
-
-def _refuse_below_one(name: str, *values: int) -> None:
-    for value in values:
-        if value < 1:
-            raise UsageError(f"{name} {value} is too small: give a whole number of 1 or more")
 
 
 def plain(value: Any) -> Any:

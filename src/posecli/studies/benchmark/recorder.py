@@ -37,10 +37,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass
 class Recorder:
-    """Notes of one run: spans of all threads, and when how many frames were done.
-
-    Appending to a list is one step for every thread, so nothing is locked.
-    """
+    """Notes of one run. Appending to a list is one step for every thread, so nothing is locked."""
 
     origin: float = field(default_factory=time.perf_counter)
     spans: list[Span] = field(default_factory=list)
@@ -48,7 +45,6 @@ class Recorder:
 
     @contextmanager
     def span(self, stage: str) -> Iterator[None]:
-        """Note when the block runs."""
         start = time.perf_counter()
         try:
             yield
@@ -57,18 +53,15 @@ class Recorder:
             self.spans.append((stage, threading.current_thread().name, start - self.origin, end - self.origin))
 
     def mark(self, frames: int) -> None:
-        """Note that so many more frames are done."""
         done = self.marks[-1][0] if self.marks else 0
         self.marks.append((done + frames, time.perf_counter() - self.origin))
 
     def curve(self) -> list[Mark]:
-        """Some of the marks, from first to last."""
         if len(self.marks) <= MOST_POINTS:
             return self.marks
         return [self.marks[place] for place in np.linspace(0, len(self.marks) - 1, MOST_POINTS).round().astype(int)]
 
     def first_spans(self) -> list[Span]:
-        """The first spans, for JSON."""
         first = sorted(self.spans, key=lambda span: span[2])[:MOST_SPANS]
         return [(stage, thread, round(start, 6), round(end, 6)) for stage, thread, start, end in first]
 
@@ -84,49 +77,40 @@ class Recorder:
         return frames / seconds if frames and seconds > 0 else otherwise
 
 
+@dataclass
 class NotedPool(Executor):
     """A pool whose jobs are noted as ``prepare``."""
 
-    def __init__(self, pool: Executor, recorder: Recorder) -> None:
-        self._pool = pool
-        self._recorder = recorder
+    pool: Executor
+    recorder: Recorder
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Hand a job to the pool."""
-
-        def noted() -> Any:
-            with self._recorder.span("prepare"):
-                return fn(*args, **kwargs)
-
-        return self._pool.submit(noted)
+        return self.pool.submit(self.recorder.span("prepare")(fn), *args, **kwargs)
 
 
+@dataclass
 class NotedStep(Step):
     """A step whose parts are noted as ``network`` and ``decode``."""
 
-    def __init__(self, step: Step, recorder: Recorder) -> None:
-        self._step = step
-        self._recorder = recorder
+    step: Step
+    recorder: Recorder
 
     def infer(self, batch: Batch) -> Any:
-        """Run the network."""
-        with self._recorder.span("network"):
-            return self._step.infer(batch)
+        with self.recorder.span("network"):
+            return self.step.infer(batch)
 
     def finish(self, batch: Batch, output: Any) -> Values:
-        """Decode."""
-        with self._recorder.span("decode"):
-            return self._step.finish(batch, output)
+        with self.recorder.span("decode"):
+            return self.step.finish(batch, output)
 
 
 class NoStep(Step):
     """Makes a zero of each item: what is left of a pipeline then is reading."""
 
     def infer(self, batch: Batch) -> None:
-        """Nothing."""
+        pass
 
     def finish(self, batch: Batch, _output: None) -> Values:
-        """Zeros."""
         return np.zeros((len(batch), 1))
 
 
@@ -148,7 +132,6 @@ class FirstFrames(VideoReader):
         self._deadline: float | None = None
 
     def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
-        """Fill a buffer, until as many frames as wanted have been given."""
         if self._is_over():
             return None
         noted = None if pool is None else NotedPool(pool, self._recorder)
@@ -158,7 +141,6 @@ class FirstFrames(VideoReader):
         return batch
 
     def decoded(self) -> Iterator[Frame]:
-        """The next frames, not prepared: what `tf.data` and chunks ask for."""
         frames = super().decoded()
         while not self._is_over():
             with self._recorder.span("read"):
@@ -183,7 +165,6 @@ class FirstChunks(ClipReader):
         self._recorder = recorder
 
     def read_into(self, buffer: Images, pool: Executor | None = None) -> Batch | None:
-        """Fill a buffer with the next chunks."""
         noted = None if pool is None else NotedPool(pool, self._recorder)
         with self._recorder.span("read"):
             return super().read_into(buffer, noted)

@@ -26,17 +26,7 @@ TRACE_FILE = "timelines.json"
 
 
 def summarize(study: Benchmark, price: Price, video_fps: float = 30.0) -> BenchmarkSummary:
-    """Put a study's rows together, complete or not.
-
-    Parameters
-    ----------
-    study
-        From `run_benchmark`.
-    price
-        Of the machine.
-    video_fps
-        Frames per second of the recordings for which run time and cost are stated.
-    """
+    """A study's rows put together, complete or not; run time and cost are stated for recordings of `video_fps`."""
     cells = judged(study, cells_of(study))
     return BenchmarkSummary(study, tuple(sorted(cells, key=design_order(study))), price, video_fps)
 
@@ -58,14 +48,9 @@ def results(summary: BenchmarkSummary) -> dict[str, Any]:
         "format": RESULTS_FORMAT,
         "format_version": 1,
         "complete": summary.study.is_complete,
-        "posecli": design["posecli"],
-        "written": design["written"],
-        "machine": design["machine"],
+        **{name: design[name] for name in ("posecli", "written", "machine")},
         "network": summary.study.network,
-        "options": design["options"],
-        "data": design["data"],
-        "obstacles": design["obstacles"],
-        "repeats_per_process": design["repeats_per_process"],
+        **{name: design[name] for name in ("options", "data", "obstacles", "repeats_per_process")},
         "video_fps": summary.video_fps,
         "price": {"per_hour": summary.price.per_hour, "unit": summary.price.unit, "name": str(summary.price)},
         "findings": findings(summary),

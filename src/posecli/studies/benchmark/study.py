@@ -72,7 +72,6 @@ class Condition:
 
     @property
     def words(self) -> str:
-        """All factors, for people."""
         decoder = "" if self.has_chunks else f"{self.decoder}, "
         how = f"{cores_words(self.cores)}, {self.engine} {self.precision}, batch {self.batch_size}"
         return f"{self.data} {self.short_view}, {how}, {decoder}{self.pipeline}"
@@ -152,13 +151,7 @@ class Benchmark:
 
 
 def open_study(folder: Path) -> Benchmark:
-    """Read a benchmark's folder, complete or not.
-
-    Raises
-    ------
-    OutputError
-        If there is none.
-    """
+    """Read a benchmark's folder, complete or not; an `OutputError` if there is none."""
     study_folder = StudyFolder(folder, BENCHMARK)
     design = study_folder.design()
     if design is None:

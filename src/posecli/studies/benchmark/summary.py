@@ -46,11 +46,9 @@ class Cell:
     accuracy: Accuracy | None = None
 
     def values(self, name: str) -> list[float]:
-        """A column over the repeats."""
         return [row[name] for row in self.rows]
 
     def median(self, name: str = "fps") -> float:
-        """Median of a column over the repeats."""
         return statistics.median(self.values(name))
 
     @property
@@ -73,7 +71,6 @@ class Winner:
 
     @property
     def gain(self) -> float | None:
-        """Speed relative to the standard method."""
         return None if self.standard is None else self.cell.fps / self.standard.fps
 
 
@@ -91,21 +88,17 @@ class BenchmarkSummary:
 
     @cached_property
     def done(self) -> tuple[Cell, ...]:
-        """Cells that were measured."""
         return tuple(cell for cell in self.cells if cell.state == "done")
 
     @cached_property
     def data(self) -> tuple[DataSet, ...]:
-        """The videos, each with its network."""
         return self.study.data
 
     def data_of(self, cell: Cell) -> DataSet:
-        """The data set of a condition."""
         return next(data for data in self.data if data.name == cell.condition.data)
 
     @property
     def most_cores(self) -> int:
-        """The most cores that were used."""
         return max(int(cores) for cores in self.study.design["factors"]["cores"])
 
     def select(self, cells: Iterable[Cell] | None = None, **levels: Any) -> list[Cell]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from posecli.studies.benchmark.options import engine_of_pipeline
+from posecli.studies.benchmark.recorder import Span
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, alike, speed
 from posecli.support.figures import COLORS, new_figure
 
@@ -15,21 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Stages in the order in which a frame meets them, with their colours.
-STAGE_COLORS = {
-    "read": "#0072B2",
-    "prepare": "#56B4E9",
-    "network": "#D55E00",
-    "decode": "#009E73",
-    "write": "#CC79A7",
-}
+STAGE_COLORS = dict(
+    zip(("read", "prepare", "network", "decode", "write"), (COLORS[i] for i in (0, 5, 1, 2, 3)), strict=True)
+)
 THREAD_NAMES = {"MainThread": "main", "posecli-read": "reader", "posecli-finish": "finisher"}
 #: From the plainest to the one that overlaps most.
 PIPELINE_ORDER = ("sync", "parallel", "async", "tf-sync", "tf-parallel", "tf-prefetch")
 #: Batches of a run that its timeline shows.
 BATCHES_SHOWN = 5
-
-#: Stage, thread, start and end in seconds.
-Span = tuple[str, str, float, float]
 
 
 def timelines(summary: BenchmarkSummary) -> Figure | None:
@@ -75,7 +69,6 @@ def _by_pipeline(summary: BenchmarkSummary) -> list[list[Cell]]:
 
 
 def _shown_spans(cell: Cell) -> list[Span]:
-    """The spans of a run's first batches."""
     spans = spans_of(cell)
     calls = sorted(end for stage, _, _, end in spans if stage == "network")
     end = calls[min(BATCHES_SHOWN, len(calls)) - 1] if calls else float("inf")

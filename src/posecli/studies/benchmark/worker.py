@@ -103,7 +103,6 @@ def _trial(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bench(job: dict[str, Any]) -> Any:
-    """The job's condition, its network compiled and warm."""
     from posecli.studies.benchmark.bench import Job
     from posecli.studies.benchmark.kinds import KINDS
     from posecli.studies.benchmark.study import Condition
