@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecli.analysis import RunObserver, analyze
-from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.errors import OutputError, UsageError
 from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, positions, read_truth
 from posecli.inference.predictor import load_model
 from posecli.model.builtin import builtin_model_path
@@ -15,6 +15,7 @@ from posecli.options import AnalyzeOptions
 from posecli.plots.labeled_video import LabelOptions, label_video
 from posecli.plots.pose_figures import draw_trajectories
 from posecli.support.figures import save_figure
+from posecli.support.files import refuse_existing
 from posecli.support.results import VideoResult
 from posecli.synthetic import SceneOptions, write_sample
 from posecli.tables.poses import PCUTOFF, read_poses
@@ -68,10 +69,7 @@ def run_demo(
     model = load_model(builtin_model_path())
     video, labeled = folder / VIDEO_NAME, folder / LABELED_NAME
     for path in (video, labeled):
-        if path.exists() and not overwrite:
-            raise OutputExistsError(
-                f"'{path}' is there already: pass --overwrite to replace it, or choose another folder with --out-dir"
-            )
+        refuse_existing(path, overwrite=overwrite)
     sample = write_sample(SceneOptions(frames=frames, seed=SEED), video, ENCODING, overwrite=overwrite)
     result = analyze(video, model, AnalyzeOptions(overwrite=overwrite), observer).results[0]
     if result.table is None:

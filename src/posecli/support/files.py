@@ -40,12 +40,9 @@ def partial_path(path: Path) -> Path:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write to the path that this gives: the file gets its name if all goes well, and nothing is left otherwise.
+    """Write to the path that this gives: the file gets its name if all goes well; else nothing is left of it.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    An `OutputError` if it cannot be written.
     """
     partial = partial_path(path)
     try:

@@ -73,10 +73,7 @@ def _read_text(path: Path, failure: type[PoseCliError]) -> str:
 def name_of(value: Any) -> str:
     """A name in a file, such as a body part's; a number may be one.
 
-    Raises
-    ------
-    TypeError
-        If it is a boolean, nothing, or not a single value: a name that looks like one has to stand in quotes.
+    A `TypeError` if it is a boolean, nothing, or not a single value: a name that looks like one stands in quotes.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | date):
         raise TypeError(f"is {brief(value)}, not a name: put it in quotes, or correct it")

@@ -46,11 +46,8 @@ class UnusableError(Exception):
 def plain_values(text: str) -> Any:
     """Lists, mappings, texts, numbers, booleans and dates; ``None`` where there is nothing.
 
-    Raises
-    ------
-    UnusableError
-        If the text is not YAML, has a tag that would make an object, a key twice in one mapping, or refers to itself
-        or to more than `MOST_VALUES` values.
+    An `UnusableError` if the text is not YAML, has a tag that would make an object, a key twice in one mapping, or
+    refers to itself or to more than `MOST_VALUES` values.
     """
     try:
         with contextlib.suppress(YAMLError):

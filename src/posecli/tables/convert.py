@@ -100,7 +100,6 @@ class ConvertedTable:
     times: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return {"source": str(self.source), "path": str(self.path), "rows": self.rows, "times": self.times}
 
 

@@ -9,7 +9,6 @@ without a row are gaps too: rows on both sides of one are not neighbours.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +21,7 @@ from posecli import __version__
 from posecli.errors import UsageError
 from posecli.options import TableChoice
 from posecli.support.files import make_folder, move_into_place, refuse_existing, write_whole
+from posecli.tables.manifest import encode_manifest
 from posecli.tables.pose_table import LEVEL_NAMES, PoseTableWriter, table_to_csv
 from posecli.tables.poses import COORDS, Frames, PoseData, one_animal, read_poses
 
@@ -52,7 +52,6 @@ class Median:
         _check_window(self.window)
 
     def smoothed(self, values: Floats, _known: Flags) -> Floats:
-        """``(N,)`` values, smoothed."""
         from scipy.signal import medfilt
 
         # SciPy warns where the window is longer than the line; zeros beyond its end are what it would take too.
@@ -82,7 +81,6 @@ class SavitzkyGolay:
             raise UsageError(f"order {self.order} does not fit window {self.window}: give 0 or more, below the window")
 
     def smoothed(self, values: Floats, _known: Flags) -> Floats:
-        """``(N,)`` values, smoothed."""
         from scipy.signal import savgol_filter
 
         return np.asarray(savgol_filter(values, self.window, self.order), np.float64)
@@ -236,12 +234,9 @@ def _filtered_part(points: Floats, options: FilterOptions) -> Floats:
 
 def _long_gaps(known: Flags, longest: int) -> Flags:
     """Frames of gaps longer than `longest`, or open to one side."""
-    gaps = np.zeros(len(known), np.bool_)
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        if stop - start > longest or start == 0 or stop == len(known):
-            gaps[start:stop] = True
-    return gaps
+    run = np.cumsum(np.diff(known, prepend=known[:1]))
+    is_at_end = (run == run[0]) | (run == run[-1])
+    return np.asarray(~known & (is_at_end | (np.bincount(run)[run] > longest)), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -267,7 +262,6 @@ class FilteredTable:
     gaps: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return asdict(self) | {"source": str(self.source), "path": str(self.path)}
 
 
@@ -305,11 +299,6 @@ def filter_table(
         If the new table is there already.
     OutputError
         If it cannot be written.
-
-    Examples
-    --------
-    >>> filter_table("m1DLC_resnet50_openfieldOct30shuffle1_4000.h5").path.name  # doctest: +SKIP
-    'm1DLC_resnet50_openfieldOct30shuffle1_4000_filtered.h5'
     """
     raw_path = Path(source)
     if raw_path.stem.endswith(SUFFIX):
@@ -345,14 +334,13 @@ def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOpt
     manifest = {
         "format": "posecli-filtered",
         "posecli": __version__,
-        "source": str(raw.path.resolve()),
+        "source": raw.path.resolve(),
         "source_sha256": hashlib.sha256(raw.path.read_bytes()).hexdigest(),
         "key": raw.choice.key,
         "scorer": raw.scorer,
         "options": options.as_dict(),
     }
-    side = target.with_suffix(".json")
-    write_whole(side, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    write_whole(target.with_suffix(".json"), encode_manifest(manifest))
     move_into_place(writer.partial_path, target)
 
 

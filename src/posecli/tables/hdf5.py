@@ -90,11 +90,7 @@ def read_plain_table(path: Path, failure: type[PoseCliError], choice: TableChoic
     """Read the pandas table of an HDF5 file, in either layout.
 
     Of several tables the `choice` names one (its scorer is not looked at); ``None`` stands for nobody who can choose.
-
-    Raises
-    ------
-    PoseCliError
-        `failure`, if the file is damaged, holds something else or Python objects, or leaves a choice that was not made.
+    Raises `failure` if the file is damaged, holds something else or Python objects, or leaves that choice open.
     """
     with _opened(path, failure) as file:
         group = file.table(choice)

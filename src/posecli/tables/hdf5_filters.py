@@ -40,8 +40,7 @@ class CompressedArray:
     """
 
     def __init__(self, node: Any) -> None:
-        properties = node.id.get_create_plist()
-        self._filters = [properties.get_filter(place)[0] for place in range(properties.get_nfilters())]
+        self._filters = _filters_of(node)
         for place, number in enumerate(self._filters):
             if number not in _UNDO and (number, place) != (_BLOSC2, 0):
                 name = FILTER_NAMES.get(number, "an unknown method")
@@ -84,9 +83,12 @@ def missing_filters(node: Any) -> list[int]:
     """Numbers of a data set's filters that h5py does not have."""
     import h5py
 
+    return [number for number in _filters_of(node) if not h5py.h5z.filter_avail(number)]
+
+
+def _filters_of(node: Any) -> list[int]:
     properties = node.id.get_create_plist()
-    numbers = [int(properties.get_filter(place)[0]) for place in range(properties.get_nfilters())]
-    return [number for number in numbers if not h5py.h5z.filter_avail(number)]
+    return [int(properties.get_filter(place)[0]) for place in range(properties.get_nfilters())]
 
 
 def _inflated(content: bytes, size: int, _item: int) -> bytes:

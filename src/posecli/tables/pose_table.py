@@ -159,10 +159,6 @@ def read_pose_table(path: str | Path, key: str | None = None, scorer: str | None
     ------
     UsageError
         If the file is missing, damaged, or not a pose table; or if it leaves a choice that was not made.
-
-    Examples
-    --------
-    >>> read_pose_table("videoDLC_resnet50_openfieldOct30shuffle1_4000.h5")  # doctest: +SKIP
     """
     choice = TableChoice(key, scorer)
     return _pose_frame(Path(path), read_plain_table(Path(path), UsageError, choice), choice)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from posecli.errors import PoseCliError, UsageError, VideoError
 from posecli.options import TableChoice
 from posecli.tables.hdf5 import Labels, read_plain_array, read_plain_table
-from posecli.tables.manifest import read_manifest
+from posecli.tables.manifest import mapping, read_manifest
 from posecli.tables.pose_table import KEY, LEVEL_NAMES, SECONDS_NODE, of_one_scorer
 
 Floats = npt.NDArray[np.float64]
@@ -206,9 +206,7 @@ def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tup
 
 def model_pcutoff(path: Path) -> float:
     """The cut-off of the model that made a table, by its manifest; `PCUTOFF` where that does not say."""
-    manifest = read_manifest(path.with_suffix(".json"))
-    model = manifest.get("model") if manifest else None
-    found = model.get("pcutoff") if isinstance(model, dict) else None
+    found = mapping(read_manifest(path.with_suffix(".json")), "model").get("pcutoff")
     return float(found) if isinstance(found, int | float) and 0 <= found <= 1 else PCUTOFF
 
 

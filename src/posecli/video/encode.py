@@ -1,11 +1,5 @@
 """Frames to a video file through a pipe to ffmpeg.
 
->>> import numpy as np
->>> frames = np.zeros((10, 48, 64, 3), np.uint8)
->>> with VideoEncoder("clip.mp4", 64, 48, 30, EncodeOptions(crf=23)) as encoder:  # doctest: +SKIP
-...     for frame in frames:
-...         encoder.write(frame)
-
 Colours become BT.601 in the limited range, which is how an untagged file is read, and the file is tagged so.
 """
 
@@ -60,31 +54,21 @@ CODECS = {
 class EncodeOptions:
     """How a video is encoded.
 
-    Attributes
-    ----------
-    codec
-        ffmpeg's name of the encoder: one of `CODECS`.
-    crf
-        Constant rate factor, from 0 (best) to 51 (H.264, H.265) or 63 (VP9, AV1); scales differ between codecs.
-        ``None`` is lossless: the decoder returns the encoder's own YUV values. (x264 codes losslessly below 1.)
-    preset
-        The encoder's own word for how long it may search; ``None`` leaves it to the encoder.
-    pix_fmt
-        ``None`` is ``yuv444p`` where lossless, so that a pixel's RGB is off by at most 2 of 255, and otherwise
-        ``yuv420p``, which every player shows.
-    gop
-        Largest number of frames from one key frame to the next; ``None`` leaves it to the encoder.
-
-    Examples
-    --------
     >>> EncodeOptions(crf=23).arguments()
     ['-c:v', 'libx264', '-crf', '23', '-pix_fmt', 'yuv420p']
     """
 
+    #: ffmpeg's name of the encoder: one of `CODECS`.
     codec: str = "libx264"
+    #: Constant rate factor, from 0 (best) to 51 (H.264, H.265) or 63 (VP9, AV1); scales differ between codecs. ``None``
+    #: is lossless: the decoder returns the encoder's own YUV values. (x264 codes losslessly below 1.)
     crf: float | None = None
+    #: The encoder's own word for how long it may search; ``None`` leaves it to the encoder, as it does for the gop.
     preset: str | None = None
+    #: ``None`` is ``yuv444p`` where lossless, so that a pixel's RGB is off by at most 2 of 255, and otherwise
+    #: ``yuv420p``, which every player shows.
     pix_fmt: str | None = None
+    #: Largest number of frames from one key frame to the next.
     gop: int | None = None
 
     def __post_init__(self) -> None:
@@ -130,12 +114,8 @@ class Ffmpeg:
 
 def find_ffmpeg() -> Ffmpeg:
     """The ffmpeg that ``POSECLI_FFMPEG`` names (a path, or a name on ``PATH``), else imageio-ffmpeg's own."""
-    named = os.environ.get(FFMPEG_VARIABLE)
-    return _known_ffmpeg(named) if named else _bundled_ffmpeg()
-
-
-@lru_cache
-def _bundled_ffmpeg() -> Ffmpeg:
+    if named := os.environ.get(FFMPEG_VARIABLE):
+        return _known_ffmpeg(named)
     import imageio_ffmpeg
 
     try:
@@ -160,24 +140,11 @@ def _known_ffmpeg(named: str) -> Ffmpeg:
 
 
 class VideoEncoder:
-    """Writes frames to a video file, as a context manager.
+    """Writes frames to a video file, as a context manager; its ending chooses the container.
 
     The file has its final name only when it is whole: after an error, or Ctrl-C, nothing of it is left. Any method
-    raises an `OutputError` with ffmpeg's words if it fails.
-
-    Parameters
-    ----------
-    path
-        The file to make; its ending chooses the container.
-    width, height
-        Size of the frames, px. Where colour is stored at half size, an odd side is made even by repeating its last row
-        or column; coordinates stay.
-    frame_rate
-        Frames per second: a number, or a fraction such as ``"30000/1001"``.
-    options
-        Codec and quality; by default lossless H.264.
-    overwrite
-        Whether a file of that name may be replaced.
+    raises an `OutputError` with ffmpeg's words if it fails. Where colour is stored at half size, an odd side of the
+    frames is made even by repeating its last row or column; coordinates stay. Without options it is lossless H.264.
     """
 
     def __init__(
@@ -199,8 +166,8 @@ class VideoEncoder:
         self._partial = partial_path(self.path)
         self._process: subprocess.Popen[bytes] | None = None
         self._words: BinaryIO | None = None
-        even = self._options.needs_even_size
-        self._padding = ((0, height % 2 if even else 0), (0, width % 2 if even else 0), (0, 0))
+        step = 2 if self._options.needs_even_size else 1
+        self._padding = ((0, height % step), (0, width % step), (0, 0))
         if self.path.suffix.lower() not in CONTAINERS:
             raise UsageError(f"'{path}' does not end as a video: use one of {', '.join(CONTAINERS)}")
 

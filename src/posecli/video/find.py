@@ -17,20 +17,14 @@ from posecli.support.textfile import read_text
 
 #: Endings of the formats that posecli opens, as cameras, phones, recorders and editors write them, in any case. A file
 #: that is named by itself may have any ending.
-VIDEO_SUFFIXES = frozenset(
-    (
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m4v", ".mj2", ".mk3d", ".mkv", ".mov", ".mp4"),
-        *(".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".webm", ".wmv", ".wtv", ".y4m", ".dav", ".gxf"),
-        # MPEG streams, among them those of camcorders and disks
-        *(".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".mod", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".tod", ".trp"),
-        *(".ts", ".vob"),
-        # without a container
-        *(".264", ".265", ".266", ".av1", ".avc", ".dv", ".h264", ".h265", ".h266", ".hevc", ".ivf", ".mjpeg"),
-        *(".mjpg", ".obu", ".vc1", ".vvc"),
-        # high-speed cameras
-        *(".cine", ".mlv"),
-    )
+_ENDINGS = (
+    "3g2 3gp asf avi dav divx f4v flv gxf m4v mj2 mk3d mkv mov mp4 mxf nut ogm ogv qt rm rmvb webm wmv wtv y4m "
+    # MPEG streams, among them those of camcorders and disks; without a container; high-speed cameras
+    "m1v m2p m2t m2ts m2v mod mpe mpeg mpg mpv mts tod trp ts vob "
+    "264 265 266 av1 avc dv h264 h265 h266 hevc ivf mjpeg mjpg obu vc1 vvc "
+    "cine mlv"
 )
+VIDEO_SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
 #: The usual ones, for messages.
 KNOWN = ".mp4, .avi, .mkv, .mov"
 #: How the names of labelled videos end, DeepLabCut's and posecli's: they lie beside the videos.
@@ -74,7 +68,6 @@ class FoundVideos:
         return ", ".join(words)
 
     def passed_over_as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         paths = {"labelled": self.labeled, "hidden": self.hidden, "folders": self.folders}
         return {name: [str(path) for path in found] for name, found in paths.items()} | {"endings": dict(self.others)}
 
@@ -94,21 +87,11 @@ def evenly_chosen(videos: Sequence[Path], most: int) -> list[Path]:
 
 
 def find_videos(arguments: Iterable[str | Path], *, recursive: bool = False) -> FoundVideos:
-    """The videos that arguments mean.
+    """The videos that arguments mean; a `VideoError` if one of them means none.
 
-    Parameters
-    ----------
-    arguments
-        Each a file, even if it does not exist; a folder, for the videos in it; a pattern such as ``day*/*.avi`` (``**``
-        for folders of any depth); or ``@list.txt``, a text file with one of these per line, but for blank lines and
-        those that begin with ``#``.
-    recursive
-        Look for videos in the folders of folders too. Hidden files and labelled videos are left out.
-
-    Raises
-    ------
-    VideoError
-        If a folder or a list holds no video, or no video fits a pattern.
+    Each is a file, even if it does not exist; a folder, for the videos in it (and in its folders, if `recursive`); a
+    pattern such as ``day*/*.avi`` (``**`` for folders of any depth); or ``@list.txt``, a text file with one of these
+    per line, but for blank lines and those that begin with ``#``. Hidden files and labelled videos are left out.
     """
     search = _Search(recursive)
     found: dict[Path, Path] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,11 @@ _NAMES = (
     "chroma-derived-c ictcp ipt-c2 ycgco-re ycgco-ro"
 )
 MATRICES = dict(enumerate(_NAMES.split()))
+#: All properties of a picture that its pixels' meaning depends on; they may change within a video.
+_properties_of = attrgetter(
+    *("format.name", "width", "height", "interlaced_frame"),
+    *("colorspace", "color_range", "color_trc", "color_primaries"),
+)
 
 
 def import_cv2() -> ModuleType:
@@ -59,7 +65,7 @@ class PixelConverter:
 
     def bgr(self, frame: av.VideoFrame) -> Image:
         """``(height, width, 3)`` uint8 BGR as coded, an array of its own; a `VideoError` if FFmpeg fails."""
-        if (properties := properties_of(frame)) != self._properties:
+        if (properties := _properties_of(frame)) != self._properties:
             self._properties, self._reformatter = properties, VideoReformatter()
         try:
             # To BGR, as OpenCV reads: RGB rounds otherwise.
@@ -71,20 +77,6 @@ class PixelConverter:
                 f"({getattr(error, 'strerror', None) or error}): re-encode the video to yuv420p with the matrix bt709"
             ) from error
         return converted.to_ndarray().astype(np.uint8, copy=False)
-
-
-def properties_of(frame: av.VideoFrame) -> tuple[Any, ...]:
-    """All properties of a picture that its pixels' meaning depends on; they may change within a video."""
-    return (
-        frame.format.name,
-        frame.width,
-        frame.height,
-        frame.interlaced_frame,
-        int(frame.colorspace),
-        int(frame.color_range),
-        int(frame.color_trc),
-        int(frame.color_primaries),
-    )
 
 
 class CheckedCapture:
@@ -113,7 +105,6 @@ class CheckedCapture:
             self.fault = "OpenCV cannot open the file"
 
     def close(self) -> None:
-        """Release OpenCV's decoder."""
         self._capture.release()
 
     def skip(self, pts: int, frame: av.VideoFrame) -> None:
@@ -141,7 +132,7 @@ class CheckedCapture:
 
     def _is_usable_for(self, frame: av.VideoFrame) -> bool:
         """Whether OpenCV may be asked for a picture like this one."""
-        properties = properties_of(frame)
+        properties = _properties_of(frame)
         if self._properties is None:
             self._properties = properties
         if self.fault is None and properties != self._properties:

@@ -7,9 +7,6 @@ Reading begins *quickly*, on all processors, where an error may surface several 
 long as each packet's picture comes out whole and in its turn. At the first doubt the file is decoded again from its
 start *carefully*, on one processor, where an error belongs to the packet that was given; pictures that were handed out
 before are the same ones and are skipped.
-
->>> for pts, frame in Pictures(Path("mouse.mp4")):  # doctest: +SKIP
-...     print(pts, frame.width, frame.height)
 """
 
 from __future__ import annotations
@@ -304,14 +301,8 @@ class _Lost:
     pictures. Elsewhere a packet without a picture is a hidden one, or a field. What comes before the first picture is
     not a row: there a recording was cut.
 
-    Parameters
-    ----------
-    codec
-        As FFmpeg names it.
-    are_in_order
-        Whether the packets' times tell which picture is due: a clock that never falls back, each packet with a time.
-    stands_alone
-        Whether such files begin with all that is needed, so that a failure at their start does not mean a cut.
+    `are_in_order` is whether the packets' times tell which picture is due: a clock that never falls back, each packet
+    with a time. A file that `stands_alone` begins with all that is needed: a failure at its start does not mean a cut.
     """
 
     def __init__(self, codec: str, *, are_in_order: bool, stands_alone: bool) -> None:
@@ -419,12 +410,8 @@ class Clock:
     one before by its duration. An AVI file has places instead of times: a picture takes that of the packet which
     brings it out.
 
-    Attributes
-    ----------
-    from_file
-        Whether the file says when any picture is shown.
-    are_own_times
-        Whether packets carry the times of their pictures.
+    `from_file` is whether the file says when any picture is shown, `are_own_times` whether packets carry the times of
+    their pictures.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:

@@ -51,15 +51,7 @@ _SAMPLE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class CutOff:
-    """Signs that the end of a file is missing.
-
-    Attributes
-    ----------
-    frames
-        About how many frames are missing, at least 1.
-    evidence
-        The sign, in words.
-    """
+    """A sign that the end of a file is missing: about how many frames, at least 1, and the evidence in words."""
 
     frames: int
     evidence: str

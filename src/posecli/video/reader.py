@@ -178,8 +178,6 @@ class VideoReader:
         while (batch := self.read_into(buffer)) is not None:
             yield batch
 
-    # Pictures to pixels ----------------------------------------------------------------------------------------------
-
     def _image(self, index: int, picture: Picture) -> Image | None:
         """A picture as displayed; one of another size than the first is an error."""
         frame = picture.frame
@@ -205,8 +203,6 @@ class VideoReader:
             self._capture.fault = "the file has damaged pictures"
         image = None if self._capture is None else self._capture.picture(pts, frame, converter)
         return converter.bgr(frame) if image is None else image
-
-    # Which pictures --------------------------------------------------------------------------------------------------
 
     def _all(self) -> Generator[Row]:
         """Every row once, in order."""

@@ -1,9 +1,4 @@
-"""Frames to an H.264 video, each with its own time, which a pipe to ffmpeg cannot do.
-
->>> with TimedEncoder(Path("clip.mp4"), 640, 480, Fraction(1, 90000)) as encoder:  # doctest: +SKIP
-...     for frame, pts in zip(frames, (0, 3000, 9000)):
-...         encoder.write(frame, pts)
-"""
+"""Frames to an H.264 video, each with its own time, which a pipe to ffmpeg cannot do."""
 
 from __future__ import annotations
 
@@ -90,19 +85,15 @@ class TimedEncoder:
         finally:
             self._discard()
 
-    def write(self, frame: npt.NDArray[np.uint8], pts: int) -> None:
-        """Add a frame, ``(H, W, 3)`` uint8 RGB, to be shown at ``pts * time_base`` seconds."""
-        self.write_yuv(self.to_yuv(frame), pts)
-
     def to_yuv(self, frame: npt.NDArray[np.uint8]) -> av.VideoFrame:
-        """A frame in the encoder's format; separate from writing, so that the frame may be overwritten."""
+        """``(H, W, 3)`` uint8 RGB in the encoder's format; apart from writing, so that the array may be overwritten."""
         if any(self._padding):
             frame = cv2.copyMakeBorder(frame, 0, self._padding[0], 0, self._padding[1], cv2.BORDER_REPLICATE)
         self._yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420, dst=self._yuv)
         return av.VideoFrame.from_ndarray(self._yuv, format="yuv420p")
 
     def write_yuv(self, frame: av.VideoFrame, pts: int) -> None:
-        """Add a frame that `to_yuv` made."""
+        """Add a frame that `to_yuv` made, to be shown at ``pts * time_base`` seconds."""
         frame.pts, frame.time_base = pts, self._time_base
         self._encode(frame)
         self.frames += 1

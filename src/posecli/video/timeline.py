@@ -58,10 +58,7 @@ class Timeline:
     @property
     def is_variable(self) -> bool:
         """Whether gaps between frames differ by more than the container's rounding."""
-        gaps = np.diff(self.pts)
-        if not self.from_file or len(gaps) < 2:
-            return False
-        usual = np.median(gaps)
+        gaps, usual = self._gaps()
         return bool(np.any(np.abs(gaps - usual) > max(1.0, GAP_TOLERANCE * usual)))
 
     @property
@@ -80,14 +77,18 @@ class Timeline:
         >>> Timeline.of([0, 40, 80, 200, 240, 280, 320, 360, 400, 440]).jumps_at
         [3]
         """
-        gaps = np.diff(self.pts)
-        if not self.from_file or len(gaps) < 2:
+        gaps, usual = self._gaps()
+        if not len(gaps):
             return []
-        usual = np.median(gaps)
         long = gaps > JUMP * usual
         is_constant_elsewhere = (np.abs(gaps[~long] - usual) <= max(1.0, GAP_TOLERANCE * usual)).all()
         few = long.mean() <= MOST_JUMPS
         return [int(row) for row in np.flatnonzero(long) + 1] if is_constant_elsewhere and few else []
+
+    def _gaps(self) -> tuple[npt.NDArray[np.int64], float]:
+        """Time from each row to the next, and the usual one; none where they tell nothing of the frame rate."""
+        gaps = np.diff(self.pts)
+        return (gaps, float(np.median(gaps))) if self.from_file and len(gaps) > 1 else (gaps[:0], 0.0)
 
     def seconds(self, unit: float) -> npt.NDArray[np.float64]:
         """``(n,)`` times in seconds, read-only, given the seconds per unit."""
