@@ -150,7 +150,7 @@ class TestFolder:
         settings = read_train_config(config)
         run = RunFolder(folder, settings)
         run.errors += [ErrorRow(step, "labels", 1.0, 6, 5.0, 4.0) for step in (2, 4)]
-        run.finish(Progress(settings.steps, 0, 5.0, "float32", "", (0.0, 0.0), 0))
+        run.save({}, Progress(settings.steps, 0, 5.0, "float32", "", (0.0, 0.0), 0))
         return run
 
     def test_a_finished_run_is_told_and_left_as_it_is(self, config: Path) -> None:
@@ -220,7 +220,7 @@ class TestBehaviours:
         config = clip_trainings.write_config(tmp_path / "c.yaml", table)
         run = RunFolder(tmp_path / "tiny-training", read_train_config(config))
         run.errors += [AccuracyRow(step, "labels", 6, 2, 0.5, 0.7) for step in (2, 4)]
-        run.finish(Progress(4, 0, 0.5, "float32", "", (0.0, 0.0), 0))
+        run.save({}, Progress(4, 0, 0.5, "float32", "", (0.0, 0.0), 0))
         content = json.loads(posecli(config, "--json").stdout)
         assert [row["step"] for row in content["last_accuracies"]] == [4]
         assert "last_errors" not in content

@@ -235,7 +235,7 @@ class TestRun:
 
     def test_other_labels_are_refused(self, unbroken: Unbroken, tmp_path: Path) -> None:
         config = read_train_config(unbroken.file)
-        RunFolder(tmp_path / "run", config).finish(Progress(9, 1, 1.0, "float32", "other labels", (0.0, 0.0), 0))
+        RunFolder(tmp_path / "run", config).save({}, Progress(9, 1, 1.0, "float32", "other labels", (0.0, 0.0), 0))
         with pytest.raises(OutputExistsError, match="labels have changed since the run"):
             trainer_of(config, RunFolder(tmp_path / "run", config))
         assert trainer_of(config, RunFolder(tmp_path / "run", config, restart=True)).step == 0

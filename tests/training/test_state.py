@@ -10,9 +10,10 @@ import pytest
 from support import projects, trainings
 
 from posecli.errors import OutputError, OutputExistsError
+from posecli.labels.data import write_split
 from posecli.training.config import PoseConfig, PosePhase, PoseSource
 from posecli.training.rows import ErrorRow, PoseLossRow
-from posecli.training.state import STATE_FILE, Progress, RunFolder
+from posecli.training.state import SPLIT_FILE, STATE_FILE, Progress, RunFolder
 
 CONFIG = PoseConfig(name="n", data=(PoseSource(scene="trail-tracking"),), phases=(PosePhase(10, warm_up=1),))
 OTHER = replace(CONFIG, seed=1)
@@ -54,14 +55,14 @@ class TestKeeping:
 
     def test_at_the_end_only_progress_is_kept(self, tmp_path: Path) -> None:
         run = begun(tmp_path)
-        run.finish(replace(PROGRESS, step=10))
+        run.save({}, replace(PROGRESS, step=10))
         saved = RunFolder(tmp_path, CONFIG).load()
         assert saved is not None
         assert (saved[0], saved[1].step) == ({}, 10)
 
     def test_tables_and_split(self, tmp_path: Path) -> None:
-        run = begun(tmp_path)
-        run.write_split(["labeled-data/ü/a.png"], ["b"])
+        begun(tmp_path)
+        write_split(tmp_path / SPLIT_FILE, ["labeled-data/ü/a.png"], ["b"])
         assert trainings.rows(tmp_path / "losses.csv")[0]["scoremap_loss"] == "0.5"
         assert trainings.rows(tmp_path / "errors.csv")[0]["source"] == "labels"
         assert trainings.settings_of(tmp_path / "split.yaml") == {"train": ["labeled-data/ü/a.png"], "test": ["b"]}
@@ -127,7 +128,7 @@ class TestClaiming:
     @pytest.mark.usefixtures("blank_figures")
     def test_restart_removes_what_a_run_makes_and_nothing_else(self, tmp_path: Path) -> None:
         run = begun(tmp_path)
-        run.write_split(["a"], ["b"])
+        write_split(tmp_path / SPLIT_FILE, ["a"], ["b"])
         run.draw_curves()
         projects.write_yaml(run.model / "model.yaml", {})
         (tmp_path / "my notes.txt").touch()

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,20 +60,12 @@ def _unreadable(path: Path, error: OSError) -> LabelError:
 
 @dataclass(frozen=True)
 class LabeledFrame:
-    """One labelled image.
-
-    Attributes
-    ----------
-    image
-        The file.
-    name
-        ``labeled-data/<video>/<file>``, with forward slashes: what identifies the frame in a split.
-    points
-        ``(K, 2)`` float64: x px, y px; NaN where a body part was not labelled, which says that it cannot be seen.
-    """
+    """One labelled image."""
 
     image: Path
+    #: ``labeled-data/<video>/<file>``, with forward slashes: what identifies the frame in a split.
     name: str
+    #: ``(K, 2)`` float64: x px, y px; NaN where a body part was not labelled, which says that it cannot be seen.
     points: npt.NDArray[np.float64]
 
 
@@ -152,7 +143,10 @@ def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int =
         If a name is unknown or not unique, or no frame would be left to train on.
     """
     if isinstance(held_out, float | int):
-        chosen = _drawn(data, float(held_out), seed)
+        if not 0 < held_out < 1:
+            raise UsageError(f"held-out fraction {held_out:g} is out of range: give a number between 0 and 1")
+        order = np.random.default_rng(seed).permutation(len(data))
+        chosen = {data.names[place] for place in order[: max(1, round(len(data) * held_out))]}
     else:
         chosen = {_full_name(data, name) for name in held_out}
     train = data.select(name for name in data.names if name not in chosen)
@@ -162,15 +156,10 @@ def split_frames(data: LabeledData, held_out: Sequence[str] | float, seed: int =
 
 
 def read_split(path: Path, data: LabeledData) -> tuple[LabeledData, LabeledData]:
-    """Frames to train on and to test on, by the lists ``train`` and ``test`` of a YAML file; others are in neither.
-
-    Raises
-    ------
-    UsageError
-        If the file has other keys, names a frame that is not in the data, or names one in both lists.
-    """
+    """Frames to train on and to test on, by the lists ``train`` and ``test`` of a YAML file; others are in neither."""
     content = read_yaml(path, UsageError)
-    if set(content) != {"train", "test"} or not all(_is_names(names) for names in content.values()):
+    named = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in content.values())
+    if set(content) != {"train", "test"} or not named:
         raise UsageError(f"'{path}' is not a split: expected two lists of frame names, 'train' and 'test'")
     train, test = ({_full_name(data, name) for name in content[key]} for key in ("train", "test"))
     if both := sorted(train & test):
@@ -182,18 +171,6 @@ def write_split(path: Path, train: Sequence[str], test: Sequence[str]) -> None:
     """Write the file that `read_split` reads: names of the images trained on and held out."""
     content = {"train": list(train), "test": list(test)}
     write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
-
-
-def _drawn(data: LabeledData, fraction: float, seed: int) -> set[str]:
-    if not 0 < fraction < 1:
-        raise UsageError(f"held-out fraction {fraction:g} is out of range: give a number between 0 and 1")
-    count = max(1, round(len(data) * fraction))
-    order = np.random.default_rng(seed).permutation(len(data))
-    return {data.names[place] for place in order[:count]}
 
 
 def _full_name(data: LabeledData, name: str) -> str:

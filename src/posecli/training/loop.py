@@ -19,12 +19,13 @@ from posecli import __version__
 from posecli.engine.keras_layers import assign_weights, read_weights
 from posecli.engine.openvino import openvino_core
 from posecli.errors import OutputExistsError, PrecisionError, UsageError
+from posecli.labels.data import write_split
 from posecli.training.behaviours.objective import BehaviourObjective
 from posecli.training.config import BehaviourConfig, Phase, PoseConfig, TrainConfig
 from posecli.training.objective import Objective, TrainingBatch, Trial, batches
 from posecli.training.poses.objective import PoseObjective
 from posecli.training.rows import MeasureRow, Row
-from posecli.training.state import Arrays, Progress, RunFolder
+from posecli.training.state import SPLIT_FILE, Progress, RunFolder
 
 #: Steps between rows of losses.
 LOSS_EVERY = 25
@@ -79,7 +80,7 @@ class Trainer:
         self.step = 0
         self.best = float("inf")
         self._meter = LossMeter(np.zeros(2))
-        self.run.write_split(*self.objective.split)
+        write_split(self.run.path / SPLIT_FILE, *self.objective.split)
 
     def train(self) -> None:
         """Train to the end; what an interrupted run has reached is taken up again.
@@ -99,7 +100,8 @@ class Trainer:
                     self._compile(phase)
                     self._take_up(number)
                     self._phase(number, end, interrupted)
-        self.run.finish(self._progress(len(self.config.phases) - 1))
+        # Without the arrays that only continuing needs: several times the model.
+        self.run.save({}, self._progress(len(self.config.phases) - 1))
 
     def _compile(self, phase: Phase) -> None:
         for layer in self.model.layers:
@@ -196,16 +198,13 @@ class Trainer:
 
     def _take_up(self, phase: int) -> None:
         """Take up what was saved, once; each phase has an optimiser of its own, so that only its own is continued."""
-        if self._saved is not None:
-            arrays, progress = self._saved
-            self._assign("network", arrays)
-            if progress.phase == phase:
-                self._assign("optimizer", arrays)
-            self._saved = None
-
-    def _assign(self, kind: str, arrays: Arrays) -> None:
-        for name, variable in self._variables(kind).items():
-            variable.assign(arrays[name])
+        if self._saved is None:
+            return
+        arrays, progress = self._saved
+        for kind in ("network", "optimizer") if progress.phase == phase else ("network",):
+            for name, variable in self._variables(kind).items():
+                variable.assign(arrays[name])
+        self._saved = None
 
     def _variables(self, kind: str) -> dict[str, Any]:
         """Variables of the network or of the optimizer, by their name in a saved state."""
@@ -270,23 +269,17 @@ def held_back_interrupts() -> Iterator[threading.Event]:
 
 
 def fastest_policy(precision: Literal["auto", "fp32", "bf16"], trial: Callable[[str], Trial]) -> str:
-    """The Keras dtype policy to train with.
-
-    ``auto`` takes bfloat16 where the processor or accelerator computes in it and where it measures faster; asked for
-    where nothing computes in it, bfloat16 is a `PrecisionError`.
-    """
-    if precision == "fp32":
+    """The Keras dtype policy to train with; ``auto`` takes bfloat16 where it is computed in, and measures faster."""
+    if precision == "fp32" or (precision == "auto" and not computes_bf16()):
         return FLOAT32
+    if precision == "auto":
+        return MIXED if _seconds(MIXED, trial) < _seconds(FLOAT32, trial) else FLOAT32
     if not computes_bf16():
-        if precision == "bf16":
-            raise PrecisionError(
-                "precision 'bf16' cannot be trained in here, this processor does not compute in bfloat16: set "
-                "precision to fp32 or auto"
-            )
-        return FLOAT32
-    if precision == "bf16":
-        return MIXED
-    return MIXED if _seconds(MIXED, trial) < _seconds(FLOAT32, trial) else FLOAT32
+        raise PrecisionError(
+            "precision 'bf16' cannot be trained in here, this processor does not compute in bfloat16: set "
+            "precision to fp32 or auto"
+        )
+    return MIXED
 
 
 def computes_bf16() -> bool:

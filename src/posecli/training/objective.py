@@ -36,17 +36,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """What one step sees.
+    """What one step sees."""
 
-    Attributes
-    ----------
-    inputs
-        ``(B, ..., H, W, 3)`` uint8 RGB: images, or clips of them.
-    targets
-        What the losses of the network take.
-    """
-
+    #: ``(B, ..., H, W, 3)`` uint8 RGB: images, or clips of them.
     inputs: npt.NDArray[np.uint8]
+    #: What the losses of the network take.
     targets: Any
 
 

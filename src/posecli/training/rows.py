@@ -33,6 +33,27 @@ class Row(ABC):
 
 
 @dataclass(frozen=True)
+class LossRow(Row):
+    """Means since the row before."""
+
+    #: Columns that are drawn, and their names in the legend.
+    LINES: ClassVar[dict[str, str]]
+    YLABEL: ClassVar[str] = "loss"
+
+    phase: int
+    learning_rate: float
+
+    @classmethod
+    def draw(cls, axes: Axes, rows: Sequence[Any]) -> None:
+        steps = [row.step for row in rows]
+        for color, (column, label) in zip(COLORS, cls.LINES.items(), strict=False):
+            axes.plot(steps, [getattr(row, column) for row in rows], color=color, label=label)
+        axes.set(xlabel="step", ylabel=cls.YLABEL, yscale="log", title="Training loss")
+        if len(cls.LINES) > 1:
+            axes.legend(loc="upper right")
+
+
+@dataclass(frozen=True)
 class MeasureRow(Row):
     """A measurement on held-out examples of one source."""
 
@@ -67,29 +88,19 @@ def draw_lines(axes: Axes, points: Sequence[tuple[tuple[str, ...], int, float]])
 
 
 @dataclass(frozen=True)
-class PoseLossRow(Row):
-    """Mean losses since the row before."""
+class PoseLossRow(LossRow):
+    """Losses of the two heads of a pose network."""
 
-    phase: int
-    learning_rate: float
+    LINES = {"scoremap_loss": "scoremap", "locref_loss": "location refinement"}  # noqa: RUF012
+
     scoremap_loss: float
     locref_loss: float
     steps_per_second: float
 
     @property
     def text(self) -> str:
-        """What the terminal shows of them."""
         losses = f"scoremap loss {self.scoremap_loss:.4f}, location loss {self.locref_loss:.3f}"
         return f"{losses}, {self.steps_per_second:.2f} steps/s"
-
-    @staticmethod
-    def draw(axes: Axes, rows: Sequence[PoseLossRow]) -> None:
-        """Draw one line for each of the two heads."""
-        steps = [row.step for row in rows]
-        axes.plot(steps, [row.scoremap_loss for row in rows], color=COLORS[0], label="scoremap")
-        axes.plot(steps, [row.locref_loss for row in rows], color=COLORS[1], label="location refinement")
-        axes.set(xlabel="step", ylabel="loss", yscale="log", title="Training loss")
-        axes.legend(loc="upper right")
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,6 @@ class ErrorRow(MeasureRow):
 
     @property
     def text(self) -> str:
-        """What the terminal shows of them."""
         return (
             f"{self.source}, scale {self.scale:g}: mean {self.mean_px:.1f} px, median {self.median_px:.1f} px "
             f"({self.points} points)"
@@ -115,7 +125,6 @@ class ErrorRow(MeasureRow):
 
     @staticmethod
     def draw(axes: Axes, rows: Sequence[ErrorRow]) -> None:
-        """One line per source and scale."""
         from matplotlib.ticker import LogFormatter
 
         draw_lines(axes, [((row.source, f"scale {row.scale:g}"), row.step, row.mean_px) for row in rows])
@@ -138,25 +147,19 @@ class ErrorRow(MeasureRow):
 
 
 @dataclass(frozen=True)
-class BehaviourLossRow(Row):
-    """Mean loss since the row before, and the share of examples that were right."""
+class BehaviourLossRow(LossRow):
+    """Cross-entropy of a network for behaviours, and the share of examples that were right."""
 
-    phase: int
-    learning_rate: float
+    LINES = {"loss": "cross-entropy"}  # noqa: RUF012
+    YLABEL = "cross-entropy"
+
     loss: float
     accuracy: float
     steps_per_second: float
 
     @property
     def text(self) -> str:
-        """What the terminal shows of it."""
         return f"loss {self.loss:.3f}, {100 * self.accuracy:.0f} % right, {self.steps_per_second:.2f} steps/s"
-
-    @staticmethod
-    def draw(axes: Axes, rows: Sequence[BehaviourLossRow]) -> None:
-        """Draw one line of cross-entropies."""
-        axes.plot([row.step for row in rows], [row.loss for row in rows], color=COLORS[0])
-        axes.set(xlabel="step", ylabel="cross-entropy", yscale="log", title="Training loss")
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,6 @@ class AccuracyRow(MeasureRow):
 
     @property
     def text(self) -> str:
-        """What the terminal shows of it."""
         return (
             f"{self.source}: balanced accuracy {100 * self.balanced_accuracy:.1f} % over {self.classes} behaviours, "
             f"loss {self.loss:.3f} ({self.examples} examples)"
@@ -182,7 +184,6 @@ class AccuracyRow(MeasureRow):
 
     @staticmethod
     def draw(axes: Axes, rows: Sequence[AccuracyRow]) -> None:
-        """Draw one line for each source."""
         draw_lines(axes, [((row.source,), row.step, 100 * row.balanced_accuracy) for row in rows])
         axes.set(ylabel="balanced accuracy (%)", ylim=(0, 100), title="Held-out examples")
 

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import yaml
 
 from posecli.errors import OutputError, OutputExistsError
-from posecli.labels import write_split
 from posecli.model.folder import is_model_folder
 from posecli.support.figures import house_style, new_figure, save_figure
 from posecli.support.files import move_into_place, partial_path, write_whole
@@ -59,12 +58,7 @@ class Progress:
 class RunFolder:
     """A training run on disk; `restart` throws away what an earlier run left there, and nothing else.
 
-    Raises
-    ------
-    OutputExistsError
-        If the folder holds another run, or something else.
-    OutputError
-        If it cannot be written.
+    A folder that holds another run, or something else, is an `OutputExistsError`.
     """
 
     def __init__(self, path: Path, config: TrainConfig, *, restart: bool = False) -> None:
@@ -81,10 +75,14 @@ class RunFolder:
 
     def _claim(self, restart: bool) -> None:
         try:
-            known = self._known_fingerprint()
+            known, has_model = self._known_fingerprint(), is_model_folder(self.model)
             if known is not None and restart:
-                self._clear()
-            elif known not in (None, self.config.fingerprint) and self._has_result:
+                for name in FILES:
+                    (self.path / name).unlink(missing_ok=True)
+                if has_model:
+                    shutil.rmtree(self.model)
+            # A run that has left nothing but its settings may be replaced.
+            elif known not in (None, self.config.fingerprint) and (has_model or (self.path / STATE_FILE).is_file()):
                 raise OutputExistsError(
                     f"'{self.path}' holds a run with other settings: choose another --out-dir, or pass --restart to "
                     "begin anew"
@@ -109,22 +107,6 @@ class RunFolder:
             )
         return None
 
-    @property
-    def _has_result(self) -> bool:
-        """Whether a run has left more than its settings."""
-        return (self.path / STATE_FILE).is_file() or is_model_folder(self.model)
-
-    def _clear(self) -> None:
-        """Remove what a run makes, and nothing else."""
-        for name in FILES:
-            (self.path / name).unlink(missing_ok=True)
-        if is_model_folder(self.model):
-            shutil.rmtree(self.model)
-
-    def write_split(self, train: Sequence[str], test: Sequence[str]) -> None:
-        """Which labelled images or videos were trained on, and which held out."""
-        write_split(self.path / SPLIT_FILE, train, test)
-
     def save(self, arrays: Arrays, progress: Progress) -> None:
         """Keep the state of the run in one file, which is replaced as a whole."""
         from safetensors import SafetensorError
@@ -144,18 +126,8 @@ class RunFolder:
         self._write_rows(LOSSES_FILE, self.config.LOSSES, self.losses)
         self._write_rows(self.config.MEASURES.FILE, self.config.MEASURES, self.errors)
 
-    def finish(self, progress: Progress) -> None:
-        """Keep that the run has ended, without the arrays that only continuing needs: several times the model."""
-        self.save({}, progress)
-
     def load(self) -> tuple[Arrays, Progress] | None:
-        """The state that `save` kept; ``None`` for a run that has not come so far.
-
-        Raises
-        ------
-        OutputError
-            If the file is damaged.
-        """
+        """The state that `save` kept; ``None`` for a run that has not come so far."""
         from safetensors import SafetensorError, safe_open
 
         path = self.path / STATE_FILE

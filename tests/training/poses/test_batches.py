@@ -21,8 +21,7 @@ from posecli.network.network import PoseSpec
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
 from posecli.training.objective import AHEAD, TrainingBatch, batches
-from posecli.training.poses.batches import PoseBatchMaker
-from posecli.training.poses.sources import Example, PoseTrainingData, open_sources, scene_example
+from posecli.training.poses.examples import Example, PoseBatchMaker, PoseTrainingData, open_sources, scene_example
 
 NETWORK = pose_network(PoseSpec("resnet_50", 1))
 PLAIN = AugmentOptions(
@@ -246,7 +245,10 @@ class TestSources:
                     drawn.points[place], frame.points[part] if inside else [np.nan] * 2, equal_nan=True
                 )
                 assert drawn.hidden[place] == (inside and not frame.visible[part])
-                assert np.isfinite(drawn.seen()[place]).all() == frame.visible[part]
+                assert (
+                    np.isfinite(np.where(drawn.hidden[:, None], np.nan, drawn.points)[place]).all()
+                    == frame.visible[part]
+                )
                 kinds.add((inside, bool(drawn.hidden[place])))
             assert drawn.known.tolist() == [True, False, True]
             assert not drawn.hidden[1]

@@ -17,9 +17,8 @@ from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.options import EngineOptions
 from posecli.training.config import PoseConfig, PosePhase, PoseSource
-from posecli.training.poses.batches import grid_of, make_targets
+from posecli.training.poses.examples import Example, grid_of, make_targets, open_sources
 from posecli.training.poses.objective import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples
-from posecli.training.poses.sources import Example, open_sources
 from posecli.training.rows import ErrorRow
 
 NETWORK = pose_network(PoseSpec("resnet_50", 3))

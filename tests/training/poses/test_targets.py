@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from posecli.inference.decode import DecodeOptions, decode_numpy
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
-from posecli.training.poses.batches import RADIUS, SMALLEST_RADIUS, Floats, Grid, grid_of, make_targets
+from posecli.training.poses.examples import RADIUS, SMALLEST_RADIUS, Floats, Grid, grid_of, make_targets
 
 NETWORK = pose_network(PoseSpec("resnet_50", 2))
 

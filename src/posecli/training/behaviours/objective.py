@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 
 from posecli.behaviour.metrics import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
@@ -39,7 +40,7 @@ Predict: TypeAlias = Callable[[Images], npt.NDArray[np.float32]]
 
 
 class BehaviourObjective(Objective):
-    """What the loop needs to know of a network for behaviours."""
+    """Training of a network for behaviours."""
 
     LOG_NAMES = ("loss", "accuracy")
 
@@ -74,7 +75,6 @@ class BehaviourObjective(Objective):
         }
 
     def initial_weights(self) -> Tensors:
-        """Weights to begin with, by checkpoint name."""
         config = self.config
         return initial_weights(self.description.spec, config.classes, config.initial_weights, config.seed)
 
@@ -99,7 +99,6 @@ class BehaviourObjective(Objective):
         return model, images, np.eye(len(self.config.classes), dtype=np.float32)[:TRIAL_BATCH]
 
     def maker(self, phase: int) -> ClipBatchMaker:
-        """Batches of clips, and the class of each."""
         return ClipBatchMaker(self.data, self.config, self.config.phases[phase])
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
@@ -112,7 +111,6 @@ class BehaviourObjective(Objective):
         return [kept.accuracy(step, predict, size) for kept in self.held_out]
 
     def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
-        """Write a model folder, in place of one that is there."""
         write_folder(path, replace(self.description, source=source), weights, overwrite=True)
 
 
@@ -137,7 +135,7 @@ class HeldOutClips:
         logits = np.concatenate([self._logits(first, network, batch_size) for first in firsts])
         truth = self._examples.labels[self._numbers]
         found = balanced_accuracy(truth, logits.argmax(axis=1), self._n_classes)
-        loss = -log_softmax(logits)[np.arange(len(truth)), truth].mean()
+        loss = -log_softmax(logits.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].mean()
         return AccuracyRow(step, self._examples.name, len(truth), len(np.unique(truth)), found, float(loss))
 
     def _logits(self, first: int, network: Step, batch_size: int) -> Values:
@@ -148,22 +146,8 @@ class HeldOutClips:
         return network(Batch.of(np.stack(clips)))[: len(numbers)]
 
 
-def log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Logarithms of the classes' probabilities, along the last axis.
-
-    >>> np.exp(log_softmax(np.zeros((1, 4)))).tolist()
-    [[0.25, 0.25, 0.25, 0.25]]
-    """
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
-
-
 def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: int) -> Tensors:
-    """Weights for a network that is about to tell these classes apart.
-
-    They are those that the settings' `initial_weights` name, and random elsewhere; errors are those of poses.
-    """
+    """The weights that the settings' `initial_weights` name, and random ones elsewhere."""
     return begun_from(
         start,
         scratch_weights(spec, seed),

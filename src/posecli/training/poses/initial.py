@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import math
 import shutil
 import tarfile
@@ -37,15 +36,9 @@ PATIENCE = 60.0
 
 
 def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Tensors:
-    """Weights for a network that is about to be trained.
+    """The weights that the settings' `initial_weights` name (of a checkpoint only the backbone), random elsewhere.
 
-    They are those that the settings' `initial_weights` name (of a checkpoint only the backbone), and random elsewhere.
     `sha256` is what the checkpoint's data file, or the archive of ``imagenet``, must hash to; empty for no check.
-
-    Raises
-    ------
-    ModelError
-        If there is nothing at the path, or it is for another network.
     """
     drawn = scratch_weights(spec, seed)
     if start == IMAGENET:
@@ -56,17 +49,12 @@ def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Tenso
 
 
 def scratch_weights(spec: PoseSpec, seed: int) -> Tensors:
-    """Random weights: He et al. (2015) for kernels, and the last normalisation of each unit at zero.
+    """Random weights: He et al. (2015) for kernels; the last normalisation of each unit is zero.
 
-    With that last scale at zero every residual unit begins as its shortcut, which makes training from nothing
-    steadier (Goyal et al. 2017).
+    So every residual unit begins as its shortcut, which makes training from nothing steadier (Goyal et al. 2017).
     """
     rng = np.random.default_rng(seed)
-    return {name: _drawn(rng, name, shape) for name, shape in _shapes(spec).items()}
-
-
-def _shapes(spec: PoseSpec) -> dict[str, tuple[int, ...]]:
-    return pose_network(spec).variable_shapes()
+    return {name: _drawn(rng, name, shape) for name, shape in pose_network(spec).variable_shapes().items()}
 
 
 def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -89,7 +77,7 @@ def _from_folder(path: Path, spec: PoseSpec) -> Tensors:
             f"'{path}' is a {folder.description.net_type} and cannot begin a {spec.net_type}: "
             "set net_type or initial_weights"
         )
-    wanted = _shapes(spec)
+    wanted = pose_network(spec).variable_shapes()
     return {name: tensor for name, tensor in folder.weights().items() if tensor.shape == wanted.get(name)}
 
 
@@ -105,7 +93,8 @@ def _from_checkpoint(path: Path, sha256: str, spec: PoseSpec) -> Tensors:
     found = file_sha256(data)
     if sha256 and found != sha256.lower():
         raise ModelError(f"'{data}' has SHA-256 {found}, not {sha256}: fetch it again, or correct initial_sha256")
-    shapes = {name: shape for name, shape in _shapes(spec).items() if name.startswith(f"{scope}/")}
+    wanted = pose_network(spec).variable_shapes()
+    shapes = {name: shape for name, shape in wanted.items() if name.startswith(f"{scope}/")}
     tensors = read_checkpoint(path, shapes)
     check_tensors(tensors, shapes, where=f"'{path}'")
     return tensors
@@ -134,31 +123,27 @@ def imagenet_checkpoint(net_type: str, sha256: str) -> Path:
 def _fetch(url: str, sha256: str, checkpoint: Path, note: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=checkpoint.parent) as scratch:
         archive, unpacked = Path(scratch) / "archive", Path(scratch) / "checkpoint"
-        found = _download(url, archive)
+        _download(url, archive)
+        found = file_sha256(archive)
         _check(url, found, sha256)
         _unpack(archive, checkpoint.name, unpacked, url)
         note.write_text(f"{found}\n", encoding="ascii")
         unpacked.replace(checkpoint)
 
 
-def _download(url: str, archive: Path) -> str:
-    """Hash of what was fetched."""
-    digest, size = hashlib.sha256(), 0
+def _download(url: str, archive: Path) -> None:
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE) as stream, archive.open("wb") as file:  # noqa: S310  # ours
             while block := stream.read(1 << 20):
-                size += len(block)
-                if size > LARGEST_BYTES:
-                    raise ModelError(f"what {url} gives is too large for such an archive: give the checkpoint's path")
-                digest.update(block)
                 file.write(block)
+                if file.tell() > LARGEST_BYTES:
+                    raise ModelError(f"what {url} gives is too large for such an archive: give the checkpoint's path")
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ModelError(
             f"the ImageNet weights cannot be fetched from {url} ({reason}): give initial_weights the path of the "
             "checkpoint, a model folder, or 'scratch'"
         ) from error
-    return digest.hexdigest()
 
 
 def _check(where: object, found: str, sha256: str) -> None:

@@ -26,9 +26,15 @@ from posecli.network.network import PoseSpec
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.config import PoseConfig
 from posecli.training.objective import HELD_OUT_SEED, Objective, Trial, spread
-from posecli.training.poses.batches import PoseBatchMaker
+from posecli.training.poses.examples import (
+    Example,
+    LabeledSource,
+    PoseBatchMaker,
+    PoseTrainingData,
+    open_sources,
+    scene_example,
+)
 from posecli.training.poses.initial import initial_weights
-from posecli.training.poses.sources import Example, LabeledSource, PoseTrainingData, open_sources, scene_example
 from posecli.training.rows import ErrorRow, MeasureRow
 from posecli.video.batch import prepared
 from posecli.video.geometry import SMALLEST_SIDE, Geometry
@@ -46,7 +52,7 @@ Predict: TypeAlias = Callable[[npt.NDArray[np.uint8]], Maps]
 
 
 class PoseObjective(Objective):
-    """What the loop needs to know of a pose network."""
+    """Training of a pose network."""
 
     LOG_NAMES = ("scoremap_loss", "locref_loss")
 
@@ -70,7 +76,6 @@ class PoseObjective(Objective):
         }
 
     def initial_weights(self) -> Tensors:
-        """Weights to begin with, by checkpoint name."""
         config = self.config
         return initial_weights(self.description.spec, config.initial_weights, config.initial_sha256, config.seed)
 
@@ -87,7 +92,6 @@ class PoseObjective(Objective):
         return model, zeros((TRIAL_BATCH, SIDE, SIDE, 3)), targets
 
     def maker(self, phase: int) -> PoseBatchMaker:
-        """Batches of images, and what the network should say of them."""
         return PoseBatchMaker(self.data, self.config, self.config.phases[phase], self.network)
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
@@ -101,7 +105,6 @@ class PoseObjective(Objective):
         return [row for row in rows if row is not None]
 
     def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
-        """Write a model folder, in place of one that is there."""
         description = replace(self.description, pcutoff=self.config.pcutoff, source=source)
         write_folder(path, description, weights, overwrite=True)
 
@@ -162,7 +165,8 @@ class HeldOut:
                 continue
             geometry = Geometry.plan(width, height, scale=Fraction(scale).limit_denominator(10_000))
             (batch,) = prepared([np.ascontiguousarray(example.image[..., ::-1])], geometry, 1)
-            distances.append(np.linalg.norm(network(batch)[0, :, 0, :2] - example.seen(), axis=-1))
+            seen = np.where(example.hidden[:, None], np.nan, example.points)
+            distances.append(np.linalg.norm(network(batch)[0, :, 0, :2] - seen, axis=-1))
         found = np.concatenate([*distances, []])
         found = found[np.isfinite(found)]
         if not len(found):
