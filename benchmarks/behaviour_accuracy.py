@@ -30,8 +30,7 @@ from posecli.behaviour.table import Behaviours
 from posecli.engine import open_engine
 from posecli.engine.outputs import Logits
 from posecli.inference.predictor import ClipModel, load_clip_model
-from posecli.model.builtin import builtin_behaviours_path
-from posecli.model.folder import ClipModelFolder
+from posecli.model.folder import ClipModelFolder, builtin_behaviours_path
 from posecli.options import EngineOptions
 from posecli.synthetic import SceneOptions, write_sample
 from posecli.synthetic.sample import behaviours_beside

@@ -23,8 +23,7 @@ from common import machine, markdown_table, run_measured, write_results
 
 from posecli.analysis.journal import read_journal
 from posecli.behaviour.table import read_behaviours
-from posecli.model.builtin import builtin_behaviours_path
-from posecli.model.folder import read_clip_folder
+from posecli.model.folder import builtin_behaviours_path, read_clip_folder
 from posecli.synthetic import SceneOptions, sample_files, write_sample
 from posecli.video.probe import probe
 

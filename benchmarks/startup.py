@@ -158,8 +158,7 @@ def openvino_network(model: Path, precision: FixedPrecision, images: Images, lap
 
     from posecli.engine.openvino import CompiledNetwork, FoldedGraph
     from posecli.engine.outputs import typed_output
-    from posecli.model.folder import read_model_folder
-    from posecli.model.int8 import read_int8_plan
+    from posecli.model.folder import read_int8_plan, read_model_folder
     from posecli.support.hardware import usable_cores
 
     laps.end("import runtime")

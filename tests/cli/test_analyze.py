@@ -132,7 +132,7 @@ def test_wrong_options(base: list[object], arguments: list[str], code: int, word
 def test_without_a_model_the_built_in_one_is_used_and_said_so(
     dots_clip: Path, tmp_path: Path, dots_model: ModelFolder, fake_engine: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posecli.model.builtin.BUILTIN_FOLDER", dots_model.path)
+    monkeypatch.setattr("posecli.model.folder.BUILTIN_FOLDER", dots_model.path)
     result = posecli("analyze", dots_clip, "--out-dir", tmp_path)
     assert result.exit_code == 0, result.output
     assert "using the built-in network" in result.stdout

@@ -10,9 +10,8 @@ from posecli.engine import open_engine
 from posecli.engine.openvino import FoldedGraph
 from posecli.engine.outputs import Logits
 from posecli.inference.predictor import ClipModel, load_clip_model
-from posecli.model.clip import BEHAVIOURS, ClipDescription
-from posecli.model.folder import ClipModelFolder, write_folder
-from posecli.model.int8 import write_int8
+from posecli.model.description import BEHAVIOURS, ClipDescription
+from posecli.model.folder import ClipModelFolder, write_folder, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import EngineOptions
 

@@ -18,12 +18,10 @@ from posecli.errors import ModelError
 from posecli.evaluation import ALL, EvaluateOptions, evaluate_frames
 from posecli.inference.predictor import load_clip_model, load_model
 from posecli.labels import read_labeled_data, read_split
-from posecli.model import builtin
-from posecli.model.builtin import BUILTIN_FOLDER, builtin_model_path
+from posecli.model import folder as folder_module
 from posecli.model.deeplabcut import NetworkChoice
-from posecli.model.folder import read_model_folder
+from posecli.model.folder import BUILTIN_FOLDER, builtin_model_path, has_int8, read_int8_plan, read_model_folder
 from posecli.model.importing import open_model
-from posecli.model.int8 import has_int8, read_int8_plan
 from posecli.options import EngineOptions
 from posecli.synthetic import SceneOptions, open_scene, write_sample
 
@@ -53,7 +51,7 @@ def test_the_recipes_in_the_folder_are_those_in_configs() -> None:
 
 
 def test_an_installation_without_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(builtin, "BUILTIN_FOLDER", tmp_path)
+    monkeypatch.setattr(folder_module, "BUILTIN_FOLDER", tmp_path)
     with pytest.raises(ModelError, match="--model"):
         builtin_model_path()
 

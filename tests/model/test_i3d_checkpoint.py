@@ -14,8 +14,8 @@ from support import projects
 from posecli.cli import cli
 from posecli.errors import ModelError
 from posecli.inference.predictor import ClipModel
-from posecli.model.clip import BEHAVIOURS, ClipDescription
-from posecli.model.i3d_checkpoint import read_i3d_checkpoint
+from posecli.model.checkpoint import read_i3d_checkpoint
+from posecli.model.description import BEHAVIOURS, ClipDescription
 from posecli.model.importing import import_i3d
 from posecli.network.i3d import I3DSpec, i3d
 from posecli.options import EngineOptions

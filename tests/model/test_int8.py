@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from posecli.errors import ModelError
-from posecli.model.folder import ModelFolder
-from posecli.model.int8 import INT8_FILE, has_int8, int8_fingerprint, read_int8_plan, write_int8
+from posecli.model.folder import INT8_FILE, ModelFolder, has_int8, int8_fingerprint, read_int8_plan, write_int8
 from posecli.network.int8 import Int8Plan
 
 PLAN = Int8Plan(

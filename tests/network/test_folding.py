@@ -8,7 +8,7 @@ from support import i3d_reference, networks, projects
 from support.networks import any_weights, by_keras, by_openvino, pictures
 
 from posecli.network.architectures import pose_network
-from posecli.network.folding import fold_batch_norm
+from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.i3d import I3DSpec, i3d
 from posecli.network.network import FRAMES, ClassHead, Network, PoseSpec, Scaling
 from posecli.network.operations import (
@@ -23,7 +23,6 @@ from posecli.network.operations import (
     TransposedConvolution,
     Weighted,
 )
-from posecli.network.subpixel import merge_heads
 
 X = (FRAMES,)
 SCALING = Scaling(1 / 64)

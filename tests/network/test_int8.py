@@ -14,12 +14,11 @@ from support.networks import any_weights, by_openvino, compiled, layers, picture
 
 from posecli.engine import openvino_graph
 from posecli.network.architectures import pose_network
-from posecli.network.folding import fold_batch_norm
+from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.network.int8 import Int8Plan, calibration, in_int8
 from posecli.network.network import FRAMES, ClassHead, Network, PoseSpec, Scaling, Weights
 from posecli.network.operations import Concatenate, Convolution, GlobalAverage, Pooling, Round
-from posecli.network.subpixel import merge_heads
 
 X = (FRAMES,)
 

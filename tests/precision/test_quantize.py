@@ -16,11 +16,9 @@ from support import i3d_reference as reference
 from posecli.analysis import analyze
 from posecli.cli import cli
 from posecli.errors import EngineError, VideoError
-from posecli.model.clip import ClipDescription
-from posecli.model.description import ModelDescription
-from posecli.model.folder import ClipModelFolder, ModelFolder, write_folder
+from posecli.model.description import ClipDescription, ModelDescription
+from posecli.model.folder import INT8_FILE, ClipModelFolder, ModelFolder, has_int8, read_int8_plan, write_folder
 from posecli.model.importing import import_model
-from posecli.model.int8 import INT8_FILE, has_int8, read_int8_plan
 from posecli.network.resnet import ResNetSize
 from posecli.options import AnalyzeOptions, EngineOptions
 from posecli.precision import quantize

@@ -34,9 +34,8 @@ from posecli.errors import LabelError, PoseCliError
 from posecli.labels.reading import read_label_table
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import find_source
-from posecli.model.folder import MODEL_FILE, _read_weights, read_model_folder
+from posecli.model.folder import INT8_FILE, MODEL_FILE, _read_weights, read_int8_plan, read_model_folder
 from posecli.model.importing import _describe
-from posecli.model.int8 import INT8_FILE, read_int8_plan
 from posecli.support.textfile import NOTES
 from posecli.tables.hdf5 import read_plain_table
 from posecli.tables.manifest import differences, new_manifest, read_manifest

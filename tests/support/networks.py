@@ -13,10 +13,9 @@ import pytest
 from posecli.engine.openvino import openvino_core
 from posecli.engine.openvino_graph import build_openvino
 from posecli.network.architectures import POSE_NETWORKS
-from posecli.network.folding import fold_batch_norm
+from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.network import Network, Weights
 from posecli.network.resnet import SIZES, ResNetSize, resnet
-from posecli.network.subpixel import merge_heads
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -16,9 +16,8 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, get_args, get_
 
 from posecli.analysis.outputs import VideoFiles
 from posecli.errors import UsageError
-from posecli.model.builtin import builtin_behaviours_path, builtin_model_path, named_model
 from posecli.model.deeplabcut import NetworkChoice
-from posecli.model.folder import AnyFolder, read_clip_folder
+from posecli.model.folder import AnyFolder, builtin_behaviours_path, builtin_model_path, named_model, read_clip_folder
 from posecli.model.importing import open_model
 from posecli.options import ENGINES_OF_PIPELINES, PIPELINES, AnalyzeOptions, ClassifyOptions, FixedPrecision
 

@@ -21,7 +21,7 @@ import pandas as pd
 import tables
 
 from posecli.errors import OutputError, UsageError
-from posecli.model.clip import TABLE_COLUMNS
+from posecli.model.description import TABLE_COLUMNS
 from posecli.support.files import partial_path
 from posecli.tables.pose_table import pieces_to_csv
 

@@ -127,9 +127,8 @@ class _Kind:
 
 def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> _Kind:
     """How to evaluate this kind of network; the options are checked."""
-    from posecli.model.builtin import named_model
-    from posecli.model.clip import ClipDescription
-    from posecli.model.folder import is_model_folder, read_any_folder
+    from posecli.model.description import ClipDescription
+    from posecli.model.folder import is_model_folder, named_model, read_any_folder
 
     model = named_model(model)
     folder = read_any_folder(model) if is_model_folder(model) else None

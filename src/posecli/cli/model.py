@@ -75,7 +75,7 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
         posecli model import-i3d data/rgb_imagenet/model.ckpt --classes 400 -o kinetics
         posecli model import-i3d mice/model.ckpt --classes drink,eat,groom,hang,sniff,rear,rest,walk,eathand -o mice
     """
-    from posecli.model.clip import ClipDescription
+    from posecli.model.description import ClipDescription
     from posecli.model.importing import import_i3d
     from posecli.options import InputSize
 
@@ -111,8 +111,8 @@ def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
         posecli model info openfield/config.yaml --shuffle 1
         posecli model info built-in
     """
+    from posecli.model.folder import has_int8, read_int8_plan
     from posecli.model.importing import open_any_model
-    from posecli.model.int8 import has_int8, read_int8_plan
 
     found = open_any_model(source, network)
     found.weights()
@@ -163,9 +163,8 @@ def quantize_command(
     Example:
         posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
     """
-    from posecli.model.builtin import named_model
-    from posecli.model.clip import ClipDescription
-    from posecli.model.folder import read_any_folder
+    from posecli.model.description import ClipDescription
+    from posecli.model.folder import named_model, read_any_folder
     from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_model
     from posecli.video.find import find_videos
 
@@ -202,8 +201,7 @@ def compact_command(folder: Path, destination: Path, overwrite: bool, output: Ou
         posecli model compact openfield-model -o openfield-small
         posecli model compact built-in -o mouse-from-above
     """
-    from posecli.model.builtin import named_model
-    from posecli.model.folder import read_any_folder, write_folder
+    from posecli.model.folder import named_model, read_any_folder, write_folder
 
     source = read_any_folder(named_model(folder))
     written = write_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
@@ -225,7 +223,7 @@ def class_names(text: str) -> tuple[str, ...]:
 def _show(folder: AnyFolder, output: Output) -> None:
     from dataclasses import asdict
 
-    from posecli.model.int8 import has_int8
+    from posecli.model.folder import has_int8
 
     description = asdict(folder.description) | {"int8_version": has_int8(folder)}
     output.result({"path": str(folder.path), "identity": folder.identity, **description})

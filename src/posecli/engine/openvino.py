@@ -11,12 +11,10 @@ import numpy.typing as npt
 from posecli.engine import EngineInfo, Shape
 from posecli.engine.openvino_graph import build_openvino
 from posecli.engine.outputs import typed_output
-from posecli.model.folder import AnyFolder
-from posecli.model.int8 import has_int8, read_int8_plan
-from posecli.network.folding import fold_batch_norm
+from posecli.model.folder import AnyFolder, has_int8, read_int8_plan
+from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.int8 import Int8Plan, calibration, in_int8
 from posecli.network.network import Network
-from posecli.network.subpixel import merge_heads
 from posecli.options import EngineOptions, FixedPrecision
 from posecli.support.hardware import usable_cores
 

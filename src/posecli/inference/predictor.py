@@ -17,11 +17,9 @@ from posecli.engine.outputs import Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
 from posecli.inference.decode import DecodeOptions, Pose, decode
 from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
-from posecli.model.builtin import named_model
-from posecli.model.clip import ClipDescription
 from posecli.model.deeplabcut import NetworkChoice
-from posecli.model.description import ModelDescription
-from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, read_clip_folder
+from posecli.model.description import ClipDescription, ModelDescription
+from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, named_model, read_clip_folder
 from posecli.model.importing import open_model
 from posecli.options import DecoderName, EngineOptions, FixedPrecision
 from posecli.video.batch import Batch

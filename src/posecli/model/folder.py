@@ -3,12 +3,17 @@
 Weights keep the names and layout of the checkpoint they came from (batch normalisation not folded), in
 `safetensors` format: plain arrays that no code can hide in. They are float32, or float16 in a folder that was written
 to be small, whose numbers widen exactly when they are read. The folder can be moved and copied freely.
+
+Its int8 version, ``int8.yaml``, says what computes in int8 and how that was found: a range for each convolution. The
+weights stay as they are and are rounded when the network is built, so the file cannot disagree with them but by
+belonging to others.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -21,8 +26,9 @@ import yaml
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
-from posecli.model.clip import ClipDescription
-from posecli.model.description import Description, ModelDescription
+from posecli.model.description import ClipDescription, Description, ModelDescription
+from posecli.network.int8 import Int8Plan
+from posecli.support.files import write_whole
 from posecli.support.yamlfile import brief, read_yaml
 
 MODEL_FILE = "model.yaml"
@@ -33,6 +39,15 @@ FORMAT_VERSION = 1
 LARGEST_WEIGHTS_BYTES = 4 << 30
 #: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
 LARGEST_HEADER_BYTES = 4 << 20
+INT8_FILE = "int8.yaml"
+INT8_FORMAT = "posecli-int8"
+INT8_VERSION = 1
+
+#: A mouse seen from above, and the behaviours of the rendered home cage.
+BUILTIN_FOLDER = Path(__file__).resolve().parent / "built_in" / "mouse-from-above"
+BEHAVIOURS_FOLDER = BUILTIN_FOLDER.with_name("home-cage")
+#: The networks that come with posecli, by their names wherever a model is asked for.
+BUILTIN = {"built-in": BUILTIN_FOLDER, "built-in-behaviours": BEHAVIOURS_FOLDER}
 
 
 D = TypeVar("D", bound=Description)
@@ -266,3 +281,73 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def has_int8(folder: AnyFolder) -> bool:
+    """Whether a model folder has an int8 version."""
+    return (folder.path / INT8_FILE).is_file()
+
+
+def read_int8_plan(folder: AnyFolder) -> Int8Plan:
+    """Read what computes in int8; `ModelError` if the file is damaged, or was made for other weights."""
+    path = folder.path / INT8_FILE
+    content = read_yaml(path, ModelError)
+    advice = "make it again with 'posecli model quantize'"
+    if content.get("format") != INT8_FORMAT or content.get("format_version") != INT8_VERSION:
+        raise ModelError(f"'{path}' is not a {INT8_FORMAT} file of version {INT8_VERSION}: {advice}")
+    if content.get("model_identity") != folder.identity:
+        raise ModelError(f"'{path}' was made for other weights than '{folder.path}' holds: {advice}")
+    known = folder.description.network.int8_candidates()
+    try:
+        ranges = {str(scope): (float(low), float(high)) for scope, (low, high) in content["ranges"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ModelError(f"'{path}' is damaged ({brief(str(error))}): {advice}") from error
+    for scope, (low, high) in ranges.items():
+        if scope not in known or not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ModelError(f"'{path}' gives {brief(scope)} the range {low} to {high}, which is impossible: {advice}")
+    return Int8Plan(ranges)
+
+
+def int8_fingerprint(folder: AnyFolder) -> str | None:
+    """Hash of what computes in int8; ``None`` for a folder without an int8 version."""
+    if not has_int8(folder):
+        return None
+    ranges = sorted(read_int8_plan(folder).ranges.items())
+    return hashlib.sha256(repr(ranges).encode()).hexdigest()
+
+
+def write_int8(folder: AnyFolder, plan: Int8Plan, record: Mapping[str, Any]) -> None:
+    """Write a plan and the record of how it was found, whole or not at all."""
+    header = {"format": INT8_FORMAT, "format_version": INT8_VERSION, "model_identity": folder.identity}
+    ranges = {scope: [float(low), float(high)] for scope, (low, high) in plan.ranges.items()}
+    text = yaml.safe_dump({**header, **record, "ranges": ranges}, sort_keys=False, allow_unicode=True)
+    write_whole(folder.path / INT8_FILE, text.encode())
+
+
+def builtin_model_path() -> Path:
+    """The model folder of the built-in network, with its card; `ModelError` if this installation lacks it."""
+    return _here(BUILTIN_FOLDER)
+
+
+def builtin_behaviours_path() -> Path:
+    """The model folder of the built-in network for behaviours; errors as `builtin_model_path`."""
+    return _here(BEHAVIOURS_FOLDER)
+
+
+def named_model(path: Path) -> Path:
+    """The folder of a built-in network, if its name is given and no file has it; any other path as it is.
+
+    >>> named_model(Path("built-in")).name, named_model(Path("openfield-model")).name
+    ('mouse-from-above', 'openfield-model')
+    """
+    folder = BUILTIN.get(str(path))
+    return path if folder is None or path.exists() else _here(folder)
+
+
+def _here(folder: Path) -> Path:
+    if not is_model_folder(folder):
+        raise ModelError(
+            f"this installation has no built-in network ('{folder}' is missing): install posecli again, "
+            "or give a network with --model"
+        )
+    return folder

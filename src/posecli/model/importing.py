@@ -13,11 +13,9 @@ import platformdirs
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputExistsError
-from posecli.model.builtin import named_model
-from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
-from posecli.model.clip import ClipDescription
+from posecli.model.checkpoint import read_checkpoint, read_frozen_graph, read_i3d_checkpoint
 from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, find_source
-from posecli.model.description import ModelDescription
+from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import (
     FORMAT_VERSION,
     AnyFolder,
@@ -25,11 +23,11 @@ from posecli.model.folder import (
     ModelFolder,
     check_tensors,
     is_model_folder,
+    named_model,
     read_any_folder,
     read_model_folder,
     write_folder,
 )
-from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.support.yamlfile import brief, name_of, truth_of
 
@@ -53,7 +51,7 @@ def import_i3d(
 ) -> tuple[ClipModelFolder, tuple[str, ...]]:
     """Copy an I3D network from a TensorFlow checkpoint into a model folder; also, what was left out and why.
 
-    Checkpoint and errors are those of `posecli.model.i3d_checkpoint.read_i3d_checkpoint`; the description's source is
+    Checkpoint and errors are those of `posecli.model.checkpoint.read_i3d_checkpoint`; the description's source is
     filled in.
     """
     found, notes = read_i3d_checkpoint(checkpoint, description.spec)

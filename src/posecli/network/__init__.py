@@ -5,7 +5,6 @@
 ``architectures``  the pose networks by name
 ``resnet``         DeepLabCut's ResNets
 ``i3d``            the network that classifies behaviours
-``folding``        batch normalisation into convolutions
-``subpixel``       heads that double a map, as one convolution
+``folding``        batch normalisation into convolutions, and all heads as one
 ``int8``           int8 versions, and what their calibration looks at
 """

@@ -1,9 +1,10 @@
-"""Batch normalisation folded into the convolutions before it."""
+"""What networks are for inference: batch normalisation folded, and all heads one ordinary, subpixel convolution."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,19 @@ import numpy.typing as npt
 from posecli.network.network import Network, Weights
 from posecli.network.operations import (
     BatchNormalization,
+    Convolution,
+    DepthToSpace,
     DepthwiseConvolution,
+    Float32,
     Operation,
+    Split,
     TransposedConvolution,
     Weighted,
 )
 
 Tensors = dict[str, npt.NDArray[np.float32]]
+#: The convolution that computes all heads.
+HEADS = "pose/heads"
 
 
 def fold_batch_norm(network: Network, weights: Weights) -> tuple[Network, Tensors]:
@@ -65,3 +72,80 @@ def _folded(operation: Weighted, norm: BatchNormalization, tensors: Tensors) -> 
     tensors[operation.weights] = (tensors[operation.weights] * along).astype(np.float32)
     tensors[name] = (beta + scale * (bias - mean)).astype(np.float32)
     return replace(operation, bias=name)
+
+
+def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
+    """Compute all heads that double the same map with one convolution and hand them on in float32.
+
+    Networks without such heads (transposed 3x3 convolutions of stride 2 of one map) are left as they are.
+    """
+    heads = [each for each in network.operations if _doubles(each)]
+    if not heads or len({head.inputs for head in heads}) > 1:
+        return network, dict(weights)
+    kernel = np.concatenate([weights[head.weights] for head in heads], axis=2)
+    biases = [np.zeros(head.channels, np.float32) if head.bias is None else weights[head.bias] for head in heads]
+    merged = {f"{HEADS}/weights": subpixel_kernel(kernel), f"{HEADS}/biases": np.tile(np.concatenate(biases), 4)}
+    total = sum(head.channels for head in heads)
+    pads = ((1, 0), (1, 0))
+    replaced: list[Operation] = [
+        Convolution(
+            HEADS,
+            heads[0].inputs,
+            (2, 2),
+            f"{HEADS}/weights",
+            4 * total,
+            padding=pads,
+            bias=f"{HEADS}/biases",
+            sensitive=True,
+        ),
+        # In eight bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
+        Float32(f"{HEADS}/float32", (HEADS,)),
+        DepthToSpace(f"{HEADS}/maps" if len(heads) > 1 else heads[0].name, (f"{HEADS}/float32",), 2),
+    ]
+    if len(heads) > 1:
+        firsts = np.cumsum([0, *(head.channels for head in heads)])
+        replaced += [
+            Split(head.name, (f"{HEADS}/maps",), int(first), head.channels)
+            for head, first in zip(heads, firsts, strict=False)
+        ]
+    place = network.operations.index(heads[0])
+    others = [each for each in network.operations if each not in heads]
+    found = network.with_operations([*others[:place], *replaced, *others[place:]])
+    tensors = {**weights, **merged}
+    return found, {name: tensors[name] for name in found.variable_shapes()}
+
+
+def _doubles(operation: Operation) -> TypeGuard[TransposedConvolution]:
+    return isinstance(operation, TransposedConvolution) and operation.kernel == (3, 3) and operation.strides == (2, 2)
+
+
+def subpixel_kernel(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A 3x3 transposed convolution of stride 2 as an ordinary one with four times the channels.
+
+    A pixel of the doubled map sees at most two cells of the small one along each side: even ones tap 0 of the cell
+    above them and tap 2 of the one before, odd ones tap 1 (Shi et al. 2016, "Is the deconvolution layer the same as a
+    convolutional layer?"). OpenVINO computes this in the network's own precision; its transposed convolutions compute
+    in float32 and, with few channels, mostly on padding.
+
+    Parameters
+    ----------
+    kernel
+        ``(3, 3, C, D)`` float32, from D channels to C.
+
+    Returns
+    -------
+    ``(2, 2, D, 4 C)`` float32; C channels for each of the upper left, upper right, lower left and lower right pixel.
+
+    Examples
+    --------
+    >>> subpixel_kernel(np.arange(9.0, dtype=np.float32).reshape(3, 3, 1, 1))[:, :, 0].transpose(2, 0, 1).tolist()
+    [[[8.0, 6.0], [2.0, 0.0]], [[0.0, 7.0], [0.0, 1.0]], [[0.0, 0.0], [5.0, 3.0]], [[0.0, 0.0], [0.0, 4.0]]]
+    """
+    _, _, out, entering = kernel.shape
+    subpixel = np.zeros((2, 2, 2, 2, out, entering), np.float32)
+    taps = {0: ((0, 2), (1, 0)), 1: ((1, 1),)}  # of even and odd pixels: which cell, which tap
+    for row, column in np.ndindex(2, 2):
+        for y, tap_y in taps[row]:
+            for x, tap_x in taps[column]:
+                subpixel[y, x, row, column] = kernel[tap_y, tap_x]
+    return subpixel.reshape(2, 2, 4 * out, entering).transpose(0, 1, 3, 2)

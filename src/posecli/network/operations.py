@@ -250,7 +250,7 @@ class Dropout(Operation):
 
 @dataclass(frozen=True)
 class Split(Operation):
-    """Some of the channels, ``first`` to ``first + channels``; made by `posecli.network.subpixel`."""
+    """Some of the channels, ``first`` to ``first + channels``; made by `posecli.network.folding`."""
 
     first: int
     channels: int
@@ -261,7 +261,7 @@ class Split(Operation):
 
 @dataclass(frozen=True)
 class DepthToSpace(Operation):
-    """Blocks of channels side by side in a map larger by a factor; made by `posecli.network.subpixel`."""
+    """Blocks of channels side by side in a map larger by a factor; made by `posecli.network.folding`."""
 
     factor: int
 

@@ -30,8 +30,7 @@ from posecli.engine.openvino import FoldedGraph
 from posecli.errors import EngineError, UsageError
 from posecli.inference.predictor import ClipModel, PoseModel
 from posecli.inference.step import Values
-from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder
-from posecli.model.int8 import write_int8
+from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, FixedPrecision, at_least
 from posecli.precision.gate import (

@@ -10,7 +10,7 @@ from posecli.analysis import RunObserver, analyze
 from posecli.errors import OutputError, UsageError
 from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, positions, read_truth
 from posecli.inference.predictor import load_model
-from posecli.model.builtin import builtin_model_path
+from posecli.model.folder import builtin_model_path
 from posecli.options import AnalyzeOptions
 from posecli.plots.labeled_video import LabelOptions, label_video
 from posecli.plots.pose_figures import draw_trajectories

@@ -21,8 +21,7 @@ from typing import Any
 
 from posecli import __version__
 from posecli.errors import OutputError
-from posecli.model.folder import AnyFolder
-from posecli.model.int8 import int8_fingerprint
+from posecli.model.folder import AnyFolder, int8_fingerprint
 from posecli.options import EngineName, FixedPrecision
 from posecli.tables.pose_table import SECONDS_NODE
 from posecli.video.geometry import Geometry

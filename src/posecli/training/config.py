@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 
 from posecli.errors import UsageError
-from posecli.model.builtin import BUILTIN
+from posecli.model.folder import BUILTIN
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
 from posecli.support.yamlfile import read_yaml

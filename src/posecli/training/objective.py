@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posecli.model.builtin import named_model
-from posecli.model.folder import is_model_folder
+from posecli.model.folder import is_model_folder, named_model
 from posecli.network.folding import Tensors
 from posecli.network.network import Network
 from posecli.training.config import SCRATCH

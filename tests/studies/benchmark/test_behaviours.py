@@ -14,9 +14,8 @@ from support.benchmark_worker import answer
 from support.fake_clip_engine import make_fake_clip_model
 
 from posecli.errors import ModelError, OutputExistsError
-from posecli.model.clip import BEHAVIOURS, ClipDescription
-from posecli.model.folder import ClipModelFolder, read_clip_folder, write_folder
-from posecli.model.int8 import has_int8
+from posecli.model.description import BEHAVIOURS, ClipDescription
+from posecli.model.folder import ClipModelFolder, has_int8, read_clip_folder, write_folder
 from posecli.options import InputSize
 from posecli.studies.benchmark import behaviours, worker
 from posecli.studies.benchmark.behaviours import cost_table, given_or_full_size_model, network_words, plain_costs

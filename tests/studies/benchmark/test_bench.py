@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.fake_clip_engine import FakeClipEngine, make_fake_clip_model, numbers_of
 
 from posecli import engine
-from posecli.model.clip import ClipDescription
+from posecli.model.description import ClipDescription
 from posecli.model.folder import ModelFolder
 from posecli.options import PipelineName
 from posecli.studies.benchmark.bench import Bench, ClipBench, Job, PoseBench, peak_mib

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from posecli.model.builtin import builtin_model_path
-from posecli.model.folder import read_model_folder
+from posecli.model.folder import builtin_model_path, read_model_folder
 from posecli.studies.sweep.study import trained_scales
 from posecli.training.config import AugmentOptions
 

@@ -9,7 +9,7 @@ import pytest
 from support import projects
 
 from posecli.errors import ModelError
-from posecli.model.clip import ClipDescription
+from posecli.model.description import ClipDescription
 from posecli.model.folder import write_folder
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.objective import initial_weights, scratch_weights

@@ -11,9 +11,8 @@ from support import projects
 from support.small_network import shrink
 
 from posecli.errors import ModelError
-from posecli.model.builtin import BUILTIN
 from posecli.model.description import ModelDescription
-from posecli.model.folder import write_folder
+from posecli.model.folder import BUILTIN, write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.training.poses import initial

@@ -19,8 +19,7 @@ from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
 from posecli.errors import ModelError
 from posecli.inference.step import Values
-from posecli.model.builtin import builtin_behaviours_path
-from posecli.model.folder import ClipModelFolder, read_clip_folder
+from posecli.model.folder import ClipModelFolder, builtin_behaviours_path, read_clip_folder
 from posecli.options import FIXED_PRECISIONS, MAX_CHANGE
 from posecli.precision.gate import ClipGateFigures, compare_probabilities
 from posecli.studies.benchmark.material import Say, give_int8, render_scene, untrained_clip_model

@@ -14,18 +14,18 @@ import numpy.typing as npt
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.engine.openvino import FoldedGraph
 from posecli.errors import OutputError, OutputExistsError
-from posecli.model.clip import BEHAVIOURS, ClipDescription
-from posecli.model.description import ModelDescription
+from posecli.model.description import BEHAVIOURS, ClipDescription, ModelDescription
 from posecli.model.folder import (
     ClipModelFolder,
     ModelFolder,
+    has_int8,
     is_model_folder,
     read_clip_folder,
     read_model_folder,
     write_folder,
+    write_int8,
 )
 from posecli.model.importing import cache_directory
-from posecli.model.int8 import has_int8, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import InputSize
 from posecli.precision.gate import sample_chunks

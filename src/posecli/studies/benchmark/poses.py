@@ -9,8 +9,7 @@ from typing import Any
 
 from posecli.errors import ModelError
 from posecli.inference.step import Values
-from posecli.model.builtin import builtin_model_path
-from posecli.model.folder import ModelFolder, read_model_folder
+from posecli.model.folder import ModelFolder, builtin_model_path, read_model_folder
 from posecli.model.importing import open_model
 from posecli.options import MAX_SHIFT_PX
 from posecli.precision.gate import FEWEST_POINTS, GateFigures, compare_poses, model_cutoff

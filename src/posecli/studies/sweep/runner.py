@@ -22,8 +22,8 @@ import numpy as np
 from posecli import __version__
 from posecli.errors import OutputError
 from posecli.inference.predictor import PoseModel, load_model
-from posecli.model.builtin import builtin_model_path
 from posecli.model.deeplabcut import NetworkChoice
+from posecli.model.folder import builtin_model_path
 from posecli.precision.gate import choose_precision, model_cutoff, pose_gate
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench

@@ -16,8 +16,8 @@ from typing import Any
 from posecli.errors import UsageError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import PoseModel, load_model
-from posecli.model.builtin import builtin_model_path
 from posecli.model.deeplabcut import NetworkChoice
+from posecli.model.folder import builtin_model_path
 from posecli.options import FIXED_PRECISIONS, FixedPrecision, PipelineName
 from posecli.studies.common.folder import StudyFolder, write_json
 from posecli.studies.sweep.charts import draw_settings

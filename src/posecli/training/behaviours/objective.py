@@ -17,9 +17,9 @@ from posecli.behaviour.metrics import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import ModelError
 from posecli.inference.step import BEHAVIOURS, NetworkStep, Step, Values
-from posecli.model.clip import ClipDescription
+from posecli.model.checkpoint import read_i3d_checkpoint
+from posecli.model.description import ClipDescription
 from posecli.model.folder import read_clip_folder, write_folder
-from posecli.model.i3d_checkpoint import read_i3d_checkpoint
 from posecli.network.folding import Tensors
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.examples import ClipBatchMaker, Examples, Images, Numbers, open_sources
