@@ -14,8 +14,7 @@ from support.sweeps import make_study, moved, walk
 
 from posecli.model.folder import ModelFolder
 from posecli.studies.common.report import StudyReport
-from posecli.studies.sweep.charts import COMPRESSION_CHARTS, drawings
-from posecli.studies.sweep.charts.speeds import draw_scales
+from posecli.studies.sweep.charts import COMPRESSION_CHARTS, draw_scales, drawings
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.report import findings, version_table, write_report
 from posecli.studies.sweep.study import Sweep

@@ -43,15 +43,11 @@ Gray = npt.NDArray[np.uint8]
 class Correspondence:
     """How well the frames of a version match those of its original."""
 
-    #: Frames.
-    expected: int
+    expected: int  # frames
     found: int
-    #: Of any frame's time against the original's, in frames.
-    largest_time_shift: float
-    #: First frame of each stretch that fits a neighbour better, and that neighbour's offset.
-    shifted: tuple[tuple[int, int], ...]
-    #: Peak signal-to-noise ratio of brightness, dB: mean over frames, and of the worst.
-    psnr: float
+    largest_time_shift: float  # of any frame against the original's, in frames
+    shifted: tuple[tuple[int, int], ...]  # first frame of each stretch that fits a neighbour better, and its offset
+    psnr: float  # peak signal-to-noise ratio of brightness, dB: mean over frames
     worst_psnr: float
 
     @property
@@ -109,6 +105,7 @@ def _grays(info: VideoInfo, original: VideoInfo) -> Generator[tuple[Gray, Gray] 
     """Brightness of each frame as displayed, of the original's size and small; ``None`` where one is not decoded."""
     geometry = Geometry.plan(info.width, info.height)
     buffer = np.empty((info.height, info.width, 3), np.uint8)
+    size = SMALL_WIDTH, max(1, round(original.height * SMALL_WIDTH / original.width))
     with closing(VideoReader(info)) as reader:
         for _, _, image in reader.decoded():
             if image is None:
@@ -116,15 +113,8 @@ def _grays(info: VideoInfo, original: VideoInfo) -> Generator[tuple[Gray, Gray] 
                 continue
             prepare(image, geometry, buffer)
             gray = np.asarray(cv2.cvtColor(buffer[: original.height, : original.width], cv2.COLOR_RGB2GRAY), np.uint8)
-            yield gray, _shrunk(gray)
-
-
-def _shrunk(image: Gray) -> Gray:
-    height, width = image.shape
-    if width <= SMALL_WIDTH:
-        return image
-    size = SMALL_WIDTH, max(1, round(height * SMALL_WIDTH / width))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            small = gray if size[0] >= original.width else cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+            yield gray, np.asarray(small, np.uint8)
 
 
 def _square(first: Gray, second: Gray) -> float:
@@ -140,12 +130,11 @@ def _shifted(squares: npt.NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     for start in range(0, len(squares), STRETCH):
         stretch = squares[start : start + STRETCH]
         stretch = stretch[~np.isnan(stretch).any(axis=1)]
-        if not len(stretch):
-            continue
-        means = stretch.mean(axis=0)
-        best = int(means.argmin())
-        if means[best] < MARGIN * means[REACH]:
-            yield start, best - REACH
+        if len(stretch):
+            means = stretch.mean(axis=0)
+            best = int(means.argmin())
+            if means[best] < MARGIN * means[REACH]:
+                yield start, best - REACH
 
 
 def _time_shift(original: VideoInfo, version: VideoInfo, count: int) -> float:

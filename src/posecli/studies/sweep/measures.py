@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,6 @@ class Trajectories:
 
     @classmethod
     def of(cls, poses: Sequence[Floats]) -> Trajectories:
-        """Concatenate the poses of several videos."""
         return cls(np.concatenate(list(poses)), tuple(len(pose) for pose in poses))
 
     def filtered(self, window: int) -> Trajectories:
@@ -61,43 +60,27 @@ class Trajectories:
 class PartMeasures:
     """Measures of one version and body part (or ``all``), with both trajectories filtered alike (or ``none``).
 
-    Attributes
-    ----------
-    points
-        Points that count.
-    mean, median, p99
-        Distance from the original's trajectory, px.
-    likelihood_change
-        Mean of the version's likelihood less the original's.
-    lost
-        Share of the points whose likelihood fell below the cut-off.
-    jitter
-        Mean step from frame to frame less the original's, px.
-    truth_mean, truth_median, truth_p99
-        Distance from the truth, px.
-    truth_points
-        Points, of those that count, whose truth is known; 0 where there is none.
+    Steps from frame to frame are in px as distances are; changes are the version's value less the original's.
     """
 
     bodypart: str
     filtering: str
-    points: int
-    mean: ConfidenceInterval
+    points: int  # that count
+    mean: ConfidenceInterval  # distance from the original's trajectory
     median: ConfidenceInterval
     p99: ConfidenceInterval
     likelihood_change: ConfidenceInterval
-    lost: ConfidenceInterval
-    jitter: ConfidenceInterval
-    truth_mean: ConfidenceInterval
+    lost: ConfidenceInterval  # share of the points whose likelihood fell below the cut-off
+    jitter: ConfidenceInterval  # change of the mean step
+    truth_mean: ConfidenceInterval  # distance from the truth
     truth_median: ConfidenceInterval
     truth_p99: ConfidenceInterval
-    truth_points: int
+    truth_points: int  # that count and whose truth is known
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values by column name, ``None`` for what is not known."""
         row: dict[str, Any] = {}
-        for name in (field.name for field in fields(self)):
-            value = getattr(self, name)
+        for name, value in vars(self).items():
             if isinstance(value, ConfidenceInterval):
                 column = name if name in SHARES else f"{name}_px"
                 limits = {column: value.value, f"{column}_low": value.low, f"{column}_high": value.high}
@@ -141,21 +124,10 @@ class Comparison:
         if name != ALL:
             place = self.bodyparts.index(name)
             values = {key: value[:, place : place + 1] for key, value in values.items()}
+        points = {key: int((~np.isnan(value)).sum()) for key, value in values.items()}
         means = {key: self.resampling.mean(value) for key, value in values.items()}
         median, p99 = self.resampling.quantiles(values["error"], QUANTILES)
         truth_median, truth_p99 = self.resampling.quantiles(values["truth"], QUANTILES)
-        return PartMeasures(
-            name,
-            filtering,
-            int((~np.isnan(values["lost"])).sum()),
-            means["error"],
-            median,
-            p99,
-            means["likelihood_change"],
-            means["lost"],
-            means["jitter"],
-            means["truth"],
-            truth_median,
-            truth_p99,
-            int((~np.isnan(values["truth"])).sum()),
-        )
+        error, truth = (means["error"], median, p99), (means["truth"], truth_median, truth_p99)
+        changes = means["likelihood_change"], means["lost"], means["jitter"]
+        return PartMeasures(name, filtering, points["lost"], *error, *changes, *truth, points["truth"])

@@ -77,12 +77,7 @@ def find_poses(
     """Find the poses in stretches of a video, in order; `geometry` is what is done to its frames.
 
     Returns ``(N, K, 3)`` float64 in px of the full frame, NaN, NaN, 0 where a frame could not be decoded; and where the
-    time went, the network's warm-up left out.
-
-    Raises
-    ------
-    VideoError
-        If fewer frames came than were asked for.
+    time went, the network's warm-up left out. It is a `VideoError` if fewer frames came than were asked for.
     """
     step = model.step((geometry.height, geometry.width, 3), options.analysis.decoder)
     reader = Stretches(info, geometry, stretches, options.analysis.video_backend)

@@ -27,8 +27,7 @@ class Reencoded:
     """The outcome for one video; frames are those that were compared, `psnr` is their mean, dB."""
 
     video: Path
-    #: ``skipped``: made before with the same settings.
-    state: Literal["done", "skipped", "failed"]
+    state: Literal["done", "skipped", "failed"]  # ``skipped``: made before with the same settings
     path: Path | None = None
     frames: int = 0
     bytes_before: int = 0
@@ -38,7 +37,6 @@ class Reencoded:
     exit_code: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return asdict(self) | {"video": str(self.video), "path": None if self.path is None else str(self.path)}
 
     def __str__(self) -> str:

@@ -38,11 +38,6 @@ class ConfidenceInterval:
 
     @property
     def range(self) -> str:
-        """The interval as text.
-
-        >>> ConfidenceInterval(0.5, 0.41, 0.62).range
-        '0.41 to 0.62'
-        """
         return f"{self.low:.2f} to {self.high:.2f}"
 
 
@@ -58,18 +53,10 @@ def block_length(frames: int, frame_rate: float) -> int:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How frames are resampled: the same for all versions, so that they are compared on equal samples.
+    """How frames are resampled: the same for all versions, so that they are compared on equal samples."""
 
-    Attributes
-    ----------
-    lengths, blocks
-        Frames of each video, and of a block of it.
-    resamples, seed
-        Number of resamples, and seed of the random numbers.
-    """
-
-    lengths: tuple[int, ...]
-    blocks: tuple[int, ...]
+    lengths: tuple[int, ...]  # frames of each video
+    blocks: tuple[int, ...]  # frames of a block of it
     resamples: int = 1000
     seed: int = 0
 
@@ -107,11 +94,9 @@ class Resampling:
         flat, frames = flat[order], frames[order]
         plain = _weighted_quantiles(flat, np.ones((1, flat.size), np.uint8), shares)[0]
         step = max(1, 4_000_000 // flat.size)
+        starts = range(0, len(self.counts), step)
         again = np.concatenate(
-            [
-                _weighted_quantiles(flat, self.counts[start : start + step, frames], shares)
-                for start in range(0, len(self.counts), step)
-            ]
+            [_weighted_quantiles(flat, self.counts[start : start + step, frames], shares) for start in starts]
         )
         return [_interval(value, column) for value, column in zip(plain, again.T, strict=True)]
 

@@ -8,6 +8,7 @@ are needed, unless they are to be kept.
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,7 @@ from posecli.studies.sweep.study import (
     frame_path,
     identity_fields,
     poses_path,
+    sizes,
 )
 from posecli.studies.sweep.transcode import Transcoded, refuse_missing_encoders, transcode
 from posecli.studies.sweep.versions import Version
@@ -136,7 +138,7 @@ class _Run:
             return rendered_scene(self.options, self.folder / SCENE_FOLDER, progress)
 
     def check_disk(self, videos: Sequence[SweepVideo]) -> None:
-        needs = [encoded_bytes(video, version) for video in videos for version in self.versions]
+        needs = [_encoded_bytes(video, version) for video in videos for version in self.versions]
         need = int(sum(needs) if self.options.keep else max(needs)) + RESERVE_BYTES
         free = shutil.disk_usage(self.folder).free
         if need > free:
@@ -164,7 +166,7 @@ class _Run:
     def finish(self, model: PoseModel, videos: Sequence[SweepVideo]) -> dict[tuple[str, str], Row]:
         """Make what is not finished yet; returns all rows."""
         rows = {(row["video"], row["version"]): row for row in self.journal.rows(repair=True)}
-        pairs = [(video, version) for video in videos for version in self.versions]
+        pairs = itertools.product(videos, self.versions)
         left = [(video, version) for video, version in pairs if (video.name, version.name) not in rows]
         if rows and left:
             self.observer.say(f"continuing in '{self.folder}': {len(rows)} versions are there, {len(left)} are left")
@@ -183,10 +185,10 @@ class _Run:
         video = left[0][0]
         geometry = video.geometry(self.options, 1.0)
         full_frame = frame_seconds(model, video.info, geometry, self.options)
-        seconds = 0.0
-        for item, version in left:
-            seen = item.geometry(self.options, version.scale)
-            seconds += item.looked_at * full_frame * seen.width * seen.height / (geometry.width * geometry.height)
+        inputs = [(item.looked_at, item.geometry(self.options, version.scale)) for item, version in left]
+        pixels = sum(count * seen.width * seen.height for count, seen in inputs)
+        seconds = full_frame * pixels / (geometry.width * geometry.height)
+        duration = f"{seconds:.0f} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
         engine = model.engine(geometry.height, geometry.width).info
         self.observer.say(
             f"posecli {__version__}: model {model.description.scorer}, engine {engine.name} {engine.version} on "
@@ -194,16 +196,18 @@ class _Run:
         )
         self.observer.say(
             f"{len(left)} versions, {sum(item.looked_at for item, _ in left)} frames in all, {1 / full_frame:.1f} a "
-            f"second at {geometry.width}x{geometry.height} px: about {_minutes(seconds)} for the network, and encoding"
+            f"second at {geometry.width}x{geometry.height} px: about {duration} for the network, and encoding"
         )
 
     def _finished(self, model: PoseModel, video: SweepVideo, version: Version, name: str) -> Row:
         """Encode, check and analyse one version; the encoded video is removed afterwards."""
         with self._encoded(video, version, name) as (info, made):
-            together = None if made is None else self._compared(video, info, name)
-            path = frame_path(self.folder, video, version)
-            make_folder(path.parent)
-            write_whole(path, first_frame_png(info, video.info.height, video.info.width))
+            together = None
+            if made is not None:
+                with self.observer.work(f"{name}: comparing frames", video.frames) as progress:
+                    together = compare_frames(video.info, info, video.frames, progress)
+            png = first_frame_png(info, video.info.height, video.info.width)
+            _write(frame_path(self.folder, video, version), png)
             if together is not None and together.problem is not None:
                 self.observer.say(f"{name}: left out, since {together.problem}")
                 return version_row(video, version, info, made, together, None)
@@ -213,11 +217,10 @@ class _Run:
                 poses, stages = find_poses(chosen, info, geometry, video.stretches, self.options, progress)
         content = io.BytesIO()
         np.save(content, poses, allow_pickle=False)
-        path = poses_path(self.folder, video, version)
-        make_folder(path.parent)
-        write_whole(path, content.getvalue())
+        _write(poses_path(self.folder, video, version), content.getvalue())
         row = version_row(video, version, info, made, together, stages)
-        self.observer.say(f"{name}: {_row_sentence(row)}")
+        size = f"{row['bytes'] / 1e6:.2f} MB, {row['bit_rate'] / 1e3:.0f} kbit/s, " if row["codec"] else ""
+        self.observer.say(f"{name}: {size}{row['analysis_fps']:.1f} fps")
         return row | {"network_width": geometry.width, "network_height": geometry.height}
 
     @contextmanager
@@ -237,12 +240,8 @@ class _Run:
             if not kept:
                 target.unlink(missing_ok=True)
 
-    def _compared(self, video: SweepVideo, info: VideoInfo, name: str) -> Correspondence:
-        with self.observer.work(f"{name}: comparing frames", video.frames) as progress:
-            return compare_frames(video.info, info, video.frames, progress)
 
-
-def encoded_bytes(video: SweepVideo, version: Version) -> float:
+def _encoded_bytes(video: SweepVideo, version: Version) -> float:
     """Most bytes that an encoded version may take: a guess on the safe side."""
     if version.encode is None:
         return 0.0
@@ -252,8 +251,9 @@ def encoded_bytes(video: SweepVideo, version: Version) -> float:
     return video.info.width * video.info.height * video.frames * bits / 8
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
+def _write(path: Path, content: bytes) -> None:
+    make_folder(path.parent)
+    write_whole(path, content)
 
 
 def version_row(
@@ -284,11 +284,7 @@ def version_row(
         "precision": version.precision,
         "frames": video.frames,
         "looked_at": video.looked_at,
-        "bytes": size,
-        "bit_rate": 8 * size / video.seconds,
-        "bytes_per_hour": 3600 * size / video.seconds,
-        "raw_compression": video.raw_bytes / size,
-        "given_compression": video.given_bytes / size,
+        **sizes(size, video.seconds, video.raw_bytes, video.given_bytes),
         "encode_seconds": made and made.seconds,
         "encode_fps": made and video.frames / made.seconds,
         "read_fps": None if stages is None else _read_fps(video, info, stages),
@@ -312,8 +308,3 @@ def _read_fps(video: SweepVideo, info: VideoInfo, stages: StageReport) -> float 
     if are_sought(info, video.stretches):
         return None
     return stages.alone_fps["read"] * video.stretches[-1].stop / video.looked_at
-
-
-def _row_sentence(row: Row) -> str:
-    size = f"{row['bytes'] / 1e6:.2f} MB, {row['bit_rate'] / 1e3:.0f} kbit/s, " if row["codec"] else ""
-    return f"{size}{row['analysis_fps']:.1f} fps"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from posecli.errors import UsageError
+from posecli.evaluation import ALL
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.deeplabcut import NetworkChoice
@@ -22,6 +23,7 @@ from posecli.options import FIXED_PRECISIONS, FixedPrecision, PipelineName
 from posecli.studies.common.folder import StudyFolder, write_json
 from posecli.studies.sweep.charts import draw_settings
 from posecli.studies.sweep.material import given_videos
+from posecli.studies.sweep.measures import RAW
 from posecli.studies.sweep.network import find_poses, frame_seconds
 from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.recommendation import Recommendation, analysis_line, recommend
@@ -30,8 +32,6 @@ from posecli.studies.sweep.runner import run_sweep
 from posecli.studies.sweep.study import SWEEP, Sweep
 from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
 from posecli.support.figures import house_style, save_figure
-from posecli.video.geometry import Geometry
-from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 
 FORMAT = "posecli-recommendation"
@@ -71,20 +71,14 @@ class Found:
     """What a search found, and the commands that use it."""
 
     folder: Path
-    #: Speed and error of every scale and precision.
-    settings: Sweep
-    #: The fastest inside; the full frame in fp32 where none is, or the evidence is thin.
-    setting: Version
+    settings: Sweep  # speed and error of every scale and precision
+    setting: Version  # the fastest inside; the full frame in fp32 where none is, or the evidence is thin
     batch: BatchChoice
-    #: Frames per second of each pipeline that was tried.
-    pipelines: dict[str, float]
-    #: A sentence each.
-    reasons: tuple[str, ...]
-    #: The commands to use; empty where the evidence is thin.
-    analysis: str
+    pipelines: dict[str, float]  # frames per second of each that was tried
+    reasons: tuple[str, ...]  # a sentence each
+    analysis: str  # the commands to use; empty where the evidence is thin
     acquisition: str
-    #: The frontier, as PNG.
-    figure: Path
+    figure: Path  # the frontier, as PNG
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -101,9 +95,7 @@ class Found:
             "analysis": self.analysis,
             "acquisition": self.acquisition,
             "figure": str(self.figure),
-            "rows": [
-                row for row in self.settings.tidy_rows() if row["bodypart"] == "all" and row["filtering"] == "none"
-            ],
+            "rows": [row for row in self.settings.tidy_rows() if (row["bodypart"], row["filtering"]) == (ALL, RAW)],
         }
 
 
@@ -123,9 +115,7 @@ def search(
     settings = run.settings()
     chosen = recommend(settings) if settings.compared else Recommendation(None, ())
     best = chosen.version or settings.reference
-    batch = _best_batch(settings, best)
-    observer.say(f"batch size: {batch}")
-    pipelines = _speeds_of_pipelines(settings, best, batch.batch_size, observer)
+    batch, pipelines = _best_pace(settings, best, observer)
     pipeline = max(pipelines, key=pipelines.__getitem__)
     reasons = [*chosen.reasons]
     if chosen.version is None and not chosen.thin:
@@ -187,15 +177,8 @@ class _Parts:
         return recommend(summary)
 
     def _swept(self, part: str, sweep: SweepOptions, versions: Sequence[Version]) -> Sweep:
-        return run_sweep(
-            f"recommend-{part}",
-            sweep,
-            versions,
-            self.folder / part,
-            self.observer,
-            overwrite=self.overwrite,
-            network=self.network,
-        )
+        again: Any = {"overwrite": self.overwrite, "network": self.network}
+        return run_sweep(f"recommend-{part}", sweep, versions, self.folder / part, self.observer, **again)
 
     def _affordable(self, sweep: SweepOptions, versions: Sequence[Version], model: PoseModel) -> int | None:
         """Frames of each setting that the budget allows; ``None`` where that is all."""
@@ -223,27 +206,19 @@ def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tupl
     return tuple(wanted or (name for name in FIXED_PRECISIONS if model.obstacle(name) is None))
 
 
-def _in_setting(settings: Sweep, best: Version) -> tuple[PoseModel, VideoInfo, Geometry]:
-    """The network in a setting, the first video, and what is done to its frames."""
-    video, model = settings.videos[0], settings.model
-    chosen = model if best.precision is None else model.with_precision(best.precision)
-    return chosen, video.info, video.geometry(settings.options, best.scale)
-
-
-def _best_batch(settings: Sweep, best: Version) -> BatchChoice:
-    model, info, geometry = _in_setting(settings, best)
-    reader = VideoReader(info, geometry, settings.options.analysis.video_backend)
-    return choose_batch(model.step((geometry.height, geometry.width, 3)), first_items(reader))
-
-
-def _speeds_of_pipelines(settings: Sweep, best: Version, batch_size: int, observer: SweepObserver) -> dict[str, float]:
-    """Frames per second of each pipeline, in the chosen setting and batch size."""
-    options = settings.options
-    frames = min(settings.videos[0].frames, max(PIPELINE_FRAMES, 3 * batch_size))
+def _best_pace(settings: Sweep, best: Version, observer: SweepObserver) -> tuple[BatchChoice, dict[str, float]]:
+    """The best batch size in a setting, and with it the frames per second of each pipeline."""
+    options, video = settings.options, settings.videos[0]
+    model = settings.model if best.precision is None else settings.model.with_precision(best.precision)
+    geometry = video.geometry(options, best.scale)
+    reader = VideoReader(video.info, geometry, options.analysis.video_backend)
+    batch = choose_batch(model.step((geometry.height, geometry.width, 3)), first_items(reader))
+    observer.say(f"batch size: {batch}")
+    frames = min(video.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))
     speeds: dict[str, float] = {}
     for name in PIPELINES_TRIED:
-        tried = replace(options, analysis=replace(options.analysis, batch_size=batch_size, pipeline=name))
+        tried = replace(options, analysis=replace(options.analysis, batch_size=batch.batch_size, pipeline=name))
         with observer.work(f"pipeline {name}", frames) as progress:
-            _, stages = find_poses(*_in_setting(settings, best), [range(frames)], tried, progress)
+            _, stages = find_poses(model, video.info, geometry, [range(frames)], tried, progress)
         speeds[name] = stages.frames / stages.seconds
-    return speeds
+    return batch, speeds

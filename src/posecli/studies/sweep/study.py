@@ -45,40 +45,28 @@ class Sweep:
 
     folder: Path
     options: SweepOptions
-    #: The reference first.
-    versions: tuple[Version, ...]
+    versions: tuple[Version, ...]  # the reference first
     videos: tuple[SweepVideo, ...]
-    #: In the precision of the sweep.
-    model: PoseModel
-    #: Likelihood from which on a point counts as seen.
-    cutoff: float
-    #: Of each video ``(N, K, 2)`` px, or ``None``.
-    truths: tuple[Floats | None, ...]
-    #: What ``design.json`` says.
-    design: dict[str, Any]
-    #: By video and version.
-    rows: dict[tuple[str, str], Row]
+    model: PoseModel  # in the precision of the sweep
+    cutoff: float  # likelihood from which on a point counts as seen
+    truths: tuple[Floats | None, ...]  # of each video ``(N, K, 2)`` px
+    design: dict[str, Any]  # what ``design.json`` says
+    rows: dict[tuple[str, str], Row]  # by video and version
 
     def poses(self, video: SweepVideo, version: Version) -> Pose:
         """Poses of a version of a video, ``(N, K, 3)`` float64."""
         return np.asarray(np.load(poses_path(self.folder, video, version), allow_pickle=False), np.float64)
 
     def row(self, video: SweepVideo, version: Version) -> Row:
-        """Sizes and speeds of a version of a video."""
         return self.rows[video.name, version.name]
 
     @property
     def usable(self) -> tuple[Version, ...]:
         """The versions whose frames match the original's in every video."""
-        return tuple(
-            version
-            for version in self.versions
-            if all(self.row(video, version)["problem"] is None for video in self.videos)
-        )
+        return tuple(version for version in self.versions if self.totals(version)["problem"] is None)
 
     @property
     def bodyparts(self) -> tuple[str, ...]:
-        """Names of the body parts, in the network's order."""
         return self.model.description.bodyparts
 
     @property
@@ -93,7 +81,6 @@ class Sweep:
 
     @property
     def codecs(self) -> dict[str | None, list[Version]]:
-        """The compared versions by codec."""
         names = dict.fromkeys(version.codec for version in self.compared)
         return {name: [version for version in self.compared if version.codec == name] for name in names}
 
@@ -109,9 +96,8 @@ class Sweep:
 
     def measure(self, version: Version, bodypart: str = ALL, filtering: str = RAW) -> PartMeasures:
         """One body part of one version, over all videos."""
-        return next(
-            item for item in self.measures[version.name] if item.bodypart == bodypart and item.filtering == filtering
-        )
+        wanted = bodypart, filtering
+        return next(item for item in self.measures[version.name] if (item.bodypart, item.filtering) == wanted)
 
     def worst(self, version: Version) -> PartMeasures:
         """The body part whose mean error may be largest."""
@@ -120,12 +106,10 @@ class Sweep:
 
     @cached_property
     def resampling(self) -> Resampling:
-        """The bootstrap over all videos."""
         return self._resampling(self.videos)
 
     @cached_property
     def original(self) -> Trajectories:
-        """Trajectories of the reference, over all videos."""
         return self._trajectories(self.videos, self.reference)
 
     @cached_property
@@ -145,7 +129,6 @@ class Sweep:
 
     @property
     def has_truth(self) -> bool:
-        """Whether true points are known."""
         return any(truth is not None for truth in self.truths)
 
     def totals(self, version: Version) -> dict[str, Any]:
@@ -187,17 +170,16 @@ class Sweep:
     def _truth(self, videos: Sequence[SweepVideo]) -> Floats | None:
         if not self.has_truth:
             return None
-        known = dict(zip((video.name for video in self.videos), self.truths, strict=True))
         parts = []
-        for video in videos:
-            truth = known[video.name]
-            parts.append(np.full((video.looked_at, len(self.bodyparts), 2), np.nan) if truth is None else truth)
+        for video, truth in zip(self.videos, self.truths, strict=True):
+            if video in videos:
+                parts.append(np.full((video.looked_at, len(self.bodyparts), 2), np.nan) if truth is None else truth)
         return np.concatenate(parts)
 
     def _resampling(self, videos: Sequence[SweepVideo]) -> Resampling:
+        lengths = tuple(video.looked_at for video in videos)
         blocks = tuple(block_length(video.looked_at, video.info.frame_rate) for video in videos)
-        options = self.options
-        return Resampling(tuple(video.looked_at for video in videos), blocks, options.resamples, options.seed)
+        return Resampling(lengths, blocks, self.options.resamples, self.options.seed)
 
 
 def identity_fields(
@@ -223,13 +205,24 @@ def identity_fields(
 
 
 def poses_path(folder: Path, video: SweepVideo, version: Version) -> Path:
-    """Where a version's poses are."""
+    """Poses ``(N, K, 3)`` of a version of a video, as `numpy.save` writes them."""
     return folder / POSES_FOLDER / f"{video.name}-{version.name}.npy"
 
 
 def frame_path(folder: Path, video: SweepVideo, version: Version) -> Path:
-    """Where a version's first frame is."""
+    """First frame of a version of a video, as PNG."""
     return folder / FRAMES_FOLDER / f"{video.name}-{version.name}.png"
+
+
+def sizes(size: float, seconds: float, raw: float, given: float) -> Row:
+    """What follows from the bytes of a version, of its raw pixels, and of the given file."""
+    return {
+        "bytes": size,
+        "bit_rate": 8 * size / seconds,
+        "bytes_per_hour": 3600 * size / seconds,
+        "raw_compression": raw / size,
+        "given_compression": given / size,
+    }
 
 
 def total(rows: Sequence[dict[str, Any]], videos: Sequence[SweepVideo]) -> dict[str, Any]:
@@ -243,10 +236,8 @@ def total(rows: Sequence[dict[str, Any]], videos: Sequence[SweepVideo]) -> dict[
         seconds = sum(row["frames"] / row[name] for row in known)
         merged[name] = sum(row["frames"] for row in known) / seconds if known else None
     seconds = sum(video.seconds for video in videos)
-    merged["bit_rate"] = 8 * merged["bytes"] / seconds
-    merged["bytes_per_hour"] = 3600 * merged["bytes"] / seconds
-    merged["raw_compression"] = sum(video.raw_bytes for video in videos) / merged["bytes"]
-    merged["given_compression"] = sum(video.given_bytes for video in videos) / merged["bytes"]
+    raw, given = sum(video.raw_bytes for video in videos), sum(video.given_bytes for video in videos)
+    merged |= sizes(merged["bytes"], seconds, raw, given)
     if rows[0].get("psnr") is not None:
         merged["psnr"] = sum(row["psnr"] * row["frames"] for row in rows) / merged["frames"]
         merged["worst_psnr"] = min(row["worst_psnr"] for row in rows)
@@ -257,14 +248,8 @@ def total(rows: Sequence[dict[str, Any]], videos: Sequence[SweepVideo]) -> dict[
 def trained_scales(source: Mapping[str, Any]) -> tuple[float, float] | None:
     """Smallest and largest scale of the frame that a network was trained on; ``None`` where nothing is known.
 
-    Parameters
-    ----------
-    source
-        Of a model folder's description: written when a network was trained, averaged of several, or imported from
-        DeepLabCut.
+    The source is that of a model folder: trained here, averaged of several, or imported from DeepLabCut.
 
-    Examples
-    --------
     >>> trained_scales({"global_scale": 0.8})
     (0.4, 1.0)
     >>> trained_scales({"config": {"augment": {"scales": [1.0, 0.25], "scale_jitter": 2.0}}})

@@ -45,12 +45,7 @@ def transcode(
 ) -> Transcoded:
     """Re-encode a video, or its first frames; the file gets its name only when it is complete.
 
-    The target's ending chooses the container.
-
-    Raises
-    ------
-    OutputError
-        If ffmpeg fails: with its last words.
+    The target's ending chooses the container. If ffmpeg fails, it is an `OutputError` with its last words.
     """
     command = transcode_command(info, target, options, frames)
     start = time.perf_counter()
@@ -118,9 +113,8 @@ def _run(command: list[str], target: Path, progress: Progress) -> None:
             _follow(process, progress)
             code = process.wait()
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(PATIENCE)
+            process.kill()
+            process.wait(PATIENCE)
         if code:
             words.seek(0)
             reason = plain_words(words.read().decode(errors="replace")) or f"ffmpeg ended with code {code}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.studies.sweep.charts.axes import SMALLEST_PX, error_axis
+from posecli.studies.sweep.axes import SMALLEST_PX, error_axis
 from posecli.studies.sweep.study import Sweep, frame_path
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import GREY, new_figure, part_colors
@@ -26,9 +25,11 @@ COLUMNS, MOST_PANELS = 5, 15
 
 def draw_frames(sweep: Sweep) -> Figure:
     """First frames with predicted body parts and sizes."""
-    shown = [sweep.reference, *_spread(sweep.compared, MOST_PANELS - 1)]
-    video = sweep.videos[0]
-    aspect = video.info.height / video.info.width
+    compared = sweep.compared
+    places = np.linspace(0, len(compared) - 1, min(len(compared), MOST_PANELS - 1)).round().astype(int)
+    shown = [sweep.reference, *(compared[place] for place in places)]
+    info = sweep.videos[0].info
+    aspect = info.height / info.width
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure = new_figure(2.45 * columns, rows * (2.45 * aspect + 0.28) + 0.3)
@@ -62,16 +63,17 @@ def _draw_first_frame(axes: Axes, sweep: Sweep, version: Version) -> None:
         )
     size = sweep.row(video, version)["bytes"]
     axes.set_title(f"{version.label}, {_bytes(size)}", fontsize="small", weight="normal")
-    axes.set_xlim(0, video.info.width)
-    axes.set_ylim(video.info.height, 0)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xlim=(0, video.info.width), ylim=(video.info.height, 0), xticks=[], yticks=[])
     axes.grid(visible=False)
 
 
 def draw_traces(sweep: Sweep) -> Figure:
-    """The first body part's x against time, and its distance from the original, for all versions."""
-    video, part = sweep.videos[0], _most_seen(sweep)
+    """A body part's x against time, and its distance from the original, for all versions."""
+    from matplotlib import colormaps
+
+    shares = sweep.seen.mean(axis=0)
+    part = 0 if shares[0] >= 0.5 * shares.max() else int(shares.argmax())  # the first, unless hardly ever seen
+    video = sweep.videos[0]
     rate = video.info.frame_rate
     count = min(video.looked_at, round(TRACE_SECONDS * rate))
     seconds = np.arange(count) / rate
@@ -82,7 +84,8 @@ def draw_traces(sweep: Sweep) -> Figure:
     figure = new_figure(10.0, 5.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     versions = sorted(sweep.compared, key=lambda version: -sweep.totals(version)["bytes"])
-    for version, color in zip(versions, _ramp(len(versions)), strict=True):
+    colors = colormaps["plasma_r"](0.12 + 0.88 * np.arange(len(versions)) / max(len(versions) - 1, 1))
+    for version, color in zip(versions, colors[::-1], strict=True):
         pose = sweep.poses(video, version)[:count, part]
         upper.plot(along, _broken(pose[:, 0], gaps), color=color, linewidth=1.1, label=version.label)
         distance = np.hypot(*(pose[:, :2] - original[:, :2]).T)
@@ -90,18 +93,14 @@ def draw_traces(sweep: Sweep) -> Figure:
     upper.plot(along, _broken(original[:, 0], gaps), color="black", linewidth=1.4, label=sweep.reference.label)
     unseen = original[:, 2] < sweep.cutoff
     for axes in (upper, lower):
-        axes.fill_between(
-            seconds, 0, 1, where=unseen, transform=axes.get_xaxis_transform(), color="#EFEFEF", linewidth=0, zorder=0
-        )
-        axes.vlines(
-            seconds[gaps] - 0.5 / rate, 0, 1, transform=axes.get_xaxis_transform(), color=GREY, linewidth=0.8, zorder=0
-        )
+        full_height: Any = {"transform": axes.get_xaxis_transform(), "zorder": 0}
+        axes.fill_between(seconds, 0, 1, where=unseen, color="#EFEFEF", linewidth=0, **full_height)
+        axes.vlines(seconds[gaps] - 0.5 / rate, 0, 1, color=GREY, linewidth=0.8, **full_height)
     name = sweep.bodyparts[part]
     upper.set_ylabel(f"{name}: x (px)")
     upper.set_title(f"{name} in {video.name}" + (" (grey: not seen in the original)" if unseen.any() else ""))
     lower.axhline(sweep.options.tolerance, color=GREY, linestyle="--", linewidth=1)
-    error_axis(lower)
-    lower.set_ylabel("distance from the original (px)")
+    error_axis(lower, "distance from the original (px)")
     left_out = f"; the first {count / rate:.0f} of {video.looked_at / rate:.0f} s" if count < video.looked_at else ""
     lower.set_xlabel(("time looked at (s), stretches side by side" if gaps.size else "time (s)") + left_out)
     figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
@@ -111,27 +110,6 @@ def draw_traces(sweep: Sweep) -> Figure:
 def _broken(values: npt.NDArray[np.float64], gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """The values with NaN before these places, so that no line joins two stretches of the video."""
     return np.insert(values, gaps, np.nan)
-
-
-def _spread(versions: Sequence[Version], most: int) -> list[Version]:
-    if len(versions) <= most:
-        return list(versions)
-    places = np.linspace(0, len(versions) - 1, most).round().astype(int)
-    return [versions[place] for place in places]
-
-
-def _most_seen(sweep: Sweep) -> int:
-    """The first body part, unless it is hardly ever seen."""
-    shares = sweep.seen.mean(axis=0)
-    return 0 if shares[0] >= 0.5 * shares.max() else int(shares.argmax())
-
-
-def _ramp(count: int) -> list[str]:
-    """Colors from the best quality to the worst, ``#rrggbb``."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return [to_hex(colormaps["plasma_r"](0.12 + 0.88 * place / max(count - 1, 1))) for place in reversed(range(count))]
 
 
 def _bytes(size: float) -> str:

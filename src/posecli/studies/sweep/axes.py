@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from posecli.studies.sweep.measures import Floats, PartMeasures
-from posecli.studies.sweep.resampling import ConfidenceInterval
 from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
-from posecli.support.figures import GREY, MARKERS
+from posecli.support.figures import GREY, MARKERS, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: Colour, number of the marker, and label of a line.
+Look: TypeAlias = tuple[str, int, str | None]
 
 #: Errors below this share one place at the foot of an axis.
 SMALLEST_PX = 0.02
@@ -27,32 +29,25 @@ def totals(sweep: Sweep, versions: Sequence[Version], name: str) -> Floats:
     return np.array([sweep.totals(version)[name] for version in versions], np.float64)
 
 
+def part_looks(sweep: Sweep) -> list[Look]:
+    """How the line of each body part looks."""
+    colors = part_colors(len(sweep.bodyparts))
+    return [(color, number, name) for number, (name, color) in enumerate(zip(sweep.bodyparts, colors, strict=True))]
+
+
 def draw_against_rate(
-    axes: Axes,
-    sweep: Sweep,
-    measured: Callable[[Version], PartMeasures],
-    versions: Sequence[Version],
-    look: tuple[str, int, str | None],
-    of: str = "mean",
+    axes: Axes, sweep: Sweep, versions: Sequence[Version], look: Look, of: str = "mean", **which: str
 ) -> None:
-    """One line with intervals against bit rate; of a look, see `draw_intervals`."""
+    """A line against bit rate; `which` body part and filtering is as of `Sweep.measure`."""
     rates = totals(sweep, versions, "bit_rate") / 1e3
-    least = -np.inf if of == "jitter" else SMALLEST_PX
-    draw_intervals(axes, rates, [getattr(measured(version), of) for version in versions], look, least)
+    draw_line(axes, rates, [sweep.measure(version, **which) for version in versions], look, of)
 
 
-def draw_intervals(
-    axes: Axes,
-    places: Sequence[float] | Floats,
-    intervals: Sequence[ConfidenceInterval],
-    look: tuple[str, int, str | None],
-    least: float = SMALLEST_PX,
-) -> None:
-    """One line with an interval at each place, in a colour, with the marker of a number, and a label.
-
-    What is too small to show stands at the foot of the axis.
-    """
+def draw_line(axes: Axes, places: Floats, measures: Sequence[PartMeasures], look: Look, of: str = "mean") -> None:
+    """A line of one measure with its intervals; errors too small to show stand at the foot of the axis."""
     color, number, label = look
+    least = -np.inf if of == "jitter" else SMALLEST_PX
+    intervals = [getattr(item, of) for item in measures]
     values, low, high = (
         np.maximum([getattr(item, name) for item in intervals], least) for name in ("value", "low", "high")
     )
@@ -73,8 +68,7 @@ def rate_axis(axes: Axes, sweep: Sweep) -> None:
     rates = totals(sweep, sweep.compared, "bit_rate") / 1e3
     reference = sweep.totals(sweep.reference)
     raw = reference["raw_compression"] * reference["bit_rate"] / 1e3
-    axes.set_xscale("log")
-    plain_ticks(axes, "x", rates, RATE_TICKS)
+    plain_ticks(axes, "x", rates)
     axes.set_xlabel("bit rate (kbit/s)")
     above = axes.secondary_xaxis("top", functions=(lambda rate: raw / np.maximum(rate, 1e-9),) * 2)
     factors = raw / rates
@@ -85,7 +79,7 @@ def rate_axis(axes: Axes, sweep: Sweep) -> None:
     above.tick_params(labelsize="small")
 
 
-def error_axis(axes: Axes) -> None:
+def error_axis(axes: Axes, label: str | None = None) -> None:
     """A logarithmic axis of px with plain numbers; the smallest stands for all below it."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
@@ -94,21 +88,21 @@ def error_axis(axes: Axes) -> None:
     axes.set_yticks(ticks, [f"{'< ' if tick == SMALLEST_PX else ''}{tick:g}" for tick in ticks])
     axes.set_yticks([], minor=True)
     axes.set_ylim(low, high)
+    if label is not None:
+        axes.set_ylabel(label)
 
 
-def plain_ticks(axes: Axes, axis: str, values: Floats, ticks: Sequence[float], room: float = 1.6) -> None:
-    """Label those of the ticks that the values reach, as plain numbers; of too many only powers of ten.
-
-    The axis goes on beyond the values by the factor `room`.
-    """
+def plain_ticks(axes: Axes, axis: str, values: Floats, room: float = 1.6) -> None:
+    """A logarithmic axis with plain numbers, `room` times wider than the values; of too many ticks powers of ten."""
     low, high = float(np.min(values)) / room, float(np.max(values)) * room
-    chosen = [tick for tick in ticks if low <= tick <= high]
+    chosen = [tick for tick in RATE_TICKS if low <= tick <= high]
     if len(chosen) > 8:
         chosen = [tick for tick in chosen if str(tick)[0] == "1"]
+    axes.set(**{f"{axis}scale": "log"})
     target = axes.xaxis if axis == "x" else axes.yaxis
     target.set_ticks(chosen, [f"{tick:,g}" if tick < 1e5 else f"{tick:,.0f}" for tick in chosen])
     target.set_ticks([], minor=True)
-    (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
+    axes.set(**{f"{axis}lim": (low, high)})
 
 
 def tolerance_line(axes: Axes, sweep: Sweep) -> None:

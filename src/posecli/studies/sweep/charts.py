@@ -1,0 +1,272 @@
+"""The figures of a sweep, after those of Mathis & Warren (2018): errors against bit rate, size and speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from posecli.studies.common.report import Drawing
+from posecli.studies.sweep.axes import (
+    SMALLEST_PX,
+    draw_against_rate,
+    draw_line,
+    error_axis,
+    part_looks,
+    plain_ticks,
+    rate_axis,
+    tolerance_line,
+    totals,
+)
+from posecli.studies.sweep.measures import MEDIAN, RAW, Floats
+from posecli.studies.sweep.pictures import draw_frames, draw_traces
+from posecli.studies.sweep.study import Sweep
+from posecli.studies.sweep.versions import Version
+from posecli.support.figures import COLORS, GREY, MARKERS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DISTANCE = "mean distance from the original (px)"
+WORST_ERROR = "upper bound of the worst part's mean error (px)"
+
+
+def draw_bit_rates(sweep: Sweep) -> Figure:
+    """Error of each body part against bit rate, one panel per codec."""
+    figure = new_figure(max(7.0, 4.6 * len(sweep.codecs)), 4.8)
+    panels = figure.subplots(1, len(sweep.codecs), squeeze=False, sharey=True)[0]
+    for axes, (codec, versions) in zip(panels, sweep.codecs.items(), strict=True):
+        for look, name in zip(part_looks(sweep), sweep.bodyparts, strict=True):
+            draw_against_rate(axes, sweep, versions, look, bodypart=name)
+        rate_axis(axes, sweep)
+        axes.set_title(str(codec))
+    for axes in panels:
+        tolerance_line(axes, sweep)
+        error_axis(axes)
+    panels[0].set_ylabel(DISTANCE)
+    panels[-1].legend(loc="upper right")
+    return figure
+
+
+def draw_repair(sweep: Sweep) -> Figure:
+    """Error and jitter over all body parts with and without the median filter, against bit rate."""
+    figure = new_figure(10.0, 4.4)
+    left, right = figure.subplots(1, 2)
+    filtered = f"median filter, {sweep.options.window} frames"
+    for number, (filtering, label) in enumerate(((RAW, "as found"), (MEDIAN, filtered))):
+        for place, versions in enumerate(sweep.codecs.values()):
+            look = COLORS[number], number, None if place else label
+            for axes, of in ((left, "mean"), (right, "jitter")):
+                draw_against_rate(axes, sweep, versions, look, of, filtering=filtering)
+    rate_axis(left, sweep)
+    rate_axis(right, sweep)
+    tolerance_line(left, sweep)
+    error_axis(left, DISTANCE)
+    left.set_title("Error, all body parts")
+    left.legend(loc="upper right")
+    right.set_ylabel("step beyond the original's (px per frame)")
+    right.set_title("Jitter, all body parts")
+    right.axhline(0, color=GREY, linewidth=1)
+    return figure
+
+
+def draw_truth(sweep: Sweep) -> Figure:
+    """Error against truth over all body parts beside the original's own, against bit rate."""
+    figure, axes = _codec_lines(sweep, "truth_mean", 4.4)
+    own = sweep.measure(sweep.reference).truth_mean
+    axes.axhline(own.value, color="black", linewidth=1.4, label="original")
+    axes.axhspan(own.low, own.high, color="black", alpha=0.1, linewidth=0)
+    error_axis(axes, "mean distance from the truth (px)")
+    axes.set_title("Error against truth, all body parts")
+    axes.legend(loc="upper right")
+    return figure
+
+
+def draw_codecs(sweep: Sweep) -> Figure:
+    """Error over all body parts against bit rate, a line per codec."""
+    figure, axes = _codec_lines(sweep, "mean", 4.6)
+    tolerance_line(axes, sweep)
+    error_axis(axes, DISTANCE)
+    axes.set_title("Codecs at equal bit rates, all body parts")
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _codec_lines(sweep: Sweep, of: str, height: float) -> tuple[Figure, Axes]:
+    figure = new_figure(7.0, height)
+    axes = figure.subplots()
+    for number, (codec, versions) in enumerate(sweep.codecs.items()):
+        draw_against_rate(axes, sweep, versions, (COLORS[number], number, str(codec)), of)
+    rate_axis(axes, sweep)
+    return figure, axes
+
+
+def draw_frontier(sweep: Sweep) -> Figure:
+    """Size, error and speed of every version at once; those on the Pareto front are joined."""
+    versions, codecs = sweep.compared, list(sweep.codecs)
+    several = len(codecs) > 1
+    figure = new_figure(8.0, 6.6 if several else 5.0)
+    axes = figure.subplots()
+    sizes = totals(sweep, versions, "bytes_per_hour") / 1e6
+    errors = _errors(sweep, versions)
+    speeds = totals(sweep, versions, "read_fps")
+    known = bool(np.isfinite(speeds).all())
+    order = _join_best(axes, sizes, errors)
+    look: Any = {"cmap": "viridis", "vmin": speeds.min(), "vmax": speeds.max()} if known else {"color": COLORS[0]}
+    dots = []
+    for number, codec in enumerate(codecs):
+        of = np.array([version.codec == codec for version in versions])
+        if known:
+            look["c"] = speeds[of]
+        # Dots lie above the names.
+        outline: Any = {"marker": MARKERS[number], "edgecolor": "black", "linewidth": 0.6, "zorder": 4}
+        dots.append(axes.scatter(sizes[of], errors[of], s=60, **outline, **look))
+    if several:
+        figure.legend(dots, list(map(str, codecs)), loc="outside upper right", ncols=len(codecs), fontsize="small")
+    # Of several codecs all names would be a heap, and what is beaten lies above the line.
+    for rank, place in enumerate(order if several else np.argsort(sizes)):
+        above = not several and rank % 2 == 0
+        _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=above)
+    tolerance_line(axes, sweep)
+    plain_ticks(axes, "x", sizes, room=2.2)  # names stand outside the outermost sizes
+    error_axis(axes, WORST_ERROR)
+    axes.set_xlabel("MB per hour of video")
+    axes.set_title("Size, error, speed of reading" if known else "Size, error")
+    if known:
+        figure.colorbar(dots[0], ax=axes, label="frames read per second")
+    return figure
+
+
+def _errors(sweep: Sweep, versions: Sequence[Version]) -> Floats:
+    return np.array([max(sweep.worst(version).mean.high, SMALLEST_PX) for version in versions])
+
+
+def _join_best(axes: Axes, costs: Floats, errors: Floats) -> list[int]:
+    """Draw the Pareto front of least cost and error, and return its places."""
+    order: list[int] = []
+    for place in np.lexsort((errors, costs)).tolist():
+        if not order or errors[place] < errors[order[-1]]:
+            order.append(place)
+    axes.plot(np.abs(costs[order]), errors[order], color=GREY, linewidth=1.2, zorder=1)
+    return order
+
+
+def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -> None:
+    """Write a version's name on one of the two free sides of a falling curve."""
+    from matplotlib.patheffects import withStroke
+
+    axes.annotate(
+        name,
+        dot,
+        textcoords="offset points",
+        xytext=(7, 5) if above else (-7, -5),
+        ha="left" if above else "right",
+        va="bottom" if above else "top",
+        fontsize="small",
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],  # legible where it lies on a line
+    )
+
+
+def draw_settings(sweep: Sweep, best: Version) -> Figure:
+    """Speed against error of every scale and precision; those on the Pareto front are joined."""
+    figure = new_figure(8.0, 5.0)
+    axes = figure.subplots()
+    versions = sweep.usable
+    speeds, errors = totals(sweep, versions, "analysis_fps"), _errors(sweep, versions)
+    _join_best(axes, -speeds, errors)
+    for number, precision in enumerate(dict.fromkeys(version.precision for version in versions)):
+        of = np.array([version.precision == precision for version in versions])
+        look: Any = {"color": COLORS[number], "marker": MARKERS[number], "linestyle": "none", "markersize": 8}
+        axes.plot(speeds[of], errors[of], label=precision, **look)
+    for version, speed, error in zip(versions, speeds, errors, strict=True):
+        axes.annotate(
+            f"scale {version.scale:g}",
+            (speed, error),
+            textcoords="offset points",
+            xytext=(8, -11),
+            fontsize="small",
+            weight="bold" if version == best else "normal",
+        )
+    tolerance_line(axes, sweep)
+    plain_ticks(axes, "x", speeds)
+    error_axis(axes, WORST_ERROR)
+    axes.set_xlabel("frames per second")
+    axes.set_title(f"Speed and error; chosen: {best.label}")
+    axes.legend(loc="upper left")
+    return figure
+
+
+def draw_scales(sweep: Sweep) -> Figure:
+    """Error of each body part, and speed, against the width that the network sees."""
+    figure = new_figure(10.0, 4.6)
+    left, right = figure.subplots(1, 2)
+    versions = sweep.versions[::-1]
+    widths = totals(sweep, versions, "network_width")
+    of, reference = ("truth_mean", "the truth") if sweep.has_truth else ("mean", "the full frame")
+    shown = versions if sweep.has_truth else versions[:-1]
+    for look, name in zip(part_looks(sweep), sweep.bodyparts, strict=True):
+        draw_line(left, widths[: len(shown)], [sweep.measure(version, name) for version in shown], look, of)
+    if sweep.trained_scales is not None:
+        low, high = (widths[-1] * scale for scale in sweep.trained_scales)
+        left.axvspan(low, high, color=COLORS[2], alpha=0.1, linewidth=0, label="scales trained on")
+    if not sweep.has_truth:
+        tolerance_line(left, sweep)
+    error_axis(left, f"mean distance from {reference} (px of the full frame)")
+    left.set_title("Error by body part")
+    # What lies between the stretches of a sample is read, and takes its time.
+    whole = "whole analysis, frames between stretches\nread too" if sweep.sampled else "whole analysis"
+    speeds = [totals(sweep, versions, name) for name in ("analysis_fps", "network_fps")]
+    for number, (label, values) in enumerate(zip((whole, "network alone"), speeds, strict=True)):
+        right.plot(widths, values, color=COLORS[number], marker=MARKERS[number], label=label)
+    plain_ticks(right, "y", np.concatenate(speeds))
+    right.set_ylabel("frames per second")
+    right.set_title("Speed")
+    right.legend()
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.set_xticks(widths, [f"{width:g}" for width in widths])
+        axes.set_xticks([], minor=True)
+        axes.set_xlim(min(widths) / 1.2, max(widths) * 1.2)
+        axes.set_xlabel("width that the network sees (px)")
+    left.legend(loc="upper right", fontsize="small")
+    return figure
+
+
+COMPRESSION_CHARTS: dict[str, Drawing[Sweep]] = {
+    "first-frames": (draw_frames, "First frame of each version, with what the network found and the file's size."),
+    "trajectories": (
+        draw_traces,
+        "One body part along time in every version: its x, and its distance from where it is in the original.",
+    ),
+    "error-bit-rate": (
+        draw_bit_rates,
+        "Mean distance from the original's trajectory against bit rate, by body part, with 95 % intervals.",
+    ),
+    "codecs": (draw_codecs, "The same over all body parts, codecs beside each other."),
+    "median-filter": (draw_repair, "What a median filter over time repairs, over all body parts."),
+    "truth": (draw_truth, "Mean distance from the true points, over all body parts."),
+    "frontier": (draw_frontier, "Size against error; colour is the speed at which frames are read, where it is known."),
+}
+SCALE_CHARTS: dict[str, Drawing[Sweep]] = {
+    "scale-error-speed": (draw_scales, "Error and speed against the width that the network sees."),
+    "trajectories": (
+        draw_traces,
+        "One body part along time at every scale: its x, and its distance from where the full frame has it.",
+    ),
+}
+
+
+def drawings(sweep: Sweep) -> dict[str, Drawing[Sweep]]:
+    """The figures of a sweep by name; none where nothing could be compared."""
+    if not sweep.compared:
+        return {}
+    if not sweep.encoded:
+        return SCALE_CHARTS
+    drawn = COMPRESSION_CHARTS.copy()
+    if not sweep.has_truth:
+        del drawn["truth"]
+    if len(sweep.codecs) == 1:
+        del drawn["codecs"]
+    return drawn
