@@ -29,13 +29,16 @@ HOP = 90.0
 TURNS = 0.3
 #: Half the length of a step, px, and the share of a cycle for which a paw is on the ground.
 STEP, STANCE = 17.0, 0.6
+#: Of each paw of a standing mouse its place, px, and its part of the step's cycle.
+STRIDES = {"fore": (24.0, 0.0), "far_fore": (30.0, 0.5), "hind": (-56.0, 0.54), "far_hind": (-50.0, 0.04)}
 #: Times over which a turn in a walk is spread, s.
 TURN = np.linspace(-0.17, 0.17, 9)
 #: Relative spread of a bout's frequency, and of the size of each movement.
 FREQUENCY_SPREAD, SIZE_SPREAD = 0.12, 0.25
 #: From the joint of the head to the tip of the snout, px.
 HEAD = 62.0
-
+#: How much some fields of a posture waver: no living animal is ever quite still.
+RESTLESS = {"center": 1.5, "hip_y": 1.0, "pitch": 0.012, "head_angle": 0.03, "head_x": 1.0, "tail": 5.0}
 
 #: What a posture consists of.
 FIELDS = (
@@ -132,23 +135,22 @@ def plan_bouts(rng: np.random.Generator, n: int, fps: float) -> list[Bout]:
     """
     bouts: list[Bout] = []
     seconds: dict[str, float] = {}
-    while not bouts or bouts[-1].stop < n:
-        for behaviour in _shuffled(rng, bouts[-1].behaviour if bouts else None):
-            last = seconds.pop(behaviour, None)
-            length = rng.uniform(*BOUT) if last is None else sum(BOUT) - last
-            if last is None:
-                seconds[behaviour] = length
-            start = bouts[-1].stop if bouts else 0
-            bouts.append(Bout(behaviour, start, min(n, start + max(1, round(length * fps)))))
-            if bouts[-1].stop == n:
-                break
+    order: list[str] = []
+    start = 0
+    while start < n:
+        if not order:
+            order = [BEHAVIOURS[index] for index in rng.permutation(len(BEHAVIOURS))]
+            if bouts and order[0] == bouts[-1].behaviour:  # none comes twice in a row
+                order.append(order.pop(0))
+        behaviour = order.pop(0)
+        if behaviour in seconds:
+            length = sum(BOUT) - seconds.pop(behaviour)
+        else:
+            length = seconds[behaviour] = rng.uniform(*BOUT)
+        stop = min(n, start + max(1, round(length * fps)))
+        bouts.append(Bout(behaviour, start, stop))
+        start = stop
     return bouts
-
-
-def _shuffled(rng: np.random.Generator, before: str | None) -> list[str]:
-    """All behaviours; the first is not the one that came just `before`."""
-    order = [BEHAVIOURS[index] for index in rng.permutation(len(BEHAVIOURS))]
-    return order[1:] + order[:1] if order[0] == before else order
 
 
 def frame_labels_of(bouts: Sequence[Bout]) -> npt.NDArray[np.int8]:
@@ -175,19 +177,14 @@ def plan_postures(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, r
         falls = _blend(shown, bout.stop, half) if number + 1 < len(bouts) else 0.0
         total[shown] += track * np.reshape(rises - falls, (-1, 1))
         place, facing = end, float(way.facings[-1])
-    return total + _restlessness(rng, n, fps)
+    restless = [RESTLESS.get(field, 0.0) * wander(rng, n, 1.2 * fps) for field in FIELDS]
+    return total + np.stack(restless, axis=1)
 
 
 def _blend(frames: npt.NDArray[np.int_], at: int, half: float) -> Floats:
     """A smooth step from 0 to 1 at the boundary before frame `at`."""
     share = np.clip((frames - (at - 0.5) + half) / max(2 * half, 1e-9), 0, 1)
     return np.asarray(share * share * (3 - 2 * share))
-
-
-def _restlessness(rng: np.random.Generator, n: int, fps: float) -> Floats:
-    """``(n, 21)``: no living animal is ever quite still."""
-    sizes = {"center": 1.5, "hip_y": 1.0, "pitch": 0.012, "head_angle": 0.03, "head_x": 1.0, "tail": 5.0}
-    return np.stack([sizes.get(field, 0.0) * wander(rng, n, 1.2 * fps) for field in FIELDS], axis=1)
 
 
 def _end(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, place: float, room: Room) -> float:
@@ -290,12 +287,7 @@ def _stand(rng: np.random.Generator, moves: Signals) -> Columns:
         "head_angle": rng.uniform(-0.6, -0.15) + moves["nod"],
         "tail": rng.uniform(0, 30),
     }
-    for name, root, phase in (
-        ("fore", 24.0, 0.0),
-        ("far_fore", 30.0, 0.5),
-        ("hind", -56.0, 0.54),
-        ("far_hind", -50.0, 0.04),
-    ):
+    for name, (root, phase) in STRIDES.items():
         columns[f"{name}_x"], columns[f"{name}_y"] = _stride(root, moves["gait"] + phase)
     return columns
 
@@ -329,9 +321,8 @@ def _sit(rng: np.random.Generator, moves: Signals) -> Columns:
 
 def _upright(rng: np.random.Generator, moves: Signals) -> Columns:
     """Stretched along the wall, forepaws at the lid, the snout at the spout."""
-    columns = _on_the_spine(
-        rng, hip=(-52.0 + moves["sway"], 66.0 + 0.6 * moves["rise"]), pitch=1.15, length=100.0, arch=8.0
-    )
+    hip = -52.0 + moves["sway"], 66.0 + 0.6 * moves["rise"]
+    columns = _on_the_spine(rng, hip, pitch=1.15, length=100.0, arch=8.0)
     # The neck stays where the paws hold it while the hip swings below.
     columns["pitch"] = columns["pitch"] + 0.008 * moves["sway"]
     columns |= {
@@ -350,11 +341,8 @@ def _upright(rng: np.random.Generator, moves: Signals) -> Columns:
     return columns
 
 
-STANCES: dict[str, Callable[[np.random.Generator, Signals], Columns]] = {
-    "stand": _stand,
-    "sit": _sit,
-    "upright": _upright,
-}
+Stance = Callable[[np.random.Generator, Signals], Columns]
+STANCES: dict[str, Stance] = {"stand": _stand, "sit": _sit, "upright": _upright}
 
 
 def _on_the_spine(

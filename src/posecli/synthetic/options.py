@@ -19,21 +19,12 @@ ALL_SCENES: tuple[str, ...] = (*SCENES, *BEHAVIOUR_SCENES)
 SMALLEST_SIDE = 32
 
 
-@dataclass(frozen=True)
-class SceneDefaults:
-    """A scene's size, length and speed by default."""
-
-    width: int
-    height: int
-    frames: int
-    fps: float
-
-
-#: Those of the two data sets of Mathis & Warren (2018), and three minutes of the frames of Govindarajan et al. (2022).
-DEFAULTS: dict[str, SceneDefaults] = {
-    "trail-tracking": SceneDefaults(640, 480, 2330, 30.0),
-    "treadmill": SceneDefaults(554, 554, 10_000, 150.0),
-    "home-cage": SceneDefaults(640, 480, 5400, 30.0),
+#: A scene's width and height (px), frames, and frames per second by default: those of the two data sets of
+#: Mathis & Warren (2018), and three minutes of the frames of Govindarajan et al. (2022).
+DEFAULTS: dict[str, tuple[int, int, int, float]] = {
+    "trail-tracking": (640, 480, 2330, 30.0),
+    "treadmill": (554, 554, 10_000, 150.0),
+    "home-cage": (640, 480, 5400, 30.0),
 }
 
 
@@ -94,15 +85,15 @@ class SceneOptions:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frame, px."""
-        defaults = DEFAULTS[self.scene]
-        return self.width or defaults.width, self.height or defaults.height
+        width, height, *_ = DEFAULTS[self.scene]
+        return self.width or width, self.height or height
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
-        return self.frames or DEFAULTS[self.scene].frames
+        return self.frames or DEFAULTS[self.scene][2]
 
     @property
     def frame_rate(self) -> float:
         """Frames per second."""
-        return self.fps or DEFAULTS[self.scene].fps
+        return self.fps or DEFAULTS[self.scene][3]

@@ -55,8 +55,8 @@ class Scene(ABC):
         self.width, self.height = options.size
         self.n_frames = options.n_frames
         self.fps = options.frame_rate
-        usual = DEFAULTS[options.scene]
-        self._unit = min(self.width / usual.width, self.height / usual.height)
+        width, height, *_ = DEFAULTS[options.scene]
+        self._unit = min(self.width / width, self.height / height)
         self._place, camera, self._moves, hiding = (self._random(stream) for stream in (0, 1, 3, 4))
         self._gray = bool(camera.random() >= self.in_color)
         self._noise = _noise_field(camera, self.width, self.height, options.noise, gray=self._gray)
@@ -126,9 +126,11 @@ class Hiding:
             return np.zeros(len(points), np.bool_)
         rng = np.random.default_rng([self._seed, int(self._event[index])])
         around = points[rng.integers(0, len(points))] + rng.normal(0, 0.06 * length, 2)
-        shape = _disc(rng, around, length) if rng.random() < 0.5 else _bar(rng, around, length)
-        level = rng.uniform(40, 225)
-        canvas.paint(shape, np.full(3, level, np.float32), 1.0)
+        if rng.random() < 0.5:
+            shape = ellipse(around, tuple(length * rng.uniform(0.08, 0.22, 2)), rng.uniform(0, np.pi))
+        else:
+            shape = _bar(rng, around, length)
+        canvas.paint(shape, np.full(3, rng.uniform(40, 225), np.float32), 1.0)
         return contains(shape, points)
 
 
@@ -144,11 +146,6 @@ def _events(rng: np.random.Generator, n_frames: int, fps: float, share: float) -
         event[start : start + stay] = number
         start, wanted, number = start + stay, wanted - stay, number + 1
     return event
-
-
-def _disc(rng: np.random.Generator, center: Points, length: float) -> Points:
-    radii = length * rng.uniform(0.08, 0.22), length * rng.uniform(0.08, 0.22)
-    return ellipse(center, radii, rng.uniform(0, np.pi))
 
 
 def _bar(rng: np.random.Generator, center: Points, length: float) -> Points:
