@@ -24,7 +24,7 @@ from posecli.behaviour.agreement import (
 from posecli.behaviour.intervals import Interval, intervals_csv
 from posecli.behaviour.table import Behaviours, write_behaviours
 from posecli.errors import LabelError, UsageError
-from posecli.plots.agreement import draw_agreement
+from posecli.plots.evaluation import draw_agreement
 from posecli.support.files import move_into_place, partial_path
 
 NAMES = ("drink", "rest", "walk")

@@ -134,7 +134,7 @@ def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, An
     folder = read_any_folder(model) if is_model_folder(model) else None
     if folder is not None and isinstance(folder.description, ClipDescription):
         from posecli.cli.evaluate_behaviours import behaviour_lines, measured_behaviours
-        from posecli.plots.agreement import draw_agreement
+        from posecli.plots.evaluation import draw_agreement
 
         _refuse_given(ctx, ONLY_POSES, "poses", f"'{model}', a network for behaviours")
         return _Kind(measured_behaviours(folder, data, flags, output), behaviour_lines, draw_agreement)
