@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posecli.plots.painting import Brush, Letters, Painter, Sheet
+from posecli.plots.painting import Letters, Painter, Sheet
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -17,21 +17,21 @@ def blank() -> npt.NDArray[np.uint8]:
 
 def test_missing_points_are_not_drawn() -> None:
     image = blank()
-    Painter(np.array([[[20.0, 20.0], [60.0, np.nan]]]), [RED, BLUE], Brush(4)).paint(image, 0)
+    Painter(np.array([[[20.0, 20.0], [60.0, np.nan]]]), [RED, BLUE], 4).paint(image, 0)
     assert tuple(image[20, 20]) == RED
     assert not image[40:, 40:].any()
 
 
 def test_point_far_outside_the_frame_does_no_harm() -> None:
     image = blank()
-    Painter(np.array([[[1e12, -1e12], [20.0, 20.0]]]), [RED, BLUE], Brush(4), [(0, 1)]).paint(image, 0)
+    Painter(np.array([[[1e12, -1e12], [20.0, 20.0]]]), [RED, BLUE], 4, [(0, 1)]).paint(image, 0)
     assert tuple(image[20, 20]) == BLUE
 
 
 def test_trail_follows_the_way_of_the_last_frames() -> None:
     image = blank()
     points = np.array([[[10.0 + 20 * step, 30.0]] for step in range(5)])
-    Painter(points, [RED], Brush(2, trail=2)).paint(image, 4)
+    Painter(points, [RED], 2, trail=2).paint(image, 4)
     assert image[29, 70].any()
     assert not image[:, :45].any()
 
@@ -40,7 +40,7 @@ def test_trail_has_a_gap_where_a_point_was_not_known() -> None:
     image = blank()
     points = np.array([[[10.0 + 20 * step, 30.0]] for step in range(6)])
     points[2] = np.nan
-    Painter(points, [RED], Brush(2, trail=9)).paint(image, 5)
+    Painter(points, [RED], 2, trail=9).paint(image, 5)
     assert image[29, 20].any()
     assert image[29, 80].any()
     assert not image[:, 33:67].any()
@@ -49,7 +49,7 @@ def test_trail_has_a_gap_where_a_point_was_not_known() -> None:
 def test_bone_with_one_end_unknown_is_left_out() -> None:
     image = blank()
     points = np.array([[[20.0, 60.0], [140.0, 60.0]], [[20.0, 60.0], [np.nan, np.nan]]])
-    painter = Painter(points, [RED, BLUE], Brush(3), [(0, 1)])
+    painter = Painter(points, [RED, BLUE], 3, [(0, 1)])
     painter.paint(image, 1)
     assert not image[:, 60:].any()
     painter.paint(image, 0)

@@ -251,7 +251,7 @@ def test_paws_are_brighter_than_the_belly_from_below() -> None:
         frame, runner = scene.frame(index), scene.runner(index)
         belly = mean_around(frame.image, runner.below(0.5, 0.0))
         for limb in np.flatnonzero(runner.lifts == 0):
-            assert mean_around(frame.image, runner.paw_below(int(limb))) > belly + 20
+            assert mean_around(frame.image, runner.paws_below[limb]) > belly + 20
 
 
 def test_options_cost_nothing_to_import() -> None:

@@ -29,7 +29,8 @@ MINUTES_FROM, HOURS_FROM = 300.0, 3 * 3600.0
 @house_style()
 def draw_ethogram(found: Behaviours, title: str) -> Figure:
     """Draw which behaviour was found when, its share of the time, and the probability of the most likely one."""
-    frames = _moments(len(found.seconds))
+    last = len(found.seconds) - 1
+    frames = np.unique(np.linspace(0, last, min(last + 1, MOST_MOMENTS)).round().astype(np.int64))
     probabilities = _at(found, frames)
     times, unit = _times(found.seconds[frames])
     labels = np.where(np.isfinite(probabilities[:, 0]), np.nan_to_num(probabilities).argmax(axis=1), -1)
@@ -40,10 +41,6 @@ def draw_ethogram(found: Behaviours, title: str) -> Figure:
     below.plot(times, probabilities.max(axis=1), color=GREY, linewidth=0.8, rasterized=True)
     below.set(ylim=(0, 1.02), ylabel="probability", xlabel=f"time ({unit})", xlim=(times[0], times[-1]))
     return figure
-
-
-def _moments(n_frames: int) -> Places:
-    return np.unique(np.linspace(0, n_frames - 1, min(n_frames, MOST_MOMENTS)).round().astype(np.int64))
 
 
 def _at(found: Behaviours, frames: Places) -> Floats:

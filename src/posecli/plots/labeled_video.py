@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from posecli.errors import OutputError, UsageError
 from posecli.options import TableChoice, check_pcutoff
-from posecli.plots.painting import DOT_SHARE, Brush, Color, Painter, Sheet
+from posecli.plots.painting import DOT_SHARE, Color, Painter, Sheet
 from posecli.support.figures import part_colors
 from posecli.support.yamlfile import read_yaml
 from posecli.tables.poses import PCUTOFF, PoseData, model_pcutoff, read_poses
@@ -218,23 +218,19 @@ def write_labels(
 
 
 class _FramePainter:
-    """Draws one frame's panels onto the sheet."""
+    """Draws a frame and its poses into every panel of a sheet."""
 
     def __init__(self, job: LabelJob, geometry: Geometry) -> None:
         width, height = geometry.width, geometry.height
         colors = _colors_of(job.tables)
         titles = [table.path.stem for table in job.tables]
         self.sheet = Sheet(width, height, titles, list(colors.items()) if job.options.legend else [])
-        brush = Brush(job.options.dot_radius or max(SMALLEST_DOT, DOT_SHARE * min(width, height)), job.options.trail)
-        self._painters = [
-            Painter(
-                geometry.to_network(job.shown(table)),
-                [colors[name] for name in table.names],
-                brush,
-                _bones_of(table, job.options.skeleton),
-            )
-            for table in job.tables
-        ]
+        radius = job.options.dot_radius or max(SMALLEST_DOT, DOT_SHARE * min(width, height))
+        self._painters = []
+        for table in job.tables:
+            points, bones = geometry.to_network(job.shown(table)), _bones_of(table, job.options.skeleton)
+            own_colors = [colors[name] for name in table.names]
+            self._painters.append(Painter(points, own_colors, radius, bones, job.options.trail))
 
     def draw(self, image: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
         """The sheet with one frame on it; the next call draws over it."""

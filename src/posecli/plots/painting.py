@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -29,31 +28,24 @@ Floats = npt.NDArray[np.float64]
 Color = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Brush:
-    """How large things are drawn."""
-
-    radius: float  # of dots, px
-    trail: int = 0  # frames for which a point leaves a trail behind it
-
-    @property
-    def line(self) -> int:
-        """Thickness of a skeleton's lines, px."""
-        return max(1, round(self.radius / 3))
-
-
 class Painter:
     """Draws the rows of a pose table into frames.
 
     `points` are ``(N, K, 2)`` px of the frames that will be painted, NaN where nothing is drawn; `colors` are ``K`` RGB
-    triples; `bones` are pairs of indices among the ``K``, joined by lines.
+    triples; `radius` is that of dots, px; `bones` are pairs of indices among the ``K``, joined by lines; `trail` is for
+    how many frames a point leaves a trail behind it.
     """
 
     def __init__(
-        self, points: Floats, colors: Sequence[Color], brush: Brush, bones: Sequence[tuple[int, int]] = ()
+        self,
+        points: Floats,
+        colors: Sequence[Color],
+        radius: float,
+        bones: Sequence[tuple[int, int]] = (),
+        trail: int = 0,
     ) -> None:
-        self._colors, self._brush, self._bones = tuple(colors), brush, tuple(bones)
-        self._radius = round(brush.radius * (1 << SUBPIXEL_BITS))
+        self._colors, self._bones, self._trail = tuple(colors), tuple(bones), trail
+        self._radius, self._line = round(radius * (1 << SUBPIXEL_BITS)), max(1, round(radius / 3))
         # OpenCV's whole numbers are the centres of pixels.
         known = np.asarray(np.isfinite(points).all(axis=2))
         limit = 2.0 ** (30 - SUBPIXEL_BITS)
@@ -63,13 +55,14 @@ class Painter:
 
     def paint(self, image: Image, index: int) -> None:
         """Draw one row into ``(H, W, 3)`` uint8 RGB, in place."""
-        if self._brush.trail:
-            self._paint_trails(image, slice(max(0, index - self._brush.trail), index + 1))
+        if self._trail:
+            self._paint_trails(image, slice(max(0, index - self._trail), index + 1))
         places, known = self._places[index].tolist(), self._known[index].tolist()
         for start, end in self._bones:
             if known[start] and known[end]:
                 for color, extra in ((BLACK, 2), (WHITE, 0)):  # visible on light and on dark ground
-                    _line(image, places[start], places[end], color, self._brush.line + extra)
+                    ends, thickness = (places[start], places[end]), self._line + extra
+                    cv2.line(image, *ends, color, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
         for place, is_known, color in zip(places, known, self._colors, strict=True):
             if is_known:
                 cv2.circle(image, place, self._radius, color, -1, cv2.LINE_AA, SUBPIXEL_BITS)
@@ -86,10 +79,6 @@ class Painter:
                     cv2.polylines(image, [line], False, color, 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _line(image: Image, start: Sequence[int], end: Sequence[int], color: Color, thickness: int) -> None:
-    cv2.line(image, start, end, color, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
 class Sheet:
     """One frame, or several side by side, with titles above and a legend of the body parts below.
 
@@ -98,8 +87,7 @@ class Sheet:
     """
 
     def __init__(self, width: int, height: int, titles: Sequence[str], legend: Sequence[tuple[str, Color]]) -> None:
-        size = min(max(min(width, height) * LETTER_SHARE, SMALLEST_LETTERS), LARGEST_LETTERS)
-        letters = Letters(size)
+        letters = Letters(min(max(min(width, height) * LETTER_SHARE, SMALLEST_LETTERS), LARGEST_LETTERS))
         gap = 2 if len(titles) > 1 else 0
         whole = len(titles) * width + (len(titles) - 1) * gap
         rows = _legend_rows(legend, letters, whole)
@@ -113,7 +101,12 @@ class Sheet:
             letters.write(self.canvas[:above, left : left + width], kept, letters.row / 3)
         for number, row in enumerate(rows):
             top = above + height + number * letters.row
-            _draw_legend(self.canvas[top : top + letters.row], row, letters)
+            band = self.canvas[top : top + letters.row]
+            for name, color, start in row:
+                middle = (round(start + letters.row / 2), letters.row // 2)
+                cv2.circle(band, middle, round(letters.size * 0.5), color, -1, cv2.LINE_AA)
+                cv2.circle(band, middle, round(letters.size * 0.5), WHITE, 1, cv2.LINE_AA)
+                letters.write(band, name, start + letters.row)
 
 
 def _legend_rows(
@@ -133,14 +126,6 @@ def _legend_rows(
     return rows
 
 
-def _draw_legend(band: Image, row: list[tuple[str, Color, float]], letters: Letters) -> None:
-    for name, color, left in row:
-        middle = (round(left + letters.row / 2), letters.row // 2)
-        cv2.circle(band, middle, round(letters.size * 0.5), color, -1, cv2.LINE_AA)
-        cv2.circle(band, middle, round(letters.size * 0.5), WHITE, 1, cv2.LINE_AA)
-        letters.write(band, name, left + letters.row)
-
-
 class Letters:
     """Text whose capital letters are `size` px high."""
 
@@ -151,7 +136,6 @@ class Letters:
         self._thickness = max(1, round(size / 11))
 
     def width(self, text: str) -> float:
-        """Width of a text, px."""
         if not text.isascii():
             return float(_rendered(text, self.size).shape[1])
         return float(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, self._scale, self._thickness)[0][0])

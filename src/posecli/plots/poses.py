@@ -173,14 +173,9 @@ def plot_table(
         progress(name)
         files += save_figure(draw(), target / name)
     summary = target / SUMMARY_NAME
-    result = PlottedTable(
-        table,
-        (*files, summary),
-        len(poses),
-        pcutoff,
-        {name: _summary(poses, part, pcutoff, steps) for part, name in enumerate(poses.names)},
-        largest_jumps(broken, steps, options.jumps),
-    )
+    parts = {name: _summary(poses, part, pcutoff, steps) for part, name in enumerate(poses.names)}
+    jumps = largest_jumps(broken, steps, options.jumps)
+    result = PlottedTable(table, (*files, summary), len(poses), pcutoff, parts, jumps)
     write_whole(summary, (json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n").encode())
     return result
 
@@ -214,17 +209,10 @@ def largest_jumps(poses: PoseData, steps: Floats, count: int) -> tuple[Jump, ...
     jumps = []
     for row, part in zip(*np.unravel_index(order, steps.shape), strict=True):
         x, y, likelihood = poses.points[row + 1, part].tolist()
-        jumps.append(
-            Jump(
-                poses.names[part],
-                int(poses.frames[row + 1]),
-                None if poses.seconds is None else float(poses.seconds[row + 1]),
-                float(steps[row, part]),
-                x,
-                y,
-                min(likelihood, float(poses.points[row, part, 2])),
-            )
-        )
+        frame = int(poses.frames[row + 1])
+        seconds = None if poses.seconds is None else float(poses.seconds[row + 1])
+        lower = min(likelihood, float(poses.points[row, part, 2]))
+        jumps.append(Jump(poses.names[part], frame, seconds, float(steps[row, part]), x, y, lower))
     return tuple(jumps)
 
 
@@ -252,10 +240,8 @@ def _centers(poses: PoseData, pcutoff: float) -> Floats:
     centers = []
     for animal in dict.fromkeys(animals.tolist()):
         points = shown[:, animals == animal]
-        known = np.asarray(np.isfinite(points).all(axis=2))
-        sums = np.where(known[..., None], points, 0.0).sum(axis=1)
-        counts = known.sum(axis=1)
-        centers.append(sums[counts > 0] / counts[counts > 0, None])
+        points = np.where(np.isfinite(points).all(axis=2, keepdims=True), points, np.nan)
+        centers.append(np.nanmean(points[np.isfinite(points).any(axis=(1, 2))], axis=1))
     return np.concatenate(centers)
 
 

@@ -55,7 +55,6 @@ class TrailTracking(Scene):
         self._postures = _postures(moves, path, self.fps, length)
 
     def mouse(self, index: int) -> Mouse:
-        """The animal of one frame."""
         return Mouse(self.looks, Posture(*self._postures[index].tolist()))
 
     def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
@@ -92,21 +91,12 @@ def _postures(rng: np.random.Generator, path: Walk, fps: float, length: float) -
         return size * wander(rng, n, seconds * fps)
 
     stride = path.travelled * (2 * np.pi / (0.55 * length))
-    return np.stack(
-        [
-            path.x,
-            path.y,
-            path.heading + slow(1.5, 0.08) + 0.03 * np.sin(stride),
-            path.bend + slow(1.2, 0.35),
-            0.7 * np.tanh(0.35 * path.bend + slow(0.5, 0.5)),
-            np.clip(slow(1.0, 1.6) - 1.3, 0, 1),
-            -0.5 * path.bend + slow(0.9, 0.5),
-            stride * 0.4 + slow(1.0, 1.5),
-            stride,
-            np.tanh(slow(0.6, 0.8)),
-        ],
-        axis=1,
-    )
+    heading, bend = path.heading + slow(1.5, 0.08) + 0.03 * np.sin(stride), path.bend + slow(1.2, 0.35)
+    head_turn, rearing = 0.7 * np.tanh(0.35 * path.bend + slow(0.5, 0.5)), np.clip(slow(1.0, 1.6) - 1.3, 0, 1)
+    tail_swing, tail_phase = -0.5 * path.bend + slow(0.9, 0.5), stride * 0.4 + slow(1.0, 1.5)
+    ear_tilt = np.tanh(slow(0.6, 0.8))
+    fields = [path.x, path.y, heading, bend, head_turn, rearing, tail_swing, tail_phase, stride, ear_tilt]
+    return np.stack(fields, axis=1)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ PLACES = np.array([0.0, 0.03, 0.08, 0.15, 0.22, 0.30, 0.45, 0.60, 0.75, 0.88, 0.
 BACK = np.array([0.19, 0.225, 0.265, 0.305, 0.32, 0.335, 0.385, 0.425, 0.415, 0.335, 0.25, 0.215])
 BELLY = np.array([0.165, 0.135, 0.115, 0.105, 0.10, 0.085, 0.07, 0.07, 0.085, 0.115, 0.155, 0.18])
 HALF_WIDTHS = np.array([0.015, 0.045, 0.075, 0.105, 0.11, 0.13, 0.165, 0.185, 0.18, 0.12, 0.06, 0.035])
-AXIS = np.linspace(0, 1, 33)
+AXIS, TAIL = np.linspace(0, 1, 33), np.linspace(0, 0.75, 16)
 
 EAR = (0.185, 0.325)
 EYE = (0.085, 0.225)
@@ -81,7 +81,6 @@ class Treadmill(Scene):
         self._steps, self._travelled = _steps(self._moves, self.n_frames, self.fps, self.looks.length)
 
     def runner(self, index: int) -> Runner:
-        """The animal of one frame."""
         return Runner(self.looks, Gait(*self._steps[index].tolist()))
 
     def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
@@ -204,6 +203,12 @@ class Runner:
     def __init__(self, looks: RunnerLooks, step: Gait) -> None:
         self.looks, self.step, self.unit = looks, step, looks.length
         self.paws, self.lifts = paw_places(step)
+        x = looks.snout + self.unit * self.paws
+        heights = looks.belt - self.unit * (self.lifts + 0.6 * PAW_RADIUS)  # the belt does not bob
+        aside = self.unit * ASIDE * (1 - 1.2 * self.lifts)
+        #: ``(4, 2)``: middles of the paws from the side, and from below.
+        self.paws_beside = np.stack([x, heights - np.isin(range(4), FAR) * 0.015 * self.unit], axis=1)
+        self.paws_below = np.stack([x, looks.axis_below + aside], axis=1)
 
     def beside(self, place: Floats | float, height: Floats | float) -> Points:
         """Px in the view from the side."""
@@ -221,45 +226,31 @@ class Runner:
         x = self.looks.snout + self.unit * place
         return np.stack([x, self.looks.axis_below + self.unit * (aside + sway)], axis=-1)
 
-    def paw_beside(self, limb: int) -> Points:
-        """Middle of a paw from the side; the belt does not bob."""
-        height = self.looks.belt - self.unit * (self.lifts[limb] + 0.6 * PAW_RADIUS)
-        return np.array([self.looks.snout + self.unit * self.paws[limb], height - (limb in FAR) * 0.015 * self.unit])
-
-    def paw_below(self, limb: int) -> Points:
-        """Middle of a paw from below."""
-        inward = 1 - 1.2 * self.lifts[limb]
-        aside = self.unit * ASIDE[limb] * inward
-        return np.array([self.looks.snout + self.unit * self.paws[limb], self.looks.axis_below + aside])
-
     def limb_beside(self, limb: int) -> Points:
         """Shoulder or hip, elbow or knee, paw: ``(3, 2)``."""
-        root, paw = self.beside(*ROOTS[limb]), self.paw_beside(limb)
+        root, paw = self.beside(*ROOTS[limb]), self.paws_beside[limb]
         knee = (root + paw) / 2 + [-KNEES[limb] * self.unit, 0]
         return np.stack([root, knee, paw])
 
     def tail_beside(self) -> Points:
-        """Line of the tail from the side."""
-        way = np.linspace(0, 0.75, 16)
-        return self.beside(0.985 + way, 0.2 + self.step.tail_up * way + 0.25 * self.step.tail_up * np.sin(4 * way))
+        up = self.step.tail_up
+        return self.beside(0.985 + TAIL, 0.2 + up * TAIL + 0.25 * up * np.sin(4 * TAIL))
 
     def tail_below(self) -> Points:
-        """Line of the tail from below."""
-        way = np.linspace(0, 0.75, 16)
-        return self.below(0.985 + way, self.step.tail_aside * way**1.5)
+        return self.below(0.985 + TAIL, self.step.tail_aside * TAIL**1.5)
 
     def bodyparts(self) -> Points:
         """``(14, 2)``: from the side snout, ear, four paws, base of the tail.
 
         Then, from below, the same without the ear, and a point on the tail.
         """
-        side = [self.beside(0.012, 0.178), self.beside(*EAR), *map(self.paw_beside, range(4)), self.beside(0.985, 0.2)]
-        under = [self.below(0.012, 0.0), *map(self.paw_below, range(4)), self.below(0.985, 0.0), self.tail_below()[5]]
+        side = [self.beside(0.012, 0.178), self.beside(*EAR), *self.paws_beside, self.beside(0.985, 0.2)]
+        under = [self.below(0.012, 0.0), *self.paws_below, self.below(0.985, 0.0), self.tail_below()[5]]
         return np.stack(side + under)
 
     def hidden_paws(self) -> Flags:
         """Per limb, whether the trunk or a nearer paw hides its paw from the side."""
-        paws = np.stack([self.paw_beside(limb) for limb in range(len(LIMBS))])
+        paws = self.paws_beside
         hidden = contains(self.trunk_beside(), paws)
         for near in NEAR:
             hidden |= np.hypot(*(paws - paws[near]).T) < 0.9 * PAW_RADIUS * self.unit
@@ -296,10 +287,11 @@ def paint_beside(canvas: Canvas, runner: Runner) -> None:
     back, belly = trunk[6:28], trunk[::-1][6:28]
     flank = np.concatenate([0.75 * back + 0.25 * belly, (0.35 * back + 0.65 * belly)[::-1]])
     canvas.paint(flank, looks.coat + np.float32(looks.sheen), 0.9, 0.03 * unit)
+    eye, snout = runner.beside(*EYE), runner.beside(0.012, 0.178)
     canvas.paint(ellipse(runner.beside(*EAR), (0.045 * unit, 0.06 * unit), 0.4), looks.ear)
-    canvas.paint(ellipse(runner.beside(*EYE), (0.016 * unit, 0.014 * unit), 0.0, 12), looks.coat * 0.3)
-    canvas.paint(ellipse(runner.beside(*EYE) - [1, 1], (0.005 * unit, 0.005 * unit), 0.0, 8), looks.skin)
-    canvas.paint(ellipse(runner.beside(0.012, 0.178), (0.014 * unit, 0.014 * unit), 0.0, 12), looks.skin * 0.85)
+    canvas.paint(ellipse(eye, (0.016 * unit, 0.014 * unit), 0.0, 12), looks.coat * 0.3)
+    canvas.paint(ellipse(eye - [1, 1], (0.005 * unit, 0.005 * unit), 0.0, 8), looks.skin)
+    canvas.paint(ellipse(snout, (0.014 * unit, 0.014 * unit), 0.0, 12), looks.skin * 0.85)
     for limb in NEAR:
         _paint_limb(canvas, runner, limb, 1.0)
 
@@ -313,8 +305,7 @@ def paint_below(canvas: Canvas, runner: Runner) -> None:
     canvas.paint(ribbon(spine, widths), looks.coat, 1.0, 0.01 * unit)
     canvas.paint(ribbon(spine[3:-4], 0.7 * widths[3:-4]), looks.belly, 0.9, 0.03 * unit)
     canvas.paint(ellipse(runner.below(0.012, 0.0), (0.016 * unit, 0.02 * unit), 0.0, 12), looks.skin * 0.85)
-    for limb in range(len(LIMBS)):
-        paw = runner.paw_below(limb)
+    for limb, paw in enumerate(runner.paws_below):
         bright = np.float32(1 - 4 * runner.lifts[limb])
         root = runner.below(ROOTS[limb, 0] + 0.02, 0.75 * ASIDE[limb])
         canvas.paint(ribbon(np.stack([root, paw]), 0.018 * unit), looks.belly + 12, 0.8)
@@ -325,7 +316,7 @@ def _paint_limb(canvas: Canvas, runner: Runner, limb: int, light: float) -> None
     unit, looks = runner.unit, runner.looks
     thick = np.array([0.055, 0.03, 0.016]) if limb < 2 else np.array([0.085, 0.045, 0.018])
     canvas.paint(ribbon(runner.limb_beside(limb), unit * thick), looks.coat * light, 1.0, 0.006 * unit)
-    canvas.paint(_paw(runner.paw_beside(limb), unit, limb), looks.skin * np.float32(light))
+    canvas.paint(_paw(runner.paws_beside[limb], unit, limb), looks.skin * np.float32(light))
 
 
 def _paw(middle: Points, unit: float, limb: int) -> Points:
