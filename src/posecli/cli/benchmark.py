@@ -179,11 +179,7 @@ def benchmark_options(flags: dict[str, Any]) -> SharedOptions:
 
 
 def parse_integers(name: str, text: str) -> tuple[int, ...]:
-    """Whole numbers separated by commas.
-
-    >>> parse_integers("sizes", "80, 160")
-    (80, 160)
-    """
+    """Whole numbers separated by commas."""
     try:
         return tuple(int(part) for part in str(text).split(","))
     except ValueError:

@@ -58,7 +58,11 @@ def gather(options: ClipBenchmarkOptions, folder: Path, say: Say) -> list[DataSe
         videos = [render_scene(SCENE, SCENE_FRAMES, options.seed, folder, say)[1]]
     model = given_or_full_size_model(options)
     network = model or _untrained(options, videos[0], say)
-    return [_data_set(video, network, trained=model is not None) for video in videos]
+    step = network.description.frame_step
+    return [
+        DataSet(video.stem, video, info.width, info.height, network.path, model is not None, step)
+        for video, info in zip(videos, map(probe, videos), strict=True)
+    ]
 
 
 def given_or_full_size_model(options: ClipBenchmarkOptions) -> ClipModelFolder | None:
@@ -78,11 +82,6 @@ def _untrained(options: ClipBenchmarkOptions, video: Path, say: Say) -> ClipMode
     if "int8" in (options.precisions or FIXED_PRECISIONS):
         give_int8(model, video, min(options.sizes, key=lambda size: size.width * size.height), min(options.lengths))
     return model
-
-
-def _data_set(video: Path, model: ClipModelFolder, *, trained: bool) -> DataSet:
-    info = probe(video)
-    return DataSet(video.stem, video, info.width, info.height, model.path, trained, model.description.frame_step)
 
 
 def change(condition: Condition, _data: DataSet, found: Values, expected: Values) -> ClipGateFigures | None:
@@ -197,7 +196,7 @@ def _configuration(cell: Cell) -> str:
 
 
 def plain_costs(summary: BenchmarkSummary) -> list[dict[str, Any]]:
-    """The table as plain values, a dict per row."""
+    """The cost table as plain values, a dict per row."""
     return [_plain(summary, cell) for cell in cost_cells(summary)]
 
 
@@ -213,12 +212,7 @@ def _plain(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
         return row
     hour = summary.estimate(cell)
     whole = Estimate(Experiment(MICE, DAYS, video_fps=summary.video_fps), hour.fps, hour.per_hour)
-    same: dict[str, Any] = {
-        "view": item.view,
-        "engine": item.engine,
-        "cores": item.cores,
-        "batch_size": item.batch_size,
-    }
+    same = {name: getattr(item, name) for name in ("view", "engine", "cores", "batch_size")}
     sync = summary.select(pipeline="sync", precision="fp32", **same)
     return row | {
         "minutes_per_video_hour": 60 * hour.hours_per_video_hour,

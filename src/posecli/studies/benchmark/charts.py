@@ -68,17 +68,12 @@ def factor_axis(axes: Axes, cells: Sequence[Cell], factor: str) -> None:
     axes.set_xlabel({"width": "frame width, px", "batch_size": "batch size"}.get(factor, factor))
 
 
-def speed_axis(axes: Axes) -> None:
-    """Frames per second up the side."""
-    axes.set_yscale("log")
-    plain_y(axes)
-    axes.set_ylabel("frames per second")
-
-
-def plain_y(axes: Axes) -> None:
-    """Plain numbers at 1, 2 and 5 up a logarithmic side."""
+def log_side(axes: Axes, label: str = "frames per second") -> None:
+    """A logarithmic side with plain numbers at 1, 2 and 5."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+    axes.set_ylabel(label)
+    axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -90,8 +85,7 @@ FRAMES_SHOWN = 200
 
 def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
     """Speed of the standard method per hardware setting: 2018, figure 1B."""
-    panels = [(data.name, _standard_cells(summary, data.name)) for data in summary.data]
-    panels = [(name, cells) for name, cells in panels if cells]
+    panels = [(data.name, cells) for data in summary.data if (cells := _standard_cells(summary, data.name))]
     if not panels:
         return None
     figure, axes_of = panels_of(len(panels), width=4.6, height=3.9)
@@ -101,7 +95,7 @@ def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
             curve(axes, line, "width", number, f"{item.engine} {item.precision}, {cores_words(item.cores)}")
         axes.set_title(_title(summary, name))
         factor_axis(axes, cells, "width")
-        speed_axis(axes)
+        log_side(axes)
     legend(axes_of[-1], "standard method, batch 1")
     return figure
 
@@ -168,7 +162,7 @@ def speed_against_width_and_batch(summary: BenchmarkSummary) -> Figure | None:
         curve(left, standard, "width", None, "standard method")
         left.set_title(_title(summary, name))
         factor_axis(left, cells, "width")
-        speed_axis(left)
+        log_side(left)
         legend(left, "batch size, NumPy")
         _gains(right, summary, name, cells)
     return figure
@@ -249,9 +243,7 @@ def run_time_against_cores(summary: BenchmarkSummary) -> Figure | None:
         _loading(axes, summary, lines[-1], GREY, "loading only")
     axes.set_title(f"{item.data}, {item.view_words}, batch {item.batch_size}, {item.engine} {item.precision}")
     factor_axis(axes, cells, "cores")
-    axes.set_yscale("log")
-    plain_y(axes)
-    axes.set_ylabel(f"minutes per hour of video ({summary.video_fps:g} frames/s)")
+    log_side(axes, f"minutes per hour of video ({summary.video_fps:g} frames/s)")
     legend(axes)
     return figure
 

@@ -14,19 +14,11 @@ QUIET_CORES = 0.2
 
 def findings(summary: BenchmarkSummary) -> list[str]:
     """The load of the machine, then batches, decoders, pipelines, cores, precisions and what the processor reaches."""
-    tellers = (
-        _load_findings,
-        _batch_findings,
-        _decoder_findings,
-        _pipeline_findings,
-        _core_findings,
-        _precision_findings,
-        _work_findings,
-    )
+    tellers = (_load, _batches, _decoders, _pipelines, _cores, _precisions, _work)
     return [sentence for teller in tellers for sentence in teller(summary)]
 
 
-def _load_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _load(summary: BenchmarkSummary) -> Iterable[str]:
     busy = summary.background_cores()
     if busy > QUIET_CORES:
         yield (
@@ -35,7 +27,7 @@ def _load_findings(summary: BenchmarkSummary) -> Iterable[str]:
         )
 
 
-def _batch_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _batches(summary: BenchmarkSummary) -> Iterable[str]:
     levels: dict[str, Any] = {"cores": summary.most_cores, "decoder": "numpy", "pipeline": "sync", "precision": "fp32"}
     for data in summary.data:
         gains = []
@@ -49,7 +41,7 @@ def _batch_findings(summary: BenchmarkSummary) -> Iterable[str]:
             yield f"Batches, {data.name}: the best batch size against the standard method gives {', '.join(gains)}."
 
 
-def _decoder_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _decoders(summary: BenchmarkSummary) -> Iterable[str]:
     loops = sorted(summary.select(decoder="double-loop", pipeline="sync"), key=lambda cell: cell.condition.batch_size)
     gains = [
         f"{fast.fps / slow.fps:.2f}x at batch {slow.condition.batch_size}"
@@ -68,7 +60,7 @@ def _decoder_findings(summary: BenchmarkSummary) -> Iterable[str]:
         yield f"Poses of the NumPy and double-loop decoders differ by {worst:g} px at most."
 
 
-def _pipeline_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _pipelines(summary: BenchmarkSummary) -> Iterable[str]:
     for plain in summary.select(pipeline="sync", precision="fp32", decoder={"numpy", None}):
         for other in _like(summary, plain, pipeline="async"):
             loading = f"loading alone would be {other.median('read_fps') / other.fps:.1f} times as fast as async"
@@ -79,7 +71,7 @@ def _pipeline_findings(summary: BenchmarkSummary) -> Iterable[str]:
             )
 
 
-def _core_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _cores(summary: BenchmarkSummary) -> Iterable[str]:
     few, many = min(summary.study.design["factors"]["cores"]), summary.most_cores
     if few == many:
         return
@@ -94,7 +86,7 @@ def _core_findings(summary: BenchmarkSummary) -> Iterable[str]:
         yield f"{cores_words(many)} against {few}{method}: {', '.join(gains)}."
 
 
-def _precision_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _precisions(summary: BenchmarkSummary) -> Iterable[str]:
     for cell in summary.done:
         item = cell.condition
         if item.precision == "fp32":
@@ -120,7 +112,7 @@ def _change(summary: BenchmarkSummary, cell: Cell, exact: Cell) -> str:
     return f"{network}; {words}"
 
 
-def _work_findings(summary: BenchmarkSummary) -> Iterable[str]:
+def _work(summary: BenchmarkSummary) -> Iterable[str]:
     best: dict[str, float] = {}
     for cell in summary.select(decoder=None, cores=summary.most_cores, pipeline={"async", "sync"}):
         rate = cell.median("gmac_per_item") * cell.median("network_fps") / cell.condition.stride

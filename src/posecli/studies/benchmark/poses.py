@@ -36,25 +36,19 @@ def gather(options: BenchmarkOptions, folder: Path, say: Say) -> list[DataSet]:
     from posecli.synthetic import SCENES
 
     if options.videos:
-        return [_own_video(path, options) for path in options.videos]
-    return [_scene(name, options, folder, say) for name in SCENES]
+        return [_data_set(path, options, None) for path in options.videos]
+    scenes = [render_scene(name, SCENE_FRAMES, options.seed, folder, say) for name in SCENES]
+    return [_data_set(video, options, scene.bodyparts) for scene, video in scenes]
 
 
-def _own_video(path: Path, options: BenchmarkOptions) -> DataSet:
-    info = probe(path)
-    model = open_model(options.model) if options.model else own_model()
-    network = model or untrained_model(SOME_BODYPARTS, options.seed)
-    return DataSet(path.stem, path, info.width, info.height, network.path, trained=model is not None)
+def _data_set(video: Path, options: BenchmarkOptions, bodyparts: Sequence[str] | None) -> DataSet:
+    info = probe(video)
+    model = open_model(options.model) if options.model else own_model(bodyparts)
+    network = model or untrained_model(len(bodyparts or range(SOME_BODYPARTS)), options.seed)
+    return DataSet(video.stem, video, info.width, info.height, network.path, trained=model is not None)
 
 
-def _scene(name: str, options: BenchmarkOptions, folder: Path, say: Say) -> DataSet:
-    scene, video = render_scene(name, SCENE_FRAMES, options.seed, folder, say)
-    model = open_model(options.model) if options.model else own_model(scene.bodyparts)
-    network = model or untrained_model(len(scene.bodyparts), options.seed)
-    return DataSet(name, video, scene.width, scene.height, network.path, trained=model is not None)
-
-
-def own_model(bodyparts: Sequence[str] | None = None) -> ModelFolder | None:
+def own_model(bodyparts: Sequence[str] | None) -> ModelFolder | None:
     """The network that comes with posecli, if there is one and it knows these body parts."""
     with suppress(ModelError):
         model = read_model_folder(builtin_model_path())

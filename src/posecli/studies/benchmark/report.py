@@ -121,15 +121,10 @@ def _method(summary: BenchmarkSummary) -> list[str]:
         f"({summary.price.what or 'own'}; {summary.price.source}), times the cores used where it is per core.",
         *kind_of(summary).method(summary),
     ]
-    return sentences + [f"Not measured: {reason}." for reason in _obstacles(summary)]
-
-
-def _obstacles(summary: BenchmarkSummary) -> list[str]:
-    first = str(summary.data[0].model)
-    return [
-        f"{item['engine']} {item['precision']}, because {item['reason'].partition(':')[0]}"
-        for item in summary.study.design["obstacles"]
-        if item["model"] == first
+    return sentences + [
+        f"Not measured: {item['engine']} {item['precision']}, because {item['reason'].partition(':')[0]}."
+        for item in design["obstacles"]
+        if item["model"] == str(summary.data[0].model)
     ]
 
 

@@ -23,8 +23,7 @@ from posecli.studies.cost import Estimate, Experiment, Price
 class Accuracy:
     """How well behaviours were found, where they are known: over so many frames and classes."""
 
-    #: Mean recall of the classes that the frames show.
-    balanced: float
+    balanced: float  # mean recall of the classes that the frames show
     frames: int
     classes: int
 
@@ -34,16 +33,13 @@ class Cell:
     """One condition and all that was measured of it."""
 
     condition: Condition
-    #: One per repeat that was measured; none where it failed or was left out.
-    rows: tuple[Row, ...]
-    #: ``done``, ``failed`` or ``left out``, and why it is not done.
-    state: str
+    rows: tuple[Row, ...]  # one per repeat that was measured; none where it failed or was left out
+    state: str  # done, failed or left out, and why it is not done
     reason: str = ""
     #: How far its results are from fp32's on the same items: poses in px of the video's own frame, or probabilities;
     #: ``None`` for fp32 itself, for poses of an untrained network, and where hardly a point was seen.
     change: Any = None
-    #: Of its labels, where the true ones were given.
-    accuracy: Accuracy | None = None
+    accuracy: Accuracy | None = None  # of its labels, where the true ones were given
 
     def values(self, name: str) -> list[float]:
         return [row[name] for row in self.rows]
@@ -79,12 +75,9 @@ class BenchmarkSummary:
     """A benchmark and what follows from its measurements."""
 
     study: Benchmark
-    #: One per condition, in the order of the design's factors.
-    cells: tuple[Cell, ...]
-    #: Of this machine, or of one like it.
-    price: Price
-    #: Of the recordings that run time and cost are stated for.
-    video_fps: float
+    cells: tuple[Cell, ...]  # one per condition, in the order of the design's factors
+    price: Price  # of this machine, or of one like it
+    video_fps: float  # of the recordings that run time and cost are stated for
 
     @cached_property
     def done(self) -> tuple[Cell, ...]:
@@ -159,14 +152,12 @@ def cells_of(study: Benchmark) -> list[Cell]:
     by_key: dict[str, list[Row]] = {}
     for row in study.rows:
         by_key.setdefault(row["key"], []).append(row)
-    return [_cell(rows) for rows in by_key.values()]
-
-
-def _cell(rows: list[Row]) -> Cell:
-    done = tuple(sorted((row for row in rows if row["state"] == "done"), key=lambda row: int(row["repeat"])))
-    if done:
-        return Cell(condition_of(done[0]), done, "done")
-    return Cell(condition_of(rows[0]), (), rows[0]["state"], rows[0]["reason"])
+    cells = []
+    for first, *more in by_key.values():
+        done = sorted((row for row in (first, *more) if row["state"] == "done"), key=lambda row: int(row["repeat"]))
+        state, reason = ("done", "") if done else (first["state"], first["reason"])
+        cells.append(Cell(condition_of(first), tuple(done), state, reason))
+    return cells
 
 
 def expected_values(study: Benchmark, condition: Condition, cells: Iterable[Cell]) -> Values | None:
@@ -199,16 +190,9 @@ def design_order(study: Benchmark) -> Callable[[Cell], tuple[Any, ...]]:
 
     def place(cell: Cell) -> tuple[Any, ...]:
         item = cell.condition
-        return (
-            names.index(item.data),
-            *item.view[1:],
-            rank("engines", item.engine),
-            rank("precisions", item.precision),
-            item.cores,
-            rank("decoders", item.decoder),
-            item.batch_size,
-            rank("pipelines", item.pipeline),
-        )
+        network = rank("engines", item.engine), rank("precisions", item.precision), item.cores
+        loop = rank("decoders", item.decoder), item.batch_size, rank("pipelines", item.pipeline)
+        return names.index(item.data), *item.view[1:], *network, *loop
 
     return place
 

@@ -156,15 +156,8 @@ def trace_events(cells: Sequence[Cell]) -> dict[str, Any]:
             for kind, number, name in named
         ]
         events += [
-            {
-                "name": stage,
-                "cat": "stage",
-                "ph": "X",
-                "pid": process,
-                "tid": threads[thread],
-                "ts": round(1e6 * start, 1),
-                "dur": round(1e6 * (end - start), 1),
-            }
+            {"name": stage, "cat": "stage", "ph": "X", "pid": process, "tid": threads[thread]}
+            | {"ts": round(1e6 * start, 1), "dur": round(1e6 * (end - start), 1)}
             for stage, thread, start, end in spans
         ]
     return {"traceEvents": events, "displayTimeUnit": "ms"}
