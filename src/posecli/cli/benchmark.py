@@ -240,16 +240,15 @@ def _count(number: int, noun: str) -> str:
 
 def _report(summary: BenchmarkSummary, output: Output) -> None:
     """Write the report and print what is most important in it."""
-    from posecli.studies.benchmark.findings import findings
     from posecli.studies.benchmark.kinds import command_line, kind_of
     from posecli.studies.benchmark.report import results, winner_table, write_report
 
-    report = write_report(summary)
+    report, content = write_report(summary), results(summary)
     for table in (winner_table(summary), *(rows for _, rows, _ in kind_of(summary).tables(summary))):
         for line in aligned(table):
             output.say(line)
         output.say("")
-    for sentence in findings(summary):
+    for sentence in content["findings"]:
         output.say(sentence)
     output.say("")
     for winner in summary.winners():
@@ -259,5 +258,5 @@ def _report(summary: BenchmarkSummary, output: Output) -> None:
         if cell.state == "failed":
             output.say(f"failed: {cell.condition.key}: {cell.reason}")
     output.say(f"report: {report.page}")
-    content = {name: value for name, value in results(summary).items() if name != "rows"}
+    del content["rows"]
     output.result({"folder": str(report.folder), "report": str(report.page), **content})

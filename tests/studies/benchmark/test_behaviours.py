@@ -19,11 +19,10 @@ from posecli.model.folder import ClipModelFolder, has_int8, read_clip_folder, wr
 from posecli.options import InputSize
 from posecli.studies.benchmark import behaviours, worker
 from posecli.studies.benchmark.behaviours import cost_table, given_or_full_size_model, network_words, plain_costs
-from posecli.studies.benchmark.findings import findings
 from posecli.studies.benchmark.kinds import command_line, gathered
 from posecli.studies.benchmark.material import give_int8, random_weights, untrained_clip_model
 from posecli.studies.benchmark.options import ClipBenchmarkOptions
-from posecli.studies.benchmark.report import summarize, tidy_rows, write_report
+from posecli.studies.benchmark.report import findings, summarize, tidy_rows, write_report
 from posecli.studies.benchmark.runner import run_benchmark
 from posecli.studies.benchmark.study import Benchmark, open_study
 from posecli.studies.benchmark.summary import BenchmarkSummary

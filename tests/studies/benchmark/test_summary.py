@@ -10,10 +10,9 @@ from conftest import make_dots_model
 from support.studies import write_study
 
 from posecli.model.folder import ModelFolder
-from posecli.studies.benchmark.findings import findings
 from posecli.studies.benchmark.kinds import command_line
 from posecli.studies.benchmark.options import BenchmarkOptions
-from posecli.studies.benchmark.report import summarize
+from posecli.studies.benchmark.report import findings, summarize
 from posecli.studies.benchmark.study import Benchmark
 from posecli.studies.benchmark.summary import BenchmarkSummary
 from posecli.studies.cost import Price

@@ -36,37 +36,26 @@ Table = tuple[str, list[list[str]], list[str]]
 class BenchmarkKind:
     """What is particular to one kind of network about a benchmark."""
 
-    # What is measured.
     #: Of options, a folder for what is rendered, and a listener: the videos, each with its network.
     gather: Callable[[Any, Path, Say], list[DataSet]]
     factors: Callable[[tuple[DataSet, ...], Any], Factors]
     bench: type[Bench]
     #: Whether precisions that cannot run are rows that say why, where none were asked for.
     shows_obstacles: bool
-
-    # How results change.
-    #: Of found values against expected ones; ``None`` where that says nothing.
-    change: Callable[..., Any]
-    #: True labels by video, and accuracy against them.
-    true_labels: Callable[[Benchmark], Mapping[str, Any]] = lambda _study: {}
-    accuracy: Callable[..., Any] = lambda *_: None
-    #: What is told of it, and its head.
+    change: Callable[..., Any]  # of found values against expected ones; None where that says nothing
     change_words: Callable[[Cell], str]
-    change_head: str
-
-    # Tables, figures and words.
+    change_head: str  # of the column of these words
+    true_labels: Callable[[Benchmark], Mapping[str, Any]] = lambda _study: {}  # by video
+    accuracy: Callable[..., Any] = lambda *_: None  # against true labels
     #: Columns of the CSV file that only this kind has: factors, what was measured of a row, and how results change.
     factor_columns: tuple[str, ...]
     measured: Mapping[str, Callable[[Mapping[str, Any]], Any]]
     changes: Mapping[str, Callable[[Cell], Any]]
     tables: Callable[[BenchmarkSummary], list[Table]] = lambda _summary: []
-    #: What else is in ``results.json``.
-    plain: Callable[[BenchmarkSummary], dict[str, Any]] = lambda _summary: {}
+    plain: Callable[[BenchmarkSummary], dict[str, Any]] = lambda _summary: {}  # what else is in results.json
     drawings: Mapping[str, Drawing[BenchmarkSummary]]
-    #: Words of the command that runs a condition on a user's video.
-    command: Callable[[BenchmarkSummary, Cell], list[str]]
-    #: How it was measured, as far as that is particular; sentences.
-    method: Callable[[BenchmarkSummary], list[str]]
+    command: Callable[[BenchmarkSummary, Cell], list[str]]  # words that run a condition on a user's video
+    method: Callable[[BenchmarkSummary], list[str]]  # sentences on what is particular to how it was measured
 
 
 TIMELINES: Drawing[BenchmarkSummary] = (

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,7 +31,6 @@ from posecli.studies.benchmark.study import (
     CLIPS_FOLDER,
     POSES_FOLDER,
     Benchmark,
-    ClipKey,
     Condition,
     DataSet,
     open_study,
@@ -123,17 +123,13 @@ class _Bench:
                 f"cores {max(cores)} are not there: this process may use {usable_cores()}, give that or fewer with "
                 "--cores"
             )
-        factors = self.kind.factors(
-            data, replace(options, cores=cores, precisions=options.precisions or FIXED_PRECISIONS)
-        )
+        settled = replace(options, cores=cores, precisions=options.precisions or FIXED_PRECISIONS)
+        factors = self.kind.factors(data, settled)
         trial, obstacles = self._trial(factors)
         if options.precisions is None and not self.kind.shows_obstacles:
             # Those that any of the engines can run on the first data set's network.
-            free = {
-                item["precision"]
-                for item in obstacles
-                if item["reason"] is None and item["model"] == str(data[0].model)
-            }
+            model = str(data[0].model)
+            free = {item["precision"] for item in obstacles if item["reason"] is None and item["model"] == model}
             runnable = tuple(name for name in FIXED_PRECISIONS if name in free) or FIXED_PRECISIONS[:1]
             factors = replace(factors, options=replace(factors.options, precisions=runnable))
         conditions, blocked = self._split(factors.conditions(), data, obstacles)
@@ -164,15 +160,12 @@ class _Bench:
         condition, items = factors.trial()
         frames = condition.frames_of(items)
         clip = make_clip(first, condition.clip[1], frames, self.folder / CLIPS_FOLDER)
-        job = self._job(condition, clip, first.model, frames, (0,)) | {
-            "trial": True,
-            "candidates": [
-                {"engine": engine, "precision": name, "model": model}
-                for engine in self.options.engines
-                for name in FIXED_PRECISIONS
-                for model in sorted({str(item.model) for item in factors.data})
-            ],
-        }
+        models = sorted({str(item.model) for item in factors.data})
+        candidates = [
+            {"engine": engine, "precision": precision, "model": model}
+            for engine, precision, model in product(self.options.engines, FIXED_PRECISIONS, models)
+        ]
+        job = self._job(condition, clip, first.model, frames, (0,)) | {"trial": True, "candidates": candidates}
         answer = self.worker(job, LEAST_PATIENCE)
         if "error" in answer:
             raise EngineError(
@@ -190,38 +183,28 @@ class _Bench:
         left = [visit for visit in visits if not done.issuperset((visit.condition.key, n) for n in visit.repeats)]
         if not left:
             return
-        clips = self._clips(design)
-        models = {item["name"]: Path(item["model"]) for item in design["data"]}
+        data = {item.name: item for item in Benchmark(self.folder, design, ()).data}
+        clips = {
+            (name, width): make_clip(data[name], width, frames, self.folder / CLIPS_FOLDER)
+            for (name, width), frames in clip_frames(visits).items()
+        }
         start = time.perf_counter()
         for index, visit in enumerate(left):
             condition, number = visit.condition, len(visits) - len(left) + index + 1
             remaining = seconds_left(left[index:], left[:index], time.perf_counter() - start)
-            job = self._job(condition, clips[condition.clip], models[condition.data], visit.frames, visit.repeats)
+            job = self._job(condition, clips[condition.clip], data[condition.data].model, visit.frames, visit.repeats)
             answer = self.worker(job, max(LEAST_PATIENCE, PATIENCE * visit.seconds))
             rows = _rows_of(answer, visit, number)
             journal.append(rows)
             self.observer.visited(f"{number}/{len(visits)}", remaining, condition.words, rows)
 
-    def _clips(self, design: dict[str, Any]) -> dict[ClipKey, Path]:
-        data = {item.name: item for item in Benchmark(self.folder, design, ()).data}
-        return {
-            (name, width): make_clip(data[name], width, frames, self.folder / CLIPS_FOLDER)
-            for (name, width), frames in clip_frames(visits_of(design)).items()
-        }
-
     def _job(
         self, condition: Condition, clip: Path, model: Path, frames: int, repeats: tuple[int, ...]
     ) -> dict[str, Any]:
         poses = self.folder / POSES_FOLDER / f"{condition.key}.npy"
-        return {
-            "network": self.options.network,
-            "condition": asdict(condition),
-            "clip": str(clip.absolute()),
-            "model": str(model.absolute()),
-            "frames": frames,
-            "repeats": list(repeats),
-            "poses": str(poses.absolute()),
-        }
+        paths = {"clip": clip, "model": model, "poses": poses}
+        job = {"network": self.options.network, "condition": asdict(condition), "frames": frames, "repeats": repeats}
+        return job | {name: str(path.absolute()) for name, path in paths.items()}
 
 
 def _rows_of(answer: dict[str, Any], visit: Visit, number: int) -> list[Row]:
