@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from common import machine, markdown_table, write_results
 
+from posecli.behaviour.agreement import balanced_accuracy
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.intervals import frame_labels, read_intervals
-from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
 from posecli.engine import open_engine
 from posecli.engine.outputs import Logits

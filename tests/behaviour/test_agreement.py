@@ -19,9 +19,8 @@ from posecli.behaviour.agreement import (
     ComparedVideo,
     Pairs,
     compare_video,
-    true_labels,
 )
-from posecli.behaviour.intervals import Interval, intervals_csv
+from posecli.behaviour.intervals import Interval, intervals_csv, true_labels
 from posecli.behaviour.table import Behaviours, write_behaviours
 from posecli.errors import LabelError, UsageError
 from posecli.plots.evaluation import draw_agreement

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posecli.behaviour.metrics import balanced_accuracy, class_scores, confusion_matrix, slack_accuracy
+from posecli.behaviour.agreement import balanced_accuracy, class_scores, confusion_matrix, slack_accuracy
 
 N_CLASSES = 4
 Labels = npt.NDArray[np.int64]

@@ -1,44 +1,142 @@
 """How well a network's behaviours agree with labelled ones: over frames, and over chunks of one behaviour.
 
-Frames without a label are left out. Labelled frames for which the network gave no probabilities, because they could
-not be decoded or lie between chunks, are counted separately and not scored.
+Labels are the numbers 0 to ``n_classes - 1``; frames whose label is -1 have none and are left out. Labelled frames for
+which the network gave no probabilities, because they could not be decoded or lie between chunks, are counted separately
+and not scored.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from posecli.behaviour.intervals import UNLABELLED, Interval, frame_labels, read_intervals
-from posecli.behaviour.metrics import (
-    SLACK_FRAMES,
-    Absent,
-    ClassScores,
-    balanced_accuracy,
-    class_scores,
-    confusion_matrix,
-    slack_accuracy,
-)
+from posecli.behaviour.intervals import UNLABELLED
 from posecli.behaviour.table import CHUNKS, read_behaviours
-from posecli.errors import LabelError, UsageError
-from posecli.video.probe import probe
+from posecli.errors import UsageError
 
 Labels = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float64]
+Absent = Literal["left out", "zero"]
 Mask = npt.NDArray[np.bool_]
 
 #: Stands for a predicted class where there are no probabilities.
 UNKNOWN = -1
 #: Name of the rows over all videos, and over all behaviours.
 ALL = "all"
+#: Frames either way within which a label of the truth excuses a prediction.
+SLACK_FRAMES = 10
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Recall, precision and F1 of every class, ``(n_classes,)`` each."""
+
+    recall: Shares  # share of a class's frames that were found; NaN for a class that is absent from the truth
+    precision: Shares  # share of the frames given to a class that are its own; NaN for a class never predicted
+    f1: Shares  # harmonic mean of both, 0 where nothing is right; NaN for a class that is in neither
+
+
+def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> Counts:
+    """``(n_classes, n_classes)`` int64, how often each true class (row) was predicted as each (column).
+
+    Frames whose truth is -1 are left out.
+
+    >>> confusion_matrix(np.array([0, 0, 1, -1]), np.array([0, 1, 1, 0]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    truth, predicted = _checked(truth, predicted, n_classes)
+    known = truth != UNLABELLED
+    cells = truth[known] * n_classes + predicted[known]
+    return np.bincount(cells, minlength=n_classes**2).astype(np.int64).reshape(n_classes, n_classes)
+
+
+def class_scores(confusion: Counts) -> ClassScores:
+    """Recall, precision and F1 from a confusion matrix.
+
+    >>> scores = class_scores(np.array([[1, 1], [0, 2]]))
+    >>> scores.recall.tolist(), scores.precision.round(2).tolist(), scores.f1.round(2).tolist()
+    ([0.5, 1.0], [1.0, 0.67], [0.67, 0.8])
+    """
+    right = np.diag(confusion).astype(np.float64)
+    true, said = confusion.sum(axis=1), confusion.sum(axis=0)
+    return ClassScores(_share(right, true), _share(right, said), _share(2 * right, true + said))
+
+
+def balanced_accuracy(truth: Labels, predicted: Labels, n_classes: int, absent: Absent = "left out") -> float:
+    """Mean of the recalls of all classes, so that rare behaviours count as much as frequent ones; NaN if none is.
+
+    A class that the truth does not have is ``left out`` of the mean, as in scikit-learn, or counts as ``zero``, as in
+    the code of Govindarajan et al. (2022).
+
+    >>> truth, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
+    >>> round(balanced_accuracy(truth, predicted, 3), 3), round(balanced_accuracy(truth, predicted, 3, "zero"), 3)
+    (0.833, 0.556)
+    """
+    if absent not in get_args(Absent):
+        raise ValueError(f"absent classes can be 'left out' or counted as 'zero', not '{absent}'")
+    confusion = confusion_matrix(truth, predicted, n_classes)
+    if not confusion.any():
+        return float("nan")
+    recall = class_scores(confusion).recall
+    return float(np.nan_to_num(recall).mean() if absent == "zero" else np.nanmean(recall))
+
+
+def slack_accuracy(truth: Labels, predicted: Labels, slack_frames: int = SLACK_FRAMES) -> float:
+    """Share of frames whose predicted label occurs in the truth within so many frames, before or after.
+
+    A behaviour's first and last frame are a matter of opinion; with slack they count neither way. Give the frames of
+    one video at a time: neighbours in the array are taken for neighbours in time. Frames whose truth is -1 are left
+    out, and excuse nothing; of no frame the share is NaN.
+
+    >>> truth, predicted = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 0, 1])
+    >>> round(slack_accuracy(truth, predicted, 0), 3), round(slack_accuracy(truth, predicted, 1), 3)
+    (0.667, 0.833)
+    """
+    if slack_frames < 0:
+        raise ValueError(f"slack of {slack_frames} frames is below 0: give 0 or more")
+    truth, predicted = _checked(truth, predicted)
+    known = truth != UNLABELLED
+    if not known.any():
+        return float("nan")
+    return float(_excused(truth, predicted, slack_frames)[known].mean())
+
+
+def _excused(truth: Labels, predicted: Labels, slack_frames: int) -> npt.NDArray[np.bool_]:
+    """Whether each prediction occurs in the truth nearby; one pass over the frames per class."""
+    places = np.arange(len(truth))
+    first, last = np.maximum(places - slack_frames, 0), np.minimum(places + slack_frames + 1, len(truth))
+    excused = np.zeros(len(truth), np.bool_)
+    for label in np.unique(truth[truth != UNLABELLED]):
+        seen = np.concatenate([[0], np.cumsum(truth == label)])
+        excused |= (predicted == label) & (seen[last] > seen[first])
+    return excused
+
+
+def _checked(truth: Labels, predicted: Labels, n_classes: int | None = None) -> tuple[Labels, Labels]:
+    truth, predicted = np.asarray(truth, np.int64), np.asarray(predicted, np.int64)
+    if truth.shape != predicted.shape or truth.ndim != 1:
+        raise ValueError(f"truth {truth.shape} and prediction {predicted.shape} are not labels of the same frames")
+    if n_classes is not None and len(truth):
+        known = predicted[truth != UNLABELLED]
+        if truth.min() < UNLABELLED or truth.max() >= n_classes or (known < 0).any() or (known >= n_classes).any():
+            raise ValueError(f"labels must be 0 to {n_classes - 1}, or {UNLABELLED} where the truth has none")
+    return truth, predicted
+
+
+def _share(part: npt.NDArray[np.float64], whole: npt.NDArray[np.generic]) -> Shares:
+    """Part of a whole; NaN where the whole is 0."""
+    shares = np.full(len(part), np.nan)
+    np.divide(part, whole, out=shares, where=np.asarray(whole) > 0)
+    return shares
 
 
 @dataclass(frozen=True)
@@ -235,24 +333,6 @@ def _slack_accuracy(videos: Sequence[Pairs], slack: int) -> float:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def true_labels(table: Path, classes: Sequence[str], video: Path | None = None) -> dict[Path, Labels]:
-    """Labels of the frames of the videos that a table of intervals names, or of one of them, in the table's order.
-
-    By video, ``(n_frames,)`` int64: index in `classes`, -1 where nothing is labelled. `LabelError` if the table cannot
-    be used or does not name the video, or a label is no class or lies behind its video's end.
-    """
-    by_video: dict[Path, list[Interval]] = defaultdict(list)
-    for interval in read_intervals(table):
-        by_video[interval.video.resolve()].append(interval)
-    if video is not None and video.resolve() not in by_video:
-        raise LabelError(
-            f"'{table}' labels no frame of '{video}', but '{next(iter(by_video))}': correct its column 'video'"
-        )
-    wanted = by_video if video is None else {video.resolve(): by_video[video.resolve()]}
-    files = {intervals[0].video: intervals for intervals in wanted.values()}
-    return {file: frame_labels(intervals, classes, probe(file).n_frames) for file, intervals in files.items()}
 
 
 def compare_video(video: Path, truth: Labels, table: Path, classes: Sequence[str]) -> ComparedVideo:

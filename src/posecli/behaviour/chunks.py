@@ -41,13 +41,11 @@ class ChunkPlan:
         """First frame of each chunk of a video of so many frames."""
         if n_frames <= 0:
             return np.empty(0, np.int64)
-        whole = list(range(0, n_frames - self.span + 1, self.stride))
-        if not whole:
-            return np.zeros(1, np.int64)
+        starts = np.arange(0, max(n_frames - self.span, 0) + 1, self.stride, dtype=np.int64)
         # Frames are left after the last whole chunk, where another would begin: they get one more.
-        if max(whole[-1] + self.span, whole[-1] + self.stride) < n_frames:
-            whole.append(n_frames - self.span)
-        return np.asarray(whole, np.int64)
+        if starts[-1] + max(self.span, self.stride) < n_frames:
+            starts = np.append(starts, n_frames - self.span)
+        return starts
 
 
 class ClipReader:

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from posecli.errors import LabelError
 from posecli.support.textfile import csv_rows, read_text
+from posecli.video.probe import probe
 
 COLUMNS = ("video", "start", "end", "label")
 #: Index of a frame without a label.
@@ -121,6 +122,24 @@ def frame_labels(intervals: Iterable[Interval], names: Sequence[str], n_frames: 
             raise LabelError(_overlap(item))
         labels[item.start : item.end] = number_of[item.label]
     return labels
+
+
+def true_labels(table: Path, classes: Sequence[str], video: Path | None = None) -> dict[Path, npt.NDArray[np.int64]]:
+    """Labels of the frames of the videos that a table of intervals names, or of one of them, in the table's order.
+
+    By video, as `frame_labels` has them. `LabelError` if the table cannot be used or does not name the video, or a
+    label is no class or lies behind its video's end.
+    """
+    by_video: dict[Path, list[Interval]] = defaultdict(list)
+    for interval in read_intervals(table):
+        by_video[interval.video.resolve()].append(interval)
+    wanted = list(by_video) if video is None else [video.resolve()]
+    if wanted[0] not in by_video:
+        raise LabelError(
+            f"'{table}' labels no frame of '{video}', but '{next(iter(by_video))}': correct its column 'video'"
+        )
+    found = {by_video[place][0].video: by_video[place] for place in wanted}
+    return {file: frame_labels(intervals, classes, probe(file).n_frames) for file, intervals in found.items()}
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Interval]]:

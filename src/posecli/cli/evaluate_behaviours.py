@@ -19,8 +19,7 @@ from posecli.options import ClassifyOptions
 from posecli.support.results import AnalysisReport, VideoResult
 
 if TYPE_CHECKING:
-    from posecli.behaviour.agreement import Agreement, AgreementOptions, BehaviourEvaluation
-    from posecli.behaviour.metrics import Absent
+    from posecli.behaviour.agreement import Absent, Agreement, AgreementOptions, BehaviourEvaluation
     from posecli.model.folder import ClipModelFolder
 
 #: The parity gate measures and reports, but every change passes: the evaluation shows what it does.
@@ -50,7 +49,8 @@ def measured_behaviours(
 def _measure(
     folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
 ) -> BehaviourEvaluation:
-    from posecli.behaviour.agreement import BehaviourEvaluation, compare_video, true_labels
+    from posecli.behaviour.agreement import BehaviourEvaluation, compare_video
+    from posecli.behaviour.intervals import true_labels
 
     classes = folder.description.classes
     truths = true_labels(*_labels_of(data, classes))

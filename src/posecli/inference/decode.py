@@ -112,9 +112,7 @@ def decode_standard(scoremap: Scoremap, locref: Locref | None, options: DecodeOp
     return decode_double_loop(scoremap, locref, options)
 
 
-Decoder: TypeAlias = Callable[[Scoremap, "Locref | None", DecodeOptions], Pose]
-
-DECODER_FUNCTIONS: dict[DecoderName, Decoder] = {
+DECODER_FUNCTIONS: dict[DecoderName, Callable[[Scoremap, Locref | None, DecodeOptions], Pose]] = {
     "numpy": decode_numpy,
     "double-loop": decode_double_loop,
     "standard": decode_standard,

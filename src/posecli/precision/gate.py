@@ -58,10 +58,6 @@ ModelT = TypeVar("ModelT", bound=Model[Any, Any])
 Opens = Callable[[Path | None], object]
 
 
-def _tell_nobody(_video: Path | None) -> None:
-    """Stands for an `Opens` where nobody wants to know."""
-
-
 @dataclass(frozen=True)
 class Figures(ABC):
     """How far a faster precision changes values; each kind of network has its own measure."""
@@ -163,7 +159,7 @@ class GateFigures(Figures):
         )
 
 
-def pose_gate(videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = _tell_nobody) -> Gate:
+def pose_gate(videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = lambda _video: None) -> Gate:
     """How far points move on frames of a run's videos."""
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
@@ -243,7 +239,7 @@ def clip_gate(
     plan: ChunkPlan,
     geometry: Callable[[VideoInfo], Geometry],
     options: ClassifyOptions,
-    opens: Opens = _tell_nobody,
+    opens: Opens,
 ) -> Gate:
     """How far the probabilities of chunks of a run's videos change; `geometry` is what the run does to a video."""
 
@@ -295,7 +291,7 @@ def sample_frames(
     videos: Sequence[Path],
     options: AnalyzeOptions,
     frames: int | None = None,
-    opens: Opens = _tell_nobody,
+    opens: Opens = lambda _video: None,
     most_videos: int = SAMPLE_VIDEOS,
 ) -> Iterator[Batch]:
     """Frames from all over the videos, a batch of each, as a run with these options shows them to the network.

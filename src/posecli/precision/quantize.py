@@ -109,7 +109,7 @@ def quantize_model(
     if not any(len(images) > 1 for images in samples):
         raise UsageError("nothing could be read from the videos to calibrate with: check that they play")
     learning, judging = ([np.ascontiguousarray(images[first::2]) for images in samples] for first in (0, 1))
-    tell(f"calibrating on {judge.sampled(sum(map(len, learning)))}")
+    tell(f"calibrating on {sum(map(len, learning))} {judge.sampled}")
     workshop = _Workshop(folder, judge, judging)
     plan = Int8Plan(workshop.ranges(learning))
     tell(f"measuring each of {len(plan.ranges)} convolutions alone")
@@ -186,6 +186,7 @@ class _PoseJudge:
         self._options = options
         self._cutoff = model_cutoff(folder)
         self.limit = f"{options.max_shift:g} px"
+        self.sampled = f"frames at {len(options.scales)} scales"
         self.settings = {"frames": options.frames, "scales": [*options.scales], "max_shift_px": options.max_shift}
 
     def samples(self, videos: Sequence[Path]) -> list[Images]:
@@ -197,9 +198,6 @@ class _PoseJudge:
             for sample in sample_frames(videos, replace(AnalyzeOptions(), scale=scale), wanted, most_videos=wanted):
                 sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
         return [np.concatenate(parts) for parts in sizes.values()]
-
-    def sampled(self, count: int) -> str:
-        return f"{count} frames at {len(self._options.scales)} scales"
 
     def read(self, output: Any) -> Values:
         return self._model.decode(output)[:, :, 0]
@@ -232,6 +230,8 @@ class _ClipJudge:
         self._model = ClipModel(folder)
         self._options = options
         self.limit = f"a change of {options.max_change:g}"
+        self.sampled = f"chunks of {self._model.description.length} frames"
+        self.read = self._model.probabilities
         self.settings = asdict(options)
 
     def samples(self, videos: Sequence[Path]) -> list[Images]:
@@ -247,12 +247,6 @@ class _ClipJudge:
             geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
             found.append(sample_chunks(info, geometry, plan, each))
         return [np.concatenate(found)]
-
-    def sampled(self, count: int) -> str:
-        return f"{count} chunks of {self._model.description.length} frames"
-
-    def read(self, output: Any) -> Values:
-        return self._model.probabilities(output)
 
     def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:  # noqa: ARG002
         if len(exact) < FEWEST_CHUNKS:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posecli.behaviour.agreement import balanced_accuracy
 from posecli.behaviour.chunks import ChunkPlan
 from posecli.behaviour.intervals import UNLABELLED, frame_labels, read_intervals
-from posecli.behaviour.metrics import balanced_accuracy
 from posecli.behaviour.table import Behaviours
 from posecli.errors import ModelError
 from posecli.inference.step import Values

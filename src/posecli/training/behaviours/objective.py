@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from posecli.behaviour.metrics import balanced_accuracy
+from posecli.behaviour.agreement import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import ModelError
 from posecli.inference.step import BEHAVIOURS, NetworkStep, Step, Values
