@@ -23,8 +23,6 @@ from posecli.behaviour.table import CHUNKS, read_behaviours
 from posecli.errors import UsageError
 
 Labels = npt.NDArray[np.int64]
-Counts = npt.NDArray[np.int64]
-Shares = npt.NDArray[np.float64]
 Absent = Literal["left out", "zero"]
 Mask = npt.NDArray[np.bool_]
 
@@ -36,16 +34,7 @@ ALL = "all"
 SLACK_FRAMES = 10
 
 
-@dataclass(frozen=True)
-class ClassScores:
-    """Recall, precision and F1 of every class, ``(n_classes,)`` each."""
-
-    recall: Shares  # share of a class's frames that were found; NaN for a class that is absent from the truth
-    precision: Shares  # share of the frames given to a class that are its own; NaN for a class never predicted
-    f1: Shares  # harmonic mean of both, 0 where nothing is right; NaN for a class that is in neither
-
-
-def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> Counts:
+def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> Labels:
     """``(n_classes, n_classes)`` int64, how often each true class (row) was predicted as each (column).
 
     Frames whose truth is -1 are left out.
@@ -59,16 +48,20 @@ def confusion_matrix(truth: Labels, predicted: Labels, n_classes: int) -> Counts
     return np.bincount(cells, minlength=n_classes**2).astype(np.int64).reshape(n_classes, n_classes)
 
 
-def class_scores(confusion: Counts) -> ClassScores:
-    """Recall, precision and F1 from a confusion matrix.
+def class_scores(confusion: Labels) -> pd.DataFrame:
+    """Recall, precision and F1 of every class, a row each, from a confusion matrix.
+
+    Recall is NaN for a class that is absent from the truth, precision for one that was never predicted, and F1 for one
+    that is in neither.
 
     >>> scores = class_scores(np.array([[1, 1], [0, 2]]))
     >>> scores.recall.tolist(), scores.precision.round(2).tolist(), scores.f1.round(2).tolist()
     ([0.5, 1.0], [1.0, 0.67], [0.67, 0.8])
     """
-    right = np.diag(confusion).astype(np.float64)
-    true, said = confusion.sum(axis=1), confusion.sum(axis=0)
-    return ClassScores(_share(right, true), _share(right, said), _share(2 * right, true + said))
+    right, true, said = (
+        pd.Series(counts, dtype=float) for counts in (np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0))
+    )
+    return pd.DataFrame({"recall": right / true, "precision": right / said, "f1": 2 * right / (true + said)})
 
 
 def balanced_accuracy(truth: Labels, predicted: Labels, n_classes: int, absent: Absent = "left out") -> float:
@@ -86,7 +79,7 @@ def balanced_accuracy(truth: Labels, predicted: Labels, n_classes: int, absent: 
     confusion = confusion_matrix(truth, predicted, n_classes)
     if not confusion.any():
         return float("nan")
-    recall = class_scores(confusion).recall
+    recall = class_scores(confusion)["recall"].to_numpy()
     return float(np.nan_to_num(recall).mean() if absent == "zero" else np.nanmean(recall))
 
 
@@ -130,13 +123,6 @@ def _checked(truth: Labels, predicted: Labels, n_classes: int | None = None) -> 
         if truth.min() < UNLABELLED or truth.max() >= n_classes or (known < 0).any() or (known >= n_classes).any():
             raise ValueError(f"labels must be 0 to {n_classes - 1}, or {UNLABELLED} where the truth has none")
     return truth, predicted
-
-
-def _share(part: npt.NDArray[np.float64], whole: npt.NDArray[np.generic]) -> Shares:
-    """Part of a whole; NaN where the whole is 0."""
-    shares = np.full(len(part), np.nan)
-    np.divide(part, whole, out=shares, where=np.asarray(whole) > 0)
-    return shares
 
 
 @dataclass(frozen=True)
@@ -205,7 +191,7 @@ class Agreement:
         return float(np.trace(self.confusion)) / self.scored if self.scored else math.nan
 
     @cached_property
-    def scores(self) -> ClassScores:
+    def scores(self) -> pd.DataFrame:
         """Recall, precision and F1 of each class."""
         return class_scores(self.confusion)
 
@@ -216,9 +202,8 @@ class Agreement:
             "labelled": self.labelled,
             "without_probabilities": self.labelled - self.confusion.sum(axis=1),
             "predicted": self.confusion.sum(axis=0),
-            **vars(self.scores),
         }
-        table = pd.DataFrame(columns)
+        table = pd.DataFrame(columns).join(self.scores)
         rows: Any = table.astype(object).where(table.notna(), None).to_dict("records")
         return list(rows)
 

@@ -161,7 +161,9 @@ def _read_pieces(path: Path, key: str) -> Iterator[pd.DataFrame]:
     try:
         with h5py.File(path, "r") as file:
             group = file[key]
-            classes = _class_names(group.attrs[CLASSES_ATTRIBUTE])
+            classes = json.loads(group.attrs[CLASSES_ATTRIBUTE])
+            if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+                raise ValueError("its classes are not names")
             node = group["table"]
             for start in range(0, max(len(node), 1), PIECE_ROWS):
                 yield _piece(node[start : start + PIECE_ROWS], key, classes)
@@ -170,14 +172,7 @@ def _read_pieces(path: Path, key: str) -> Iterator[pd.DataFrame]:
         raise UsageError(f"'{path}' {problem}: give a file that 'posecli classify' made") from error
 
 
-def _class_names(text: Any) -> tuple[str, ...]:
-    names = json.loads(text)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("its classes are not names")
-    return tuple(names)
-
-
-def _piece(rows: npt.NDArray[Any], key: str, classes: tuple[str, ...]) -> pd.DataFrame:
+def _piece(rows: npt.NDArray[Any], key: str, classes: list[str]) -> pd.DataFrame:
     places = ("first_frame", "end_frame") if key == CHUNKS else ()
     columns: dict[str, Any] = {name: rows[name] for name in (*places, "seconds")}
     columns["label"] = [text.decode() for text in rows["label"]]
