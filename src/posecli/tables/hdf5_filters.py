@@ -91,14 +91,6 @@ def _filters_of(node: Any) -> list[int]:
     return [int(properties.get_filter(place)[0]) for place in range(properties.get_nfilters())]
 
 
-def _inflated(content: bytes, size: int, _item: int) -> bytes:
-    return zlib.decompressobj().decompress(content, size)
-
-
-def _bunzipped(content: bytes, size: int, _item: int) -> bytes:
-    return bz2.BZ2Decompressor().decompress(content, size)
-
-
 def _unshuffled(content: bytes, _size: int, item: int) -> bytes:
     """Elements, put together of all their first bytes, then second bytes, and so on."""
     return np.frombuffer(content, np.uint8).reshape(item, -1).T.tobytes()
@@ -145,9 +137,9 @@ def _blosc2_rows(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], r
 
 #: What undoes each filter, given a chunk's content, its final size, and the size of an element.
 _UNDO: dict[int, Callable[[bytes, int, int], bytes]] = {
-    1: _inflated,
+    1: lambda content, size, _: zlib.decompressobj().decompress(content, size),
     2: _unshuffled,
     3: _without_checksum,
-    307: _bunzipped,
+    307: lambda content, size, _: bz2.BZ2Decompressor().decompress(content, size),
     32001: _unblosced,
 }

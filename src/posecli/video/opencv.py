@@ -21,7 +21,6 @@ Image = npt.NDArray[np.uint8]
 COMPARED_EVERY = 32
 #: Every so-manyth row of pixels tells whether a picture is the one before.
 SPARSE = 16
-
 #: FFmpeg's numbers of matrices, as its program's options name them.
 _NAMES = (
     "gbr bt709 unknown reserved fcc bt470bg smpte170m smpte240m ycgco bt2020nc bt2020c smpte2085 chroma-derived-nc "
