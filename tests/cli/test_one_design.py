@@ -54,7 +54,7 @@ def test_every_command_has_what_all_share(name: str) -> None:
     assert found.keys() >= SHARED
     own = {id(item) for long, item in found.items() if long not in {*SHARED, "--config"}}
     takes_file = "--config" in found or any(item.name == "config" for item in COMMANDS[name].params)
-    assert takes_file or name in WRITE_NOTHING or len(own) < MANY, "add @config_option"
+    assert takes_file or name in WRITE_NOTHING or len(own) < MANY, "leave out config=False"
     assert all(item.help for item in found.values())
 
 

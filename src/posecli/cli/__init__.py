@@ -1,6 +1,6 @@
-"""The command line: one file per command, which reads flags, calls one function, and prints.
+"""The command line: each command reads flags, calls one function, and prints.
 
-To add a command, write ``cli/<name>.py`` with a click command of that name, and list it in `COMMANDS`.
+To add a command, write a click command of that name in a module of this folder, and list it in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ import click
 
 from posecli import __version__
 
-#: Each in the module of its name; a module is imported when its command is called or listed.
-COMMANDS = (
-    *("analyze", "benchmark", "classify", "compress-sweep", "convert", "demo", "doctor", "estimate", "evaluate"),
-    *("filter", "label", "model", "outpath", "plot", "recommend", "reencode", "sample", "scale-sweep", "train"),
-    "verify",
-)
+#: Commands by the module that has them; it is imported when one of them is called or listed.
+COMMANDS = {
+    "analyze": ("analyze", "classify", "outpath"),
+    "benchmark": ("benchmark",),
+    "evaluate": ("evaluate",),
+    "machine": ("doctor", "estimate"),
+    "model": ("model",),
+    "rendered": ("demo", "sample"),
+    "sweeps": ("compress-sweep", "recommend", "reencode", "scale-sweep"),
+    "tables": ("convert", "filter", "label", "plot", "verify"),
+    "train": ("train",),
+}
 
 EXIT_CODES = """\b
 Exit codes: 0 success, 1 internal error, 2 wrong option or configuration,
@@ -30,14 +36,14 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they are needed."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted(name for names in COMMANDS.values() for name in names)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"posecli.cli.{cmd_name.replace('-', '_')}")
-        commands = (value for value in vars(module).values() if isinstance(value, click.Command))
-        return next(command for command in commands if command.name == cmd_name)
+        for module, names in COMMANDS.items():
+            if cmd_name in names:
+                found = vars(import_module(f"posecli.cli.{module}")).values()
+                return next(each for each in found if isinstance(each, click.Command) and each.name == cmd_name)
+        return None
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""What all commands share: how they end, what they print, and options from a file."""
+"""What all commands share: how they end, what they print, and options that several of them take."""
 
 from __future__ import annotations
 
@@ -6,20 +6,37 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial, wraps
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.options import gathered
 from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
+from posecli.options import (
+    ENGINES,
+    PIPELINES,
+    PRECISIONS,
+    AnalyzeOptions,
+    EngineOptions,
+    PipelineName,
+    Precision,
+    TableChoice,
+)
 from posecli.support.textfile import NOTES
 from posecli.support.yamlfile import read_yaml
 
+if TYPE_CHECKING:
+    from posecli.model.deeplabcut import NetworkChoice
+
+#: Adds options to a command.
+Decorator = Callable[[Any], Any]
+
+DEFAULTS = AnalyzeOptions()
 #: The context's object where the process is the command's own, which may fork.
 OWN_PROCESS = object()
 #: An argument or option that is a file or a folder.
@@ -28,20 +45,16 @@ PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True)
 class Output:
-    """What a command prints, and where.
-
-    Results go to standard output and progress to standard error. With ``--json`` standard output holds one
-    JSON object and nothing else.
-    """
+    """What a command prints: results on standard output, or one JSON object alone, and progress on standard error."""
 
     json: bool
     quiet: bool
-    verbose: bool
 
-    def say(self, line: str) -> None:
-        """Print a line for people."""
+    def say(self, *lines: str) -> None:
+        """Print lines for people."""
         if not self.quiet:
-            click.echo(line, err=self.json)
+            for line in lines:
+                click.echo(line, err=self.json)
 
     def progress(self, line: str) -> None:
         """Print a line on how far the work is."""
@@ -55,7 +68,8 @@ class Output:
     def result(self, content: dict[str, Any]) -> None:
         """Print the JSON object, if asked for; readers' notes follow the command's own."""
         if self.json:
-            lines = _noted_lines()
+            context = click.get_current_context()
+            lines = context.meta[NOTES.name].lines
             notes = {"notes": [*content.get("notes", []), *lines]} if lines else {}
             click.echo(json.dumps(content | notes, indent=2, ensure_ascii=False))
 
@@ -74,25 +88,28 @@ class _Noted(logging.Handler):
             click.echo(f"Note: {line}", err=True)
 
 
-def _note_from_now_on(ctx: click.Context) -> None:
-    """Print notes until the command ends."""
-    handler = ctx.meta[NOTES.name] = _Noted()
-    NOTES.handlers = [handler]
-    ctx.call_on_close(lambda: NOTES.removeHandler(handler))
-
-
-def _noted_lines() -> list[str]:
-    context = click.get_current_context(silent=True)
-    return context.meta[NOTES.name].lines if context and NOTES.name in context.meta else []
-
-
 class Command(click.Command):
-    """A command that ends in one line and a documented exit code instead of a traceback."""
+    """A command that ends in one line and a documented exit code instead of a traceback.
+
+    Its last options are those of every command: ``--config``, unless it is left out, and those of which the callback
+    takes one `Output` as ``output``.
+    """
+
+    def __init__(self, *args: Any, config: bool = True, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params += [
+            *([click.Option(["--config"], **CONFIG)] if config else []),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Show what libraries print."),
+            click.Option(["-q", "--quiet"], is_flag=True, help="Print errors only."),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on standard output."),
+        ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the flags; an error is printed as JSON too, if --json is among them."""
+        """Read the flags; an error is printed as JSON too, if --json is among them. Notes are printed from now on."""
         as_json = "--json" in args
-        _note_from_now_on(ctx)
+        handler = ctx.meta[NOTES.name] = _Noted()
+        NOTES.handlers = [handler]
+        ctx.call_on_close(lambda: NOTES.removeHandler(handler))
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -101,7 +118,14 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        verbose, quiet, as_json = (ctx.params.pop(name) for name in ("verbose", "quiet", "as_json"))
+        ctx.params["output"] = Output(as_json, quiet)
         try:
+            if quiet and verbose:
+                raise UsageError("--quiet and --verbose exclude each other: give one of them")
+            if verbose:
+                os.environ["POSECLI_VERBOSE"] = "1"
             return super().invoke(ctx)
         except PoseCliError as error:
             message, line, exit_code = str(error), f"Error: {error}", error.exit_code
@@ -111,7 +135,7 @@ class Command(click.Command):
         except KeyboardInterrupt:
             click.echo("\nInterrupted: finished work is kept.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        if ctx.params.get("as_json"):
+        if as_json:
             click.echo(json.dumps({"error": message, "exit_code": exit_code}, ensure_ascii=False))
         click.echo(line, err=True)
         raise click.exceptions.Exit(exit_code)
@@ -133,25 +157,6 @@ def stop_signals() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def _make_output(as_json: bool, quiet: bool, verbose: bool) -> Output:
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other: give one of them")
-    if verbose:
-        os.environ["POSECLI_VERBOSE"] = "1"
-    return Output(as_json, quiet, verbose)
-
-
-#: ``-v``, ``-q`` and ``--json``; the callback takes one `Output` as ``output``.
-output_options = gathered(
-    "output",
-    _make_output,
-    ("as_json", "quiet", "verbose"),
-    click.option("-v", "--verbose", is_flag=True, help="Show what libraries print."),
-    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output."),
-)
 
 
 def _load_config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -191,14 +196,129 @@ def _flag_value(path: Path, key: str, parameter: click.Option, value: Any) -> An
 
 
 #: ``--config FILE.yaml``: defaults for every other option of the command; flags override them.
-config_option = click.option(
-    "--config",
-    type=PATH,
-    is_eager=True,
-    expose_value=False,
-    callback=_load_config,
-    help="YAML file with this command's options, named as here without leading dashes; flags override it.",
+CONFIG: dict[str, Any] = {
+    "type": PATH,
+    "is_eager": True,
+    "expose_value": False,
+    "callback": _load_config,
+    "help": "YAML file with this command's options, named as here without leading dashes; flags override it.",
+}
+
+
+# Options that several commands share: one spelling, one default and one help text wherever they occur -----------------
+
+
+def all_of(*options: Any) -> Decorator:
+    """Several options as one decorator, in this order in the help."""
+
+    def add(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def gathered(name: str, make: Callable[..., Any], parameters: Sequence[str], *options: Any) -> Decorator:
+    """Several options as one decorator; the callback takes ``make(*values of the parameters)`` as one argument."""
+
+    def add(function: Any) -> Any:
+        @wraps(function)
+        def with_value(*args: Any, **flags: Any) -> Any:
+            value = make(*(flags.pop(parameter) for parameter in parameters))
+            return function(*args, **{name: value}, **flags)
+
+        return all_of(*options)(with_value)
+
+    return add
+
+
+def batch_size_value(value: int | str) -> int | str:
+    """A whole number, or ``auto`` where the batch size can be measured."""
+    try:
+        return value if value == "auto" else int(value)
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is neither a whole number nor 'auto'.") from None
+
+
+def batch_size_option(help_text: str, default: int | str | None, *, auto: bool) -> Decorator:
+    """``--batchsize``, with its other spelling."""
+    kind: dict[str, Any] = {"type": batch_size_value, "metavar": "N|auto"} if auto else {"type": int}
+    return click.option("-b", "--batchsize", "--batch-size", "batch_size", **kind, default=default, help=help_text)
+
+
+crop_option = click.option("--crop", help="Part of the frame to analyse: x1,x2,y1,y2 in px.")
+
+
+def engine_options(
+    words: str, names: Sequence[Precision] = PRECISIONS, default: Precision = DEFAULTS.engine.precision
+) -> Decorator:
+    """``--engine``, ``--precision``, of which the words say how it is chosen, and ``--threads``; all as ``engine``."""
+    arithmetic = f"Arithmetic of the network{words}"
+    return gathered(
+        "engine",
+        EngineOptions,
+        ("engine", "precision", "threads"),
+        click.option(
+            "--engine", type=click.Choice(ENGINES), default=DEFAULTS.engine.engine, help="Runtime of the network."
+        ),
+        click.option("--precision", type=click.Choice(names), default=default, help=arithmetic),
+        click.option("--threads", type=int, help="Threads for the network.  [every core this process may use]"),
+    )
+
+
+def pipeline_option(words: str, names: Sequence[PipelineName] = PIPELINES) -> Decorator:
+    """``--pipeline``; the words say what it means for the command."""
+    return click.option("--pipeline", type=click.Choice(names), default=DEFAULTS.pipeline, help=words)
+
+
+def _network_choice(shuffle: int, trainset_index: int, snapshot: int | None) -> NetworkChoice:
+    from posecli.model.deeplabcut import NetworkChoice
+
+    return NetworkChoice(shuffle, trainset_index, snapshot)
+
+
+#: Which network of a DeepLabCut project is meant; the callback takes it as ``network``.
+project_options = gathered(
+    "network",
+    _network_choice,
+    ("shuffle", "trainset_index", "snapshot"),
+    click.option("--shuffle", default=1, help="Shuffle of the DeepLabCut project."),
+    click.option(
+        "--snapshot", type=int, help="Training iteration of the snapshot.  [what config.yaml says, else the last]"
+    ),
+    click.option("--trainset-index", default=0, help="Index into the project's TrainingFraction."),
 )
+
+
+def table_choice_options(table: str = "TABLE", prefix: str = "") -> Decorator:
+    """``--key`` and ``--scorer`` of a pose table; the callback takes ``choice: TableChoice``.
+
+    Where a command reads two tables, a prefix such as ``truth-`` begins the options' names and the argument's.
+    """
+    start = prefix.replace("-", "_")
+    return gathered(
+        f"{start}choice",
+        partial(TableChoice, option=prefix),
+        (f"{start}key", f"{start}scorer"),
+        click.option(f"--{prefix}key", help=f"Which pandas table of {table}, where the file holds several."),
+        click.option(f"--{prefix}scorer", help=f"Whose points of {table}, where it has several scorers."),
+    )
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Numbers separated by commas.
+
+    >>> parse_numbers("1, 0.5")
+    (1.0, 0.5)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"'{text}' is not a list of numbers: separate them by commas, as in 1,0.5") from None
+
+
+# Words ---------------------------------------------------------------------------------------------------------------
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, aligned, config_option, duration, output_options
+from posecli.cli.base import PATH, Command, Output, aligned, duration
 from posecli.errors import EXIT_INTERRUPTED, UsageError
 from posecli.options import DECODERS, ENGINES, FIXED_PRECISIONS, PIPELINES, InputSize
 from posecli.studies.benchmark.options import (
@@ -118,8 +118,6 @@ def _default(name: str) -> str:
 @click.option("--per-hour", type=float, help="What an hour of this machine costs, instead of a named price.")
 @click.option("--prices", type=PATH, help="YAML file with prices.  [posecli's own]")
 @click.option("--video-fps", default=30.0, help="Frame rate of the videos whose cost is stated.")
-@config_option
-@output_options
 @click.pass_context
 def benchmark(
     ctx: click.Context, /, folder: Path, overwrite: bool, dry_run: bool, output: Output, **flags: Any

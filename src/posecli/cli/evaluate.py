@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from posecli.cli.base import PATH, Command, Output, config_option, output_options
-from posecli.cli.options import batch_size_option, engine_options, project_options, table_choice_options
+from posecli.cli.base import (
+    PATH,
+    Command,
+    Output,
+    batch_size_option,
+    engine_options,
+    pipeline_option,
+    project_options,
+    table_choice_options,
+)
 from posecli.errors import UsageError
-from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS, ClassifyOptions
+from posecli.options import CLIP_PIPELINES, FIXED_PRECISIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +33,6 @@ ONLY_POSES = (
     *("key", "scorer", "truth_key", "truth_scorer"),
 )
 ONLY_BEHAVIOURS = ("stride", "slack", "absent", "pipeline", "out_dir")
-#: Has the default of --pipeline.
-CLASSIFYING = ClassifyOptions()
 
 
 @click.command(cls=Command)
@@ -59,12 +65,7 @@ CLASSIFYING = ClassifyOptions()
     default="left-out",
     help="Behaviours: how one that is labelled nowhere enters balanced accuracy.",
 )
-@click.option(
-    "--pipeline",
-    type=click.Choice(CLIP_PIPELINES),
-    default=CLASSIFYING.pipeline,
-    help="Behaviours: how reading, inference and decoding overlap; results are the same.",
-)
+@pipeline_option("Behaviours: how reading, inference and decoding overlap; results are the same.", CLIP_PIPELINES)
 @click.option(
     "-o",
     "--out-dir",
@@ -74,8 +75,6 @@ CLASSIFYING = ClassifyOptions()
 @click.option("--csv", type=PATH, help="Write all results into this CSV file.")
 @click.option("--figure", type=PATH, help="Plot them into this PNG file, and an SVG beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
-@config_option
-@output_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **flags: Any) -> None:
     """Measure how far the points of MODEL lie from those of DATA, or how well its behaviours agree with DATA.
@@ -103,8 +102,7 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
     for path in filter(None, (csv, figure)):  # before anything is computed
         refuse_existing(path, overwrite=flags["overwrite"], instead="name")
     found = kind.measure()
-    for line in (*found.notes, *kind.lines(found)):
-        output.say(line)
+    output.say(*found.notes, *kind.lines(found))
     if csv is not None:
         rows = list(found.rows())
         write_whole(csv, csv_text(list(rows[0]), rows).encode())

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posecli.cli.base import Output
-from posecli.cli.options import parse_numbers
+from posecli.cli.base import Output, parse_numbers
 from posecli.errors import UsageError
 from posecli.options import EngineOptions, TableChoice
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, config_option, output_options
-from posecli.cli.options import parse_numbers, project_options
+from posecli.cli.base import PATH, Command, Output, parse_numbers, project_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ def model() -> None:
 @click.option("-o", "--out", "folder", type=PATH, required=True, help="Folder to make.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that already exists.")
 @project_options
-@config_option
-@output_options
 def import_command(source: Path, folder: Path, overwrite: bool, network: NetworkChoice, *, output: Output) -> None:
     """Make a model folder from a network trained in DeepLabCut.
 
@@ -62,8 +59,6 @@ def import_command(source: Path, folder: Path, overwrite: bool, network: Network
 @click.option("--stride", default=64, help="Frames from one chunk's start to the next's.")
 @click.option("--input-size", default="224", metavar="N|WxH", help="Size of frames, px.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that already exists.")
-@config_option
-@output_options
 def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: Output, **flags: Any) -> None:
     """Make a model folder for 'posecli classify' from a published I3D checkpoint (TensorFlow, RGB).
 
@@ -95,10 +90,9 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
     _show(imported, output)
 
 
-@model.command("info", cls=Command)
+@model.command("info", cls=Command, config=False)
 @click.argument("source", type=PATH)
 @project_options
-@output_options
 def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
     """Show what a trained network is, and check its weights.
 
@@ -141,8 +135,6 @@ def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
 @click.option(
     "--max-change", default=0.05, help="For behaviours: largest change of probabilities against fp32 (95th percentile)."
 )
-@config_option
-@output_options
 def quantize_command(
     folder: Path,
     calibrate: tuple[Path, ...],
@@ -185,11 +177,10 @@ def quantize_command(
     output.result({"left_wider": list(chosen.kept), "figures": [figures.as_dict() for figures in chosen.figures]})
 
 
-@model.command("compact", cls=Command)
+@model.command("compact", cls=Command, config=False)
 @click.argument("folder", type=PATH)
 @click.option("-o", "--out", "destination", type=PATH, required=True, help="Folder to make.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that already exists.")
-@output_options
 def compact_command(folder: Path, destination: Path, overwrite: bool, output: Output) -> None:
     """Copy a model folder with its kernels rounded to 16 bits: half the size, other weights.
 

@@ -1,56 +1,56 @@
-"""What the sweep commands share: their options, how they print progress and results."""
+"""``posecli compress-sweep``, ``scale-sweep``, ``recommend`` and ``reencode``: which compression and scale to use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from posecli.cli.base import PATH, Output, aligned, config_option, output_options
-from posecli.cli.options import (
-    AnyCallback,
+from posecli.cli.base import (
+    PATH,
+    Command,
+    Decorator,
+    Output,
+    aligned,
     all_of,
     batch_size_option,
     crop_option,
     engine_options,
-    gathered,
+    parse_numbers,
     pipeline_option,
     project_options,
     table_choice_options,
 )
 from posecli.errors import UsageError
-from posecli.options import AnalyzeOptions, Crop
-from posecli.studies.sweep.options import SCENE_FRAMES, SCENE_SEED, Progress, SweepObserver, SweepOptions
+from posecli.options import AnalyzeOptions, Crop, FixedPrecision
+from posecli.studies.sweep.options import (
+    DEFAULT_CRF,
+    DEFAULT_SCALES,
+    SCENE_FRAMES,
+    SCENE_SEED,
+    Progress,
+    SweepObserver,
+    SweepOptions,
+)
 
 if TYPE_CHECKING:
-    from posecli.model.deeplabcut import NetworkChoice
     from posecli.studies.sweep.versions import Version
 
 DEFAULTS = SweepOptions()
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where a sweep's files go, and the network that it is of."""
-
-    folder: Path
-    overwrite: bool
-    network: NetworkChoice
-
-
-def _sweep_of(**flags: Any) -> SweepOptions:
-    crop = flags.pop("crop")
+def sweep_of(flags: dict[str, Any]) -> tuple[SweepOptions, dict[str, Any]]:
+    """The flags of `sweep_options` as options, and those that say where a sweep goes and of which network it is."""
+    where = {name: flags.pop(name) for name in ("folder", "overwrite", "network")}
+    crop, tolerance = flags.pop("crop"), _pixels(flags.pop("tolerance"))
     analysis = AnalyzeOptions(
-        engine=flags.pop("engine"),
-        batch_size=flags.pop("batch_size"),
+        **{name: flags.pop(name) for name in ("engine", "batch_size", "pipeline")},
         crop=None if crop is None else Crop.parse(crop),
-        pipeline=flags.pop("pipeline"),
     )
-    return SweepOptions(analysis=analysis, tolerance=_pixels(flags.pop("tolerance")), **flags)
+    return SweepOptions(analysis=analysis, tolerance=tolerance, **flags), where
 
 
 def _pixels(text: str) -> float:
@@ -65,70 +65,61 @@ def _pixels(text: str) -> float:
         raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None
 
 
-#: The callback takes them as ``sweep``.
-_SWEEP_FLAGS = (
-    *("videos", "model", "frames", "sample", "batch_size", "crop", "engine", "pipeline", "truth", "truth_choice"),
-    *("labels", "pcutoff", "tolerance", "max_lost", "window", "resamples", "seed", "hours_per_year"),
-)
-_sweep_flags = gathered(
-    "sweep",
-    lambda *values: _sweep_of(**dict(zip(_SWEEP_FLAGS, values, strict=True))),
-    _SWEEP_FLAGS,
-    # How the frames of every version are analysed.
-    click.option(
-        "-m",
-        "--model",
-        type=PATH,
-        help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
-    ),
-    click.option("--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"),
-    click.option(
-        "--sample",
-        type=int,
-        help="Look at about N of these frames only, in stretches of a second from all over each video; versions are "
-        "encoded whole.  [all]",
-    ),
-    batch_size_option("Frames per call of the network.", DEFAULTS.batch_size, auto=False),
-    crop_option,
-    engine_options(", chosen on the originals and the same for all versions."),
-    pipeline_option("How reading, inference and decoding overlap."),
-    # What the versions are compared by.
-    click.option("--truth", type=PATH, help="Pose table with the true points of the one video."),
-    table_choice_options("--truth", "truth-"),
-    click.option(
-        "--labels", type=PATH, help="DeepLabCut project whose labelled frames of these videos count as truth."
-    ),
-    click.option("--pcutoff", type=float, help="Least likelihood of a point that counts.  [the model's own]"),
-    click.option(
-        "--tolerance",
-        default=f"{DEFAULTS.tolerance:g}px",
-        help="Largest mean error of a body part that is still fine; people who label differ by 3 px.",
-    ),
-    click.option(
-        "--max-lost",
-        default=DEFAULTS.max_lost,
-        help="Largest share of a body part's points that may fall below the cut-off.",
-    ),
-    click.option("--window", default=DEFAULTS.window, help="Frames of the median filter."),
-    click.option("--resamples", default=DEFAULTS.resamples, help="Resamples of the bootstrap."),
-    click.option("--seed", default=SCENE_SEED, help="Seed of the bootstrap and of the rendered scene."),
-    click.option(
-        "--hours-per-year", default=DEFAULTS.hours_per_year, help="Hours of video a year, to state savings for."
-    ),
-)
-
-
-def sweep_options(folder: str) -> Callable[[AnyCallback], AnyCallback]:
-    """All that sweeps share; the callback takes ``sweep``, ``target`` and ``output``."""
-    overwrite = click.option("--overwrite", is_flag=True, help="Start over where another sweep is.")
-    out_dir = click.option(
-        *("-o", "--out-dir", "folder"),
-        type=PATH,
-        default=Path(folder),
-        help="Folder for everything; the same command continues what is there.",
+def sweep_options(folder: str) -> Decorator:
+    """All that sweeps share."""
+    return all_of(
+        # How the frames of every version are analysed.
+        click.option(
+            "-m",
+            "--model",
+            type=PATH,
+            help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
+        ),
+        click.option(
+            "--frames", type=int, help=f"Use the first N frames.  [all; {SCENE_FRAMES} of the rendered scene]"
+        ),
+        click.option(
+            "--sample",
+            type=int,
+            help="Look at about N of these frames only, in stretches of a second from all over each video; versions "
+            "are encoded whole.  [all]",
+        ),
+        batch_size_option("Frames per call of the network.", DEFAULTS.batch_size, auto=False),
+        crop_option,
+        engine_options(", chosen on the originals and the same for all versions."),
+        pipeline_option("How reading, inference and decoding overlap."),
+        # What the versions are compared by.
+        click.option("--truth", type=PATH, help="Pose table with the true points of the one video."),
+        table_choice_options("--truth", "truth-"),
+        click.option(
+            "--labels", type=PATH, help="DeepLabCut project whose labelled frames of these videos count as truth."
+        ),
+        click.option("--pcutoff", type=float, help="Least likelihood of a point that counts.  [the model's own]"),
+        click.option(
+            "--tolerance",
+            default=f"{DEFAULTS.tolerance:g}px",
+            help="Largest mean error of a body part that is still fine; people who label differ by 3 px.",
+        ),
+        click.option(
+            "--max-lost",
+            default=DEFAULTS.max_lost,
+            help="Largest share of a body part's points that may fall below the cut-off.",
+        ),
+        click.option("--window", default=DEFAULTS.window, help="Frames of the median filter."),
+        click.option("--resamples", default=DEFAULTS.resamples, help="Resamples of the bootstrap."),
+        click.option("--seed", default=SCENE_SEED, help="Seed of the bootstrap and of the rendered scene."),
+        click.option(
+            "--hours-per-year", default=DEFAULTS.hours_per_year, help="Hours of video a year, to state savings for."
+        ),
+        click.option("--overwrite", is_flag=True, help="Start over where another sweep is."),
+        project_options,
+        click.option(
+            *("-o", "--out-dir", "folder"),
+            type=PATH,
+            default=Path(folder),
+            help="Folder for everything; the same command continues what is there.",
+        ),
     )
-    target = gathered("target", Target, ("folder", "overwrite", "network"), overwrite, project_options, out_dir)
-    return all_of(_sweep_flags, target, config_option, output_options)
 
 
 class SweepProgress(SweepObserver):
@@ -150,16 +141,14 @@ class SweepProgress(SweepObserver):
             yield progress
 
 
-def run_and_show(kind: str, sweep: SweepOptions, versions: Sequence[Version], target: Target, output: Output) -> None:
+def run_and_show(kind: str, flags: dict[str, Any], versions: Sequence[Version], output: Output) -> None:
     """Run a sweep, write its report, and print the table, what came out, and what to use."""
     from posecli.studies.sweep.recommendation import recommend
     from posecli.studies.sweep.report import results, version_table, write_report
     from posecli.studies.sweep.runner import run_sweep
 
-    observer = SweepProgress(output)
-    study = run_sweep(
-        kind, sweep, versions, target.folder, observer, overwrite=target.overwrite, network=target.network
-    )
+    sweep, where = sweep_of(flags)
+    study = run_sweep(kind, sweep, versions, observer=SweepProgress(output), **where)
     report, recommendation = write_report(study), recommend(study)
     content = results(study, recommendation)
     del content["rows"]
@@ -172,5 +161,167 @@ def run_and_show(kind: str, sweep: SweepOptions, versions: Sequence[Version], ta
 
 def show_table(table: list[list[str]], sentences: Sequence[str], output: Output) -> None:
     """Print a table, and sentences below it."""
-    for line in (*aligned(table), "", *sentences):
-        output.say(line)
+    output.say(*aligned(table), "", *sentences)
+
+
+@click.command("compress-sweep", cls=Command)
+@click.argument("videos", nargs=-1, type=PATH)
+@click.option(
+    "--crf",
+    default=DEFAULT_CRF,
+    help="Constant rate factors; different ones per codec as in 'libx264:20,30;libsvtav1:35,50'.",
+)
+@click.option(
+    "--codec",
+    default="libx264",
+    help="Codecs for a list without their names: any of libx264,libx265,libsvtav1,libvpx-vp9.",
+)
+@click.option("--preset", help="The encoder's preset, its word for speed against size; per codec as with --crf.")
+@click.option("--pix-fmt", help="Pixel format of the encoded videos.  [yuv420p]")
+@click.option("--gop", type=int, help="Largest number of frames between key frames.  [the encoder's]")
+@click.option("--keep", is_flag=True, help="Keep the encoded videos.")
+@sweep_options("posecli-compress-sweep")
+def compress_sweep(
+    crf: str, codec: str, preset: str | None, pix_fmt: str | None, gop: int | None, output: Output, **flags: Any
+) -> None:
+    """Measure how far compression moves poses, and say which to use.
+
+    Encodes VIDEOS at every quality, checks that no frame was lost or shifted, finds the body parts in every version
+    with the same network, and compares. Without a video a mouse is rendered, whose true poses are known. Killed, it
+    is continued by the same command.
+
+    \b
+    Examples:
+        posecli compress-sweep --crf 0,10,20,30
+        posecli compress-sweep day1.mp4 --model openfield-model --crf 15,25,35,45 --tolerance 0.5px
+        posecli compress-sweep day1.mp4 --config configs/compress-sweep-paper.yaml
+    """
+    from posecli.studies.sweep.versions import encoded_versions, parse_crf, parse_presets
+
+    values = parse_crf(crf, [name.strip() for name in codec.split(",")])
+    versions = encoded_versions(values, parse_presets(preset, values), pix_fmt, gop)
+    run_and_show("compress-sweep", flags, versions, output)
+
+
+@click.command("scale-sweep", cls=Command)
+@click.argument("videos", nargs=-1, type=PATH)
+@click.option(
+    "--scales",
+    default=",".join(f"{scale:g}" for scale in DEFAULT_SCALES),
+    help="Factors by which frames are resized for the network.",
+)
+@sweep_options("posecli-scale-sweep")
+def scale_sweep(scales: str, output: Output, **flags: Any) -> None:
+    """Measure how far downsampling moves poses and how much faster it is, and say which scale to use.
+
+    Finds the body parts in VIDEOS at every scale with the same network and compares, in px of the full frame. Without a
+    video a mouse is rendered, whose true poses are known. Killed, it is continued by the same command.
+
+    \b
+    Examples:
+        posecli scale-sweep --scales 1,0.5,0.25,0.125
+        posecli scale-sweep day1.mp4 --model openfield-model --tolerance 2px
+    """
+    from posecli.studies.sweep.versions import scaled_versions
+
+    run_and_show("scale-sweep", flags, scaled_versions(parse_numbers(scales)), output)
+
+
+@click.command(cls=Command)
+@click.argument("videos", nargs=-1, required=True, type=PATH)
+@click.option("--scales", default="1,0.75,0.5,0.25", help="Factors by which frames are resized.")
+@click.option("--precisions", help="Any of fp32,bf16,fp16,int8.  [those that engine, processor and model have]")
+@click.option("--crf", default="20,30,40", help="CRF values of H.264 to try; 'none' leaves compression out.")
+@click.option(
+    "--budget", default=15.0, help="Minutes for the network: fewer frames are used where all would take longer."
+)
+@sweep_options("posecli-recommendation")
+def recommend(scales: str, precisions: str | None, crf: str, budget: float, output: Output, **flags: Any) -> None:
+    """Search for the fastest setting whose poses stay inside the tolerance on VIDEOS.
+
+    Measures every scale in every precision against the full frame in fp32, then batch sizes and pipelines for the
+    fastest one inside, then how far the video can be compressed with it. The same command gives the same poses and
+    continues what was interrupted; --precision and --batchsize are what is searched, and only used on the way.
+
+    \b
+    Examples:
+        posecli recommend day1.mp4 --model openfield-model
+        posecli recommend day1.mp4 --tolerance 0.5px --scales 1,0.5 --crf none --budget 5
+    """
+    from posecli.studies.sweep.report import version_table
+    from posecli.studies.sweep.search import SearchOptions, search
+    from posecli.studies.sweep.versions import parse_crf
+
+    sweep, where = sweep_of(flags)
+    options = SearchOptions(
+        sweep,
+        parse_numbers(scales),
+        None if precisions is None else tuple(cast("FixedPrecision", name.strip()) for name in precisions.split(",")),
+        () if crf == "none" else parse_crf(crf, ["libx264"])["libx264"],
+        60 * budget,
+    )
+    found = search(options, observer=SweepProgress(output), **where)
+    show_table(version_table(found.settings), found.reasons, output)
+    for line in (found.analysis, found.acquisition):
+        if line:
+            output.say(f"  {line}")
+    output.say(f"frontier: {found.figure}")
+    output.result(found.as_dict())
+
+
+@click.command(cls=Command)
+@click.argument("videos", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--recommendation", type=PATH, help="Folder of a compress-sweep (or its results.json): encode as it recommends."
+)
+@click.option("--crf", type=float, help="Constant rate factor, where no recommendation is given.")
+@click.option("--codec", default="libx264", help="libx264, libx265, libsvtav1 or libvpx-vp9.")
+@click.option("--preset", help="The encoder's preset, its word for speed against size.")
+@click.option("--pix-fmt", help="Pixel format of the new videos.  [yuv420p]")
+@click.option("--gop", type=int, help="Most frames from one key frame to the next.  [the encoder's]")
+@click.option("-o", "--out-dir", type=PATH, default=Path("reencoded"), help="Folder for the new videos.")
+@click.option("--overwrite", is_flag=True, help="Replace new videos that are there already; originals never are.")
+@click.pass_context
+def reencode(
+    ctx: click.Context,
+    /,
+    videos: tuple[Path, ...],
+    recommendation: Path | None,
+    crf: float | None,
+    out_dir: Path,
+    output: Output,
+    **flags: Any,
+) -> None:
+    """Re-encode VIDEOS, and check that every frame is where it was.
+
+    Originals are only read: whether they are still needed is for you to decide. A new video gets its name only when
+    count, times and pictures of all its frames match.
+
+    \b
+    Examples:
+        posecli reencode day1/*.avi --recommendation posecli-compress-sweep -o day1-small
+        posecli reencode video.avi --crf 25 -o small
+    """
+    from posecli.studies.sweep.reencode import recommended_encoding
+    from posecli.studies.sweep.reencode import reencode as reencode_videos
+    from posecli.studies.sweep.versions import encoded_versions
+
+    if (recommendation is None) == (crf is None):
+        raise UsageError("either --recommendation or --crf says how to encode: give one of them")
+    if recommendation is not None:
+        options = recommended_encoding(recommendation)
+    else:
+        codec, preset = flags["codec"], flags["preset"]
+        presets = {} if preset is None else {codec: preset}
+        version = encoded_versions({codec: [cast("float", crf)]}, presets, flags["pix_fmt"], flags["gop"])[-1]
+        assert version.encode is not None
+        options = version.encode
+        if version.note:
+            output.progress(version.note)
+    results = reencode_videos(videos, options, out_dir, SweepProgress(output), overwrite=flags["overwrite"])
+    done = sum(result.state == "done" for result in results)
+    failed = sum(result.state == "failed" for result in results)
+    output.say(f"{done} encoded, {len(results) - done - failed} made before, {failed} failed, in '{out_dir}'")
+    exit_code = max(result.exit_code for result in results)
+    output.result({"results": [result.as_dict() for result in results], "exit_code": exit_code})
+    ctx.exit(exit_code)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from posecli import __version__
-from posecli.cli.base import PATH, Command, Output, duration, output_options
+from posecli.cli.base import PATH, Command, Output, duration
 from posecli.errors import EngineError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from posecli.training.state import RunFolder
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, config=False)
 @click.argument("config", type=PATH)
 @click.option(
     "-o", "--out-dir", "--out", "folder", type=PATH, help="Folder of the run.  [<name>-training beside CONFIG]"
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 @click.option(
     "--restart", "--overwrite", "restart", is_flag=True, help="Throw away what an earlier run left in the folder."
 )
-@output_options
 def train(config: Path, folder: Path | None, restart: bool, output: Output) -> None:
     """Train a network as CONFIG.yaml says, from labelled frames, synthetic scenes, or both.
 

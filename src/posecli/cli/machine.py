@@ -1,18 +1,47 @@
-"""``posecli estimate``: hours, machines and money for an experiment."""
+"""``posecli doctor`` and ``estimate``: what works on this machine, and what an experiment takes."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, aligned, config_option, output_options
+from posecli.cli.base import PATH, Command, Output, aligned
 from posecli.errors import UsageError
 from posecli.options import at_least
 
 if TYPE_CHECKING:
     from posecli.studies.cost import Estimate, Experiment
+
+
+@click.command(cls=Command, config=False)
+@click.pass_context
+def doctor(ctx: click.Context, /, output: Output) -> None:
+    """Check versions, processor, engines, decoders and disks, and say what to do.
+
+    Works where libraries are broken: each is tried in a process of its own. Ends with exit code 6 if something that
+    posecli needs does not work.
+
+    \b
+    Examples:
+        posecli doctor
+        posecli doctor --json
+    """
+    from posecli.studies.doctor import examine
+
+    report = examine()
+    for check in report.checks:
+        line = f"{check.status:<4}  {check.name:<17}  {check.found}"
+        if check.status == "fail":
+            output.warn(line)
+        else:
+            output.say(line)
+        if check.advice:
+            (output.warn if check.status == "fail" else output.say)(f"{'':25}{check.advice}")
+    output.result(report.as_dict())
+    ctx.exit(report.exit_code)
 
 
 @click.command(cls=Command)
@@ -29,8 +58,6 @@ if TYPE_CHECKING:
 @click.option("--per-hour", type=float, help="What an hour of the machine costs, instead of a named price.")
 @click.option("--cores", default=1, help="Cores of the machine, for a price by the core.")
 @click.option("--prices", type=PATH, help="YAML file with prices.  [posecli's own]")
-@config_option
-@output_options
 def estimate(results: Path | None, fps: float | None, output: Output, **flags: Any) -> None:
     """Say what an experiment takes: hours of computing, machines, money.
 
@@ -52,8 +79,7 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
     output.say(f"price: {price}{f' ({price.source})' if price.source else ''}")
     estimates = {name: Estimate(experiment, speed, price.of(cores)) for name, (speed, cores) in settings.items()}
     within = experiment.days if flags["within"] is None else flags["within"]
-    for line in estimate_lines(estimates, within, price.currency):
-        output.say(line)
+    output.say(*estimate_lines(estimates, within, price.currency))
     output.result(
         {
             "price": str(price),
@@ -113,8 +139,6 @@ def _standard(conditions: dict[str, Any], best: dict[str, Any]) -> dict[str, Any
 
 
 def _read_results(path: Path) -> dict[str, Any]:
-    import json
-
     from posecli.studies.benchmark.report import RESULTS_FORMAT
     from posecli.studies.common.report import JSON_FILE
 

@@ -1,12 +1,13 @@
-"""``posecli sample``: rendered videos whose true poses and behaviours are known."""
+"""``posecli demo`` and ``sample``: rendered videos whose true poses and behaviours are known."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, config_option, output_options
+from posecli.cli.base import PATH, Command, Output
 from posecli.errors import UsageError
 from posecli.synthetic.options import ALL_SCENES, SceneOptions
 
@@ -33,8 +34,6 @@ PLAIN = SceneOptions()
     help="Quality of the H.264 video: 0 (best) to 51, or 'lossless' (about twenty times the size).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a video and its truth that are there already.")
-@config_option
-@output_options
 def sample(out: Path | None, crf: str, overwrite: bool, output: Output, **scene: object) -> None:
     """Render a video of a mouse, with its true poses beside it as a pose table.
 
@@ -96,3 +95,40 @@ def parse_crf(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise UsageError(f"CRF '{text}' is not a number: give 0 to 51, or lossless") from None
+
+
+@click.command(cls=Command)
+@click.option(
+    "-o",
+    "--out-dir",
+    "--out",
+    "folder",
+    type=PATH,
+    default=Path("posecli-demo"),
+    help="Folder for everything that is made.",
+)
+@click.option("--frames", default=120, help="Length of the rendered video.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier demonstration left there.")
+def demo(folder: Path, frames: int, overwrite: bool, output: Output) -> None:
+    """Render a mouse, find it with the built-in network, and compare with the truth.
+
+    \b
+    Example:
+        posecli demo --out-dir first-look
+    """
+    from posecli.cli.progress import AnalysisProgress
+    from posecli.studies.demo import run_demo
+
+    result = run_demo(folder, frames, overwrite=overwrite, observer=AnalysisProgress(output))
+    output.say(*result.sentences())
+    output.result(
+        {
+            "video": str(result.video),
+            "truth": str(result.truth),
+            "labelled_video": str(result.labeled),
+            "plot": str(result.plot),
+            "analysis": result.analysis.as_dict(),
+            "errors": asdict(result.errors),
+            "seconds": result.seconds,
+        }
+    )
