@@ -130,8 +130,8 @@ def test_flags_reach_the_sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(runner, "run_sweep", stop)
     flags = "--tolerance 0.5px --window 7 --keep -b 4 --crop 0,10,0,20 --frames 9 --sample 5 --shuffle 2 --crf 20"
     assert posecli("compress-sweep", *flags.split(), "-o", tmp_path / "out", "--overwrite").exit_code == 2
-    kind, options, versions, folder, _, named = seen
-    assert (kind, folder, named["overwrite"], named["network"].shuffle) == (
+    kind, options, versions, named = seen
+    assert (kind, named["folder"], named["overwrite"], named["network"].shuffle) == (
         *("compress-sweep", tmp_path / "out", True, 2),
     )
     assert [version.name for version in versions] == ["original", "libx264-crf20"]

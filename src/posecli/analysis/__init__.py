@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from posecli.analysis import executors
-from posecli.analysis.observer import RunObserver
+from posecli.analysis.executors import RunObserver
 from posecli.analysis.plan import KindOptions, RunPlan, VideoPlan, open_folder
 from posecli.options import AnalyzeOptions, ClassifyOptions
 from posecli.support.results import AnalysisReport, VideoResult
@@ -116,7 +116,6 @@ def _outcomes(
     observer: RunObserver,
     executor: str,
 ) -> list[executors.Outcome]:
-    """What came of each video, or would come of it."""
     carry_out: Any = executors.executor(executor)
     if isinstance(model, (str, Path)):
         folder = open_folder(model, options)

@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from posecli.analysis.executors import RunObserver
 from posecli.analysis.kinds import analysis_of
-from posecli.analysis.observer import RunObserver
-from posecli.analysis.outputs import VideoFiles
-from posecli.analysis.plan import RunPlan, from_plain, plain
+from posecli.analysis.plan import RunPlan, VideoFiles, from_plain, plain
 from posecli.errors import VideoError
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
@@ -82,7 +81,6 @@ class RunContext:
         return choice
 
     def _settle(self, **measured: Any) -> None:
-        """Make a measurement part of the plan, and note it."""
         self.plan = replace(self.plan, settled=replace(self.plan.settled, **measured))
         self.note({"settled": plain(self.plan.settled)})
 

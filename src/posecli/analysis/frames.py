@@ -25,20 +25,16 @@ from posecli.video.batch import Batch
 NO_ROWS: Rows = np.empty((0, 0))
 
 
-class NetworkRun:
-    """Fills a video's journal, from `first_row` on: where an earlier run stopped."""
+class NetworkRun(Recording):
+    """A video whose frames go through the network, from `first_row` on: where an earlier run stopped."""
 
-    def __init__(self, recording: Recording, lock: Lock) -> None:
-        self.recording, self.files, self.info = recording, recording.files, recording.info
-        self.context, self.kind, self.options = recording.context, recording.kind, recording.options
-        self.observer = recording.observer
-        self.lock = lock
-        self.first_row = 0
-        self._started: float | None = None
-        self._account: dict[str, Any] = {}
+    lock: Lock
+    first_row = 0
+    _started: float | None = None
 
-    def complete(self, earlier: JournalContent | None) -> StageReport:
+    def complete(self, earlier: JournalContent | None, lock: Lock) -> StageReport:
         """Fill the journal to its end, resuming an earlier run where possible."""
+        self.lock = lock
         if earlier is not None:
             obstacle = self.kind.model.obstacle(earlier.header["settings"]["precision"])
             if obstacle is None:
@@ -55,15 +51,14 @@ class NetworkRun:
         self.context.opens(self.info.path)  # again: the parity gate may have opened others
         for figures in self.context.figures:
             self.observer.gate_measured(figures)
-        engine = model.engine_for(self.kind.shape(self.recording.geometry))
-        batch = self.context.batch(model, self.info, self.recording.geometry)
+        engine = model.engine_for(self.kind.shape(self.geometry))
+        batch = self.context.batch(model, self.info, self.geometry)
         if batch.trials:
             self.observer.batch_measured(batch)
-        self._check_free_space(0)
         precision = model.options.fixed_precision
         header = {
-            "fingerprint": self.recording.fingerprint(precision),
-            **self.recording.sections(precision),
+            "fingerprint": self.fingerprint(precision),
+            **self.sections(precision),
             "engine": asdict(engine.info),
             "packages": manifests.installed_versions(manifests.VALUE_PACKAGES),
             "parity_gate": [figures.as_dict() for figures in self.context.figures],
@@ -72,7 +67,7 @@ class NetworkRun:
             "batch_size": batch.batch_size,
             "values_per_row": self.kind.row_width,
         }
-        return self._filled(model, JournalWriter.begin(self.files.journal, header), batch.batch_size, None)
+        return self._filled(model, header, batch.batch_size, None)
 
     def _resumed(self, earlier: JournalContent) -> StageReport:
         """Continue an earlier run with the settings it had settled on."""
@@ -82,32 +77,33 @@ class NetworkRun:
         settled = asked == "auto" or asked == header.get("batch_asked_for")
         batch_size = (earlier.batch_size or int(header["batch_size"])) if settled else asked
         assert isinstance(batch_size, int)
-        self._check_free_space(earlier.rows)
-        return self._filled(model, JournalWriter.resume(self.files.journal, earlier), batch_size, earlier)
-
-    def _check_free_space(self, rows_before: int) -> None:
-        row_bytes = 8 * self.kind.row_width
-        self.files.check_free_space(self.info.expected_frames, rows_before, row_bytes, csv=self.options.csv)
+        return self._filled(model, header, batch_size, earlier)
 
     def _filled(
-        self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, earlier: JournalContent | None
+        self, model: Model[Any, Any], header: dict[str, Any], batch_size: int, earlier: JournalContent | None
     ) -> StageReport:
         """Run the network on all remaining frames, in smaller batches if memory runs out."""
-        # The last batch is made once more, to see that all is as it was; so batches are the same again.
-        first, known = (0, NO_ROWS) if earlier is None else (earlier.last_start, read_last_batch(journal.path, earlier))
+        rows, row_bytes = 0 if earlier is None else earlier.rows, 8 * self.kind.row_width
+        self.files.check_free_space(self.info.expected_frames, rows, row_bytes, csv=self.options.csv)
+        path = self.files.journal
+        if earlier is None:
+            journal, first, known = JournalWriter.begin(path, header), 0, NO_ROWS
+        else:  # its last batch is made once more, to see that all is as it was; so batches are the same again
+            journal = JournalWriter.resume(path, earlier)
+            first, known = earlier.last_start, read_last_batch(path, earlier)
         self.first_row = journal.rows
         self._started = None
         try:
             stages = None
             while stages is None:
                 try:
-                    stages = self._through(model, journal, batch_size, first, known)
+                    stages, account = self._through(model, journal, batch_size, first, known)
                 except Exception as error:
                     batch_size, first, known = self._halved(batch_size, error), journal.rows, NO_ROWS
             timing = {"whole_seconds": time.perf_counter() - self._start(), **stages.as_dict()}
             how = {"pipeline": self.options.pipeline, "video_backend": self.options.video_backend}
             run = {"batch_size": batch_size, **self.kind.run_settings, **how}
-            journal.end({"run": run, "timing": timing, **self._account})
+            journal.end({"run": run, "timing": timing, **account})
         except OutputError as error:
             done = self.kind.frames_before(journal.rows, self.info)
             kept = f"{done} of {self.info.expected_frames} frames are kept, and the same command continues from there"
@@ -139,13 +135,16 @@ class NetworkRun:
 
     def _through(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, first: int, known: Rows
-    ) -> StageReport:
-        """Append rows from `first` on; those known already must come out the same, bit for bit."""
-        shape = self.kind.shape(self.recording.geometry)
+    ) -> tuple[StageReport, dict[str, Any]]:
+        """Append rows from `first` on; those known already must come out the same, bit for bit.
+
+        What else the journal must say of the frames is returned too.
+        """
+        shape = self.kind.shape(self.geometry)
         engine, step = model.engine_for(shape), self.kind.step(model, shape)
         step.warm_up(min(batch_size, self.kind.items(self.info)))
         network = f"{model.folder.description.scorer} ({self.kind.network})"
-        self.observer.engine_ready(network, engine.info, self.kind.work(self.recording.geometry, batch_size))
+        self.observer.engine_ready(network, engine.info, self.kind.work(self.geometry, batch_size))
         self._start()
         journal.note_session(
             {
@@ -168,14 +167,13 @@ class NetworkRun:
             self.lock.renew()
             self.observer.frames_done(batch[len(batch) - len(rows) :].frames)
 
-        reader = self.kind.reader(self.info, self.recording.geometry)
+        reader = self.kind.reader(self.info, self.geometry)
         try:
             # Not sought: what follows is what an unbroken reading gives, whatever the video is like.
             reader.skip(first)
             line = Line(reader, step, sink, batch_size, usable_cores())
             stages = run_pipeline(self.options.pipeline, line)
-            self._account = {**self.kind.account(reader), "pictures": self.recording.seen(reader.video)}
-            return stages
+            return stages, {**self.kind.account(reader), "pictures": self.seen(reader.video)}
         finally:
             reader.close()
 

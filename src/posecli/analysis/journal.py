@@ -79,7 +79,6 @@ class JournalContent:
 
     @property
     def last_note(self) -> dict[str, Any]:
-        """What was noted when all rows were there."""
         assert self.ending is not None, "rows are missing"
         return self.ending
 
@@ -231,7 +230,6 @@ class JournalWriter:
         return cls(path, stream, content.rows, content.checksum)
 
     def note_session(self, note: Mapping[str, Any]) -> None:
-        """Note that a run begins here, or goes on."""
         self._add(_SESSION, _encoded(note))
 
     def append(self, values: Rows, batch_size: int) -> None:
@@ -242,12 +240,10 @@ class JournalWriter:
             self.sync()
 
     def end(self, note: Mapping[str, Any]) -> None:
-        """Note that all rows are there."""
         self._add(_END, _encoded(note))
         self.sync()
 
     def sync(self) -> None:
-        """Have what was written sent to the disk itself."""
         with self._refusal():
             os.fsync(self._stream.fileno())
         self._synced = time.monotonic()

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from posecli.analysis.journal import JournalContent, holds, read_rows
-from posecli.analysis.outputs import VideoFiles
-from posecli.analysis.plan import RunPlan
+from posecli.analysis.plan import RunPlan, VideoFiles
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.engine import Shape
@@ -44,6 +43,8 @@ class Analysis(ABC):
     row_width: int
     #: For people.
     network: str
+    #: Writes a finished table as text.
+    to_csv: Callable[[Path, Path], object]
     #: Those of its own that change values, and that do not.
     settings: dict[str, Any]
     run_settings: dict[str, Any]
@@ -63,10 +64,6 @@ class Analysis(ABC):
     @abstractmethod
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         """The table and what lies beside it, whole, under their partial names; nothing is left by an error."""
-
-    @abstractmethod
-    def write_csv(self, files: VideoFiles) -> None:
-        """Write the finished table as text, too."""
 
     def determining_settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
         """Settings that determine the table's values, besides video and model."""
@@ -96,7 +93,7 @@ class Analysis(ABC):
         return frames if self.chunks is None else ClipReader(frames, self.chunks)
 
     def items(self, info: VideoInfo) -> int:
-        """Number of items in a video, according to its container."""
+        """How many a video has, according to its container."""
         return info.expected_frames if self.chunks is None else len(self.chunks.starts(info.expected_frames))
 
     def frames_before(self, row: int, info: VideoInfo) -> int:
@@ -137,6 +134,7 @@ class PoseAnalysis(Analysis):
     """One row per frame: x, y and likelihood of every body part."""
 
     size_options = "--scale or --crop"
+    to_csv = staticmethod(table_to_csv)
     model: PoseModel
     options: AnalyzeOptions
 
@@ -149,20 +147,16 @@ class PoseAnalysis(Analysis):
         self.run_settings = {"decoder": options.decoder}
 
     def geometry(self, info: VideoInfo) -> Geometry:
-        """Crop, then resize by the scale asked for."""
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
-        """Measures how far points move."""
         return pose_gate(videos, self.options, opens)
 
     def step(self, model: Model[Any, Any], shape: Shape) -> Step:
-        """Poses, with as many peaks as were asked for."""
         assert isinstance(model, PoseModel)
         return model.step(shape, self.options.decoder, self.options.num_outputs)
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
-        """The pose table, and DeepLabCut's meta file."""
         description, peaks = self.model.description, self.options.num_outputs
         writer = PoseTableWriter(files.table, pose_columns(description.scorer, description.bodyparts, peaks))
         try:
@@ -173,10 +167,6 @@ class PoseAnalysis(Analysis):
         except BaseException:
             writer.discard()
             raise
-
-    def write_csv(self, files: VideoFiles) -> None:
-        """Write the table in DeepLabCut's own CSV layout."""
-        table_to_csv(files.table, files.csv)
 
     def _deeplabcut_meta(self, info: VideoInfo, content: JournalContent) -> bytes:
         """DeepLabCut's ``_meta.pickle``: built-in types only, written and never read by posecli.
@@ -203,6 +193,7 @@ class BehaviourAnalysis(Analysis):
     """One row per chunk of frames: a probability for every class."""
 
     size_options = "--input-size or --length"
+    to_csv = staticmethod(behaviours_to_csv)
     model: ClipModel
     options: ClassifyOptions
     chunks: ChunkPlan
@@ -223,11 +214,9 @@ class BehaviourAnalysis(Analysis):
         return Geometry.plan(info.width, info.height, self.options.crop).brought_to(size.width, size.height)
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
-        """Measures how far probabilities change."""
         return clip_gate(videos, self.chunks, self.geometry, self.options, opens)
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
-        """The behaviour table, and the ethogram."""
         starts = self.chunks.starts(self.frames(content))
         probabilities = np.concatenate([np.empty((0, self.row_width)), *read_rows(files.journal, content)])
         found = Behaviours(self.model.description.classes, starts, self.chunks.span, probabilities, info.seconds())
@@ -237,10 +226,6 @@ class BehaviourAnalysis(Analysis):
         except BaseException:
             partial_path(files.table).unlink(missing_ok=True)
             raise
-
-    def write_csv(self, files: VideoFiles) -> None:
-        """Write the labels and probabilities of each frame."""
-        behaviours_to_csv(files.table, files.csv)
 
 
 def analysis_of(plan: RunPlan, model: Any = None) -> Analysis:

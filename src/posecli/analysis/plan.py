@@ -8,22 +8,90 @@ meanwhile, so each is decided upon when its turn comes, and all at once only whe
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from posecli.analysis.outputs import VideoFiles
-from posecli.errors import UsageError
+from posecli.errors import OutputError, UsageError
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import AnyFolder, builtin_behaviours_path, builtin_model_path, named_model, read_clip_folder
 from posecli.model.importing import open_model
-from posecli.options import ENGINES_OF_PIPELINES, PIPELINES, AnalyzeOptions, ClassifyOptions, FixedPrecision
+from posecli.options import ENGINES_OF_PIPELINES, PIPELINES, AnalyzeOptions, ClassifyOptions, FixedPrecision, RunOptions
 
 KindOptions: TypeAlias = AnalyzeOptions | ClassifyOptions
 Action = Literal["analyse", "resume", "skip", "busy", "refuse"]
 T = TypeVar("T")
+
+#: What a number takes in a CSV, comma included, at most on the average.
+CSV_VALUE_BYTES = 20
+
+
+@dataclass(frozen=True)
+class VideoFiles:
+    """A video and where its results go; all names begin with the video's own, as the field's tools expect."""
+
+    video: Path
+    #: ``<video><scorer>.h5``
+    table: Path
+    #: What DeepLabCut's labelled-video step asks for, ``_meta.pickle``; of behaviours the ethogram, ``.png``.
+    side: Path
+
+    @classmethod
+    def plan(cls, video: Path, scorer: str, options: RunOptions) -> VideoFiles:
+        """Names in the video's folder, or in that of the options.
+
+        >>> VideoFiles.plan(Path("a/m1.mp4"), "DLC_x", AnalyzeOptions()).table.as_posix()
+        'a/m1DLC_x.h5'
+        """
+        stem = (options.out_dir or video.parent) / f"{video.stem}{scorer}"
+        side = "_meta.pickle" if isinstance(options, AnalyzeOptions) else ".png"
+        return cls(video, Path(f"{stem}.h5"), Path(f"{stem}{side}"))
+
+    @property
+    def manifest(self) -> Path:
+        """Provenance of the table."""
+        return self.table.with_suffix(".json")
+
+    @property
+    def csv(self) -> Path:
+        return self.table.with_suffix(".csv")
+
+    @property
+    def journal(self) -> Path:
+        """While the video is being analysed: the rows that are there."""
+        return self.table.with_suffix(".rows.partial")
+
+    @property
+    def lock(self) -> Path:
+        """While the video is being analysed: who is at it."""
+        return self.table.with_suffix(".lock")
+
+    def check_writable(self) -> None:
+        """Say at once what the first write would find out."""
+        folder = next(parent for parent in self.table.parents if parent.exists())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"folder '{folder}' cannot be written to: choose another for the results with --out-dir")
+
+    def check_free_space(self, rows: int, rows_before: int, row_bytes: int, *, csv: bool) -> None:
+        """Refuse to begin what its disk has no room for.
+
+        A row takes `row_bytes` in the journal, which has `rows_before` already; in the table it has an index and a time
+        too.
+        """
+        from posecli.tables.pose_table import OVERHEAD_BYTES
+
+        need = (rows - rows_before) * row_bytes + rows * (row_bytes + 16) + 2 * OVERHEAD_BYTES
+        need += rows * row_bytes // 8 * CSV_VALUE_BYTES if csv else 0
+        free = shutil.disk_usage(self.table.parent).free
+        if need > free:
+            raise OutputError(
+                f"'{self.table}' and its journal need up to {need / 2**20:.1f} MiB, and their disk has "
+                f"{free / 2**20:.1f} MiB left: free some, or choose another folder with --out-dir"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,12 +151,10 @@ class RunPlan:
         )
 
     def to_json(self) -> str:
-        """The plan as text, for another process or machine."""
         return json.dumps(plain(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The plan that `to_json` made text of."""
         return from_plain(cls, json.loads(text))
 
 
@@ -140,8 +206,7 @@ def from_plain(kind: type[T], value: Any) -> T:
     >>> from_plain(VideoPlan, plain(VideoPlan(Path("m.mp4"), "skip", Path("m.h5")))).table
     PosixPath('m.h5')
     """
-    made: T = _made(kind, value)
-    return made
+    return cast("T", _made(kind, value))
 
 
 def _made(kind: Any, value: Any) -> Any:

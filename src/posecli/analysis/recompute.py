@@ -88,7 +88,6 @@ class _Seen:
     _digest: bytes | None = None
 
     def take_in(self, number: int, picture: Picture, table: PoseData, time_base: float) -> None:
-        """Compare the next frame with its row."""
         self.frames += 1
         if number >= len(table):
             return

@@ -194,7 +194,6 @@ class _Check:
                 )
 
     def _rows(self, table: PlainTable) -> None:
-        """Numbers of the frames, and their times."""
         if table.index != tuple((row,) for row in range(len(table.index))):
             tell = self._warn if self.manifest is None else self._error
             tell("its rows are not counted from 0 without gaps")
@@ -289,7 +288,6 @@ class _Check:
         return compare_with_video(read_poses(self.path), info, model, geometry, rows=wanted.rows, progress=progress)
 
     def _model(self, source: Path | None) -> PoseModel:
-        """The model, in the precision of the table."""
         described, settings = mapping(self.manifest, "model"), mapping(self.manifest, "settings")
         found = source or described.get("path")
         if not isinstance(found, (str, Path)):

@@ -7,12 +7,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from posecli.analysis.context import Recording, RunContext
+from posecli.analysis.context import RunContext
 from posecli.analysis.frames import NetworkRun
 from posecli.analysis.journal import JournalContent, holds, read_journal
 from posecli.analysis.lock import HeldError, Lock, held, holder
-from posecli.analysis.outputs import VideoFiles
-from posecli.analysis.plan import VideoPlan
+from posecli.analysis.plan import VideoFiles, VideoPlan
 from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError
 from posecli.options import FIXED_PRECISIONS
 from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
@@ -43,7 +42,7 @@ def carry_out(files: VideoFiles, context: RunContext) -> VideoResult:
         return VideoResult(files.video, "failed", message=str(error), exit_code=error.exit_code)
 
 
-class VideoRun(Recording):
+class VideoRun(NetworkRun):
     """A video on its way to a table."""
 
     def decision(self) -> VideoPlan:
@@ -81,7 +80,7 @@ class VideoRun(Recording):
         if self.options.overwrite or not self._is_finished():
             return None
         if self.options.csv and not self.files.csv.exists():
-            self.kind.write_csv(self.files)
+            self.kind.to_csv(self.files.table, self.files.csv)
         # A run that was killed on its last steps leaves what nobody needs; one that is being made again is held.
         if self.files.journal.exists() or self.files.lock.exists():
             with suppress(OSError, OutputError, HeldError), held(self.files.lock):
@@ -132,10 +131,11 @@ class VideoRun(Recording):
         earlier, reason = self._earlier_rows()
         if reason:
             self.observer.started_afresh(self.info, reason)
-        stages, first_row = None, 0 if earlier is None else earlier.rows
+        stages = None
         if earlier is None or earlier.ending is None:
-            network = NetworkRun(self, lock)
-            stages, first_row = network.complete(earlier), network.first_row
+            stages = self.complete(earlier, lock)
+        else:
+            self.first_row = earlier.rows
         content = read_journal(self.files.journal)
         if content is None or content.ending is None:
             raise OutputError(f"'{self.files.journal}' is not what was written: check its disk, and run again")
@@ -146,9 +146,9 @@ class VideoRun(Recording):
             self._write_table(content)
         except OutputError as error:
             raise OutputError(f"{error}; all rows are kept, and the same command continues from there") from error
-        return self._finished(content, stages, first_row)
+        return self._finished(content, stages)
 
-    def _finished(self, content: JournalContent, stages: StageReport | None, first_row: int) -> VideoResult:
+    def _finished(self, content: JournalContent, stages: StageReport | None) -> VideoResult:
         missing = self._shortfall(content)
         return VideoResult(
             self.files.video,
@@ -159,7 +159,7 @@ class VideoRun(Recording):
             tuple(self.kind.bad_frames(content)),
             stages,
             missing,
-            first_frame=self.kind.frames_before(first_row, self.info),
+            first_frame=self.kind.frames_before(self.first_row, self.info),
             notes=tuple(manifests.oddities(self.info, self._pictures(content))),
         )
 
@@ -182,7 +182,7 @@ class VideoRun(Recording):
         for path in (self.files.side, self.files.manifest, self.files.table):
             move_into_place(partial_path(path), path)
         if self.options.csv:
-            self.kind.write_csv(self.files)
+            self.kind.to_csv(self.files.table, self.files.csv)
         self.files.journal.unlink(missing_ok=True)
 
     def _manifest(self, content: JournalContent) -> bytes:

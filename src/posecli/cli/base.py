@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,6 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
         verbose, quiet, as_json = (ctx.params.pop(name) for name in ("verbose", "quiet", "as_json"))
         ctx.params["output"] = Output(as_json, quiet)
         try:
@@ -349,3 +349,17 @@ def aligned(table: Sequence[Sequence[str]]) -> list[str]:
 
 def _padded(cell: str, width: int) -> str:
     return f"{cell:>{width}}" if cell[:1].isdigit() else f"{cell:<{width}}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in words; one that is not known is a dash.
+
+    >>> percent(0.125, 1), percent(float("nan"))
+    ('12.5 %', '-')
+    """
+    return "-" if math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def rounded(value: float) -> str:
+    """A number with two decimals; one that is not known is a dash."""
+    return "-" if math.isnan(value) else f"{value:.2f}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,58 +92,51 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
         posecli evaluate videoDLC_resnet50.h5 truth.h5 --csv errors.csv
         posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
     """
+    from posecli.model.folder import named_model
     from posecli.support.figures import save_figure
     from posecli.support.files import refuse_existing, write_whole
     from posecli.support.textfile import csv_text
 
-    kind = _kind_of(ctx, model, data, flags, output)
     csv, figure = flags["csv"], flags["figure"]
     for path in filter(None, (csv, figure)):  # before anything is computed
         refuse_existing(path, overwrite=flags["overwrite"], instead="name")
-    found = kind.measure()
-    output.say(*found.notes, *kind.lines(found))
+    found, lines, draw = _evaluated(ctx, named_model(model), data, flags, output)
+    output.say(*found.notes, *lines)
     if csv is not None:
         rows = list(found.rows())
         write_whole(csv, csv_text(list(rows[0]), rows).encode())
         output.say(f"all results are in '{csv}'")
     if figure is not None:
         stem = figure.with_suffix("") if figure.suffix in (".png", ".svg") else figure
-        drawn = " and ".join(f"'{path}'" for path in save_figure(kind.draw(found), stem))
+        drawn = " and ".join(f"'{path}'" for path in save_figure(draw(found), stem))
         output.say(f"drawn in {drawn}")
     output.result({"model": str(model), "data": str(data), **found.as_dict()})
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What differs between networks for poses and for behaviours."""
-
-    measure: Callable[[], Any]
-    lines: Callable[[Any], list[str]]
-    draw: Callable[[Any], Figure]
-
-
-def _kind_of(ctx: click.Context, model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> _Kind:
-    """How to evaluate this kind of network; the options are checked."""
+def _evaluated(
+    ctx: click.Context, model: Path, data: Path, flags: dict[str, Any], output: Output
+) -> tuple[Any, list[str], Callable[[Any], Figure]]:
+    """What was measured of either kind of network, in lines for people, and what draws it."""
     from posecli.model.description import ClipDescription
-    from posecli.model.folder import is_model_folder, named_model, read_any_folder
+    from posecli.model.folder import is_model_folder, read_any_folder
 
-    model = named_model(model)
     folder = read_any_folder(model) if is_model_folder(model) else None
     if folder is not None and isinstance(folder.description, ClipDescription):
-        from posecli.cli.evaluate_behaviours import behaviour_lines, measured_behaviours
-        from posecli.plots.evaluation import draw_agreement
+        from posecli.cli.evaluate_behaviours import behaviour_lines, measure_behaviours
+        from posecli.plots.agreement import draw_agreement
 
         _refuse_given(ctx, ONLY_POSES, "poses", f"'{model}', a network for behaviours")
-        return _Kind(measured_behaviours(folder, data, flags, output), behaviour_lines, draw_agreement)
-    from posecli.cli.evaluate_poses import measured_poses, pose_lines
+        agreement = measure_behaviours(folder, data, flags, output)
+        return agreement, behaviour_lines(agreement), draw_agreement
+    from posecli.cli.evaluate_poses import measure_poses, pose_lines
     from posecli.plots.evaluation import draw_evaluation
 
     _refuse_given(ctx, ONLY_BEHAVIOURS, "behaviours", f"'{model}'")
-    return _Kind(measured_poses(model, data, flags, output), pose_lines, draw_evaluation)
+    errors = measure_poses(model, data, flags, output)
+    return errors, pose_lines(errors), draw_evaluation
 
 
 def _refuse_given(ctx: click.Context, names: Iterable[str], kind: str, model: str) -> None:
-    """Refuse options that were given and would do nothing."""
     given = [name for name in names if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)

@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from posecli.cli.base import Output, aligned, stop_signals
+from posecli.cli.base import Output, aligned, percent, rounded, stop_signals
 from posecli.cli.progress import AnalysisProgress
 from posecli.errors import LabelError, VideoError
 from posecli.options import ClassifyOptions
 from posecli.support.results import AnalysisReport, VideoResult
 
 if TYPE_CHECKING:
-    from posecli.behaviour.agreement import Absent, Agreement, AgreementOptions, BehaviourEvaluation
+    from posecli.behaviour.agreement import Absent, Agreement, BehaviourEvaluation
     from posecli.model.folder import ClipModelFolder
 
 #: The parity gate measures and reports, but every change passes: the evaluation shows what it does.
 ANY_CHANGE = 1.0
 
 
-def measured_behaviours(
-    folder: ClipModelFolder, data: Path, flags: Mapping[str, Any], output: Output
-) -> Callable[[], BehaviourEvaluation]:
-    """Classifies the videos and compares them with their labels; the options are checked before."""
-    from posecli.behaviour.agreement import AgreementOptions
+def measure_behaviours(
+    folder: ClipModelFolder, data: Path, flags: dict[str, Any], output: Output
+) -> BehaviourEvaluation:
+    """Classify the videos, and compare them with their labels."""
+    from posecli.behaviour.agreement import AgreementOptions, BehaviourEvaluation, compare_video
+    from posecli.behaviour.intervals import true_labels
 
     counting = AgreementOptions(flags["slack"], cast("Absent", flags["absent"].replace("-", " ")))
     options = ClassifyOptions(
-        engine=flags["engine"],
+        **{name: flags[name] for name in ("engine", "stride", "pipeline", "out_dir", "overwrite")},
         batch_size=ClassifyOptions().batch_size if flags["batch_size"] is None else flags["batch_size"],
-        stride=flags["stride"],
-        pipeline=flags["pipeline"],
         max_change=ANY_CHANGE,
-        out_dir=flags["out_dir"],
-        overwrite=flags["overwrite"],
         allow_short=True,  # frames that cannot be decoded are counted, but not scored
     )
-    return partial(_measure, folder, data, options, counting, output)
-
-
-def _measure(
-    folder: ClipModelFolder, data: Path, options: ClassifyOptions, counting: AgreementOptions, output: Output
-) -> BehaviourEvaluation:
-    from posecli.behaviour.agreement import BehaviourEvaluation, compare_video
-    from posecli.behaviour.intervals import true_labels
-
     classes = folder.description.classes
     truths = true_labels(*_labels_of(data, classes))
     with stop_signals(), _classified(folder, tuple(truths), options, output) as tables:
@@ -143,7 +129,8 @@ def behaviour_lines(evaluation: BehaviourEvaluation) -> list[str]:
     several = f" of {len(evaluation.videos)} videos" if len(evaluation.videos) > 1 else ""
     lines = ["", f"{frames.scored} labelled frames{several}", *_behaviours(evaluation, frames), ""]
     lines += ["frames of each labelled behaviour (rows) that were classified as each (columns)"]
-    lines += [*_confusion(evaluation, frames), ""]
+    counts = zip(evaluation.classes, frames.confusion.tolist(), strict=True)
+    lines += [*aligned([["", *evaluation.classes], *([name, *map(str, row)] for name, row in counts)]), ""]
     if several:
         lines += [*_videos(evaluation), ""]
     return [*lines, *_closing(evaluation, frames, chunks), ""]
@@ -151,19 +138,12 @@ def behaviour_lines(evaluation: BehaviourEvaluation) -> list[str]:
 
 def _behaviours(evaluation: BehaviourEvaluation, frames: Agreement) -> list[str]:
     scores, true = frames.scores, frames.confusion.sum(axis=1)
-    rows = [["behaviour", "frames", "recall", "precision", "F1"]]
-    for number, name in enumerate(evaluation.classes):
-        shares = (_percent(scores.recall[number]), _percent(scores.precision[number]), _score(scores.f1[number]))
-        rows.append([name, str(true[number]), *shares])
-    return aligned(rows)
-
-
-def _confusion(evaluation: BehaviourEvaluation, frames: Agreement) -> list[str]:
-    rows = [["", *evaluation.classes]]
-    rows += [
-        [name, *map(str, counts)] for name, counts in zip(evaluation.classes, frames.confusion.tolist(), strict=True)
+    figures = zip(evaluation.classes, true, scores.recall, scores.precision, scores.f1, strict=True)
+    rows = [
+        [name, str(count), percent(recall, 1), percent(precision, 1), rounded(f1)]
+        for name, count, recall, precision, f1 in figures
     ]
-    return aligned(rows)
+    return aligned([["behaviour", "frames", "recall", "precision", "F1"], *rows])
 
 
 def _videos(evaluation: BehaviourEvaluation) -> list[str]:
@@ -171,17 +151,17 @@ def _videos(evaluation: BehaviourEvaluation) -> list[str]:
     for video in evaluation.videos:
         own = evaluation.frames(video)
         shares = (own.balanced_accuracy, own.accuracy, own.slack_accuracy)
-        rows.append([str(video.video), str(own.scored), *map(_percent, shares)])
+        rows.append([str(video.video), str(own.scored), *(percent(share, 1) for share in shares)])
     return aligned(rows)
 
 
 def _closing(evaluation: BehaviourEvaluation, frames: Agreement, chunks: Agreement) -> list[str]:
     slack = evaluation.options.slack
     return [
-        f"frames: balanced accuracy {_percent(frames.balanced_accuracy)} ({_rule(evaluation, frames)}), accuracy "
-        f"{_percent(frames.accuracy)}, {_percent(frames.slack_accuracy)} with {slack} frames of slack",
+        f"frames: balanced accuracy {percent(frames.balanced_accuracy, 1)} ({_rule(evaluation, frames)}), accuracy "
+        f"{percent(frames.accuracy, 1)}, {percent(frames.slack_accuracy, 1)} with {slack} frames of slack",
         f"chunks of one behaviour, {chunks.scored} of {chunks.total}: balanced accuracy "
-        f"{_percent(chunks.balanced_accuracy)} ({_rule(evaluation, chunks)}), accuracy {_percent(chunks.accuracy)}",
+        f"{percent(chunks.balanced_accuracy, 1)} ({_rule(evaluation, chunks)}), accuracy {percent(chunks.accuracy, 1)}",
     ]
 
 
@@ -193,11 +173,3 @@ def _rule(evaluation: BehaviourEvaluation, agreement: Agreement) -> str:
     if evaluation.options.absent == "zero":
         return f"{count - there} of {count} behaviours are absent and count as 0"
     return f"{there} of {count} behaviours, absent ones left out"
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def _score(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"

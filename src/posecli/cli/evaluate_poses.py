@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posecli.cli.base import Output, parse_numbers
+from posecli.cli.base import Output, parse_numbers, percent, rounded
 from posecli.errors import UsageError
 from posecli.options import EngineOptions, TableChoice
 
@@ -22,9 +20,10 @@ LABEL_FILES = (".yaml", ".yml", ".h5", ".csv")
 BATCH_SIZE = 8
 
 
-def measured_poses(model: Path, data: Path, flags: Mapping[str, Any], output: Output) -> Callable[[], Evaluation]:
-    """Measures a network, or a pose table, against labels; the options are checked before."""
-    from posecli.evaluation import EvaluateOptions
+def measure_poses(model: Path, data: Path, flags: dict[str, Any], output: Output) -> Evaluation:
+    """Measure a network, or a pose table, against labels."""
+    from posecli.evaluation import EvaluateOptions, evaluate_table
+    from posecli.inference.predictor import load_model
 
     batch_size = BATCH_SIZE if flags["batch_size"] is None else flags["batch_size"]
     if batch_size == "auto":
@@ -32,13 +31,6 @@ def measured_poses(model: Path, data: Path, flags: Mapping[str, Any], output: Ou
     options = EvaluateOptions(
         parse_numbers(flags["scales"]), flags["pcutoff"], parse_numbers(flags["pck"]), batch_size, flags["every"]
     )
-    return partial(_measure, model, data, options, flags, output)
-
-
-def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output) -> Evaluation:
-    from posecli.evaluation import evaluate_table
-    from posecli.inference.predictor import load_model
-
     if model.suffix == ".h5":
         return evaluate_table(model, data, options, choices=(flags["choice"], flags["truth_choice"]))
     if flags["choice"] != TableChoice():
@@ -58,7 +50,7 @@ def _measure(model: Path, data: Path, options: EvaluateOptions, flags: Mapping[s
 
 
 def _measure_video(
-    model: Any, video: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output
+    model: Any, video: Path, options: EvaluateOptions, flags: dict[str, Any], output: Output
 ) -> Evaluation:
     from posecli.cli.progress import frame_progress
     from posecli.evaluation import evaluate_video, every_nth, truth_of_video
@@ -72,23 +64,24 @@ def _measure_video(
 
 
 def _measure_frames(
-    model: Any, path: Path, options: EvaluateOptions, flags: Mapping[str, Any], output: Output
+    model: Any, path: Path, options: EvaluateOptions, flags: dict[str, Any], output: Output
 ) -> Evaluation:
     from posecli.cli.progress import frame_progress
-    from posecli.evaluation import ALL, evaluate_frames
+    from posecli.evaluation import evaluate_frames
     from posecli.labels import read_labeled_data
 
     if flags["truth"] is not None:
         raise UsageError(f"'{path}' holds labels of its own: --truth is for videos")
     data = read_labeled_data(path, allow_unlabeled=True)
-    splits = _splits(data, flags) or {ALL: data}
+    splits = _splits(data, flags)
     total = len(options.scales) * sum(len(group) for group in splits.values())
     with frame_progress(output, path.name, total) as progress:
         return evaluate_frames(model, data, options, splits, progress)
 
 
-def _splits(data: LabeledData, flags: Mapping[str, Any]) -> dict[str, LabeledData] | None:
+def _splits(data: LabeledData, flags: dict[str, Any]) -> dict[str, LabeledData]:
     """Train and test frames, if the flags tell them apart."""
+    from posecli.evaluation import ALL
     from posecli.labels import read_split, split_frames
 
     held_out = flags["held_out"]
@@ -99,7 +92,7 @@ def _splits(data: LabeledData, flags: Mapping[str, Any]) -> dict[str, LabeledDat
     elif held_out is not None:
         train, test = split_frames(data, _held_out(str(held_out)), flags["seed"])
     else:
-        return None
+        return {ALL: data}
     return {"train": train, "test": test}
 
 
@@ -131,9 +124,9 @@ def pose_lines(evaluation: Evaluation) -> list[str]:
             for part in (*evaluation.bodyparts, ALL):
                 every = evaluation.summary(split, scale, part)
                 found = evaluation.summary(split, scale, part, evaluation.cutoff)
-                px = [_px(value) for value in (every.mean, every.median, every.p90, every.p99)]
-                cells = _cells([str(every.points), *px, *map(_percent, every.pck)])
-                cells_found = _cells([_percent(found.share), _px(found.mean), _px(found.median)])
+                px = [rounded(value) for value in (every.mean, every.median, every.p90, every.p99)]
+                cells = _cells([str(every.points), *px, *map(percent, every.pck)])
+                cells_found = _cells([percent(found.share), rounded(found.mean), rounded(found.median)])
                 lines.append(f"{scale:>6g}  {part:<{width}}{cells}  |{cells_found}")
     errors = [
         f"{'' if split == ALL else f'{split} '}error as DeepLabCut counts it, at full size: {plain:.2f} px; "
@@ -145,11 +138,3 @@ def pose_lines(evaluation: Evaluation) -> list[str]:
 
 def _cells(texts: Iterable[str]) -> str:
     return "".join(f"{text:>9}" for text in texts)
-
-
-def _px(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.0f} %"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Never
 import click
 
 from posecli import __version__
-from posecli.analysis.executors import Outcome
-from posecli.analysis.observer import RunObserver
+from posecli.analysis.executors import Outcome, RunObserver
 from posecli.analysis.plan import VideoPlan, plain
 from posecli.cli.base import Output, aligned, duration
 from posecli.support.results import AnalysisReport, StageReport, VideoResult
@@ -63,7 +62,6 @@ class AnalysisProgress(RunObserver):
             self._announced = line
 
     def video_started(self, info: VideoInfo) -> None:
-        """Mention a variable frame rate, and start counting frames."""
         if info.announced is not None and info.announced.is_variable:
             self._output.say(
                 f"{info.path.name}: variable frame rate; each frame's own time is kept in the table's file"

@@ -129,12 +129,10 @@ class SweepProgress(SweepObserver):
         self._output = output
 
     def say(self, line: str) -> None:
-        """A sentence on what happens."""
         self._output.progress(line)
 
     @contextmanager
     def work(self, name: str, frames: int) -> Iterator[Progress]:
-        """Frames that are done."""
         from posecli.cli.progress import frame_progress
 
         with frame_progress(self._output, name, frames) as progress:

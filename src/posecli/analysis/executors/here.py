@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from posecli.analysis.context import Note, RunContext
-from posecli.analysis.executors import Outcome, Verb
-from posecli.analysis.observer import RunObserver
+from posecli.analysis.executors import Outcome, RunObserver, Verb
 from posecli.analysis.plan import RunPlan, plain
 from posecli.analysis.video import carry_out, decide
 from posecli.inference.predictor import Model

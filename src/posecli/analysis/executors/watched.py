@@ -23,8 +23,7 @@ from types import FrameType
 from typing import Any
 
 from posecli import errors
-from posecli.analysis.executors import OUTCOMES, Outcome, Verb
-from posecli.analysis.observer import RunObserver
+from posecli.analysis.executors import OUTCOMES, Outcome, RunObserver, Verb
 from posecli.analysis.plan import RunPlan, Settled, VideoPlan, from_plain
 from posecli.errors import EngineError, PoseCliError, StopRequest, VideoError
 from posecli.support.results import VideoResult
