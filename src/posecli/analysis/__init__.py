@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from posecli.analysis import executors
 from posecli.analysis.executors import RunObserver
 from posecli.analysis.plan import KindOptions, RunPlan, VideoPlan, open_folder
 from posecli.options import AnalyzeOptions, ClassifyOptions
-from posecli.support.results import AnalysisReport, VideoResult
+from posecli.support.results import AnalysisReport
 from posecli.video.find import find_videos
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def analyze(
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('videoDLC_resnet50_openfieldOct30shuffle1_4000.h5')
     """
-    return _report(_outcomes("carry_out", videos, model, options, observer, executor))
+    return AnalysisReport(tuple(_outcomes("carry_out", videos, model, options, observer, executor)))
 
 
 def classify(
@@ -91,7 +91,7 @@ def classify(
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('cageI3D_homecage_800.h5')
     """
-    return _report(_outcomes("carry_out", videos, model, options, observer, executor))
+    return AnalysisReport(tuple(_outcomes("carry_out", videos, model, options, observer, executor)))
 
 
 def decide(
@@ -105,7 +105,7 @@ def decide(
 
     Parameters and errors are theirs; the options tell which of the two is meant.
     """
-    return tuple(cast("list[VideoPlan]", _outcomes("decide", videos, model, options, observer, executor)))
+    return tuple(_outcomes("decide", videos, model, options, observer, executor))
 
 
 def _outcomes(
@@ -115,7 +115,7 @@ def _outcomes(
     options: KindOptions,
     observer: RunObserver,
     executor: str,
-) -> list[executors.Outcome]:
+) -> Sequence[Any]:
     carry_out: Any = executors.executor(executor)
     if isinstance(model, (str, Path)):
         folder = open_folder(model, options)
@@ -124,8 +124,5 @@ def _outcomes(
         if executor == "here":
             carry_out = partial(carry_out, model=model)  # its engine may be compiled already
     found = find_videos([videos] if isinstance(videos, (str, Path)) else videos, recursive=options.recursive)
-    return list(carry_out(RunPlan.of(found.videos, folder, options), verb, observer))
-
-
-def _report(outcomes: list[executors.Outcome]) -> AnalysisReport:
-    return AnalysisReport(tuple(cast("list[VideoResult]", outcomes)))
+    outcomes: Sequence[Any] = carry_out(RunPlan.of(found.videos, folder, options), verb, observer)
+    return outcomes

@@ -1,4 +1,4 @@
-"""What the videos of one run share in the process that looks at them, and each of them as the run sees it."""
+"""What the videos of one run share in the process that looks at them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any
 
 from posecli.analysis.executors import RunObserver
 from posecli.analysis.kinds import analysis_of
-from posecli.analysis.plan import RunPlan, VideoFiles, from_plain, plain
-from posecli.errors import VideoError
+from posecli.analysis.plan import RunPlan, from_plain, plain
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
-from posecli.options import FIXED_PRECISIONS, FixedPrecision
+from posecli.options import FixedPrecision
 from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
-from posecli.tables import manifest as manifests
 from posecli.video.geometry import Geometry
-from posecli.video.probe import VideoInfo, content_fingerprint, probe
-from posecli.video.reader import VideoReader
+from posecli.video.probe import VideoInfo
 
 #: Something that happened, as plain values, for whoever watches this process.
 Note = dict[str, Any]
@@ -83,61 +80,3 @@ class RunContext:
     def _settle(self, **measured: Any) -> None:
         self.plan = replace(self.plan, settled=replace(self.plan.settled, **measured))
         self.note({"settled": plain(self.plan.settled)})
-
-
-class Recording:
-    """A video as a run is to see it, and the files of its result."""
-
-    def __init__(self, files: VideoFiles, context: RunContext) -> None:
-        self.files = files
-        self.context = context
-        self.kind, self.options, self.observer = context.kind, context.options, context.observer
-        self.info = probe(files.video)
-        self.geometry = self.kind.geometry(self.info)
-        asked = self.options.engine.precision
-        #: Precisions in which an earlier result is the one that is asked for now.
-        self._acceptable = FIXED_PRECISIONS if asked == "auto" else (asked,)
-        self._stamp = _stamp(files.video)
-        self._fingerprint = content_fingerprint(files.video)
-
-    def sections(self, precision: FixedPrecision) -> dict[str, Any]:
-        """The manifest's parts on all that determines the table's values."""
-        return {
-            "video": manifests.describe_video(self.info, self._fingerprint),
-            "model": manifests.describe_model(self.kind.model.folder),
-            "settings": self.kind.determining_settings(precision, self.geometry),
-        }
-
-    def fingerprint(self, precision: FixedPrecision) -> str:
-        """Hash of all that determines the table's values."""
-        settings = self.kind.determining_settings(precision, self.geometry)
-        return manifests.fingerprint(self._fingerprint, self.kind.model.folder, settings)
-
-    def is_wanted(self, manifest: dict[str, Any]) -> bool:
-        """Whether an earlier result is the one that is asked for."""
-        return manifest.get("fingerprint") in [*map(self.fingerprint, self._acceptable)]
-
-    def differences(self, manifest: dict[str, Any]) -> str:
-        """Why an earlier result is not the one that is asked for."""
-        sections = self.sections(self._acceptable[0])
-        return ", ".join(manifests.differences(manifest, sections)) or "by another version"
-
-    def seen(self, reader: VideoReader) -> dict[str, Any]:
-        """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
-        if _stamp(self.info.path) != self._stamp:
-            raise VideoError(f"'{self.info.path}' was changed while it was read: run again when it is finished")
-        timeline = reader.timeline
-        assert timeline is not None, "the video was not read to its end"
-        kept = {
-            "as_announced": timeline == self.info.announced,
-            "concealed": reader.concealed,
-            "opencv_fault": reader.opencv_fault,
-        }
-        self.info = self.info.with_timeline(timeline)
-        return kept
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does."""
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns

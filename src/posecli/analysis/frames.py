@@ -9,28 +9,85 @@ from typing import Any
 
 import numpy as np
 
-from posecli.analysis.context import Recording
+from posecli.analysis.context import RunContext
 from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch
 from posecli.analysis.lock import Lock
-from posecli.errors import EngineError, OutputError
+from posecli.analysis.plan import VideoFiles
+from posecli.errors import EngineError, OutputError, VideoError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import Model
 from posecli.inference.step import Values
+from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
 from posecli.tables import manifest as manifests
 from posecli.video.batch import Batch
+from posecli.video.probe import content_fingerprint, probe
+from posecli.video.reader import VideoReader
 
 NO_ROWS: Rows = np.empty((0, 0))
 
 
-class NetworkRun(Recording):
+class NetworkRun:
     """A video whose frames go through the network, from `first_row` on: where an earlier run stopped."""
 
     lock: Lock
     first_row = 0
     _started: float | None = None
+
+    def __init__(self, files: VideoFiles, context: RunContext) -> None:
+        self.files = files
+        self.context = context
+        self.kind, self.options, self.observer = context.kind, context.options, context.observer
+        self.info = probe(files.video)
+        self.geometry = self.kind.geometry(self.info)
+        asked = self.options.engine.precision
+        #: Precisions in which an earlier result is the one that is asked for now.
+        self._acceptable = FIXED_PRECISIONS if asked == "auto" else (asked,)
+        self._stamp = self._file_stamp()
+        self._fingerprint = content_fingerprint(files.video)
+
+    def sections(self, precision: FixedPrecision) -> dict[str, Any]:
+        """The manifest's parts on all that determines the table's values."""
+        return {
+            "video": manifests.describe_video(self.info, self._fingerprint),
+            "model": manifests.describe_model(self.kind.model.folder),
+            "settings": self.kind.determining_settings(precision, self.geometry),
+        }
+
+    def fingerprint(self, precision: FixedPrecision) -> str:
+        """Hash of all that determines the table's values."""
+        settings = self.kind.determining_settings(precision, self.geometry)
+        return manifests.fingerprint(self._fingerprint, self.kind.model.folder, settings)
+
+    def is_wanted(self, manifest: dict[str, Any]) -> bool:
+        """Whether an earlier result is the one that is asked for."""
+        return manifest.get("fingerprint") in [*map(self.fingerprint, self._acceptable)]
+
+    def differences(self, manifest: dict[str, Any]) -> str:
+        """Why an earlier result is not the one that is asked for."""
+        sections = self.sections(self._acceptable[0])
+        return ", ".join(manifests.differences(manifest, sections)) or "by another version"
+
+    def seen(self, reader: VideoReader) -> dict[str, Any]:
+        """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
+        if self._file_stamp() != self._stamp:
+            raise VideoError(f"'{self.info.path}' was changed while it was read: run again when it is finished")
+        timeline = reader.timeline
+        assert timeline is not None, "the video was not read to its end"
+        kept = {
+            "as_announced": timeline == self.info.announced,
+            "concealed": reader.concealed,
+            "opencv_fault": reader.opencv_fault,
+        }
+        self.info = self.info.with_timeline(timeline)
+        return kept
+
+    def _file_stamp(self) -> tuple[int, int, int]:
+        """What changes when the file does."""
+        status = self.files.video.stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def complete(self, earlier: JournalContent | None, lock: Lock) -> StageReport:
         """Fill the journal to its end, resuming an earlier run where possible."""

@@ -93,7 +93,8 @@ class _Seen:
             return
         if table.seconds is not None and abs(table.seconds[number] - picture.pts * time_base) > TIME_TOLERANCE:
             self.late.append(number)
-        before, self._digest = self._digest, _digest(picture)
+        before = self._digest  # enough of a picture to tell it from the next one
+        self._digest = None if picture.frame is None else bytes(memoryview(picture.frame.planes[0]))[:: SPARSE * 3 + 1]
         points = table.points
         if not np.isfinite(points[number, :, :2]).any():
             return
@@ -101,14 +102,6 @@ class _Seen:
             self.invented.append(number)
         if number and self._digest != before and np.array_equal(points[number], points[number - 1]):
             self.repeated.append(number)
-
-
-def _digest(picture: Picture) -> bytes | None:
-    """Enough of a picture to tell it from the next one."""
-    if picture.frame is None:
-        return None
-    plane = picture.frame.planes[0]
-    return bytes(memoryview(plane))[:: SPARSE * 3 + 1]
 
 
 def _spread(rows: Sequence[int], count: int) -> set[int]:
@@ -174,11 +167,7 @@ def _median(apart: Floats) -> float:
 
 
 def _computed(
-    info: VideoInfo,
-    model: PoseModel,
-    geometry: Geometry,
-    chosen: Sequence[int],
-    progress: Callable[[int], object],
+    info: VideoInfo, model: PoseModel, geometry: Geometry, chosen: Sequence[int], progress: Callable[[int], object]
 ) -> Iterator[tuple[int, dict[int, Floats]]]:
     """Each chosen row with the poses of its frame and of the frames beside it, ``(K, 3)`` in px of the full frame."""
     reader = VideoReader(info, geometry)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Never
 
 import click
@@ -89,9 +88,7 @@ class AnalysisProgress(RunObserver):
         elif result.state == "busy":
             self._output.warn(f"{result.video.name}: passed over: {result.message}")
         else:
-            self._output.say(summary_line(result))
-            for note in result.notes:
-                self._output.say(f"{result.video.name}: {note}")
+            self._output.say(summary_line(result), *(f"{result.video.name}: {note}" for note in result.notes))
         if result.stages is not None:
             self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
 
@@ -141,11 +138,8 @@ def frame_progress(output: Output, name: str, total: int) -> Iterator[Callable[[
     if output.quiet:
         yield lambda _count: None
         return
-    meter = _meter(name, total)
-    try:
+    with closing(_meter(name, total)) as meter:
         yield meter.update
-    finally:
-        meter.close()
 
 
 def _meter(name: str, total: int, done: int = 0) -> tqdm[Never] | PlainProgress:
@@ -161,18 +155,16 @@ class PlainProgress:
     """Prints a line every `PLAIN_INTERVAL` seconds."""
 
     def __init__(self, name: str, total: int, done: int = 0) -> None:
-        self._name = name
-        self._total = total
-        self._done = done
-        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), done)], maxlen=2)
+        self._name, self._total, self._done = name, total, done
+        self._told = (time.monotonic(), done)
 
     def update(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
-        start, done_then = self._marks[-1]
+        start, done_then = self._told
         if now - start < PLAIN_INTERVAL:
             return
-        self._marks.append((now, self._done))
+        self._told = (now, self._done)
         speed = (self._done - done_then) / (now - start)
         left = (self._total - self._done) / speed if speed else float("inf")
         click.echo(

@@ -6,9 +6,9 @@ JSON (`RunPlan.to_json`); there `posecli.analysis.executors.here` carries it out
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from posecli.analysis.plan import RunPlan, VideoPlan
 from posecli.support.results import VideoResult
@@ -57,13 +57,8 @@ class RunObserver:
         """A video is done, skipped or has failed."""
 
 
-class Executor(Protocol):
-    """Carries out a plan, wherever it runs."""
-
-    def __call__(self, plan: RunPlan, verb: Verb, observer: RunObserver) -> Sequence[Outcome]:
-        """Outcome of each video, in the plan's order; errors that concern the whole run are raised."""
-
-
+#: Carries out a plan, wherever it runs: the outcome of each video, in the plan's order; a run's own errors are raised.
+Executor: TypeAlias = Callable[[RunPlan, Verb, RunObserver], Sequence[Outcome]]
 #: Where each is; what it needs is imported when it is used.
 EXECUTORS: dict[str, str] = {
     "here": "posecli.analysis.executors.here:here",

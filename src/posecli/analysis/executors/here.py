@@ -22,15 +22,8 @@ def here(
 ) -> list[Outcome]:
     """What came of each video; one that fails does not stop the others.
 
-    Parameters
-    ----------
-    plan, verb, observer
-        As `Executor` has them.
-    model
-        One that is loaded already.
-    note
-        Takes notes, as plain values, of which video is about to be opened, of what was settled by measurement, and of
-        what came of each video.
+    A model that is loaded already is used. Notes, as plain values, say which video is about to be opened, what was
+    settled by measurement, and what came of each video.
     """
     context = RunContext(plan, observer, note, model)
     outcomes: list[Outcome] = []
