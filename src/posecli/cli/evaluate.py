@@ -123,7 +123,7 @@ def _evaluated(
     folder = read_any_folder(model) if is_model_folder(model) else None
     if folder is not None and isinstance(folder.description, ClipDescription):
         from posecli.cli.evaluate_behaviours import behaviour_lines, measure_behaviours
-        from posecli.plots.agreement import draw_agreement
+        from posecli.plots.evaluation import draw_agreement
 
         _refuse_given(ctx, ONLY_POSES, "poses", f"'{model}', a network for behaviours")
         agreement = measure_behaviours(folder, data, flags, output)
