@@ -16,8 +16,7 @@ from posecli import engine
 from posecli.model.description import ClipDescription
 from posecli.model.folder import ModelFolder
 from posecli.options import PipelineName
-from posecli.studies.benchmark.bench import Bench, ClipBench, Job, PoseBench, peak_mib
-from posecli.studies.benchmark.recorder import FirstFrames, Recorder
+from posecli.studies.benchmark.bench import Bench, ClipBench, FirstFrames, Job, PoseBench, Recorder, peak_mib
 from posecli.studies.benchmark.study import Condition
 
 FRAMES = Condition("dots", 160, 120, 1, "openvino", "fp32", 8, "numpy", "sync")

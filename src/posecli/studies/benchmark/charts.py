@@ -102,14 +102,9 @@ def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
 
 def speed_against_batch(summary: BenchmarkSummary) -> Figure | None:
     """Decoders against batch size, and that they find the same: 2018, figure 2."""
-    cells = summary.select(
-        data=summary.data[0].name,
-        width=min(summary.study.design["factors"]["sizes"]),
-        cores=summary.most_cores,
-        pipeline="sync",
-        precision="fp32",
-        decoder={"numpy", "double-loop"},
-    )
+    levels = {"data": summary.data[0].name, "width": min(summary.study.design["factors"]["sizes"])}
+    levels |= {"cores": summary.most_cores, "pipeline": "sync", "precision": "fp32"}
+    cells = summary.select(decoder={"numpy", "double-loop"}, **levels)
     if len({cell.condition.batch_size for cell in cells}) < 2:
         return None
     pairs = summary.decoder_differences
@@ -149,7 +144,9 @@ def _trajectories(axes: Axes, summary: BenchmarkSummary) -> None:
 
 def speed_against_width_and_batch(summary: BenchmarkSummary) -> Figure | None:
     """Speed and gain over the standard method, by width and batch size: 2018, figures 4 and 5."""
-    rows = [(data.name, _batch_cells(summary, data.name)) for data in summary.data]
+    engine = summary.study.design["factors"]["engines"][0]
+    levels = {"engine": engine, "decoder": "numpy", "pipeline": "sync", "precision": "fp32"}
+    rows = [(data.name, summary.select(data=data.name, cores=summary.most_cores, **levels)) for data in summary.data]
     rows = [(name, cells) for name, cells in rows if len({c.condition.batch_size for c in cells}) > 1]
     if not rows:
         return None
@@ -189,17 +186,6 @@ def _gains(axes: Axes, summary: BenchmarkSummary, name: str, cells: list[Cell]) 
 def _standard_cells(summary: BenchmarkSummary, data: str, **levels: Any) -> list[Cell]:
     found = summary.select(data=data, decoder="standard", pipeline="sync", **levels)
     return found or summary.select(data=data, batch_size=1, pipeline="sync", **levels)
-
-
-def _batch_cells(summary: BenchmarkSummary, data: str) -> list[Cell]:
-    return summary.select(
-        data=data,
-        cores=summary.most_cores,
-        engine=summary.study.design["factors"]["engines"][0],
-        decoder="numpy",
-        pipeline="sync",
-        precision="fp32",
-    )
 
 
 def _title(summary: BenchmarkSummary, name: str) -> str:

@@ -66,7 +66,6 @@ class Factors(ABC):
 
     @property
     def baseline(self) -> dict[str, Any]:
-        """Levels of the factors that are not varied."""
         levels = self.options.levels
         precisions, pipelines = levels["precisions"], levels["pipelines"]
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class BenchmarkKind:
     factors: Callable[[tuple[DataSet, ...], Any], Factors]
     bench: type[Bench]
     #: Whether precisions that cannot run are rows that say why, where none were asked for.
-    shows_obstacles: bool
+    shows_obstacles: bool = False
     change: Callable[..., Any]  # of found values against expected ones; None where that says nothing
     change_words: Callable[[Cell], str]
     change_head: str  # of the column of these words
@@ -49,7 +49,7 @@ class BenchmarkKind:
     accuracy: Callable[..., Any] = lambda *_: None  # against true labels
     #: Columns of the CSV file that only this kind has: factors, what was measured of a row, and how results change.
     factor_columns: tuple[str, ...]
-    measured: Mapping[str, Callable[[Mapping[str, Any]], Any]]
+    measured: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     changes: Mapping[str, Callable[[Cell], Any]]
     tables: Callable[[BenchmarkSummary], list[Table]] = lambda _summary: []
     plain: Callable[[BenchmarkSummary], dict[str, Any]] = lambda _summary: {}  # what else is in results.json
@@ -68,12 +68,10 @@ POSES = BenchmarkKind(
     gather=poses.gather,
     factors=PoseFactors,
     bench=PoseBench,
-    shows_obstacles=False,
     change=poses.shift,
     change_words=poses.change_words,
     change_head="shift p99",
     factor_columns=("decoder",),
-    measured={},
     changes=poses.CHANGES,
     drawings={
         "1-speed-against-width": (

@@ -64,7 +64,6 @@ class Condition:
 
     @property
     def key(self) -> str:
-        """A name for files and logs."""
         how = f"c{self.cores}-{self.engine}-{self.precision}-b{self.batch_size}"
         if self.has_chunks:
             return f"{self.data}-{self.width}x{self.height}-l{self.length}-s{self.stride}-{how}-{self.pipeline}"

@@ -49,7 +49,6 @@ class Cell:
 
     @property
     def fps(self) -> float:
-        """Median frames per second in steady state."""
         return self.median("fps")
 
     @property

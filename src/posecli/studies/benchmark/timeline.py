@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from posecli.studies.benchmark.bench import Span
 from posecli.studies.benchmark.options import engine_of_pipeline
-from posecli.studies.benchmark.recorder import Span
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, alike, speed
 from posecli.support.figures import COLORS, new_figure
 
