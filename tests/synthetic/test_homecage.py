@@ -201,7 +201,7 @@ def test_label_changes_in_the_middle_of_the_change() -> None:
     pitch = column(values, "pitch")
     changes = 0
     for before, after in pairwise(bouts):
-        if {before.habit.stance, after.habit.stance} == {"sit", "stand"}:
+        if {before.stance, after.stance} == {"sit", "stand"}:
             changes += 1
             old, new = pitch[before.stop - 8], pitch[after.start + 8]
             half = (pitch[before.stop - 1] + pitch[after.start]) / 2

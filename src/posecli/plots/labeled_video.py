@@ -208,19 +208,22 @@ def write_labels(
         raise UsageError(f"scale {options.scale:g} leaves {size[0]}x{size[1]} px of the frame: give a larger one")
     scale = Fraction(options.scale).limit_denominator(10_000)
     geometry = Geometry.plan(info.width, info.height, scale=scale)
-    painter = _FramePainter(job, geometry)
-    height, width = painter.sheet.canvas.shape[:2]
+    labeling = _Labeling(job, geometry)
+    height, width = labeling.sheet.canvas.shape[:2]
     with TimedEncoder(
         out, width, height, info.time_base, crf=options.crf, frame_rate=info.frame_rate, overwrite=overwrite
     ) as encoder:
-        _Labeling(job, VideoReader(info, geometry, first=job.frames.start), painter, encoder).run(progress)
+        labeling.run(VideoReader(info, geometry, first=job.frames.start), encoder, progress)
     return encoder.frames
 
 
-class _FramePainter:
-    """Draws a frame and its poses into every panel of a sheet."""
+class _Labeling:
+    """Decodes, draws and encodes at the same time, each on different frames."""
 
     def __init__(self, job: LabelJob, geometry: Geometry) -> None:
+        # A part of a video begins at time 0; the whole one where the original does.
+        self._pts = job.info.pts - (job.info.pts[job.frames.start] if job.frames.start else 0)
+        self._stop = job.frames.stop
         width, height = geometry.width, geometry.height
         colors = _colors_of(job.tables)
         titles = [table.path.stem for table in job.tables]
@@ -232,33 +235,21 @@ class _FramePainter:
             own_colors = [colors[name] for name in table.names]
             self._painters.append(Painter(points, own_colors, radius, bones, job.options.trail))
 
-    def draw(self, image: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
-        """The sheet with one frame on it; the next call draws over it."""
-        for panel, painter in zip(self.sheet.panels, self._painters, strict=True):
-            panel[:] = image
-            painter.paint(panel, index)
-        return self.sheet.canvas
-
-
-class _Labeling:
-    """Decodes, draws and encodes at the same time, each on different frames."""
-
-    def __init__(self, job: LabelJob, reader: VideoReader, painter: _FramePainter, encoder: TimedEncoder) -> None:
-        self._frames, self._reader, self._painter, self._encoder = job.frames, reader, painter, encoder
-        # A part of a video begins at time 0; the whole one where the original does.
-        self._pts = job.info.pts - (job.info.pts[job.frames.start] if job.frames.start else 0)
-
-    def run(self, progress: Callable[[int], object]) -> None:
-        one = self._reader.new_buffer(1).nbytes
-        buffers = [self._reader.new_buffer(max(1, min(BATCH, BATCH_BYTES // one))) for _ in range(BUFFERS)]
+    def run(self, reader: VideoReader, encoder: TimedEncoder, progress: Callable[[int], object]) -> None:
+        one = reader.new_buffer(1).nbytes
+        buffers = [reader.new_buffer(max(1, min(BATCH, BATCH_BYTES // one))) for _ in range(BUFFERS)]
         waiting: deque[Future[int]] = deque()
         with ThreadPoolExecutor(1) as decoding, ThreadPoolExecutor(1) as encoding:
             try:
-                number, coming = 0, decoding.submit(self._reader.read_into, buffers[0])
+                number, coming = 0, decoding.submit(reader.read_into, buffers[0])
                 while (batch := self._cut(coming.result())) is not None:
                     number += 1
-                    coming = decoding.submit(self._reader.read_into, buffers[number % BUFFERS])
-                    waiting.append(encoding.submit(self._encode, self._drawn(batch)))
+                    coming = decoding.submit(reader.read_into, buffers[number % BUFFERS])
+                    frames = [
+                        (encoder.to_yuv(self._drawn(image, index)), int(self._pts[index]))
+                        for image, index in zip(batch.images, batch.indices.tolist(), strict=True)
+                    ]
+                    waiting.append(encoding.submit(_encode, encoder, frames))
                     if len(waiting) > 1:
                         progress(waiting.popleft().result())
                 for job in waiting:
@@ -266,25 +257,26 @@ class _Labeling:
             finally:
                 decoding.shutdown(cancel_futures=True)
                 encoding.shutdown(cancel_futures=True)
-                self._reader.close()
+                reader.close()
 
     def _cut(self, batch: Batch | None) -> Batch | None:
         """Drop frames after the last one to show."""
-        if batch is None or batch.indices[0] >= self._frames.stop:
+        if batch is None or batch.indices[0] >= self._stop:
             return None
-        return batch[: self._frames.stop - int(batch.indices[0])]
+        return batch[: self._stop - int(batch.indices[0])]
 
-    def _drawn(self, batch: Batch) -> list[tuple[Any, int]]:
-        """Frames in the encoder's format, with their times."""
-        return [
-            (self._encoder.to_yuv(self._painter.draw(image, index)), int(self._pts[index]))
-            for image, index in zip(batch.images, batch.indices.tolist(), strict=True)
-        ]
+    def _drawn(self, image: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
+        """The sheet with one frame and its poses on it; the next call draws over it."""
+        for panel, painter in zip(self.sheet.panels, self._painters, strict=True):
+            panel[:] = image
+            painter.paint(panel, index)
+        return self.sheet.canvas
 
-    def _encode(self, frames: list[tuple[Any, int]]) -> int:
-        for frame, pts in frames:
-            self._encoder.write_yuv(frame, pts)
-        return len(frames)
+
+def _encode(encoder: TimedEncoder, frames: list[tuple[Any, int]]) -> int:
+    for frame, pts in frames:
+        encoder.write_yuv(frame, pts)
+    return len(frames)
 
 
 def read_skeleton(text: str) -> Bones:
@@ -338,9 +330,8 @@ def _bones_of(table: PoseData, skeleton: Bones) -> list[tuple[int, int]]:
 def _colors_of(tables: Sequence[PoseData]) -> dict[str, Color]:
     """A colour for every name: the same in every panel."""
     names = list(dict.fromkeys(chain.from_iterable(table.names for table in tables)))
-    return {name: _rgb(color) for name, color in zip(names, part_colors(len(names)), strict=True)}
-
-
-def _rgb(color: str) -> Color:
-    value = int(color.lstrip("#"), 16)
-    return value >> 16, value >> 8 & 255, value & 255
+    colors: dict[str, Color] = {}
+    for name, color in zip(names, part_colors(len(names)), strict=True):
+        red, green, blue = bytes.fromhex(color.removeprefix("#"))
+        colors[name] = red, green, blue
+    return colors

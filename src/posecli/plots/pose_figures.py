@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 Size = tuple[int, int]
+#: Left, right, top and bottom of what is shown, px.
+Limits = tuple[float, float, float, float]
 
 #: Intervals of a line that are drawn at most: more than a figure has dots.
 MOST_STRETCHES = 3000
@@ -54,8 +56,7 @@ def draw_trajectories(
     figure = new_figure(9.0, 6.0)
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
     for part, (name, color) in enumerate(colored(bodyparts)):
-        for axis in (0, 1):
-            label = name if axis == 0 else None
+        for axis, label in enumerate((name, None)):
             draw_line(panels[axis], times, shown[:, part, axis], places, color=color, label=label)
             if truth is not None:
                 draw_line(panels[axis], times, truth[:, part, axis], places, color="black", linewidth=0.5)
@@ -120,8 +121,8 @@ def draw_paths(
     `shown` is ``(N, K, 2)`` px, NaN where nothing is drawn; without `size` the figure shows what the points need;
     `background` is ``(H, W, 3)`` uint8 RGB, drawn pale behind the paths.
     """
-    width, height, limits = _extent(shown.reshape(-1, 2), size)
-    figure = new_figure(*_inches(width, height))
+    limits = _limits(shown.reshape(-1, 2), size)
+    figure = new_figure(*_inches(limits))
     axes = figure.subplots()
     if background is not None:
         axes.imshow(background, extent=(0, background.shape[1], background.shape[0], 0), alpha=0.6)
@@ -171,7 +172,7 @@ def draw_likelihoods(likelihoods: Floats, names: tuple[str, ...], pcutoff: float
     right.set(xlabel="cut-off (likelihood)", ylabel="frames at or above it (%)", ylim=(-3, 103))
     right.set_title(f"What a cut-off leaves (dashed: {pcutoff:g})")
     legend_above(figure, right)
-    _plain_percent(left)
+    left.yaxis.set_major_formatter("{x:g}")
     return figure
 
 
@@ -189,8 +190,8 @@ def draw_jumps(steps: Floats, names: tuple[str, ...]) -> Figure:
     if not np.isfinite(steps).any():
         axes.set(xlim=(0.1, 100), ylim=(0.1, 100))
         _say_empty(axes)
-    _plain_percent(axes)
-    axes.xaxis.set_major_formatter(lambda value, _place: f"{value:g}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     legend_above(figure, axes)
     return figure
 
@@ -201,12 +202,11 @@ def draw_occupancy(centers: Floats, frame_seconds: float | None, size: Size | No
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    width, height, limits = _extent(centers, size)
-    figure = new_figure(*_inches(width, height, bar=1.1))
+    limits = left, right, top, bottom = _limits(centers, size)
+    figure = new_figure(*_inches(limits, bar=1.1))
     axes = figure.subplots()
-    side = max(width, height) / OCCUPANCY_BINS
-    x = np.arange(limits[0], limits[1] + side, side)
-    y = np.arange(limits[2], limits[3] + side, side)
+    side = max(right - left, bottom - top) / OCCUPANCY_BINS
+    x, y = np.arange(left, right + side, side), np.arange(top, bottom + side, side)
     counts = np.histogram2d(centers[:, 1], centers[:, 0], (y, x))[0] * (frame_seconds or 1.0)
     if len(centers):
         norm = LogNorm(counts[counts > 0].min(), counts.max() * 1.0001)
@@ -215,7 +215,7 @@ def draw_occupancy(centers: Floats, frame_seconds: float | None, size: Size | No
         beside = axes.inset_axes((1.02, 0.0, 0.03, 1.0))
         bar = figure.colorbar(mesh, cax=beside, label=f"time per square of {side:.3g} px ({unit})")
         bar.set_ticks(LogLocator(subs=(1.0, 2.0, 5.0)))
-        bar.ax.yaxis.set_major_formatter(lambda value, _place: f"{value:.3g}")
+        bar.ax.yaxis.set_major_formatter("{x:.3g}")
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
     else:
         _say_empty(axes)
@@ -234,31 +234,26 @@ def _evenly(places: Floats, most: int = 2000) -> npt.NDArray[np.intp]:
     return np.unique(np.clip(np.concatenate([by_share, by_length, [0, count - 1]]), 0, count - 1).astype(np.intp))
 
 
-def _extent(points: Floats, size: Size | None) -> tuple[float, float, tuple[float, float, float, float]]:
-    """Width, height, and the limits left, right, top, bottom of what is shown, px."""
-    if size is not None:
-        return size[0], size[1], (0.0, float(size[0]), 0.0, float(size[1]))
+def _limits(points: Floats, size: Size | None) -> Limits:
     known = points[np.isfinite(points).all(axis=1)]
-    if not len(known):
-        return 1.0, 1.0, (0.0, 1.0, 0.0, 1.0)
+    if size is not None or not len(known):
+        width, height = size or (1, 1)
+        return 0.0, float(width), 0.0, float(height)
     low, high = known.min(axis=0), known.max(axis=0)
     margin = 0.03 * float(max(*(high - low), 1.0))
-    (left, top), (right, bottom) = low - margin, high + margin
-    return float(right - left), float(bottom - top), (float(left), float(right), float(top), float(bottom))
+    (left, top), (right, bottom) = (low - margin).tolist(), (high + margin).tolist()
+    return left, right, top, bottom
 
 
-def _inches(width: float, height: float, bar: float = 0.0) -> tuple[float, float]:
-    tall = min(max((PICTURE_WIDTH - 0.7) * height / width, LOWEST), TALLEST)
+def _inches(limits: Limits, bar: float = 0.0) -> tuple[float, float]:
+    left, right, top, bottom = limits
+    tall = min(max((PICTURE_WIDTH - 0.7) * (bottom - top) / (right - left), LOWEST), TALLEST)
     return PICTURE_WIDTH + bar, tall + 1.0
 
 
-def _as_picture(axes: Axes, limits: tuple[float, float, float, float]) -> None:
+def _as_picture(axes: Axes, limits: Limits) -> None:
     left, right, top, bottom = limits
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x (px)", ylabel="y (px)")
-
-
-def _plain_percent(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(lambda value, _place: f"{value:g}")
 
 
 def _say_empty(axes: Axes) -> None:

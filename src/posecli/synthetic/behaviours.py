@@ -104,9 +104,8 @@ class Bout:
     stop: int
 
     @property
-    def habit(self) -> Habit:
-        """The behaviour's stance and movements."""
-        return HABITS[self.behaviour]
+    def stance(self) -> str:
+        return HABITS[self.behaviour].stance
 
 
 @dataclass(frozen=True)
@@ -190,9 +189,9 @@ def _blend(frames: npt.NDArray[np.int_], at: int, half: float) -> Floats:
 def _end(rng: np.random.Generator, bouts: Sequence[Bout], fps: float, place: float, room: Room) -> float:
     """Where the first of these bouts ends: within reach of `place`, and where the next upright one can be reached."""
     bout = bouts[0]
-    if bout.habit.stance == "upright":
+    if bout.stance == "upright":
         return room.wall
-    ahead = next((k for k, later in enumerate(bouts) if later.habit.stance == "upright"), len(bouts))
+    ahead = next((k for k, later in enumerate(bouts) if later.stance == "upright"), len(bouts))
     reach = room.speed * (bout.stop - bout.start) / fps if bout.behaviour == "walk" else HOP
     low, high = max(room.low, place - reach, room.wall - HOP * ahead), min(room.high, place + reach)
     return float(rng.uniform(low, high)) if low < high else min(low, room.high)
@@ -211,7 +210,7 @@ class _Way:
         cls, rng: np.random.Generator, bout: Bout, fps: float, ends: tuple[float, float], facing: float, room: Room
     ) -> _Way:
         """A walk to and fro between `ends`, or a stay at the second of them."""
-        if bout.habit.stance == "upright":
+        if bout.stance == "upright":
             facing = 1.0
         elif rng.random() < TURNS:
             facing = -facing
@@ -254,7 +253,7 @@ Columns = dict[str, Floats | float]
 
 def _track(rng: np.random.Generator, bout: Bout, seconds: Floats, way: _Way) -> Floats:
     """``(len(seconds), 21)`` postures of one bout."""
-    columns = STANCES[bout.habit.stance](rng, _signals(rng, bout.habit, seconds))
+    columns = STANCES[bout.stance](rng, _signals(rng, HABITS[bout.behaviour], seconds))
     columns |= {
         "center": way.places(seconds),
         "facing": way.directions(seconds),

@@ -89,8 +89,7 @@ class HomeCage(Scene):
         self._view = CageView(floor, LEFT + 3, RIGHT - 3, mirrored, scale)
         self._blur = float(rng.uniform(0.5, 1.2)) * min(scale)
         cage, bedding = _cage(rng, self.looks, floor, gray=self._gray)
-        self._cage = _seen(cage, self._view, self.width, self.height)
-        near = _seen(bedding, self._view, self.width, self.height)
+        self._cage, near = (_seen(picture, self._view, self.width, self.height) for picture in (cage, bedding))
         rows = np.flatnonzero((near > 127).any(axis=1))
         self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
         self._near = near[self._rows, :, None] > 127
@@ -147,8 +146,7 @@ def _cage(rng: np.random.Generator, looks: CageMouseLooks, floor: float, *, gray
     _draw_frame(rng, light, lid)
     _draw_hopper(rng, light, lid)
     _draw_spout(rng, light, lid, floor, looks.size)
-    surface = _surface(rng, floor)
-    near = _draw_bedding(rng, light, surface, wall)
+    near = _draw_bedding(rng, light, floor, wall)
     columns = np.linspace(-1, 1, WIDTH, dtype=np.float32)
     lamp = 1 + rng.uniform(-0.12, 0.12) * columns - rng.uniform(0, 0.15) * columns**2
     light *= lamp[None, :] * np.linspace(1.06, 0.94, HEIGHT, dtype=np.float32)[:, None]
@@ -174,8 +172,8 @@ def _draw_frame(rng: np.random.Generator, light: Light, lid: float) -> None:
     for x in np.arange(LEFT - 20, RIGHT + 20, rng.uniform(13, 19)):
         _paint(light, _box(x, lid - 16, x + 3, lid - 4), 45)
     _paint(light, _box(LEFT - 22, lid - 6, RIGHT + 22, lid), 60)
-    for inner, outer in ((LEFT, LEFT - 14), (RIGHT, RIGHT + 14)):
-        _paint(light, _box(min(inner, outer), lid, max(inner, outer), HEIGHT - 12), -45)
+    for left, right in ((LEFT - 14, LEFT), (RIGHT, RIGHT + 14)):
+        _paint(light, _box(left, lid, right, HEIGHT - 12), -45)
     for left, right in ((-9, LEFT - 14), (RIGHT + 14, WIDTH + 9)):
         _paint(light, _box(left, lid - 6, right, HEIGHT + 9), rack)
 
@@ -202,15 +200,11 @@ def _draw_spout(rng: np.random.Generator, light: Light, lid: float, floor: float
     _paint(light, ribbon(np.stack([top, tip]) - [2.0, 0.0], 1.4), 70)
 
 
-def _surface(rng: np.random.Generator, floor: float) -> Points:
-    """``(n, 2)`` the line where bedding and wall meet, from left to right."""
+def _draw_bedding(rng: np.random.Generator, light: Light, floor: float, wall: float) -> Image:
+    """Wood chips before the rear wall; returns ``(480, 640)`` what of them lies before the animal, 0 or 255."""
     x = np.linspace(-9, WIDTH + 9, 60)
     bumps = 3.5 * np.sin(x / rng.uniform(35, 60) + rng.uniform(0, 6)) + rng.normal(0, 1.5, len(x))
-    return np.stack([x, floor + bumps], axis=1)
-
-
-def _draw_bedding(rng: np.random.Generator, light: Light, surface: Points, wall: float) -> Image:
-    """Wood chips before the rear wall; returns ``(480, 640)`` what of them lies before the animal, 0 or 255."""
+    surface = np.stack([x, floor + bumps], axis=1)
     corners = np.array([[WIDTH + 9.0, HEIGHT + 9.0], [-9.0, HEIGHT + 9.0]])
     bed = coverage(np.concatenate([surface - [0, 8], corners]), WIDTH, HEIGHT, 1.5)
     level = np.clip(wall + rng.uniform(-45, 30), 70, 215)
@@ -336,7 +330,12 @@ class CageMouse:
 
     def _add_all(self) -> None:
         looks, postures = self._looks, self._postures
-        self._add(ribbon(self._tail(), np.linspace(5.5, 2.0, 14)), looks.skin * np.float32(0.82))
+        # The tail goes from its base down to the bedding and along it.
+        base = self._spine[:, 0]
+        knee, end = base - [0.35 * TAIL, 0.0], base - [TAIL, 0.0]
+        knee[:, 1], end[:, 1] = 3.0, 4.0 + postures["tail"]
+        tail = _curve(base, knee, end, np.linspace(0, 1, 14))
+        self._add(ribbon(tail, np.linspace(5.5, 2.0, 14)), looks.skin * np.float32(0.82))
         self._add_hind("far_hind", DIM)
         self._add_fore("far_fore", DIM)
         self._add(ellipse(self._on_head(*FAR_EAR), (9.0, 12.0), postures["head_angle"], 18), looks.ear * DIM)
@@ -393,21 +392,11 @@ class CageMouse:
         self._add(ellipse(paw, (11.0, 8.0), np.arctan2(reach[:, 1], reach[:, 0]), 12), looks.skin * light)
 
     def _at(self, part: str) -> Points:
-        return _place(self._postures[f"{part}_x"], self._postures[f"{part}_y"])
-
-    def _tail(self) -> Points:
-        """From its base down to the bedding and along it."""
-        base = self._spine[:, 0]
-        knee = _place(base[:, 0] - 0.35 * TAIL, np.full(len(base), 3.0))
-        return _curve(base, knee, _place(base[:, 0] - TAIL, 4.0 + self._postures["tail"]), np.linspace(0, 1, 14))
+        return np.stack([self._postures[f"{part}_x"], self._postures[f"{part}_y"]], axis=-1)
 
 
 def _direction(angle: Floats) -> Points:
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-
-
-def _place(x: Floats, y: Floats) -> Points:
-    return np.stack([x, y], axis=-1)
 
 
 def _curve(start: Points, middle: Points, end: Points, at: Floats) -> Points:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from posecli.errors import UsageError
 from posecli.options import at_least, one_of
 
-SceneName = Literal["trail-tracking", "treadmill"]
-BehaviourSceneName = Literal["home-cage"]
 #: Scenes to find poses in, and those to tell behaviours in.
-SCENES: tuple[SceneName, ...] = get_args(SceneName)
-BEHAVIOUR_SCENES: tuple[BehaviourSceneName, ...] = get_args(BehaviourSceneName)
-ALL_SCENES: tuple[str, ...] = (*SCENES, *BEHAVIOUR_SCENES)
+SCENES, BEHAVIOUR_SCENES = ("trail-tracking", "treadmill"), ("home-cage",)
+ALL_SCENES: tuple[str, ...] = SCENES + BEHAVIOUR_SCENES
 
 #: Smallest side of a frame, px: in a smaller one no body parts can be told apart.
 SMALLEST_SIDE = 32

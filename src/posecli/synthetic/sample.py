@@ -14,7 +14,7 @@ from posecli.errors import LabelError
 from posecli.support.files import make_folder, move_into_place, partial_path, refuse_existing, write_partial
 from posecli.synthetic import open_scene
 from posecli.synthetic.options import ALL_SCENES, BEHAVIOUR_SCENES, SceneOptions
-from posecli.synthetic.scene import Scene, SceneFrame
+from posecli.synthetic.scene import SceneFrame
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, read_pose_table
 from posecli.video.encode import EncodeOptions, VideoEncoder
 
@@ -26,15 +26,12 @@ BEHAVIOURS_END = "_behaviours.csv"
 
 @dataclass(frozen=True)
 class SampleFiles:
-    """The files of a sample."""
+    """The video of a sample and what lies beside it."""
 
     video: Path
-    #: The table of its true poses, ``<video><scorer>.h5``.
-    truth: Path
-    #: Names scene and seed.
-    scorer: str
-    #: Labelled intervals of its true behaviours, ``<video>_behaviours.csv``; ``None`` if the scene has none.
-    behaviours: Path | None = None
+    truth: Path  # the table of its true poses, ``<video><scorer>.h5``
+    scorer: str  # names scene and seed
+    behaviours: Path | None = None  # labelled intervals, ``<video>_behaviours.csv``, if the scene has behaviours
 
 
 def truth_scorer(options: SceneOptions) -> str:
@@ -100,9 +97,8 @@ def write_sample(
         refuse_existing(other, overwrite=overwrite, instead="video name")
     scene = open_scene(options)
     make_folder(files.video.parent, "--out")
-    with VideoEncoder(
-        files.video, scene.width, scene.height, scene.fps, encode_options, overwrite=overwrite
-    ) as encoder:
+    size = scene.width, scene.height
+    with VideoEncoder(files.video, *size, scene.fps, encode_options, overwrite=overwrite) as encoder:
         table = PoseTableWriter(files.truth, pose_columns(files.scorer, scene.bodyparts))
         try:
             for index in range(scene.n_frames):
@@ -112,7 +108,9 @@ def write_sample(
                 if progress is not None:
                     progress(1)
             table.close(np.arange(scene.n_frames) / scene.fps)
-            _write_behaviours(scene, files)
+            if files.behaviours is not None:
+                intervals = intervals_of_labels(scene.labels(), scene.behaviours, files.video)
+                write_partial(files.behaviours, intervals_csv(files.behaviours, intervals))
             encoder.close()
             for other in stale:
                 other.unlink(missing_ok=True)
@@ -124,13 +122,6 @@ def write_sample(
             partial_path(behaviours).unlink(missing_ok=True)
             raise
     return files
-
-
-def _write_behaviours(scene: Scene, files: SampleFiles) -> None:
-    """The intervals under their partial name, if the scene has any."""
-    if files.behaviours is not None:
-        intervals = intervals_of_labels(scene.labels(), scene.behaviours, files.video)
-        write_partial(files.behaviours, intervals_csv(files.behaviours, intervals))
 
 
 def truth_row(frame: SceneFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
