@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ NEEDED = ("OpenCV", "PyAV", "HDF5", "openvino engine")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked: what was found, and what to do about it, if anything.
+    """What was found of one thing, and what to do about it, if anything.
 
     The status is ``ok``; ``note`` (works, with something to know); or ``fail`` (posecli cannot do its work).
     """
@@ -112,7 +112,7 @@ def examine() -> DoctorReport:
         "threads": _threads,
         "memory": _memory,
         "encoders": _encoders,
-        "cache folder": lambda: _folder("cache folder", _cache_folder()),
+        "cache folder": _cache_folder,
         "current folder": lambda: _folder("current folder", Path.cwd()),
     }
     return DoctorReport((*(_isolated(name, check) for name, check in own.items()), *libraries))
@@ -132,16 +132,9 @@ def _one_line(words: object) -> str:
 def _library(name: str) -> Check:
     program = f"import json\n{IMPORTS[name]}\nprint(json.dumps(str(words)))"
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "OPENCV_LOG_LEVEL": "SILENT"}
+    how: Any = {"capture_output": True, "text": True, "errors": "replace", "timeout": PATIENCE}
     try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=PATIENCE,
-            env={**os.environ, **quiet},
-        )
+        done = subprocess.run([sys.executable, "-c", program], check=False, env={**os.environ, **quiet}, **how)  # noqa: S603
         if done.returncode == 0:
             return Check(name, "ok", _one_line(json.loads(done.stdout.splitlines()[-1])))
         words = (done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"])[-1]
@@ -193,10 +186,10 @@ def _encoders() -> Check:
     return _noted("encoders", f"ffmpeg {ffmpeg.version}: {found}", advice)
 
 
-def _cache_folder() -> Path:
+def _cache_folder() -> Check:
     from posecli.model.importing import cache_directory
 
-    return cache_directory()
+    return _folder("cache folder", cache_directory())
 
 
 def _folder(name: str, folder: Path) -> Check:
@@ -209,14 +202,13 @@ def _folder(name: str, folder: Path) -> Check:
         return _noted(name, words, "give results another folder with --out-dir, the cache with POSECLI_CACHE_DIR")
     free = shutil.disk_usage(place).free
     found = f"'{folder}': {free / 2**30:.1f} GiB free, {speed / 2**20:.0f} MiB/s written"
-    return _noted(name, found, "; ".join(_advice_on_disk(free, speed)))
-
-
-def _advice_on_disk(free: int, speed: float) -> Iterator[str]:
-    if free < LITTLE_DISK:
-        yield "free some space: a table of a million frames and 20 body parts takes 0.5 GiB, while it is made 1 GiB"
-    if speed < SLOW_DISK:
-        yield "a slow disk: write results to a local one with --out-dir"
+    advice = {
+        "free some space: a table of a million frames and 20 body parts takes 0.5 GiB, while it is made 1 GiB": (
+            free < LITTLE_DISK
+        ),
+        "a slow disk: write results to a local one with --out-dir": speed < SLOW_DISK,
+    }
+    return _noted(name, found, "; ".join(words for words, needed in advice.items() if needed))
 
 
 def _write_speed(folder: Path) -> float:

@@ -17,7 +17,7 @@ from posecli.errors import LabelError, UsageError
 from posecli.options import TableChoice
 from posecli.studies.sweep.material import (
     SweepVideo,
-    given_videos,
+    given_video,
     stretches_of,
     true_points,
 )
@@ -85,7 +85,7 @@ def test_an_image_without_a_number_cannot_be_placed(tmp_path: Path) -> None:
 
 
 def test_a_video_with_no_truth_beside_it_has_none(dots_clip: Path) -> None:
-    (video,) = given_videos(SweepOptions(videos=(dots_clip,), frames=20))
+    video = given_video(dots_clip, SweepOptions(videos=(dots_clip,), frames=20))
     assert (video.name, video.frames, video.truth) == ("dots", 20, None)
     assert video.given_bytes == pytest.approx(dots_clip.stat().st_size * 20 / 50)
     assert true_points([video], PARTS, SweepOptions()) == (None,)

@@ -29,17 +29,13 @@ DESIGN_FILE = "design.json"
 class StudyKind:
     """Names by which one kind of study is stored."""
 
-    #: For messages; files say ``posecli-<name>``.
-    name: str
+    name: str  # for messages; files say ``posecli-<name>``
     rows_file: str
-    #: Folders that are removed when the study starts over.
-    folders: tuple[str, ...]
-    #: Values of identity fields that earlier versions did not write.
-    unwritten: Mapping[str, Any] = field(default_factory=dict)
+    folders: tuple[str, ...]  # removed when the study starts over
+    unwritten: Mapping[str, Any] = field(default_factory=dict)  # values that earlier versions did not write
 
     @property
     def format(self) -> str:
-        """The format that ``design.json`` names."""
         return f"posecli-{self.name}"
 
 
@@ -53,15 +49,14 @@ class StudyFolder:
     def begun(self, asked: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
         """The design of the same study that is here already; ``None`` if there is none, or it was cleared away.
 
-        Raises
-        ------
-        OutputExistsError
-            If another study is here and is not to be overwritten.
-        OutputError
-            If its design is damaged.
+        It is an `OutputExistsError` if another study is here and is not to be overwritten, an `OutputError` if the
+        design is damaged.
         """
         if overwrite:
-            self._clear()
+            for name in (self.kind.rows_file, DESIGN_FILE):
+                (self.path / name).unlink(missing_ok=True)
+            for name in self.kind.folders:
+                shutil.rmtree(self.path / name, ignore_errors=True)
             return None
         found = self.design()
         if found is not None:
@@ -123,12 +118,6 @@ class StudyFolder:
                 f"'{path}' cannot be written ({error.strerror or error}): check its folder and disk"
             ) from error
 
-    def _clear(self) -> None:
-        for name in (self.kind.rows_file, DESIGN_FILE):
-            (self.path / name).unlink(missing_ok=True)
-        for name in self.kind.folders:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-
     def _refuse_another(self, found: dict[str, Any], asked: Mapping[str, Any]) -> None:
         old = {**self.kind.unwritten, **found.get("determined_by", {})}
         wanted = json.loads(json.dumps(asked, default=str))
@@ -166,13 +155,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Content of a JSON file; ``None`` if there is no such file.
-
-    Raises
-    ------
-    OutputError
-        If it is damaged.
-    """
+    """Content of a JSON file; ``None`` if there is no such file, an `OutputError` if it is damaged."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

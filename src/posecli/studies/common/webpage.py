@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -26,38 +27,27 @@ PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 def page(title: str, parts: Iterable[str]) -> str:
     """The whole page; its parts come from the functions below."""
-    lines = [
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>",
-        f"<style>{STYLE_SHEET}</style></head><body>",
-        *parts,
-        "</body></html>",
-    ]
+    head = f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{element('title', title)}"
+    lines = [head, f"<style>{STYLE_SHEET}</style></head><body>", *parts, "</body></html>"]
     return "\n".join(lines) + "\n"
 
 
-def heading(text: str) -> str:
-    """The heading of the page."""
-    return f"<h1>{escape(text)}</h1>"
+def element(tag: str, text: str) -> str:
+    """Text in an element, such as ``p`` or ``pre``."""
+    return f"<{tag}>{escape(text)}</{tag}>"
+
+
+heading, paragraph, verbatim = (partial(element, tag) for tag in ("h1", "p", "pre"))
 
 
 def section(title: str, *parts: str) -> str:
     """A title with parts below it."""
-    return "\n".join([f"<h2>{escape(title)}</h2>", *parts])
-
-
-def paragraph(text: str) -> str:
-    """A paragraph of text."""
-    return f"<p>{escape(text)}</p>"
+    return "\n".join([element("h2", title), *parts])
 
 
 def bullets(sentences: Iterable[str]) -> str:
     """An unnumbered list of sentences."""
-    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
-
-
-def verbatim(text: str) -> str:
-    """Preformatted lines, to be copied."""
-    return f"<pre>{escape(text)}</pre>"
+    return f"<ul>{''.join(element('li', sentence) for sentence in sentences)}</ul>"
 
 
 def figure(picture: Path, caption: str) -> str:
@@ -65,13 +55,13 @@ def figure(picture: Path, caption: str) -> str:
     content = base64.b64encode(picture.read_bytes()).decode()
     return (
         f"<figure><img alt='{escape(caption, quote=True)}' src='data:{PICTURES[picture.suffix]};base64,{content}'>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f"{element('figcaption', caption)}</figure>"
     )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells, the first the head."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    head = "".join(element("th", cell) for cell in rows[0])
     body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows[1:])
     return f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>"
 

@@ -16,7 +16,7 @@ from posecli.errors import LabelError, UsageError, VideoError
 from posecli.evaluation import positions, read_truth
 from posecli.labels import LabeledData, read_labeled_data
 from posecli.options import Crop
-from posecli.studies.sweep.options import SCENE_FRAMES, Progress, SweepOptions
+from posecli.studies.sweep.options import SCENE_FRAMES, SweepObserver, SweepOptions
 from posecli.synthetic import SceneOptions, sample_files, write_sample
 from posecli.synthetic.sample import find_truth, truths_beside
 from posecli.video.encode import EncodeOptions
@@ -47,12 +47,11 @@ class SweepVideo:
 
     @property
     def looked_at(self) -> int:
-        """Number of frames that the network looks at."""
         return sum(map(len, self.stretches))
 
     @property
     def raw_bytes(self) -> int:
-        """Bytes of the used frames, uncompressed: three per pixel."""
+        # uncompressed: three bytes per pixel
         return 3 * self.info.width * self.info.height * self.frames
 
     @property
@@ -62,7 +61,6 @@ class SweepVideo:
 
     @property
     def seconds(self) -> float:
-        """Duration of the used frames."""
         return self.frames / self.info.frame_rate
 
     def geometry(self, options: SweepOptions, scale: float, of: VideoInfo | None = None) -> Geometry:
@@ -73,7 +71,6 @@ class SweepVideo:
         return Geometry.plan(info.width, info.height, crop, factor)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for ``design.json``."""
         info = self.info
         return {
             "name": self.name,
@@ -110,12 +107,8 @@ def stretches_of(frames: int, frame_rate: float, sample: int | None) -> tuple[ra
     return tuple(range(start, start + length) for start in starts)
 
 
-def given_videos(options: SweepOptions) -> tuple[SweepVideo, ...]:
-    """The videos that the options name."""
-    return tuple(_given_video(path, options) for path in options.videos)
-
-
-def _given_video(path: Path, options: SweepOptions) -> SweepVideo:
+def given_video(path: Path, options: SweepOptions) -> SweepVideo:
+    """One of the videos that the options name; it is a `VideoError` if it is too short."""
     info = probe(path)
     if info.n_frames < 2 or info.frame_rate <= 0:
         raise VideoError(f"'{path}' has {info.n_frames} frames at {info.frame_rate:g} per second: give a longer video")
@@ -127,18 +120,17 @@ def _given_video(path: Path, options: SweepOptions) -> SweepVideo:
     return SweepVideo(path.stem, info, frames, stretches, path.stat().st_size, truth)
 
 
-def scene_options(options: SweepOptions) -> SceneOptions:
-    """The scene that is rendered where no video is given."""
-    return SceneOptions(frames=SCENE_FRAMES if options.frames is None else options.frames, seed=options.seed)
-
-
-def rendered_scene(options: SweepOptions, folder: Path, progress: Progress) -> SweepVideo:
+def rendered_scene(options: SweepOptions, folder: Path, observer: SweepObserver) -> SweepVideo:
     """The trail-tracking scene, rendered unless it is there already."""
-    scene = scene_options(options)
+    scene = SceneOptions(frames=SCENE_FRAMES if options.frames is None else options.frames, seed=options.seed)
+    observer.say(
+        f"no video is given: rendering {scene.n_frames} frames of the {scene.scene} scene, whose true poses are known"
+    )
     path = folder / f"{scene.scene}.mp4"
     files = sample_files(scene, path)
-    if not (files.video.exists() and files.truth.exists()):
-        files = write_sample(scene, path, SCENE_ENCODING, overwrite=True, progress=progress)
+    with observer.work("rendering", scene.n_frames) as progress:
+        if not (files.video.exists() and files.truth.exists()):
+            files = write_sample(scene, path, SCENE_ENCODING, overwrite=True, progress=progress)
     info = probe(files.video)
     stretches = stretches_of(scene.n_frames, info.frame_rate, options.sample)
     return SweepVideo(path.stem, info, scene.n_frames, stretches, path.stat().st_size, files.truth, rendered=True)
@@ -149,12 +141,7 @@ def true_points(
 ) -> tuple[Floats | None, ...]:
     """Of each video ``(N, K, 2)`` px of the frames that are looked at, NaN where unknown; ``None`` without truth.
 
-    Raises
-    ------
-    LabelError
-        If a truth does not fit its video or the network.
-    UsageError
-        If labels were named and no labelled frame belongs to any of the videos.
+    It is a `LabelError` if a truth does not fit, a `UsageError` if the labels are of no frame of these videos.
     """
     if options.labels is None:
         return tuple(_points_of_table(video, bodyparts, options) for video in videos)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from posecli.options import AnalyzeOptions
 from posecli.studies.sweep.measures import MEDIAN, RAW
@@ -27,19 +28,14 @@ LEAST_SEEN = 0.5
 class Recommendation:
     """Which version to use, or why none, and the commands that make and analyse it."""
 
-    #: ``None`` where there is none.
     version: Version | None
-    #: Sentences: what speaks for it, or why there is none.
-    reasons: tuple[str, ...]
-    #: The ffmpeg line, where something is encoded, and the posecli line.
-    acquisition: str = ""
-    analysis: str = ""
-    #: Whether there is none because too little was seen to tell.
-    thin: bool = False
+    reasons: tuple[str, ...]  # sentences: what speaks for it, or why there is none
+    acquisition: str = ""  # the ffmpeg line, where something is encoded
+    analysis: str = ""  # the posecli line
+    thin: bool = False  # there is none because too little was seen to tell
 
     @property
     def commands(self) -> list[str]:
-        """The commands to run, in order."""
         return [line for line in (self.acquisition, self.analysis) if line]
 
 
@@ -51,12 +47,12 @@ def recommend(sweep: Sweep) -> Recommendation:
     inside = versions_inside(sweep)
     if not inside:
         return Recommendation(None, _why_none(sweep))
-    if not sweep.encoded:
+    if sweep.encoded:
+        best = min(inside, key=lambda version: sweep.totals(version)["bytes"])
+    else:
         best = max(inside, key=lambda version: sweep.totals(version)["analysis_fps"])
-        return Recommendation(best, tuple(_sentences(sweep, best, inside)), analysis=analysis_line(sweep, best))
-    best = min(inside, key=lambda version: sweep.totals(version)["bytes"])
     reasons = tuple(_sentences(sweep, best, inside))
-    return Recommendation(best, reasons, acquisition_line(best), analysis_line(sweep, best))
+    return Recommendation(best, reasons, _acquisition_line(best), analysis_line(sweep, best))
 
 
 def _doubts(sweep: Sweep) -> Iterator[str]:
@@ -77,32 +73,26 @@ def _doubts(sweep: Sweep) -> Iterator[str]:
 
 def versions_inside(sweep: Sweep, filtering: str = RAW) -> list[Version]:
     """Versions that can be recommended: of each codec or precision, from the best quality to the first outside."""
+    options = sweep.options
+
+    def is_inside(version: Version) -> bool:
+        parts = [sweep.measure(version, name, filtering) for name in sweep.bodyparts]
+        return all(part.mean.high <= options.tolerance and part.lost.value <= options.max_lost for part in parts)
+
     families: dict[tuple[str | None, str | None], list[Version]] = {}
     for version in sweep.compared:
         families.setdefault((version.codec, version.precision), []).append(version)
     chosen: list[Version] = []
     for family in families.values():
-        for version in sorted(family, key=lambda item: -item.scale if item.crf is None else item.crf):
-            if not _is_inside(sweep, version, filtering):
-                break
-            chosen.append(version)
+        best_first = sorted(family, key=lambda item: -item.scale if item.crf is None else item.crf)
+        chosen += takewhile(is_inside, best_first)
     return chosen
 
 
-def _is_inside(sweep: Sweep, version: Version, filtering: str) -> bool:
-    options = sweep.options
-    parts = [sweep.measure(version, name, filtering) for name in sweep.bodyparts]
-    return all(part.mean.high <= options.tolerance and part.lost.value <= options.max_lost for part in parts)
-
-
 def _sentences(sweep: Sweep, best: Version, inside: list[Version]) -> Iterator[str]:
-    options, worst = sweep.options, sweep.worst(best)
+    options, p99 = sweep.options, f" p99 {sweep.worst(best).p99.value:.1f} px;"
     what = "smallest file" if sweep.encoded else "fastest setting" if best.precision else "fastest scale"
-    yield (
-        f"The {what} inside {options.tolerance:g} px is {best.label}: its worst body part, {worst.bodypart}, is off by "
-        f"a mean of {worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; p99 "
-        f"{worst.p99.value:.1f} px; {100 * sweep.measure(best).lost.value:.1f} % of the points are lost."
-    )
+    yield f"The {what} inside {options.tolerance:g} px is {best.label}: its {_error_sentence(sweep, best, p99)}"
     yield _room_saved(sweep, best) if sweep.encoded else _time_saved(sweep, best)
     more = [version.label for version in versions_inside(sweep, MEDIAN) if version not in inside]
     if more:
@@ -151,38 +141,38 @@ def _why_none(sweep: Sweep) -> tuple[str, ...]:
     if not sweep.compared:
         return (head, "None could be compared with the original.")
     closest = min(sweep.compared, key=lambda version: sweep.worst(version).mean.high)
-    worst = sweep.worst(closest)
+    return head, f"Closest is {closest.label}, whose {_error_sentence(sweep, closest)}"
+
+
+def _error_sentence(sweep: Sweep, version: Version, p99: str = "") -> str:
+    worst = sweep.worst(version)
     return (
-        head,
-        f"Closest is {closest.label}, whose worst body part, {worst.bodypart}, is off by a mean of "
-        f"{worst.mean.value:.2f} px, at most {worst.mean.high:.2f} px with 95 % confidence; "
-        f"{100 * sweep.measure(closest).lost.value:.1f} % of the points are lost.",
+        f"worst body part, {worst.bodypart}, is off by a mean of {worst.mean.value:.2f} px, at most "
+        f"{worst.mean.high:.2f} px with 95 % confidence;{p99} {100 * sweep.measure(version).lost.value:.1f} % of the "
+        "points are lost."
     )
 
 
-def acquisition_line(version: Version) -> str:
-    """The ffmpeg command that encodes a recording so."""
-    assert version.encode is not None
+def _acquisition_line(version: Version) -> str:
+    """The ffmpeg command that encodes a recording so; empty where nothing is encoded."""
+    if version.encode is None:
+        return ""
     command = ["ffmpeg", "-i", "RECORDING", "-an", "-fps_mode", "passthrough", *version.encode.arguments()]
     return f"{shlex.join(command)} VIDEO.mp4"
 
 
 def analysis_line(sweep: Sweep, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
     """The posecli command that analyses it as the sweep did, or with another batch size and pipeline."""
-    options, analysis = sweep.options, sweep.options.analysis
-    precision = version.precision or sweep.design["precision"]
-    command = ["posecli", "analyze", "VIDEO.mp4"]
-    if options.model is not None:
-        command += ["--model", options.model.as_posix()]
-    batch = options.batch_size if batch_size is None else batch_size
-    command += ["--precision", precision, "--batchsize", str(batch)]
-    if pipeline and pipeline != AnalyzeOptions().pipeline:
-        command += ["--pipeline", pipeline]
-    if analysis.engine.engine != "openvino":
-        command += ["--engine", analysis.engine.engine]
-    scale = version.scale * analysis.scale
-    if scale != 1:
-        command += ["--scale", f"{scale:g}"]
-    if analysis.crop is not None:
-        command += ["--crop", str(analysis.crop)]
-    return shlex.join(command)
+    model, analysis = sweep.options.model, sweep.options.analysis
+    engine, scale = analysis.engine.engine, version.scale * analysis.scale
+    given = {
+        "--model": model and model.as_posix(),
+        "--precision": version.precision or sweep.design["precision"],
+        "--batchsize": batch_size or sweep.options.batch_size,
+        "--pipeline": pipeline if pipeline != AnalyzeOptions().pipeline else "",
+        "--engine": engine if engine != "openvino" else "",
+        "--scale": f"{scale:g}" if scale != 1 else "",
+        "--crop": analysis.crop,
+    }
+    flags = [word for option, value in given.items() if value for word in (option, str(value))]
+    return shlex.join(["posecli", "analyze", "VIDEO.mp4", *flags])

@@ -79,9 +79,8 @@ def reencode(
 
 def _refuse_collisions(videos: Sequence[Path], targets: Sequence[Path]) -> None:
     if len(set(targets)) < len(targets):
-        raise UsageError(
-            f"videos {', '.join(video.name for video in videos)} would share a name: rename one, or encode them apart"
-        )
+        names = ", ".join(video.name for video in videos)
+        raise UsageError(f"videos {names} would share a name: rename one, or encode them apart")
     originals = {video.resolve() for video in videos}
     for target in targets:
         if target.resolve() in originals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from posecli.studies.common import webpage
@@ -25,8 +26,8 @@ def write_report(sweep: Sweep) -> StudyReport:
     recommendation = recommend(sweep)
     report = StudyReport(folder, draw_charts(drawings(sweep), sweep, folder))
     content = results(sweep, recommendation)
-    page = html_page(sweep, recommendation, report.charts)
-    write_results(report, csv_text(list(content["rows"][0]), content["rows"]), content, page)
+    table = csv_text(list(content["rows"][0]), content["rows"])
+    write_results(report, table, content, _html_page(sweep, recommendation, report.charts))
     return report
 
 
@@ -62,9 +63,8 @@ def results(sweep: Sweep, recommendation: Recommendation) -> dict[str, Any]:
 
 def findings(sweep: Sweep) -> Iterator[str]:
     """The findings, one sentence each."""
-    for version in sweep.versions:
-        if version not in sweep.usable:
-            yield f"{version.label} is left out: {sweep.totals(version)['problem']}."
+    problems = {version.label: sweep.totals(version)["problem"] for version in sweep.versions}
+    yield from (f"{label} is left out: {problem}." for label, problem in problems.items() if problem is not None)
     if sweep.encoded and sweep.compared:
         yield from _thousandfold(sweep)
         yield from _given_file(sweep)
@@ -77,13 +77,12 @@ def findings(sweep: Sweep) -> Iterator[str]:
 
 def _thousandfold(sweep: Sweep) -> Iterator[str]:
     """How far a thousandfold compression moves poses, as Mathis & Warren (2018) asked."""
-    factors = {version: sweep.totals(version)["raw_compression"] for version in sweep.compared}
-    smaller = [version for version, factor in factors.items() if factor >= 1000]
-    if smaller:
-        first = min(smaller, key=factors.__getitem__)
+    factors = [(sweep.totals(version)["raw_compression"], version) for version in sweep.compared]
+    factor, first = min((pair for pair in factors if pair[0] >= 1000), key=itemgetter(0), default=(0, None))
+    if first is not None:
         mean = sweep.measure(first).mean
         yield (
-            f"{first.label} is {factors[first]:,.0f} times smaller than raw pixels, and off by a mean of "
+            f"{first.label} is {factor:,.0f} times smaller than raw pixels, and off by a mean of "
             f"{mean.value:.2f} px ({mean.range}) over all body parts."
         )
 
@@ -146,39 +145,37 @@ def _filter_effect(sweep: Sweep) -> str:
 
 def version_table(sweep: Sweep) -> list[list[str]]:
     """A table to read: a header, and a row for each version."""
-    head = ["version", *(["size", "kbit/s", "x raw"] if sweep.encoded else ["network input"])]
-    head += ["mean px", "95 %", "p99 px", "worst part", "lost", "jitter", "filtered px"]
-    head += [*(["truth px"] if sweep.has_truth else []), "read fps", "fps"]
-    return [head, *(_version_row(sweep, version, len(head)) for version in sweep.versions)]
+    rows = [_version_row(sweep, version) for version in sweep.versions]
+    head = list(rows[0])  # of the reference, which is never left out
+    return [head, *([row.get(name, "") for name in head] for row in rows)]
 
 
-def _version_row(sweep: Sweep, version: Version, columns: int) -> list[str]:
+def _version_row(sweep: Sweep, version: Version) -> dict[str, str]:
     values = sweep.totals(version)
-    row = [version.label]
+    row = {"version": version.label}
     if sweep.encoded:
-        row += [f"{values['bytes'] / 1e6:.2f} MB", f"{values['bit_rate'] / 1e3:.0f}"]
-        row.append(f"{values['raw_compression']:,.0f}")
+        row |= {"size": f"{values['bytes'] / 1e6:.2f} MB", "kbit/s": f"{values['bit_rate'] / 1e3:.0f}"}
+        row["x raw"] = f"{values['raw_compression']:,.0f}"
     else:
-        row.append(f"{values['network_width']}x{values['network_height']}")
+        row["network input"] = f"{values['network_width']}x{values['network_height']}"
     if version not in sweep.usable:
-        row.append("left out")  # why is among the findings
-        return row + [""] * (columns - len(row))
-    item, worst = sweep.measure(version), sweep.worst(version)
-    row += [
-        f"{item.mean.value:.2f}",
-        item.mean.range,
-        f"{item.p99.value:.1f}",
-        f"{worst.bodypart} {worst.mean.value:.2f}",
-        f"{100 * item.lost.value:.1f} %",
-        f"{item.jitter.value:+.2f}",
-        f"{sweep.measure(version, filtering=MEDIAN).mean.value:.2f}",
-        *([f"{item.truth_mean.value:.2f}"] if sweep.has_truth else []),
-    ]
-    read = values["read_fps"]
-    return [*row, "-" if read is None else f"{read:.0f}", f"{values['analysis_fps']:.1f}"]
+        return row | {"mean px": "left out"}  # why is among the findings
+    item, worst, read = sweep.measure(version), sweep.worst(version), values["read_fps"]
+    row |= {
+        "mean px": f"{item.mean.value:.2f}",
+        "95 %": item.mean.range,
+        "p99 px": f"{item.p99.value:.1f}",
+        "worst part": f"{worst.bodypart} {worst.mean.value:.2f}",
+        "lost": f"{100 * item.lost.value:.1f} %",
+        "jitter": f"{item.jitter.value:+.2f}",
+        "filtered px": f"{sweep.measure(version, filtering=MEDIAN).mean.value:.2f}",
+    }
+    if sweep.has_truth:
+        row["truth px"] = f"{item.truth_mean.value:.2f}"
+    return row | {"read fps": "-" if read is None else f"{read:.0f}", "fps": f"{values['analysis_fps']:.1f}"}
 
 
-def html_page(sweep: Sweep, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
+def _html_page(sweep: Sweep, recommendation: Recommendation, charts: Sequence[Chart]) -> str:
     """One self-contained page with recommendation, figures and tables."""
     design = sweep.design
     title = f"posecli {design['determined_by']['kind']}"

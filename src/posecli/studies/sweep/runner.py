@@ -29,7 +29,7 @@ from posecli.precision.gate import choose_precision, model_cutoff, pose_gate
 from posecli.studies.common.folder import Row, StudyFolder
 from posecli.studies.common.machine import describe_bench
 from posecli.studies.sweep.correspondence import Correspondence, compare_frames, first_frame_png
-from posecli.studies.sweep.material import SweepVideo, given_videos, rendered_scene, scene_options, true_points
+from posecli.studies.sweep.material import SweepVideo, given_video, rendered_scene, true_points
 from posecli.studies.sweep.network import are_sought, find_poses, frame_seconds
 from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.study import (
@@ -94,7 +94,7 @@ def run_sweep(
         If video, model or truth cannot be used.
     """
     refuse_missing_encoders(version.codec for version in versions if version.codec is not None)
-    videos = given_videos(options)
+    videos = tuple(given_video(path, options) for path in options.videos)
     make_folder(folder)
     model = load_model(options.model or builtin_model_path(), options.analysis.engine, network)
     asked = identity_fields(kind, options, versions, videos, model)
@@ -104,7 +104,7 @@ def run_sweep(
         if version.note:
             observer.say(f"{version.name}: {version.note}")
     run = _Run(options, tuple(versions), journal, observer)
-    videos = videos or (run.scene(),)
+    videos = videos or (rendered_scene(options, folder / SCENE_FOLDER, observer),)
     cutoff = model_cutoff(model.folder, options.pcutoff)
     truths = true_points(videos, model.description.bodyparts, options)
     run.check_disk(videos)
@@ -127,15 +127,6 @@ class _Run:
     @property
     def folder(self) -> Path:
         return self.journal.path
-
-    def scene(self) -> SweepVideo:
-        scene = scene_options(self.options)
-        self.observer.say(
-            f"no video is given: rendering {scene.n_frames} frames of the {scene.scene} scene, whose true poses are "
-            "known"
-        )
-        with self.observer.work("rendering", scene.n_frames) as progress:
-            return rendered_scene(self.options, self.folder / SCENE_FOLDER, progress)
 
     def check_disk(self, videos: Sequence[SweepVideo]) -> None:
         needs = [_encoded_bytes(video, version) for video in videos for version in self.versions]

@@ -22,7 +22,7 @@ from posecli.model.folder import builtin_model_path
 from posecli.options import FIXED_PRECISIONS, FixedPrecision, PipelineName
 from posecli.studies.common.folder import StudyFolder, write_json
 from posecli.studies.sweep.charts import draw_settings
-from posecli.studies.sweep.material import given_videos
+from posecli.studies.sweep.material import given_video
 from posecli.studies.sweep.measures import RAW
 from posecli.studies.sweep.network import find_poses, frame_seconds
 from posecli.studies.sweep.options import SweepObserver, SweepOptions
@@ -182,7 +182,8 @@ class _Parts:
 
     def _affordable(self, sweep: SweepOptions, versions: Sequence[Version], model: PoseModel) -> int | None:
         """Frames of each setting that the budget allows; ``None`` where that is all."""
-        videos, budget, crf = given_videos(sweep), self.options.budget, self.options.crf
+        videos = [given_video(path, sweep) for path in sweep.videos]
+        budget, crf = self.options.budget, self.options.crf
         seconds = frame_seconds(model, videos[0].info, videos[0].geometry(sweep, 1.0), sweep)
         looks = sum(version.scale**2 for version in versions) + (1 + len(crf) if crf else 0)
         affordable = int(budget / (seconds * looks * len(videos)))

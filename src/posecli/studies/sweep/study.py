@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,14 @@ class Sweep:
     @cached_property
     def measures(self) -> dict[str, list[PartMeasures]]:
         """Measures of each usable version, over all videos."""
-        return self._measures(self.videos)
+        unknown = [np.full((video.looked_at, len(self.bodyparts), 2), np.nan) for video in self.videos]
+        truths = zip(self.truths, unknown, strict=True)
+        truth = np.concatenate([nothing if points is None else points for points, nothing in truths])
+        comparison = Comparison(self.bodyparts, self.cutoff, self.options.window, self.resampling)
+        return {
+            version.name: comparison.measure(self._trajectories(version), self.original, truth)
+            for version in self.usable
+        }
 
     def measure(self, version: Version, bodypart: str = ALL, filtering: str = RAW) -> PartMeasures:
         """One body part of one version, over all videos."""
@@ -106,11 +113,13 @@ class Sweep:
 
     @cached_property
     def resampling(self) -> Resampling:
-        return self._resampling(self.videos)
+        lengths = tuple(video.looked_at for video in self.videos)
+        blocks = tuple(block_length(video.looked_at, video.info.frame_rate) for video in self.videos)
+        return Resampling(lengths, blocks, self.options.resamples, self.options.seed)
 
     @cached_property
     def original(self) -> Trajectories:
-        return self._trajectories(self.videos, self.reference)
+        return self._trajectories(self.reference)
 
     @cached_property
     def seen(self) -> npt.NDArray[np.bool_]:
@@ -137,49 +146,25 @@ class Sweep:
 
     def tidy_rows(self) -> Iterator[dict[str, Any]]:
         """The tidy table: video (or all), version, body part (or all), filtering."""
-        videos = self.videos
-        yield from self._tidy_rows(ALL if len(videos) > 1 else videos[0].name, videos, self.measures)
-        for video in videos if len(videos) > 1 else ():
-            yield from self._tidy_rows(video.name, [video], self._measures([video]))
+        several = len(self.videos) > 1
+        yield from self._tidy_rows(ALL if several else self.videos[0].name)
+        for video, truth in zip(self.videos, self.truths, strict=True) if several else ():
+            alone = replace(self, versions=self.usable, videos=(video,), truths=(truth,))
+            yield from alone._tidy_rows(video.name)
 
-    def _tidy_rows(
-        self, name: str, videos: Sequence[SweepVideo], measures: dict[str, list[PartMeasures]]
-    ) -> Iterator[dict[str, Any]]:
-        for version in self.versions:
-            values = total([self.row(video, version) for video in videos], videos)
+    def _tidy_rows(self, name: str) -> Iterator[dict[str, Any]]:
+        for version in self.usable:
+            values = self.totals(version)
             head = {"video": name, "version": version.name} | {key: values.get(key) for key in VERSION_COLUMNS}
-            yield from (head | item.as_dict() for item in measures.get(version.name, []))
+            yield from (head | item.as_dict() for item in self.measures[version.name])
 
-    def _measures(self, videos: Sequence[SweepVideo]) -> dict[str, list[PartMeasures]]:
-        truth = self._truth(videos)
-        original = self._trajectories(videos, self.reference)
-        comparison = Comparison(self.bodyparts, self.cutoff, self.options.window, self._resampling(videos))
-        return {
-            version.name: comparison.measure(self._trajectories(videos, version), original, truth)
-            for version in self.usable
-        }
-
-    def _trajectories(self, videos: Sequence[SweepVideo], version: Version) -> Trajectories:
+    def _trajectories(self, version: Version) -> Trajectories:
         """Each stretch is a trajectory of its own."""
         parts: list[Floats] = []
-        for video in videos:
+        for video in self.videos:
             ends = np.cumsum([len(part) for part in video.stretches])[:-1]
             parts += np.split(self.poses(video, version), ends)
         return Trajectories.of(parts)
-
-    def _truth(self, videos: Sequence[SweepVideo]) -> Floats | None:
-        if not self.has_truth:
-            return None
-        parts = []
-        for video, truth in zip(self.videos, self.truths, strict=True):
-            if video in videos:
-                parts.append(np.full((video.looked_at, len(self.bodyparts), 2), np.nan) if truth is None else truth)
-        return np.concatenate(parts)
-
-    def _resampling(self, videos: Sequence[SweepVideo]) -> Resampling:
-        lengths = tuple(video.looked_at for video in videos)
-        blocks = tuple(block_length(video.looked_at, video.info.frame_rate) for video in videos)
-        return Resampling(lengths, blocks, self.options.resamples, self.options.seed)
 
 
 def identity_fields(

@@ -28,23 +28,16 @@ class Version:
     'CRF 23'
     """
 
-    #: For files and tables.
-    name: str
-    #: ``None`` leaves the video as it is.
-    encode: EncodeOptions | None = None
-    #: By which frames are resized for the network.
-    scale: float = 1.0
-    #: The CRF as it was asked for, and what the encoder makes of it, where that is something else.
-    asked: float | None = None
-    note: str = ""
-    #: Of the network; ``None`` is that of the sweep.
-    precision: FixedPrecision | None = None
-    #: Whether the sweep has other codecs, so that the label must name this one.
-    among_codecs: bool = False
+    name: str  # for files and tables
+    encode: EncodeOptions | None = None  # ``None`` leaves the video as it is
+    scale: float = 1.0  # by which frames are resized for the network
+    asked: float | None = None  # the CRF as it was asked for
+    note: str = ""  # what the encoder makes of it, where that is something else
+    precision: FixedPrecision | None = None  # of the network; ``None`` is that of the sweep
+    among_codecs: bool = False  # the label must name the codec
 
     @property
     def label(self) -> str:
-        """For figures and tables that people read."""
         if self.encode is None:
             scale = ORIGINAL if self.name == ORIGINAL else f"scale {self.scale:g}"
             return scale if self.precision is None else f"{scale}, {self.precision}"
@@ -53,12 +46,10 @@ class Version:
 
     @property
     def crf(self) -> float | None:
-        """The CRF that the encoder uses; ``None`` where nothing is encoded."""
         return None if self.encode is None else self.encode.crf
 
     @property
     def codec(self) -> str | None:
-        """The encoder; ``None`` where nothing is encoded."""
         return None if self.encode is None else self.encode.codec
 
     @property
@@ -117,15 +108,10 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def encoded_versions(
-    crf: Mapping[str, Sequence[float]],
-    presets: Mapping[str, str],
-    pix_fmt: str | None = None,
-    gop: int | None = None,
+    crf: Mapping[str, Sequence[float]], presets: Mapping[str, str], pix_fmt: str | None = None, gop: int | None = None
 ) -> tuple[Version, ...]:
     """The original first, then each codec's versions, best quality first, without duplicates.
 
-    Examples
-    --------
     >>> [version.name for version in encoded_versions({"libx264": [23, 100]}, {})]
     ['original', 'libx264-crf23', 'libx264-crf51']
     """
@@ -155,8 +141,6 @@ def _used_crf(codec: str, asked: float) -> tuple[float, str]:
 def scaled_versions(scales: Sequence[float]) -> tuple[Version, ...]:
     """The full frame first, then the smaller ones.
 
-    Examples
-    --------
     >>> [version.name for version in scaled_versions([0.5, 0.25])]
     ['scale-1', 'scale-0.5', 'scale-0.25']
     """
