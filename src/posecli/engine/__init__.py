@@ -39,8 +39,7 @@ class Engine(Protocol[OutputT_co]):
     """A network compiled for items of one shape (frames, or chunks of frames), and any number of them."""
 
     @property
-    def info(self) -> EngineInfo:
-        """What a run says of its engine."""
+    def info(self) -> EngineInfo: ...
 
     @staticmethod
     def obstacle(folder: AnyFolder, precision: FixedPrecision) -> str | None:
@@ -64,8 +63,7 @@ def open_engine(folder: AnyFolder, shape: Shape, options: EngineOptions) -> Engi
 
     Raises `EngineError` if the runtime cannot do what the options ask, and `ModelError` if the weights are damaged.
     """
-    obstacle = engine_obstacle(folder, options)
-    if obstacle is not None:
+    if obstacle := engine_obstacle(folder, options):
         raise EngineError(obstacle)
     engine: Engine[Any] = _engine_class(options.engine)(folder, shape, options)
     return engine

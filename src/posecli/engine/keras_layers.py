@@ -17,25 +17,10 @@ import keras
 import numpy as np
 
 from posecli.errors import EngineError
+from posecli.network import operations
 from posecli.network.folding import Tensors
 from posecli.network.network import FRAMES, Network, Scaling, Weights
-from posecli.network.operations import (
-    Activation,
-    Add,
-    BatchNormalization,
-    Concatenate,
-    Convolution,
-    Dense,
-    DepthwiseConvolution,
-    Dropout,
-    GlobalAverage,
-    Multiply,
-    Operation,
-    Pooling,
-    Resize,
-    TransposedConvolution,
-    explicit_padding,
-)
+from posecli.network.operations import Operation, Weighted, explicit_padding
 
 layers, ops = keras.layers, keras.ops
 #: What Keras calls the activations that it has no layer for.
@@ -59,13 +44,7 @@ def build_keras(
 
 
 def assign_weights(network: Network, model: keras.Model, weights: Weights) -> None:
-    """Give the layers of a network that `build_keras` has built their arrays, by checkpoint name.
-
-    Raises
-    ------
-    KeyError
-        If an array is missing.
-    """
+    """Give the layers of a network that `build_keras` has built their arrays, by checkpoint name; all must be there."""
     for operation, shapes in network.variables():
         layer = model.get_layer(layer_name(operation))
         # Keras keeps the kernel of a depthwise convolution in three dimensions otherwise.
@@ -112,8 +91,9 @@ def _scaled(frames: Any, scaling: Scaling) -> Any:
 
 
 def _common(operation: Operation) -> dict[str, Any]:
-    """What every layer is told."""
-    return {"name": layer_name(operation), "dtype": "float32" if operation.sensitive else None}
+    """What every layer is told, and every one with a kernel."""
+    common = {"name": layer_name(operation), "dtype": "float32" if operation.sensitive else None}
+    return {**common, "use_bias": operation.bias is not None} if isinstance(operation, Weighted) else common
 
 
 def _kind(name: str, rank: int) -> Any:
@@ -127,7 +107,7 @@ def _layer(operation: Operation, *_inputs: Any) -> Any:
 
 
 @_layer.register
-def _(operation: Convolution, x: Any) -> Any:
+def _(operation: operations.Convolution, x: Any) -> Any:
     rank = len(operation.kernel)
     x, strides, padding = _padded(operation, x, operation.dilation)
     kind = DilatedConv2D if operation.dilation > 1 and rank == 2 else _kind("Conv", rank)
@@ -137,96 +117,77 @@ def _(operation: Convolution, x: Any) -> Any:
         strides=strides,
         padding=padding,
         dilation_rate=operation.dilation,
-        use_bias=operation.bias is not None,
         **_common(operation),
     )(x)
 
 
 @_layer.register
-def _(operation: DepthwiseConvolution, x: Any) -> Any:
+def _(operation: operations.DepthwiseConvolution, x: Any) -> Any:
     x, strides, padding = _padded(operation, x)
-    common = {"strides": strides, "padding": padding, "use_bias": operation.bias is not None, **_common(operation)}
+    common = {"strides": strides, "padding": padding, **_common(operation)}
     if len(operation.kernel) == 2:
         return layers.DepthwiseConv2D(operation.kernel, **common)(x)
     return layers.Conv3D(x.shape[-1], operation.kernel, groups=x.shape[-1], **common)(x)
 
 
 @_layer.register
-def _(operation: TransposedConvolution, x: Any) -> Any:
-    return getattr(layers, f"Conv{len(operation.kernel)}DTranspose")(
-        operation.channels,
-        operation.kernel,
-        strides=operation.strides,
-        padding="same",
-        use_bias=operation.bias is not None,
-        **_common(operation),
-    )(x)
+def _(operation: operations.TransposedConvolution, x: Any) -> Any:
+    kind = getattr(layers, f"Conv{len(operation.kernel)}DTranspose")
+    common = {"strides": operation.strides, "padding": "same", **_common(operation)}
+    return kind(operation.channels, operation.kernel, **common)(x)
 
 
 @_layer.register
-def _(operation: Dense, x: Any) -> Any:
-    return layers.Dense(operation.channels, use_bias=operation.bias is not None, **_common(operation))(x)
+def _(operation: operations.Dense, x: Any) -> Any:
+    return layers.Dense(operation.channels, **_common(operation))(x)
 
 
 @_layer.register
-def _(operation: BatchNormalization, x: Any) -> Any:
-    return layers.BatchNormalization(
-        momentum=operation.momentum,
-        epsilon=operation.epsilon,
-        scale=operation.gamma is not None,
-        **_common(operation),
-    )(x)
+def _(operation: operations.BatchNormalization, x: Any) -> Any:
+    has_factor = operation.gamma is not None
+    common = {"momentum": operation.momentum, "epsilon": operation.epsilon, **_common(operation)}
+    return layers.BatchNormalization(scale=has_factor, **common)(x)
 
 
 @_layer.register
-def _(operation: Activation, x: Any) -> Any:
+def _(operation: operations.Activation, x: Any) -> Any:
     return layers.Activation(ACTIVATIONS.get(operation.kind, operation.kind), **_common(operation))(x)
 
 
 @_layer.register
-def _(operation: Pooling, x: Any) -> Any:
-    rank = len(operation.window)
-    strides = operation.strides or (1,) * rank
+def _(operation: operations.Pooling, x: Any) -> Any:
     if operation.kind == "average" and None in operation.window:
         return AverageWindow(operation.window, **_common(operation))(x)
     window = operation.window_in(x.shape[1:-1])
-    kind = _kind("MaxPooling" if operation.kind == "max" else "AveragePooling", rank)
+    strides = operation.strides or (1,) * len(window)
+    kind = _kind("MaxPooling" if operation.kind == "max" else "AveragePooling", len(window))
     return kind(window, strides=strides, padding=operation.padding, **_common(operation))(x)
 
 
 @_layer.register
-def _(operation: GlobalAverage, x: Any) -> Any:
+def _(operation: operations.GlobalAverage, x: Any) -> Any:
     return _kind("GlobalAveragePooling", len(x.shape) - 2)(**_common(operation))(x)
 
 
 @_layer.register
-def _(operation: Add, *inputs: Any) -> Any:
-    return layers.Add(**_common(operation))(list(inputs))
+def _(operation: operations.Add | operations.Multiply | operations.Concatenate, *inputs: Any) -> Any:
+    # Keras calls these three what we call them.
+    return getattr(layers, type(operation).__name__)(**_common(operation))(list(inputs))
 
 
 @_layer.register
-def _(operation: Multiply, *inputs: Any) -> Any:
-    return layers.Multiply(**_common(operation))(list(inputs))
-
-
-@_layer.register
-def _(operation: Concatenate, *inputs: Any) -> Any:
-    return layers.Concatenate(**_common(operation))(list(inputs))
-
-
-@_layer.register
-def _(operation: Resize, x: Any) -> Any:
+def _(operation: operations.Resize, x: Any) -> Any:
     if operation.kind == "linear":
         return LinearResize(operation.factors, **_common(operation))(x)
     return _kind("UpSampling", len(operation.factors))(operation.factors, **_common(operation))(x)
 
 
 @_layer.register
-def _(operation: Dropout, x: Any) -> Any:
+def _(operation: operations.Dropout, x: Any) -> Any:
     return layers.Dropout(operation.rate, **_common(operation))(x) if operation.rate else x
 
 
-def _padded(operation: Convolution | DepthwiseConvolution, x: Any, dilation: int = 1) -> tuple[Any, Any, str]:
+def _padded(operation: operations.AnyConvolution, x: Any, dilation: int = 1) -> tuple[Any, Any, str]:
     """Its input with zeros around it where Keras' own padding is another, its strides, and what padding is left."""
     strides = operation.strides or (1,) * len(operation.kernel)
     pads = explicit_padding(operation.padding, operation.kernel, dilation)
@@ -249,7 +210,6 @@ class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no 
     """
 
     def call(self, inputs: Any) -> Any:
-        """Convolve with the kernel as one operation of TensorFlow."""
         if keras.backend.backend() != "tensorflow":
             return super().call(inputs)
         import tensorflow as tf
@@ -270,7 +230,6 @@ class AverageWindow(keras.layers.Layer):  # type: ignore[misc]
         self.window = tuple(window)
 
     def call(self, inputs: Any) -> Any:
-        """Average over whole axes, then along the others."""
         x = ops.mean(inputs, axis=[axis for axis, side in enumerate(self.window, 1) if side is None], keepdims=True)
         for axis, side in enumerate(self.window, 1):
             if side is not None:
@@ -291,7 +250,6 @@ class LinearResize(keras.layers.Layer):  # type: ignore[misc]
         self.factors = tuple(factors)
 
     def call(self, inputs: Any) -> Any:
-        """Resize along one axis after the other."""
         shape = list(ops.shape(inputs))
         x = inputs
         for axis, factor in enumerate(self.factors, 1):

@@ -81,19 +81,18 @@ class OpenVINOEngine:
 
     def warm_up(self, batch_size: int) -> None:
         """Lay streams out for a batch's size, and run once on black frames: kernels are made when it first comes."""
-        if self._network is not None and self._network.streams != min(self.info.threads, batch_size):
+        if self._network is not None and self._network.streams != self._streams(batch_size):
             self._network = None
         self(np.zeros((batch_size, *self._shape), np.uint8))
 
     def __call__(self, images: Images) -> Any:
-        """Run the network on ``(B, *shape)`` uint8 RGB."""
-        return typed_output(self._head, self._network_for(len(images))(images))
-
-    def _network_for(self, batch_size: int) -> CompiledNetwork:
-        streams = min(self.info.threads, batch_size)
+        streams = self._streams(len(images))
         if self._network is None or self._network.streams < streams:
             self._network = CompiledNetwork(self._model, self._precision, self.info.threads, streams)
-        return self._network
+        return typed_output(self._head, self._network(images))
+
+    def _streams(self, batch_size: int) -> int:
+        return min(self.info.threads, batch_size)
 
 
 class FoldedGraph:
@@ -140,43 +139,32 @@ class CompiledNetwork:
     def __init__(self, model: Any, precision: FixedPrecision, threads: int, streams: int) -> None:
         self._compiled = _compile(model, precision, threads, streams)
         self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
-
-    @property
-    def streams(self) -> int:
-        """Shares that a batch is split into."""
-        return len(self._requests)
+        self.streams = streams
 
     def __call__(self, images: Images) -> list[npt.NDArray[np.float32]]:
         """Run on ``(B, *shape)`` uint8 RGB; the graph's outputs in order."""
-        shares = [share for share in np.array_split(images, len(self._requests)) if len(share)]
+        shares = [share for share in np.array_split(images, self.streams) if len(share)]
         busy = list(zip(self._requests, shares, strict=False))
         for request, share in busy:
             request.start_async({0: share}, share_inputs=True)
         for request, _ in busy:
             request.wait()
-        return _gathered([request for request, _ in busy])
+        # Copies, since a request's own memory is used again.
+        return [
+            np.concatenate([request.get_output_tensor(number).data for request, _ in busy])
+            for number in range(len(self._compiled.outputs))
+        ]
 
 
 def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) -> Any:
     core = openvino_core()
     wider: FixedPrecision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
-    return core.compile_model(
-        model,
-        "CPU",
-        {
-            # What is not in int8 computes in the fastest precision that moves nothing much.
-            "INFERENCE_PRECISION_HINT": ARITHMETIC[wider if precision == "int8" else precision],
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": streams,
-            # Pinned threads of two processes would share the same cores while others idle.
-            "ENABLE_CPU_PINNING": False,
-        },
-    )
-
-
-def _gathered(requests: list[Any]) -> list[npt.NDArray[np.float32]]:
-    """The shares' outputs put together; copies, since a request's own memory is used again."""
-    return [
-        np.concatenate([request.get_output_tensor(number).data for request in requests])
-        for number in range(len(requests[0].model_outputs))
-    ]
+    settings = {
+        # What is not in int8 computes in the fastest precision that moves nothing much.
+        "INFERENCE_PRECISION_HINT": ARITHMETIC[wider if precision == "int8" else precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": streams,
+        # Pinned threads of two processes would share the same cores while others idle.
+        "ENABLE_CPU_PINNING": False,
+    }
+    return core.compile_model(model, "CPU", settings)

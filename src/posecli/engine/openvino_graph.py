@@ -8,35 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import singledispatchmethod
+from functools import reduce, singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import EngineError
+from posecli.network import operations
 from posecli.network.network import FRAMES, Network, Weights
-from posecli.network.operations import (
-    Activation,
-    Add,
-    BatchNormalization,
-    Concatenate,
-    Convolution,
-    Dense,
-    DepthToSpace,
-    DepthwiseConvolution,
-    Dropout,
-    Float32,
-    GlobalAverage,
-    Multiply,
-    Operation,
-    Pooling,
-    Resize,
-    Round,
-    Split,
-    TransposedConvolution,
-    explicit_padding,
-)
+from posecli.network.operations import Operation, explicit_padding
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -80,11 +61,9 @@ class _Graph:
         for operation in self._network.operations:
             node = self._node(operation, *(self._nodes[name] for name in operation.inputs))
             self._nodes[operation.name] = node.output(0) if hasattr(node, "outputs") else node
-        return [self.op.result(self._channels_last(self._nodes[name])) for name in self._network.outputs]
-
-    def _channels_last(self, x: Any) -> Any:
-        rank = len(x.partial_shape)
-        return x if rank == 2 else self._transpose(x, (0, *range(2, rank), 1))
+        outputs = [self._nodes[name] for name in self._network.outputs]
+        last = (0, *range(2, rank + 2), 1)
+        return [self.op.result(x if len(x.partial_shape) == 2 else self._transpose(x, last)) for x in outputs]
 
     def _scaled(self, frames: Any) -> Any:
         scaling = self._network.scaling
@@ -98,38 +77,37 @@ class _Graph:
         raise EngineError(f"OpenVINO's translator does not know the operation {type(operation).__name__}")
 
     @_node.register
-    def _(self, operation: Convolution, x: Any) -> Any:
+    def _(self, operation: operations.Convolution, x: Any) -> Any:
         kernel = self._outputs_first(operation)
         if operation.int8:
             kernel = self._rounded_kernel(kernel)
         return self._convolved(self.op.convolution, operation, x, kernel, operation.dilation)
 
     @_node.register
-    def _(self, operation: DepthwiseConvolution, x: Any) -> Any:
+    def _(self, operation: operations.DepthwiseConvolution, x: Any) -> Any:
         rank = len(operation.kernel)
         # (*kernel, C, 1) to groups of one channel each: (C, 1, 1, *kernel).
         kernel = self._weights[operation.weights].transpose(rank, rank + 1, *range(rank))[:, None]
         return self._convolved(self.op.group_convolution, operation, x, self._constant(kernel))
 
     def _convolved(
-        self, function: Any, operation: Convolution | DepthwiseConvolution, x: Any, kernel: Any, dilation: int = 1
+        self, function: Any, operation: operations.AnyConvolution, x: Any, kernel: Any, dilation: int = 1
     ) -> Any:
         rank = len(operation.kernel)
-        pads, auto_pad = explicit_padding(operation.padding, operation.kernel, dilation), "explicit"
-        if pads is None:
-            pads, auto_pad = ((0, 0),) * rank, "same_upper"
-        before, after = ([each[end] for each in pads] for end in (0, 1))
+        pads = explicit_padding(operation.padding, operation.kernel, dilation)
+        auto_pad = "same_upper" if pads is None else "explicit"
+        before, after = ([each[end] for each in pads or ((0, 0),) * rank] for end in (0, 1))
         strides = list(operation.strides or (1,) * rank)
         y = function(x, kernel, strides, before, after, [dilation] * rank, auto_pad, name=operation.name)
         return self._biased(y, operation.bias, rank)
 
-    def _outputs_first(self, operation: Convolution | TransposedConvolution) -> Any:
+    def _outputs_first(self, operation: operations.Convolution | operations.TransposedConvolution) -> Any:
         """The kernel as OpenVINO lays it out: its last two axes first, in the other order."""
         rank = len(operation.kernel)
         return self._constant(self._weights[operation.weights].transpose(rank + 1, rank, *range(rank)))
 
     @_node.register
-    def _(self, operation: TransposedConvolution, x: Any) -> Any:
+    def _(self, operation: operations.TransposedConvolution, x: Any) -> Any:
         cut = [max(side - stride, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
         added = [max(stride - side, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
         y = self.op.convolution_backprop_data(
@@ -144,12 +122,12 @@ class _Graph:
         return self._biased(y, operation.bias, len(operation.kernel))
 
     @_node.register
-    def _(self, operation: Dense, x: Any) -> Any:
+    def _(self, operation: operations.Dense, x: Any) -> Any:
         y = self.op.matmul(x, self._constant(self._weights[operation.weights]), False, False, name=operation.name)
         return self._biased(y, operation.bias, rank=0)
 
     @_node.register
-    def _(self, operation: BatchNormalization, x: Any) -> Any:
+    def _(self, operation: operations.BatchNormalization, x: Any) -> Any:
         beta, mean, variance = (self._weights[name] for name in (operation.beta, operation.mean, operation.variance))
         gamma = np.ones_like(beta) if operation.gamma is None else self._weights[operation.gamma]
         return self.op.batch_norm_inference(
@@ -157,48 +135,46 @@ class _Graph:
         )
 
     @_node.register
-    def _(self, operation: Activation, x: Any) -> Any:
+    def _(self, operation: operations.Activation, x: Any) -> Any:
         op = self.op
-        names = {"swish": "swish", "hard_sigmoid": "hsigmoid", "hard_swish": "hswish"}
         if operation.kind == "linear":
             return x
         if operation.kind == "relu6":
             return op.clamp(x, 0.0, 6.0)
-        return getattr(op, names.get(operation.kind, operation.kind))(x)
+        return getattr(op, operation.kind.replace("hard_", "h"))(x)
 
     @_node.register
-    def _(self, operation: Pooling, x: Any) -> Any:
+    def _(self, operation: operations.Pooling, x: Any) -> Any:
         if operation.kind == "average":
-            return self._average(operation, x)
+            strides, window, none, auto_pad = self._moves(operation, x)
+            no_pads = operation.padding == "same"
+            return self.op.avg_pool(x, strides, none, none, window, exclude_pad=no_pads, auto_pad=auto_pad)
         if operation.inputs[0] in self._rounded:
             self._rounded.add(operation.name)
             return self._max_in_parts(operation, x)
         return self._max(operation, x)
 
     @_node.register
-    def _(self, _operation: GlobalAverage, x: Any) -> Any:
+    def _(self, _operation: operations.GlobalAverage, x: Any) -> Any:
         axes = np.arange(2, self._network.rank + 2)
         return self.op.reduce_mean(x, self.op.constant(axes), keep_dims=False)
 
     @_node.register
-    def _(self, _operation: Add, *inputs: Any) -> Any:
-        total = inputs[0]
-        for x in inputs[1:]:
-            total = self.op.add(total, x)
-        return total
+    def _(self, _operation: operations.Add, *inputs: Any) -> Any:
+        return reduce(self.op.add, inputs)
 
     @_node.register
-    def _(self, _operation: Multiply, x: Any, y: Any) -> Any:
+    def _(self, _operation: operations.Multiply, x: Any, y: Any) -> Any:
         return self.op.multiply(x, y)
 
     @_node.register
-    def _(self, operation: Concatenate, *inputs: Any) -> Any:
+    def _(self, operation: operations.Concatenate, *inputs: Any) -> Any:
         if self._rounded.issuperset(operation.inputs):
             self._rounded.add(operation.name)
         return self.op.concat(list(inputs), 1)
 
     @_node.register
-    def _(self, operation: Resize, x: Any) -> Any:
+    def _(self, operation: operations.Resize, x: Any) -> Any:
         rank = len(operation.factors)
         return self.op.interpolate(
             x,
@@ -213,29 +189,29 @@ class _Graph:
         )
 
     @_node.register
-    def _(self, _operation: Dropout, x: Any) -> Any:
+    def _(self, _operation: operations.Dropout, x: Any) -> Any:
         return x
 
     @_node.register
-    def _(self, _operation: Float32, x: Any) -> Any:
+    def _(self, _operation: operations.Float32, x: Any) -> Any:
         # A rectifier of slope 1 changes nothing. OpenVINO merges it into the convolution before it, which then hands
         # on float32 and not bf16.
         return self.op.prelu(x, self._constant(1.0))
 
     @_node.register
-    def _(self, operation: DepthToSpace, x: Any) -> Any:
+    def _(self, operation: operations.DepthToSpace, x: Any) -> Any:
         return self.op.depth_to_space(x, "blocks_first", operation.factor)
 
     @_node.register
-    def _(self, operation: Split, x: Any) -> Any:
-        splits = (each for each in self._network.operations if isinstance(each, Split))
+    def _(self, operation: operations.Split, x: Any) -> Any:
+        splits = (each for each in self._network.operations if isinstance(each, operations.Split))
         parts = [each for each in splits if each.inputs == operation.inputs]
         lengths = [each.channels for each in parts]
         split = self._nodes.setdefault(f"{operation.inputs[0]}/split", self.op.variadic_split(x, 1, lengths))
         return split.output(parts.index(operation))
 
     @_node.register
-    def _(self, operation: Round, x: Any) -> Any:
+    def _(self, operation: operations.Round, x: Any) -> Any:
         """Round within limits; OpenVINO turns the convolution behind it into integer arithmetic."""
         self._rounded.add(operation.name)
         ones = (1,) * (self._network.rank + 2)
@@ -254,12 +230,11 @@ class _Graph:
     def _biased(self, x: Any, bias: str | None, rank: int) -> Any:
         return x if bias is None else self.op.add(x, self._constant(self._weights[bias].reshape(1, -1, *(1,) * rank)))
 
-    def _max(self, operation: Pooling, x: Any) -> Any:
-        strides, window, none = self._moves(operation, x)
-        auto_pad = "same_upper" if operation.padding == "same" else "explicit"
+    def _max(self, operation: operations.Pooling, x: Any) -> Any:
+        strides, window, none, auto_pad = self._moves(operation, x)
         return self.op.max_pool(x, strides, [1] * len(window), none, none, window, auto_pad=auto_pad).output(0)
 
-    def _max_in_parts(self, operation: Pooling, x: Any) -> Any:
+    def _max_in_parts(self, operation: operations.Pooling, x: Any) -> Any:
         """The maximum, of so few channels at a time that no part of the pooled map is too large."""
         channels, *places = (extent.get_length() for extent in list(self._max(operation, x).partial_shape)[1:])
         most = max(1, (LARGEST_POOLED - 1) // math.prod(places))
@@ -269,17 +244,12 @@ class _Graph:
         split = self.op.variadic_split(x, 1, lengths)
         return self.op.concat([self._max(operation, part) for part in split.outputs()], 1)
 
-    def _average(self, operation: Pooling, x: Any) -> Any:
-        strides, window, none = self._moves(operation, x)
-        same = operation.padding == "same"
-        auto_pad = "same_upper" if same else "explicit"
-        return self.op.avg_pool(x, strides, none, none, window, exclude_pad=same, auto_pad=auto_pad)
-
-    def _moves(self, operation: Pooling, x: Any) -> tuple[list[int], list[int], list[int]]:
-        """Strides, the window cut down to the map, and no padding."""
+    def _moves(self, operation: operations.Pooling, x: Any) -> tuple[list[int], list[int], list[int], str]:
+        """Strides, the window cut down to the map, no padding of a size, and OpenVINO's word for the padding."""
         extents = [extent.get_length() for extent in list(x.partial_shape)[2:]]
         window = [side or 1 for side in operation.window_in(extents)]
-        return list(operation.strides or (1,) * len(window)), window, [0] * len(window)
+        auto_pad = "same_upper" if operation.padding == "same" else "explicit"
+        return list(operation.strides or (1,) * len(window)), window, [0] * len(window), auto_pad
 
     def _constant(self, array: npt.ArrayLike) -> Any:
         """A float32 constant, laid out in memory as it is."""

@@ -18,13 +18,8 @@ from posecli.network.network import Head, PoseHead
 class Maps:
     """Scoremaps of a pose network.
 
-    Attributes
-    ----------
-    scoremap
-        ``(B, h, w, K)`` float32 probabilities.
-    locref
-        ``(B, h, w, K, 2)`` float32 offsets (x, y) in units of the location standard deviation; ``None`` for a
-        network that does not refine locations.
+    Probabilities ``(B, h, w, K)``, and offsets (x, y) ``(B, h, w, K, 2)`` in units of the location standard deviation;
+    ``None`` for a network that does not refine locations.
     """
 
     scoremap: npt.NDArray[np.float32]
@@ -35,10 +30,7 @@ class Maps:
 class Peaks:
     """Body parts that an engine found itself, in the network's graph or in its own runtime.
 
-    Attributes
-    ----------
-    pose
-        ``(B, K, N, 3)`` x px, y px, likelihood, in pixels of the network's input, best peak first.
+    ``(B, K, N, 3)`` x px, y px, likelihood, in pixels of the network's input, best peak first.
     """
 
     pose: npt.NDArray[np.floating]

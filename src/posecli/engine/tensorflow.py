@@ -41,14 +41,9 @@ class TensorFlowEngine:
             self._tf.TensorSpec((None, *shape), self._tf.uint8)
         )
         self._shape = shape
-        devices = self._tf.config.list_logical_devices("GPU")
-        self.info = EngineInfo(
-            name="tensorflow",
-            version=self._tf.__version__,
-            device="GPU" if devices else "CPU",
-            precision=options.fixed_precision,
-            threads=self._tf.config.threading.get_intra_op_parallelism_threads() or usable_cores(),
-        )
+        device = "GPU" if self._tf.config.list_logical_devices("GPU") else "CPU"
+        threads = self._tf.config.threading.get_intra_op_parallelism_threads() or usable_cores()
+        self.info = EngineInfo("tensorflow", self._tf.__version__, device, options.fixed_precision, threads)
 
     @staticmethod
     def obstacle(_folder: AnyFolder, precision: FixedPrecision) -> str | None:
@@ -62,7 +57,6 @@ class TensorFlowEngine:
         self(np.zeros((batch_size, *self._shape), np.uint8))
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> Any:
-        """Run the network on ``(B, *shape)`` uint8 RGB."""
         try:
             outputs = self._function(self._tf.convert_to_tensor(images))
         except self._tf.errors.ResourceExhaustedError as error:
@@ -74,11 +68,9 @@ class TensorFlowEngine:
         return typed_output(self._head, [outputs[name].numpy() for name in self._head.outputs])
 
 
-def _set_threads(tf: object, threads: int | None) -> None:
-    if threads is None:
-        return
-    config = tf.config.threading  # type: ignore[attr-defined]
-    if config.get_intra_op_parallelism_threads() == threads:
+def _set_threads(tf: Any, threads: int | None) -> None:
+    config = tf.config.threading
+    if threads in (None, config.get_intra_op_parallelism_threads()):
         return
     try:
         config.set_intra_op_parallelism_threads(threads)

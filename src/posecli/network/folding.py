@@ -84,19 +84,12 @@ def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
         return network, dict(weights)
     kernel = np.concatenate([weights[head.weights] for head in heads], axis=2)
     biases = [np.zeros(head.channels, np.float32) if head.bias is None else weights[head.bias] for head in heads]
-    merged = {f"{HEADS}/weights": subpixel_kernel(kernel), f"{HEADS}/biases": np.tile(np.concatenate(biases), 4)}
+    kernel_name, bias_name, pads = f"{HEADS}/weights", f"{HEADS}/biases", ((1, 0), (1, 0))
+    merged = {kernel_name: subpixel_kernel(kernel), bias_name: np.tile(np.concatenate(biases), 4)}
     total = sum(head.channels for head in heads)
-    pads = ((1, 0), (1, 0))
     replaced: list[Operation] = [
         Convolution(
-            HEADS,
-            heads[0].inputs,
-            (2, 2),
-            f"{HEADS}/weights",
-            4 * total,
-            padding=pads,
-            bias=f"{HEADS}/biases",
-            sensitive=True,
+            HEADS, heads[0].inputs, (2, 2), kernel_name, 4 * total, padding=pads, bias=bias_name, sensitive=True
         ),
         # In eight bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
         Float32(f"{HEADS}/float32", (HEADS,)),
@@ -127,17 +120,9 @@ def subpixel_kernel(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     convolutional layer?"). OpenVINO computes this in the network's own precision; its transposed convolutions compute
     in float32 and, with few channels, mostly on padding.
 
-    Parameters
-    ----------
-    kernel
-        ``(3, 3, C, D)`` float32, from D channels to C.
+    From ``(3, 3, C, D)``, D channels to C, to ``(2, 2, D, 4 C)``: C channels for each of the upper left, upper right,
+    lower left and lower right pixel.
 
-    Returns
-    -------
-    ``(2, 2, D, 4 C)`` float32; C channels for each of the upper left, upper right, lower left and lower right pixel.
-
-    Examples
-    --------
     >>> subpixel_kernel(np.arange(9.0, dtype=np.float32).reshape(3, 3, 1, 1))[:, :, 0].transpose(2, 0, 1).tolist()
     [[[8.0, 6.0], [2.0, 0.0]], [[0.0, 7.0], [0.0, 1.0]], [[0.0, 0.0], [5.0, 3.0]], [[0.0, 0.0], [0.0, 4.0]]]
     """

@@ -52,18 +52,10 @@ CHANNEL_STEP = 4
 
 @dataclass(frozen=True)
 class I3DSpec:
-    """What determines an I3D network, its weights apart.
-
-    Attributes
-    ----------
-    n_classes
-        Behaviours that are told apart.
-    width
-        Factor on every channel count, each rounded to a multiple of 4; 1.0 is the published network.
-    """
+    """What determines an I3D network, its weights apart."""
 
     n_classes: int
-    width: float = 1.0
+    width: float = 1.0  # factor on every channel count, each rounded to a multiple of 4; 1.0 as published
 
     def __post_init__(self) -> None:
         if self.n_classes < 1:
@@ -83,8 +75,6 @@ class I3DSpec:
 def i3d(spec: I3DSpec) -> Network:
     """The network that a specification describes.
 
-    Examples
-    --------
     >>> network = i3d(I3DSpec(400))
     >>> shapes = network.variable_shapes()
     >>> len(shapes), shapes["Conv3d_1a_7x7/conv_3d/w"], shapes["Mixed_5b/Branch_2/Conv3d_0a_3x3/batch_norm/beta"]
@@ -93,27 +83,13 @@ def i3d(spec: I3DSpec) -> Network:
     111.15
     """
     trunk = [*_trunk(spec)]
+    average, dropout, window = "Logits/AvgPool3d_0a_7x7", "Logits/Dropout_0b", (LOGITS_STEPS, None, None)
+    kernel, bias = f"{LOGITS}/conv_3d/w", f"{LOGITS}/conv_3d/b"
     operations = (
         *trunk,
-        Pooling(
-            "Logits/AvgPool3d_0a_7x7",
-            (trunk[-1].name,),
-            "average",
-            (LOGITS_STEPS, None, None),
-            padding="valid",
-            sensitive=True,
-        ),
-        Dropout("Logits/Dropout_0b", ("Logits/AvgPool3d_0a_7x7",), sensitive=True),
-        Convolution(
-            LOGITS,
-            ("Logits/Dropout_0b",),
-            (1, 1, 1),
-            f"{LOGITS}/conv_3d/w",
-            spec.n_classes,
-            padding="valid",
-            bias=f"{LOGITS}/conv_3d/b",
-            sensitive=True,
-        ),
+        Pooling(average, (trunk[-1].name,), "average", window, padding="valid", sensitive=True),
+        Dropout(dropout, (average,), sensitive=True),
+        Convolution(LOGITS, (dropout,), (1, 1, 1), kernel, spec.n_classes, padding="valid", bias=bias, sensitive=True),
         GlobalAverage("logits", (LOGITS,), sensitive=True),
     )
     scaling = Scaling(1 / 127.5, 1.0, sensitive=True)

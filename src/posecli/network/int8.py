@@ -15,11 +15,8 @@ Limits = tuple[float, float]
 class Int8Plan:
     """A network's int8 version.
 
-    Attributes
-    ----------
-    ranges
-        For each convolution in int8, by name: the lowest and highest value that enters it. All others
-        stay in the wider precision.
+    `ranges` has the lowest and highest value that enters each convolution in int8, by its name; all others stay in the
+    wider precision.
     """
 
     ranges: Mapping[str, Limits]

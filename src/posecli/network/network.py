@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -25,67 +25,34 @@ _LARGE = 1 << 12
 
 @dataclass(frozen=True)
 class Scaling:
-    """What becomes of RGB values in 0..255 before the first operation: ``value * factor - offset``.
+    """What becomes of RGB values in 0..255 before the first operation: ``value * factor - offset``."""
 
-    Attributes
-    ----------
-    factor, offset
-        One number, or one for each channel.
-    sensitive
-        Computed in float32 where the network is trained in mixed precision.
-    """
-
-    factor: float | tuple[float, ...] = 1.0
+    factor: float | tuple[float, ...] = 1.0  # one number, or one for each channel
     offset: float | tuple[float, ...] = 0.0
-    sensitive: bool = False
+    sensitive: bool = False  # computed in float32 where the network is trained in mixed precision
 
 
 @dataclass(frozen=True)
 class PoseSpec:
-    """What a pose network is asked for.
+    """What a pose network is asked for."""
 
-    Attributes
-    ----------
-    net_type
-        A key of `posecli.network.architectures.POSE_NETWORKS`.
-    n_bodyparts
-        ``K``.
-    mean_pixel
-        RGB mean that is subtracted inside the network, in the 0..255 range.
-    locref
-        Whether the network refines locations.
-    locref_stdev
-        Px per unit of the refinement.
-    """
-
-    net_type: str
+    net_type: str  # a key of `posecli.network.architectures.POSE_NETWORKS`
     n_bodyparts: int
-    mean_pixel: tuple[float, float, float] = IMAGENET_MEAN
-    locref: bool = True
-    locref_stdev: float = LOCREF_STDEV
+    mean_pixel: tuple[float, float, float] = IMAGENET_MEAN  # RGB, 0..255; subtracted inside the network
+    locref: bool = True  # whether the network refines locations
+    locref_stdev: float = LOCREF_STDEV  # px per unit of the refinement
 
 
 @dataclass(frozen=True)
 class PoseHead:
-    """Outputs of a pose network.
+    """Outputs of a pose network for ``K`` body parts."""
 
-    Attributes
-    ----------
-    scoremap
-        Tensor of ``K`` probabilities per cell.
-    locref
-        Tensor of ``2 K`` offsets per cell, x and y of each body part in turn; ``None`` without location refinement.
-    locref_stdev
-        Px per unit of these offsets.
-    """
-
-    scoremap: str
-    locref: str | None
-    locref_stdev: float
+    scoremap: str  # tensor of K probabilities per cell
+    locref: str | None  # tensor of 2 K offsets per cell, x and y of each body part in turn; None without refinement
+    locref_stdev: float  # px per unit of these offsets
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Tensors that are computed, the scoremap first."""
         return (self.scoremap,) if self.locref is None else (self.scoremap, self.locref)
 
 
@@ -97,7 +64,6 @@ class ClassHead:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Tensors that are computed."""
         return (self.logits,)
 
 
@@ -106,33 +72,16 @@ Head: TypeAlias = PoseHead | ClassHead
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture of one size.
+    """An architecture of one size."""
 
-    Attributes
-    ----------
-    name
-        For people.
-    operations
-        In an order in which they can be computed; the first takes `FRAMES`.
-    head
-        What the outputs mean.
-    scaling
-        What the input is scaled to.
-    rank
-        Extents of a map: 2 for frames, 3 for chunks of frames.
-    rounds_early
-        In int8, round before maps are pooled and joined, which moves a quarter of the bytes between them.
-    outputs
-        Tensors that are computed; those of the head unless a pass asks for others.
-    """
-
-    name: str
-    operations: tuple[Operation, ...]
-    head: Head
+    name: str  # for people
+    operations: tuple[Operation, ...]  # in an order in which they can be computed; the first takes `FRAMES`
+    head: Head  # what the outputs mean
     scaling: Scaling = Scaling()
-    rank: int = 2
+    rank: int = 2  # extents of a map: 2 for frames, 3 for chunks of frames
+    # In int8, round before maps are pooled and joined, which moves a quarter of the bytes between them.
     rounds_early: bool = False
-    outputs: tuple[str, ...] = field(default=())
+    outputs: tuple[str, ...] = ()  # tensors that are computed; those of the head unless a pass asks for others
 
     def __post_init__(self) -> None:
         known = {FRAMES}
@@ -191,13 +140,8 @@ class Network:
 
     def with_dropout(self, rate: float) -> Network:
         """The same with another rate of all dropout."""
-        return replace(
-            self,
-            operations=tuple(
-                replace(operation, rate=rate) if isinstance(operation, Dropout) else operation
-                for operation in self.operations
-            ),
-        )
+        changed = (replace(each, rate=rate) if isinstance(each, Dropout) else each for each in self.operations)
+        return replace(self, operations=tuple(changed))
 
     def with_operations(self, operations: Iterable[Operation]) -> Network:
         """The same outputs of other operations, of which those are left that the outputs need."""

@@ -21,20 +21,11 @@ ActivationKind: TypeAlias = Literal["linear", "relu", "relu6", "sigmoid", "swish
 
 @dataclass(frozen=True)
 class Operation:
-    """What every operation has.
+    """What every operation has."""
 
-    Attributes
-    ----------
-    name
-        Unique in its network.
-    inputs
-        Tensors that it takes.
-    sensitive
-        Loses too much in narrow arithmetic: float32 where a network is trained in mixed precision, and never int8.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
+    name: str  # unique in its network
+    inputs: tuple[str, ...]  # tensors that it takes
+    # Loses too much in narrow arithmetic: float32 where a network is trained in mixed precision, and never int8.
     sensitive: bool = field(default=False, kw_only=True)
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
@@ -48,22 +39,13 @@ class Operation:
 
 @dataclass(frozen=True)
 class Weighted(Operation):
-    """An operation with a kernel.
+    """An operation with a kernel."""
 
-    Attributes
-    ----------
-    kernel
-        Extents of the kernel; empty for a `Dense`.
-    weights, bias
-        Names of the variables; ``None`` for no bias.
-    """
-
-    kernel: tuple[int, ...]
-    weights: str
+    kernel: tuple[int, ...]  # its extents; empty for a `Dense`
+    weights: str  # name of the variable, as that of the bias
     bias: str | None = field(default=None, kw_only=True)
 
     def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
-        """Of the kernel, then of the bias where there is one."""
         kernel = {self.weights: self.kernel_shape(_channels(inputs[0]))}
         return kernel if self.bias is None else {**kernel, self.bias: (_channels(self.output_shape(*inputs)),)}
 
@@ -74,23 +56,13 @@ class Weighted(Operation):
 
 @dataclass(frozen=True)
 class Convolution(Weighted):
-    """A convolution; its kernel is ``(*kernel, in, out)``.
+    """A convolution; its kernel is ``(*kernel, in, out)``."""
 
-    Attributes
-    ----------
-    channels
-        Channels that it makes.
-    strides, dilation, padding
-        How the kernel moves; strides per axis.
-    int8
-        Whether its kernel is rounded to int8, a range for each output channel.
-    """
-
-    channels: int
-    strides: tuple[int, ...] = ()
+    channels: int  # that it makes
+    strides: tuple[int, ...] = ()  # per axis
     dilation: int = 1
     padding: Padding = "same"
-    int8: bool = field(default=False, kw_only=True)
+    int8: bool = field(default=False, kw_only=True)  # whether its kernel is rounded, a range for each output channel
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
         return (*self.kernel, entering, self.channels)
@@ -111,6 +83,10 @@ class DepthwiseConvolution(Weighted):
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
         return (*_strided(inputs[0], self.kernel, self.strides, self.padding), inputs[0][-1])
+
+
+#: Kernels that move over a map, with zeros around it.
+AnyConvolution: TypeAlias = Convolution | DepthwiseConvolution
 
 
 @dataclass(frozen=True)
@@ -147,20 +123,15 @@ class Dense(Weighted):
 class BatchNormalization(Operation):
     """``gamma (x - mean) / sqrt(variance + epsilon) + beta`` for each channel, the statistics frozen outside training.
 
-    Attributes
-    ----------
-    gamma, beta, mean, variance
-        Names of the variables; no gamma is a factor of 1.
-    momentum
-        How much of the running statistics a training step keeps.
+    The first four fields are names of variables.
     """
 
-    gamma: str | None
+    gamma: str | None  # None: a factor of 1
     beta: str
     mean: str
     variance: str
     epsilon: float
-    momentum: float = 0.99
+    momentum: float = 0.99  # how much of the running statistics a training step keeps
 
     def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
         names = (self.gamma, self.beta, self.mean, self.variance)
@@ -176,15 +147,10 @@ class Activation(Operation):
 
 @dataclass(frozen=True)
 class Pooling(Operation):
-    """The largest value or the average of each window; an average leaves padding out of account.
-
-    Attributes
-    ----------
-    window
-        Per axis; ``None`` for the whole extent. Without padding a window larger than a map is cut down to it.
-    """
+    """The largest value or the average of each window; an average leaves padding out of account."""
 
     kind: Literal["max", "average"]
+    # Per axis; None for the whole extent. Without padding a window larger than a map is cut down to it.
     window: tuple[int | None, ...]
     strides: tuple[int, ...] = ()
     padding: Literal["same", "valid"] = "same"
@@ -295,14 +261,8 @@ def squeeze_excite(
     """Channels weighted by what a small network makes of their averages (Hu et al. 2018).
 
     ``x gate(expand(activation(reduce(average(x)))))``, where both layers are convolutions of kernel 1 whose variables
-    are ``<name>/reduce/weights``, ``<name>/reduce/biases`` and so on.
-
-    Parameters
-    ----------
-    name
-        Of the last operation, and before the names of the others.
-    channels
-        Of the tensor, and between the two layers.
+    are ``<name>/reduce/weights``, ``<name>/reduce/biases`` and so on; `channels` are those of the tensor, and between
+    the layers. The last operation has the `name`.
     """
     ones, (whole, squeezed) = (1,) * rank, channels
     reduce, expand = f"{name}/reduce", f"{name}/expand"

@@ -26,21 +26,12 @@ LOCREF_HEAD = "pose/locref_pred/block4"
 
 @dataclass(frozen=True)
 class ResNetSize:
-    """What tells one of these networks from another.
+    """What tells one of these networks from another."""
 
-    Attributes
-    ----------
-    units
-        Bottleneck units of blocks 1 to 4.
-    depths
-        Output channels of the blocks; the two inner convolutions of a unit have a quarter of them.
-    stem
-        Channels of the first convolution.
-    """
-
-    units: tuple[int, int, int, int]
+    units: tuple[int, int, int, int]  # bottleneck units of blocks 1 to 4
+    # Output channels of the blocks; the two inner convolutions of a unit have a quarter of them.
     depths: tuple[int, int, int, int] = (256, 512, 1024, 2048)
-    stem: int = 64
+    stem: int = 64  # channels of the first convolution
 
 
 SIZES: dict[str, ResNetSize] = {
@@ -62,8 +53,6 @@ def backbone_scope(net_type: str) -> str:
 def resnet(spec: PoseSpec) -> Network:
     """The network that a specification describes.
 
-    Examples
-    --------
     >>> network = resnet(PoseSpec("resnet_50", 4))
     >>> network.stride, len(network.variable_shapes())
     (8, 269)
@@ -123,16 +112,8 @@ def _unit(scope: str, tensor: str, entering: int, depth: int, *, stride: int, di
 def _convolution(
     scope: str, tensor: str, side: int, channels: int, *, stride: int = 1, dilation: int = 1, relu: bool = True
 ) -> Iterator[Operation]:
-    yield Convolution(
-        scope,
-        (tensor,),
-        (side, side),
-        f"{scope}/weights",
-        channels,
-        strides=(stride, stride),
-        dilation=dilation,
-        padding="centered",
-    )
+    strides = (stride, stride)
+    yield Convolution(scope, (tensor,), (side, side), f"{scope}/weights", channels, strides, dilation, "centered")
     norm = f"{scope}/BatchNorm"
     gamma, beta, mean, variance = (f"{norm}/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance"))
     yield BatchNormalization(norm, (scope,), gamma, beta, mean, variance, EPSILON)
