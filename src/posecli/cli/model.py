@@ -219,16 +219,10 @@ def _show(folder: AnyFolder, output: Output) -> None:
     description = asdict(folder.description) | {"int8_version": has_int8(folder)}
     output.result({"path": str(folder.path), "identity": folder.identity, **description})
     source = description.pop("source")
-    rows = {
-        "folder": folder.path,
-        **description,
-        "identity": folder.identity,
-        **{
-            f"source {key}": value if isinstance(value, (str, int, float)) else "see model.yaml"
-            for key, value in source.items()
-        },
-    }
-    width = max(len(key) for key in rows)
+    rows = {"folder": folder.path, **description, "identity": folder.identity}
+    for key, value in source.items():
+        rows[f"source {key}"] = value if isinstance(value, (str, int, float)) else "see model.yaml"
+    width = max(map(len, rows))
     for key, value in rows.items():
-        text = ", ".join(str(item) for item in value) if isinstance(value, tuple) else value
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else value
         output.say(f"  {key.replace('_', ' '):<{width}}  {text}")

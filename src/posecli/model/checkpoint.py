@@ -128,26 +128,12 @@ def _reason(error: Exception) -> str:
 
 
 def read_i3d_checkpoint(path: Path, spec: I3DSpec) -> tuple[Tensors, tuple[str, ...]]:
-    """Read an I3D network's tensors from a checkpoint.
+    """Read an I3D network's tensors from a checkpoint; also, what was left out and why, a sentence each.
 
-    Parameters
-    ----------
-    path
-        With or without the ending ``.index``.
-    spec
-        The network that the tensors are for. Where only its number of classes differs, the logits' are left out.
-
-    Returns
-    -------
-    dict
-        float32 arrays under the names of ``i3d(spec).variable_shapes()``.
-    tuple of str
-        What was left out and why, a sentence each.
-
-    Raises
-    ------
-    ModelError
-        If the checkpoint is not such a network; every tensor that is missing, or of another shape or type, is named.
+    They have the names of ``i3d(spec).variable_shapes()``. Where only the number of classes differs, the logits' are
+    left out. Checkpoints come in variants: names with and without ``RGB/inception_i3d/`` before them, statistics of
+    batch normalisation as ``(C,)`` and as ``(1, 1, 1, 1, C)``, and with or without what an optimiser keeps. `path` may
+    have the ending ``.index``. `ModelError` names every tensor that is missing, or of another shape or type.
     """
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     if not prefix.with_name(f"{prefix.name}.index").is_file():
@@ -160,8 +146,7 @@ def read_i3d_checkpoint(path: Path, spec: I3DSpec) -> tuple[Tensors, tuple[str, 
     _check_kind(prefix, held)
     shapes = i3d(spec).variable_shapes()
     notes: tuple[str, ...] = ()
-    classes = _other_classes(held, shapes)
-    if classes is not None:
+    if (classes := _other_classes(held, shapes)) is not None:
         shapes = {name: shape for name, shape in shapes.items() if not name.startswith(f"{LOGITS}/")}
         notes = (f"the logits of '{prefix}' tell {classes} classes apart, not {spec.n_classes}, and are left out",)
     differences = {name: _difference(held.get(name), name, shape) for name, shape in shapes.items()}

@@ -37,45 +37,23 @@ SNAPSHOT = re.compile(r".+-(?P<iteration>\d+)")
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """Which of a project's networks is meant.
-
-    Attributes
-    ----------
-    shuffle
-        Number of the shuffle.
-    trainset_index
-        Place in the project's ``TrainingFraction``.
-    snapshot
-        Training iteration of the snapshot; ``None`` takes the one that ``config.yaml`` says, else the last.
-    """
+    """Which of a project's networks is meant."""
 
     shuffle: int = 1
-    trainset_index: int = 0
-    snapshot: int | None = None
+    trainset_index: int = 0  # place in the project's TrainingFraction
+    snapshot: int | None = None  # its training iteration; None: the one that config.yaml says, else the last
 
 
 @dataclass(frozen=True)
 class DeepLabCutNetwork:
-    """One trained network of DeepLabCut.
+    """One trained network of DeepLabCut."""
 
-    Attributes
-    ----------
-    path
-        What the user named.
-    pose_cfg, pose_cfg_path
-        ``pose_cfg.yaml`` over DeepLabCut's defaults, and where it is.
-    checkpoint
-        Path without ending, or the frozen graph (``.pb``) of an export without a checkpoint.
-    scorer, pcutoff
-        DeepLabCut's name for the network, and the project's likelihood cut-off where there is a project.
-    """
-
-    path: Path
-    pose_cfg: Mapping[str, Any]
+    path: Path  # what the user named
+    pose_cfg: Mapping[str, Any]  # pose_cfg.yaml over DeepLabCut's defaults
     pose_cfg_path: Path
-    checkpoint: Path
-    scorer: str
-    pcutoff: float | None = None
+    checkpoint: Path  # without ending, or the frozen graph (.pb) of an export without a checkpoint
+    scorer: str  # DeepLabCut's name for the network
+    pcutoff: float | None = None  # the project's likelihood cut-off
 
     @property
     def is_frozen_graph(self) -> bool:
@@ -97,12 +75,11 @@ def find_source(path: Path, choice: NetworkChoice = NetworkChoice()) -> DeepLabC
     """
     if not path.exists():
         raise ModelError(f"model '{path}' does not exist: check the path")
-    if path.is_file():
-        if path.suffix not in (".yaml", ".yml"):
-            raise ModelError(f"'{path}' is not a model: give a model folder, or a DeepLabCut config.yaml or folder")
-        return _from_project(path, path, choice)
-    if (path / "config.yaml").is_file():
-        return _from_project(path, path / "config.yaml", choice)
+    if path.is_file() and path.suffix not in (".yaml", ".yml"):
+        raise ModelError(f"'{path}' is not a model: give a model folder, or a DeepLabCut config.yaml or folder")
+    config_path = path if path.is_file() else path / "config.yaml"
+    if config_path.is_file():
+        return _from_project(path, config_path, choice)
     # Resolved, because '.' has no name.
     folder = path.resolve().parent if path.resolve().name in ("train", "test") else path
     if (folder / "train").is_dir():

@@ -31,8 +31,8 @@ class Description(ABC):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     scorer: str
-    source: Mapping[str, Any]
-    weights_sha256: str
+    source: Mapping[str, Any]  # where the network came from: plain strings and numbers, for people and manifests
+    weights_sha256: str  # hash of the weights file
 
     def __post_init__(self) -> None:
         for problem in self._problems():
@@ -44,7 +44,7 @@ class Description(ABC):
     @property
     @abstractmethod
     def network(self) -> Network:
-        """Its operations and what they mean, without weights."""
+        """Operations and what they mean, without weights."""
 
     @abstractmethod
     def identity_fields(self) -> dict[str, Any]:
@@ -72,40 +72,16 @@ class Description(ABC):
 
 @dataclass(frozen=True)
 class ModelDescription(Description):
-    """What ``model.yaml`` says.
+    """What ``model.yaml`` says of a pose network."""
 
-    Attributes
-    ----------
-    net_type
-        A key of `posecli.network.architectures.POSE_NETWORKS`.
-    bodyparts
-        Names, in the order of the scoremaps.
-    scorer
-        Begins with ``DLC_``; names result files and the first column level.
-    stride
-        Input px per scoremap cell; where none is given, the network's own.
-    locref_stdev
-        Px per unit of location refinement.
-    location_refinement
-        Whether the network refines locations.
-    mean_pixel
-        RGB mean subtracted before the network, 0..255.
-    pcutoff
-        Likelihood below which the project's owner holds a point for not seen; ``None`` if not known.
-    source
-        Where the network came from: plain strings and numbers, for people and manifests.
-    weights_sha256
-        Hash of the weights file.
-    """
-
-    net_type: str
-    bodyparts: tuple[str, ...]
-    scorer: str
-    stride: float = 0.0
-    locref_stdev: float = LOCREF_STDEV
-    location_refinement: bool = True
-    mean_pixel: tuple[float, float, float] = IMAGENET_MEAN
-    pcutoff: float | None = None
+    net_type: str  # a key of `posecli.network.architectures.POSE_NETWORKS`
+    bodyparts: tuple[str, ...]  # names, in the order of the scoremaps
+    scorer: str  # begins with DLC_; names result files and the first column level
+    stride: float = 0.0  # input px per scoremap cell; where none is given, the network's own
+    locref_stdev: float = LOCREF_STDEV  # px per unit of location refinement
+    location_refinement: bool = True  # whether the network refines locations
+    mean_pixel: tuple[float, float, float] = IMAGENET_MEAN  # RGB, 0..255; subtracted before the network
+    pcutoff: float | None = None  # likelihood below which the project's owner holds a point for not seen, if known
     source: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
 
@@ -142,7 +118,6 @@ class ModelDescription(Description):
 
     @property
     def network(self) -> Network:
-        """Its operations and what they mean, without weights."""
         return pose_network(self.spec)
 
     def identity_fields(self) -> dict[str, Any]:
@@ -151,7 +126,6 @@ class ModelDescription(Description):
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> ModelDescription:
-        """From what a file says; raises what Python raises where it says something else."""
         content["bodyparts"] = tuple(content["bodyparts"])
         content["mean_pixel"] = tuple(float(value) for value in content["mean_pixel"])
         return cls(**content)
@@ -159,39 +133,16 @@ class ModelDescription(Description):
 
 @dataclass(frozen=True)
 class ClipDescription(Description):
-    """What ``model.yaml`` says.
+    """What ``model.yaml`` says of a network that classifies behaviour; a run may have other sizes and strides."""
 
-    Attributes
-    ----------
-    classes
-        Names of the behaviours, in the order of the network's outputs.
-    scorer
-        Begins with ``I3D_``; names result files.
-    width
-        Factor on the number of channels; 1 for the published network.
-    length, stride
-        Frames of a chunk that the network sees, and frames of the video from the start of one chunk to the start of the
-        next, unless the user says otherwise.
-    frame_step
-        Every how many-th frame of the video the network sees: a chunk spans ``length * frame_step`` frames of it.
-    input_height, input_width
-        Size to which frames are brought, px, unless the user says otherwise.
-    source
-        Where the network came from: plain strings and numbers, for people and manifests.
-    weights_sha256
-        Hash of the weights file.
-    net_type
-        ``i3d``.
-    """
-
-    classes: tuple[str, ...]
-    scorer: str
-    width: float = 1.0
-    length: int = 64
-    stride: int = 64
-    input_height: int = 224
+    classes: tuple[str, ...]  # names of the behaviours, in the order of the network's outputs
+    scorer: str  # begins with I3D_; names result files
+    width: float = 1.0  # factor on the number of channels; 1 for the published network
+    length: int = 64  # frames of a chunk that the network sees
+    stride: int = 64  # frames of the video from the start of one chunk to the start of the next
+    input_height: int = 224  # px to which frames are brought, as the width
     input_width: int = 224
-    frame_step: int = 1
+    frame_step: int = 1  # the network sees every so many-th frame: a chunk spans length * frame_step of the video
     source: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
     net_type: str = "i3d"
@@ -222,21 +173,13 @@ class ClipDescription(Description):
 
     @property
     def network(self) -> Network:
-        """Its operations and what they mean, without weights."""
         return i3d(self.spec)
 
     def identity_fields(self) -> dict[str, Any]:
-        """All that determines results besides the options of a run, as plain values."""
-        return {
-            "net_type": self.net_type,
-            "classes": self.classes,
-            "width": self.width,
-            "frame_step": self.frame_step,
-            "weights_sha256": self.weights_sha256,
-        }
+        names = ("net_type", "classes", "width", "frame_step", "weights_sha256")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> ClipDescription:
-        """From what a file says; raises what Python raises where it says something else."""
         content["classes"] = tuple(content["classes"])
         return cls(**content)

@@ -72,10 +72,10 @@ class FolderOf(Generic[D]):
         if not path.is_file():
             raise ModelError(f"model folder '{self.path}' has no {WEIGHTS_FILE}: import the model again")
         shapes = self.description.network.variable_shapes()
-        held = _read_weights(path, shapes)
-        tensors = {
-            name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor for name, tensor in held.items()
-        }
+        tensors = _read_weights(path, shapes)
+        for name, tensor in tensors.items():
+            if tensor.dtype == np.float16:
+                tensors[name] = tensor.astype(np.float32)
         # Names and shapes first: a missing tensor says more than a wrong hash.
         check_tensors(tensors, shapes, where=f"'{path}'")
         found = file_sha256(path)
@@ -167,10 +167,7 @@ def is_model_folder(path: Path) -> bool:
 def read_model_folder(path: Path) -> ModelFolder:
     """Read the ``model.yaml`` of a pose network; the weights are read when they are needed.
 
-    Raises
-    ------
-    ModelError
-        If the folder is none, its description is not usable, or it is for behaviours.
+    `ModelError` if the folder is none, its description is not usable, or it is for behaviours.
     """
     folder = read_any_folder(path)
     if isinstance(folder.description, ClipDescription):
@@ -220,14 +217,9 @@ def write_folder(
 ) -> FolderOf[D]:
     """Write a folder beside its final name and move it there when it is whole; the weights' hash is filled in.
 
-    Parameters
-    ----------
-    tensors
-        By checkpoint name, at least those of ``description.network.variable_shapes()``.
-    overwrite
-        Replace an existing model folder; anything else there is an `OutputExistsError`.
-    half
-        Round kernels to float16, which halves the file; a number too large for it is a `ModelError`.
+    `tensors` has at least those of ``description.network.variable_shapes()``. Only a model folder is overwritten;
+    anything else there is an `OutputExistsError`. `half` rounds kernels to float16, which halves the file; a number
+    too large for it is a `ModelError`.
     """
     from safetensors.numpy import save_file
 

@@ -158,8 +158,7 @@ def _describe(source: DeepLabCutNetwork) -> ModelDescription:
 
 
 def _cache_key(source: DeepLabCutNetwork) -> str:
+    files = ((path.resolve(), path.stat()) for path in source.files())
     parts = [f"{FORMAT_VERSION} {READING} {source.scorer} {source.pcutoff}"]
-    for path in source.files():
-        status = path.stat()
-        parts.append(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")
+    parts += [f"{path} {status.st_size} {status.st_mtime_ns}" for path, status in files]
     return f"{source.scorer}-{hashlib.sha256(os.linesep.join(parts).encode()).hexdigest()[:16]}"
