@@ -135,17 +135,7 @@ def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
 @click.option(
     "--max-change", default=0.05, help="For behaviours: largest change of probabilities against fp32 (95th percentile)."
 )
-def quantize_command(
-    folder: Path,
-    calibrate: tuple[Path, ...],
-    scales: str,
-    frames: int,
-    max_shift: float,
-    chunks: int,
-    max_change: float,
-    *,
-    output: Output,
-) -> None:
+def quantize_command(folder: Path, calibrate: tuple[Path, ...], output: Output, **flags: Any) -> None:
     """Make the int8 version of a model folder, for '--precision int8' and 'auto' of analyze and classify.
 
     Convolutions that lose accuracy in int8 are found by measuring on the videos' own frames, and keep a wider
@@ -160,8 +150,8 @@ def quantize_command(
     from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_model
     from posecli.video.find import find_videos
 
-    for_poses = QuantizeOptions(parse_numbers(scales), frames, max_shift)
-    for_behaviours = ClipQuantizeOptions(chunks, max_change)
+    for_poses = QuantizeOptions(parse_numbers(flags["scales"]), flags["frames"], flags["max_shift"])
+    for_behaviours = ClipQuantizeOptions(flags["chunks"], flags["max_change"])
     if named_model(folder) != folder:
         raise UsageError(
             f"'{folder}' has its int8 version: to calibrate it with videos of your own, copy it first with "

@@ -33,16 +33,8 @@ from posecli.inference.step import Values
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, FixedPrecision, at_least
-from posecli.precision.gate import (
-    FEWEST_CHUNKS,
-    FEWEST_POINTS,
-    Figures,
-    compare_poses,
-    compare_probabilities,
-    model_cutoff,
-    sample_chunks,
-    sample_frames,
-)
+from posecli.precision import gate
+from posecli.precision.gate import FEWEST_CHUNKS, FEWEST_POINTS, Figures
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
@@ -184,7 +176,7 @@ class _PoseJudge:
     def __init__(self, folder: ModelFolder, options: QuantizeOptions) -> None:
         self._model = PoseModel(folder)
         self._options = options
-        self._cutoff = model_cutoff(folder)
+        self._cutoff = gate.model_cutoff(folder)
         self.limit = f"{options.max_shift:g} px"
         self.sampled = f"frames at {len(options.scales)} scales"
         self.settings = {"frames": options.frames, "scales": [*options.scales], "max_shift_px": options.max_shift}
@@ -195,7 +187,8 @@ class _PoseJudge:
         wanted = 2 * self._options.frames
         sizes: dict[tuple[int, ...], list[Images]] = {}
         for scale in self._options.scales:
-            for sample in sample_frames(videos, replace(AnalyzeOptions(), scale=scale), wanted, most_videos=wanted):
+            options = replace(AnalyzeOptions(), scale=scale)
+            for sample in gate.sample_frames(videos, options, wanted, most_videos=wanted):
                 sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
         return [np.concatenate(parts) for parts in sizes.values()]
 
@@ -217,7 +210,7 @@ class _PoseJudge:
         return float(np.minimum(shift, self._model.description.stride).mean())
 
     def figures(self, found: Values, exact: Values) -> Figures:
-        return compare_poses("int8", found, exact, self._cutoff, self._options.max_shift)
+        return gate.compare_poses("int8", found, exact, self._cutoff, self._options.max_shift)
 
 
 class _ClipJudge:
@@ -245,7 +238,7 @@ class _ClipJudge:
         for path in chosen:
             info = infos[path]
             geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
-            found.append(sample_chunks(info, geometry, plan, each))
+            found.append(gate.sample_chunks(info, geometry, plan, each))
         return [np.concatenate(found)]
 
     def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:  # noqa: ARG002
@@ -259,7 +252,7 @@ class _ClipJudge:
         return float(np.abs(found - exact).max(axis=1).mean())
 
     def figures(self, found: Values, exact: Values) -> Figures:
-        return compare_probabilities("int8", found, exact, self._options.max_change)
+        return gate.compare_probabilities("int8", found, exact, self._options.max_change)
 
 
 class _Workshop:
