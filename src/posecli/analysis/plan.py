@@ -77,10 +77,9 @@ class VideoFiles:
             raise OutputError(f"folder '{folder}' cannot be written to: choose another for the results with --out-dir")
 
     def check_free_space(self, rows: int, rows_before: int, row_bytes: int, *, csv: bool) -> None:
-        """Refuse to begin what its disk has no room for.
+        """Refuse to begin what its disk has no room for; the journal has `rows_before` already.
 
-        A row takes `row_bytes` in the journal, which has `rows_before` already; in the table it has an index and a time
-        too.
+        A row takes `row_bytes` in the journal; in the table it has an index and a time too.
         """
         from posecli.tables.pose_table import OVERHEAD_BYTES
 
@@ -123,10 +122,7 @@ class RunPlan:
     def of(cls, videos: Sequence[Path], model: AnyFolder, options: KindOptions) -> RunPlan:
         """Plan a run, before anything is measured.
 
-        Raises
-        ------
-        UsageError
-            If two videos would write to the same table, or the pipeline is not for the engine.
+        A `UsageError` says that two videos would write to the same table, or that the pipeline is not for the engine.
         """
         _check_pipeline(options)
         # All videos, also those of other shards: two of one name must not write to one table from two processes.

@@ -125,10 +125,8 @@ def closing_lines(report: AnalysisReport) -> list[str]:
 def decision_lines(decisions: Sequence[VideoPlan]) -> list[str]:
     """What would be done with each video."""
     words = {"resume": "resume at frame {}", "analyse": "analyse"}
-    rows = [
-        [words.get(each.action, each.action).format(each.first_frame), str(each.video), each.message]
-        for each in decisions
-    ]
+    actions = [words.get(each.action, each.action).format(each.first_frame) for each in decisions]
+    rows = [[action, str(each.video), each.message] for action, each in zip(actions, decisions, strict=True)]
     return aligned(rows) if rows else [NO_VIDEOS]
 
 

@@ -150,16 +150,10 @@ def run_and_show(kind: str, flags: dict[str, Any], versions: Sequence[Version], 
     report, recommendation = write_report(study), recommend(study)
     content = results(study, recommendation)
     del content["rows"]
-    show_table(version_table(study), (*content["findings"], *recommendation.reasons), output)
-    for line in recommendation.commands:
-        output.say(f"  {line}")
+    output.say(*aligned(version_table(study)), "", *content["findings"], *recommendation.reasons)
+    output.say(*(f"  {line}" for line in recommendation.commands))
     output.say(f"report: {report.page}")
     output.result({"folder": str(report.folder), "report": str(report.page), **content})
-
-
-def show_table(table: list[list[str]], sentences: Sequence[str], output: Output) -> None:
-    """Print a table, and sentences below it."""
-    output.say(*aligned(table), "", *sentences)
 
 
 @click.command("compress-sweep", cls=Command)
@@ -259,10 +253,8 @@ def recommend(scales: str, precisions: str | None, crf: str, budget: float, outp
         60 * budget,
     )
     found = search(options, observer=SweepProgress(output), **where)
-    show_table(version_table(found.settings), found.reasons, output)
-    for line in (found.analysis, found.acquisition):
-        if line:
-            output.say(f"  {line}")
+    output.say(*aligned(version_table(found.settings)), "", *found.reasons)
+    output.say(*(f"  {line}" for line in (found.analysis, found.acquisition) if line))
     output.say(f"frontier: {found.figure}")
     output.result(found.as_dict())
 
