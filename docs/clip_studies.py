@@ -8,7 +8,7 @@ from paper_studies import Cell, cells_of, on_all_cores
 from speed_tables import markdown, read_result
 
 from posecli.studies.benchmark.behaviours import PAPER_COSTS
-from posecli.studies.benchmark.study import cores_words
+from posecli.studies.benchmark.study import counted
 
 STUDY = "govindarajan-2022-i3d/results"
 #: The paper's way from its slowest to its fastest; speed relative to the first follows from the costs of its Table I.
@@ -58,7 +58,7 @@ def time_against_cores() -> str | None:
     """Hours per hour of video: figure 2."""
     cells = [cell for cell in cells_of(STUDY, precision="fp32") if cell["pipeline"] != "parallel"]
     told = _by_size(
-        cells, lambda cell: f"{cell['pipeline']} {cell['hours_per_video_hour']:.3g} on {cores_words(cell['cores'])}"
+        cells, lambda cell: f"{cell['pipeline']} {cell['hours_per_video_hour']:.3g} on {counted(cell['cores'], 'core')}"
     )
     return f"hours per hour of video, {told}" if told else None
 

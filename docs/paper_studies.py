@@ -11,7 +11,7 @@ from typing import Any
 
 from speed_tables import read_result
 
-from posecli.studies.benchmark.study import cores_words
+from posecli.studies.benchmark.study import counted
 
 #: The speed experiments of both papers.
 SPEED_2018, SPEED_2022 = "mathis-warren-2018/results", "govindarajan-2022/results"
@@ -28,7 +28,7 @@ def one_frame_at_a_time() -> str | None:
     """Speed of the standard method at each width, per number of cores: 2018, figure 1B."""
     cells = cells_of(SPEED_2018, data="trail-tracking", decoder="standard", pipeline="sync", precision="fp32")
     by_cores = [
-        f"{cores_words(cores)}: {_by_width([cell for cell in cells if cell['cores'] == cores])}"
+        f"{counted(cores, 'core')}: {_by_width([cell for cell in cells if cell['cores'] == cores])}"
         for cores in sorted({cell["cores"] for cell in cells})
     ]
     return f"frames/s in fp32, {'; '.join(by_cores)}" if by_cores else None
@@ -46,7 +46,7 @@ def double_loop_and_numpy() -> str | None:
         cells.sort(key=lambda cell: cell["batch_size"])
         speeds = ", ".join(f"{cell['fps']:.0f} (batch {cell['batch_size']})" for cell in cells)
         told.append(f"{decoder} {speeds}")
-    return f"frames/s at {width} px on {cores_words(cores)}, fp32: {'; '.join(told)}"
+    return f"frames/s at {width} px on {counted(cores, 'core')}, fp32: {'; '.join(told)}"
 
 
 def batches_of(data: str) -> str | None:
@@ -64,7 +64,7 @@ def batches_of(data: str) -> str | None:
             best = max(batches, key=lambda cell: cell["fps"])
             gain = best["fps"] / standard[0]["fps"]
             told.append(f"{best['fps']:.3g} at {width} px ({gain:.2f} times the standard method)")
-    return f"frames/s on {cores_words(cores)}, fp32, best batch: {', '.join(told)}" if told else None
+    return f"frames/s on {counted(cores, 'core')}, fp32, best batch: {', '.join(told)}" if told else None
 
 
 def start_of_a_run() -> str | None:

@@ -205,6 +205,7 @@ class _Progress(BenchmarkObserver):
 
 
 def _plan_lines(design: dict[str, Any]) -> list[str]:
+    from posecli.studies.benchmark.study import counted
     from posecli.studies.common.machine import machine_line
 
     conditions = {visit["condition"]["key"] for visit in design["visits"]}
@@ -225,15 +226,11 @@ def _plan_lines(design: dict[str, Any]) -> list[str]:
         )
     together = design["repeats_per_process"]
     lines.append(
-        f"{_count(len(conditions), 'condition')}, {_count(design['options']['repeats'], 'repeat')} each, "
-        f"{len(design['visits'])} processes ({_count(together, 'repeat')} in each): about "
+        f"{counted(len(conditions), 'condition')}, {counted(design['options']['repeats'], 'repeat')} each, "
+        f"{len(design['visits'])} processes ({counted(together, 'repeat')} in each): about "
         f"{duration(design['estimated_seconds'])}"
     )
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _report(summary: BenchmarkSummary, output: Output) -> None:

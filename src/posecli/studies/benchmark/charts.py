@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from posecli.studies.benchmark.study import cores_words
+from posecli.studies.benchmark.study import counted
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, alike, load_values, speed
 from posecli.studies.benchmark.timeline import PIPELINE_ORDER
 from posecli.support.figures import COLORS, GREY, MARKERS, new_figure, plain_log_ticks
@@ -92,7 +92,7 @@ def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
     for axes, (name, cells) in zip(axes_of, panels, strict=True):
         for number, line in enumerate(alike(cells, "engine", "precision", "cores")):
             item = line[0].condition
-            curve(axes, line, "width", number, f"{item.engine} {item.precision}, {cores_words(item.cores)}")
+            curve(axes, line, "width", number, f"{item.engine} {item.precision}, {counted(item.cores, 'core')}")
         axes.set_title(_title(summary, name))
         factor_axis(axes, cells, "width")
         log_side(axes)
@@ -287,7 +287,7 @@ def _cost_bars(axes: Axes, summary: BenchmarkSummary, cells: list[Cell], change_
         label = f"  {speed(length)} min, {cost}{changed}"
         axes.text(max(*spread, length), place, label, va="center", fontsize=8.5)
     item = cells[0].condition
-    axes.set_title(f"{item.data}, {item.view_words}, batch {item.batch_size}, {cores_words(item.cores)}")
+    axes.set_title(f"{item.data}, {item.view_words}, batch {item.batch_size}, {counted(item.cores, 'core')}")
     labels = [f"{c.condition.pipeline}, {c.condition.engine} {c.condition.precision}" for c in cells]
     axes.set_yticks(range(len(cells)), labels)
     axes.set_ylim(len(cells) - 0.5, -0.5)

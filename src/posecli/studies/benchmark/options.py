@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -96,8 +96,7 @@ class SharedOptions:
     @property
     def levels(self) -> dict[str, tuple[Any, ...]]:
         """The factors, as far as they are given."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "videos"}
-        return {name: value for name, value in values.items() if isinstance(value, tuple)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, tuple) and name != "videos"}
 
     @property
     def limit(self) -> float:
@@ -107,7 +106,7 @@ class SharedOptions:
         return self.longest or math.inf
 
     def as_dict(self) -> dict[str, Any]:
-        return {"network": self.network} | {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+        return {"network": self.network} | {name: plain(value) for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

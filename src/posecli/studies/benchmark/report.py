@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from posecli.studies.benchmark.kinds import BenchmarkKind, command_line, judged, kind_of
-from posecli.studies.benchmark.study import Benchmark, Condition, cores_words
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner, cells_of, design_order, levels_of, speed
+from posecli.studies.benchmark.study import Benchmark, Condition, counted
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner, cells_of, design_order, speed
 from posecli.studies.benchmark.timeline import timeline_cells, trace_events
 from posecli.studies.common import webpage
 from posecli.studies.common.machine import machine_line
@@ -320,7 +320,7 @@ def _cores(summary: BenchmarkSummary) -> Iterable[str]:
             gains += [f"{fast.fps / slow.fps:.2f}x {where}" for fast in _like(summary, slow, cores=many)]
             method = "" if item.has_chunks else ", standard method"
     if gains:
-        yield f"{cores_words(many)} against {few}{method}: {', '.join(gains)}."
+        yield f"{counted(many, 'core')} against {few}{method}: {', '.join(gains)}."
 
 
 def _precisions(summary: BenchmarkSummary) -> Iterable[str]:
@@ -356,13 +356,13 @@ def _work(summary: BenchmarkSummary) -> Iterable[str]:
         best[cell.condition.precision] = max(rate, best.get(cell.condition.precision, 0.0))
     if best:
         rates = ", ".join(f"{rate:.0f} GMAC/s in {precision}" for precision, rate in best.items())
-        yield f"The network alone reaches {rates} on {cores_words(summary.most_cores)}."
+        yield f"The network alone reaches {rates} on {counted(summary.most_cores, 'core')}."
 
 
 def _like(summary: BenchmarkSummary, cell: Cell, **changes: object) -> list[Cell]:
     """Cells that differ from one in nothing but some factors."""
-    return summary.select(**(levels_of(cell.condition) | changes))
+    return summary.select(**vars(cell.condition) | changes)
 
 
 def _where(item: Condition) -> str:
-    return f"{item.data}, {item.short_view}, {cores_words(item.cores)}"
+    return f"{item.data}, {item.short_view}, {counted(item.cores, 'core')}"

@@ -72,7 +72,7 @@ class Condition:
     @property
     def words(self) -> str:
         decoder = "" if self.has_chunks else f"{self.decoder}, "
-        how = f"{cores_words(self.cores)}, {self.engine} {self.precision}, batch {self.batch_size}"
+        how = f"{counted(self.cores, 'core')}, {self.engine} {self.precision}, batch {self.batch_size}"
         return f"{self.data} {self.short_view}, {how}, {decoder}{self.pipeline}"
 
     @property
@@ -114,9 +114,9 @@ class Condition:
         return 1 + max(0, math.ceil((frames - self.span) / self.stride))
 
 
-def cores_words(count: int) -> str:
-    """A number of cores, for people."""
-    return f"{count} core" if count == 1 else f"{count} cores"
+def counted(number: int, noun: str) -> str:
+    """So many things, for people."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 CLIPS_FOLDER, POSES_FOLDER = "clips", "poses"

@@ -138,8 +138,7 @@ class BenchmarkSummary:
         """Pairs that differ in nothing but decoder, double-loop against NumPy, and their largest difference in px."""
         pairs = []
         for cell in self.select(decoder="double-loop"):
-            same = levels_of(cell.condition) | {"decoder": "numpy"}
-            for other in self.select(**same):
+            for other in self.select(**vars(cell.condition) | {"decoder": "numpy"}):
                 poses = [load_values(self.study.folder, item.condition) for item in (cell, other)]
                 if poses[0] is not None and poses[1] is not None:
                     pairs.append((cell, other, float(np.abs(poses[0] - poses[1]).max())))
@@ -202,11 +201,6 @@ def alike(cells: Iterable[Cell], *names: str) -> list[list[Cell]]:
     for cell in cells:
         groups.setdefault(attrgetter(*names)(cell.condition), []).append(cell)
     return list(groups.values())
-
-
-def levels_of(condition: Condition) -> dict[str, Any]:
-    """The levels of all factors, by name."""
-    return {name: getattr(condition, name) for name in Condition.__dataclass_fields__}
 
 
 def _matches(condition: Condition, name: str, level: Any) -> bool:
