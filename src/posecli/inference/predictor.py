@@ -21,7 +21,7 @@ from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, named_model, read_clip_folder
 from posecli.model.importing import open_model
-from posecli.options import DecoderName, EngineOptions, FixedPrecision
+from posecli.options import DecoderName, EngineOptions, FixedPrecision, at_least
 from posecli.video.batch import Batch
 
 FolderT = TypeVar("FolderT", bound=AnyFolder)
@@ -80,8 +80,7 @@ class Model(ABC, Generic[FolderT, OutputT]):
             raise UsageError(
                 f"{kind.item}s of shape {items.shape} and type {items.dtype} are not {kind.shape} uint8 RGB"
             )
-        if batch_size < 1:
-            raise UsageError(f"batch size {batch_size} is too small: give a whole number of 1 or more")
+        at_least(1, batch_size=batch_size)
         return self.values_of(Batch.of(items).split(batch_size))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, UsageError
-from posecli.options import TableChoice, check_pcutoff
+from posecli.options import TableChoice, at_least, check_pcutoff
 from posecli.plots.painting import DOT_SHARE, Color, Painter, Sheet
 from posecli.support.figures import part_colors
 from posecli.support.yamlfile import read_yaml
@@ -81,8 +81,7 @@ class LabelOptions:
 
     def __post_init__(self) -> None:
         check_pcutoff(self.pcutoff)
-        if self.trail < 0:
-            raise UsageError(f"trail {self.trail} is too small: give a number of frames, 0 for none")
+        at_least(0, trail=self.trail)
         if self.dot_radius is not None and not self.dot_radius > 0:
             raise UsageError(f"dot radius {self.dot_radius} is too small: give a number of px above 0")
         if not 0 < self.scale <= 8:

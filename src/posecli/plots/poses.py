@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, UsageError, VideoError
-from posecli.options import TableChoice, check_pcutoff
+from posecli.options import TableChoice, at_least, check_pcutoff
 from posecli.plots.pose_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths, draw_trajectories
 from posecli.support.figures import save_figure
 from posecli.support.files import refuse_existing, write_whole
@@ -67,8 +67,7 @@ class PlotOptions:
 
     def __post_init__(self) -> None:
         check_pcutoff(self.pcutoff)
-        if self.jumps < 0:
-            raise UsageError(f"jumps {self.jumps} is too small: give the number of jumps to list, 0 for none")
+        at_least(0, jumps=self.jumps)
 
 
 @dataclass(frozen=True)

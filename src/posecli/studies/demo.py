@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecli.analysis import RunObserver, analyze
-from posecli.errors import OutputError, UsageError
+from posecli.errors import OutputError
 from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, positions, read_truth
 from posecli.inference.predictor import load_model
 from posecli.model.folder import builtin_model_path
-from posecli.options import AnalyzeOptions
+from posecli.options import AnalyzeOptions, at_least
 from posecli.plots.labeled_video import LabelOptions, label_video
 from posecli.plots.pose_figures import draw_trajectories
 from posecli.support.figures import save_figure
@@ -63,8 +63,7 @@ def run_demo(
     OutputExistsError
         If an earlier demonstration is in the folder and is not to be overwritten.
     """
-    if frames < 2:
-        raise UsageError(f"frames {frames} is too small: give 2 or more")
+    at_least(2, frames=frames)
     start = time.monotonic()
     model = load_model(builtin_model_path())
     video, labeled = folder / VIDEO_NAME, folder / LABELED_NAME

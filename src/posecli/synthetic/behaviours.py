@@ -57,11 +57,6 @@ FIELDS = (
 Postures = dict[str, Floats]
 
 
-def postures_of(table: Floats) -> Postures:
-    """Rows of `plan_postures` by field."""
-    return dict(zip(FIELDS, table.T, strict=True))
-
-
 @dataclass(frozen=True)
 class Habit:
     """Stance and movements of a behaviour."""

@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from posecli.synthetic.behaviours import (
     BEHAVIOURS,
+    FIELDS,
     HEAD,
     Postures,
     Room,
     frame_labels_of,
     plan_bouts,
     plan_postures,
-    postures_of,
 )
 from posecli.synthetic.canvas import (
     SHIFT,
@@ -96,7 +96,7 @@ class HomeCage(Scene):
         self._bouts = plan_bouts(moves, self.n_frames, self.fps)
         room = Room(LEFT + 108 * size, RIGHT - 118 * size, RIGHT - TO_WALL * size, size)
         self._postures: Floats = plan_postures(moves, self._bouts, self.fps, room)
-        self._block = 0, CageMouse(self.looks, postures_of(self._postures[:BLOCK]), self._view)
+        self._block = 0, self._mice(0)
 
     def labels(self) -> npt.NDArray[np.int8]:
         """``(n_frames,)`` index of every frame's behaviour in `behaviours`."""
@@ -106,11 +106,13 @@ class HomeCage(Scene):
         """The animal in frames ``block * BLOCK`` and after, `BLOCK` or as many as there are."""
         kept, mice = self._block
         if kept != block:
-            postures = self._postures[block * BLOCK : (block + 1) * BLOCK]
-            mice = CageMouse(self.looks, postures_of(postures), self._view)
             # One assignment, so that threads may share a scene.
-            self._block = block, mice
+            self._block = _, mice = block, self._mice(block)
         return mice
+
+    def _mice(self, block: int) -> CageMouse:
+        rows = self._postures[block * BLOCK : (block + 1) * BLOCK]
+        return CageMouse(self.looks, dict(zip(FIELDS, rows.T, strict=True)), self._view)
 
     def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
         image = self._cage.copy()

@@ -13,10 +13,8 @@ PLACES = np.array([0.0, 0.012, 0.03, 0.06, 0.10, 0.15, 0.20, 0.28, 0.38, 0.50, 0
 HALF_WIDTHS = np.array(
     [0.014, 0.037, 0.056, 0.079, 0.101, 0.115, 0.121, 0.140, 0.172, 0.190, 0.206, 0.208, 0.172, 0.105, 0.055, 0.035]
 )
-#: Where the head ends, and turns.
-NECK = 0.24
-#: The animal's middle, which walks along its path.
-MIDDLE = 0.55
+#: Where the head ends, and turns; and the animal's middle, which walks along its path.
+NECK, MIDDLE = 0.24, 0.55
 #: An ear's middle on the spine, and where people put its label: at the inner front of its root.
 EAR_PLACE, EAR_LABEL = 0.12, np.array([0.036, -0.024])
 SPINE = np.linspace(0, 1, 41)
@@ -104,8 +102,7 @@ class Mouse:
         """Distance of an ear's middle from the spine: a head that rolls shows one ear more to the side."""
         return self.looks.ear_distance * (1 + 0.12 * side * self.posture.ear_tilt)
 
-    def ear(self, side: int, size: float = 1.0) -> Points:
-        """Outline of the left (-1) or right (1) ear."""
+    def ear(self, side: int, size: float = 1.0) -> Points:  # -1 is the left one, 1 the right one
         radius = self.unit * self.looks.ear_radius * size
         flat = 0.72 - 0.15 * side * self.posture.ear_tilt
         turned = self.angle(EAR_PLACE) + side * 0.9
@@ -133,8 +130,8 @@ class Mouse:
 def paint_mouse(canvas: Canvas, mouse: Mouse) -> None:
     """Shadow, tail, feet, trunk, ears, from back to front."""
     looks, unit = mouse.looks, mouse.unit
-    paint_shadows(canvas, mouse)
     line, widths = mouse.tail()
+    _paint_shadows(canvas, mouse, line, widths)
     canvas.paint(ribbon(line, widths), looks.skin, 0.95)
     for place, side, phase in ((0.80, -1, 0.0), (0.80, 1, np.pi), (0.30, -1, np.pi), (0.30, 1, 0.0)):
         canvas.paint(mouse.foot(place, side, phase), looks.skin, 0.85)
@@ -148,9 +145,8 @@ def paint_mouse(canvas: Canvas, mouse: Mouse) -> None:
     canvas.paint(ellipse(mouse.at(0.012), (0.016 * unit, 0.02 * unit), mouse.angle(0.0), 10), looks.skin, 0.4)
 
 
-def paint_shadows(canvas: Canvas, mouse: Mouse) -> None:
+def _paint_shadows(canvas: Canvas, mouse: Mouse, line: Points, widths: Floats) -> None:
     """A shadow of trunk and tail per lamp; that of the raised end of the tail falls further away."""
-    line, widths = mouse.tail()
     raised = np.linspace(0.4, 1.6, len(line))[:, None]
     height = 1 + 1.2 * mouse.posture.rearing
     for light in mouse.looks.lights * mouse.unit:

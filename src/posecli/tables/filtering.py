@@ -19,7 +19,7 @@ import pandas as pd
 
 from posecli import __version__
 from posecli.errors import UsageError
-from posecli.options import TableChoice
+from posecli.options import TableChoice, at_least, check_pcutoff
 from posecli.support.files import make_folder, move_into_place, refuse_existing, write_whole
 from posecli.tables.manifest import encode_manifest
 from posecli.tables.pose_table import LEVEL_NAMES, PoseTableWriter, table_to_csv
@@ -157,10 +157,8 @@ class FilterOptions:
     fill: int = 0
 
     def __post_init__(self) -> None:
-        if self.pcutoff is not None and not 0 <= self.pcutoff <= 1:
-            raise UsageError(f"pcutoff {self.pcutoff:g} is out of range: give a likelihood from 0 to 1")
-        if self.fill < 0:
-            raise UsageError(f"fill-gaps {self.fill} is too small: give a number of frames, 0 or more")
+        check_pcutoff(self.pcutoff)
+        at_least(0, **{"fill-gaps": self.fill})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON: the settings of all methods, at their defaults where another one is used."""

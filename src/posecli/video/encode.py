@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import OutputError, UsageError
+from posecli.options import at_least
 from posecli.support.files import move_into_place, partial_path, refuse_existing
 
 #: Environment variable that names the ffmpeg to use.
@@ -79,8 +80,7 @@ class EncodeOptions:
             raise UsageError(f"{self.codec} has no lossless mode here: give a CRF from 0 to {codec.max_crf}")
         if self.crf is not None and not 0 <= self.crf <= codec.max_crf:
             raise UsageError(f"CRF {self.crf:g} is not on the scale of {self.codec}: give 0 to {codec.max_crf}")
-        if self.gop is not None and self.gop < 1:
-            raise UsageError(f"gop {self.gop} is too small: give a whole number of frames, 1 or more")
+        at_least(1, gop=self.gop)
 
     @property
     def pixel_format(self) -> str:
