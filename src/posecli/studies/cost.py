@@ -106,12 +106,12 @@ def read_prices(path: Path | None = None) -> PriceList:
 
 
 def _price(file: Path, name: str, entry: Any, currency: str) -> Price:
-    known = ("per_hour", "unit", "what", "dated", "source")
-    if not isinstance(entry, dict) or "per_hour" not in entry or not set(entry) <= set(known):
+    optional = ("unit", "what", "dated", "source")
+    if not isinstance(entry, dict) or "per_hour" not in entry or not set(entry) <= {"per_hour", *optional}:
         raise UsageError(
-            f"'{file}' has no usable price '{name}': it needs per_hour, and may have {', '.join(known[1:])}"
+            f"'{file}' has no usable price '{name}': it needs per_hour, and may have {', '.join(optional)}"
         )
-    texts = {key: str(entry[key]) for key in known[1:] if key in entry}
+    texts = {key: str(entry[key]) for key in optional if key in entry}
     return Price(name, entry["per_hour"], currency=currency, **texts)
 
 

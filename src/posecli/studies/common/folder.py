@@ -80,7 +80,13 @@ class StudyFolder:
 
     def write_design(self, asked: Mapping[str, Any], content: dict[str, Any]) -> dict[str, Any]:
         """Write the design, with what was asked; returns all that was written."""
-        design = described(self.kind) | content | {"determined_by": dict(asked)}
+        head = {
+            "format": self.kind.format,
+            "format_version": FORMAT_VERSION,
+            "posecli": __version__,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        design = head | content | {"determined_by": dict(asked)}
         write_json(self.path / DESIGN_FILE, design)
         return design
 
@@ -129,24 +135,11 @@ class StudyFolder:
             )
 
 
-def described(kind: StudyKind) -> dict[str, Any]:
-    """The head of a study's design."""
-    return {
-        "format": kind.format,
-        "format_version": FORMAT_VERSION,
-        "posecli": __version__,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def _difference(name: str, old: Any, new: Any) -> str:
     if isinstance(old, dict) or isinstance(new, dict) or len(str(old)) + len(str(new)) > 80:
         return f"other {name}"
-    return f"{name} was {_shown(old)}, not {_shown(new)}"
-
-
-def _shown(value: Any) -> str:
-    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    was, now = (",".join(map(str, value)) if isinstance(value, list) else str(value) for value in (old, new))
+    return f"{name} was {was}, not {now}"
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -255,12 +255,12 @@ def version_row(
     together: Correspondence | None,
     stages: StageReport | None,
 ) -> Row:
-    """Sizes and speeds of one version of one video, for the journal.
-
-    `info` is of the file that was looked at; of the given file there is nothing made or compared, and no stages of a
-    version that was left out.
-    """
+    """A line of the journal. Of the given file nothing is made or compared; a version left out has no stages."""
     size = video.given_bytes if made is None else made.bytes
+    # Frames between the stretches are read too; how many is not known where they were sought over.
+    read_fps = None
+    if stages is not None and not are_sought(info, video.stretches):
+        read_fps = stages.alone_fps["read"] * video.stretches[-1].stop / video.looked_at
     row: Row = {
         "video": video.name,
         "version": version.name,
@@ -278,7 +278,7 @@ def version_row(
         **sizes(size, video.seconds, video.raw_bytes, video.given_bytes),
         "encode_seconds": made and made.seconds,
         "encode_fps": made and video.frames / made.seconds,
-        "read_fps": None if stages is None else _read_fps(video, info, stages),
+        "read_fps": read_fps,
         "network_fps": stages and stages.alone_fps["network"],
         "analysis_fps": stages and stages.frames / stages.seconds,
         "problem": together and together.problem,
@@ -292,10 +292,3 @@ def version_row(
             "largest_time_shift_frames": together.largest_time_shift,
         }
     return row
-
-
-def _read_fps(video: SweepVideo, info: VideoInfo, stages: StageReport) -> float | None:
-    """Frames between the stretches are read too; how many is not known where they were sought over."""
-    if are_sought(info, video.stretches):
-        return None
-    return stages.alone_fps["read"] * video.stretches[-1].stop / video.looked_at

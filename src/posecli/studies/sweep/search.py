@@ -46,15 +46,11 @@ FEWEST_FRAMES = 300
 class SearchOptions:
     """What to search, on which videos, and for how long."""
 
-    #: Videos, model, tolerance and the rest; its precision and batch size are what is searched.
-    sweep: SweepOptions
+    sweep: SweepOptions  # its precision and batch size are what is searched
     scales: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
-    #: ``None`` tries all that engine, processor and model have.
-    precisions: tuple[FixedPrecision, ...] | None = None
-    #: Of H.264; none leaves compression out.
-    crf: tuple[float, ...] = (20.0, 30.0, 40.0)
-    #: Seconds that the search may take: fewer frames are used where all would take longer.
-    budget: float = 900.0
+    precisions: tuple[FixedPrecision, ...] | None = None  # ``None`` tries all that can run
+    crf: tuple[float, ...] = (20.0, 30.0, 40.0)  # of H.264; none leaves compression out
+    budget: float = 900.0  # seconds that the search may take; of long videos it looks at fewer frames
 
     def __post_init__(self) -> None:
         if not self.sweep.videos:
@@ -124,9 +120,8 @@ def search(
         f"Of batch sizes {batch.batch_size} is the best; of pipelines {pipeline}, at {pipelines[pipeline]:.1f} "
         "frames/s."
     )
-    analysis = acquisition = ""
-    if not chosen.thin:
-        analysis = analysis_line(settings, best, batch.batch_size, pipeline)
+    acquisition = ""
+    analysis = "" if chosen.thin else analysis_line(settings, best, batch.batch_size, pipeline)
     if options.crf and not chosen.thin:
         compression = run.compression(settings, best)
         reasons += [f"Compression, in this setting: {reason}" for reason in compression.reasons]
