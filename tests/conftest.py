@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 from matplotlib.figure import Figure
 from support import clips
 from support.fake_engine import FakeEngine
@@ -19,6 +20,9 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelFolder, read_model_folder
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+settings.register_profile("not timed", deadline=None)  # a busy machine is no failure
+settings.load_profile("not timed")
 
 
 @pytest.fixture(autouse=True, scope="session")

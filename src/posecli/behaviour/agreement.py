@@ -327,7 +327,7 @@ def compare_video(video: Path, truth: Labels, table: Path, classes: Sequence[str
     predicted = np.full(len(truth), UNKNOWN, np.int64)
     said = _numbers(frames["label"].tolist(), classes, table)[: len(truth)]
     predicted[: len(said)] = said
-    spans = zip(chunks["first_frame"].tolist(), chunks["end_frame"].tolist(), strict=True)
+    spans = chunks[["first_frame", "end_frame"]].to_numpy()
     of_chunks = np.array([_only_label(truth[first:end]) for first, end in spans], np.int64)
     by_chunk = _numbers(chunks["label"].tolist(), classes, table)
     return ComparedVideo(video, Pairs(truth, predicted), Pairs(of_chunks, by_chunk))

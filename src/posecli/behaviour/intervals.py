@@ -159,16 +159,12 @@ def _interval(row: dict[str, str], path: Path, line: int) -> Interval:
     try:
         if not texts["video"]:
             raise LabelError("the row has no video: give its path")
-        start, end = (_frame_number(name, texts[name]) for name in ("start", "end"))
-        return Interval(path.parent / texts["video"], start, end, texts["label"])
+        for name in ("start", "end"):
+            if not texts[name].isdecimal():
+                raise LabelError(f"{name} '{texts[name]}' is not a frame number: give a whole number of 0 or more")
+        return Interval(path.parent / texts["video"], int(texts["start"]), int(texts["end"]), texts["label"])
     except LabelError as error:
         raise LabelError(f"'{path}', line {line}: {error}") from None
-
-
-def _frame_number(name: str, text: str) -> int:
-    if not text.isdecimal():
-        raise LabelError(f"{name} '{text}' is not a frame number: give a whole number of 0 or more")
-    return int(text)
 
 
 def _refuse_overlaps(intervals: Sequence[Interval], where: Sequence[str]) -> None:

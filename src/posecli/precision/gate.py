@@ -301,22 +301,13 @@ def sample_frames(
     """
     for info, count in _sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
-        wanted = max(1, (frames or gate_frames(geometry)) // count)
+        enough = int(np.clip(SAMPLE_PIXELS // (geometry.width * geometry.height), *SAMPLE_FRAMES))
+        wanted = max(1, (frames or enough) // count)
         images = [np.empty((0, geometry.height, geometry.width, 3), np.uint8)]
         for stretch in _stretches(info.expected_frames, wanted, wanted if frames else SAMPLE_PLACES // count):
             reader = VideoReader(info, geometry, first=stretch.start)
             images.append(_valid_images(reader, stretch[-1] + 1 - stretch.start, stretch.step))
         yield Batch.of(np.concatenate(images), geometry)
-
-
-def gate_frames(geometry: Geometry) -> int:
-    """How many frames of this size the gate looks at.
-
-    >>> gate_frames(Geometry.plan(640, 480)), gate_frames(Geometry.plan(320, 240)), gate_frames(Geometry.plan(80, 60))
-    (32, 128, 256)
-    """
-    fewest, most = SAMPLE_FRAMES
-    return min(max(SAMPLE_PIXELS // (geometry.width * geometry.height), fewest), most)
 
 
 def _stretches(n_frames: int, count: int, places: int) -> list[range]:
