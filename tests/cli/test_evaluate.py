@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from support import labels
 
 from posecli.cli import cli
-from posecli.labels import read_labeled_data, split_frames, write_split
+from posecli.labels import read_labeled_data, split_frames
+from posecli.labels.data import write_split
 from posecli.model.folder import ModelFolder
 from posecli.support.files import move_into_place
 from posecli.tables.pose_table import PoseTableWriter, pose_columns

@@ -18,16 +18,8 @@ from hypothesis import strategies as st
 from support import clips, labels, projects
 
 from posecli.errors import LabelError, UsageError
-from posecli.labels import (
-    LabeledData,
-    LabeledFrame,
-    image_size,
-    read_image,
-    read_labeled_data,
-    read_split,
-    split_frames,
-    write_split,
-)
+from posecli.labels.data import LabeledData, LabeledFrame, image_size, read_image, read_split, split_frames, write_split
+from posecli.labels.reading import read_labeled_data
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from posecli.cli import cli
 from posecli.errors import ModelError
 from posecli.evaluation import ALL, EvaluateOptions, evaluate_frames
 from posecli.inference.predictor import load_clip_model, load_model
-from posecli.labels import read_labeled_data, read_split
+from posecli.labels import read_labeled_data
+from posecli.labels.data import read_split
 from posecli.model import folder as folder_module
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import BUILTIN_FOLDER, builtin_model_path, has_int8, read_int8_plan, read_model_folder

@@ -22,7 +22,7 @@ import posecli
 from posecli.cli import cli
 from posecli.engine.outputs import Maps
 from posecli.errors import OutputExistsError, UsageError
-from posecli.labels import read_image
+from posecli.labels.data import read_image
 from posecli.model.folder import read_clip_folder
 from posecli.support.tensorflow import import_tensorflow
 from posecli.synthetic import SceneOptions, open_scene

@@ -82,7 +82,7 @@ def _measure_frames(
 def _splits(data: LabeledData, flags: dict[str, Any]) -> dict[str, LabeledData]:
     """Train and test frames, if the flags tell them apart."""
     from posecli.evaluation import ALL
-    from posecli.labels import read_split, split_frames
+    from posecli.labels.data import read_split, split_frames
 
     held_out = flags["held_out"]
     if flags["split"] is not None:

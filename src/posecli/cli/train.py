@@ -55,13 +55,8 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
         _train(wanted, run, output)
     last = run.errors[-1].step if run.errors else wanted.steps
     output.say(f"trained {wanted.steps} steps: {run.model}")
-    output.result(
-        {
-            "model": str(run.model),
-            "steps": wanted.steps,
-            wanted.MEASURES.LAST_KEY: [vars(row) for row in run.errors if row.step == last],
-        }
-    )
+    measured = [vars(row) for row in run.errors if row.step == last]
+    output.result({"model": str(run.model), "steps": wanted.steps, wanted.MEASURES.LAST_KEY: measured})
 
 
 def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
@@ -72,7 +67,6 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
         """Prints how training goes."""
 
         def started(self, trainer: Trainer) -> None:
-            """Print the first lines."""
             self._start, self._first = time.monotonic(), trainer.step
             goes_on = f"going on after step {trainer.step} of" if trainer.step else "training for"
             output.say(
@@ -83,7 +77,6 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
                 output.warn(f"Note: {note}")
 
         def stepped(self, step: int, row: Row | None) -> None:
-            """Print losses now and then."""
             if row is None:
                 return
             speed = (step - self._first) / (time.monotonic() - self._start)
@@ -91,7 +84,6 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
             output.progress(f"step {step} of {config.steps}: {row.text}, {left} left")
 
         def measured(self, rows: list[MeasureRow], *, best: bool) -> None:
-            """Print what was measured."""
             for row in rows:
                 output.say(f"  held out, {row.text}")
             if best:

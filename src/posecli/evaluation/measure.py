@@ -13,7 +13,7 @@ import numpy.typing as npt
 from posecli.errors import LabelError, UsageError
 from posecli.evaluation.summary import ALL, Evaluation
 from posecli.inference.predictor import PoseModel
-from posecli.labels import LabeledData, LabeledFrame, image_size, read_bgr
+from posecli.labels.data import LabeledData, LabeledFrame, image_size, read_bgr
 from posecli.options import AnalyzeOptions, TableChoice, at_least, check_pcutoff
 from posecli.precision.gate import model_cutoff
 from posecli.synthetic.sample import find_truth

@@ -10,29 +10,7 @@ Coordinates are px of the image, in the convention of poses (`posecli.video.geom
 
 from __future__ import annotations
 
-from posecli.labels.data import (
-    LabeledData,
-    LabeledFrame,
-    image_size,
-    read_bgr,
-    read_image,
-    read_split,
-    split_frames,
-    write_split,
-)
-from posecli.labels.reading import CONFIG, LABELED_DATA, MOST_OUTSIDE, read_labeled_data
+from posecli.labels.data import LabeledData, split_frames
+from posecli.labels.reading import read_labeled_data
 
-__all__ = [
-    "CONFIG",
-    "LABELED_DATA",
-    "MOST_OUTSIDE",
-    "LabeledData",
-    "LabeledFrame",
-    "image_size",
-    "read_bgr",
-    "read_image",
-    "read_labeled_data",
-    "read_split",
-    "split_frames",
-    "write_split",
-]
+__all__ = ["LabeledData", "read_labeled_data", "split_frames"]

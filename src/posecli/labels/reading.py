@@ -21,6 +21,9 @@ from posecli.tables.hdf5 import PlainTable, read_plain_table
 LABELED_DATA = "labeled-data"
 #: First cells of the lines that name the columns of a CSV table, by their number.
 HEADERS = {3: ["scorer", "bodyparts", "coords"], 4: ["scorer", "individuals", "bodyparts", "coords"]}
+CONFIG = "config.yaml"
+#: If more of the labels lie outside of their images, they belong to other images.
+MOST_OUTSIDE = 0.1
 
 
 @dataclass(frozen=True)
@@ -153,11 +156,6 @@ def _numbers(path: Path, line: int, cells: Sequence[str], count: int) -> list[fl
         raise LabelError(f"line {line} of '{path}' is not all numbers ({brief(str(error))}): correct it") from None
 
 
-CONFIG = "config.yaml"
-#: If more of the labels lie outside of their images, they belong to other images.
-MOST_OUTSIDE = 0.1
-
-
 def read_labeled_data(
     path: Path, bodyparts: Sequence[str] | None = None, *, allow_unlabeled: bool = False
 ) -> LabeledData:
@@ -207,13 +205,10 @@ def read_labeled_data(
 
 def _refuse_unknown(found: Sequence[LabelTable], known: Sequence[str]) -> None:
     """Refuse labelled body parts that the project does not have: most likely a typing error."""
-    for labels in found:
-        for name in labels.bodyparts:
-            if name not in known:
-                raise LabelError(
-                    f"'{labels.path}' labels body part '{name}', but {CONFIG} has {', '.join(known)}: "
-                    "correct the name in one of them"
-                )
+    for path, name in ((table.path, name) for table in found for name in table.bodyparts if name not in known):
+        raise LabelError(
+            f"'{path}' labels body part '{name}', but {CONFIG} has {', '.join(known)}: correct the name in one of them"
+        )
 
 
 def _refuse_unlabeled(data: LabeledData, path: Path, *, allow_unlabeled: bool) -> None:
@@ -261,7 +256,9 @@ def _find_tables(path: Path) -> tuple[list[Path], Mapping[str, Any]]:
         config = _project_of(folder.resolve()) or _project_of(folder.resolve().parent)
     if truth_of(config.get("multianimalproject")) is True:
         refuse_several_animals(path, config.get("individuals"))
-    tables = _tables_below(folder, config.get("scorer"))
+    # One file of each video's folder that has any, or of the folder itself.
+    folders = [folder, *sorted(filter(Path.is_dir, folder.glob("*")))]
+    tables = [table for entry in folders if (table := _table_in(entry, config.get("scorer"))) is not None]
     if not tables:
         raise LabelError(
             f"'{path}' holds no labels: expected {LABELED_DATA}/<video>/CollectedData_<scorer>.h5 or .csv, "
@@ -276,14 +273,6 @@ def _project_of(folder: Path) -> Mapping[str, Any]:
     return read_yaml(config, LabelError) if folder.name == LABELED_DATA and config.is_file() else {}
 
 
-def _tables_below(folder: Path, scorer: object) -> list[Path]:
-    """One label file of each video's folder that has any, or of the folder itself."""
-    if not folder.is_dir():
-        return []
-    folders = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir())]
-    return [table for entry in folders if (table := _table_in(entry, scorer)) is not None]
-
-
 def _table_in(folder: Path, scorer: object) -> Path | None:
     """The labels of the project's scorer, or those of the only one; ``.h5`` before ``.csv``."""
     found = {path.stem: path for ending in ("csv", "h5") for path in folder.glob(f"CollectedData*.{ending}")}
@@ -295,7 +284,6 @@ def _table_in(folder: Path, scorer: object) -> Path | None:
 
 
 def _config_bodyparts(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Body parts that a project's settings name, if any."""
     # A multi-animal project, which may be of one animal, has them elsewhere.
     several = truth_of(config.get("multianimalproject")) is True and isinstance(config.get("bodyparts"), str)
     names = config.get("multianimalbodyparts" if several else "bodyparts")

@@ -19,23 +19,33 @@ cv2 = import_cv2()
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+Size = tuple[int, int]
 
 #: What lies outside the image: the mean pixel, which the network subtracts, as its own padding is nothing.
 OUTSIDE = (124, 117, 104)
+Scalar = TypeVar("Scalar", bound=np.generic)
+#: Rotation of most whole frames, degrees: videos are rarely filmed askew.
+SLIGHT_ROTATION = 15.0
+#: Most specks and lines strewn over an image; half axes and widths as shares of its shorter side; share of light taken.
+MOST_SPECKS, MOST_LINES = 60, 6
+SPECK_SIZES = 0.0015, 0.01
+LINE_WIDTHS = 0.002, 0.03
+DARKNESS = 0.1, 0.95
+#: OpenCV draws at sixteenths of a pixel.
+SUBPIXEL_BITS = 4
 
 
 @dataclass(frozen=True)
 class Viewport:
     """Which part of an image is shown, how large and how turned.
 
-    The place `focus` of the image is shown at `place` of the view; both are ``(2,)`` x, y px.
+    The place `focus` of the image is shown at `place` of the view; both are ``(2,)`` x, y px. The scale is px of the
+    view per px of the image, the angle degrees.
     """
 
     height: int
     width: int
-    #: Px of the view per px of the image.
     scale: float
-    #: Degrees.
     angle: float
     mirrored: bool
     focus: Points
@@ -61,30 +71,19 @@ def show(image: Image, points: Points, view: Viewport) -> tuple[Image, Points]:
     Shrinking averages areas first, as `posecli.video.batch` does, and the rest is one bilinear warp.
     """
     matrix = view.matrix()
-    small, factor = _shrunk(image, view.scale)
+    factor = np.ones(2)
+    if view.scale < 1:
+        height, width = image.shape[:2]
+        size = max(1, round(width * view.scale)), max(1, round(height * view.scale))
+        image, factor = cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.array(size) / (width, height)
     # To the shrunk image's px, and from continuous px to OpenCV's, whose pixel centres are whole numbers.
     pixels = np.column_stack([matrix[:, :2] / factor, matrix[:, 2]])
     pixels[:, 2] += pixels[:, :2] @ (0.5, 0.5) - 0.5
-    shown = cv2.warpAffine(
-        small,
-        pixels,
-        (view.width, view.height),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=OUTSIDE,
-    )
+    borders = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": OUTSIDE}
+    shown = cv2.warpAffine(image, pixels, (view.width, view.height), flags=cv2.INTER_LINEAR, **borders)
     moved = points @ matrix[:, :2].T + matrix[:, 2]
-    outside = ~((moved >= 0) & (moved < (view.width, view.height))).all(axis=1)
-    moved[outside] = np.nan
+    moved[~((moved >= 0) & (moved < (view.width, view.height))).all(axis=1)] = np.nan
     return shown, moved
-
-
-def _shrunk(image: Image, scale: float) -> tuple[Image, npt.NDArray[np.float64]]:
-    if scale >= 1:
-        return image, np.ones(2)
-    height, width = image.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.array(size) / (width, height)
 
 
 def change_light(rng: np.random.Generator, image: Image, strength: float) -> Image:
@@ -106,28 +105,8 @@ def add_noise(rng: np.random.Generator, image: Image) -> Image:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-cv2 = import_cv2()
-
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-#: Rotation of most whole frames, degrees: videos are rarely filmed askew.
-SLIGHT_ROTATION = 15.0
-#: Most specks and lines strewn over an image; half axes and widths as shares of its shorter side; share of light taken.
-MOST_SPECKS, MOST_LINES = 60, 6
-SPECK_SIZES = 0.0015, 0.01
-LINE_WIDTHS = 0.002, 0.03
-DARKNESS = 0.1, 0.95
-#: OpenCV draws at sixteenths of a pixel.
-SUBPIXEL_BITS = 4
-
-
 def choose_view(
-    rng: np.random.Generator,
-    image_size: tuple[int, int],
-    points: Points,
-    scale: float,
-    size: tuple[int, int],
-    options: AugmentOptions,
+    rng: np.random.Generator, image_size: Size, points: Points, scale: float, size: Size, options: AugmentOptions
 ) -> Viewport:
     """Choose what to show; sizes are ``(height, width)``, `scale` is px of the view per px of the image."""
     height, width = size
@@ -146,7 +125,7 @@ def choose_view(
     return Viewport(height, width, scale, float(rng.uniform(-limit, limit)), mirrored, focus, place)
 
 
-def _focus(rng: np.random.Generator, image_size: tuple[int, int], points: Points, background: float) -> Points:
+def _focus(rng: np.random.Generator, image_size: Size, points: Points, background: float) -> Points:
     seen = points[np.isfinite(points).all(axis=1)]
     if len(seen) and rng.random() < 1 - background:
         chosen: Points = seen[rng.integers(len(seen))]
@@ -182,18 +161,9 @@ def strew(rng: np.random.Generator, image: Image) -> Image:
 
 def _draw_speck(rng: np.random.Generator, light: Image) -> None:
     half_axes = min(light.shape) * rng.uniform(*SPECK_SIZES) * np.array([1.0, rng.uniform(0.4, 1.0)])
-    cv2.ellipse(
-        light,
-        _subpixels(rng.random(2) * light.shape[::-1]).tolist(),
-        _subpixels(half_axes).tolist(),
-        float(rng.uniform(0, 180)),
-        0,
-        360,
-        _left_over(rng),
-        thickness=-1,
-        lineType=cv2.LINE_AA,
-        shift=SUBPIXEL_BITS,
-    )
+    axes, centre = _subpixels(half_axes).tolist(), _subpixels(rng.random(2) * light.shape[::-1]).tolist()
+    angle, left_over = float(rng.uniform(0, 180)), _left_over(rng)
+    cv2.ellipse(light, centre, axes, angle, 0, 360, left_over, -1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _draw_line(rng: np.random.Generator, light: Image) -> None:
@@ -276,9 +246,9 @@ def compress_jpeg(rng: np.random.Generator, image: Image) -> Image:
 
 def compress_h264(rng: np.random.Generator, image: Image) -> Image:
     """Through H.264 and back, half of the time as a frame that is predicted from another one."""
-    frames = (
-        [image] if rng.random() < 0.5 else [np.roll(image, int(rng.integers(1, 4)), axis=int(rng.integers(2))), image]
-    )
+    frames = [image]
+    if rng.random() >= 0.5:
+        frames.insert(0, np.roll(image, int(rng.integers(1, 4)), axis=int(rng.integers(2))))
     return h264_round_trip(frames, int(rng.integers(18, 40)))[-1]
 
 

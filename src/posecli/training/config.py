@@ -83,7 +83,6 @@ class TrainConfig(Settings):
 
     @property
     def steps(self) -> int:
-        """Batches of all phases together."""
         return sum(phase.steps for phase in self.phases)
 
     @property

@@ -167,22 +167,19 @@ class Trainer:
         best = found < self.best or not rows
         if best:
             self.best = found
-            self._write_model(rows)
+            source = {
+                "kind": "trained by posecli",
+                "posecli": __version__,
+                "config": self.config.as_dict(),
+                "backend": self.backend,
+                "arithmetic": self.policy,
+                "step": self.step,
+                self.config.MEASURES.SOURCE_KEY: [asdict(row) for row in rows],
+            }
+            weights = read_weights(self.objective.network, self.model)
+            self.objective.write_model(self.run.model, weights, source)
         self.observer.measured(rows, best=best)
         self.run.draw_curves()
-
-    def _write_model(self, rows: list[MeasureRow]) -> None:
-        source = {
-            "kind": "trained by posecli",
-            "posecli": __version__,
-            "config": self.config.as_dict(),
-            "backend": self.backend,
-            "arithmetic": self.policy,
-            "step": self.step,
-            self.config.MEASURES.SOURCE_KEY: [asdict(row) for row in rows],
-        }
-        weights = read_weights(self.objective.network, self.model)
-        self.objective.write_model(self.run.model, weights, source)
 
     def _save(self, phase: int) -> None:
         arrays = {
@@ -222,7 +219,6 @@ class LossMeter:
     seconds: float = 0.0
 
     def add(self, losses: npt.NDArray[np.float64], seconds: float) -> None:
-        """Add the losses of a step, and what it took."""
         self.losses = self.losses + losses
         self.summed += 1
         self.timed += 1
@@ -298,7 +294,6 @@ def computes_bf16() -> bool:
 
 
 def _seconds(policy: str, trial: Callable[[str], Trial]) -> float:
-    """Time of a few steps of a small network."""
     network, inputs, targets = trial(policy)
     network.train_on_batch(inputs, targets)
     start = time.perf_counter()

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 FIRST_TRAINING_SEED = 1_000_000
 #: A seed that no training video has.
 HELD_OUT_SEED = 0
-#: Batches made ahead, and the threads that make them.
+#: Batches made ahead, by one thread.
 AHEAD = 4
-WORKERS = 1
 
 T = TypeVar("T")
+#: A small compiled network, inputs and targets, to time the arithmetic on.
+Trial: TypeAlias = "tuple[keras.Model, Any, Any]"
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class TrainingBatch:
 
 
 def batches(make: Callable[[np.random.Generator], TrainingBatch], seed: int, steps: range) -> Iterator[TrainingBatch]:
-    """The batches of these steps, counted over the whole run, some of them made ahead by other threads."""
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="posecli-batches")
+    """The batches of these steps, counted over the whole run, some of them made ahead by another thread."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="posecli-batches")
     waiting: deque[Future[TrainingBatch]] = deque()
     try:
         for step in steps:
@@ -66,10 +67,6 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     """
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places]
-
-
-#: A small compiled network, inputs and targets, to time the arithmetic on.
-Trial: TypeAlias = "tuple[keras.Model, Any, Any]"
 
 
 class Objective(ABC):

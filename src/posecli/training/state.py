@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
+import pandas as pd
 import yaml
 
 from posecli.errors import OutputError, OutputExistsError
@@ -66,12 +64,9 @@ class RunFolder:
         self.config = config
         self.losses: list[Row] = []
         self.errors: list[MeasureRow] = []
+        #: The model folder of the best snapshot.
+        self.model = path / MODEL_FOLDER
         self._claim(restart)
-
-    @property
-    def model(self) -> Path:
-        """The model folder of the best snapshot."""
-        return self.path / MODEL_FOLDER
 
     def _claim(self, restart: bool) -> None:
         try:
@@ -112,19 +107,18 @@ class RunFolder:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
-        content = {
-            "progress": asdict(progress),
-            "losses": [asdict(row) for row in self.losses],
-            "errors": [asdict(row) for row in self.errors],
-        }
+        losses, errors = ([asdict(row) for row in rows] for rows in (self.losses, self.errors))
+        content = {"progress": asdict(progress), "losses": losses, "errors": errors}
         path = self.path / STATE_FILE
         try:
             save_file(arrays, partial_path(path), {"posecli": json.dumps(content)})
         except (OSError, SafetensorError) as error:
             raise OutputError(f"'{path}' cannot be written ({error}): make room on its disk") from error
         move_into_place(partial_path(path), path)
-        self._write_rows(LOSSES_FILE, self.config.LOSSES, self.losses)
-        self._write_rows(self.config.MEASURES.FILE, self.config.MEASURES, self.errors)
+        measures = self.config.MEASURES
+        for name, kind, rows in ((LOSSES_FILE, self.config.LOSSES, losses), (measures.FILE, measures, errors)):
+            table = pd.DataFrame(rows, columns=[field.name for field in fields(kind)])
+            write_whole(self.path / name, table.to_csv(index=False, na_rep="nan", lineterminator="\r\n").encode())
 
     def load(self) -> tuple[Arrays, Progress] | None:
         """The state that `save` kept; ``None`` for a run that has not come so far."""
@@ -143,13 +137,6 @@ class RunFolder:
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise OutputError(f"'{path}' is damaged ({error}): pass --restart to begin anew") from error
         return arrays, progress
-
-    def _write_rows(self, name: str, kind: type[Row], rows: Sequence[Row]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [field.name for field in fields(kind)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-        write_whole(self.path / name, text.getvalue().encode())
 
     def draw_curves(self) -> None:
         """Draw losses on the left and held-out measures on the right, against steps, as PNG and SVG."""

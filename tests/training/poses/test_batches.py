@@ -15,7 +15,7 @@ from support import labels, trainings
 
 from posecli.errors import UsageError
 from posecli.inference.decode import DecodeOptions, decode_numpy
-from posecli.labels import read_image
+from posecli.labels.data import read_image
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.synthetic import SceneOptions, open_scene

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -34,6 +34,9 @@ Numbers = npt.NDArray[np.int64]
 RENDERED_TOGETHER = 32
 #: Frames of a video that are decoded at a time.
 DECODED_TOGETHER = 64
+#: Frames that are kept in memory, bytes: half an hour at 30 frames/s and 160x160 px.
+MOST_BYTES = 4 << 30
+NOWHERE = np.empty((0, 2))
 
 
 class LabeledVideo(ABC):
@@ -51,7 +54,6 @@ class LabeledVideo(ABC):
 
     @property
     def kept_bytes(self) -> int:
-        """Memory that its frames will take."""
         return int(np.prod(self._shape))
 
     def frames(self, indices: Numbers) -> Images:
@@ -125,10 +127,6 @@ def read_videos(path: Path, classes: Sequence[str], clips: ClipOptions) -> list[
     return videos
 
 
-#: Frames that are kept in memory, bytes: half an hour at 30 frames/s and 160x160 px.
-MOST_BYTES = 4 << 30
-
-
 def frame_numbers(centre: int, clips: ClipOptions, n_frames: int, speed: float = 1.0) -> Numbers:
     """The frames of an example about `centre`, the later of two middle ones, within a video of so many frames.
 
@@ -175,10 +173,6 @@ class Examples:
         video = self.videos[int(place)]
         return video.frames(frame_numbers(int(centre), clips, len(video.labels), speed))
 
-    def with_label(self, label: int) -> Numbers:
-        """Numbers of the examples of a class."""
-        return np.flatnonzero(self.labels == label)
-
 
 @dataclass(frozen=True)
 class BehaviourTrainingData:
@@ -205,7 +199,7 @@ class BehaviourTrainingData:
         examples = self.train[rng.choice(len(self.train), p=weights / weights.sum())]
         if label is None:
             return examples, int(rng.integers(len(examples.labels)))
-        return examples, int(rng.choice(examples.with_label(label)))
+        return examples, int(rng.choice(np.flatnonzero(examples.labels == label)))
 
 
 def open_sources(config: BehaviourConfig) -> BehaviourTrainingData:
@@ -227,18 +221,13 @@ def _videos(source: IntervalSource, config: BehaviourConfig) -> tuple[list[Label
         videos = read_videos(source.intervals, config.classes, config.clips)
         held_out = set(config.held_out_videos)
         return [v for v in videos if v.name not in held_out], [v for v in videos if v.name in held_out]
-    return _synthetic(source, FIRST_TRAINING_SEED, source.seeds, config), _synthetic(
-        source, HELD_OUT_SEED, source.held_out_seeds, config
-    )
-
-
-def _synthetic(source: IntervalSource, first: int, count: int, config: BehaviourConfig) -> list[LabeledVideo]:
     assert source.scene is not None
-    width, height = config.clips.width, config.clips.height
-    return [
-        SyntheticVideo(SceneOptions(source.scene, width, height, source.frames, seed=seed), config.classes)
-        for seed in range(first, first + count)
-    ]
+    options = SceneOptions(source.scene, config.clips.width, config.clips.height, source.frames)
+
+    def rendered(first: int, count: int) -> list[LabeledVideo]:
+        return [SyntheticVideo(replace(options, seed=first + n), config.classes) for n in range(count)]
+
+    return rendered(FIRST_TRAINING_SEED, source.seeds), rendered(HELD_OUT_SEED, source.held_out_seeds)
 
 
 def _check(config: BehaviourConfig, train: Sequence[Examples], test: Sequence[Examples]) -> None:
@@ -262,28 +251,23 @@ def _check(config: BehaviourConfig, train: Sequence[Examples], test: Sequence[Ex
             )
 
 
-NOWHERE = np.empty((0, 2))
-
-
+@dataclass(frozen=True)
 class ClipBatchMaker:
     """Makes the batches of one phase."""
 
-    def __init__(self, data: BehaviourTrainingData, config: BehaviourConfig, phase: Phase) -> None:
-        self._data = data
-        self._config = config
-        self._phase = phase
+    data: BehaviourTrainingData
+    config: BehaviourConfig
+    phase: Phase
 
     def __call__(self, rng: np.random.Generator) -> TrainingBatch:
         """Clips ``(B, T, H, W, 3)``; targets ``(B, n_classes)`` float32, 1 at the class of each."""
-        items = [self._item(rng) for _ in range(self._phase.batch_size)]
-        clips, labels = zip(*items, strict=True)
-        return TrainingBatch(np.stack(clips), np.eye(len(self._config.classes), dtype=np.float32)[list(labels)])
+        clips, labels = zip(*(self._item(rng) for _ in range(self.phase.batch_size)), strict=True)
+        return TrainingBatch(np.stack(clips), np.eye(len(self.config.classes), dtype=np.float32)[list(labels)])
 
     def _item(self, rng: np.random.Generator) -> tuple[Images, int]:
-        config = self._config
+        config, reach = self.config, self.config.augment.speed
         label = int(rng.integers(len(config.classes))) if config.class_balance else None
-        examples, number = self._data.draw(rng, label)
-        reach = config.augment.speed
+        examples, number = self.data.draw(rng, label)
         clip = examples.clip(number, config.clips, float(rng.uniform(1 - reach, 1 + reach)))
         return augment_clip(rng, clip, config.augment), int(examples.labels[number])
 
@@ -291,17 +275,13 @@ class ClipBatchMaker:
 def augment_clip(rng: np.random.Generator, clip: Images, options: ClipAugment) -> Images:
     """Change an example ``(T, H, W, 3)``: view and light are those of all frames, noise is every frame's own."""
     length, height, width = clip.shape[:3]
-    view = _choose_view(rng, height, width, options)
+    scale = float(rng.uniform(1 - options.zoom, 1 + options.zoom))
+    moved = rng.uniform(-options.zoom / 2, options.zoom / 2, 2) * (width, height)
+    mirrored, middle = bool(rng.random() < options.mirror), np.array([width, height]) / 2
+    view = Viewport(height, width, scale, 0.0, mirrored, middle, middle + moved)
     seen = np.stack([show(frame, NOWHERE, view)[0] for frame in clip])
     # One tall picture: what is drawn once holds for all frames.
     tall = change_light(rng, seen.reshape(length * height, width, 3), options.light)
     if rng.random() < options.noise:
         tall = add_noise(rng, tall)
     return tall.reshape(clip.shape)
-
-
-def _choose_view(rng: np.random.Generator, height: int, width: int, options: ClipAugment) -> Viewport:
-    middle = np.array([width, height]) / 2
-    scale = float(rng.uniform(1 - options.zoom, 1 + options.zoom))
-    moved = rng.uniform(-options.zoom / 2, options.zoom / 2, 2) * (width, height)
-    return Viewport(height, width, scale, 0.0, bool(rng.random() < options.mirror), middle, middle + moved)

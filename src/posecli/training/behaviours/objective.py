@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from posecli.behaviour.agreement import balanced_accuracy
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import ModelError
-from posecli.inference.step import BEHAVIOURS, NetworkStep, Step, Values
+from posecli.inference.step import BEHAVIOURS, NetworkStep
 from posecli.model.checkpoint import read_i3d_checkpoint
 from posecli.model.description import ClipDescription
 from posecli.model.folder import read_clip_folder, write_folder
@@ -102,8 +102,6 @@ class BehaviourObjective(Objective):
         return ClipBatchMaker(self.data, self.config, self.config.phases[phase])
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
-        """Balanced accuracy on held-out examples of every source."""
-
         def predict(clips: Images) -> npt.NDArray[np.float32]:
             return np.asarray(model.predict_on_batch(clips.astype(np.float32)), np.float32)
 
@@ -125,25 +123,23 @@ class HeldOutClips:
         self._examples = examples
         self._n_classes = classes
         self._clips = clips
-        chosen = [spread(list(examples.with_label(label)), MOST_EXAMPLES) for label in range(classes)]
+        chosen = [spread(np.flatnonzero(examples.labels == label).tolist(), MOST_EXAMPLES) for label in range(classes)]
         self._numbers: Numbers = np.array([number for numbers in chosen for number in numbers], np.int64)
 
     def accuracy(self, step: int, predict: Predict, batch_size: int) -> AccuracyRow:
         """Balanced accuracy and mean cross-entropy; behaviours of which there is no example are left out."""
         network = NetworkStep(predict, np.asarray, BEHAVIOURS)  # of the logits themselves: the loss is theirs
-        firsts = range(0, len(self._numbers), batch_size)
-        logits = np.concatenate([self._logits(first, network, batch_size) for first in firsts])
-        truth = self._examples.labels[self._numbers]
-        found = balanced_accuracy(truth, logits.argmax(axis=1), self._n_classes)
+        found = []
+        for first in range(0, len(self._numbers), batch_size):
+            numbers = self._numbers[first : first + batch_size]
+            clips = [self._examples.clip(int(number), self._clips) for number in numbers]
+            # The last batch is filled up with its last example, since another size is compiled anew.
+            clips += clips[-1:] * (batch_size - len(clips))
+            found.append(network(Batch.of(np.stack(clips)))[: len(numbers)])
+        logits, truth = np.concatenate(found), self._examples.labels[self._numbers]
+        accuracy = balanced_accuracy(truth, logits.argmax(axis=1), self._n_classes)
         loss = -log_softmax(logits.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].mean()
-        return AccuracyRow(step, self._examples.name, len(truth), len(np.unique(truth)), found, float(loss))
-
-    def _logits(self, first: int, network: Step, batch_size: int) -> Values:
-        """Of one batch; the last one is filled up with its last example, since another size is compiled anew."""
-        numbers = self._numbers[first : first + batch_size]
-        clips = [self._examples.clip(int(number), self._clips) for number in numbers]
-        clips += clips[-1:] * (batch_size - len(clips))
-        return network(Batch.of(np.stack(clips)))[: len(numbers)]
+        return AccuracyRow(step, self._examples.name, len(truth), len(np.unique(truth)), accuracy, float(loss))
 
 
 def initial_weights(spec: I3DSpec, classes: tuple[str, ...], start: str, seed: int) -> Tensors:

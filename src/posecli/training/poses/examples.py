@@ -23,16 +23,28 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import UsageError
-from posecli.labels import LabeledData, LabeledFrame, image_size, read_image, read_labeled_data, split_frames
+from posecli.labels.data import LabeledData, LabeledFrame, image_size, read_image, split_frames
+from posecli.labels.reading import read_labeled_data
 from posecli.network.network import Network, PoseHead
 from posecli.synthetic import Scene, SceneOptions, open_scene
-from posecli.training.augment import Image, choose_view, disturb, show, strew, swap_sides
+from posecli.training.augment import Image, Points, choose_view, disturb, show, strew, swap_sides
 from posecli.training.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
 from posecli.training.objective import FIRST_TRAINING_SEED, TrainingBatch
 
 #: Decoded images of a source kept in memory, bytes: 640x480 px take 0.9 MB each.
 IMAGE_BYTES_KEPT = 400 << 20
 SCENES_KEPT = 64
+#: Px of the network's input at scale 1, as DeepLabCut's ``pos_dist_thresh``.
+RADIUS = 17.0
+SMALLEST_RADIUS = 6.0
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+#: Sides of whole-frame batches are multiples of this, so that few different shapes occur.
+SIDE_STEP = 16
+#: Small frames come in batches at most so many times the phase's.
+MOST_FRAMES = 4
+#: An image, and the targets of both heads.
+Item: TypeAlias = tuple[Image, Floats, Floats]
 
 
 @dataclass(frozen=True)
@@ -42,11 +54,11 @@ class Example:
     #: ``(H, W, 3)`` RGB.
     image: npt.NDArray[np.uint8]
     #: ``(K, 2)`` x, y px; NaN where a body part is not in the image.
-    points: npt.NDArray[np.float64]
+    points: Points
     #: ``(K,)``: whether this source knows the body part at all.
-    known: npt.NDArray[np.bool_]
+    known: Flags
     #: ``(K,)``: whether the body part is in the image, but behind something.
-    hidden: npt.NDArray[np.bool_]
+    hidden: Flags
 
 
 #: Gives any example of a source.
@@ -93,9 +105,7 @@ def scene_example(scene: Scene, index: int, bodyparts: tuple[str, ...]) -> Examp
     return Example(frame.image, points, known, np.array([hidden.get(part, False) for part in bodyparts]))
 
 
-def _arranged(
-    points: npt.NDArray[np.float64], have: tuple[str, ...], want: tuple[str, ...]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _arranged(points: Points, have: tuple[str, ...], want: tuple[str, ...]) -> tuple[Points, Flags]:
     """Points in the network's order, and which of its body parts the source knows."""
     arranged = np.full((len(want), 2), np.nan)
     known = np.array([part in have for part in want])
@@ -164,13 +174,12 @@ def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ..
     for source, parts in zip(config.data, offered, strict=True):
         if not set(parts) & set(bodyparts):
             raise UsageError(
-                f"'{source.labels or source.scene}' has {', '.join(parts)} and none of the body parts "
+                f"'{source.name}' has {', '.join(parts)} and none of the body parts "
                 f"{', '.join(bodyparts)}: take it out of the data, or list its body parts too"
             )
 
 
 def _splits(labeled: Sequence[LabeledData], config: PoseConfig) -> list[tuple[LabeledData, LabeledData]]:
-    """Each table's training and held-out images."""
     if not isinstance(config.held_out, tuple):
         return [split_frames(data, config.held_out or (), config.seed) for data in labeled]
     names = {frame.name for data in labeled for frame in data.frames}
@@ -203,14 +212,6 @@ def _apart(splits: Sequence[tuple[LabeledData, LabeledData]]) -> list[tuple[Labe
     return apart
 
 
-#: Px of the network's input at scale 1, as DeepLabCut's ``pos_dist_thresh``.
-RADIUS = 17.0
-SMALLEST_RADIUS = 6.0
-
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Grid:
     """The cells of a scoremap: how many there are, px of the example per cell, and px per unit of location targets."""
@@ -231,9 +232,7 @@ def grid_of(network: Network, height: int, width: int) -> Grid:
     return Grid(rows, columns, network.stride, network.head.locref_stdev)
 
 
-def make_targets(
-    points: npt.NDArray[np.float64], known: Flags, hidden: Flags, grid: Grid, scale: float
-) -> tuple[Floats, Floats]:
+def make_targets(points: Points, known: Flags, hidden: Flags, grid: Grid, scale: float) -> tuple[Floats, Floats]:
     """Targets of one example, whose `scale` is its px per px of the labelled image.
 
     Of ``(K, 2)`` points those that are not in it are NaN; the source knows nothing of those that are not `known`, and
@@ -259,23 +258,14 @@ def make_targets(
     return scoremap.astype(np.float32), np.stack([*offsets, seen], axis=-1).astype(np.float32)
 
 
-#: Sides of whole-frame batches are multiples of this, so that few different shapes occur.
-SIDE_STEP = 16
-#: Small frames come in batches at most so many times the phase's.
-MOST_FRAMES = 4
-
-#: An image, and the targets of both heads.
-Item: TypeAlias = tuple[Image, Floats, Floats]
-
-
+@dataclass(frozen=True)
 class PoseBatchMaker:
     """Makes the batches of one phase for a network."""
 
-    def __init__(self, data: PoseTrainingData, config: PoseConfig, phase: PosePhase, network: Network) -> None:
-        self._data = data
-        self._config = config
-        self._phase = phase
-        self._network = network
+    data: PoseTrainingData
+    config: PoseConfig
+    phase: PosePhase
+    network: Network
 
     def __call__(self, rng: np.random.Generator) -> TrainingBatch:
         """Square crops of all scales, or whole frames of one.
@@ -283,39 +273,38 @@ class PoseBatchMaker:
         Its inputs are ``(B, H, W, 3)``, its targets ``scoremap`` ``(B, h, w, K, 2)``: target, weight; and ``locref``
         ``(B, h, w, K, 3)``: x, y, mask.
         """
-        make = self._crops if self._phase.framing == "crops" else self._whole_frames
+        make = self._crops if self.phase.framing == "crops" else self._whole_frames
         images, scoremaps, locrefs = zip(*make(rng), strict=True)
         return TrainingBatch(np.stack(images), {"scoremap": np.stack(scoremaps), "locref": np.stack(locrefs)})
 
     def _crops(self, rng: np.random.Generator) -> list[Item]:
-        size = self._phase.crop, self._phase.crop
-        return [self._item(rng, *self._data.draw(rng), self._scale(rng), size) for _ in range(self._phase.batch_size)]
+        size = self.phase.crop, self.phase.crop
+        return [self._item(rng, *self.data.draw(rng), self._scale(rng), size) for _ in range(self.phase.batch_size)]
 
     def _whole_frames(self, rng: np.random.Generator) -> list[Item]:
-        scale, first = self._scale(rng), self._data.draw(rng)
+        scale, first = self._scale(rng), self.data.draw(rng)
         sides = (SIDE_STEP * round(side * scale / SIDE_STEP) for side in first[0].image.shape[:2])
-        height, width = (min(self._phase.crop, max(32, side)) for side in sides)
-        pixels = self._phase.batch_size * self._phase.crop**2
-        count = int(np.clip(round(pixels / (height * width)), 1, MOST_FRAMES * self._phase.batch_size))
-        drawn = [first, *(self._data.draw(rng) for _ in range(count - 1))]
+        height, width = (min(self.phase.crop, max(32, side)) for side in sides)
+        pixels = self.phase.batch_size * self.phase.crop**2
+        count = int(np.clip(round(pixels / (height * width)), 1, MOST_FRAMES * self.phase.batch_size))
+        drawn = [first, *(self.data.draw(rng) for _ in range(count - 1))]
         return [self._item(rng, *one, scale, (height, width)) for one in drawn]
 
     def _scale(self, rng: np.random.Generator) -> float:
-        augment = self._config.augment
+        augment = self.config.augment
         jitter = np.log(augment.scale_jitter)
         return float(rng.choice(augment.scales) * np.exp(rng.uniform(-jitter, jitter)))
 
     def _item(
         self, rng: np.random.Generator, example: Example, augment: AugmentOptions, scale: float, size: tuple[int, int]
     ) -> Item:
-        """The view, and the targets of both heads."""
         view = choose_view(rng, example.image.shape[:2], example.points, scale, size, augment)
         # Drawn only where asked for, so that a run without it sees what it saw before there was clutter.
         cluttered = augment.clutter > 0 and rng.random() < augment.clutter
         image, points = show(strew(rng, example.image) if cluttered else example.image, example.points, view)
         known, hidden = example.known, example.hidden
         if view.mirrored:
-            bodyparts, pairs = self._data.bodyparts, self._config.mirror_pairs
+            bodyparts, pairs = self.data.bodyparts, self.config.mirror_pairs
             points = swap_sides(points, bodyparts, pairs)
             known, hidden = swap_sides(known, bodyparts, pairs), swap_sides(hidden, bodyparts, pairs)
-        return disturb(rng, image, augment), *make_targets(points, known, hidden, grid_of(self._network, *size), scale)
+        return disturb(rng, image, augment), *make_targets(points, known, hidden, grid_of(self.network, *size), scale)

@@ -95,7 +95,6 @@ class PoseObjective(Objective):
         return PoseBatchMaker(self.data, self.config, self.config.phases[phase], self.network)
 
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
-        """Errors on held-out images, for every source and scale."""
         decode = DecodeOptions(self.description.stride, self.description.locref_stdev)
         rows = [
             kept.errors(step, scale, partial(predict, model), decode)
