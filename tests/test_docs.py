@@ -167,3 +167,12 @@ def test_container_recipe_copies_what_is_there_and_let_through() -> None:
     let_through = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert copied
     assert all((ROOT / name).exists() and f"!{name}" in let_through for name in copied)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_imports_on_pages_work(page: Path) -> None:
+    found = re.findall(r"^from (posecli[\w.]*) import ([\w, ]+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    toy = ("posecli.network.toy",)  # what CONTRIBUTING.md has its reader write
+    for module, names in found:
+        if module not in toy:
+            assert [name for name in names.split(", ") if not hasattr(import_module(module), name)] == []
