@@ -73,27 +73,18 @@ class LabeledFrame:
 class LabeledData:
     """Labelled images of one project.
 
-    Attributes
-    ----------
-    bodyparts
-        ``K`` names, in the order of the points.
-    frames
-        Sorted by name.
-    scorer
-        Who labelled.
-    notes
-        What was left out while reading, a sentence each, for people.
-
-    Examples
-    --------
     >>> frames = (LabeledFrame(Path("img0.png"), "labeled-data/m1/img0.png", np.full((2, 2), np.nan)),)
     >>> LabeledData(("snout", "tail"), frames, "me")
     LabeledData(1 frames, 0 points of 2 body parts, by me)
     """
 
+    #: ``K`` names, in the order of the points.
     bodyparts: tuple[str, ...]
+    #: Sorted by name.
     frames: tuple[LabeledFrame, ...]
+    #: Who labelled.
     scorer: str
+    #: What was left out while reading, a sentence each, for people.
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

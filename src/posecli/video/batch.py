@@ -18,29 +18,19 @@ cv2 = import_cv2()
 
 @dataclass(frozen=True)
 class Batch:
-    """Items of a video: frames, or chunks of frames. It is indexed as an array of ``B`` items is.
+    """Items of a video: frames, or chunks of frames. It is indexed as an array of ``B`` items is."""
 
-    Attributes
-    ----------
-    images
-        ``(B, H, W, 3)`` uint8 RGB, or ``(B, T, H, W, 3)`` of chunks; black where not decoded.
-    geometry
-        ``(B,)``, what was done to the frames of each item.
-    indices
-        ``(B,)`` int64, numbers of the items in the video.
-    seconds
-        ``(B,)`` float64 presentation times; NaN where nobody asked for them.
-    valid
-        ``(B,)`` bool, whether an item could be decoded, with all its frames.
-    fresh
-        ``(B,)`` int64, frames of the video that were read for each item: 1 for a frame.
-    """
-
+    #: ``(B, H, W, 3)`` uint8 RGB, or ``(B, T, H, W, 3)`` of chunks; black where not decoded.
     images: npt.NDArray[np.uint8]
+    #: ``(B,)``, what was done to the frames of each item.
     geometry: BatchGeometry
+    #: ``(B,)`` int64, numbers of the items in the video.
     indices: npt.NDArray[np.int64]
+    #: ``(B,)`` float64 presentation times; NaN where nobody asked for them.
     seconds: npt.NDArray[np.float64]
+    #: ``(B,)`` bool, whether an item could be decoded, with all its frames.
     valid: npt.NDArray[np.bool_]
+    #: ``(B,)`` int64, frames of the video that were read for each item: 1 for a frame.
     fresh: npt.NDArray[np.int64]
 
     @classmethod

@@ -47,10 +47,7 @@ class Geometry:
     ) -> Geometry:
         """Work out the geometry of frames of one size.
 
-        Raises
-        ------
-        UsageError
-            If the crop leaves the frame, or the network would see less than `SMALLEST_SIDE` px a side.
+        A `UsageError` if the crop leaves the frame, or the network would see less than `SMALLEST_SIDE` px a side.
         """
         box = crop or Crop(0, frame_width, 0, frame_height)
         if box.x2 > frame_width or box.y2 > frame_height:
@@ -107,23 +104,16 @@ class Geometry:
 class BatchGeometry:
     """What was done to each frame of a batch: a window was cut out of it, and resized.
 
-    Attributes
-    ----------
-    offset
-        ``(B, 2)`` float64, x and y of the upper left corner of the window in the displayed frame, px; negative where
-        the frame was padded.
-    scale
-        ``(B, 2)`` float64, network px per frame px, for x and y.
-
-    Examples
-    --------
     >>> geometry = BatchGeometry(np.array([[100.0, 0.0], [40.0, 20.0]]), np.array([[0.5, 0.5], [1.0, 1.0]]))
     >>> geometry.to_frame(np.array([[80.0, 60.0], [80.0, 60.0]]))
     array([[260., 120.],
            [120.,  80.]])
     """
 
+    #: ``(B, 2)`` float64, x and y of the upper left corner of the window in the displayed frame, px; negative where
+    #: the frame was padded.
     offset: Floats
+    #: ``(B, 2)`` float64, network px per frame px, for x and y.
     scale: Floats
 
     @classmethod

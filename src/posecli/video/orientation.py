@@ -27,22 +27,15 @@ EXIF_WITHIN, EXIF_ORIENTATION, EXIF_MIRRORS = 1 << 16, 0x0112, (2, 4, 5, 7)
 class Orientation:
     """A turn by right angles and then a mirror, which is all that players do.
 
-    Attributes
-    ----------
-    rotation
-        Degrees counter-clockwise: 0, 90, 180 or 270.
-    mirrored
-        Whether left and right are swapped after the turn.
-
-    Examples
-    --------
     >>> Orientation(90).applied(np.array([[1, 2]], np.uint8)).tolist()
     [[2], [1]]
     >>> Orientation(0, mirrored=True).applied(np.array([[1, 2]], np.uint8)).tolist()
     [[2, 1]]
     """
 
+    #: Degrees counter-clockwise: 0, 90, 180 or 270.
     rotation: int = 0
+    #: Whether left and right are swapped after the turn.
     mirrored: bool = False
 
     @classmethod

@@ -51,27 +51,15 @@ class Picture(NamedTuple):
 
 
 class Pictures:
-    """All pictures of a video, as often as one iterates.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Attributes
-    ----------
-    times_from_file
-        Whether the file says when they are shown; otherwise they are spaced by the frame rate.
-    concealed
-        Rows whose picture the decoder found damaged and patched up.
-    is_careful
-        Whether there was a doubt.
-    """
+    """All pictures of a video file, as often as one iterates."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        #: Whether there was a doubt.
         self.is_careful = False
+        #: Whether the file says when pictures are shown; otherwise they are spaced by the frame rate.
         self.times_from_file = True
+        #: Rows whose picture the decoder found damaged and patched up.
         self.concealed: list[int] = []
 
     def __iter__(self) -> Generator[Picture]:
@@ -428,7 +416,7 @@ class Clock:
 
     def time_of(self, pts: int | None, dts: int | None, duration: int) -> int:
         """Time of the next picture, in units of the time base."""
-        believed = self._known(pts, dts)
+        believed = self._believed(pts, dts) if self._is_timed else None
         self.from_file |= believed is not None
         last = self._last
         time = believed if believed is not None else 0 if last is None else last + self._duration
@@ -445,12 +433,9 @@ class Clock:
             return duration
         return since if since > 0 else self._step
 
-    def _known(self, pts: int | None, dts: int | None) -> int | None:
-        if not self._is_timed:
-            return None
-        return dts if self._has_places else self._believed(pts, dts)
-
     def _believed(self, pts: int | None, dts: int | None) -> int | None:
+        if self._has_places:
+            return dts
         if dts is not None:
             self._faults_dts += dts <= self._last_dts
             self._last_dts = dts

@@ -59,49 +59,32 @@ class CutOff:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video before its frames are read.
-
-    Attributes
-    ----------
-    path
-        The file.
-    codec, pixel_format
-        As FFmpeg names them.
-    width, height
-        The displayed frame, px, turned as the file says.
-    frame_rate
-        Average frames per second.
-    time_base
-        Seconds per unit of the times.
-    expected_frames
-        About how many frames there are, by packets.
-    orientation
-        How decoded pictures are turned for display.
-    promised_frames
-        The container's own count; ``None`` where it has none.
-    empty_places
-        Places in the file without a picture: frames that the recorder dropped.
-    unshown_at_start
-        Packets before the first picture that can be shown, where the recording was cut.
-    cut_off
-        Signs that the end is missing.
-    announced
-        When each row is shown, where the packets tell; ``None`` where only decoding does.
-    """
+    """What is known of a video before its frames are read."""
 
     path: Path
+    #: As FFmpeg names it, like the pixel format.
     codec: str
     pixel_format: str
+    #: The displayed frame, px, turned as the file says.
     width: int
     height: int
+    #: Average frames per second.
     frame_rate: float
+    #: Seconds per unit of the times.
     time_base: Fraction
+    #: About how many frames there are, by packets.
     expected_frames: int
+    #: How decoded pictures are turned for display.
     orientation: Orientation = UPRIGHT
+    #: The container's own count; ``None`` where it has none.
     promised_frames: int | None = None
+    #: Places in the file without a picture: frames that the recorder dropped.
     empty_places: int = 0
+    #: Packets before the first picture that can be shown, where the recording was cut.
     unshown_at_start: int = 0
+    #: Signs that the end is missing.
     cut_off: CutOff | None = None
+    #: When each row is shown, where the packets tell; ``None`` where only decoding does.
     announced: Timeline | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -134,13 +117,7 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Read through a file's packets.
-
-    Raises
-    ------
-    VideoError
-        If the file is missing, is not a video, or holds no frame.
-    """
+    """Read through a file's packets; a `VideoError` if it is missing, is not a video, or holds no frame."""
     with open_container(path) as container:
         stream = video_stream(container, path)
         packets = _Packets.read(container, stream)

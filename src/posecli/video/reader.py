@@ -43,19 +43,10 @@ class Frame(NamedTuple):
 class VideoReader:
     """Reads a video once, from its first frame to its last.
 
-    Parameters
-    ----------
-    info
-        From `posecli.video.probe.probe`.
-    geometry
-        What is done to each frame; nothing by default.
-    backend
-        Whether OpenCV decodes too: its pictures are used as long as they are FFmpeg's.
-    first
-        Index of the first frame to read; found by its time where the packets tell the rows' times.
+    `info` is from `posecli.video.probe.probe`, and `geometry` is what is done to each frame, by default nothing. With
+    the `backend` "opencv", OpenCV decodes too: its pictures are used as long as they are FFmpeg's. `first` is the index
+    of the first frame to read, found by its time where the packets tell the rows' times.
 
-    Examples
-    --------
     >>> reader = VideoReader(probe(path))  # doctest: +SKIP
     >>> for batch in reader.batches(64):  # doctest: +SKIP
     ...     print(batch)
@@ -120,20 +111,10 @@ class VideoReader:
         return np.empty((batch_size, self.geometry.height, self.geometry.width, 3), np.uint8)
 
     def read_into(self, buffer: Image, pool: Executor | None = None) -> Batch | None:
-        """Fill a caller's buffer with the next frames.
+        """Fill a caller's buffer, ``(n, H, W, 3)`` uint8 as `new_buffer` makes it, with the next frames.
 
-        Parameters
-        ----------
-        buffer
-            ``(n, H, W, 3)`` uint8, as `new_buffer` makes them.
-        pool
-            Prepares frames in parallel; decoding stays sequential.
-
-        Returns
-        -------
-        Batch or None
-            A batch whose images are a view of the buffer, shorter at the end of the video; ``None`` when there are no
-            frames left.
+        The batch's images are a view of the buffer, shorter at the end of the video; ``None`` when no frames are left.
+        A pool prepares frames in parallel; decoding stays sequential.
         """
         indices: list[int] = []
         pts: list[int] = []

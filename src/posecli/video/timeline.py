@@ -21,17 +21,11 @@ JUMP, MOST_JUMPS = 1.5, 0.2
 
 @dataclass(frozen=True)
 class Timeline:
-    """One time for each row, in the order of the rows.
+    """One time for each row, in the order of the rows."""
 
-    Attributes
-    ----------
-    pts
-        ``(n,)`` int64, in units of the stream's time base.
-    from_file
-        Whether the file gave them; otherwise they are spaced by the frame rate.
-    """
-
+    #: ``(n,)`` int64, in units of the stream's time base.
     pts: npt.NDArray[np.int64] = field(repr=False)
+    #: Whether the file gave them; otherwise they are spaced by the frame rate.
     from_file: bool = True
 
     @classmethod
