@@ -70,21 +70,14 @@ def at_least(least: int, **counts: int | None) -> None:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How the network is run.
+    """How the network is run."""
 
-    Attributes
-    ----------
-    engine
-        The runtime.
-    precision
-        Arithmetic of the network; ``auto`` is the fastest that passes the parity gate on the videos to be
-        analysed, and fp32 where there are no videos to measure it on.
-    threads
-        Threads for the network; ``None`` takes every core that the process may use.
-    """
-
+    #: The runtime.
     engine: EngineName = "openvino"
+    #: Arithmetic of the network; ``auto`` is the fastest that passes the parity gate on the videos to be analysed, and
+    #: fp32 where there are no videos to measure it on.
     precision: Precision = "auto"
+    #: Threads for the network; ``None`` takes every core that the process may use.
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -181,46 +174,30 @@ class Shard:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of every run over videos.
+    """Options of every run over videos."""
 
-    Attributes
-    ----------
-    engine
-        How the network is run. A model that is loaded already keeps its own.
-    batch_size
-        Frames, or chunks of them, per call of the network; ``auto`` tries a few sizes on the video.
-    crop
-        Part of the displayed frame that the network sees; ``None`` is all of it.
-    video_backend
-        Whose frames are used: FFmpeg's, through PyAV (``auto`` and ``pyav``), or OpenCV's as long as they are
-        FFmpeg's.
-    pipeline
-        How reading, inference and decoding overlap. Those that begin with ``tf-`` read through a
-        `tf.data.Dataset`, and need the TensorFlow engine.
-    allow_short
-        Finish a table although frames of the video could not be decoded.
-    out_dir
-        Folder for the results; ``None`` puts them beside the video.
-    overwrite
-        Replace existing results.
-    csv
-        Write the table as CSV too.
-    recursive
-        Look for videos in subfolders too.
-    shard
-        Analyse only a part of the videos, where several processes share them.
-    """
-
+    #: How the network is run. A model that is loaded already keeps its own.
     engine: EngineOptions = EngineOptions()
+    #: Frames, or chunks of them, per call of the network; ``auto`` tries a few sizes on the video.
     batch_size: int | Literal["auto"] = 8
+    #: Part of the displayed frame that the network sees; ``None`` is all of it.
     crop: Crop | None = None
+    #: Whose frames are used: FFmpeg's, through PyAV (``auto`` and ``pyav``), or OpenCV's as long as they are FFmpeg's.
     video_backend: VideoBackend = "auto"
+    #: How reading, inference and decoding overlap. Those that begin with ``tf-`` read through a `tf.data.Dataset`, and
+    #: need the TensorFlow engine.
     pipeline: PipelineName = "async"
+    #: Finish a table although frames of the video could not be decoded.
     allow_short: bool = False
+    #: Folder for the results; ``None`` puts them beside the video.
     out_dir: Path | None = None
+    #: Replace existing results.
     overwrite: bool = False
+    #: Write the table as CSV too.
     csv: bool = False
+    #: Look for videos in subfolders too.
     recursive: bool = False
+    #: Analyse only a part of the videos, where several processes share them.
     shard: Shard | None = None
 
     def __post_init__(self) -> None:
@@ -239,24 +216,16 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class AnalyzeOptions(RunOptions):
-    """Options of an analysis: `RunOptions`, and
+    """Options of an analysis, besides those of every run."""
 
-    Attributes
-    ----------
-    decoder
-        How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
-    num_outputs
-        Peaks reported per body part, best first.
-    scale
-        Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
-    max_shift
-        Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
-        faster precision pass.
-    """
-
+    #: How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
     decoder: DecoderName = "numpy"
+    #: Peaks reported per body part, best first.
     num_outputs: int = 1
+    #: Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
     scale: float = 1.0
+    #: Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
+    #: faster precision pass.
     max_shift: float = MAX_SHIFT_PX
 
     def __post_init__(self) -> None:
@@ -311,27 +280,19 @@ class InputSize:
 
 @dataclass(frozen=True)
 class ClassifyOptions(RunOptions):
-    """Options of a classification: `RunOptions`, and
-
-    Attributes
-    ----------
-    length, stride
-        Frames that the network sees in a chunk, and frames of the video from the start of one chunk to the start of the
-        next; ``None`` takes the model's own.
-    frame_step
-        A chunk holds every n-th frame of the video; ``None`` takes the model's own.
-    input_size
-        Size to which (cropped) frames are resized; ``None`` takes the model's own.
-    max_change
-        Largest 95th percentile of the change of a chunk's probabilities against fp32 at which the parity gate lets a
-        faster precision pass.
-    """
+    """Options of a classification, besides those of every run."""
 
     batch_size: int | Literal["auto"] = 1
+    #: Frames that the network sees in a chunk; ``None`` takes the model's own.
     length: int | None = None
+    #: Frames of the video from the start of one chunk to the start of the next; ``None`` takes the model's own.
     stride: int | None = None
+    #: A chunk holds every n-th frame of the video; ``None`` takes the model's own.
     frame_step: int | None = None
+    #: Size to which (cropped) frames are resized; ``None`` takes the model's own.
     input_size: InputSize | None = None
+    #: Largest 95th percentile of the change of a chunk's probabilities against fp32 at which the parity gate lets a
+    #: faster precision pass.
     max_change: float = MAX_CHANGE
 
     def __post_init__(self) -> None:
@@ -346,18 +307,11 @@ class ClassifyOptions(RunOptions):
 
 @dataclass(frozen=True)
 class TableChoice:
-    """Which pose table is meant, where a file holds several.
+    """Which pose table is meant, where a file holds several."""
 
-    Attributes
-    ----------
-    key
-        The pandas key; ``None`` if there is only one table.
-    scorer
-        Whose points; ``None`` if there is only one scorer.
-    option
-        Prefix of ``key`` and ``scorer`` on the command line, for messages: ``truth-`` where two are read.
-    """
-
+    #: The pandas key; ``None`` if there is only one table.
     key: str | None = None
+    #: Whose points; ``None`` if there is only one scorer.
     scorer: str | None = None
+    #: Prefix of ``key`` and ``scorer`` on the command line, for messages: ``truth-`` where two are read.
     option: str = ""

@@ -31,26 +31,17 @@ Progress = Callable[[int], object]
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What is measured.
+    """What is measured."""
 
-    Attributes
-    ----------
-    scales
-        Factors by which frames are resized for the network.
-    pcutoff
-        Likelihood at or above which a point counts as found; ``None`` takes the model's own.
-    pck
-        Radii in px of the full frame: the share of points that lie within each is reported.
-    batch_size
-        Frames per call of the network.
-    every
-        Use every n-th frame of a video.
-    """
-
+    #: Factors by which frames are resized for the network.
     scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
+    #: Likelihood at or above which a point counts as found; ``None`` takes the model's own.
     pcutoff: float | None = None
+    #: Radii in px of the full frame: the share of points that lie within each is reported.
     pck: tuple[float, ...] = (5.0, 10.0)
+    #: Frames per call of the network.
     batch_size: int = 8
+    #: Use every n-th frame of a video.
     every: int = 1
 
     def __post_init__(self) -> None:

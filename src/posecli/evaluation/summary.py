@@ -26,19 +26,6 @@ ALL = "all"
 class ErrorSummary:
     """Errors of some points.
 
-    Attributes
-    ----------
-    points
-        Labelled points.
-    counted
-        How many of them count: all, or those at or above a likelihood cut-off.
-    mean, median, p90, p99
-        Of the counted points' errors, px; NaN if none counts.
-    pck
-        Share of the counted points within each radius.
-
-    Examples
-    --------
     >>> summary = ErrorSummary.of(np.array([1.0, 3.0, np.nan]), np.array([0.9, 0.2, 0.9]), None, (2.0,))
     >>> summary.points, summary.mean, summary.pck
     (2, 2.0, (0.5,))
@@ -46,12 +33,15 @@ class ErrorSummary:
     0.5
     """
 
+    #: Labelled points.
     points: int
+    #: How many of them count: all, or those at or above a likelihood cut-off.
     counted: int
-    mean: float
-    median: float
-    p90: float
-    p99: float
+    mean: float  #: Of the counted points' errors, px; NaN if none counts.
+    median: float  #: Likewise.
+    p90: float  #: The 90th percentile.
+    p99: float  #: The 99th percentile.
+    #: Share of the counted points within each radius.
     pck: tuple[float, ...]
 
     @classmethod
@@ -73,38 +63,25 @@ class ErrorSummary:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Poses of labelled frames at several scales, and the truth.
+    """Poses of labelled frames at several scales, and the truth."""
 
-    Attributes
-    ----------
-    bodyparts
-        Those that both network and labels have.
-    frames
-        Names of the frames.
-    scales
-        Factors by which the frames were resized for the network.
-    truth
-        ``(N, K, 2)`` float64 px of the full frame; NaN where nothing is labelled.
-    poses
-        ``(S, N, K, 3)`` float64: x px, y px of the full frame, likelihood.
-    cutoff
-        Likelihood at or above which a point counts as found.
-    radii
-        Distances, px, within which the share of points is reported.
-    splits
-        Groups of frames: ``(N,)`` bool each.
-    notes
-        What was left out, a sentence each, for people.
-    """
-
+    #: Those that both network and labels have.
     bodyparts: tuple[str, ...]
+    #: Names of the frames.
     frames: tuple[str, ...]
+    #: Factors by which the frames were resized for the network.
     scales: tuple[float, ...]
+    #: ``(N, K, 2)`` float64 px of the full frame; NaN where nothing is labelled.
     truth: Floats
+    #: ``(S, N, K, 3)`` float64: x px, y px of the full frame, likelihood.
     poses: Floats
+    #: Likelihood at or above which a point counts as found.
     cutoff: float
+    #: Distances, px, within which the share of points is reported.
     radii: tuple[float, ...]
+    #: Groups of frames: ``(N,)`` bool each.
     splits: Mapping[str, Mask]
+    #: What was left out, a sentence each, for people.
     notes: tuple[str, ...] = ()
 
     @cached_property

@@ -36,20 +36,13 @@ Pose: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DecodeOptions:
-    """What the formula needs besides the maps.
+    """What the formula needs besides the maps."""
 
-    Attributes
-    ----------
-    stride
-        Input px per scoremap cell.
-    locref_stdev
-        Px per unit of location refinement.
-    num_outputs
-        ``N``, peaks per body part.
-    """
-
+    #: Input px per scoremap cell.
     stride: float
+    #: Px per unit of location refinement.
     locref_stdev: float
+    #: ``N``, peaks per body part.
     num_outputs: int = 1
 
 

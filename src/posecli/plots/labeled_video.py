@@ -43,40 +43,30 @@ Bones = tuple[tuple[str, str], ...]
 class LabelOptions:
     """How poses are drawn.
 
-    Attributes
-    ----------
-    pcutoff
-        Likelihood below which a body part is not drawn; ``None`` is the cut-off of the model that made the table, or
-        0.6 where that is not known.
-    trail
-        Frames for which a body part leaves a trail behind it.
-    dot_radius
-        Px; by default a share of the frame's size.
-    skeleton
-        Pairs of body parts that are joined by lines.
-    scale
-        Factor on the frame's size.
-    start, end
-        First frame to show, and the one after the last; ``None`` is the end of the video.
-    legend
-        Whether a band below the frames names the body parts.
-    crf
-        Constant rate factor of H.264, 0 (best) to 51.
-
     Raises
     ------
     UsageError
         If a value is out of range.
     """
 
+    #: Likelihood below which a body part is not drawn; ``None`` is the cut-off of the model that made the table, or
+    #: 0.6 where that is not known.
     pcutoff: float | None = PCUTOFF
+    #: Frames for which a body part leaves a trail behind it.
     trail: int = 0
+    #: Px; by default a share of the frame's size.
     dot_radius: float | None = None
+    #: Pairs of body parts that are joined by lines.
     skeleton: Bones = ()
+    #: Factor on the frame's size.
     scale: float = 1.0
+    #: First frame to show.
     start: int = 0
+    #: The one after the last that is shown; ``None`` is the end of the video.
     end: int | None = None
+    #: Whether a band below the frames names the body parts.
     legend: bool = True
+    #: Constant rate factor of H.264, 0 (best) to 51.
     crf: float = 23
 
     def __post_init__(self) -> None:

@@ -40,29 +40,21 @@ CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 class PlotOptions:
     """What is drawn.
 
-    Attributes
-    ----------
-    pcutoff
-        Likelihood below which a point counts as unseen; ``None`` is the model's own, or 0.6 where it is not known.
-    bodyparts
-        The body parts to draw; empty for all.
-    video
-        The video: its first frame is drawn behind the paths, and it has the frames' times.
-    jumps
-        How many of the largest jumps are listed.
-    choice
-        Which table of a file with several, and whose points.
-
     Raises
     ------
     UsageError
         If a value is out of range.
     """
 
+    #: Likelihood below which a point counts as unseen; ``None`` is the model's own, or 0.6 where it is not known.
     pcutoff: float | None = None
+    #: The body parts to draw; empty for all.
     bodyparts: tuple[str, ...] = ()
+    #: The video: its first frame is drawn behind the paths, and it has the frames' times.
     video: Path | None = None
+    #: How many of the largest jumps are listed.
     jumps: int = 20
+    #: Which table of a file with several, and whose points.
     choice: TableChoice = TableChoice()
 
     def __post_init__(self) -> None:
@@ -85,31 +77,21 @@ class Jump:
 
 @dataclass(frozen=True)
 class PlottedTable:
-    """What was drawn of a table.
+    """What was drawn of a table."""
 
-    Attributes
-    ----------
-    table
-        The table.
-    files
-        Everything that was written.
-    frames
-        Rows.
-    pcutoff
-        The cut-off that was used.
-    bodyparts
-        Of each body part: ``share_seen``, ``median_likelihood``, ``share_at_cutoff`` (share of frames at or above each
-        of `CUTOFFS`), ``way_px``, and ``step_median_px``, ``step_p99_px`` and ``step_largest_px`` of frame to frame.
-        ``None`` where nothing is known.
-    jumps
-        The largest steps, the largest first.
-    """
-
+    #: The table.
     table: Path
+    #: Everything that was written.
     files: tuple[Path, ...]
+    #: Rows.
     frames: int
+    #: The cut-off that was used.
     pcutoff: float
+    #: Of each body part: ``share_seen``, ``median_likelihood``, ``share_at_cutoff`` (share of frames at or above each
+    #: of `CUTOFFS`), ``way_px``, and ``step_median_px``, ``step_p99_px`` and ``step_largest_px`` of frame to frame.
+    #: ``None`` where nothing is known.
     bodyparts: dict[str, dict[str, Any]] = field(repr=False)
+    #: The largest steps, the largest first.
     jumps: tuple[Jump, ...] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:

@@ -28,24 +28,6 @@ DEFAULTS: dict[str, tuple[int, int, int, float]] = {
 class SceneOptions:
     """A rendered scene. Equal options give equal frames, bit for bit.
 
-    Attributes
-    ----------
-    scene
-        ``trail-tracking``, ``treadmill`` or ``home-cage``.
-    width, height
-        Frame size, px; the animal grows with it. ``None`` takes the scene's own.
-    frames
-        Number of frames; ``None`` takes the scene's own.
-    fps
-        Frames per second; the animal moves at the same speed per second at any of them. ``None`` takes the
-        scene's own.
-    noise
-        Factor on the sensor noise; 0 leaves it out.
-    occlusion
-        Share of frames in which something hides a part of the animal, 0 to 1.
-    seed
-        Determines the animal's looks, the place, the light and the movement.
-
     Raises
     ------
     UsageError
@@ -57,13 +39,21 @@ class SceneOptions:
     (640, 480)
     """
 
+    #: ``trail-tracking``, ``treadmill`` or ``home-cage``.
     scene: str = "trail-tracking"
+    #: Px; the animal grows with it. ``None`` takes the scene's own.
     width: int | None = None
+    #: Px; ``None`` takes the scene's own.
     height: int | None = None
+    #: Number of frames; ``None`` takes the scene's own.
     frames: int | None = None
+    #: Frames per second; the animal moves at the same speed per second at any of them. ``None`` takes the scene's own.
     fps: float | None = None
+    #: Factor on the sensor noise; 0 leaves it out.
     noise: float = 1.0
+    #: Share of frames in which something hides a part of the animal, 0 to 1.
     occlusion: float = 0.1
+    #: Determines the animal's looks, the place, the light and the movement.
     seed: int = 0
 
     def __post_init__(self) -> None:

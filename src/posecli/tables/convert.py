@@ -36,33 +36,24 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 class ConvertOptions:
     """What a table becomes.
 
-    Attributes
-    ----------
-    to
-        One of `FORMATS`.
-    tidy
-        For csv and parquet: one row per frame and body part. Otherwise there is one row per frame: as DeepLabCut writes
-        its CSV, and in Parquet with columns such as ``snout_x``.
-    video
-        The table's video, from which the frames' times are taken.
-    fps
-        Frames per second, where nothing else tells the times.
-    session_start
-        When the recording began; nwb needs it.
-    choice
-        Which table of a file with several, and whose points.
-
     Raises
     ------
     UsageError
         If the values do not fit together.
     """
 
+    #: One of `FORMATS`.
     to: Format
+    #: For csv and parquet: one row per frame and body part. Otherwise there is one row per frame: as DeepLabCut writes
+    #: its CSV, and in Parquet with columns such as ``snout_x``.
     tidy: bool = False
+    #: The table's video, from which the frames' times are taken.
     video: Path | None = None
+    #: Frames per second, where nothing else tells the times.
     fps: float | None = None
+    #: When the recording began; nwb needs it.
     session_start: datetime | None = None
+    #: Which table of a file with several, and whose points.
     choice: TableChoice = TableChoice()
 
     def __post_init__(self) -> None:
@@ -82,21 +73,13 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class ConvertedTable:
-    """A table that was converted.
+    """A table that was converted."""
 
-    Attributes
-    ----------
-    source, path
-        The table and the new file.
-    rows
-        Frames.
-    times
-        Where the frames' times came from: ``table``, ``video``, ``fps``, or ``None`` where there are none in the file.
-    """
-
-    source: Path
-    path: Path
+    source: Path  #: The table.
+    path: Path  #: The new file.
+    #: Frames.
     rows: int
+    #: Where the frames' times came from: ``table``, ``video``, ``fps``, or ``None`` where there are none in the file.
     times: str | None
 
     def as_dict(self) -> dict[str, Any]:

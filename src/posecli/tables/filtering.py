@@ -37,14 +37,9 @@ SUFFIX = "_filtered"
 
 @dataclass(frozen=True)
 class Median:
-    """DeepLabCut's own filter, to the last bit where every point is known: SciPy's `medfilt`, zeros beyond the ends.
+    """DeepLabCut's own filter, to the last bit where every point is known: SciPy's `medfilt`, zeros beyond the ends."""
 
-    Attributes
-    ----------
-    window
-        Frames, odd.
-    """
-
+    #: Frames, odd.
     window: int = 5
     name = "median"
 
@@ -61,17 +56,11 @@ class Median:
 
 @dataclass(frozen=True)
 class SavitzkyGolay:
-    """Fits a polynomial to each stretch of frames, which keeps peaks that an average would flatten.
+    """Fits a polynomial to each stretch of frames, which keeps peaks that an average would flatten."""
 
-    Attributes
-    ----------
-    window
-        Frames, odd.
-    order
-        Degree of the polynomial.
-    """
-
+    #: Frames, odd.
     window: int = 5
+    #: Degree of the polynomial.
     order: int = 2
     name = "savgol"
 
@@ -91,16 +80,11 @@ class Kalman:
     """Takes a point for a body of steady velocity that is pushed a little in every frame.
 
     It looks at the frames before and after: pykalman's smoother, after Rauch, Tung and Striebel.
-
-    Attributes
-    ----------
-    noise
-        Standard deviation of a found position around the true one, px.
-    push
-        Standard deviation of the change of velocity from frame to frame, px per frame.
     """
 
+    #: Standard deviation of a found position around the true one, px.
     noise: float = 1.0
+    #: Standard deviation of the change of velocity from frame to frame, px per frame.
     push: float = 1.0
     name = "kalman"
 
@@ -137,23 +121,17 @@ def _check_window(window: int) -> None:
 class FilterOptions:
     """How trajectories are smoothed.
 
-    Attributes
-    ----------
-    method
-        The filter.
-    pcutoff
-        Likelihood below which a point counts as a gap; ``None`` means that every known point counts.
-    fill
-        Length of the longest gap that is filled, frames; longer ones are NaN.
-
     Raises
     ------
     UsageError
         If a value is out of range.
     """
 
+    #: The filter.
     method: FilterMethod = Median()
+    #: Likelihood below which a point counts as a gap; ``None`` means that every known point counts.
     pcutoff: float | None = None
+    #: Length of the longest gap that is filled, frames; longer ones are NaN.
     fill: int = 0
 
     def __post_init__(self) -> None:
@@ -239,24 +217,15 @@ def _long_gaps(known: Flags, longest: int) -> Flags:
 
 @dataclass(frozen=True)
 class FilteredTable:
-    """A pose table that was smoothed.
+    """A pose table that was smoothed."""
 
-    Attributes
-    ----------
-    source, path
-        The raw table, and the new one.
-    rows
-        Frames.
-    moved
-        Mean distance by which known points moved, px.
-    gaps
-        Points that are not known in the new table.
-    """
-
-    source: Path
-    path: Path
+    source: Path  #: The raw table.
+    path: Path  #: The new one.
+    #: Frames.
     rows: int
+    #: Mean distance by which known points moved, px.
     moved: float
+    #: Points that are not known in the new table.
     gaps: int
 
     def as_dict(self) -> dict[str, Any]:

@@ -34,35 +34,23 @@ PCUTOFF = 0.6
 
 @dataclass(frozen=True)
 class PoseData:
-    """The content of a pose table, with one entry for each body part of each animal.
+    """The content of a pose table, with one entry for each body part of each animal."""
 
-    Attributes
-    ----------
-    path
-        The file.
-    scorer
-        Who or what found the points, by the columns.
-    labels
-        ``K`` names of points as in the columns: body part, or animal and body part.
-    peaks
-        ``(N, K, P, 3)`` float64: x px, y px, likelihood of each peak, the best one first; NaN where not known.
-    frames
-        ``(N,)`` int64: the number of each row's frame in its video; rising, possibly with gaps.
-    seconds
-        ``(N,)`` presentation times of the frames; ``None`` where the file has none.
-    dtype
-        Float type that keeps the numbers as they are stored.
-    choice
-        Which table of the file it is, where that had to be said.
-    """
-
+    #: The file.
     path: Path
+    #: Who or what found the points, by the columns.
     scorer: str
+    #: ``K`` names of points as in the columns: body part, or animal and body part.
     labels: tuple[tuple[str, ...], ...]
+    #: ``(N, K, P, 3)`` float64: x px, y px, likelihood of each peak, the best one first; NaN where not known.
     peaks: Floats = field(repr=False)
+    #: ``(N,)`` int64: the number of each row's frame in its video; rising, possibly with gaps.
     frames: Frames = field(repr=False)
+    #: ``(N,)`` presentation times of the frames; ``None`` where the file has none.
     seconds: Floats | None = field(default=None, repr=False)
+    #: Float type that keeps the numbers as they are stored.
     dtype: np.dtype[Any] = np.dtype(np.float64)
+    #: Which table of the file it is, where that had to be said.
     choice: TableChoice = TableChoice()
 
     def __len__(self) -> int:

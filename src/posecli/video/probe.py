@@ -62,12 +62,10 @@ class VideoInfo:
     """What is known of a video before its frames are read."""
 
     path: Path
-    #: As FFmpeg names it, like the pixel format.
-    codec: str
-    pixel_format: str
-    #: The displayed frame, px, turned as the file says.
-    width: int
-    height: int
+    codec: str  #: As FFmpeg names it.
+    pixel_format: str  #: As FFmpeg names it.
+    width: int  #: Of the displayed frame, px, turned as the file says.
+    height: int  #: Likewise.
     #: Average frames per second.
     frame_rate: float
     #: Seconds per unit of the times.

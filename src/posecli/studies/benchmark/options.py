@@ -111,20 +111,14 @@ class SharedOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions(SharedOptions):
-    """What is measured of pose networks: `SharedOptions`, and
-
-    Attributes
-    ----------
-    sizes
-        Frame widths, px; the height follows from each video's aspect.
-    decoders
-        Levels of this factor.
-    """
+    """What is measured of pose networks, besides what both kinds share."""
 
     network: ClassVar[NetworkName] = "pose"
 
+    #: Frame widths, px; the height follows from each video's aspect.
     sizes: tuple[int, ...] = (80, 160, 320, 640)
     batch_sizes: tuple[int, ...] = (1, 8, 64)
+    #: Levels of this factor.
     decoders: tuple[DecoderName, ...] = ("standard", "double-loop", "numpy")
 
     def _check_numbers(self) -> None:
@@ -138,26 +132,20 @@ class BenchmarkOptions(SharedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ClipBenchmarkOptions(SharedOptions):
-    """What is measured of networks for behaviours: `SharedOptions`, and
-
-    Attributes
-    ----------
-    sizes
-        Sizes to which frames are scaled.
-    lengths, strides
-        Frames of a chunk, and from the start of one chunk to the start of the next.
-    labels
-        Table of labelled intervals, for balanced accuracy; its videos are taken where none are given.
-    """
+    """What is measured of networks for behaviours, besides what both kinds share."""
 
     network: ClassVar[NetworkName] = "i3d"
     known_pipelines: ClassVar[tuple[PipelineName, ...]] = CLIP_PIPELINES
     longest_seconds: ClassVar[float] = 60.0
 
+    #: Sizes to which frames are scaled.
     sizes: tuple[InputSize, ...] = (InputSize(224, 224),)
+    #: Frames of a chunk.
     lengths: tuple[int, ...] = (64,)
+    #: Frames from the start of one chunk to the start of the next.
     strides: tuple[int, ...] = (64,)
     seconds: float = 6.0
+    #: Table of labelled intervals, for balanced accuracy; its videos are taken where none are given.
     labels: Path | None = None
 
     def _check_numbers(self) -> None:
