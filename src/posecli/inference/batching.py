@@ -75,10 +75,7 @@ class BatchChoice:
 def choose_batch(step: Step, items: Batch, sizes: Sequence[int] = SIZES) -> BatchChoice:
     """Try batch sizes, smallest first, on items of the video; take the smallest of those that are as fast as the best.
 
-    Raises
-    ------
-    EngineError
-        If even the smallest cannot be run.
+    An `EngineError` if even the smallest cannot be run.
     """
     trials: list[BatchTrial] = []
     for size in sizes:

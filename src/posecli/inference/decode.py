@@ -115,10 +115,7 @@ DECODER_FUNCTIONS: dict[DecoderName, Callable[[Scoremap, Locref | None, DecodeOp
 def decode(output: Maps | Peaks, options: DecodeOptions, decoder: DecoderName = "numpy") -> Pose:
     """What an engine gave as poses, ``(B, K, N, 3)`` as `decode_numpy` has them; peaks need no decoder.
 
-    Raises
-    ------
-    EngineError
-        If an engine that finds peaks itself found fewer than were asked for.
+    An `EngineError` if an engine that finds peaks itself found fewer than were asked for.
     """
     if isinstance(output, Maps):
         return DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)

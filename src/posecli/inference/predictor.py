@@ -110,10 +110,7 @@ class PoseModel(Model[ModelFolder, Maps | Peaks]):
     def decode(self, output: Maps | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         """Decode what the network said of a batch: ``(B, K, N, 3)`` float64 in network pixels.
 
-        Raises
-        ------
-        EngineError
-            If the network gave a likelihood or position that is NaN or infinite.
+        An `EngineError` if the network gave a likelihood or position that is NaN or infinite.
         """
         description = self.description
         pose = decode(output, DecodeOptions(description.stride, description.locref_stdev, num_outputs), decoder)
@@ -170,10 +167,7 @@ class ClipModel(Model[ClipModelFolder, Logits]):
     def probabilities(self, output: Logits) -> Values:
         """What the network said of a batch as probabilities, ``(B, C)`` float64: the softmax of its logits.
 
-        Raises
-        ------
-        EngineError
-            If the network gave a value that is NaN or infinite.
+        An `EngineError` if the network gave a value that is NaN or infinite.
         """
         logits = output.logits.astype(np.float64)
         _refuse_not_finite(logits)
@@ -217,10 +211,7 @@ def _refuse_not_finite(values: Values) -> None:
 def load_clip_model(source: str | Path, options: EngineOptions = EngineOptions()) -> ClipModel:
     """Load the model folder of a network for behaviours; ``built-in-behaviours`` is the one that comes with posecli.
 
-    Raises
-    ------
-    ModelError
-        If there is no such folder, or it is damaged or holds another kind of network.
+    A `ModelError` if there is no such folder, or it is damaged or holds another kind of network.
     """
     return ClipModel(read_clip_folder(named_model(Path(source))), options)
 

@@ -41,13 +41,7 @@ Bones = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """How poses are drawn.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-    """
+    """How poses are drawn; a `UsageError` if a value is out of range."""
 
     #: Likelihood below which a body part is not drawn; ``None`` is the cut-off of the model that made the table, or
     #: 0.6 where that is not known.

@@ -38,13 +38,7 @@ CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """What is drawn.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-    """
+    """What is drawn; a `UsageError` if a value is out of range."""
 
     #: Likelihood below which a point counts as unseen; ``None`` is the model's own, or 0.6 where it is not known.
     pcutoff: float | None = None

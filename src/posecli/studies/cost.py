@@ -85,13 +85,7 @@ class PriceList:
 
 
 def read_prices(path: Path | None = None) -> PriceList:
-    """Read a price file, by default posecli's own.
-
-    Raises
-    ------
-    UsageError
-        If the file is missing or is no price file.
-    """
+    """Read a price file, by default posecli's own; a `UsageError` if the file is missing or is no price file."""
     file = path or PRICES_FILE
     content = read_yaml(file, UsageError)
     entries = content.get("prices")

@@ -58,10 +58,7 @@ def run_demo(
 ) -> DemoResult:
     """Render a mouse, find it with the built-in network, and compare with the truth.
 
-    Raises
-    ------
-    OutputExistsError
-        If an earlier demonstration is in the folder and is not to be overwritten.
+    An `OutputExistsError` if an earlier demonstration is in the folder and is not to be overwritten.
     """
     at_least(2, frames=frames)
     start = time.monotonic()

@@ -28,13 +28,8 @@ DEFAULTS: dict[str, tuple[int, int, int, float]] = {
 class SceneOptions:
     """A rendered scene. Equal options give equal frames, bit for bit.
 
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
+    A `UsageError` if a value is out of range.
 
-    Examples
-    --------
     >>> SceneOptions(frames=100).size
     (640, 480)
     """

@@ -34,13 +34,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What a table becomes.
-
-    Raises
-    ------
-    UsageError
-        If the values do not fit together.
-    """
+    """What a table becomes; a `UsageError` if the values do not fit together."""
 
     #: One of `FORMATS`.
     to: Format

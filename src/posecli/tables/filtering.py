@@ -119,13 +119,7 @@ def _check_window(window: int) -> None:
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """How trajectories are smoothed.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-    """
+    """How trajectories are smoothed; a `UsageError` if a value is out of range."""
 
     #: The filter.
     method: FilterMethod = Median()

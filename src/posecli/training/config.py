@@ -278,10 +278,7 @@ class BehaviourConfig(TrainConfig):
 def read_train_config(path: Path) -> PoseConfig | BehaviourConfig:
     """Read ``CONFIG.yaml``; with `classes` it is for a network for behaviours. Paths are relative to its folder.
 
-    Raises
-    ------
-    UsageError
-        If a key is unknown or has a value of the wrong kind; the message names it.
+    A `UsageError` if a key is unknown or has a value of the wrong kind; the message names it.
     """
     content = read_yaml(path, UsageError)
     folder = path.parent
