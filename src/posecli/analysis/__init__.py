@@ -85,8 +85,6 @@ def classify(
     All else is as with `analyze`: parameters and errors, precision behind a gate, pipelines, rows on the disk as they
     are made, and taking up interrupted runs. `model` is a loaded one, or the path of a model folder.
 
-    Examples
-    --------
     >>> report = classify("cage.mp4", "home-cage", ClassifyOptions(stride=16))  # doctest: +SKIP
     >>> report.results[0].table  # doctest: +SKIP
     PosixPath('cageI3D_homecage_800.h5')

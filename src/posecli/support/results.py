@@ -18,8 +18,6 @@ class StageReport:
     `seconds` pass from the first frame read to the last pose handed to the table; in `stage_seconds` each stage was
     busy. Where stages overlap, they add up to more.
 
-    Examples
-    --------
     >>> report = StageReport(100, 10.0, {"read": 1.0, "network": 9.5, "decode": 0.1, "write": 0.1})
     >>> report.sentence
     'limited by the network: 95 % busy'

@@ -29,8 +29,6 @@ class Canvas:
     def paint(self, shape: Points, color: Color, opacity: float = 1.0, blur: float = 0.0) -> None:
         """Fill a polygon, ``(n, 2)`` x, y, with an RGB colour.
 
-        Examples
-        --------
         >>> canvas = Canvas(np.zeros((8, 8, 3), np.uint8), blur=0.0)
         >>> canvas.paint(np.array([[2.0, 2], [6, 2], [6, 6], [2, 6]]), np.float32([200, 200, 200]))
         >>> canvas.image[3:5, 3:5, 0].tolist(), int(canvas.image[0, 0, 0])

@@ -158,13 +158,8 @@ def read_poses(
 def frame_numbers(path: Path, index: Labels, failure: type[PoseCliError]) -> tuple[Frames, npt.NDArray[np.intp]]:
     """Rising frame numbers of the rows, and the places of these rows.
 
-    Raises
-    ------
-    PoseCliError
-        `failure`, if they are not whole numbers from 0 on, or one is there twice.
+    A `failure` if they are not whole numbers from 0 on, or one is there twice.
 
-    Examples
-    --------
     >>> frame_numbers(Path("poses.h5"), ((7,), (3,), (4,)), UsageError)
     (array([3, 4, 7]), array([1, 2, 0]))
     """
@@ -201,12 +196,7 @@ def model_pcutoff(path: Path) -> float:
 def find_table(video: Path) -> Path:
     """The one pose table beside a video, ``<video stem>DLC*.h5``.
 
-    Raises
-    ------
-    VideoError
-        If there is no such video.
-    UsageError
-        If it has no table, or several.
+    A `VideoError` if there is no such video; a `UsageError` if it has no table, or several.
     """
     if not video.exists():
         raise VideoError(f"video '{video}' does not exist: check the path")
