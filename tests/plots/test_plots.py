@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.poses import dot_poses, pose_frame, save_frame, write_table
 
 from posecli.errors import OutputExistsError, UsageError, VideoError
-from posecli.plots.pose_figures import draw_jumps, draw_occupancy, draw_paths, draw_trajectories, thinned, without_rests
+from posecli.plots.figures import draw_jumps, draw_occupancy, draw_paths, draw_trajectories, thinned, without_rests
 from posecli.plots.poses import PlotOptions, chosen, largest_jumps, plot_table, step_lengths
 from posecli.support.figures import part_colors, save_figure
 from posecli.tables.poses import PoseData, read_poses

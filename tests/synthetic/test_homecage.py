@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecli.synthetic import ALL_SCENES, BEHAVIOUR_SCENES, SCENES, SceneFrame, SceneOptions, open_scene
+from posecli.synthetic.arrays import Floats
 from posecli.synthetic.behaviours import (
     BEHAVIOURS,
     FIELDS,
@@ -23,7 +24,6 @@ from posecli.synthetic.behaviours import (
     plan_bouts,
     plan_postures,
 )
-from posecli.synthetic.canvas import Floats
 from posecli.synthetic.homecage import BLOCK, HomeCage
 
 ROOM = Room(150.0, 480.0, 515.0)

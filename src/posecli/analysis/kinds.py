@@ -19,7 +19,7 @@ from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.step import Step
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
-from posecli.plots.ethogram import save_ethogram
+from posecli.plots.figures import save_ethogram
 from posecli.precision.gate import Gate, clip_gate, pose_gate
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests

@@ -100,18 +100,13 @@ def slack_accuracy(truth: Labels, predicted: Labels, slack_frames: int = SLACK_F
     known = truth != UNLABELLED
     if not known.any():
         return float("nan")
-    return float(_excused(truth, predicted, slack_frames)[known].mean())
-
-
-def _excused(truth: Labels, predicted: Labels, slack_frames: int) -> npt.NDArray[np.bool_]:
-    """Whether each prediction occurs in the truth nearby; one pass over the frames per class."""
     places = np.arange(len(truth))
     first, last = np.maximum(places - slack_frames, 0), np.minimum(places + slack_frames + 1, len(truth))
     excused = np.zeros(len(truth), np.bool_)
-    for label in np.unique(truth[truth != UNLABELLED]):
+    for label in np.unique(truth[known]):
         seen = np.concatenate([[0], np.cumsum(truth == label)])
         excused |= (predicted == label) & (seen[last] > seen[first])
-    return excused
+    return float(excused[known].mean())
 
 
 def _checked(truth: Labels, predicted: Labels, n_classes: int | None = None) -> tuple[Labels, Labels]:
@@ -328,7 +323,8 @@ def compare_video(video: Path, truth: Labels, table: Path, classes: Sequence[str
     said = _numbers(frames["label"].tolist(), classes, table)[: len(truth)]
     predicted[: len(said)] = said
     spans = chunks[["first_frame", "end_frame"]].to_numpy()
-    of_chunks = np.array([_only_label(truth[first:end]) for first, end in spans], np.int64)
+    labels_of_chunks = (np.unique(truth[first:end]) for first, end in spans)
+    of_chunks = np.array([labels[0] if len(labels) == 1 else UNLABELLED for labels in labels_of_chunks], np.int64)
     by_chunk = _numbers(chunks["label"].tolist(), classes, table)
     return ComparedVideo(video, Pairs(truth, predicted), Pairs(of_chunks, by_chunk))
 
@@ -341,12 +337,3 @@ def _numbers(labels: Sequence[str], classes: Sequence[str], table: Path) -> Labe
             f"'{table}' has label '{strange[0]}', which is none of {', '.join(classes)}: use its own model"
         )
     return np.array([number_of[label] for label in labels], np.int64)
-
-
-def _only_label(labels: Labels) -> int:
-    """The label that all these frames share; -1 if they do not.
-
-    >>> _only_label(np.array([2, 2])), _only_label(np.array([2, 1])), _only_label(np.array([2, -1]))
-    (2, -1, -1)
-    """
-    return int(labels[0]) if len(labels) and (labels == labels[0]).all() else UNLABELLED

@@ -79,7 +79,10 @@ def intervals_csv(csv_path: Path, intervals: Sequence[Interval]) -> bytes:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_named(item.video, folder), item.start, item.end, item.label] for item in intervals)
+    for item in intervals:
+        video = item.video.absolute()
+        named = (video.relative_to(folder) if video.is_relative_to(folder) else video).as_posix()
+        writer.writerow([named, item.start, item.end, item.label])
     return stream.getvalue().encode()
 
 
@@ -185,8 +188,3 @@ def _overlap(item: Interval) -> str:
         f"the interval from {item.start} to {item.end} overlaps another of '{item.video}': a frame can have only "
         "one label"
     )
-
-
-def _named(video: Path, folder: Path) -> str:
-    whole = video.absolute()
-    return (whole.relative_to(folder) if whole.is_relative_to(folder) else whole).as_posix()

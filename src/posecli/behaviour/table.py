@@ -184,23 +184,16 @@ def behaviours_to_csv(table: Path, csv: Path) -> None:
     pieces_to_csv(csv, (piece.rename_axis("frame") for piece in _read_pieces(table, FRAMES)))
 
 
-def problems_of(frames: pd.DataFrame, chunks: pd.DataFrame) -> list[str]:
+def problems_of(frames: pd.DataFrame, chunks: pd.DataFrame) -> Iterator[str]:
     """What is wrong with a table, in words; `frames` and `chunks` are as `read_behaviours` returns them."""
-    return [*_probabilities(frames), *_probabilities(chunks), *_covered(frames, chunks)]
-
-
-def _probabilities(table: pd.DataFrame) -> Iterator[str]:
-    """Probabilities and labels that belong together."""
-    classes = [name for name in table.columns if name not in TABLE_COLUMNS]
-    values = table[classes].to_numpy()
-    known = np.isfinite(values).all(axis=1)
-    if ((values[known] < 0) | (values[known] > 1)).any() or not np.allclose(values[known].sum(axis=1), 1):
-        yield "its probabilities are not between 0 and 1 with a sum of 1"
-    if table["label"].tolist() != labels_of(values, tuple(classes)).tolist():
-        yield "its labels are not those of the highest probabilities"
-
-
-def _covered(frames: pd.DataFrame, chunks: pd.DataFrame) -> Iterator[str]:
+    for table in (frames, chunks):
+        classes = [name for name in table.columns if name not in TABLE_COLUMNS]
+        values = table[classes].to_numpy()
+        known = np.isfinite(values).all(axis=1)
+        if ((values[known] < 0) | (values[known] > 1)).any() or not np.allclose(values[known].sum(axis=1), 1):
+            yield "its probabilities are not between 0 and 1 with a sum of 1"
+        if table["label"].tolist() != labels_of(values, tuple(classes)).tolist():
+            yield "its labels are not those of the highest probabilities"
     if frames.index.tolist() != list(range(len(frames))):
         yield "its frames are not counted from 0 without gaps"
     if len(chunks) and not 0 <= chunks["first_frame"].min() <= chunks["end_frame"].max() <= len(frames):

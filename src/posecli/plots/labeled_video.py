@@ -6,7 +6,7 @@ Three things go on at once: the next frames are decoded, these are drawn on, and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -137,7 +137,12 @@ def plan_labels(
     read = tuple(map(read_poses, tables, choices or [TableChoice()] * len(tables)))
     for table in read:
         table.belongs_to(video, info.n_frames, OutputError)
-    _refuse_unknown(options.skeleton, read)
+    known = {name for table in read for name in table.bodyparts}
+    for part in chain.from_iterable(options.skeleton):
+        if part not in known:
+            raise UsageError(
+                f"body part '{part}' of the skeleton is not in the table: it has {', '.join(sorted(known))}"
+            )
     return LabelJob(info, read, options, options.frames_of(info))
 
 
@@ -291,15 +296,6 @@ def _skeleton_of_project(path: Path) -> Bones:
     if not found:
         raise UsageError(f"'{path}' has no skeleton: add one to it, or give pairs as snout-leftear,snout-rightear")
     return tuple((str(start), str(end)) for start, end in found)
-
-
-def _refuse_unknown(skeleton: Bones, tables: Iterable[PoseData]) -> None:
-    known = {name for table in tables for name in table.bodyparts}
-    for part in chain.from_iterable(skeleton):
-        if part not in known:
-            raise UsageError(
-                f"body part '{part}' of the skeleton is not in the table: it has {', '.join(sorted(known))}"
-            )
 
 
 def _bones_of(table: PoseData, skeleton: Bones) -> list[tuple[int, int]]:

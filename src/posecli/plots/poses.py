@@ -7,7 +7,7 @@ such file in a folder or below for a table.)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from posecli.errors import OutputError, UsageError, VideoError
 from posecli.options import TableChoice, at_least, check_pcutoff
-from posecli.plots.pose_figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths, draw_trajectories
+from posecli.plots.figures import draw_jumps, draw_likelihoods, draw_occupancy, draw_paths, draw_trajectories
 from posecli.support.figures import save_figure
 from posecli.support.files import refuse_existing, write_whole
 from posecli.tables.manifest import read_manifest
@@ -142,7 +142,10 @@ def plot_table(
         "jumps": lambda: draw_jumps(steps, poses.names),
         "occupancy": lambda: draw_occupancy(_centers(poses, pcutoff), _frame_seconds(poses), size),
     }
-    _refuse_existing(target, drawings, overwrite=overwrite)
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"'{target}' is a file: name a folder with --out-dir")
+    for name in (*(f"{name}.{kind}" for name in drawings for kind in ("png", "svg")), SUMMARY_NAME):
+        refuse_existing(target / name, overwrite=overwrite)
     files: list[Path] = []
     for name, draw in drawings.items():
         progress(name)
@@ -241,10 +244,3 @@ def _frame_of(poses: PoseData, video: Path | None) -> tuple[tuple[int, int] | No
     finally:
         reader.close()
     return (info.width, info.height), batch.images[0], info.seconds()[poses.frames]
-
-
-def _refuse_existing(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"'{folder}' is a file: name a folder with --out-dir")
-    for name in (*(f"{name}.{kind}" for name in names for kind in ("png", "svg")), SUMMARY_NAME):
-        refuse_existing(folder / name, overwrite=overwrite)

@@ -12,8 +12,8 @@ from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_tabl
 from posecli.inference.predictor import load_model
 from posecli.model.folder import builtin_model_path
 from posecli.options import AnalyzeOptions, at_least
+from posecli.plots.figures import draw_trajectories
 from posecli.plots.labeled_video import LabelOptions, label_video
-from posecli.plots.pose_figures import draw_trajectories
 from posecli.support.figures import save_figure
 from posecli.support.files import refuse_existing
 from posecli.support.results import VideoResult

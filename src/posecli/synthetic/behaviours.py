@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posecli.synthetic.canvas import Floats, wander
+from posecli.synthetic.arrays import Floats
+from posecli.synthetic.canvas import wander
 
 #: In the order of their labels.
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")
@@ -53,8 +54,6 @@ FIELDS = (
     "food",  # whether a crumb is in the paws, 0 to 1
     "breath",  # by how much the trunk is wider than usual, as a part of its width
 )
-#: Postures of ``n`` frames: ``(n,)`` for each of `FIELDS`.
-Postures = dict[str, Floats]
 
 
 @dataclass(frozen=True)

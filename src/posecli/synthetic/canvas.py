@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-#: x, y in px along the last axis.
-Points = Floats
-Image = npt.NDArray[np.uint8]
-#: Brightness of pixels, 0 to 255.
-Light = npt.NDArray[np.float32]
-Color = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.float32]
+from posecli.synthetic.arrays import Color, Flags, Floats, Image, Light, Mask, Points
 
 #: Fractional bits that OpenCV is given for coordinates.
 SHIFT = 4
@@ -133,7 +125,7 @@ def darken(light: Light, shape: Points, strength: float) -> None:
     light *= 1 - np.float32(strength) * coverage(shape, width, height, 0.0)
 
 
-def contains(shape: Points, points: Points) -> npt.NDArray[np.bool_]:
+def contains(shape: Points, points: Points) -> Flags:
     """``(K,)``: which of the ``(K, 2)`` points lie in a polygon.
 
     >>> contains(np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]]), np.array([[1.0, 1], [5, 1]])).tolist()

@@ -13,33 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.synthetic.behaviours import (
-    BEHAVIOURS,
-    FIELDS,
-    HEAD,
-    Postures,
-    Room,
-    frame_labels_of,
-    plan_bouts,
-    plan_postures,
-)
-from posecli.synthetic.canvas import (
-    SHIFT,
-    Canvas,
-    Color,
-    Floats,
-    Image,
-    Light,
-    Points,
-    contains,
-    coverage,
-    ellipse,
-    normals,
-    ribbon,
-    uneven,
-)
+from posecli.synthetic.arrays import Color, Flags, Floats, Image, Light, Points
+from posecli.synthetic.behaviours import BEHAVIOURS, FIELDS, HEAD, Room, frame_labels_of, plan_bouts, plan_postures
+from posecli.synthetic.canvas import SHIFT, Canvas, contains, coverage, ellipse, normals, ribbon, uneven
 from posecli.synthetic.options import SceneOptions
-from posecli.synthetic.scene import Flags, Scene
+from posecli.synthetic.scene import Scene
 
 #: Frame in whose px the cage is built, before it is mirrored and scaled.
 WIDTH, HEIGHT = 640, 480
@@ -99,7 +77,6 @@ class HomeCage(Scene):
         self._block = 0, self._mice(0)
 
     def labels(self) -> npt.NDArray[np.int8]:
-        """``(n_frames,)`` index of every frame's behaviour in `behaviours`."""
         return frame_labels_of(self._bouts)
 
     def mice(self, block: int) -> CageMouse:
@@ -263,20 +240,16 @@ class CageView:
     mirrored: bool
     scale: tuple[float, float]  # to px of the frame, along x and y
 
-    def px(self, places: Points) -> Points:
-        """Px of the frame of places in an unmirrored frame of 640x480 px."""
-        x = WIDTH - places[..., 0] if self.mirrored else places[..., 0]
-        return np.stack([x * self.scale[0], places[..., 1] * self.scale[1]], axis=-1)
-
 
 class CageMouse:
     """One mouse in ``n`` postures.
 
-    Own coordinates are those of `Postures`, in px for a mouse of size 1; a place is ``(n, 2)``, a line or an outline
-    ``(n, corners, 2)``. `points` are ``(n, 4, 2)`` px of the frame: snout, ear, near forepaw, base of the tail.
+    `postures` has ``(n,)`` for each of `FIELDS`. Own coordinates are theirs, in px for a mouse of size 1; a place is
+    ``(n, 2)``, a line or an outline ``(n, corners, 2)``.
+    `points` are ``(n, 4, 2)`` px of the frame: snout, ear, near forepaw, base of the tail.
     """
 
-    def __init__(self, looks: CageMouseLooks, postures: Postures, view: CageView) -> None:
+    def __init__(self, looks: CageMouseLooks, postures: dict[str, Floats], view: CageView) -> None:
         self._looks, self._postures, self._view = looks, postures, view
         ahead = _direction(postures["pitch"])
         self._hip = self._at("hip")
@@ -300,7 +273,7 @@ class CageMouse:
         for part, color in zip(self._slices, self._colors, strict=True):
             cv2.fillPoly(image, [self._corners[frame, part]], color, cv2.LINE_AA, SHIFT)
 
-    def hidden(self, frame: int) -> npt.NDArray[np.bool_]:
+    def hidden(self, frame: int) -> Flags:
         """``(4,)``: which points of the head the near forepaw hides."""
         covered = contains(self._paw[frame], self.points[frame])
         covered[2:] = False
@@ -314,13 +287,14 @@ class CageMouse:
 
     def _px(self, places: Points, frames: slice = slice(None)) -> Points:
         """Px of the frame of ``(n, m, 2)`` places in own coordinates."""
-        postures, size = self._postures, self._looks.size
+        postures, size, view = self._postures, self._looks.size, self._view
         facing = postures["facing"][frames, None]
         # Seen from its front a mouse is still as broad as it is.
         broad = np.copysign(np.maximum(np.abs(facing), BREADTH), facing)
         x = postures["center"][frames, None] + broad * size * places[..., 0]
-        x = np.clip(x, self._view.left, self._view.right)
-        return self._view.px(np.stack([x, self._view.floor - size * places[..., 1]], axis=-1))
+        x = np.clip(x, view.left, view.right)
+        x = WIDTH - x if view.mirrored else x
+        return np.stack([x * view.scale[0], (view.floor - size * places[..., 1]) * view.scale[1]], axis=-1)
 
     def _on_head(self, ahead: Floats | float, above: Floats | float) -> Points:
         """A place on the head, or with ``(corners,)`` an outline."""

@@ -14,10 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.synthetic.canvas import Canvas, Image, Points, contains, ellipse, ribbon
+from posecli.synthetic.arrays import Flags, Image, Points
+from posecli.synthetic.canvas import Canvas, contains, ellipse, ribbon
 from posecli.synthetic.options import DEFAULTS, SceneOptions
-
-Flags = npt.NDArray[np.bool_]
 
 #: Sensor noise is cut from one larger field, at another place in every frame.
 NOISE_MARGIN = 97
@@ -129,7 +128,9 @@ class Hiding:
         if rng.random() < 0.5:
             shape = ellipse(around, tuple(length * rng.uniform(0.08, 0.22, 2)), rng.uniform(0, np.pi))
         else:
-            shape = _bar(rng, around, length)
+            angle = rng.uniform(0, np.pi)  # a rod or a cable across the animal
+            reach = length * rng.uniform(0.5, 2.5) * np.array([np.cos(angle), np.sin(angle)])
+            shape = ribbon(np.stack([around - reach, around + reach]), length * rng.uniform(0.03, 0.1))
         canvas.paint(shape, np.full(3, rng.uniform(40, 225), np.float32), 1.0)
         return contains(shape, points)
 
@@ -146,10 +147,3 @@ def _events(rng: np.random.Generator, n_frames: int, fps: float, share: float) -
         event[start : start + stay] = number
         start, wanted, number = start + stay, wanted - stay, number + 1
     return event
-
-
-def _bar(rng: np.random.Generator, center: Points, length: float) -> Points:
-    """A rod or a cable across the animal."""
-    angle = rng.uniform(0, np.pi)
-    reach = length * rng.uniform(0.5, 2.5) * np.array([np.cos(angle), np.sin(angle)])
-    return ribbon(np.stack([center - reach, center + reach]), length * rng.uniform(0.03, 0.1))

@@ -12,23 +12,10 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from posecli.synthetic.canvas import (
-    Canvas,
-    Color,
-    Floats,
-    Image,
-    Light,
-    Points,
-    contains,
-    coverage,
-    darken,
-    ellipse,
-    ribbon,
-    uneven,
-    wander,
-)
+from posecli.synthetic.arrays import Color, Flags, Floats, Image, Light, Points
+from posecli.synthetic.canvas import Canvas, contains, coverage, darken, ellipse, ribbon, uneven, wander
 from posecli.synthetic.options import SceneOptions
-from posecli.synthetic.scene import Flags, Scene
+from posecli.synthetic.scene import Scene
 
 #: Outline by place from snout (0) to base of the tail (1), in units of that length: heights above the belt of back and
 #: belly, and half the width from below.
