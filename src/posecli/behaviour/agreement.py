@@ -250,7 +250,14 @@ class BehaviourEvaluation:
     def frames(self, video: ComparedVideo | None = None) -> Agreement:
         """Agreement of the frames of one video, or of all together."""
         pairs = [each.frames for each in ([video] if video else self.videos)]
-        return self._agreement(pairs, _slack_accuracy(pairs, self.options.slack))
+        # A frame without a prediction is never right, but its label excuses its neighbours.
+        right = sum(
+            slack_accuracy(each.truth, each.predicted, self.options.slack) * each.labelled.sum()
+            for each in pairs
+            if each.labelled.any()
+        )
+        scored = sum(int(each.scored.sum()) for each in pairs)
+        return self._agreement(pairs, float(right / scored) if scored else math.nan)
 
     def chunks(self, video: ComparedVideo | None = None) -> Agreement:
         """Agreement of the chunks of one video, or of all together."""
@@ -298,17 +305,6 @@ class BehaviourEvaluation:
 
     def _both(self, video: ComparedVideo | None = None) -> dict[str, Any]:
         return {"frames": self.frames(video).as_dict(), "chunks": self.chunks(video).as_dict()}
-
-
-def _slack_accuracy(videos: Sequence[Pairs], slack: int) -> float:
-    """Over all videos; a frame without a prediction is never right, but its label excuses its neighbours."""
-    right = sum(
-        slack_accuracy(each.truth, each.predicted, slack) * each.labelled.sum()
-        for each in videos
-        if each.labelled.any()
-    )
-    scored = sum(int(each.scored.sum()) for each in videos)
-    return float(right / scored) if scored else math.nan
 
 
 def _known(value: float) -> float | None:

@@ -158,6 +158,7 @@ def _read_pieces(path: Path, key: str) -> Iterator[pd.DataFrame]:
     """A table in pieces, read as plain data: pandas would unpickle what is in the file."""
     import h5py
 
+    places = ("first_frame", "end_frame") if key == CHUNKS else ()
     try:
         with h5py.File(path, "r") as file:
             group = file[key]
@@ -166,17 +167,13 @@ def _read_pieces(path: Path, key: str) -> Iterator[pd.DataFrame]:
                 raise ValueError("its classes are not names")
             node = group["table"]
             for start in range(0, max(len(node), 1), PIECE_ROWS):
-                yield _piece(node[start : start + PIECE_ROWS], key, classes)
+                rows = node[start : start + PIECE_ROWS]
+                columns: dict[str, Any] = {name: rows[name] for name in (*places, "seconds")}
+                columns["label"] = [text.decode() for text in rows["label"]]
+                yield pd.DataFrame(columns | {name: rows[name] for name in classes}, index=rows["index"])
     except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
         problem = "does not exist" if not path.is_file() else f"is not a behaviour table ({str(error)[:80]})"
         raise UsageError(f"'{path}' {problem}: give a file that 'posecli classify' made") from error
-
-
-def _piece(rows: npt.NDArray[Any], key: str, classes: list[str]) -> pd.DataFrame:
-    places = ("first_frame", "end_frame") if key == CHUNKS else ()
-    columns: dict[str, Any] = {name: rows[name] for name in (*places, "seconds")}
-    columns["label"] = [text.decode() for text in rows["label"]]
-    return pd.DataFrame(columns | {name: rows[name] for name in classes}, index=rows["index"])
 
 
 def behaviours_to_csv(table: Path, csv: Path) -> None:

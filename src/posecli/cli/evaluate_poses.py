@@ -53,7 +53,7 @@ def _measure_video(
     model: Any, video: Path, options: EvaluateOptions, flags: dict[str, Any], output: Output
 ) -> Evaluation:
     from posecli.cli.progress import frame_progress
-    from posecli.evaluation import evaluate_video, every_nth, truth_of_video
+    from posecli.evaluation.measure import evaluate_video, every_nth, truth_of_video
 
     if flags["split"] is not None or flags["held_out"] is not None:
         raise UsageError(f"'{video}' is a video: --split and --held-out choose among labelled frames")

@@ -6,17 +6,8 @@ Errors are Euclidean distances in px of the full frame, at whatever scale the ne
 
 from __future__ import annotations
 
-from posecli.evaluation.measure import (
-    EvaluateOptions,
-    evaluate_frames,
-    evaluate_table,
-    evaluate_video,
-    every_nth,
-    positions,
-    read_truth,
-    truth_of_video,
-)
+from posecli.evaluation.measure import EvaluateOptions, evaluate_frames, evaluate_table, evaluate_video
 from posecli.evaluation.summary import ALL, ErrorSummary, Evaluation, point_errors
 
 __all__ = ["ALL", "ErrorSummary", "EvaluateOptions", "Evaluation", "evaluate_frames", "evaluate_table"]
-__all__ += ["evaluate_video", "every_nth", "point_errors", "positions", "read_truth", "truth_of_video"]
+__all__ += ["evaluate_video", "point_errors"]

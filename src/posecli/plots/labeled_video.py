@@ -309,8 +309,5 @@ def _bones_of(table: PoseData, skeleton: Bones) -> list[tuple[int, int]]:
 def _colors_of(tables: Sequence[PoseData]) -> dict[str, Color]:
     """A colour for every name: the same in every panel."""
     names = list(dict.fromkeys(chain.from_iterable(table.names for table in tables)))
-    colors: dict[str, Color] = {}
-    for name, color in zip(names, part_colors(len(names)), strict=True):
-        red, green, blue = bytes.fromhex(color.removeprefix("#"))
-        colors[name] = red, green, blue
-    return colors
+    colors = [tuple(bytes.fromhex(color.removeprefix("#"))) for color in part_colors(len(names))]
+    return dict(zip(names, colors, strict=True))

@@ -25,7 +25,7 @@ WHITE, BLACK, BAND, INK = (255, 255, 255), (0, 0, 0), (32, 32, 32), (235, 235, 2
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-Color = tuple[int, int, int]
+Color = tuple[int, ...]
 
 
 class Painter:
@@ -60,9 +60,9 @@ class Painter:
         places, known = self._places[index].tolist(), self._known[index].tolist()
         for start, end in self._bones:
             if known[start] and known[end]:
-                for color, extra in ((BLACK, 2), (WHITE, 0)):  # visible on light and on dark ground
+                for ink, extra in ((BLACK, 2), (WHITE, 0)):  # visible on light and on dark ground
                     ends, thickness = (places[start], places[end]), self._line + extra
-                    cv2.line(image, *ends, color, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+                    cv2.line(image, *ends, ink, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
         for place, is_known, color in zip(places, known, self._colors, strict=True):
             if is_known:
                 cv2.circle(image, place, self._radius, color, -1, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from posecli.analysis import RunObserver, analyze
 from posecli.errors import OutputError
-from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table, positions, read_truth
+from posecli.evaluation import ALL, ErrorSummary, EvaluateOptions, evaluate_table
+from posecli.evaluation.measure import positions, read_truth
 from posecli.inference.predictor import load_model
 from posecli.model.folder import builtin_model_path
 from posecli.options import AnalyzeOptions, at_least

@@ -306,9 +306,14 @@ def _sit(rng: np.random.Generator, moves: Signals) -> Columns:
         "far_hind_y": 5.0,
         "tail": rng.uniform(0, 30),
     }
-    along, across = moves["stroke"] + 0.6 * moves["munch"], moves["lift"] + 0.8 * moves["munch"]
-    for name, ahead in (("fore", 42.0), ("far_fore", 50.0)):
-        columns[f"{name}_x"], columns[f"{name}_y"] = _from_the_head(columns, ahead + along, -10.0 + across)
+    # Paws so many px ahead of the head's joint, and above its axis.
+    x = columns["hip_x"] + columns["length"] * np.cos(columns["pitch"]) + columns["head_x"]
+    y = columns["hip_y"] + columns["length"] * np.sin(columns["pitch"]) + columns["head_y"]
+    cos, sin = np.cos(columns["head_angle"]), np.sin(columns["head_angle"])
+    along, above = moves["stroke"] + 0.6 * moves["munch"], -10.0 + (moves["lift"] + 0.8 * moves["munch"])
+    for name, start in (("fore", 42.0), ("far_fore", 50.0)):
+        ahead = start + along
+        columns[f"{name}_x"], columns[f"{name}_y"] = x + ahead * cos - above * sin, y + ahead * sin + above * cos
     return columns
 
 
@@ -349,11 +354,3 @@ def _on_the_spine(
         "length": length * rng.uniform(0.96, 1.04),
         "arch": arch + rng.uniform(-4, 4),
     }
-
-
-def _from_the_head(columns: Columns, ahead: Floats, above: Floats) -> tuple[Floats, Floats]:
-    """Points so many px ahead of the head's joint, and above its axis."""
-    x = columns["hip_x"] + columns["length"] * np.cos(columns["pitch"]) + columns["head_x"]
-    y = columns["hip_y"] + columns["length"] * np.sin(columns["pitch"]) + columns["head_y"]
-    cos, sin = np.cos(columns["head_angle"]), np.sin(columns["head_angle"])
-    return np.asarray(x + ahead * cos - above * sin), np.asarray(y + ahead * sin + above * cos)

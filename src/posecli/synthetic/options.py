@@ -13,8 +13,6 @@ ALL_SCENES: tuple[str, ...] = SCENES + BEHAVIOUR_SCENES
 
 #: Smallest side of a frame, px: in a smaller one no body parts can be told apart.
 SMALLEST_SIDE = 32
-
-
 #: A scene's width and height (px), frames, and frames per second by default: those of the two data sets of
 #: Mathis & Warren (2018), and three minutes of the frames of Govindarajan et al. (2022).
 DEFAULTS: dict[str, tuple[int, int, int, float]] = {

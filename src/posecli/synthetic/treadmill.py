@@ -72,21 +72,16 @@ class Treadmill(Scene):
 
     def _render(self, index: int) -> tuple[Canvas, Points, Flags, float]:
         canvas = Canvas(self._room.copy(), self._blur)
-        self._paint_belt(canvas, index)
+        # Dirt on the belt goes by; the mouse faces left, so that the belt under it moves to the right.
+        start = int(self._travelled[index]) % self.width
+        below = canvas.image[-self._belt.shape[0] :]
+        cv2.subtract(below, self._belt[:, self.width - start : 2 * self.width - start], dst=below)
         runner = self.runner(index)
         paint_beside(canvas, runner)
         paint_below(canvas, runner)
         hidden = np.zeros(len(self.bodyparts), np.bool_)
         hidden[2:6] = runner.hidden_paws()
         return canvas, runner.bodyparts(), hidden, 0.5 * self.looks.length
-
-    def _paint_belt(self, canvas: Canvas, index: int) -> None:
-        """Dirt on the belt goes by as the mouse runs."""
-        start = int(self._travelled[index]) % self.width
-        below = canvas.image[-self._belt.shape[0] :]
-        # The mouse faces left, so that the belt under it moves to the right.
-        moved = self._belt[:, self.width - start : 2 * self.width - start]
-        cv2.subtract(below, moved, dst=below)
 
 
 def _steps(rng: np.random.Generator, n: int, fps: float, length: float) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import LabelError, UsageError, VideoError
-from posecli.evaluation import positions, read_truth
+from posecli.evaluation.measure import positions, read_truth
 from posecli.labels import LabeledData, read_labeled_data
 from posecli.options import Crop
 from posecli.studies.sweep.options import SCENE_FRAMES, SweepObserver, SweepOptions
