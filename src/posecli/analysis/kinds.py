@@ -35,18 +35,12 @@ CHUNKING = ("length", "stride", "frame_step")
 class Analysis(ABC):
     """What a run finds in videos: a row of values for each frame, or for each chunk of frames."""
 
-    #: The options that make smaller what goes through the network as one.
-    size_options: ClassVar[str]
-    #: How videos are cut into chunks; ``None`` where a row is a frame.
-    chunks: ChunkPlan | None = None
-    #: Numbers in a row of the journal.
-    row_width: int
-    #: For people.
-    network: str
-    #: Writes a finished table as text.
-    to_csv: Callable[[Path, Path], object]
-    #: Those of its own that change values, and that do not.
-    settings: dict[str, Any]
+    size_options: ClassVar[str]  #: The options that make smaller what goes through the network as one.
+    chunks: ChunkPlan | None = None  #: How videos are cut into chunks; ``None`` where a row is a frame.
+    row_width: int  #: Numbers in a row of the journal.
+    network: str  #: For people.
+    to_csv: Callable[[Path, Path], object]  #: Writes a finished table as text.
+    settings: dict[str, Any]  #: Those of its own that change values, and that do not.
     run_settings: dict[str, Any]
 
     def __init__(self, model: Model[Any, Any], options: AnalyzeOptions | ClassifyOptions) -> None:

@@ -116,12 +116,9 @@ class _Compared:
     """A row beside what the network says of its frame."""
 
     row: int
-    #: ``(K,)`` px by which each point is off; NaN where neither is sure of it.
-    apart: Floats
-    #: Largest difference of the likelihoods.
-    likelihood: float
-    #: A frame beside it that the row fits far better.
-    better: int | None
+    apart: Floats  #: ``(K,)`` px by which each point is off; NaN where neither is sure of it.
+    likelihood: float  #: Largest difference of the likelihoods.
+    better: int | None  #: A frame beside it that the row fits far better.
 
     @classmethod
     def of(cls, row: int, points: Floats, poses: dict[int, Floats]) -> _Compared:

@@ -33,16 +33,13 @@ class ErrorSummary:
     0.5
     """
 
-    #: Labelled points.
-    points: int
-    #: How many of them count: all, or those at or above a likelihood cut-off.
-    counted: int
+    points: int  #: Labelled points.
+    counted: int  #: How many of them count: all, or those at or above a likelihood cut-off.
     mean: float  #: Of the counted points' errors, px; NaN if none counts.
     median: float  #: Likewise.
     p90: float  #: The 90th percentile.
     p99: float  #: The 99th percentile.
-    #: Share of the counted points within each radius.
-    pck: tuple[float, ...]
+    pck: tuple[float, ...]  #: Share of the counted points within each radius.
 
     @classmethod
     def of(cls, errors: Floats, likelihood: Floats, cutoff: float | None, radii: Sequence[float]) -> ErrorSummary:
@@ -65,24 +62,15 @@ class ErrorSummary:
 class Evaluation:
     """Poses of labelled frames at several scales, and the truth."""
 
-    #: Those that both network and labels have.
-    bodyparts: tuple[str, ...]
-    #: Names of the frames.
-    frames: tuple[str, ...]
-    #: Factors by which the frames were resized for the network.
-    scales: tuple[float, ...]
-    #: ``(N, K, 2)`` float64 px of the full frame; NaN where nothing is labelled.
-    truth: Floats
-    #: ``(S, N, K, 3)`` float64: x px, y px of the full frame, likelihood.
-    poses: Floats
-    #: Likelihood at or above which a point counts as found.
-    cutoff: float
-    #: Distances, px, within which the share of points is reported.
-    radii: tuple[float, ...]
-    #: Groups of frames: ``(N,)`` bool each.
-    splits: Mapping[str, Mask]
-    #: What was left out, a sentence each, for people.
-    notes: tuple[str, ...] = ()
+    bodyparts: tuple[str, ...]  #: Those that both network and labels have.
+    frames: tuple[str, ...]  #: Names of the frames.
+    scales: tuple[float, ...]  #: Factors by which the frames were resized for the network.
+    truth: Floats  #: ``(N, K, 2)`` float64 px of the full frame; NaN where nothing is labelled.
+    poses: Floats  #: ``(S, N, K, 3)`` float64: x px, y px of the full frame, likelihood.
+    cutoff: float  #: Likelihood at or above which a point counts as found.
+    radii: tuple[float, ...]  #: Distances, px, within which the share of points is reported.
+    splits: Mapping[str, Mask]  #: Groups of frames: ``(N,)`` bool each.
+    notes: tuple[str, ...] = ()  #: What was left out, a sentence each, for people.
 
     @cached_property
     def errors(self) -> Floats:

@@ -38,12 +38,9 @@ Pose: TypeAlias = npt.NDArray[np.float64]
 class DecodeOptions:
     """What the formula needs besides the maps."""
 
-    #: Input px per scoremap cell.
-    stride: float
-    #: Px per unit of location refinement.
-    locref_stdev: float
-    #: ``N``, peaks per body part.
-    num_outputs: int = 1
+    stride: float  #: Input px per scoremap cell.
+    locref_stdev: float  #: Px per unit of location refinement.
+    num_outputs: int = 1  #: ``N``, peaks per body part.
 
 
 def decode_numpy(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:

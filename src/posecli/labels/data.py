@@ -78,14 +78,10 @@ class LabeledData:
     LabeledData(1 frames, 0 points of 2 body parts, by me)
     """
 
-    #: ``K`` names, in the order of the points.
-    bodyparts: tuple[str, ...]
-    #: Sorted by name.
-    frames: tuple[LabeledFrame, ...]
-    #: Who labelled.
-    scorer: str
-    #: What was left out while reading, a sentence each, for people.
-    notes: tuple[str, ...] = ()
+    bodyparts: tuple[str, ...]  #: ``K`` names, in the order of the points.
+    frames: tuple[LabeledFrame, ...]  #: Sorted by name.
+    scorer: str  #: Who labelled.
+    notes: tuple[str, ...] = ()  #: What was left out while reading, a sentence each, for people.
 
     def __len__(self) -> int:
         return len(self.frames)

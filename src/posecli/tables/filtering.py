@@ -58,10 +58,8 @@ class Median:
 class SavitzkyGolay:
     """Fits a polynomial to each stretch of frames, which keeps peaks that an average would flatten."""
 
-    #: Frames, odd.
-    window: int = 5
-    #: Degree of the polynomial.
-    order: int = 2
+    window: int = 5  #: Frames, odd.
+    order: int = 2  #: Degree of the polynomial.
     name = "savgol"
 
     def __post_init__(self) -> None:
@@ -82,10 +80,8 @@ class Kalman:
     It looks at the frames before and after: pykalman's smoother, after Rauch, Tung and Striebel.
     """
 
-    #: Standard deviation of a found position around the true one, px.
-    noise: float = 1.0
-    #: Standard deviation of the change of velocity from frame to frame, px per frame.
-    push: float = 1.0
+    noise: float = 1.0  #: Standard deviation of a found position around the true one, px.
+    push: float = 1.0  #: Standard deviation of the change of velocity from frame to frame, px per frame.
     name = "kalman"
 
     def __post_init__(self) -> None:
@@ -215,12 +211,9 @@ class FilteredTable:
 
     source: Path  #: The raw table.
     path: Path  #: The new one.
-    #: Frames.
-    rows: int
-    #: Mean distance by which known points moved, px.
-    moved: float
-    #: Points that are not known in the new table.
-    gaps: int
+    rows: int  #: Frames.
+    moved: float  #: Mean distance by which known points moved, px.
+    gaps: int  #: Points that are not known in the new table.
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"source": str(self.source), "path": str(self.path)}

@@ -38,10 +38,8 @@ Trial: TypeAlias = "tuple[keras.Model, Any, Any]"
 class TrainingBatch:
     """What one step sees."""
 
-    #: ``(B, ..., H, W, 3)`` uint8 RGB: images, or clips of them.
-    inputs: npt.NDArray[np.uint8]
-    #: What the losses of the network take.
-    targets: Any
+    inputs: npt.NDArray[np.uint8]  #: ``(B, ..., H, W, 3)`` uint8 RGB: images, or clips of them.
+    targets: Any  #: What the losses of the network take.
 
 
 def batches(make: Callable[[np.random.Generator], TrainingBatch], seed: int, steps: range) -> Iterator[TrainingBatch]:
@@ -72,19 +70,14 @@ def spread(items: Sequence[T], count: int) -> list[T]:
 class Objective(ABC):
     """Data, network, losses, held-out measure and model folder of one kind of network."""
 
-    #: What Keras calls the two numbers that a row of losses tells.
-    LOG_NAMES: ClassVar[tuple[str, str]]
+    LOG_NAMES: ClassVar[tuple[str, str]]  #: What Keras calls the two numbers that a row of losses tells.
 
-    #: What is trained for what, and what was passed over in the data, for people.
-    subject: str
+    subject: str  #: What is trained for what, and what was passed over in the data, for people.
     notes: tuple[str, ...]
-    #: Hash of the labels and their roles; a run is continued only with the same.
-    fingerprint: str
-    #: Names of what is trained on, and of what is held out.
-    split: tuple[list[str], list[str]]
+    fingerprint: str  #: Hash of the labels and their roles; a run is continued only with the same.
+    split: tuple[list[str], list[str]]  #: Names of what is trained on, and of what is held out.
     network: Network
-    #: Arguments of ``keras.Model.compile``: losses, their weights, and metrics.
-    losses: Mapping[str, Any]
+    losses: Mapping[str, Any]  #: Arguments of ``keras.Model.compile``: losses, their weights, and metrics.
 
     @abstractmethod
     def initial_weights(self) -> Tensors:

@@ -59,10 +59,8 @@ Names = Annotated[tuple[str, ...], distinct]
 class Settings:
     """Settings whose values are checked against their annotations."""
 
-    #: The key of an entry that is not a mapping, if it may be another.
-    SHORT_FOR: ClassVar[str] = ""
-    #: Keys that belong elsewhere, and what is said of them.
-    FOREIGN: ClassVar[dict[str, str]] = {}
+    SHORT_FOR: ClassVar[str] = ""  #: The key of an entry that is not a mapping, if it may be another.
+    FOREIGN: ClassVar[dict[str, str]] = {}  #: Keys that belong elsewhere, and what is said of them.
 
     def __post_init__(self) -> None:
         for name, hint in _hints(type(self)).items():

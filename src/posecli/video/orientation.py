@@ -33,10 +33,8 @@ class Orientation:
     [[2, 1]]
     """
 
-    #: Degrees counter-clockwise: 0, 90, 180 or 270.
-    rotation: int = 0
-    #: Whether left and right are swapped after the turn.
-    mirrored: bool = False
+    rotation: int = 0  #: Degrees counter-clockwise: 0, 90, 180 or 270.
+    mirrored: bool = False  #: Whether left and right are swapped after the turn.
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> Orientation | None:

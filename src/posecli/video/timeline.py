@@ -23,10 +23,8 @@ JUMP, MOST_JUMPS = 1.5, 0.2
 class Timeline:
     """One time for each row, in the order of the rows."""
 
-    #: ``(n,)`` int64, in units of the stream's time base.
-    pts: npt.NDArray[np.int64] = field(repr=False)
-    #: Whether the file gave them; otherwise they are spaced by the frame rate.
-    from_file: bool = True
+    pts: npt.NDArray[np.int64] = field(repr=False)  #: ``(n,)`` int64, in units of the stream's time base.
+    from_file: bool = True  #: Whether the file gave them; otherwise they are spaced by the frame rate.
 
     @classmethod
     def of(cls, pts: Iterable[int], *, from_file: bool = True) -> Timeline:

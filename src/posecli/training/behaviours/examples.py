@@ -149,10 +149,8 @@ class Examples:
 
     name: str
     videos: tuple[LabeledVideo, ...]
-    #: ``(N, 2)``: number of the video, and of the middle frame in it.
-    places: Numbers
-    #: ``(N,)``: numbers of the classes.
-    labels: Numbers
+    places: Numbers  #: ``(N, 2)``: number of the video, and of the middle frame in it.
+    labels: Numbers  #: ``(N,)``: numbers of the classes.
 
     @classmethod
     def of(cls, name: str, videos: Sequence[LabeledVideo], clips: ClipOptions) -> Examples:

@@ -51,14 +51,10 @@ Item: TypeAlias = tuple[Image, Floats, Floats]
 class Example:
     """An image and its body parts, in the order of the network's scoremaps."""
 
-    #: ``(H, W, 3)`` RGB.
-    image: npt.NDArray[np.uint8]
-    #: ``(K, 2)`` x, y px; NaN where a body part is not in the image.
-    points: Points
-    #: ``(K,)``: whether this source knows the body part at all.
-    known: Flags
-    #: ``(K,)``: whether the body part is in the image, but behind something.
-    hidden: Flags
+    image: npt.NDArray[np.uint8]  #: ``(H, W, 3)`` RGB.
+    points: Points  #: ``(K, 2)`` x, y px; NaN where a body part is not in the image.
+    known: Flags  #: ``(K,)``: whether this source knows the body part at all.
+    hidden: Flags  #: ``(K,)``: whether the body part is in the image, but behind something.
 
 
 #: Gives any example of a source.
