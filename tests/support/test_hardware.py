@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from posecli.support import hardware
-from posecli.support.hardware import busy_seconds, free_memory, processor, total_memory, usable_cores
+from posecli.support.hardware import busy_seconds, free_memory, processor, usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +83,5 @@ def test_processor(
     assert processor() == (name, frozenset(features))
 
 
-def test_the_machine_has_memory_and_works() -> None:
-    assert total_memory() > 1 << 20
+def test_the_machine_works() -> None:
     assert busy_seconds() > 0

@@ -100,24 +100,19 @@ def _apart(values: list[float]) -> list[float]:
 
 def save_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
     """Write a figure as ``<stem>.png`` and ``<stem>.svg``; an `OutputError` if the folder cannot be written to."""
+    from matplotlib.text import Text
+
     paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
-    _break_long_titles(figure)
+    for axes in figure.axes:
+        for child in axes.get_children():
+            if isinstance(child, Text) and child not in axes.texts:
+                child.set_wrap(True)  # titles may be wider than the figure
     make_folder(stem.parent)
     for path in paths:
         metadata = {"Date": None} if path.suffix == ".svg" else None
         with whole_file(path) as partial, house_style():
             figure.savefig(partial, format=path.suffix[1:], dpi=DPI, metadata=metadata)
     return paths
-
-
-def _break_long_titles(figure: Figure) -> None:
-    """Wrap titles that are wider than the figure."""
-    from matplotlib.text import Text
-
-    for axes in figure.axes:
-        for child in axes.get_children():
-            if isinstance(child, Text) and child not in axes.texts:
-                child.set_wrap(True)
 
 
 def part_colors(count: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,24 +23,23 @@ def usable_cores() -> int:
     >>> 1 <= usable_cores() <= os.cpu_count()
     True
     """
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limits = [affinity, _cgroup_cores(), _slurm_cores()]
-    return max(1, min(limit for limit in limits if limit is not None))
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    with suppress(OSError, ValueError):  # there is no such file, or the quota is "max"
+        quota, period = CGROUP_CPU_MAX.read_text().split()
+        limits.append(math.ceil(int(quota) / int(period)))
+    job = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if job.isdecimal() and int(job) > 0:
+        limits.append(int(job))
+    return max(1, min(limits))
 
 
 def free_memory() -> int:
     """Bytes that this process may still take, of the machine's and its control group's."""
     available = psutil.virtual_memory().available
-    try:
-        limit, used = (path.read_text().strip() for path in CGROUP_MEMORY)
-        return available if limit == "max" else min(available, max(0, int(limit) - int(used)))
-    except (OSError, ValueError):
-        return available
-
-
-def total_memory() -> int:
-    """Bytes of the machine's memory."""
-    return psutil.virtual_memory().total
+    with suppress(OSError, ValueError):  # there is no such file, or the limit is "max"
+        limit, used = (int(path.read_text()) for path in CGROUP_MEMORY)
+        return min(available, max(0, limit - used))
+    return available
 
 
 def busy_seconds() -> float:
@@ -58,16 +58,3 @@ def processor() -> tuple[str, frozenset[str]]:
     fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     name = fields.get("model name") or platform.machine()
     return name, frozenset((fields.get("flags") or fields.get("Features", "")).split())
-
-
-def _cgroup_cores() -> int | None:
-    try:
-        quota, period = CGROUP_CPU_MAX.read_text().split()
-        return None if quota == "max" else math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):
-        return None
-
-
-def _slurm_cores() -> int | None:
-    cores = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return int(cores) if cores.isdecimal() and int(cores) > 0 else None

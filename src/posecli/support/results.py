@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -90,8 +90,7 @@ class VideoResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON values, with its speed."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return own | {
+        return vars(self) | {
             "video": str(self.video),
             "table": None if self.table is None else str(self.table),
             "frames_per_second": self.frames_per_second,

@@ -94,24 +94,21 @@ def _not_yaml(error: YAMLError) -> str:
     return f"is not plain YAML{where} ({reason[:200]}): correct or re-export it"
 
 
+#: PyYAML's rules.
+_OLDER = yaml.resolver.Resolver()
+
+
 class _Resolver(VersionedResolver):
     """Takes unquoted values for text where either version of YAML does."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         tag = super().resolve(kind, value, implicit)
-        unquoted = kind is ScalarNode and implicit[0]
-        return self.DEFAULT_SCALAR_TAG if unquoted and _is_disputed(str(tag), value) else tag
-
-
-def _is_disputed(tag: str, value: str) -> bool:
-    if tag in _DISPUTED:
-        older: str = _OLDER.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
-        return older == _TEXT
-    return tag == _EQUALS
-
-
-#: PyYAML's rules.
-_OLDER = yaml.resolver.Resolver()
+        if kind is not ScalarNode or not implicit[0]:
+            return tag
+        is_text = str(tag) == _EQUALS
+        if str(tag) in _DISPUTED:
+            is_text = _OLDER.resolve(yaml.ScalarNode, value, (True, False)) == _TEXT  # type: ignore[no-untyped-call]
+        return self.DEFAULT_SCALAR_TAG if is_text else tag
 
 
 class _Constructor(SafeConstructor):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from posecli import __version__
@@ -24,10 +23,9 @@ from posecli.errors import UsageError, VideoError
 from posecli.options import TableChoice
 from posecli.support.files import refuse_existing, whole_file
 from posecli.tables.pose_table import table_to_csv
-from posecli.tables.poses import COORDS, PoseData, read_poses
+from posecli.tables.poses import COORDS, Floats, PoseData, read_poses
 from posecli.video.probe import probe
 
-Floats = npt.NDArray[np.float64]
 Format = Literal["csv", "parquet", "nwb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 

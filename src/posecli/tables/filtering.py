@@ -23,9 +23,8 @@ from posecli.options import TableChoice, at_least, check_pcutoff
 from posecli.support.files import make_folder, move_into_place, refuse_existing, write_whole
 from posecli.tables.manifest import encode_manifest
 from posecli.tables.pose_table import LEVEL_NAMES, PoseTableWriter, table_to_csv
-from posecli.tables.poses import COORDS, Frames, PoseData, one_animal, read_poses
+from posecli.tables.poses import COORDS, Floats, Frames, PoseData, one_animal, read_poses
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 #: What is known of the speed before the first frame, px per frame: next to nothing.
 START_SPEED = 100.0
@@ -278,7 +277,10 @@ def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOpt
     times = np.full(len(raw) if raw.seconds is None else raw.frames[-1] + 1, np.nan)
     if raw.seconds is not None:
         times[raw.frames] = raw.seconds
-    writer = PoseTableWriter(target, _columns_of(raw))
+    # DeepLabCut's order of columns, whatever order they had.
+    peaks = ["", *map(str, range(2, raw.peaks.shape[2] + 1))]
+    labels = [(raw.scorer, *point, f"{coord}{peak}") for point in raw.labels for peak in peaks for coord in COORDS]
+    writer = PoseTableWriter(target, pd.MultiIndex.from_tuples(labels, names=LEVEL_NAMES[len(labels[0])]))
     try:
         writer.append(smooth.astype(raw.dtype).reshape(raw.peaks.shape), raw.frames)
         writer.close(times)
@@ -296,10 +298,3 @@ def _write_table(raw: PoseData, smooth: Floats, target: Path, options: FilterOpt
     }
     write_whole(target.with_suffix(".json"), encode_manifest(manifest))
     move_into_place(writer.partial_path, target)
-
-
-def _columns_of(raw: PoseData) -> pd.MultiIndex:
-    """The table's columns in DeepLabCut's order, whatever order they had."""
-    peaks = ["" if peak == 0 else str(peak + 1) for peak in range(raw.peaks.shape[2])]
-    labels = [(raw.scorer, *point, f"{coord}{peak}") for point in raw.labels for peak in peaks for coord in COORDS]
-    return pd.MultiIndex.from_tuples(labels, names=LEVEL_NAMES[len(labels[0])])

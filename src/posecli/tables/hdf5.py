@@ -115,7 +115,7 @@ def read_plain_array(path: Path, name: str, failure: type[PoseCliError]) -> npt.
     with _opened(path, failure) as file:
         folder, _, last = name.rpartition("/")
         group = file.group(folder)
-        return None if group is None or last not in group else _numbers(group[last][:])
+        return None if group is None or last not in group else _checked(group[last][:]).astype(np.float64)
 
 
 @contextmanager
@@ -344,10 +344,6 @@ def _plain_values(array: npt.NDArray[Any]) -> list[Any]:
     return list(_checked(array).tolist())
 
 
-def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    return _checked(array).astype(np.float64)
-
-
 def _checked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if array.dtype.kind not in "iufb":
         raise _ForeignError(f"it holds values of type {array.dtype}, not numbers")
@@ -363,7 +359,8 @@ def _assembled(
 ) -> PlainTable:
     """Blocks of columns side by side, in the order of their table."""
     columns = tuple(label for block in labels for label in block)
-    values = np.concatenate([_numbers(block) for block in blocks], axis=1) if blocks else np.empty((len(index), 0))
+    checked = [_checked(block).astype(np.float64) for block in blocks]
+    values = np.concatenate(checked, axis=1) if blocks else np.empty((len(index), 0))
     if values.shape != (len(index), len(columns)) or [len(block) for block in labels] != [b.shape[1] for b in blocks]:
         raise _ForeignError(f"{values.shape} values belong to {len(index)} rows and {len(columns)} columns")
     stored = tuple(block.dtype for block in blocks for _ in range(block.shape[1]))

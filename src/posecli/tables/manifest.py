@@ -212,5 +212,4 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         raise OutputError(
             f"manifest '{path}' cannot be read ({error.strerror or error}): check its permissions"
         ) from error
-    is_manifest = isinstance(content, dict) and content.get("format") == FORMAT
-    return content if is_manifest else None
+    return content if isinstance(content, dict) and content.get("format") == FORMAT else None

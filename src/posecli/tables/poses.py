@@ -75,9 +75,7 @@ class PoseData:
     @property
     def names(self) -> tuple[str, ...]:
         """``K`` names, all different."""
-        if not self.individuals:
-            return self.bodyparts
-        return tuple(f"{animal} {part}" for animal, part in zip(self.individuals, self.bodyparts, strict=True))
+        return tuple(map(" ".join, self.labels)) if self.individuals else self.bodyparts
 
     def shown(self, pcutoff: float) -> Floats:
         """``(N, K, 2)`` positions; NaN where less likely than the cut-off."""

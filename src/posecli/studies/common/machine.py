@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from posecli.support.hardware import processor, total_memory, usable_cores
+import psutil
+
+from posecli.support.hardware import processor, usable_cores
 from posecli.tables.manifest import describe_machine
 
 #: Processor features that decide how fast a network can run.
@@ -19,7 +21,7 @@ def describe_bench() -> dict[str, Any]:
         "processor": name,
         "features": [feature for feature in FEATURES if feature in features],
         "usable_cores": usable_cores(),
-        "memory_gib": total_memory() / (1 << 30),
+        "memory_gib": psutil.virtual_memory().total / (1 << 30),
         "load_before": os.getloadavg()[0],
     }
 
