@@ -149,7 +149,7 @@ def method(summary: BenchmarkSummary) -> list[str]:
 
 def network_words(summary: BenchmarkSummary) -> str:
     """The network of a study, for people: its size, what a chunk costs it, and whether it was trained."""
-    data = summary.data[0]
+    data = summary.study.data[0]
     description = read_clip_folder(data.model).description
     sizes = dict.fromkeys((c.condition.length, c.condition.height, c.condition.width) for c in summary.cells)
     costs = [
@@ -157,12 +157,11 @@ def network_words(summary: BenchmarkSummary) -> str:
         for size in sizes
     ]
     kind = "the published size" if description.width == 1 else f"{description.width:g} times the published width"
-    state = (
-        "trained"
-        if data.trained
-        else "untrained: its speed is that of a trained one, what it says means nothing, and its eight-bit ranges are "
-        "for speed only"
+    untrained = (
+        "untrained: its speed is that of a trained one, what it says means nothing, and its eight-bit ranges are for "
+        "speed only"
     )
+    state = "trained" if data.trained else untrained
     return f"I3D of {kind}, {len(description.classes)} classes, {', '.join(costs)}; {state}"
 
 
@@ -259,7 +258,7 @@ def _sentences(summary: BenchmarkSummary) -> list[str]:
         f"Price: {summary.price}; video of {summary.video_fps:g} frames/s, start-up left out; {MICE} mice for {DAYS} "
         "days as in the paper. The paper's gains are those of its costs on a V100, whose 16 bits are fp16."
     ]
-    if not all(data.trained for data in summary.data):
+    if not all(data.trained for data in summary.study.data):
         sentences.append(
             "The network is untrained: speed and cost are those of a trained one, the changes of its probabilities "
             "and labels say nothing of a trained one's."

@@ -12,13 +12,13 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,13 @@ Mark = tuple[int, float]
 #: A stage at work on a thread: its name, the thread's, start and end in seconds since the run began.
 Span = tuple[str, str, float, float]
 Images = npt.NDArray[np.uint8]
+T = TypeVar("T")
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """Up to so many of them, from first to last."""
+    places = np.linspace(0, len(items) - 1, min(len(items), count)).round().astype(int)
+    return [items[place] for place in places]
 
 
 @dataclass
@@ -73,9 +80,7 @@ class Recorder:
         self.marks.append((done + frames, time.perf_counter() - self.origin))
 
     def curve(self) -> list[Mark]:
-        if len(self.marks) <= MOST_POINTS:
-            return self.marks
-        return [self.marks[place] for place in np.linspace(0, len(self.marks) - 1, MOST_POINTS).round().astype(int)]
+        return evenly(self.marks, MOST_POINTS)
 
     def first_spans(self) -> list[Span]:
         first = sorted(self.spans, key=lambda span: span[2])[:MOST_SPANS]
@@ -248,11 +253,7 @@ class Bench(ABC):
         return None
 
     def measured(self) -> list[dict[str, Any]]:
-        """A row for each repeat, for JSON: whole loop, network only, reading only.
-
-        ``fps`` is the steady state's; ``curve`` holds frames done and seconds, ``spans`` the first repeat's stages as
-        (stage, thread, start, end).
-        """
+        """A row for each repeat, for JSON: whole loop (``fps`` is the steady state's), network only, reading only."""
         return [self._row(number) for number in self.job.repeats]
 
     def _row(self, number: int) -> dict[str, Any]:
@@ -319,16 +320,13 @@ class Bench(ABC):
 
     def _through(self, reader: Reader, step: Step, sink: Callable[[Batch, Values], None]) -> StageReport:
         condition = self.job.condition
-        try:
+        with closing(reader):
             return run_pipeline(condition.pipeline, Line(reader, step, sink, condition.batch_size, usable_cores()))
-        finally:
-            reader.close()
 
     @cached_property
     def _first_batch(self) -> Batch:
-        reader = self.reader(Recorder())
-        batch = reader.read_into(reader.new_buffer(self.job.condition.batch_size))
-        reader.close()
+        with closing(self.reader(Recorder())) as reader:
+            batch = reader.read_into(reader.new_buffer(self.job.condition.batch_size))
         assert batch is not None  # a clip has frames
         return batch
 
@@ -348,12 +346,10 @@ class PoseBench(Bench):
     def writing(self) -> Iterator[Callable[[Values], object]]:
         description = self.model.description
         columns = pose_columns(description.scorer, description.bodyparts)
-        with tempfile.TemporaryDirectory(prefix="posecli-benchmark-") as folder:
+        with tempfile.TemporaryDirectory(prefix="posecli-benchmark-") as folder, ExitStack() as stack:
             writer = PoseTableWriter(Path(folder) / "poses.h5", columns)
-            try:
-                yield writer.append
-            finally:
-                writer.discard()
+            stack.callback(writer.discard)
+            yield writer.append
 
 
 class ClipBench(Bench):

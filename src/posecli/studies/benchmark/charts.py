@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from posecli.studies.benchmark.bench import evenly
 from posecli.studies.benchmark.study import counted
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, alike, load_values, speed
 from posecli.studies.benchmark.timeline import PIPELINE_ORDER
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 SHORT_LEGEND = 5
 
 
-def panels_of(count: int, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:
+def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:
     """A figure of so many axes side by side."""
-    figure = new_figure(width * max(count, 1.3), height)
+    figure = new_figure(4.6 * max(count, 1.3), 3.9)
     grid: Any = figure.subplots(1, count, squeeze=False)
     return figure, list(grid[0])
 
@@ -85,10 +86,10 @@ FRAMES_SHOWN = 200
 
 def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
     """Speed of the standard method per hardware setting: 2018, figure 1B."""
-    panels = [(data.name, cells) for data in summary.data if (cells := _standard_cells(summary, data.name))]
+    panels = [(data.name, cells) for data in summary.study.data if (cells := summary.standard_cells(data=data.name))]
     if not panels:
         return None
-    figure, axes_of = panels_of(len(panels), width=4.6, height=3.9)
+    figure, axes_of = panels_of(len(panels))
     for axes, (name, cells) in zip(axes_of, panels, strict=True):
         for number, line in enumerate(alike(cells, "engine", "precision", "cores")):
             item = line[0].condition
@@ -102,20 +103,19 @@ def speed_against_width(summary: BenchmarkSummary) -> Figure | None:
 
 def speed_against_batch(summary: BenchmarkSummary) -> Figure | None:
     """Decoders against batch size, and that they find the same: 2018, figure 2."""
-    levels = {"data": summary.data[0].name, "width": min(summary.study.design["factors"]["sizes"])}
+    levels = {"data": summary.study.data[0].name, "width": min(summary.study.design["factors"]["sizes"])}
     levels |= {"cores": summary.most_cores, "pipeline": "sync", "precision": "fp32"}
     cells = summary.select(decoder={"numpy", "double-loop"}, **levels)
     if len({cell.condition.batch_size for cell in cells}) < 2:
         return None
     pairs = summary.decoder_differences
-    figure, axes_of = panels_of(2 if pairs else 1, width=4.6, height=3.9)
+    figure, axes_of = panels_of(2 if pairs else 1)
     if pairs:
         _trajectories(axes_of[0], summary)
     axes = axes_of[-1]
     for number, decoder in enumerate(("numpy", "double-loop")):
         curve(axes, summary.select(cells, decoder=decoder), "batch_size", number, decoder)
-    width = cells[0].condition.width
-    axes.set_title(f"{'B  ' if pairs else ''}{cells[0].condition.data}, {width}x{cells[0].condition.height} px")
+    axes.set_title(f"{'B  ' if pairs else ''}{cells[0].condition.data}, {cells[0].condition.view_words}")
     factor_axis(axes, cells, "batch_size")
     axes.set_ylabel("frames per second")
     axes.set_ylim(bottom=0)
@@ -146,7 +146,9 @@ def speed_against_width_and_batch(summary: BenchmarkSummary) -> Figure | None:
     """Speed and gain over the standard method, by width and batch size: 2018, figures 4 and 5."""
     engine = summary.study.design["factors"]["engines"][0]
     levels = {"engine": engine, "decoder": "numpy", "pipeline": "sync", "precision": "fp32"}
-    rows = [(data.name, summary.select(data=data.name, cores=summary.most_cores, **levels)) for data in summary.data]
+    rows = [
+        (data.name, summary.select(data=data.name, cores=summary.most_cores, **levels)) for data in summary.study.data
+    ]
     rows = [(name, cells) for name, cells in rows if len({c.condition.batch_size for c in cells}) > 1]
     if not rows:
         return None
@@ -155,7 +157,7 @@ def speed_against_width_and_batch(summary: BenchmarkSummary) -> Figure | None:
     for (left, right), (name, cells) in zip(grid, rows, strict=True):
         for number, batch in enumerate(sorted({c.condition.batch_size for c in cells})):
             curve(left, summary.select(cells, batch_size=batch), "width", number, f"{batch}")
-        standard = _standard_cells(summary, name, cores=summary.most_cores)
+        standard = summary.standard_cells(data=name, cores=summary.most_cores)
         curve(left, standard, "width", None, "standard method")
         left.set_title(_title(summary, name))
         factor_axis(left, cells, "width")
@@ -171,9 +173,8 @@ def _gains(axes: Axes, summary: BenchmarkSummary, name: str, cells: list[Cell]) 
         line = sorted(summary.select(cells, width=width), key=lambda cell: cell.condition.batch_size)
         if standard is None or not line:
             continue
-        places = [cell.condition.batch_size for cell in line]
-        gains = [cell.fps / standard.fps for cell in line]
         color, marker = look(number)
+        places, gains = zip(*((cell.condition.batch_size, cell.fps / standard.fps) for cell in line), strict=True)
         axes.plot(places, gains, color=color, marker=marker, label=f"{width} px")
     axes.axhline(1, color=GREY, linewidth=1, linestyle="--")
     factor_axis(axes, cells, "batch_size")
@@ -183,17 +184,10 @@ def _gains(axes: Axes, summary: BenchmarkSummary, name: str, cells: list[Cell]) 
     legend(axes, "frame width")
 
 
-def _standard_cells(summary: BenchmarkSummary, data: str, **levels: Any) -> list[Cell]:
-    found = summary.select(data=data, decoder="standard", pipeline="sync", **levels)
-    return found or summary.select(data=data, batch_size=1, pipeline="sync", **levels)
-
-
 def _title(summary: BenchmarkSummary, name: str) -> str:
-    data = next(item for item in summary.data if item.name == name)
+    data = next(item for item in summary.study.data if item.name == name)
     return name if data.trained else f"{name} (untrained network)"
 
-
-T = TypeVar("T")
 
 #: Decoders of whole batches; chunks have none.
 BATCH_DECODERS = frozenset({"numpy", "double-loop", None})
@@ -241,9 +235,10 @@ def _loading(axes: Axes, summary: BenchmarkSummary, line: list[Cell], color: str
 
 def run_time_and_cost(change_words: Callable[[Cell], str], summary: BenchmarkSummary) -> Figure | None:
     """Run time and cost of an hour of video, sync, async and each reduced precision: 2022, figure 3 and table I."""
-    panels = _spread([cells for cells in _settings(summary) if len(cells) > 1], MOST_ROWS)
-    if not panels:
+    settings = [cells for cells in _settings(summary) if len(cells) > 1]
+    if not settings:
         return None
+    panels = evenly(settings, MOST_ROWS)
     figure = new_figure(9.4, 0.9 + sum(0.75 + 0.34 * len(cells) for cells in panels))
     grid: Any = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[len(cells) + 0.9 for cells in panels])
     for axes, cells in zip(grid[:, 0], panels, strict=True):
@@ -252,16 +247,9 @@ def run_time_and_cost(change_words: Callable[[Cell], str], summary: BenchmarkSum
     return figure
 
 
-def _spread(items: Sequence[T], count: int) -> list[T]:
-    """Up to so many of them, from first to last."""
-    if len(items) <= count:
-        return list(items)
-    return [items[round(place * (len(items) - 1) / (count - 1))] for place in range(count)]
-
-
 def _settings(summary: BenchmarkSummary) -> list[list[Cell]]:
     """For each view of the first video: sync in fp32, then async in every precision, at one batch size, all cores."""
-    views = dict.fromkeys(cell.condition.view for cell in summary.select(data=summary.data[0].name))
+    views = dict.fromkeys(cell.condition.view for cell in summary.select(data=summary.study.data[0].name))
     settings = []
     for view in views:
         found = summary.select(view=view, cores=summary.most_cores, decoder={"numpy", None})
@@ -305,7 +293,7 @@ def speed_against_precision(summary: BenchmarkSummary) -> Figure | None:
             panels.append([*exact, *others])
     if not panels:
         return None
-    figure, axes_of = panels_of(len(panels[:MOST_PANELS]), width=4.6, height=3.9)
+    figure, axes_of = panels_of(len(panels[:MOST_PANELS]))
     for axes, cells in zip(axes_of, panels[:MOST_PANELS], strict=True):
         _precision_bars(axes, cells)
     axes_of[0].set_ylabel("speed / fp32's")

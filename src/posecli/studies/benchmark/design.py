@@ -276,15 +276,14 @@ def frames_of(condition: Condition, options: SharedOptions, trial: Trial) -> int
     batches = math.ceil(options.seconds / trial.item_seconds(condition) / batch)
     chunks = FEWEST_CHUNKS if condition.has_chunks else 1  # enough to judge a precision by
     fewest = max(FEWEST_BATCHES, math.ceil(chunks / batch))
-    most = MOST_FRAMES // condition.stride
-    return condition.frames_of(max(fewest * batch, min(batches * batch, most)))
+    return condition.frames_of(max(fewest * batch, min(batches * batch, MOST_FRAMES // condition.stride)))
 
 
 def seconds_left(left: Sequence[Visit], done: Sequence[Visit], taken: float) -> float:
     """Guess of the time that is left, from how long was taken for what is done."""
     # The first visits say little: the guess before them counts as much as a minute of measurement.
-    guessed = sum(visit.seconds for visit in done)
-    return sum(visit.seconds for visit in left) * (taken + 60) / (guessed + 60)
+    guessed, ahead = (sum(visit.seconds for visit in visits) for visits in (done, left))
+    return ahead * (taken + 60) / (guessed + 60)
 
 
 def _in_order(

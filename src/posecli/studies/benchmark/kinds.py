@@ -1,32 +1,31 @@
-"""Kinds of networks: one object says what is particular to each about a benchmark."""
+"""What is particular to each kind of network about a benchmark: one object for each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posecli.errors import UsageError
-from posecli.studies.benchmark import behaviours, poses
+from posecli.errors import ModelError, UsageError
+from posecli.inference.step import Values
+from posecli.model.folder import ModelFolder, builtin_model_path, read_model_folder
+from posecli.model.importing import open_model
+from posecli.options import MAX_SHIFT_PX
+from posecli.precision.gate import FEWEST_POINTS, GateFigures, compare_poses, model_cutoff
+from posecli.studies.benchmark import behaviours, charts
 from posecli.studies.benchmark.behaviours import cost_cells, cost_table, plain_costs
 from posecli.studies.benchmark.bench import Bench, ClipBench, PoseBench
-from posecli.studies.benchmark.charts import (
-    run_time_against_cores,
-    run_time_and_cost,
-    speed_against_batch,
-    speed_against_precision,
-    speed_against_width,
-    speed_against_width_and_batch,
-)
 from posecli.studies.benchmark.design import ClipFactors, Factors, PoseFactors
-from posecli.studies.benchmark.material import Say
-from posecli.studies.benchmark.options import NetworkName
-from posecli.studies.benchmark.study import Benchmark, DataSet
-from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, expected_values, load_values
+from posecli.studies.benchmark.material import Say, render_scene, untrained_model
+from posecli.studies.benchmark.options import BenchmarkOptions, NetworkName
+from posecli.studies.benchmark.study import Benchmark, Condition, DataSet
+from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, expected_values, load_values, quoted
 from posecli.studies.benchmark.timeline import ramp_up, timelines
 from posecli.studies.common.report import Drawing
+from posecli.video.probe import probe
 
 #: A table of the report: title, rows with their head, and sentences below.
 Table = tuple[str, list[list[str]], list[str]]
@@ -64,46 +63,124 @@ TIMELINES: Drawing[BenchmarkSummary] = (
     "for chrome://tracing or ui.perfetto.dev. Repeats Fig. 1a to c of Govindarajan et al. (2022).",
 )
 
+#: Frames that are rendered of a scene; longer clips repeat them.
+SCENE_FRAMES = 120
+#: Body parts of an untrained network that looks at a user's video.
+SOME_BODYPARTS = 4
+
+#: Columns of the CSV file that say how poses change against fp32.
+SHIFTS: dict[str, Callable[[Cell], Any]] = {
+    "shift_median_px": lambda cell: cell.change and cell.change.median_px,
+    "shift_p99_px": lambda cell: cell.change and cell.change.p99_px,
+}
+
+
+def pose_data(options: BenchmarkOptions, folder: Path, say: Say) -> list[DataSet]:
+    """The user's videos, or the two scenes of the papers."""
+    from posecli.synthetic import SCENES
+
+    if options.videos:
+        return [_data_set(path, options, None) for path in options.videos]
+    scenes = [render_scene(name, SCENE_FRAMES, options.seed, folder, say) for name in SCENES]
+    return [_data_set(video, options, scene.bodyparts) for scene, video in scenes]
+
+
+def _data_set(video: Path, options: BenchmarkOptions, bodyparts: Sequence[str] | None) -> DataSet:
+    info = probe(video)
+    model = open_model(options.model) if options.model else own_model(bodyparts)
+    network = model or untrained_model(len(bodyparts or range(SOME_BODYPARTS)), options.seed)
+    return DataSet(video.stem, video, info.width, info.height, network.path, trained=model is not None)
+
+
+def own_model(bodyparts: Sequence[str] | None) -> ModelFolder | None:
+    """The network that comes with posecli, if there is one and it knows these body parts."""
+    with suppress(ModelError):
+        model = read_model_folder(builtin_model_path())
+        if bodyparts is None or set(bodyparts) == set(model.description.bodyparts):
+            return model
+    return None
+
+
+def shift(condition: Condition, data: DataSet, found: Values, expected: Values) -> GateFigures | None:
+    """Shift of poses in px of the video's own frame, where a trained network saw enough points."""
+    if not data.trained:
+        return None
+    enlarged = data.width / condition.width
+    factors = (enlarged, enlarged, 1.0)
+    cutoff = model_cutoff(read_model_folder(data.model))
+    figures = compare_poses(condition.precision, found * factors, expected * factors, cutoff, MAX_SHIFT_PX)
+    return figures if figures.points >= FEWEST_POINTS else None
+
+
+def shift_words(cell: Cell) -> str:
+    """The shift's 99th percentile."""
+    return cell.unchanged_words or f"{SHIFTS['shift_p99_px'](cell):.2f} px"
+
+
+def analyze_command(summary: BenchmarkSummary, cell: Cell) -> list[str]:
+    """A line of ``posecli analyze``."""
+    data, options = summary.data_of(cell), summary.study.design["options"]
+    video = str(data.video) if options["videos"] else "VIDEO"
+    model = options["model"] or (None if data.trained else "MODEL")  # without one, analyze takes posecli's own
+    scale = cell.condition.width / data.width
+    parts = ["analyze", quoted(video), *(["--model", quoted(model)] if model else [])]
+    return parts if scale == 1 else [*parts, "--scale", f"{scale:.4g}"]
+
+
+def pose_method(summary: BenchmarkSummary) -> list[str]:
+    """How clips are made, which networks look at them, and what the shift is."""
+    blind = [data.name for data in summary.study.data if not data.trained]
+    networks = (
+        f"An untrained network of random weights looks at {', '.join(blind)}: its speed is that of a trained one, its "
+        "poses mean nothing, and the shift of its poses is not judged."
+    )
+    return [
+        f"Clips are H.264 of the width that the network sees. {networks if blind else 'Every network was trained.'}",
+        "The shift is that of points above the likelihood cut-off against fp32 on the same frames, in px of the "
+        "video's own frame.",
+    ]
+
+
 POSES = BenchmarkKind(
-    gather=poses.gather,
+    gather=pose_data,
     factors=PoseFactors,
     bench=PoseBench,
-    change=poses.shift,
-    change_words=poses.change_words,
+    change=shift,
+    change_words=shift_words,
     change_head="shift p99",
     factor_columns=("decoder",),
-    changes=poses.CHANGES,
+    changes=SHIFTS,
     drawings={
         "1-speed-against-width": (
-            speed_against_width,
+            charts.speed_against_width,
             "Speed of the standard method (one frame at a time) against frame width, per hardware setting. Repeats "
             "Fig. 1B of Mathis & Warren (2018).",
         ),
         "2-decoders-against-batch-size": (
-            speed_against_batch,
+            charts.speed_against_batch,
             "Left: the two decoders find the same track. Right: their speed against batch size. Repeats Fig. 2 of "
             "Mathis & Warren (2018).",
         ),
         "3-speed-against-width-and-batch-size": (
-            speed_against_width_and_batch,
+            charts.speed_against_width_and_batch,
             "Speed against frame width and batch size, and the gain over the standard method. Repeats Fig. 4 and 5 of "
             "Mathis & Warren (2018).",
         ),
         "4-timelines": TIMELINES,
         "5-run-time-against-cores": (
-            run_time_against_cores,
+            charts.run_time_against_cores,
             "Run time of one hour of video against cores; loading alone is the least that any network could take. "
             "Repeats Fig. 2 of Govindarajan et al. (2022).",
         ),
         "6-run-time-and-cost": (
-            partial(run_time_and_cost, lambda cell: f"shift p99 {poses.change_words(cell)}"),
+            partial(charts.run_time_and_cost, lambda cell: f"shift p99 {shift_words(cell)}"),
             "Run time and cost of one hour of video, with the shift of the poses against fp32. Repeats Fig. 3 and "
             "Table I of Govindarajan et al. (2022).",
         ),
         "7-ramp-up": (ramp_up, "Speed during a run. Mathis & Warren (2018) saw it ramp up."),
     },
-    command=poses.command,
-    method=poses.method,
+    command=analyze_command,
+    method=pose_method,
 )
 
 BEHAVIOURS = BenchmarkKind(
@@ -124,17 +201,17 @@ BEHAVIOURS = BenchmarkKind(
     drawings={
         "1-timelines": TIMELINES,
         "2-run-time-against-cores": (
-            run_time_against_cores,
+            charts.run_time_against_cores,
             "Run time of one hour of video against cores, and of loading alone: reading, decoding and preparing chunks "
             "in the same pipeline, without a network. Repeats Fig. 2 of Govindarajan et al. (2022).",
         ),
         "3-speed-against-precision": (
-            speed_against_precision,
+            charts.speed_against_precision,
             "Speed in each precision, relative to fp32 in the same pipeline: of the whole loop, and of the network "
             "alone. Repeats Fig. 3 of Govindarajan et al. (2022).",
         ),
         "4-run-time-and-cost": (
-            partial(run_time_and_cost, lambda cell: f"largest change {behaviours.change_words(cell)}"),
+            partial(charts.run_time_and_cost, lambda cell: f"largest change {behaviours.change_words(cell)}"),
             "Run time and cost of one hour of video, with the change of probabilities against fp32. Repeats Table I of "
             "Govindarajan et al. (2022).",
         ),

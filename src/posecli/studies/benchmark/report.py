@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from posecli.options import FIXED_PRECISIONS
 from posecli.studies.benchmark.kinds import BenchmarkKind, command_line, judged, kind_of
-from posecli.studies.benchmark.study import Benchmark, Condition, counted
+from posecli.studies.benchmark.study import Benchmark, Condition, counted, plain_condition
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner, cells_of, design_order, speed
 from posecli.studies.benchmark.timeline import timeline_cells, trace_events
 from posecli.studies.common import webpage
@@ -60,20 +61,14 @@ def results(summary: BenchmarkSummary) -> dict[str, Any]:
 
 
 def _plain_winner(summary: BenchmarkSummary, winner: Winner) -> dict[str, Any]:
-    return {
-        "key": winner.cell.condition.key,
-        "data": winner.cell.condition.data,
-        "width": winner.cell.condition.width,
-        "fps": winner.cell.fps,
-        "gain_over_standard": winner.gain,
-        "command": command_line(summary, winner.cell),
-    }
+    cell = winner.cell
+    plain = {name: getattr(cell.condition, name) for name in ("key", "data", "width")} | {"fps": cell.fps}
+    return plain | {"gain_over_standard": winner.gain, "command": command_line(summary, cell)}
 
 
 def html_page(summary: BenchmarkSummary, charts: Sequence[Chart]) -> str:
     """One page that holds tables, figures and the commands to use; it loads nothing."""
-    design = summary.study.design
-    machine = design["machine"]
+    design, machine = summary.study.design, summary.study.design["machine"]
     parts = [
         webpage.heading("posecli benchmark"),
         webpage.paragraph(f"{machine_line(machine)}; posecli {design['posecli']}, {design['written']}."),
@@ -109,7 +104,7 @@ def _method(summary: BenchmarkSummary) -> list[str]:
     design = summary.study.design
     options, together = design["options"], design["repeats_per_process"]
     shared = "each in a process of its own" if together == 1 else f"{together} of them in one process after the other"
-    sentences = [
+    return [
         f"{options['repeats']} repeats of each condition, {shared}; conditions in pseudorandom order, seed "
         f"{options['seed']}. A process is bound to the cores that its condition allows, and the network has as many "
         "threads.",
@@ -119,11 +114,11 @@ def _method(summary: BenchmarkSummary) -> list[str]:
         f"Run time and cost are for video of {summary.video_fps:g} frames/s; price: {summary.price} "
         f"({summary.price.what or 'own'}; {summary.price.source}), times the cores used where it is per core.",
         *kind_of(summary).method(summary),
-    ]
-    return sentences + [
-        f"Not measured: {item['engine']} {item['precision']}, because {item['reason'].partition(':')[0]}."
-        for item in design["obstacles"]
-        if item["model"] == str(summary.data[0].model)
+        *(
+            f"Not measured: {item['engine']} {item['precision']}, because {item['reason'].partition(':')[0]}."
+            for item in design["obstacles"]
+            if item["model"] == str(summary.study.data[0].model)
+        ),
     ]
 
 
@@ -171,8 +166,7 @@ def _cost(summary: BenchmarkSummary, cell: Cell, fps: float) -> dict[str, float]
 
 def plain_cell(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
     """A condition with its medians."""
-    plain = {"key": cell.condition.key, **asdict(cell.condition), "state": cell.state, "reason": cell.reason}
-    plain["repeats"] = len(cell.rows)
+    plain = plain_condition(cell.condition) | {"state": cell.state, "reason": cell.reason, "repeats": len(cell.rows)}
     if cell.state != "done":
         return plain
     figures = None if cell.change is None else cell.change.as_dict()
@@ -266,7 +260,7 @@ def _load(summary: BenchmarkSummary) -> Iterable[str]:
 
 def _batches(summary: BenchmarkSummary) -> Iterable[str]:
     levels: dict[str, Any] = {"cores": summary.most_cores, "decoder": "numpy", "pipeline": "sync", "precision": "fp32"}
-    for data in summary.data:
+    for data in summary.study.data:
         gains = []
         for width in sorted({cell.condition.width for cell in summary.select(data=data.name)}):
             cells = summary.select(data=data.name, width=width, **levels)
@@ -283,7 +277,7 @@ def _decoders(summary: BenchmarkSummary) -> Iterable[str]:
     gains = [
         f"{fast.fps / slow.fps:.2f}x at batch {slow.condition.batch_size}"
         for slow in loops
-        for fast in _like(summary, slow, decoder="numpy")
+        for fast in summary.like(slow, decoder="numpy")
     ]
     if gains:
         share = max(cell.median("decode_seconds") / cell.median("seconds") for cell in loops)
@@ -299,7 +293,7 @@ def _decoders(summary: BenchmarkSummary) -> Iterable[str]:
 
 def _pipelines(summary: BenchmarkSummary) -> Iterable[str]:
     for plain in summary.select(pipeline="sync", precision="fp32", decoder={"numpy", None}):
-        for other in _like(summary, plain, pipeline="async"):
+        for other in summary.like(plain, pipeline="async"):
             loading = f"loading alone would be {other.median('read_fps') / other.fps:.1f} times as fast as async"
             end = loading if plain.condition.has_chunks else "and no more than the rest can be gained"
             yield (
@@ -317,18 +311,16 @@ def _cores(summary: BenchmarkSummary) -> Iterable[str]:
         item = slow.condition
         if item.has_chunks or item.pipeline == "sync":
             where = f"in {item.pipeline}" if item.has_chunks else f"at {item.width} px ({item.data})"
-            gains += [f"{fast.fps / slow.fps:.2f}x {where}" for fast in _like(summary, slow, cores=many)]
+            gains += [f"{fast.fps / slow.fps:.2f}x {where}" for fast in summary.like(slow, cores=many)]
             method = "" if item.has_chunks else ", standard method"
     if gains:
         yield f"{counted(many, 'core')} against {few}{method}: {', '.join(gains)}."
 
 
 def _precisions(summary: BenchmarkSummary) -> Iterable[str]:
-    for cell in summary.done:
+    for cell in summary.select(precision=set(FIXED_PRECISIONS) - {"fp32"}):
         item = cell.condition
-        if item.precision == "fp32":
-            continue
-        for exact in _like(summary, cell, precision="fp32"):
+        for exact in summary.like(cell, precision="fp32"):
             yield (
                 f"{item.precision} against fp32, {_where(item)}, {item.pipeline}: {cell.fps / exact.fps:.2f}x"
                 f"{_change(summary, cell, exact)}."
@@ -357,11 +349,6 @@ def _work(summary: BenchmarkSummary) -> Iterable[str]:
     if best:
         rates = ", ".join(f"{rate:.0f} GMAC/s in {precision}" for precision, rate in best.items())
         yield f"The network alone reaches {rates} on {counted(summary.most_cores, 'core')}."
-
-
-def _like(summary: BenchmarkSummary, cell: Cell, **changes: object) -> list[Cell]:
-    """Cells that differ from one in nothing but some factors."""
-    return summary.select(**vars(cell.condition) | changes)
 
 
 def _where(item: Condition) -> str:

@@ -23,7 +23,7 @@ from posecli.studies.benchmark.design import (
     seconds_left,
     visits_of,
 )
-from posecli.studies.benchmark.kinds import KINDS, BenchmarkKind, gathered
+from posecli.studies.benchmark.kinds import KINDS, gathered
 from posecli.studies.benchmark.material import make_clip
 from posecli.studies.benchmark.options import BenchmarkObserver, SharedOptions
 from posecli.studies.benchmark.study import (
@@ -100,10 +100,6 @@ class _Bench:
     observer: BenchmarkObserver
     worker: Worker
 
-    @property
-    def kind(self) -> BenchmarkKind:
-        return KINDS[self.options.network]
-
     def design(self, *, overwrite: bool) -> dict[str, Any]:
         """The design that lies in the folder, if it is the one asked for; else a new one."""
         data = gathered(self.options, self.folder / CLIPS_FOLDER, self.observer.say)
@@ -124,9 +120,10 @@ class _Bench:
                 "--cores"
             )
         settled = replace(options, cores=cores, precisions=options.precisions or FIXED_PRECISIONS)
-        factors = self.kind.factors(data, settled)
+        kind = KINDS[options.network]
+        factors = kind.factors(data, settled)
         trial, obstacles = self._trial(factors)
-        if options.precisions is None and not self.kind.shows_obstacles:
+        if options.precisions is None and not kind.shows_obstacles:
             # Those that any of the engines can run on the first data set's network.
             model = str(data[0].model)
             free = {item["precision"] for item in obstacles if item["reason"] is None and item["model"] == model}

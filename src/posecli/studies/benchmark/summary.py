@@ -82,12 +82,8 @@ class BenchmarkSummary:
     def done(self) -> tuple[Cell, ...]:
         return tuple(cell for cell in self.cells if cell.state == "done")
 
-    @cached_property
-    def data(self) -> tuple[DataSet, ...]:
-        return self.study.data
-
     def data_of(self, cell: Cell) -> DataSet:
-        return next(data for data in self.data if data.name == cell.condition.data)
+        return next(data for data in self.study.data if data.name == cell.condition.data)
 
     @property
     def most_cores(self) -> int:
@@ -96,7 +92,12 @@ class BenchmarkSummary:
     def select(self, cells: Iterable[Cell] | None = None, **levels: Any) -> list[Cell]:
         """Measured cells at these levels; a set stands for any of its values."""
         chosen = self.done if cells is None else cells
-        return [cell for cell in chosen if all(_matches(cell.condition, *level) for level in levels.items())]
+        wanted = {name: level if isinstance(level, (set, frozenset)) else {level} for name, level in levels.items()}
+        return [c for c in chosen if all(getattr(c.condition, name) in level for name, level in wanted.items())]
+
+    def like(self, cell: Cell, **changes: Any) -> list[Cell]:
+        """Cells that differ from one in nothing but some factors."""
+        return self.select(**vars(cell.condition) | changes)
 
     def estimate(self, cell: Cell, fps: float | None = None) -> Estimate:
         """Time and cost of an hour of video in a condition."""
@@ -104,10 +105,14 @@ class BenchmarkSummary:
         return Estimate(experiment, cell.fps if fps is None else fps, self.price.of(cell.condition.cores))
 
     def standard(self, data: str, width: int, cores: int, **levels: Any) -> Cell | None:
-        """The standard method: one item at a time, one stage after the other, fp32."""
-        alike = levels | {"data": data, "width": width, "cores": cores, "pipeline": "sync", "precision": "fp32"}
-        found = self.select(decoder="standard", **alike) or self.select(batch_size=1, **alike)
+        """The standard method in fp32."""
+        found = self.standard_cells(data=data, width=width, cores=cores, precision="fp32", **levels)
         return found[0] if found else None
+
+    def standard_cells(self, **levels: Any) -> list[Cell]:
+        """The standard method: one item at a time, one stage after the other."""
+        levels["pipeline"] = "sync"
+        return self.select(decoder="standard", **levels) or self.select(batch_size=1, **levels)
 
     def winners(self) -> list[Winner]:
         """The fastest usable setting for each video and what the network sees of it."""
@@ -129,19 +134,18 @@ class BenchmarkSummary:
 
     def background_cores(self) -> float:
         """Median of the cores that other programs kept busy."""
-        values = [row["background_cores"] for cell in self.done for row in cell.rows]
-        known = [value for value in values if value is not None]
-        return statistics.median(known) if known else 0.0
+        values: list[float | None] = [row["background_cores"] for cell in self.done for row in cell.rows]
+        return statistics.median([value for value in values if value is not None] or [0.0])
 
     @cached_property
     def decoder_differences(self) -> list[tuple[Cell, Cell, float]]:
         """Pairs that differ in nothing but decoder, double-loop against NumPy, and their largest difference in px."""
         pairs = []
         for cell in self.select(decoder="double-loop"):
-            for other in self.select(**vars(cell.condition) | {"decoder": "numpy"}):
-                poses = [load_values(self.study.folder, item.condition) for item in (cell, other)]
-                if poses[0] is not None and poses[1] is not None:
-                    pairs.append((cell, other, float(np.abs(poses[0] - poses[1]).max())))
+            for other in self.like(cell, decoder="numpy"):
+                double, fast = (load_values(self.study.folder, item.condition) for item in (cell, other))
+                if double is not None and fast is not None:
+                    pairs.append((cell, other, float(np.abs(double - fast).max())))
         return pairs
 
 
@@ -201,11 +205,6 @@ def alike(cells: Iterable[Cell], *names: str) -> list[list[Cell]]:
     for cell in cells:
         groups.setdefault(attrgetter(*names)(cell.condition), []).append(cell)
     return list(groups.values())
-
-
-def _matches(condition: Condition, name: str, level: Any) -> bool:
-    value = getattr(condition, name)
-    return value in level if isinstance(level, (set, frozenset)) else bool(value == level)
 
 
 def speed(value: float) -> str:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Stages in the order in which a frame meets them, with their colours.
-STAGE_COLORS = dict(
-    zip(("read", "prepare", "network", "decode", "write"), (COLORS[i] for i in (0, 5, 1, 2, 3)), strict=True)
-)
+STAGE_COLORS = {"read": COLORS[0], "prepare": COLORS[5], "network": COLORS[1], "decode": COLORS[2], "write": COLORS[3]}
 THREAD_NAMES = {"MainThread": "main", "posecli-read": "reader", "posecli-finish": "finisher"}
 #: From the plainest to the one that overlaps most.
 PIPELINE_ORDER = ("sync", "parallel", "async", "tf-sync", "tf-parallel", "tf-prefetch")

@@ -17,7 +17,6 @@ from typing import Any
 
 #: This module as a process.
 COMMAND = (sys.executable, "-m", "posecli.studies.benchmark.worker")
-
 #: Variables by which numerical libraries are told how many threads to start.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -43,8 +42,7 @@ def ask(job: dict[str, Any], patience: float, command: Sequence[str] = COMMAND) 
 
 
 def _how_it_died(code: int, errors: str) -> str:
-    words = errors.strip().splitlines()
-    last = f": {words[-1]}" if words else ""
+    last = "".join(f": {line}" for line in errors.strip().splitlines()[-1:])
     if code == -9:
         return f"killed by the system, as when there is not enough memory{last}"
     return f"the process ended with {'signal' if code < 0 else 'code'} {abs(code)} and no answer{last}"
@@ -75,8 +73,7 @@ def answer(job: dict[str, Any], *, pinned: bool) -> dict[str, Any]:
 
 def take_cores(count: int) -> bool:
     """Bind this process to the first cores that it may use, and tell libraries; whether the system could bind it."""
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(count)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
     if not hasattr(os, "sched_setaffinity"):
         return False
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
@@ -87,17 +84,15 @@ def _trial(job: dict[str, Any]) -> dict[str, Any]:
     """Processor time of start-up and of the network, and what keeps each engine from each precision."""
     from posecli.engine import engine_obstacle
     from posecli.options import EngineOptions
-    from posecli.studies.benchmark.kinds import KINDS
 
     bench = _bench(job)
     start_seconds, wall = time.process_time(), time.perf_counter()
     items = bench.run_network()
     seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - start_seconds
-    read_folder = KINDS[job["network"]].bench.read_folder
     obstacles = []
     for item in job["candidates"]:
-        engine = EngineOptions(item["engine"], item["precision"])
-        obstacles.append(item | {"reason": engine_obstacle(read_folder(Path(item["model"])), engine)})
+        folder, engine = type(bench).read_folder(Path(item["model"])), EngineOptions(item["engine"], item["precision"])
+        obstacles.append(item | {"reason": engine_obstacle(folder, engine)})
     times = {"start_seconds": start_seconds, "cpu_seconds": cpu_seconds, "seconds": seconds}
     return times | {"items": items, "obstacles": obstacles}
 
