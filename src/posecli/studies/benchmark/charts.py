@@ -1,8 +1,4 @@
-"""The figures of the two papers, for this machine.
-
-Each function draws one figure of a summary, or returns ``None`` where the design holds nothing for it. Single repeats
-are dots, medians are lines.
-"""
+"""The papers' figures of a summary, or ``None`` where the design holds nothing: repeats are dots, medians lines."""
 
 from __future__ import annotations
 
@@ -27,16 +23,14 @@ SHORT_LEGEND = 5
 def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:
     """A figure of so many axes side by side."""
     figure = new_figure(4.6 * max(count, 1.3), 3.9)
-    grid: Any = figure.subplots(1, count, squeeze=False)
-    return figure, list(grid[0])
+    return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
 def curve(axes: Axes, cells: Sequence[Cell], factor: str, number: int | None, label: str) -> None:
     """Medians as a line and repeats as dots, over one factor; without a number, in grey."""
     line = sorted(cells, key=lambda cell: float(getattr(cell.condition, factor)))
     if line:
-        places = [getattr(cell.condition, factor) for cell in line]
-        dots(axes, places, [cell.values("fps") for cell in line], number, label)
+        dots(axes, [getattr(c.condition, factor) for c in line], [c.values("fps") for c in line], number, label)
 
 
 def dots(
@@ -293,8 +287,8 @@ def speed_against_precision(summary: BenchmarkSummary) -> Figure | None:
             panels.append([*exact, *others])
     if not panels:
         return None
-    figure, axes_of = panels_of(len(panels[:MOST_PANELS]))
-    for axes, cells in zip(axes_of, panels[:MOST_PANELS], strict=True):
+    figure, axes_of = panels_of(min(len(panels), MOST_PANELS))
+    for axes, cells in zip(axes_of, panels, strict=False):
         _precision_bars(axes, cells)
     axes_of[0].set_ylabel("speed / fp32's")
     axes_of[-1].legend(loc="upper left")

@@ -180,7 +180,6 @@ ENGINE_START: Mapping[str, float] = {"openvino": 0.0, "tensorflow": 6.0}
 #: Seconds that a call of the network and a frame cost besides the network's arithmetic.
 CALL_SECONDS, FRAME_SECONDS = 0.002, 0.0004
 
-
 #: Why an engine cannot run a model folder in a precision: names of all three, and the reason, ``None`` if it can.
 Obstacle = dict[str, Any]
 

@@ -169,21 +169,19 @@ def plain_cell(summary: BenchmarkSummary, cell: Cell) -> dict[str, Any]:
     plain = plain_condition(cell.condition) | {"state": cell.state, "reason": cell.reason, "repeats": len(cell.rows)}
     if cell.state != "done":
         return plain
-    figures = None if cell.change is None else cell.change.as_dict()
-    return (
-        plain
-        | {name: cell.median(name) for name in MEDIANS}
-        | {
-            "fps_lowest": min(cell.values("fps")),
-            "fps_highest": max(cell.values("fps")),
-            "frames": int(cell.median("frames")),
-            "cpu_seconds_per_frame": cell.median("cpu_seconds") / cell.median("frames"),
-            "network_busy": cell.median("network_seconds") / cell.median("seconds"),
-        }
-        | _cost(summary, cell, cell.fps)
-        | {"shift": None, "change": None, "change" if cell.condition.has_chunks else "shift": figures}
-        | {"accuracy": None if cell.accuracy is None else asdict(cell.accuracy)}
-    )
+    return plain | {
+        **{name: cell.median(name) for name in MEDIANS},
+        "fps_lowest": min(cell.values("fps")),
+        "fps_highest": max(cell.values("fps")),
+        "frames": int(cell.median("frames")),
+        "cpu_seconds_per_frame": cell.median("cpu_seconds") / cell.median("frames"),
+        "network_busy": cell.median("network_seconds") / cell.median("seconds"),
+        **_cost(summary, cell, cell.fps),
+        "shift": None,
+        "change": None,
+        "change" if cell.condition.has_chunks else "shift": cell.change and cell.change.as_dict(),
+        "accuracy": cell.accuracy and asdict(cell.accuracy),
+    }
 
 
 def winner_table(summary: BenchmarkSummary) -> list[list[str]]:
@@ -223,8 +221,7 @@ def _row(summary: BenchmarkSummary, cell: Cell) -> list[str]:
     row += [str(getattr(item, name)) for name in kind.factor_columns] + [item.pipeline]
     if cell.state != "done":
         return [*row, f"{cell.state}: {cell.reason}", *[""] * 8]
-    estimate = summary.estimate(cell)
-    values = cell.values("fps")
+    estimate, values = summary.estimate(cell), cell.values("fps")
     return [
         *row,
         speed(cell.fps),
@@ -285,9 +282,8 @@ def _decoders(summary: BenchmarkSummary) -> Iterable[str]:
             f"NumPy against double-loop: {', '.join(gains)}. Decoding by double loop takes at most "
             f"{100 * share:.1f} % of the time here, and no more than that can be gained."
         )
-    pairs = summary.decoder_differences
-    if pairs:
-        worst = max(difference for *_, difference in pairs)
+    if summary.decoder_differences:
+        worst = max(difference for *_, difference in summary.decoder_differences)
         yield f"Poses of the NumPy and double-loop decoders differ by {worst:g} px at most."
 
 

@@ -134,8 +134,8 @@ class Benchmark:
     @cached_property
     def data(self) -> tuple[DataSet, ...]:
         """The videos, each with its network."""
-        paths = ({name: Path(item[name]) for name in ("video", "model")} for item in self.design["data"])
-        return tuple(DataSet(**item | own) for item, own in zip(self.design["data"], paths, strict=True))
+        items = self.design["data"]
+        return tuple(DataSet(**item | {name: Path(item[name]) for name in ("video", "model")}) for item in items)
 
     @property
     def network(self) -> NetworkName:

@@ -117,13 +117,11 @@ class BenchmarkSummary:
     def winners(self) -> list[Winner]:
         """The fastest usable setting for each video and what the network sees of it."""
         found = []
-        for view in dict.fromkeys(cell.condition.view for cell in self.done):
-            usable = [cell for cell in self.done if cell.condition.view == view and self.is_usable(cell)]
-            if usable:
-                best = max(usable, key=lambda cell: cell.fps)
-                item = best.condition
-                alike = {"height": item.height, "length": item.length, "stride": item.stride}
-                found.append(Winner(best, self.standard(item.data, item.width, self.most_cores, **alike)))
+        for group in alike(filter(self.is_usable, self.done), "view"):
+            best = max(group, key=lambda cell: cell.fps)
+            item = best.condition
+            same = {"height": item.height, "length": item.length, "stride": item.stride}
+            found.append(Winner(best, self.standard(item.data, item.width, self.most_cores, **same)))
         return found
 
     def is_usable(self, cell: Cell) -> bool:
@@ -151,11 +149,9 @@ class BenchmarkSummary:
 
 def cells_of(study: Benchmark) -> list[Cell]:
     """A cell for each condition, not judged yet."""
-    by_key: dict[str, list[Row]] = {}
-    for row in study.rows:
-        by_key.setdefault(row["key"], []).append(row)
     cells = []
-    for first, *more in by_key.values():
+    for key in dict.fromkeys(row["key"] for row in study.rows):
+        first, *more = (row for row in study.rows if row["key"] == key)
         done = sorted((row for row in (first, *more) if row["state"] == "done"), key=lambda row: int(row["repeat"]))
         state, reason = ("done", "") if done else (first["state"], first["reason"])
         cells.append(Cell(condition_of(first), tuple(done), state, reason))
