@@ -72,8 +72,7 @@ def at_least(least: int, **counts: int | None) -> None:
 class EngineOptions:
     """How the network is run."""
 
-    #: The runtime.
-    engine: EngineName = "openvino"
+    engine: EngineName = "openvino"  #: The runtime.
     #: Arithmetic of the network; ``auto`` is the fastest that passes the parity gate on the videos to be analysed, and
     #: fp32 where there are no videos to measure it on.
     precision: Precision = "auto"
@@ -180,25 +179,18 @@ class RunOptions:
     engine: EngineOptions = EngineOptions()
     #: Frames, or chunks of them, per call of the network; ``auto`` tries a few sizes on the video.
     batch_size: int | Literal["auto"] = 8
-    #: Part of the displayed frame that the network sees; ``None`` is all of it.
-    crop: Crop | None = None
+    crop: Crop | None = None  #: Part of the displayed frame that the network sees; ``None`` is all of it.
     #: Whose frames are used: FFmpeg's, through PyAV (``auto`` and ``pyav``), or OpenCV's as long as they are FFmpeg's.
     video_backend: VideoBackend = "auto"
     #: How reading, inference and decoding overlap. Those that begin with ``tf-`` read through a `tf.data.Dataset`, and
     #: need the TensorFlow engine.
     pipeline: PipelineName = "async"
-    #: Finish a table although frames of the video could not be decoded.
-    allow_short: bool = False
-    #: Folder for the results; ``None`` puts them beside the video.
-    out_dir: Path | None = None
-    #: Replace existing results.
-    overwrite: bool = False
-    #: Write the table as CSV too.
-    csv: bool = False
-    #: Look for videos in subfolders too.
-    recursive: bool = False
-    #: Analyse only a part of the videos, where several processes share them.
-    shard: Shard | None = None
+    allow_short: bool = False  #: Finish a table although frames of the video could not be decoded.
+    out_dir: Path | None = None  #: Folder for the results; ``None`` puts them beside the video.
+    overwrite: bool = False  #: Replace existing results.
+    csv: bool = False  #: Write the table as CSV too.
+    recursive: bool = False  #: Look for videos in subfolders too.
+    shard: Shard | None = None  #: Analyse only a part of the videos, where several processes share them.
 
     def __post_init__(self) -> None:
         if isinstance(self.batch_size, str):
@@ -220,10 +212,8 @@ class AnalyzeOptions(RunOptions):
 
     #: How scoremaps become poses; the three give equal bits. ``standard`` means batch size 1.
     decoder: DecoderName = "numpy"
-    #: Peaks reported per body part, best first.
-    num_outputs: int = 1
-    #: Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
-    scale: float = 1.0
+    num_outputs: int = 1  #: Peaks reported per body part, best first.
+    scale: float = 1.0  #: Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
     #: Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
     #: faster precision pass.
     max_shift: float = MAX_SHIFT_PX
@@ -283,8 +273,7 @@ class ClassifyOptions(RunOptions):
     """Options of a classification, besides those of every run."""
 
     batch_size: int | Literal["auto"] = 1
-    #: Frames that the network sees in a chunk; ``None`` takes the model's own.
-    length: int | None = None
+    length: int | None = None  #: Frames that the network sees in a chunk; ``None`` takes the model's own.
     #: Frames of the video from the start of one chunk to the start of the next; ``None`` takes the model's own.
     stride: int | None = None
     #: A chunk holds every n-th frame of the video; ``None`` takes the model's own.
@@ -309,9 +298,7 @@ class ClassifyOptions(RunOptions):
 class TableChoice:
     """Which pose table is meant, where a file holds several."""
 
-    #: The pandas key; ``None`` if there is only one table.
-    key: str | None = None
-    #: Whose points; ``None`` if there is only one scorer.
-    scorer: str | None = None
+    key: str | None = None  #: The pandas key; ``None`` if there is only one table.
+    scorer: str | None = None  #: Whose points; ``None`` if there is only one scorer.
     #: Prefix of ``key`` and ``scorer`` on the command line, for messages: ``truth-`` where two are read.
     option: str = ""

@@ -63,8 +63,7 @@ class LabeledFrame:
     """One labelled image."""
 
     image: Path
-    #: ``labeled-data/<video>/<file>``, with forward slashes: what identifies the frame in a split.
-    name: str
+    name: str  #: ``labeled-data/<video>/<file>``, with forward slashes: what identifies the frame in a split.
     #: ``(K, 2)`` float64: x px, y px; NaN where a body part was not labelled, which says that it cannot be seen.
     points: npt.NDArray[np.float64]
 

@@ -28,18 +28,15 @@ Floats = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.int64]
 
 COORDS = ("x", "y", "likelihood")
-#: Likelihood below which a point counts as unseen, by default: DeepLabCut's own.
-PCUTOFF = 0.6
+PCUTOFF = 0.6  #: Likelihood below which a point counts as unseen, by default: DeepLabCut's own.
 
 
 @dataclass(frozen=True)
 class PoseData:
     """The content of a pose table, with one entry for each body part of each animal."""
 
-    #: The file.
-    path: Path
-    #: Who or what found the points, by the columns.
-    scorer: str
+    path: Path  #: The file.
+    scorer: str  #: Who or what found the points, by the columns.
     #: ``K`` names of points as in the columns: body part, or animal and body part.
     labels: tuple[tuple[str, ...], ...]
     #: ``(N, K, P, 3)`` float64: x px, y px, likelihood of each peak, the best one first; NaN where not known.
@@ -48,10 +45,8 @@ class PoseData:
     frames: Frames = field(repr=False)
     #: ``(N,)`` presentation times of the frames; ``None`` where the file has none.
     seconds: Floats | None = field(default=None, repr=False)
-    #: Float type that keeps the numbers as they are stored.
-    dtype: np.dtype[Any] = np.dtype(np.float64)
-    #: Which table of the file it is, where that had to be said.
-    choice: TableChoice = TableChoice()
+    dtype: np.dtype[Any] = np.dtype(np.float64)  #: Float type that keeps the numbers as they are stored.
+    choice: TableChoice = TableChoice()  #: Which table of the file it is, where that had to be said.
 
     def __len__(self) -> int:
         return len(self.peaks)

@@ -22,14 +22,10 @@ class Batch:
 
     #: ``(B, H, W, 3)`` uint8 RGB, or ``(B, T, H, W, 3)`` of chunks; black where not decoded.
     images: npt.NDArray[np.uint8]
-    #: ``(B,)``, what was done to the frames of each item.
-    geometry: BatchGeometry
-    #: ``(B,)`` int64, numbers of the items in the video.
-    indices: npt.NDArray[np.int64]
-    #: ``(B,)`` float64 presentation times; NaN where nobody asked for them.
-    seconds: npt.NDArray[np.float64]
-    #: ``(B,)`` bool, whether an item could be decoded, with all its frames.
-    valid: npt.NDArray[np.bool_]
+    geometry: BatchGeometry  #: ``(B,)``, what was done to the frames of each item.
+    indices: npt.NDArray[np.int64]  #: ``(B,)`` int64, numbers of the items in the video.
+    seconds: npt.NDArray[np.float64]  #: ``(B,)`` float64 presentation times; NaN where nobody asked for them.
+    valid: npt.NDArray[np.bool_]  #: ``(B,)`` bool, whether an item could be decoded, with all its frames.
     #: ``(B,)`` int64, frames of the video that were read for each item: 1 for a frame.
     fresh: npt.NDArray[np.int64]
 

@@ -22,8 +22,7 @@ Packet: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
 LARGEST_FRAME = 1 << 27
 #: A stream that is marked as the default counts as so many pixels larger.
 DEFAULT_PIXELS = 5_000_000
-#: In a Theora packet's first byte: that it is not a picture.
-THEORA_HEADER = 0x80
+THEORA_HEADER = 0x80  #: In a Theora packet's first byte: that it is not a picture.
 #: FFmpeg's flag of formats without times (AVFMT_NOTIMESTAMPS), whose packets have made-up ones.
 WITHOUT_TIMES = 0x80
 #: The only formats that are opened. FFmpeg knows others that name further files or addresses to read (playlists,
@@ -35,8 +34,7 @@ FORMATS = (
     "gif_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,pgm_pipe,png_pipe,ppm_pipe,qoi_pipe,tiff_pipe,"
     "webp_pipe"
 )
-#: Bytes of an AVI chunk's name and length, before its content.
-CHUNK_HEADER = 8
+CHUNK_HEADER = 8  #: Bytes of an AVI chunk's name and length, before its content.
 #: Matroska's numbers of its header and of the element that holds everything else.
 EBML, SEGMENT = 0x1A45DFA3, 0x18538067
 

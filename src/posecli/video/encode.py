@@ -25,12 +25,10 @@ from posecli.errors import OutputError, UsageError
 from posecli.options import at_least
 from posecli.support.files import move_into_place, partial_path, refuse_existing
 
-#: Environment variable that names the ffmpeg to use.
-FFMPEG_VARIABLE = "POSECLI_FFMPEG"
+FFMPEG_VARIABLE = "POSECLI_FFMPEG"  #: Environment variable that names the ffmpeg to use.
 #: File endings, and ffmpeg's names for what is inside.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-#: Seconds that ffmpeg has to end after it was told to stop.
-PATIENCE = 10.0
+PATIENCE = 10.0  #: Seconds that ffmpeg has to end after it was told to stop.
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,7 @@ class EncodeOptions:
     ['-c:v', 'libx264', '-crf', '23', '-pix_fmt', 'yuv420p']
     """
 
-    #: ffmpeg's name of the encoder: one of `CODECS`.
-    codec: str = "libx264"
+    codec: str = "libx264"  #: ffmpeg's name of the encoder: one of `CODECS`.
     #: Constant rate factor, from 0 (best) to 51 (H.264, H.265) or 63 (VP9, AV1); scales differ between codecs. ``None``
     #: is lossless: the decoder returns the encoder's own YUV values. (x264 codes losslessly below 1.)
     crf: float | None = None
@@ -69,8 +66,7 @@ class EncodeOptions:
     #: ``None`` is ``yuv444p`` where lossless, so that a pixel's RGB is off by at most 2 of 255, and otherwise
     #: ``yuv420p``, which every player shows.
     pix_fmt: str | None = None
-    #: Largest number of frames from one key frame to the next.
-    gop: int | None = None
+    gop: int | None = None  #: Largest number of frames from one key frame to the next.
 
     def __post_init__(self) -> None:
         if self.codec not in CODECS:

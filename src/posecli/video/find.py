@@ -25,30 +25,25 @@ _ENDINGS = (
     "cine mlv"
 )
 VIDEO_SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
-#: The usual ones, for messages.
-KNOWN = ".mp4, .avi, .mkv, .mov"
+KNOWN = ".mp4, .avi, .mkv, .mov"  #: The usual ones, for messages.
 #: How the names of labelled videos end, DeepLabCut's and posecli's: they lie beside the videos.
 LABELED_ENDINGS = ("labeled", "labelled")
 #: What posecli or DeepLabCut writes beside videos, which is not reported as left out.
 RESULT_SUFFIXES = frozenset((".h5", ".json", ".pickle", ".csv", ".parquet", ".nwb", ".partial", ".lock"))
 LARGEST_LIST_BYTES = 64 << 20
-#: Names and endings in a line for people.
-MOST_NAMED = 6
+MOST_NAMED = 6  #: Names and endings in a line for people.
 
 
 @dataclass(frozen=True)
 class FoundVideos:
     """The videos that arguments mean, and what was left out on the way."""
 
-    #: Each once, in the order given; within folders and patterns in natural order.
-    videos: tuple[Path, ...]
-    #: Files that end as videos do.
-    labeled: tuple[Path, ...] = ()
+    videos: tuple[Path, ...]  #: Each once, in the order given; within folders and patterns in natural order.
+    labeled: tuple[Path, ...] = ()  #: Files that end as videos do.
     hidden: tuple[Path, ...] = ()
     #: Number of other files, but for results, by their ending in lower case.
     others: Counter[str] = field(default_factory=Counter)
-    #: Folders inside searched ones that were not searched.
-    folders: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()  #: Folders inside searched ones that were not searched.
 
     @property
     def passed_over(self) -> str:

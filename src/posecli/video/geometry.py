@@ -20,8 +20,7 @@ from posecli.options import Crop
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-#: Below this many pixels a side, a scoremap has no cells worth choosing from.
-SMALLEST_SIDE = 16
+SMALLEST_SIDE = 16  #: Below this many pixels a side, a scoremap has no cells worth choosing from.
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,7 @@ class BatchGeometry:
     #: ``(B, 2)`` float64, x and y of the upper left corner of the window in the displayed frame, px; negative where
     #: the frame was padded.
     offset: Floats
-    #: ``(B, 2)`` float64, network px per frame px, for x and y.
-    scale: Floats
+    scale: Floats  #: ``(B, 2)`` float64, network px per frame px, for x and y.
 
     @classmethod
     def none(cls, count: int) -> BatchGeometry:

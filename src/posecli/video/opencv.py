@@ -17,10 +17,8 @@ from posecli.errors import EngineError, VideoError
 
 Image = npt.NDArray[np.uint8]
 
-#: All pixels of every so-manyth picture are compared.
-COMPARED_EVERY = 32
-#: Every so-manyth row of pixels tells whether a picture is the one before.
-SPARSE = 16
+COMPARED_EVERY = 32  #: All pixels of every so-manyth picture are compared.
+SPARSE = 16  #: Every so-manyth row of pixels tells whether a picture is the one before.
 #: FFmpeg's numbers of matrices, as its program's options name them.
 _NAMES = (
     "gbr bt709 unknown reserved fcc bt470bg smpte170m smpte240m ycgco bt2020nc bt2020c smpte2085 chroma-derived-nc "

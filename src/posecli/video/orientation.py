@@ -17,8 +17,7 @@ cv2 = import_cv2()
 
 Image = npt.NDArray[np.uint8]
 
-#: Degrees by which a turn may miss a right angle, as in FFmpeg.
-TOLERANCE = 1.01
+TOLERANCE = 1.01  #: Degrees by which a turn may miss a right angle, as in FFmpeg.
 #: Bytes of a JPEG picture in which Exif data begin, the tag of the orientation, and its values that mirror.
 EXIF_WITHIN, EXIF_ORIENTATION, EXIF_MIRRORS = 1 << 16, 0x0112, (2, 4, 5, 7)
 

@@ -35,8 +35,7 @@ LOOK_AHEAD = 2 * DEEPEST_REORDERING + 2
 OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
 #: Codecs without hidden pictures: a packet that gives none is a field, or is lost.
 OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
-#: Formats whose recordings are cut anywhere.
-BROADCASTS = ("mpegts", "mpeg")
+BROADCASTS = ("mpegts", "mpeg")  #: Formats whose recordings are cut anywhere.
 #: Codecs whose recordings are cut anywhere: what cannot be decoded before the first key frame is not lost.
 CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
 

@@ -35,17 +35,13 @@ from posecli.video.timeline import Timeline
 
 #: Most packets that are decoded to find a first picture, which tells how it is turned.
 PACKETS_FOR_FIRST_FRAME = 300
-#: Packets at the start that are decoded to see whether each is a picture.
-PACKETS_TRIED = 8
+PACKETS_TRIED = 8  #: Packets at the start that are decoded to see whether each is a picture.
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 #: Formats whose header tells the file's duration, and by how many frames that may be too long.
 ROUNDING = {"matroska,webm": 1.0, "flv": 1.0, "asf": 1.0}
-#: In a VP8 packet's first byte: whether the picture is shown.
-VP8_SHOWN = 0x10
-#: An MPEG-4 packet of fewer bytes may only say that nothing changes.
-MPEG4_NOT_CODED = 20
-#: A time that a packet does not have, as in FFmpeg.
-NO_TIME = -(1 << 63)
+VP8_SHOWN = 0x10  #: In a VP8 packet's first byte: whether the picture is shown.
+MPEG4_NOT_CODED = 20  #: An MPEG-4 packet of fewer bytes may only say that nothing changes.
+NO_TIME = -(1 << 63)  #: A time that a packet does not have, as in FFmpeg.
 _SAMPLE_BYTES = 1 << 20
 
 
@@ -66,22 +62,15 @@ class VideoInfo:
     pixel_format: str  #: As FFmpeg names it.
     width: int  #: Of the displayed frame, px, turned as the file says.
     height: int  #: Likewise.
-    #: Average frames per second.
-    frame_rate: float
-    #: Seconds per unit of the times.
-    time_base: Fraction
-    #: About how many frames there are, by packets.
-    expected_frames: int
-    #: How decoded pictures are turned for display.
-    orientation: Orientation = UPRIGHT
-    #: The container's own count; ``None`` where it has none.
-    promised_frames: int | None = None
-    #: Places in the file without a picture: frames that the recorder dropped.
-    empty_places: int = 0
+    frame_rate: float  #: Average frames per second.
+    time_base: Fraction  #: Seconds per unit of the times.
+    expected_frames: int  #: About how many frames there are, by packets.
+    orientation: Orientation = UPRIGHT  #: How decoded pictures are turned for display.
+    promised_frames: int | None = None  #: The container's own count; ``None`` where it has none.
+    empty_places: int = 0  #: Places in the file without a picture: frames that the recorder dropped.
     #: Packets before the first picture that can be shown, where the recording was cut.
     unshown_at_start: int = 0
-    #: Signs that the end is missing.
-    cut_off: CutOff | None = None
+    cut_off: CutOff | None = None  #: Signs that the end is missing.
     #: When each row is shown, where the packets tell; ``None`` where only decoding does.
     announced: Timeline | None = field(default=None, repr=False, compare=False)
 
@@ -167,12 +156,10 @@ class _Packets:
     #: Times of those that are to be shown, and in a format that counts places where packets begin.
     times: array[int] = field(default_factory=lambda: array("q"))
     places: array[int] = field(default_factory=lambda: array("q"))
-    #: How many hold something, should be pictures, and hold nothing.
-    held: int = 0
+    held: int = 0  #: How many hold something, should be pictures, and hold nothing.
     shown: int = 0
     empty: int = 0
-    #: When the last one's time is over, whether it is shown or not.
-    end: int = NO_TIME
+    end: int = NO_TIME  #: When the last one's time is over, whether it is shown or not.
     ends_broken: bool = False
     first_key: int | None = None
     rises: bool = True

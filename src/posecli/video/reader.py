@@ -28,8 +28,7 @@ from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
 
 Image: TypeAlias = npt.NDArray[np.uint8]
-#: Index in the video, and the picture there.
-Row: TypeAlias = tuple[int, Picture]
+Row: TypeAlias = tuple[int, Picture]  #: Index in the video, and the picture there.
 
 
 class Frame(NamedTuple):

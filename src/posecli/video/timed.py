@@ -24,8 +24,7 @@ CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 BT601, LIMITED = 6, 1
 #: Files as large as superfast makes them at the same CRF, in less than half the time.
 PRESET = "ultrafast"
-#: Best and worst constant rate factor of H.264.
-CRF_RANGE = (0, 51)
+CRF_RANGE = (0, 51)  #: Best and worst constant rate factor of H.264.
 
 
 class TimedEncoder:
