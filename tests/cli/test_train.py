@@ -16,7 +16,7 @@ from support import clip_trainings, labels, trainings
 
 from posecli.cli import cli
 from posecli.training import read_train_config
-from posecli.training.rows import AccuracyRow, ErrorRow
+from posecli.training.objective import AccuracyRow, ErrorRow
 from posecli.training.state import Progress, RunFolder
 
 pytestmark = pytest.mark.usefixtures("blank_figures")

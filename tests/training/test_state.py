@@ -12,7 +12,7 @@ from support import projects, trainings
 from posecli.errors import OutputError, OutputExistsError
 from posecli.labels.data import write_split
 from posecli.training.config import PoseConfig, PosePhase, PoseSource
-from posecli.training.rows import ErrorRow, PoseLossRow
+from posecli.training.objective import ErrorRow, PoseLossRow
 from posecli.training.state import SPLIT_FILE, STATE_FILE, Progress, RunFolder
 
 CONFIG = PoseConfig(name="n", data=(PoseSource(scene="trail-tracking"),), phases=(PosePhase(10, warm_up=1),))

@@ -16,7 +16,7 @@ from posecli.errors import EngineError
 if TYPE_CHECKING:
     from posecli.training.config import TrainConfig
     from posecli.training.loop import Trainer
-    from posecli.training.rows import MeasureRow, Row
+    from posecli.training.objective import MeasureRow, Row
     from posecli.training.state import RunFolder
 
 

@@ -162,7 +162,7 @@ def strew(rng: np.random.Generator, image: Image) -> Image:
 def _draw_speck(rng: np.random.Generator, light: Image) -> None:
     half_axes = min(light.shape) * rng.uniform(*SPECK_SIZES) * np.array([1.0, rng.uniform(0.4, 1.0)])
     axes, centre = _subpixels(half_axes).tolist(), _subpixels(rng.random(2) * light.shape[::-1]).tolist()
-    angle, left_over = float(rng.uniform(0, 180)), _left_over(rng)
+    angle, left_over = float(rng.uniform(0, 180)), 255 * (1 - rng.uniform(*DARKNESS))
     cv2.ellipse(light, centre, axes, angle, 0, 360, left_over, -1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
@@ -172,11 +172,8 @@ def _draw_line(rng: np.random.Generator, light: Image) -> None:
     # Narrow ones are more frequent.
     thinnest, widest = np.log(LINE_WIDTHS)
     thickness = max(1, round(min(light.shape) * math.exp(rng.uniform(thinnest, widest))))
-    cv2.polylines(light, [_subpixels(corners)], False, _left_over(rng), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
-def _left_over(rng: np.random.Generator) -> float:
-    return 255 * (1 - rng.uniform(*DARKNESS))
+    left_over = 255 * (1 - rng.uniform(*DARKNESS))
+    cv2.polylines(light, [_subpixels(corners)], False, left_over, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _subpixels(points: Points) -> npt.NDArray[np.int32]:

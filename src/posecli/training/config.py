@@ -22,11 +22,10 @@ from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
 from posecli.support.yamlfile import read_yaml
 from posecli.synthetic.options import BEHAVIOUR_SCENES, SCENES, SceneOptions
 from posecli.training import settings
-from posecli.training.rows import AccuracyRow, BehaviourLossRow, ErrorRow, MeasureRow, PoseLossRow
+from posecli.training.objective import SCRATCH, AccuracyRow, BehaviourLossRow, ErrorRow, MeasureRow, PoseLossRow
 from posecli.training.settings import Names, NotNegative, Part, Positive, Settings, Share, one_of, within
 
-#: What `initial_weights` says for random ones, and for the backbone that DeepLabCut begins with.
-SCRATCH = "scratch"
+#: What `initial_weights` says for the backbone that DeepLabCut begins with.
 IMAGENET = "imagenet"
 #: What it says without naming a path.
 NAMED_WEIGHTS = (SCRATCH, IMAGENET, *BUILTIN)
@@ -95,8 +94,7 @@ class TrainConfig(Settings):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, for YAML."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        return dict(_plain(asdict(self)))
 
 
 def _plain(value: Any, of_path: Callable[[Path], Path] = Path) -> Any:

@@ -22,9 +22,8 @@ from posecli.errors import OutputExistsError, PrecisionError, UsageError
 from posecli.labels.data import write_split
 from posecli.training.behaviours.objective import BehaviourObjective
 from posecli.training.config import BehaviourConfig, Phase, PoseConfig, TrainConfig
-from posecli.training.objective import Objective, TrainingBatch, Trial, batches
+from posecli.training.objective import MeasureRow, Objective, Row, TrainingBatch, Trial, batches
 from posecli.training.poses.objective import PoseObjective
-from posecli.training.rows import MeasureRow, Row
 from posecli.training.state import SPLIT_FILE, Progress, RunFolder
 
 #: Steps between rows of losses.

@@ -18,7 +18,7 @@ from posecli.support.figures import house_style, new_figure, save_figure
 from posecli.support.files import move_into_place, partial_path, write_whole
 from posecli.support.yamlfile import read_yaml
 from posecli.training.config import TrainConfig
-from posecli.training.rows import AccuracyRow, ErrorRow, MeasureRow, Row
+from posecli.training.objective import AccuracyRow, ErrorRow, MeasureRow, Row
 
 #: Not ``config.yaml``, which makes a folder a DeepLabCut project.
 RUN_FILE = "training.yaml"

@@ -10,7 +10,7 @@ from support import clip_trainings
 from posecli.training.behaviours.examples import open_sources
 from posecli.training.behaviours.objective import MOST_EXAMPLES, HeldOutClips
 from posecli.training.config import BehaviourConfig, ClipOptions, IntervalSource, Phase
-from posecli.training.rows import AccuracyRow
+from posecli.training.objective import AccuracyRow
 
 CLIPS = ClipOptions(9, 1, 32, 32)
 

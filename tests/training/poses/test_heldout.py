@@ -17,9 +17,9 @@ from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.options import EngineOptions
 from posecli.training.config import PoseConfig, PosePhase, PoseSource
+from posecli.training.objective import ErrorRow
 from posecli.training.poses.examples import Example, grid_of, make_targets, open_sources
 from posecli.training.poses.objective import MOST_IMAGES, SCENE_FRAMES, HeldOut, Predict, held_out_examples
-from posecli.training.rows import ErrorRow
 
 NETWORK = pose_network(PoseSpec("resnet_50", 3))
 DECODE = DecodeOptions(8.0, 7.2801)

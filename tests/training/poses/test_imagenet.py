@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from posecli.errors import ModelError
-from posecli.training.poses import initial
+from posecli.training.poses import objective as initial
 
 CONTENT = b"a checkpoint"
 

@@ -15,8 +15,8 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import BUILTIN, write_folder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
-from posecli.training.poses import initial
-from posecli.training.poses.initial import PRIOR, initial_weights, scratch_weights
+from posecli.training.poses import objective as initial
+from posecli.training.poses.objective import PRIOR, initial_weights, scratch_weights
 
 SPEC = PoseSpec("resnet_50", 4, (0.0, 0.0, 0.0))
 HEAD = "pose/part_pred/block4/weights"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,8 +24,7 @@ from posecli.network.folding import Tensors
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.examples import ClipBatchMaker, Examples, Images, Numbers, open_sources
 from posecli.training.config import BehaviourConfig, ClipOptions
-from posecli.training.objective import Objective, Trial, begun_from, spread
-from posecli.training.rows import AccuracyRow, MeasureRow
+from posecli.training.objective import AccuracyRow, MeasureRow, Objective, Trial, begun_from, spread
 from posecli.video.batch import Batch
 
 #: How much of the running averages of normalisation each step keeps: the published 0.999 is for runs of 100,000 steps.
@@ -68,7 +67,9 @@ class BehaviourObjective(Objective):
         nothing = "no video is held out: nothing is measured, and the last snapshot is taken; name held_out_videos"
         self.notes = () if self.held_out else (nothing,)
         self.fingerprint = self.data.fingerprint
-        self.split = _names(self.data.train), _names(self.data.test)
+        roles = (self.data.train, self.data.test)
+        train, test = ([video.name for examples in role for video in examples.videos] for role in roles)
+        self.split = train, test
         self.losses = {
             "loss": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing),
             "metrics": ["accuracy"],
@@ -79,7 +80,6 @@ class BehaviourObjective(Objective):
         return initial_weights(self.description.spec, config.classes, config.initial_weights, config.seed)
 
     def build(self, policy: str) -> keras.Model:
-        """The network, for examples of one size."""
         clips = self.config.clips
         network = self.network.with_dropout(self.config.dropout)
         built = build_keras(network, (clips.length, clips.height, clips.width), policy=policy)
@@ -110,10 +110,6 @@ class BehaviourObjective(Objective):
 
     def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
         write_folder(path, replace(self.description, source=source), weights, overwrite=True)
-
-
-def _names(parts: Sequence[Examples]) -> list[str]:
-    return [video.name for examples in parts for video in examples.videos]
 
 
 class HeldOutClips:
