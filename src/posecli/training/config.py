@@ -35,8 +35,6 @@ LONGEST_CLIP = 512
 LARGEST_SIDE = 1024
 #: Sides of an example.
 Side = Annotated[int, within(SMALLEST_INPUT, LARGEST_SIDE, "px")]
-#: Keys that only the settings of a pose network have.
-POSE_KEYS = ("bodyparts", "mirror_pairs", "net_type", "locref_weight", "pcutoff")
 
 
 @dataclass(frozen=True)
@@ -252,7 +250,7 @@ class BehaviourConfig(TrainConfig):
     MEASURES = AccuracyRow
     FOREIGN = {  # noqa: RUF012
         key: f"the file has 'classes', as for a network for behaviours, and '{key}', as for a pose network: keep one"
-        for key in POSE_KEYS
+        for key in ("bodyparts", "mirror_pairs", "net_type", "locref_weight", "pcutoff")
     }
 
     data: tuple[IntervalSource, ...]

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from posecli.engine.keras_layers import assign_weights, read_weights
 from posecli.engine.openvino import openvino_core
 from posecli.errors import OutputExistsError, PrecisionError, UsageError
 from posecli.labels.data import write_split
+from posecli.model.folder import write_folder
 from posecli.training.behaviours.objective import BehaviourObjective
 from posecli.training.config import BehaviourConfig, Phase, PoseConfig, TrainConfig
 from posecli.training.objective import MeasureRow, Objective, Row, TrainingBatch, Trial, batches
@@ -176,19 +177,18 @@ class Trainer:
                 self.config.MEASURES.SOURCE_KEY: [asdict(row) for row in rows],
             }
             weights = read_weights(self.objective.network, self.model)
-            self.objective.write_model(self.run.model, weights, source)
+            description = replace(self.objective.description, source=source)
+            write_folder(self.run.model, description, weights, overwrite=True)
         self.observer.measured(rows, best=best)
         self.run.draw_curves()
 
     def _save(self, phase: int) -> None:
-        arrays = {
-            name: np.array(keras.ops.convert_to_numpy(variable), order="C")
-            for name, variable in (self._variables("network") | self._variables("optimizer")).items()
-        }
+        variables = self._variables("network") | self._variables("optimizer")
+        arrays = {name: np.array(keras.ops.convert_to_numpy(own), order="C") for name, own in variables.items()}
         self.run.save(arrays, self._progress(phase))
 
     def _progress(self, phase: int) -> Progress:
-        first, second = map(float, self._meter.losses)
+        first, second = self._meter.losses.tolist()
         fingerprint = self.objective.fingerprint
         return Progress(self.step, phase, self.best, self.policy, fingerprint, (first, second), self._meter.summed)
 

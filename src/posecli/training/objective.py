@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import is_model_folder, named_model
 from posecli.network.folding import Tensors
 from posecli.network.network import Network
@@ -260,6 +261,8 @@ class Objective(ABC):
     notes: tuple[str, ...]
     fingerprint: str  #: Hash of the labels and their roles; a run is continued only with the same.
     split: tuple[list[str], list[str]]  #: Names of what is trained on, and of what is held out.
+    #: What the model folder says of the network, but for its source.
+    description: ModelDescription | ClipDescription
     network: Network
     losses: Mapping[str, Any]  #: Arguments of ``keras.Model.compile``: losses, their weights, and metrics.
 
@@ -282,10 +285,6 @@ class Objective(ABC):
     @abstractmethod
     def measure(self, model: keras.Model, step: int) -> list[MeasureRow]:
         """Measure the network on held-out examples; empty where there are none."""
-
-    @abstractmethod
-    def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
-        """Write a model folder, in place of one that is there."""
 
 
 def begun_from(

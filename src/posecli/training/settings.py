@@ -122,8 +122,7 @@ def _is_settings(hint: Any) -> bool:
 
 def resolved(text: str, folder: Path) -> Path:
     """A path as a file in `folder` means it."""
-    path = Path(text).expanduser()
-    return path if path.is_absolute() else folder / path
+    return folder / Path(text).expanduser()
 
 
 def number_of(key: str, value: Any) -> float:

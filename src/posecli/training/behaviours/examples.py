@@ -100,9 +100,8 @@ class SyntheticVideo(LabeledVideo):
         self._scene = open_scene(options)
         numbers = [classes.index(name) if name in classes else UNLABELLED for name in self._scene.behaviours]
         labels = np.array(numbers, np.int64)[self._scene.labels()]
-        everywhere = np.ones(len(labels), np.bool_)
-        name = f"{options.scene}, seed {options.seed}"
-        super().__init__(name, labels, everywhere, (self._scene.height, self._scene.width))
+        size = self._scene.height, self._scene.width
+        super().__init__(f"{options.scene}, seed {options.seed}", labels, np.ones(len(labels), np.bool_), size)
         self._rendered = np.zeros(-(-len(labels) // RENDERED_TOGETHER), np.bool_)
 
     def _fill(self, indices: Numbers) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -19,7 +18,7 @@ from posecli.errors import ModelError
 from posecli.inference.step import BEHAVIOURS, NetworkStep
 from posecli.model.checkpoint import read_i3d_checkpoint
 from posecli.model.description import ClipDescription
-from posecli.model.folder import read_clip_folder, write_folder
+from posecli.model.folder import read_clip_folder
 from posecli.network.folding import Tensors
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.training.behaviours.examples import ClipBatchMaker, Examples, Images, Numbers, open_sources
@@ -42,6 +41,7 @@ class BehaviourObjective(Objective):
     """Training of a network for behaviours."""
 
     LOG_NAMES = ("loss", "accuracy")
+    description: ClipDescription
 
     def __init__(self, config: BehaviourConfig) -> None:
         self.config = config
@@ -107,9 +107,6 @@ class BehaviourObjective(Objective):
 
         size = max(phase.batch_size for phase in self.config.phases)
         return [kept.accuracy(step, predict, size) for kept in self.held_out]
-
-    def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
-        write_folder(path, replace(self.description, source=source), weights, overwrite=True)
 
 
 class HeldOutClips:

@@ -8,8 +8,8 @@ import shutil
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from http.client import HTTPException
@@ -27,7 +27,7 @@ from posecli.inference.decode import DecodeOptions, decode
 from posecli.inference.step import POSES, NetworkStep
 from posecli.model.checkpoint import read_checkpoint
 from posecli.model.description import ModelDescription
-from posecli.model.folder import check_tensors, file_sha256, read_model_folder, write_folder
+from posecli.model.folder import check_tensors, file_sha256, read_model_folder
 from posecli.model.importing import cache_directory
 from posecli.network.architectures import pose_network
 from posecli.network.folding import Tensors
@@ -71,6 +71,7 @@ class PoseObjective(Objective):
     """Training of a pose network."""
 
     LOG_NAMES = ("scoremap_loss", "locref_loss")
+    description: ModelDescription
 
     def __init__(self, config: PoseConfig) -> None:
         self.config = config
@@ -80,6 +81,7 @@ class PoseObjective(Objective):
             config.net_type,
             self.data.bodyparts,
             f"DLC_{config.net_type.replace('_', '')}_{config.name}shuffle1_{config.steps}",
+            pcutoff=config.pcutoff,
         )
         self.network = self.description.network
         self.subject = f"{config.net_type} for {', '.join(self.data.bodyparts)}"
@@ -118,10 +120,6 @@ class PoseObjective(Objective):
             for scale in dict.fromkeys(self.config.augment.scales)
         ]
         return [row for row in rows if row is not None]
-
-    def write_model(self, path: Path, weights: Tensors, source: Mapping[str, Any]) -> None:
-        description = replace(self.description, pcutoff=self.config.pcutoff, source=source)
-        write_folder(path, description, weights, overwrite=True)
 
 
 def predict(model: keras.Model, images: npt.NDArray[np.uint8]) -> Maps:
