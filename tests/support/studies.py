@@ -12,8 +12,7 @@ from posecli.options import FixedPrecision
 from posecli.studies.benchmark.design import PoseFactors, Trial, describe_design, make_plan, visits_of
 from posecli.studies.benchmark.options import BenchmarkOptions
 from posecli.studies.benchmark.study import BENCHMARK, POSES_FOLDER, Benchmark, DataSet, open_study, plain_condition
-from posecli.studies.common.folder import StudyFolder
-from posecli.studies.common.machine import describe_bench
+from posecli.studies.common.folder import StudyFolder, describe_bench
 from support.benchmark_worker import row
 
 FAKE_ENGINE_WORKER = (sys.executable, str(Path(__file__).with_name("benchmark_worker_fake_engine.py")))

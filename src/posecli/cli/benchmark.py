@@ -206,7 +206,7 @@ class _Progress(BenchmarkObserver):
 
 def _plan_lines(design: dict[str, Any]) -> list[str]:
     from posecli.studies.benchmark.study import counted
-    from posecli.studies.common.machine import machine_line
+    from posecli.studies.common.folder import machine_line
 
     conditions = {visit["condition"]["key"] for visit in design["visits"]}
     lines = [machine_line(design["machine"])]

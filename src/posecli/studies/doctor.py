@@ -175,7 +175,7 @@ def _memory() -> Check:
 
 
 def _encoders() -> Check:
-    from posecli.studies.sweep.transcode import encoders
+    from posecli.studies.sweep.versions import encoders
     from posecli.video.encode import CODECS, find_ffmpeg
 
     ffmpeg = find_ffmpeg()

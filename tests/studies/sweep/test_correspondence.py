@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import clips
 
-from posecli.studies.sweep.correspondence import REACH, compare_frames, first_frame_png
+from posecli.studies.sweep.reencode import REACH, compare_frames, first_frame_png
 from posecli.video.probe import probe
 
 COUNT = 80

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from support.sweeps import walk
 
 from posecli.evaluation import ALL
-from posecli.studies.sweep.measures import MEDIAN, RAW, Comparison, PartMeasures, Trajectories
-from posecli.studies.sweep.resampling import Resampling
+from posecli.studies.sweep.measures import MEDIAN, RAW, Comparison, PartMeasures, Resampling, Trajectories
 
 PARTS = ("a", "b", "c")
 FRAMES = 60

@@ -15,8 +15,8 @@ from posecli.inference.decode import Pose
 from posecli.inference.predictor import load_model
 from posecli.options import EngineOptions
 from posecli.studies.sweep import network
-from posecli.studies.sweep.network import Stretches, are_sought, find_poses
 from posecli.studies.sweep.options import SweepOptions
+from posecli.studies.sweep.runner import Stretches, are_sought, find_poses
 from posecli.video import reader as video_reader
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe

@@ -64,7 +64,7 @@ def test_two_videos_of_one_name_are_refused(video: Path, tmp_path: Path) -> None
 
 
 def test_what_does_not_correspond_is_not_kept(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from posecli.studies.sweep.transcode import transcode
+    from posecli.studies.sweep.versions import transcode
 
     def losing(info, target, encode, progress):  # type: ignore[no-untyped-def]
         return transcode(info, target, encode, 49, progress)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from posecli.studies.sweep.resampling import Resampling, block_length
+from posecli.studies.sweep.measures import Resampling, block_length
 
 VALUES = hnp.arrays(np.float64, st.integers(20, 60), elements=st.floats(0, 100, width=32))
 

@@ -22,8 +22,7 @@ from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
 from posecli.studies.sweep.study import Sweep
-from posecli.studies.sweep.transcode import transcode
-from posecli.studies.sweep.versions import Version, encoded_versions, scaled_versions
+from posecli.studies.sweep.versions import Version, encoded_versions, scaled_versions, transcode
 from posecli.video.encode import EncodeOptions
 
 pytestmark = pytest.mark.usefixtures("fake_engine", "blank_figures")

@@ -9,7 +9,7 @@ import pytest
 from support import clips
 
 from posecli.errors import OutputError, UsageError
-from posecli.studies.sweep.transcode import refuse_missing_encoders, transcode, transcode_command
+from posecli.studies.sweep.versions import refuse_missing_encoders, transcode, transcode_command
 from posecli.video.encode import EncodeOptions
 from posecli.video.orientation import UPRIGHT
 from posecli.video.probe import VideoInfo, probe

@@ -37,8 +37,7 @@ from posecli.studies.benchmark.study import (
     plain_condition,
 )
 from posecli.studies.benchmark.worker import ask
-from posecli.studies.common.folder import Row, StudyFolder
-from posecli.studies.common.machine import describe_bench
+from posecli.studies.common.folder import Row, StudyFolder, describe_bench
 from posecli.support.files import make_folder
 from posecli.support.hardware import usable_cores
 from posecli.video.probe import content_fingerprint

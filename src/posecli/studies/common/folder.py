@@ -15,14 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from posecli import __version__
 from posecli.errors import OutputError, OutputExistsError
 from posecli.support.files import write_whole
+from posecli.support.hardware import processor, usable_cores
+from posecli.tables.manifest import describe_machine
 
 Row = dict[str, Any]
 
 FORMAT_VERSION = 1
 DESIGN_FILE = "design.json"
+#: Processor features that decide how fast a network can run.
+FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd")
 
 
 @dataclass(frozen=True)
@@ -155,3 +161,26 @@ def read_json(path: Path) -> Any:
         return None
     except (OSError, ValueError) as error:
         raise OutputError(f"'{path}' cannot be read ({error}): pass --overwrite to start over") from error
+
+
+def describe_bench() -> dict[str, Any]:
+    """Hardware, system and software, as plain values."""
+    name, features = processor()
+    return describe_machine() | {
+        "processor": name,
+        "features": [feature for feature in FEATURES if feature in features],
+        "usable_cores": usable_cores(),
+        "memory_gib": psutil.virtual_memory().total / (1 << 30),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def machine_line(bench: dict[str, Any]) -> str:
+    """The machine in one line.
+
+    >>> machine_line({"processor": "Abacus 9", "features": ["beads"], "usable_cores": 2, "memory_gib": 7.8})
+    'Abacus 9 (beads), 2 cores, 8 GiB'
+    """
+    features = f" ({', '.join(bench['features'])})" if bench["features"] else ""
+    memory = f", {bench['memory_gib']:.0f} GiB" if bench["memory_gib"] else ""
+    return f"{bench['processor']}{features}, {bench['usable_cores']} cores{memory}"

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from posecli.options import AnalyzeOptions
-from posecli.studies.sweep.measures import MEDIAN, RAW
-from posecli.studies.sweep.resampling import FEWEST_BLOCKS
+from posecli.studies.sweep.measures import FEWEST_BLOCKS, MEDIAN, RAW
 from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
 

@@ -9,9 +9,8 @@ from typing import Any
 from posecli.studies.common import webpage
 from posecli.studies.common.report import StudyReport, draw_charts, write_results
 from posecli.studies.sweep.charts import drawings
-from posecli.studies.sweep.measures import MEDIAN
+from posecli.studies.sweep.measures import CONFIDENCE, MEDIAN
 from posecli.studies.sweep.recommendation import Recommendation, recommend
-from posecli.studies.sweep.resampling import CONFIDENCE
 from posecli.studies.sweep.study import Sweep
 from posecli.studies.sweep.versions import Version
 from posecli.support.figures import Chart

@@ -24,11 +24,10 @@ from posecli.studies.common.folder import StudyFolder, write_json
 from posecli.studies.sweep.charts import draw_settings
 from posecli.studies.sweep.material import given_video
 from posecli.studies.sweep.measures import RAW
-from posecli.studies.sweep.network import find_poses, frame_seconds
 from posecli.studies.sweep.options import SweepObserver, SweepOptions
 from posecli.studies.sweep.recommendation import Recommendation, analysis_line, recommend
 from posecli.studies.sweep.report import write_report
-from posecli.studies.sweep.runner import run_sweep
+from posecli.studies.sweep.runner import find_poses, frame_seconds, run_sweep
 from posecli.studies.sweep.study import SWEEP, Sweep
 from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
 from posecli.support.figures import house_style, save_figure

@@ -16,9 +16,8 @@ from posecli.inference.decode import Pose
 from posecli.inference.predictor import PoseModel
 from posecli.studies.common.folder import Row, StudyKind
 from posecli.studies.sweep.material import Floats, SweepVideo
-from posecli.studies.sweep.measures import RAW, Comparison, PartMeasures, Trajectories
+from posecli.studies.sweep.measures import RAW, Comparison, PartMeasures, Resampling, Trajectories, block_length
 from posecli.studies.sweep.options import SweepOptions
-from posecli.studies.sweep.resampling import Resampling, block_length
 from posecli.studies.sweep.versions import Version
 from posecli.video.probe import content_fingerprint
 
