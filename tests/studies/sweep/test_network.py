@@ -14,7 +14,7 @@ from posecli.errors import VideoError
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import load_model
 from posecli.options import EngineOptions
-from posecli.studies.sweep import network
+from posecli.studies.sweep import runner
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.runner import Stretches, are_sought, find_poses
 from posecli.video import reader as video_reader
@@ -35,7 +35,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_frames_that_are_asked_for(
     clip: Path, monkeypatch: pytest.MonkeyPatch, worth: int, batch_size: int
 ) -> None:
-    monkeypatch.setattr(network, "WORTH_SEEKING", worth)
+    monkeypatch.setattr(runner, "WORTH_SEEKING", worth)
     info = probe(clip)
     assert are_sought(info, STRETCHES) is (worth == 10)
     reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)
@@ -52,7 +52,7 @@ def test_both_ways_give_the_same_bytes(clip: Path, monkeypatch: pytest.MonkeyPat
     info = probe(clip)
     images = []
     for worth in (10, 1000):
-        monkeypatch.setattr(network, "WORTH_SEEKING", worth)
+        monkeypatch.setattr(runner, "WORTH_SEEKING", worth)
         reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)
         images.append(np.concatenate([batch.images.copy() for batch in reader.batches(16)]))
         reader.close()
@@ -62,7 +62,7 @@ def test_both_ways_give_the_same_bytes(clip: Path, monkeypatch: pytest.MonkeyPat
 def test_a_reader_that_is_closed_early_lets_go(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = probe(clip)
     for worth in (10, 1000):
-        monkeypatch.setattr(network, "WORTH_SEEKING", worth)
+        monkeypatch.setattr(runner, "WORTH_SEEKING", worth)
         reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)
         assert reader.read_into(reader.new_buffer(4)) is not None
         reader.close()
@@ -72,7 +72,7 @@ def test_a_reader_that_is_closed_early_lets_go(clip: Path, monkeypatch: pytest.M
 def test_frames_that_cannot_be_found_by_their_time_come_all_the_same(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "WORTH_SEEKING", 10)
+    monkeypatch.setattr(runner, "WORTH_SEEKING", 10)
     monkeypatch.setattr(video_reader, "pictures_from", lambda *_: (row for row in list[Row]()))
     info = probe(clip)
     reader = Stretches(info, Geometry.plan(info.width, info.height), STRETCHES)

@@ -1,4 +1,4 @@
-"""A study's folder: what was asked (``design.json``), and a line for each condition that is finished.
+"""A study's folder: its design (``design.json``), a line for each finished condition, and the machine that it ran on.
 
 The design is written once and then followed. The journal grows by whole, synced lines, so that a kill costs what was
 being measured at most. The same command continues; another one is refused.
