@@ -140,7 +140,7 @@ def _standard(conditions: dict[str, Any], best: dict[str, Any]) -> dict[str, Any
 
 def _read_results(path: Path) -> dict[str, Any]:
     from posecli.studies.benchmark.report import RESULTS_FORMAT
-    from posecli.studies.common.report import JSON_FILE
+    from posecli.studies.common.folder import JSON_FILE
 
     file = path / JSON_FILE if path.is_dir() else path
     try:

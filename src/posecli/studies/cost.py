@@ -191,7 +191,6 @@ class Estimate:
         return max(1, math.ceil(self.machine_hours / 24 / within_days - 1e-9))
 
     def as_dict(self) -> dict[str, float]:
-        """Plain values, for JSON."""
         return {
             "video_hours": self.experiment.video_hours,
             "fps": self.fps,

@@ -98,7 +98,6 @@ class DoctorReport:
         return EngineError.exit_code if any(check.status == "fail" for check in self.checks) else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return {"checks": [asdict(check) for check in self.checks], "exit_code": self.exit_code}
 
 

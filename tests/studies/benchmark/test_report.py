@@ -29,9 +29,8 @@ from posecli.studies.benchmark.report import (
 from posecli.studies.benchmark.study import Benchmark
 from posecli.studies.benchmark.summary import BenchmarkSummary
 from posecli.studies.benchmark.timeline import spans_of, threads_of, timeline_cells, trace_events
-from posecli.studies.common import report as common_report
-from posecli.studies.common.folder import describe_bench, machine_line
-from posecli.studies.common.report import StudyReport, draw_charts
+from posecli.studies.common import folder as common_report
+from posecli.studies.common.folder import StudyReport, describe_bench, draw_charts, machine_line
 from posecli.studies.cost import Price
 from posecli.support.figures import Chart
 

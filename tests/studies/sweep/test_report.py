@@ -13,7 +13,7 @@ import pytest
 from support.sweeps import make_study, moved, walk
 
 from posecli.model.folder import ModelFolder
-from posecli.studies.common.report import StudyReport
+from posecli.studies.common.folder import StudyReport
 from posecli.studies.sweep.charts import COMPRESSION_CHARTS, draw_scales, drawings
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.report import findings, version_table, write_report

@@ -81,8 +81,8 @@ def test_a_sample_has_the_poses_of_its_frames(options: SweepOptions, tmp_path: P
     for version in study.versions:
         poses = study.poses(video, version)
         assert np.array_equal(poses, whole.poses(video, version)[video.places])
-        assert study.row(video, version)["frames"] == 50
-        assert study.row(video, version)["looked_at"] == len(poses) == video.looked_at
+        assert study.rows[video.name, version.name]["frames"] == 50
+        assert study.rows[video.name, version.name]["looked_at"] == len(poses) == video.looked_at
     with pytest.raises(OutputExistsError, match="sample was 24, not 25"):
         sweep(replace(options, sample=25), tmp_path / "sample")
 
@@ -117,7 +117,7 @@ def test_lossless_gives_the_same_poses_and_the_worst_does_not(options: SweepOpti
 def test_rows_say_what_a_version_takes(options: SweepOptions, tmp_path: Path, dots_clip: Path) -> None:
     study = sweep(options, tmp_path / "out")
     video = study.videos[0]
-    given, _, better, worst = (study.row(video, version) for version in study.versions)
+    given, _, better, worst = (study.rows[video.name, version.name] for version in study.versions)
     assert given["bytes"] == dots_clip.stat().st_size
     assert given["given_compression"] == 1
     assert given["raw_compression"] == pytest.approx(160 * 120 * 3 * 50 / given["bytes"])
@@ -238,7 +238,7 @@ def test_odd_sides_and_crop_and_first_frames(dots_model: ModelFolder, tmp_path: 
 def test_scales_are_compared_in_px_of_the_full_frame(options: SweepOptions, tmp_path: Path, dots_clip: Path) -> None:
     study = run_sweep("scale-sweep", options, scaled_versions([0.5]), tmp_path / "out")
     full, half = (study.poses(study.videos[0], version) for version in study.versions)
-    assert study.row(study.videos[0], study.versions[1])["network_width"] == 80
+    assert study.rows[study.videos[0].name, study.versions[1].name]["network_width"] == 80
     centres = np.stack([clips.dot_centres(number, 120, 160) for number in range(50)])
     for poses in (full, half):
         assert np.abs(poses[..., :2] - centres).mean() < 6

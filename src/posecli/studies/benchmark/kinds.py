@@ -24,7 +24,7 @@ from posecli.studies.benchmark.options import BenchmarkOptions, NetworkName
 from posecli.studies.benchmark.study import Benchmark, Condition, DataSet
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, expected_values, load_values, quoted
 from posecli.studies.benchmark.timeline import ramp_up, timelines
-from posecli.studies.common.report import Drawing
+from posecli.studies.common.folder import Drawing
 from posecli.video.probe import probe
 
 #: A table of the report: title, rows with their head, and sentences below.

@@ -13,8 +13,7 @@ from posecli.studies.benchmark.study import Benchmark, Condition, counted, plain
 from posecli.studies.benchmark.summary import BenchmarkSummary, Cell, Winner, cells_of, design_order, speed
 from posecli.studies.benchmark.timeline import timeline_cells, trace_events
 from posecli.studies.common import webpage
-from posecli.studies.common.folder import machine_line
-from posecli.studies.common.report import StudyReport, draw_charts, write_results
+from posecli.studies.common.folder import StudyReport, draw_charts, machine_line, write_results
 from posecli.studies.cost import Price
 from posecli.support.figures import Chart
 from posecli.support.files import write_whole

@@ -1,4 +1,4 @@
-"""A study's folder: its design (``design.json``), a line for each finished condition, and the machine that it ran on.
+"""A study's folder: its design (``design.json``), a line for each finished condition, results, and machine.
 
 The design is written once and then followed. The journal grows by whole, synced lines, so that a kill costs what was
 being measured at most. The same command continues; another one is refused.
@@ -9,19 +9,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psutil
 
 from posecli import __version__
 from posecli.errors import OutputError, OutputExistsError
+from posecli.support.figures import Chart, house_style, save_figure
 from posecli.support.files import write_whole
 from posecli.support.hardware import processor, usable_cores
 from posecli.tables.manifest import describe_machine
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Row = dict[str, Any]
 
@@ -29,6 +33,7 @@ FORMAT_VERSION = 1
 DESIGN_FILE = "design.json"
 #: Processor features that decide how fast a network can run.
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd")
+CSV_FILE, JSON_FILE, HTML_FILE, FIGURES_FOLDER = "results.csv", "results.json", "report.html", "figures"
 
 
 @dataclass(frozen=True)
@@ -184,3 +189,38 @@ def machine_line(bench: dict[str, Any]) -> str:
     features = f" ({', '.join(bench['features'])})" if bench["features"] else ""
     memory = f", {bench['memory_gib']:.0f} GiB" if bench["memory_gib"] else ""
     return f"{bench['processor']}{features}, {bench['usable_cores']} cores{memory}"
+
+
+SummaryT = TypeVar("SummaryT")
+#: Draws a figure of a summary, or says by ``None`` that there is nothing to show; and what the figure shows.
+Drawing: TypeAlias = "tuple[Callable[[SummaryT], Figure | None], str]"
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """The files that a study wrote."""
+
+    folder: Path
+    charts: tuple[Chart, ...]
+
+    @property
+    def page(self) -> Path:
+        return self.folder / HTML_FILE
+
+
+def draw_charts(drawings: Mapping[str, Drawing[SummaryT]], summary: SummaryT, folder: Path) -> tuple[Chart, ...]:
+    """Draw every figure that shows something, as PNG and SVG."""
+    charts = []
+    for name, (draw, caption) in drawings.items():
+        with house_style():
+            figure = draw(summary)
+        if figure is not None:
+            charts.append(Chart(name, caption, *save_figure(figure, folder / FIGURES_FOLDER / name)))
+    return tuple(charts)
+
+
+def write_results(report: StudyReport, table: str, results: Mapping[str, Any], page: str) -> None:
+    """Write the table (from `csv_text`), all results as JSON, and the page."""
+    write_whole(report.folder / CSV_FILE, table.encode())
+    write_json(report.folder / JSON_FILE, results)
+    write_whole(report.page, page.encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -51,16 +51,8 @@ def draw_line(axes: Axes, places: Floats, measures: Sequence[PartMeasures], look
     values, low, high = (
         np.maximum([getattr(item, name) for item in intervals], least) for name in ("value", "low", "high")
     )
-    axes.errorbar(
-        places,
-        values,
-        yerr=np.maximum([values - low, high - values], 0),
-        color=color,
-        marker=MARKERS[number % len(MARKERS)],
-        capsize=2.5,
-        elinewidth=1,
-        label=label,
-    )
+    style: Any = {"color": color, "marker": MARKERS[number % len(MARKERS)], "capsize": 2.5, "elinewidth": 1}
+    axes.errorbar(places, values, yerr=np.maximum([values - low, high - values], 0), label=label, **style)
 
 
 def rate_axis(axes: Axes, sweep: Sweep) -> None:
@@ -108,15 +100,7 @@ def plain_ticks(axes: Axes, axis: str, values: Floats, room: float = 1.6) -> Non
 def tolerance_line(axes: Axes, sweep: Sweep) -> None:
     """Mark the error up to which the study counts a version as good."""
     axes.axhline(sweep.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
-    note = axes.annotate(
-        "tolerance",
-        (0.99, sweep.options.tolerance),
-        xycoords=axes.get_yaxis_transform(),
-        textcoords="offset points",
-        xytext=(-2, 3),
-        ha="right",
-        fontsize="small",
-        color="#555555",
-        annotation_clip=True,
-    )
+    place: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "xytext": (-2, 3)}
+    style: Any = {"ha": "right", "fontsize": "small", "color": "#555555", "annotation_clip": True}
+    note = axes.annotate("tolerance", (0.99, sweep.options.tolerance), **place, **style)
     note.set_in_layout(False)  # a tolerance off the axis must not make room for its name

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posecli.studies.common.report import Drawing
+from posecli.studies.common.folder import Drawing
 from posecli.studies.sweep.axes import (
     SMALLEST_PX,
     draw_against_rate,
@@ -66,17 +66,10 @@ def _draw_first_frame(axes: Axes, sweep: Sweep, version: Version) -> None:
     pose = sweep.poses(video, version)[0]
     for point, name, color in zip(pose, sweep.bodyparts, part_colors(len(pose)), strict=True):
         seen = point[2] >= sweep.cutoff
-        axes.plot(
-            *point[:2],
-            marker="o",
-            linestyle="none",
-            markersize=5,
-            markerfacecolor=color if seen else "none",
-            markeredgecolor="white" if seen else color,
-            markeredgewidth=0.7,
-            label=name,
-        )
-    size = sweep.row(video, version)["bytes"]
+        dot: Any = {"marker": "o", "linestyle": "none", "markersize": 5, "markeredgewidth": 0.7}
+        dot |= {"markerfacecolor": color if seen else "none", "markeredgecolor": "white" if seen else color}
+        axes.plot(*point[:2], label=name, **dot)
+    size = sweep.rows[video.name, version.name]["bytes"]
     axes.set_title(f"{version.label}, {_bytes(size)}", fontsize="small", weight="normal")
     axes.set(xlim=(0, video.info.width), ylim=(video.info.height, 0), xticks=[], yticks=[])
     axes.grid(visible=False)
@@ -263,16 +256,10 @@ def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -
     """Write a version's name on one of the two free sides of a falling curve."""
     from matplotlib.patheffects import withStroke
 
-    axes.annotate(
-        name,
-        dot,
-        textcoords="offset points",
-        xytext=(7, 5) if above else (-7, -5),
-        ha="left" if above else "right",
-        va="bottom" if above else "top",
-        fontsize="small",
-        path_effects=[withStroke(linewidth=2.5, foreground="white")],  # legible where it lies on a line
-    )
+    outline = [withStroke(linewidth=2.5, foreground="white")]  # legible where it lies on a line
+    side: Any = {"xytext": (7, 5) if above else (-7, -5), "ha": "left" if above else "right"}
+    side["va"] = "bottom" if above else "top"
+    axes.annotate(name, dot, textcoords="offset points", fontsize="small", path_effects=outline, **side)
 
 
 def draw_settings(sweep: Sweep, best: Version) -> Figure:
@@ -287,14 +274,8 @@ def draw_settings(sweep: Sweep, best: Version) -> Figure:
         look: Any = {"color": COLORS[number], "marker": MARKERS[number], "linestyle": "none", "markersize": 8}
         axes.plot(speeds[of], errors[of], label=precision, **look)
     for version, speed, error in zip(versions, speeds, errors, strict=True):
-        axes.annotate(
-            f"scale {version.scale:g}",
-            (speed, error),
-            textcoords="offset points",
-            xytext=(8, -11),
-            fontsize="small",
-            weight="bold" if version == best else "normal",
-        )
+        style: Any = {"fontsize": "small", "weight": "bold" if version == best else "normal"}
+        axes.annotate(f"scale {version.scale:g}", (speed, error), textcoords="offset points", xytext=(8, -11), **style)
     tolerance_line(axes, sweep)
     plain_ticks(axes, "x", speeds)
     error_axis(axes, WORST_ERROR)

@@ -50,8 +50,11 @@ def recommend(sweep: Sweep) -> Recommendation:
         best = min(inside, key=lambda version: sweep.totals(version)["bytes"])
     else:
         best = max(inside, key=lambda version: sweep.totals(version)["analysis_fps"])
-    reasons = tuple(_sentences(sweep, best, inside))
-    return Recommendation(best, reasons, _acquisition_line(best), analysis_line(sweep, best))
+    acquisition = ""
+    if best.encode is not None:
+        command = ["ffmpeg", "-i", "RECORDING", "-an", "-fps_mode", "passthrough", *best.encode.arguments()]
+        acquisition = f"{shlex.join(command)} VIDEO.mp4"
+    return Recommendation(best, tuple(_sentences(sweep, best, inside)), acquisition, analysis_line(sweep, best))
 
 
 def _doubts(sweep: Sweep) -> Iterator[str]:
@@ -150,14 +153,6 @@ def _error_sentence(sweep: Sweep, version: Version, p99: str = "") -> str:
         f"{worst.mean.high:.2f} px with 95 % confidence;{p99} {100 * sweep.measure(version).lost.value:.1f} % of the "
         "points are lost."
     )
-
-
-def _acquisition_line(version: Version) -> str:
-    """The ffmpeg command that encodes a recording so; empty where nothing is encoded."""
-    if version.encode is None:
-        return ""
-    command = ["ffmpeg", "-i", "RECORDING", "-an", "-fps_mode", "passthrough", *version.encode.arguments()]
-    return f"{shlex.join(command)} VIDEO.mp4"
 
 
 def analysis_line(sweep: Sweep, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:

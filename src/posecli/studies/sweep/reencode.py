@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from posecli import __version__
 from posecli.errors import OutputExistsError, PoseCliError, ShortVideoError, UsageError
-from posecli.studies.common.folder import read_json, write_json
-from posecli.studies.common.report import JSON_FILE
+from posecli.studies.common.folder import JSON_FILE, read_json, write_json
 from posecli.studies.sweep.options import Progress, SweepObserver
 from posecli.studies.sweep.versions import refuse_missing_encoders, transcode
 from posecli.support.files import make_folder, move_into_place

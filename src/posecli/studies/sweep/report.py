@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from posecli.studies.common import webpage
-from posecli.studies.common.report import StudyReport, draw_charts, write_results
+from posecli.studies.common.folder import StudyReport, draw_charts, write_results
 from posecli.studies.sweep.charts import drawings
 from posecli.studies.sweep.measures import CONFIDENCE, MEDIAN
 from posecli.studies.sweep.recommendation import Recommendation, recommend

@@ -76,7 +76,6 @@ class Found:
     figure: Path  # the frontier, as PNG
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
         return {
             "format": FORMAT,
             "folder": str(self.folder),

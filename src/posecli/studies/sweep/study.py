@@ -56,9 +56,6 @@ class Sweep:
         """Poses of a version of a video, ``(N, K, 3)`` float64."""
         return np.asarray(np.load(poses_path(self.folder, video, version), allow_pickle=False), np.float64)
 
-    def row(self, video: SweepVideo, version: Version) -> Row:
-        return self.rows[video.name, version.name]
-
     @property
     def usable(self) -> tuple[Version, ...]:
         """The versions whose frames match the original's in every video."""
@@ -141,7 +138,7 @@ class Sweep:
 
     def totals(self, version: Version) -> dict[str, Any]:
         """A version's sizes and speeds, over all videos."""
-        return total([self.row(video, version) for video in self.videos], self.videos)
+        return total([self.rows[video.name, version.name] for video in self.videos], self.videos)
 
     def tidy_rows(self) -> Iterator[dict[str, Any]]:
         """The tidy table: video (or all), version, body part (or all), filtering."""
