@@ -160,12 +160,8 @@ class _Graph:
         return self.op.reduce_mean(x, self.op.constant(axes), keep_dims=False)
 
     @_node.register
-    def _(self, _operation: operations.Add, *inputs: Any) -> Any:
-        return reduce(self.op.add, inputs)
-
-    @_node.register
-    def _(self, _operation: operations.Multiply, x: Any, y: Any) -> Any:
-        return self.op.multiply(x, y)
+    def _(self, operation: operations.Add | operations.Multiply, *inputs: Any) -> Any:
+        return reduce(self.op.add if isinstance(operation, operations.Add) else self.op.multiply, inputs)
 
     @_node.register
     def _(self, operation: operations.Concatenate, *inputs: Any) -> Any:

@@ -49,7 +49,6 @@ BEHAVIOURS_FOLDER = BUILTIN_FOLDER.with_name("home-cage")
 #: The networks that come with posecli, by their names wherever a model is asked for.
 BUILTIN = {"built-in": BUILTIN_FOLDER, "built-in-behaviours": BEHAVIOURS_FOLDER}
 
-
 D = TypeVar("D", bound=Description)
 
 

@@ -189,17 +189,9 @@ def compare_poses(
     change = np.abs(found[..., 2] - expected[..., 2])[seen]
     if not len(shift):
         shift = change = np.zeros(1)  # nothing was seen to move; `passed` asks for more points than none
-    return GateFigures(
-        precision,
-        len(expected),
-        int(seen.sum()),
-        seen_from,
-        float(np.median(shift)),
-        float(np.quantile(shift, 0.99)),
-        float(shift.max()),
-        float(change.max()),
-        limit_px,
-    )
+    median, p99, largest = map(float, (np.median(shift), np.quantile(shift, 0.99), shift.max()))
+    seen_count, likelihood = int(seen.sum()), float(change.max())
+    return GateFigures(precision, len(expected), seen_count, seen_from, median, p99, largest, likelihood, limit_px)
 
 
 @dataclass(frozen=True)
@@ -263,15 +255,9 @@ def compare_probabilities(precision: FixedPrecision, found: Values, expected: Va
     (0.02, 0, True)
     """
     change = np.abs(found - expected).max(axis=1) if len(expected) else np.zeros(1)
-    return ClipGateFigures(
-        precision,
-        len(expected),
-        float(np.median(change)),
-        float(np.quantile(change, 0.95)),
-        float(change.max()),
-        int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
-        limit,
-    )
+    median, p95, largest = map(float, (np.median(change), np.quantile(change, 0.95), change.max()))
+    changed_labels = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    return ClipGateFigures(precision, len(expected), median, p95, largest, changed_labels, limit)
 
 
 def _sampled_videos(videos: Sequence[Path], opens: Opens, most: int) -> Iterator[tuple[VideoInfo, int]]:
