@@ -154,7 +154,7 @@ def analyze(ctx: click.Context, /, **flags: Any) -> None:
 
     VIDEOS are files, folders, quoted patterns ('day*/*.avi') and lists (@list.txt). One HDF5 pose table per video,
     named as DeepLabCut names it, is put beside the video or into --out-dir. A video whose table was made before with
-    the same model and settings is skipped; one whose analysis was interrupted goes on at the frame it had come to.
+    the same model and settings is skipped; an interrupted one resumes at the frame it had reached.
 
     \b
     Examples:

@@ -125,8 +125,8 @@ def benchmark(
     """Measure how fast this machine finds poses or behaviours, and find the settings to use.
 
     Repeats the speed experiments of two papers: frame width, batch size, decoder, pipeline, precision, cores. With
-    --network i3d those of the second, with its own kind of network. Leaves a report with figures, tables and the
-    command to use. Says beforehand how long it will take. If it is interrupted, the same command continues it.
+    --network i3d those of the second, with its own kind of network. Writes a report with figures, tables and the
+    command to use. Prints an estimate of the time first. After an interruption the same command resumes.
 
     \b
     Examples:

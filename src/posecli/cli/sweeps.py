@@ -179,8 +179,8 @@ def compress_sweep(
     """Measure how far compression moves poses, and say which to use.
 
     Encodes VIDEOS at every quality, checks that no frame was lost or shifted, finds the body parts in every version
-    with the same network, and compares. Without a video a mouse is rendered, whose true poses are known. Killed, it
-    is continued by the same command.
+    with the same network, and compares. Without a video a mouse is rendered, whose true poses are known.
+    After a kill the same command resumes.
 
     \b
     Examples:
@@ -207,7 +207,7 @@ def scale_sweep(scales: str, output: Output, **flags: Any) -> None:
     """Measure how far downsampling moves poses and how much faster it is, and say which scale to use.
 
     Finds the body parts in VIDEOS at every scale with the same network and compares, in px of the full frame. Without a
-    video a mouse is rendered, whose true poses are known. Killed, it is continued by the same command.
+    video a mouse is rendered, whose true poses are known. After a kill the same command resumes.
 
     \b
     Examples:
