@@ -7,6 +7,7 @@ is also that of the tensor that it makes; `inputs` are names of tensors. Kernels
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -38,7 +39,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Weighted(Operation):
+class Weighted(Operation, ABC):
     """An operation with a kernel."""
 
     kernel: tuple[int, ...]  # its extents; empty for a `Dense`
@@ -49,9 +50,9 @@ class Weighted(Operation):
         kernel = {self.weights: self.kernel_shape(_channels(inputs[0]))}
         return kernel if self.bias is None else {**kernel, self.bias: (_channels(self.output_shape(*inputs)),)}
 
+    @abstractmethod
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
         """Shape of the kernel for so many input channels."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

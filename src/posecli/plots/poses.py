@@ -73,14 +73,10 @@ class Jump:
 class PlottedTable:
     """What was drawn of a table."""
 
-    #: The table.
     table: Path
-    #: Everything that was written.
-    files: tuple[Path, ...]
-    #: Rows.
-    frames: int
-    #: The cut-off that was used.
-    pcutoff: float
+    files: tuple[Path, ...]  #: Everything that was written.
+    frames: int  #: Rows of the table.
+    pcutoff: float  #: The cut-off that was used.
     #: Of each body part: ``share_seen``, ``median_likelihood``, ``share_at_cutoff`` (share of frames at or above each
     #: of `CUTOFFS`), ``way_px``, and ``step_median_px``, ``step_p99_px`` and ``step_largest_px`` of frame to frame.
     #: ``None`` where nothing is known.
