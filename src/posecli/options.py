@@ -17,6 +17,8 @@ from posecli.errors import UsageError
 T = TypeVar("T")
 
 EngineName = Literal["openvino", "tensorflow"]
+#: Those of DeepLabCut, as its ``metadata.yaml`` names them.
+TrainingEngine = Literal["tensorflow", "pytorch"]
 FixedPrecision = Literal["fp32", "bf16", "fp16", "int8"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 PipelineName = Literal["async", "parallel", "sync", "tf-sync", "tf-parallel", "tf-prefetch"]
@@ -25,6 +27,7 @@ DecoderName = Literal["numpy", "double-loop", "standard"]
 VideoBackend = Literal["auto", "opencv", "pyav"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+TRAINING_ENGINES: tuple[TrainingEngine, ...] = get_args(TrainingEngine)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
 PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)

@@ -16,7 +16,7 @@ from support import labels, projects
 
 from posecli.errors import ModelError, PoseCliError
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
-from posecli.model.deeplabcut import find_source
+from posecli.model.deeplabcut_project import find_source
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, read_model_folder
 from posecli.support.yamlfile import LARGEST_YAML_BYTES, read_yaml
 from posecli.tables.hdf5 import read_plain_table

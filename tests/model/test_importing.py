@@ -14,7 +14,7 @@ import pytest
 from support import projects
 
 from posecli.errors import ModelError, OutputExistsError
-from posecli.model import importing
+from posecli.model import deeplabcut_tensorflow, importing
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import ModelFolder, read_model_folder, write_folder
 from posecli.model.importing import cache_directory, import_model, open_model
@@ -215,7 +215,7 @@ def test_cache_is_used_again(small_project: Path, private_cache: Path, monkeypat
     first = open_model(small_project)
     assert first.path.is_relative_to(private_cache)
     times = {path: path.stat().st_mtime_ns for path in first.path.iterdir()}
-    monkeypatch.setattr(importing, "read_checkpoint", None)  # to call it would be an error
+    monkeypatch.setattr(deeplabcut_tensorflow, "read_checkpoint", None)  # to call it would be an error
     assert open_model(small_project) == first
     assert {path: path.stat().st_mtime_ns for path in first.path.iterdir()} == times
 

@@ -33,9 +33,8 @@ import posecli
 from posecli.errors import LabelError, PoseCliError
 from posecli.labels.reading import read_label_table
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
-from posecli.model.deeplabcut import find_source
+from posecli.model.deeplabcut_project import find_source
 from posecli.model.folder import INT8_FILE, MODEL_FILE, _read_weights, read_int8_plan, read_model_folder
-from posecli.model.importing import _describe
 from posecli.support.textfile import NOTES
 from posecli.tables.hdf5 import read_plain_table
 from posecli.tables.manifest import differences, new_manifest, read_manifest
@@ -131,7 +130,7 @@ def _project(folder: Path) -> Target:
     (place / "train" / "snapshot-5.index").touch()
     (place / "test" / "pose_cfg.yaml").write_text("net_type: resnet_50\nall_joints_names: [a, b]\n", encoding="utf-8")
     text = b"Task: reach\ndate: Nov20\niteration: 0\nTrainingFraction: [0.95]\nsnapshotindex: -1\npcutoff: 0.6\n"
-    return Target(folder / "config.yaml", lambda: _describe(find_source(folder / "config.yaml")), [text])
+    return Target(folder / "config.yaml", lambda: find_source(folder / "config.yaml").describe(), [text])
 
 
 def _pose_cfg(folder: Path) -> Target:
@@ -141,7 +140,7 @@ def _pose_cfg(folder: Path) -> Target:
         b"net_type: resnet_50\nall_joints_names: [a, b]\nlocref_stdev: 7.2801\nlocation_refinement: true\n"
         b"stride: 8.0\nmean_pixel: [1, 2, 3]\nmulti_stage: false\nglobal_scale: 0.8\ndataset: x\n"
     )
-    return Target(place / "test" / "pose_cfg.yaml", lambda: _describe(find_source(place)), [text])
+    return Target(place / "test" / "pose_cfg.yaml", lambda: find_source(place).describe(), [text])
 
 
 def _checkpoint(folder: Path, ending: str) -> Target:

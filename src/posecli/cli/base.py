@@ -22,6 +22,7 @@ from posecli.options import (
     ENGINES,
     PIPELINES,
     PRECISIONS,
+    TRAINING_ENGINES,
     AnalyzeOptions,
     EngineOptions,
     PipelineName,
@@ -272,22 +273,38 @@ def pipeline_option(words: str, names: Sequence[PipelineName] = PIPELINES) -> De
     return click.option("--pipeline", type=click.Choice(names), default=DEFAULTS.pipeline, help=words)
 
 
-def _network_choice(shuffle: int, trainset_index: int, snapshot: int | None) -> NetworkChoice:
+def snapshot_value(value: int | str) -> int | str:
+    """A whole number, or ``best``."""
+    try:
+        return value if value == "best" else int(value)
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is neither a whole number nor 'best'.") from None
+
+
+def _network_choice(*values: Any) -> NetworkChoice:
     from posecli.model.deeplabcut import NetworkChoice
 
-    return NetworkChoice(shuffle, trainset_index, snapshot)
+    return NetworkChoice(*values)
 
 
 #: Which network of a DeepLabCut project is meant; the callback takes it as ``network``.
 project_options = gathered(
     "network",
     _network_choice,
-    ("shuffle", "trainset_index", "snapshot"),
+    ("shuffle", "trainset_index", "snapshot", "dlc_engine"),
     click.option("--shuffle", default=1, help="Shuffle of the DeepLabCut project."),
     click.option(
-        "--snapshot", type=int, help="Training iteration of the snapshot.  [what config.yaml says, else the last]"
+        "--snapshot",
+        type=snapshot_value,
+        metavar="N|best",
+        help="Training iteration or epoch of the snapshot.  [what config.yaml says, else the best or the last]",
     ),
     click.option("--trainset-index", default=0, help="Index into the project's TrainingFraction."),
+    click.option(
+        "--dlc-engine",
+        type=click.Choice(TRAINING_ENGINES),
+        help="Engine of DeepLabCut that trained the network.  [what the project says]",
+    ),
 )
 
 

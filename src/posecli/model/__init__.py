@@ -2,7 +2,7 @@
 
 ``description``  what ``model.yaml`` says
 ``folder``       the model folder, its int8 version, and the networks that come with posecli
-``deeplabcut``   where a DeepLabCut project, ``dlc-models`` folder or exported model keeps what
+``deeplabcut``   what a network of DeepLabCut is; ``_project``, ``_tensorflow`` and others where its files lie
 ``checkpoint``   tensors out of TensorFlow checkpoints and frozen graphs, and the I3D network's
 ``importing``    a DeepLabCut source to a model folder, by hand or into the cache
 """

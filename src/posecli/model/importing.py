@@ -13,23 +13,21 @@ import platformdirs
 
 from posecli import __version__
 from posecli.errors import ModelError, OutputExistsError
-from posecli.model.checkpoint import read_checkpoint, read_frozen_graph, read_i3d_checkpoint
-from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, find_source
-from posecli.model.description import ClipDescription, ModelDescription
+from posecli.model.checkpoint import read_i3d_checkpoint
+from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice
+from posecli.model.deeplabcut_project import find_source
+from posecli.model.description import ClipDescription
 from posecli.model.folder import (
     FORMAT_VERSION,
     AnyFolder,
     ClipModelFolder,
     ModelFolder,
-    check_tensors,
     is_model_folder,
     named_model,
     read_any_folder,
     read_model_folder,
     write_folder,
 )
-from posecli.network.architectures import POSE_NETWORKS
-from posecli.support.yamlfile import brief, name_of, truth_of
 
 #: Raised when posecli reads the same files as something else: what is in the cache is then outdated.
 READING = 2
@@ -110,51 +108,8 @@ def cache_directory() -> Path:
 
 
 def _import(source: DeepLabCutNetwork, destination: Path, *, overwrite: bool) -> ModelFolder:
-    description = _describe(source)
-    shapes = description.network.variable_shapes()
-    read = read_frozen_graph if source.is_frozen_graph else read_checkpoint
-    tensors = read(source.checkpoint, shapes)
-    check_tensors(tensors, shapes, where=f"'{source.checkpoint}'")
-    return write_folder(destination, description, tensors, overwrite=overwrite)
-
-
-def _describe(source: DeepLabCutNetwork) -> ModelDescription:
-    cfg = {key: truth_of(value) for key, value in source.pose_cfg.items()}
-    net_type = str(cfg.get("net_type"))
-    if net_type not in POSE_NETWORKS or cfg["multi_stage"]:
-        found = " ".join((f"multi-stage {net_type}" if cfg["multi_stage"] else net_type).split())[:80]
-        raise ModelError(
-            f"net type '{found}' of '{source.pose_cfg_path}' is not supported yet: "
-            f"posecli runs {', '.join(POSE_NETWORKS)}"
-        )
-    if cfg["partaffinityfield_predict"] or cfg["pairwise_predict"]:
-        raise ModelError(
-            f"'{source.pose_cfg_path}' describes a multi-animal network, which is not supported yet: "
-            "use a single-animal one"
-        )
-    try:
-        red, green, blue = map(float, cfg["mean_pixel"])
-        return ModelDescription(
-            net_type=net_type,
-            bodyparts=tuple(name_of(name) for name in cfg["all_joints_names"]),
-            scorer=source.scorer,
-            stride=float(cfg["stride"]),
-            locref_stdev=float(cfg["locref_stdev"]),
-            location_refinement=cfg["location_refinement"],
-            mean_pixel=(red, green, blue),
-            pcutoff=source.pcutoff,
-            source={
-                "tool": "DeepLabCut (TensorFlow engine)",
-                "path": str(source.path.resolve()),
-                "checkpoint": source.checkpoint.name,
-                "global_scale": float(source.pose_cfg.get("global_scale", 1.0)),
-                "imported": datetime.now(UTC).isoformat(timespec="seconds"),
-                "imported_by": f"posecli {__version__}",
-            },
-        )
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        reason = brief(str(error))
-        raise ModelError(f"'{source.pose_cfg_path}' is not a usable pose_cfg.yaml ({reason}): copy it again") from error
+    description = source.describe()
+    return write_folder(destination, description, source.read(description.network), overwrite=overwrite)
 
 
 def _cache_key(source: DeepLabCutNetwork) -> str:

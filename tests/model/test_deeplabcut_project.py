@@ -9,7 +9,15 @@ import pytest
 from support import projects
 
 from posecli.errors import ModelError
-from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, find_source, scorer_name
+from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice
+from posecli.model.deeplabcut_project import find_source as find_any
+from posecli.model.deeplabcut_tensorflow import TensorFlowNetwork, scorer_name
+
+
+def find_source(path: Path, choice: NetworkChoice = NetworkChoice()) -> TensorFlowNetwork:
+    source = find_any(path, choice)
+    assert isinstance(source, TensorFlowNetwork)
+    return source
 
 
 @pytest.fixture
@@ -84,6 +92,9 @@ def test_deeplabcut_s_defaults_stand_in_for_what_a_file_leaves_out(project: Path
         ("resnet_50", "openfieldOct30", "1", "snapshot-0", "DLC_resnet50_openfieldOct30shuffle1_0"),
         ("resnet_101", "my taskMar3", "12", "snapshot-1030000", "DLC_resnet101_my taskMar3shuffle12_1030000"),
         ("resnet_152", "a-bMay1", "2", "snapshot-5", "DLC_resnet152_a-bMay1shuffle2_5"),
+        ("mobilenet_v2_1.0", "reachMay1", "2", "snapshot-5", "DLC_mobnet_100_reachMay1shuffle2_5"),
+        ("mobilenet_v2_0.75", "reachMay1", "2", "snapshot-5", "DLC_mobnet_75_reachMay1shuffle2_5"),
+        ("efficientnet-b6", "reachMay1", "2", "snapshot-5", "DLC_effnet_b6_reachMay1shuffle2_5"),
     ],
 )
 def test_scorer(net_type: str, task_date: str, shuffle: str, snapshot: str, scorer: str) -> None:
@@ -176,6 +187,7 @@ def test_unusable_project(project: Path, config: dict[str, object], words: list[
         (NetworkChoice(trainset_index=2), ["training fraction number 2", "[0.95, 0.29]"]),
         (NetworkChoice(trainset_index=-1), ["training fraction number -1"]),
         (NetworkChoice(snapshot=6), ["iteration 6", "[5, 50000, 103000]"]),
+        (NetworkChoice(snapshot="best"), ["no best snapshot", "PyTorch", "[5, 50000, 103000]"]),
     ],
     ids=str,
 )
