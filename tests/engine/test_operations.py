@@ -18,13 +18,17 @@ from posecli.network.operations import (
     BatchNormalization,
     Concatenate,
     Convolution,
+    Crop,
+    CropPadding,
     Dense,
     DepthwiseConvolution,
     Dropout,
     GlobalAverage,
+    GroupNormalization,
     Multiply,
     Operation,
     Padding,
+    PadToMultiple,
     Pooling,
     Resize,
     TransposedConvolution,
@@ -43,8 +47,8 @@ def depthwise(rank: int, padding: Padding, stride: int) -> Operation:
     return DepthwiseConvolution("y", X, (3,) * rank, "k", (stride,) * rank, padding, bias="b")
 
 
-def transposed(rank: int, side: int, stride: int) -> Operation:
-    return TransposedConvolution("y", X, (side,) * rank, "k", 4, (stride,) * rank, bias="b")
+def transposed(rank: int, side: int, stride: int, padding: Padding = "same") -> Operation:
+    return TransposedConvolution("y", X, (side,) * rank, "k", 4, (stride,) * rank, padding, bias="b")
 
 
 def activation(kind: ActivationKind) -> Operation:
@@ -66,6 +70,12 @@ CASES: dict[str, Callable[[int], Operation]] = {
     "transposed, 3 by 2": lambda rank: transposed(rank, 3, 2),
     "transposed, 4 by 2": lambda rank: transposed(rank, 4, 2),
     "transposed, 2 by 3": lambda rank: transposed(rank, 2, 3),
+    "transposed, all cells": lambda rank: transposed(rank, 3, 2, "valid"),
+    "transposed, cut at its start": lambda rank: transposed(rank, 3, 2, ((1, 0),) * rank),
+    "group normalisation": lambda _: GroupNormalization("y", X, "gamma", "beta", 1, 1e-3),
+    "each channel normalised": lambda _: GroupNormalization("y", X, "gamma", "beta", None, 1e-5),
+    "crop": lambda rank: Crop("y", X, ((0, 1), (2, 3), (1, 0))[:rank]),
+    "pad to a multiple": lambda _: PadToMultiple("y", X, 8),
     "batch normalisation": lambda _: BatchNormalization("y", X, "gamma", "beta", "mean", "variance", 1e-3),
     "batch normalisation without a factor": lambda _: BatchNormalization("y", X, None, "beta", "mean", "variance", 0.1),
     "relu": lambda _: activation("relu"),
@@ -78,6 +88,7 @@ CASES: dict[str, Callable[[int], Operation]] = {
     "maximum, valid": lambda rank: pooling(rank, "max", 2, 2, "valid"),
     "maximum, same, window larger than the map": lambda rank: pooling(rank, "max", 9, 1, "same"),
     "maximum, window larger than the map": lambda rank: pooling(rank, "max", 11, 1, "valid"),
+    "maximum, centered": lambda rank: pooling(rank, "max", 3, 2, "centered"),
     "average, same": lambda rank: pooling(rank, "average", 3, 2, "same"),
     "average, valid": lambda rank: pooling(rank, "average", 2, 1, "valid"),
     "average of all": lambda rank: pooling(rank, "average", None, 1, "valid"),
@@ -112,6 +123,22 @@ def test_engines_agree_on_squeeze_and_excite(rank: int) -> None:
     found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
     assert expected.shape == images.shape
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_padding_mirrors_a_map_and_is_cropped_again_at_a_stride() -> None:
+    operations = (
+        PadToMultiple("padded", X, 8),
+        Pooling("pooled", ("padded",), "max", (2, 2), (2, 2)),
+        CropPadding("y", ("pooled", FRAMES), 8, 2),
+    )
+    network = Network("padded", operations, ClassHead("y"), Scaling(1.0), outputs=("padded", "y"))
+    images = pictures(2, 7, 12)
+    for found in (run(network, {}, images) for run in (by_openvino, by_keras)):
+        mirrored = np.pad(images, ((0, 0), (0, 1), (0, 4), (0, 0)), mode="reflect")
+        np.testing.assert_array_equal(found["padded"], mirrored)
+        pooled = mirrored.reshape(2, 4, 2, 8, 2, 3).max((2, 4))
+        np.testing.assert_array_equal(found["y"], pooled[:, :4, :6])
+    assert network.shapes((7, 12))["y"] == (4, 6, 3)
 
 
 def test_engines_agree_on_a_dense_layer() -> None:

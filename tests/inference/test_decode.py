@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posecli.inference.decode import DECODER_FUNCTIONS, DecodeOptions, decode_double_loop, decode_numpy, decode_standard
+from posecli.engine.outputs import Maps
+from posecli.inference.decode import (
+    DECODER_FUNCTIONS,
+    DecodeOptions,
+    decode,
+    decode_double_loop,
+    decode_numpy,
+    decode_standard,
+)
 
 OPTIONS = DecodeOptions(stride=8.0, locref_stdev=7.2801)
 
@@ -104,3 +114,10 @@ def test_input_is_left_alone() -> None:
 def test_standard_takes_one_frame() -> None:
     with pytest.raises(ValueError, match="one frame at a time, not 2"):
         decode_standard(np.zeros((2, 2, 2, 1), np.float32), None, OPTIONS)
+
+
+def test_scores_are_cut_off_after_the_best_cell_is_chosen() -> None:
+    scoremap = np.array([[1.25, -2.0], [1.5, -1.0]], np.float32).reshape(1, 1, 2, 2)  # two cells of two body parts
+    pose = decode(Maps(scoremap, None), replace(OPTIONS, clip_scores=True))
+    np.testing.assert_array_equal(pose[0, :, 0], [[12.0, 4.0, 1.0], [12.0, 4.0, 0.0]])
+    assert decode(Maps(scoremap, None), OPTIONS)[0, :, 0, 2].tolist() == [1.5, -1.0]

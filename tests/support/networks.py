@@ -43,7 +43,7 @@ def any_weights(network: Network, seed: int = 0) -> dict[str, npt.NDArray[np.flo
     rng = np.random.default_rng(seed)
     weights = {}
     for name, shape in network.variable_shapes().items():
-        sign = 1 if "variance" in name else rng.choice([1, -1], shape)
+        sign = 1 if "var" in name else rng.choice([1, -1], shape)
         weights[name] = (sign * rng.uniform(0.5, 1.5, shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
     return weights
 

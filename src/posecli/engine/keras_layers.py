@@ -133,8 +133,10 @@ def _(operation: operations.DepthwiseConvolution, x: Any) -> Any:
 @_layer.register
 def _(operation: operations.TransposedConvolution, x: Any) -> Any:
     kind = getattr(layers, f"Conv{len(operation.kernel)}DTranspose")
-    common = {"strides": operation.strides, "padding": "same", **_common(operation)}
-    return kind(operation.channels, operation.kernel, **common)(x)
+    cut = explicit_padding(operation.padding, operation.kernel)
+    common = {"strides": operation.strides, "padding": "same" if cut is None else "valid", **_common(operation)}
+    y = kind(operation.channels, operation.kernel, **common)(x)
+    return y if cut is None else _cropped(operation, y, cut)
 
 
 @_layer.register
@@ -150,6 +152,12 @@ def _(operation: operations.BatchNormalization, x: Any) -> Any:
 
 
 @_layer.register
+def _(operation: operations.GroupNormalization, x: Any) -> Any:
+    groups = operation.groups or -1
+    return layers.GroupNormalization(groups, epsilon=operation.epsilon, **_common(operation))(x)
+
+
+@_layer.register
 def _(operation: operations.Activation, x: Any) -> Any:
     return layers.Activation(ACTIVATIONS.get(operation.kind, operation.kind), **_common(operation))(x)
 
@@ -160,8 +168,14 @@ def _(operation: operations.Pooling, x: Any) -> Any:
         return AverageWindow(operation.window, **_common(operation))(x)
     window = operation.window_in(x.shape[1:-1])
     strides = operation.strides or (1,) * len(window)
+    padding = operation.padding
+    if padding == "centered":
+        x, padding = (
+            SurroundedByLowest([(side or 1) // 2 for side in window], name=f"{layer_name(operation)}__pad")(x),
+            "valid",
+        )
     kind = _kind("MaxPooling" if operation.kind == "max" else "AveragePooling", len(window))
-    return kind(window, strides=strides, padding=operation.padding, **_common(operation))(x)
+    return kind(window, strides=strides, padding=padding, **_common(operation))(x)
 
 
 @_layer.register
@@ -183,8 +197,29 @@ def _(operation: operations.Resize, x: Any) -> Any:
 
 
 @_layer.register
+def _(operation: operations.Crop, x: Any) -> Any:
+    return _cropped(operation, x, operation.cut)
+
+
+@_layer.register
+def _(operation: operations.PadToMultiple, x: Any) -> Any:
+    return MirrorToMultiple(operation.multiple, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: operations.CropPadding, x: Any, unpadded: Any) -> Any:
+    return CutToMultiple(operation.multiple, operation.stride, **_common(operation))([x, unpadded])
+
+
+@_layer.register
 def _(operation: operations.Dropout, x: Any) -> Any:
     return layers.Dropout(operation.rate, **_common(operation))(x) if operation.rate else x
+
+
+def _cropped(operation: Operation, x: Any, cut: Sequence[tuple[int, int]]) -> Any:
+    if not any(map(any, cut)):
+        return x
+    return _kind("Cropping", len(cut))(cut, name=f"{layer_name(operation)}__crop")(x)
 
 
 def _padded(operation: operations.AnyConvolution, x: Any, dilation: int = 1) -> tuple[Any, Any, str]:
@@ -258,3 +293,47 @@ class LinearResize(keras.layers.Layer):  # type: ignore[misc]
             shape[axis] *= factor
             x = ops.reshape(ops.image.resize(x, (shape[axis], behind), "bilinear"), (-1, *shape[1:]))
         return x
+
+
+@keras.saving.register_keras_serializable("posecli")
+class SurroundedByLowest(keras.layers.Layer):  # type: ignore[misc]
+    """Maps with so many cells around them, per axis, that no maximum ever takes."""
+
+    def __init__(self, cells: Sequence[int], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.cells = tuple(cells)
+
+    def call(self, inputs: Any) -> Any:
+        widths = [(0, 0), *((cells, cells) for cells in self.cells), (0, 0)]
+        return ops.pad(inputs, widths, constant_values=-math.inf)
+
+
+@keras.saving.register_keras_serializable("posecli")
+class MirrorToMultiple(keras.layers.Layer):  # type: ignore[misc]
+    """Maps enlarged at their end until a number divides each side, mirrored about the middle of the last cell."""
+
+    def __init__(self, multiple: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.multiple = multiple
+
+    def call(self, inputs: Any) -> Any:
+        x = inputs
+        for axis, extent in enumerate(ops.shape(inputs)[1:-1], 1):
+            places = ops.arange(extent + -extent % self.multiple)
+            x = ops.take(x, ops.where(places < extent, places, ops.abs(2 * (extent - 1) - places)), axis)
+        return x
+
+
+@keras.saving.register_keras_serializable("posecli")
+class CutToMultiple(keras.layers.Layer):  # type: ignore[misc]
+    """Maps without what `MirrorToMultiple` has added to the maps behind them, of which each cell is `stride` cells."""
+
+    def __init__(self, multiple: int, stride: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.multiple, self.stride = multiple, stride
+
+    def call(self, inputs: Any) -> Any:
+        x, unpadded = inputs
+        sides = zip(ops.shape(x)[1:-1], ops.shape(unpadded)[1:-1], strict=True)
+        kept = [slice(side + -(-extent % self.multiple // self.stride)) for side, extent in sides]
+        return x[(slice(None), *kept)]

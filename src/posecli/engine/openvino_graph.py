@@ -108,15 +108,16 @@ class _Graph:
 
     @_node.register
     def _(self, operation: operations.TransposedConvolution, x: Any) -> Any:
-        cut = [max(side - stride, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
-        added = [max(stride - side, 0) for side, stride in zip(operation.kernel, operation.strides, strict=True)]
+        spare = [side - stride for side, stride in zip(operation.kernel, operation.strides, strict=True)]
+        same = tuple((max(cells, 0) // 2, max(cells, 0) - max(cells, 0) // 2) for cells in spare)
+        before, after = zip(*(explicit_padding(operation.padding, operation.kernel) or same), strict=True)
         y = self.op.convolution_backprop_data(
             x,
             self._outputs_first(operation),
             list(operation.strides),
-            pads_begin=[pixels // 2 for pixels in cut],
-            pads_end=[pixels - pixels // 2 for pixels in cut],
-            output_padding=added,
+            pads_begin=list(before),
+            pads_end=list(after),
+            output_padding=[max(-cells, 0) for cells in spare] if operation.padding == "same" else None,
             name=operation.name,
         )
         return self._biased(y, operation.bias, len(operation.kernel))
@@ -135,6 +136,12 @@ class _Graph:
         )
 
     @_node.register
+    def _(self, operation: operations.GroupNormalization, x: Any) -> Any:
+        gamma, beta = (self._constant(self._weights[name]) for name in (operation.gamma, operation.beta))
+        groups = operation.groups or len(self._weights[operation.gamma])
+        return self.op.group_normalization(x, gamma, beta, groups, operation.epsilon)
+
+    @_node.register
     def _(self, operation: operations.Activation, x: Any) -> Any:
         op = self.op
         if operation.kind == "linear":
@@ -146,9 +153,9 @@ class _Graph:
     @_node.register
     def _(self, operation: operations.Pooling, x: Any) -> Any:
         if operation.kind == "average":
-            strides, window, none, auto_pad = self._moves(operation, x)
-            no_pads = operation.padding == "same"
-            return self.op.avg_pool(x, strides, none, none, window, exclude_pad=no_pads, auto_pad=auto_pad)
+            strides, window, pads, auto_pad = self._moves(operation, x)
+            has_pads = operation.padding != "valid"
+            return self.op.avg_pool(x, strides, pads, pads, window, exclude_pad=has_pads, auto_pad=auto_pad)
         if operation.inputs[0] in self._rounded:
             self._rounded.add(operation.name)
             return self._max_in_parts(operation, x)
@@ -183,6 +190,33 @@ class _Graph:
             nearest_mode="floor",
             axes=self.op.constant(np.arange(2, rank + 2)),
         )
+
+    @_node.register
+    def _(self, operation: operations.Crop, x: Any) -> Any:
+        return self._cropped(x, operation.cut)
+
+    @_node.register
+    def _(self, operation: operations.PadToMultiple, x: Any) -> Any:
+        for axis, extent in enumerate(self._extents(x), 2):
+            if added := operation.added(extent):
+                places = np.pad(np.arange(extent), (0, added), mode="reflect")
+                x = self.op.gather(x, self.op.constant(places), self.op.constant(axis))
+        return x
+
+    @_node.register
+    def _(self, operation: operations.CropPadding, x: Any, unpadded: Any) -> Any:
+        return self._cropped(x, operation.cut((*self._extents(unpadded), None)))
+
+    def _cropped(self, x: Any, cut: Sequence[tuple[int, int]]) -> Any:
+        if not any(map(any, cut)):
+            return x
+        starts = [before for before, _ in cut]
+        ends = [extent - after for extent, (_, after) in zip(self._extents(x), cut, strict=True)]
+        axes = np.arange(2, len(cut) + 2)
+        return self.op.slice(x, *map(self.op.constant, (starts, ends, [1] * len(cut), axes)))
+
+    def _extents(self, x: Any) -> list[int]:
+        return [extent.get_length() for extent in list(x.partial_shape)[2:]]
 
     @_node.register
     def _(self, _operation: operations.Dropout, x: Any) -> Any:
@@ -227,13 +261,13 @@ class _Graph:
         return x if bias is None else self.op.add(x, self._constant(self._weights[bias].reshape(1, -1, *(1,) * rank)))
 
     def _max(self, operation: operations.Pooling, x: Any) -> Any:
-        strides, window, none, auto_pad = self._moves(operation, x)
-        return self.op.max_pool(x, strides, [1] * len(window), none, none, window, auto_pad=auto_pad).output(0)
+        strides, window, pads, auto_pad = self._moves(operation, x)
+        return self.op.max_pool(x, strides, [1] * len(window), pads, pads, window, auto_pad=auto_pad).output(0)
 
     def _max_in_parts(self, operation: operations.Pooling, x: Any) -> Any:
         """The maximum, of so few channels at a time that no part of the pooled map is too large."""
-        channels, *places = (extent.get_length() for extent in list(self._max(operation, x).partial_shape)[1:])
-        most = max(1, (LARGEST_POOLED - 1) // math.prod(places))
+        channels = list(x.partial_shape)[1].get_length()
+        most = max(1, (LARGEST_POOLED - 1) // math.prod(self._extents(self._max(operation, x))))
         if channels <= most:
             return self._max(operation, x)
         lengths = [len(part) for part in np.array_split(np.arange(channels), -(-channels // most))]
@@ -241,11 +275,11 @@ class _Graph:
         return self.op.concat([self._max(operation, part) for part in split.outputs()], 1)
 
     def _moves(self, operation: operations.Pooling, x: Any) -> tuple[list[int], list[int], list[int], str]:
-        """Strides, the window cut down to the map, no padding of a size, and OpenVINO's word for the padding."""
-        extents = [extent.get_length() for extent in list(x.partial_shape)[2:]]
-        window = [side or 1 for side in operation.window_in(extents)]
+        """Strides, the window cut down to the map, padding at both ends, and OpenVINO's word for the padding."""
+        window = [side or 1 for side in operation.window_in(self._extents(x))]
         auto_pad = "same_upper" if operation.padding == "same" else "explicit"
-        return list(operation.strides or (1,) * len(window)), window, [0] * len(window), auto_pad
+        pads = [side // 2 if operation.padding == "centered" else 0 for side in window]
+        return list(operation.strides or (1,) * len(window)), window, pads, auto_pad
 
     def _constant(self, array: npt.ArrayLike) -> Any:
         """A float32 constant, laid out in memory as it is."""

@@ -41,6 +41,7 @@ class DecodeOptions:
     stride: float  #: Input px per scoremap cell.
     locref_stdev: float  #: Px per unit of location refinement.
     num_outputs: int = 1  #: ``N``, peaks per body part.
+    clip_scores: bool = False  #: Whether `decode` cuts likelihoods off at 0 and 1, after the best cells are chosen.
 
 
 def decode_numpy(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:
@@ -115,7 +116,10 @@ def decode(output: Maps | Peaks, options: DecodeOptions, decoder: DecoderName = 
     An `EngineError` if an engine that finds peaks itself found fewer than were asked for.
     """
     if isinstance(output, Maps):
-        return DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
+        pose = DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
+        if options.clip_scores:
+            pose[..., 2] = pose[..., 2].clip(0, 1)
+        return pose
     found = output.pose.shape[2]
     if found < options.num_outputs:
         raise EngineError(f"the engine finds {found} peaks per body part: choose --num-outputs {found} or fewer")

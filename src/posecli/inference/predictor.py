@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Generic, Self, TypeVar
 
@@ -21,6 +21,7 @@ from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, named_model, read_clip_folder
 from posecli.model.importing import open_model
+from posecli.network.network import PoseHead
 from posecli.options import DecoderName, EngineOptions, FixedPrecision, at_least
 from posecli.video.batch import Batch
 
@@ -94,6 +95,12 @@ class PoseModel(Model[ModelFolder, Maps | Peaks]):
         """Body parts, network, scorer."""
         return self.folder.description
 
+    @cached_property
+    def _head(self) -> PoseHead:
+        head = self.description.network.head
+        assert isinstance(head, PoseHead)
+        return head
+
     def engine(self, height: int, width: int) -> Engine[Maps | Peaks]:
         """The engine for frames of one size."""
         return self.engine_for((height, width, 3))
@@ -112,8 +119,9 @@ class PoseModel(Model[ModelFolder, Maps | Peaks]):
 
         An `EngineError` if the network gave a likelihood or position that is NaN or infinite.
         """
-        description = self.description
-        pose = decode(output, DecodeOptions(description.stride, description.locref_stdev, num_outputs), decoder)
+        clips = self._head.clip_scores
+        options = DecodeOptions(self.description.stride, self.description.locref_stdev, num_outputs, clips)
+        pose = decode(output, options, decoder)
         _refuse_not_finite(pose[:, :, 0])
         return pose
 

@@ -81,6 +81,8 @@ class ModelDescription(Description):
     locref_stdev: float = LOCREF_STDEV  # px per unit of location refinement
     location_refinement: bool = True  # whether the network refines locations
     mean_pixel: tuple[float, float, float] = IMAGENET_MEAN  # RGB, 0..255; subtracted before the network
+    std_pixel: tuple[float, float, float] = (1.0, 1.0, 1.0)  # RGB; what is left is divided by it
+    layout: Mapping[str, Any] = field(default_factory=dict)  # what else the architecture must know, as plain values
     pcutoff: float | None = None  # likelihood below which the project's owner holds a point for not seen, if known
     source: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
@@ -99,21 +101,34 @@ class ModelDescription(Description):
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             problems.append(f"its body parts {brief(list(names))} are not distinct names")
-        if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
-            problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
-        if len(self.mean_pixel) != 3 or not all(math.isfinite(value) for value in self.mean_pixel):
-            problems.append(f"mean_pixel {brief(self.mean_pixel)} is not three numbers")
         if self.pcutoff is not None and not math.isfinite(self.pcutoff):
             problems.append(f"pcutoff {self.pcutoff} is not a number")
         if not isinstance(self.location_refinement, bool):
             problems.append(f"location_refinement {brief(self.location_refinement)} is not of the type bool")
-        return problems + self._problems_of_scorer("DLC_", ", because the field's tools split file names there")
+        why = ", because the field's tools split file names there"
+        return problems + self._problems_of_numbers() + self._problems_of_scorer("DLC_", why)
+
+    def _problems_of_numbers(self) -> list[str]:
+        problems = []
+        if not 0 < self.locref_stdev < math.inf:
+            problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
+        for name, least in (("mean_pixel", -math.inf), ("std_pixel", 0.0)):
+            values = getattr(self, name)
+            if len(values) != 3 or not all(least < value < math.inf for value in values):
+                problems.append(f"{name} {brief(values)} is not three{' positive' if least == 0 else ''} numbers")
+        return problems
 
     @property
     def spec(self) -> PoseSpec:
         """What is asked of the network."""
         return PoseSpec(
-            self.net_type, len(self.bodyparts), self.mean_pixel, self.location_refinement, self.locref_stdev
+            self.net_type,
+            len(self.bodyparts),
+            self.mean_pixel,
+            self.location_refinement,
+            self.locref_stdev,
+            self.std_pixel,
+            self.layout,
         )
 
     @property
@@ -121,13 +136,17 @@ class ModelDescription(Description):
         return pose_network(self.spec)
 
     def identity_fields(self) -> dict[str, Any]:
-        """Everything but names for people and the cut-off."""
-        return asdict(self) | {"source": None, "pcutoff": None, "scorer": None}
+        """Everything but names for people and the cut-off; also not what few networks have."""
+        fields = asdict(self) | {"source": None, "pcutoff": None, "scorer": None}
+        absent = {"std_pixel": (1.0, 1.0, 1.0), "layout": {}}
+        return {name: value for name, value in fields.items() if name not in absent or value != absent[name]}
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> ModelDescription:
         content["bodyparts"] = tuple(content["bodyparts"])
-        content["mean_pixel"] = tuple(float(value) for value in content["mean_pixel"])
+        content.setdefault("std_pixel", (1.0, 1.0, 1.0))
+        for name in ("mean_pixel", "std_pixel"):
+            content[name] = tuple(float(value) for value in content[name])
         return cls(**content)
 
 

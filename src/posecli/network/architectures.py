@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from posecli.network import hrnet, timm_resnet
 from posecli.network.network import Network, PoseSpec
 from posecli.network.resnet import SIZES, resnet
 
 #: Pose networks; what classifies behaviours is `posecli.network.i3d`.
-POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = dict.fromkeys(SIZES, resnet)
+POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = {
+    **dict.fromkeys(SIZES, resnet),
+    **dict.fromkeys(timm_resnet.SIZES, timm_resnet.timm_resnet),
+    **dict.fromkeys(hrnet.WIDTHS, hrnet.hrnet),
+}
 
 
 def pose_network(spec: PoseSpec) -> Network:

@@ -13,6 +13,7 @@ from posecli.network.network import Network, Weights
 from posecli.network.operations import (
     BatchNormalization,
     Convolution,
+    Crop,
     DepthToSpace,
     DepthwiseConvolution,
     Float32,
@@ -80,26 +81,33 @@ def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
     Networks without such heads (transposed 3x3 convolutions of stride 2 of one map) are left as they are.
     """
     heads = [each for each in network.operations if _doubles(each)]
-    if not heads or len({head.inputs for head in heads}) > 1:
+    if not heads or len({(head.inputs, head.padding) for head in heads}) > 1:
         return network, dict(weights)
     kernel = np.concatenate([weights[head.weights] for head in heads], axis=2)
     biases = [np.zeros(head.channels, np.float32) if head.bias is None else weights[head.bias] for head in heads]
-    kernel_name, bias_name, pads = f"{HEADS}/weights", f"{HEADS}/biases", ((1, 0), (1, 0))
+    kernel_name, bias_name = f"{HEADS}/weights", f"{HEADS}/biases"
     merged = {kernel_name: subpixel_kernel(kernel), bias_name: np.tile(np.concatenate(biases), 4)}
     total = sum(head.channels for head in heads)
+    # All cells are one more than twice as many: a whole cell is computed, and half of it cut off.
+    has_spare = heads[0].padding == "valid"
+    pads = ((1, int(has_spare)),) * 2
     replaced: list[Operation] = [
         Convolution(
             HEADS, heads[0].inputs, (2, 2), kernel_name, 4 * total, padding=pads, bias=bias_name, sensitive=True
         ),
         # In eight bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
         Float32(f"{HEADS}/float32", (HEADS,)),
-        DepthToSpace(f"{HEADS}/maps" if len(heads) > 1 else heads[0].name, (f"{HEADS}/float32",), 2),
+        DepthToSpace(f"{HEADS}/maps", (f"{HEADS}/float32",), 2),
     ]
-    if len(heads) > 1:
+    if has_spare:
+        replaced += [Crop(f"{HEADS}/cropped", (f"{HEADS}/maps",), ((0, 1), (0, 1)))]
+    if len(heads) == 1:
+        replaced[-1] = replace(replaced[-1], name=heads[0].name)
+    else:
+        maps = (replaced[-1].name,)
         firsts = np.cumsum([0, *(head.channels for head in heads)])
         replaced += [
-            Split(head.name, (f"{HEADS}/maps",), int(first), head.channels)
-            for head, first in zip(heads, firsts, strict=False)
+            Split(head.name, maps, int(first), head.channels) for head, first in zip(heads, firsts, strict=False)
         ]
     place = network.operations.index(heads[0])
     others = [each for each in network.operations if each not in heads]
@@ -109,7 +117,9 @@ def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
 
 
 def _doubles(operation: Operation) -> TypeGuard[TransposedConvolution]:
-    return isinstance(operation, TransposedConvolution) and operation.kernel == (3, 3) and operation.strides == (2, 2)
+    if not isinstance(operation, TransposedConvolution):
+        return False
+    return (operation.kernel, operation.strides) == ((3, 3), (2, 2)) and operation.padding in ("same", "valid")
 
 
 def subpixel_kernel(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,15 +41,25 @@ class PoseSpec:
     mean_pixel: tuple[float, float, float] = IMAGENET_MEAN  # RGB, 0..255; subtracted inside the network
     locref: bool = True  # whether the network refines locations
     locref_stdev: float = LOCREF_STDEV  # px per unit of the refinement
+    std_pixel: tuple[float, float, float] = (1.0, 1.0, 1.0)  # RGB; what is left of the mean is divided by it
+    layout: Mapping[str, Any] = field(default_factory=dict)  # what else the architecture must know, as plain values
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the frames."""
+        factor = tuple(1 / std for std in self.std_pixel)
+        offset = tuple(mean / std for mean, std in zip(self.mean_pixel, self.std_pixel, strict=True))
+        return Scaling(1.0 if set(factor) == {1.0} else factor, offset)
 
 
 @dataclass(frozen=True)
 class PoseHead:
     """Outputs of a pose network for ``K`` body parts."""
 
-    scoremap: str  # tensor of K probabilities per cell
+    scoremap: str  # tensor of K scores per cell; probabilities, or what is taken for them
     locref: str | None  # tensor of 2 K offsets per cell, x and y of each body part in turn; None without refinement
     locref_stdev: float  # px per unit of these offsets
+    clip_scores: bool = False  # whether the score of the best cell is cut off at 0 and 1
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -128,7 +138,7 @@ class Network:
         """Px of the input per cell of the first output."""
         rows = self.shapes((_LARGE,) * self.rank)[self.outputs[0]][-2]
         assert rows is not None
-        return _LARGE // rows
+        return round(_LARGE / rows)  # there may be a row more than the strides make
 
     def int8_candidates(self) -> dict[str, str]:
         """Convolutions that may compute in int8, with the tensor that enters each."""

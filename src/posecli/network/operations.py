@@ -92,19 +92,28 @@ AnyConvolution: TypeAlias = Convolution | DepthwiseConvolution
 
 @dataclass(frozen=True)
 class TransposedConvolution(Weighted):
-    """The gradient of a strided convolution padded as ``same``: maps larger by exactly the strides.
+    """The gradient of a strided convolution: maps larger by the strides, exactly so where that is padded as ``same``.
 
-    Its kernel is ``(*kernel, out, in)``.
+    Its kernel is ``(*kernel, out, in)``, no side of it smaller than the stride unless padded as ``same``.
     """
 
     channels: int
     strides: tuple[int, ...]
+    padding: Padding = "same"  # of the convolution: cells that are cut off the map before and after, per axis
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
         return (*self.kernel, self.channels, entering)
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
-        return (*_enlarged(inputs[0], self.strides), self.channels)
+        cut = explicit_padding(self.padding, self.kernel) or ((0, 0),) * len(self.kernel)
+        least = self.strides if self.padding == "same" else self.kernel
+        return (
+            *(
+                extent and (extent - 1) * stride + side - before - after
+                for extent, stride, side, (before, after) in zip(inputs[0], self.strides, least, cut, strict=False)
+            ),
+            self.channels,
+        )
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,23 @@ class BatchNormalization(Operation):
 
 
 @dataclass(frozen=True)
+class GroupNormalization(Operation):
+    """``gamma (x - mean) / sqrt(variance + epsilon) + beta``, the statistics those of a group of an item's channels.
+
+    They are taken over all cells of the item; the variance is the mean square. `gamma` and `beta` are names of
+    variables.
+    """
+
+    gamma: str
+    beta: str
+    groups: int | None  # None: each channel by itself
+    epsilon: float
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
+        return {name: (_channels(inputs[0]),) for name in (self.gamma, self.beta)}
+
+
+@dataclass(frozen=True)
 class Activation(Operation):
     """A function of each value; ``swish`` is ``x sigmoid(x)``, ``hard_sigmoid`` is ``relu6(x + 3) / 6``."""
 
@@ -154,7 +180,7 @@ class Pooling(Operation):
     # Per axis; None for the whole extent. Without padding a window larger than a map is cut down to it.
     window: tuple[int | None, ...]
     strides: tuple[int, ...] = ()
-    padding: Literal["same", "valid"] = "same"
+    padding: Literal["same", "centered", "valid"] = "same"  # centered for a maximum only
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
         *extents, channels = inputs[0]
@@ -166,7 +192,7 @@ class Pooling(Operation):
     def window_in(self, extents: Sequence[int | None]) -> tuple[int | None, ...]:
         """The window in a map of these extents; ``None`` for the whole of an extent that is not known."""
         return tuple(
-            side if extent is None or (side is not None and self.padding == "same") else min(side or extent, extent)
+            side if extent is None or (side is not None and self.padding != "valid") else min(side or extent, extent)
             for side, extent in zip(self.window, extents, strict=True)
         )
 
@@ -206,6 +232,47 @@ class Resize(Operation):
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
         return (*_enlarged(inputs[0], self.factors), inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class Crop(Operation):
+    """A map without its outermost cells."""
+
+    cut: tuple[tuple[int, int], ...]  # cells before and after, per axis
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        extents = (extent and extent - sum(cut) for extent, cut in zip(inputs[0], self.cut, strict=False))
+        return (*extents, inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class PadToMultiple(Operation):
+    """A map enlarged at its end until a number divides each side, mirrored about the middle of its last cell."""
+
+    multiple: int
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (*(extent and extent + self.added(extent) for extent in inputs[0][:-1]), inputs[0][-1])
+
+    def added(self, extent: int) -> int:
+        """Cells that are added to a side."""
+        return -extent % self.multiple
+
+
+@dataclass(frozen=True)
+class CropPadding(Operation):
+    """The first input without what `PadToMultiple` has added to the second, of which each cell is `stride` cells."""
+
+    multiple: int
+    stride: int
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        extents = (side and side - cut for side, (_, cut) in zip(inputs[0], self.cut(inputs[1]), strict=False))
+        return (*extents, inputs[0][-1])
+
+    def cut(self, unpadded: MapShape) -> tuple[tuple[int, int], ...]:
+        """Cells before and after, per axis, for the extents (and channels) of what was padded."""
+        return tuple((0, -(extent or 0) % self.multiple // self.stride) for extent in unpadded[:-1])
 
 
 @dataclass(frozen=True)

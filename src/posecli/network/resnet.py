@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from posecli.network.network import FRAMES, Network, PoseHead, PoseSpec, Scaling
+from posecli.network.network import FRAMES, Network, PoseHead, PoseSpec
 from posecli.network.operations import (
     Activation,
     Add,
@@ -67,7 +67,7 @@ def resnet(spec: PoseSpec) -> Network:
         operations += [_head(LOCREF_HEAD, features, 2 * spec.n_bodyparts)]
         outputs += [Activation("locref", (LOCREF_HEAD,), "linear", sensitive=True)]
     head = PoseHead("scoremap", "locref" if spec.locref else None, spec.locref_stdev)
-    return Network(spec.net_type, (*operations, *outputs), head, Scaling(offset=spec.mean_pixel))
+    return Network(spec.net_type, (*operations, *outputs), head, spec.scaling)
 
 
 def _head(name: str, features: tuple[str, ...], channels: int) -> TransposedConvolution:
