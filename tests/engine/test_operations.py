@@ -18,8 +18,6 @@ from posecli.network.operations import (
     BatchNormalization,
     Concatenate,
     Convolution,
-    Crop,
-    CropPadding,
     Dense,
     DepthwiseConvolution,
     Dropout,
@@ -32,6 +30,8 @@ from posecli.network.operations import (
     Pooling,
     Resize,
     TransposedConvolution,
+    Trim,
+    TrimPadding,
     squeeze_excite,
 )
 
@@ -74,7 +74,7 @@ CASES: dict[str, Callable[[int], Operation]] = {
     "transposed, cut at its start": lambda rank: transposed(rank, 3, 2, ((1, 0),) * rank),
     "group normalisation": lambda _: GroupNormalization("y", X, "gamma", "beta", 1, 1e-3),
     "each channel normalised": lambda _: GroupNormalization("y", X, "gamma", "beta", None, 1e-5),
-    "crop": lambda rank: Crop("y", X, ((0, 1), (2, 3), (1, 0))[:rank]),
+    "crop": lambda rank: Trim("y", X, ((0, 1), (2, 3), (1, 0))[:rank]),
     "pad to a multiple": lambda _: PadToMultiple("y", X, 8),
     "batch normalisation": lambda _: BatchNormalization("y", X, "gamma", "beta", "mean", "variance", 1e-3),
     "batch normalisation without a factor": lambda _: BatchNormalization("y", X, None, "beta", "mean", "variance", 0.1),
@@ -129,7 +129,7 @@ def test_padding_mirrors_a_map_and_is_cropped_again_at_a_stride() -> None:
     operations = (
         PadToMultiple("padded", X, 8),
         Pooling("pooled", ("padded",), "max", (2, 2), (2, 2)),
-        CropPadding("y", ("pooled", FRAMES), 8, 2),
+        TrimPadding("y", ("pooled", FRAMES), 8, 2),
     )
     network = Network("padded", operations, ClassHead("y"), Scaling(1.0), outputs=("padded", "y"))
     images = pictures(2, 7, 12)

@@ -197,7 +197,7 @@ def _(operation: operations.Resize, x: Any) -> Any:
 
 
 @_layer.register
-def _(operation: operations.Crop, x: Any) -> Any:
+def _(operation: operations.Trim, x: Any) -> Any:
     return _cropped(operation, x, operation.cut)
 
 
@@ -207,7 +207,7 @@ def _(operation: operations.PadToMultiple, x: Any) -> Any:
 
 
 @_layer.register
-def _(operation: operations.CropPadding, x: Any, unpadded: Any) -> Any:
+def _(operation: operations.TrimPadding, x: Any, unpadded: Any) -> Any:
     return CutToMultiple(operation.multiple, operation.stride, **_common(operation))([x, unpadded])
 
 

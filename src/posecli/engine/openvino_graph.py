@@ -192,7 +192,7 @@ class _Graph:
         )
 
     @_node.register
-    def _(self, operation: operations.Crop, x: Any) -> Any:
+    def _(self, operation: operations.Trim, x: Any) -> Any:
         return self._cropped(x, operation.cut)
 
     @_node.register
@@ -204,7 +204,7 @@ class _Graph:
         return x
 
     @_node.register
-    def _(self, operation: operations.CropPadding, x: Any, unpadded: Any) -> Any:
+    def _(self, operation: operations.TrimPadding, x: Any, unpadded: Any) -> Any:
         return self._cropped(x, operation.cut((*self._extents(unpadded), None)))
 
     def _cropped(self, x: Any, cut: Sequence[tuple[int, int]]) -> Any:

@@ -13,13 +13,13 @@ from posecli.network.network import Network, Weights
 from posecli.network.operations import (
     BatchNormalization,
     Convolution,
-    Crop,
     DepthToSpace,
     DepthwiseConvolution,
     Float32,
     Operation,
     Split,
     TransposedConvolution,
+    Trim,
     Weighted,
 )
 
@@ -100,7 +100,7 @@ def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
         DepthToSpace(f"{HEADS}/maps", (f"{HEADS}/float32",), 2),
     ]
     if has_spare:
-        replaced += [Crop(f"{HEADS}/cropped", (f"{HEADS}/maps",), ((0, 1), (0, 1)))]
+        replaced += [Trim(f"{HEADS}/cropped", (f"{HEADS}/maps",), ((0, 1), (0, 1)))]
     if len(heads) == 1:
         replaced[-1] = replace(replaced[-1], name=heads[0].name)
     else:

@@ -15,10 +15,10 @@ from posecli.network.network import FRAMES, Network, PoseHead, PoseSpec
 from posecli.network.operations import (
     Activation,
     Convolution,
-    CropPadding,
     Operation,
     PadToMultiple,
     TransposedConvolution,
+    TrimPadding,
 )
 
 SCOREMAP, LOCREF = "scoremap", "locref"
@@ -135,7 +135,7 @@ class MapHeads:
         tensor = layers.last(prefix)
         if self.pad_to > 1:
             stride = backbone_stride // math.prod(layers.strides)
-            yield CropPadding(f"{prefix}.unpadded", (tensor, FRAMES), self.pad_to, stride)
+            yield TrimPadding(f"{prefix}.unpadded", (tensor, FRAMES), self.pad_to, stride)
             tensor = f"{prefix}.unpadded"
         has_sigmoid = output == SCOREMAP and self.sigmoid
         yield Activation(output, (tensor,), "sigmoid" if has_sigmoid else "linear", sensitive=True)

@@ -235,7 +235,7 @@ class Resize(Operation):
 
 
 @dataclass(frozen=True)
-class Crop(Operation):
+class Trim(Operation):
     """A map without its outermost cells."""
 
     cut: tuple[tuple[int, int], ...]  # cells before and after, per axis
@@ -260,7 +260,7 @@ class PadToMultiple(Operation):
 
 
 @dataclass(frozen=True)
-class CropPadding(Operation):
+class TrimPadding(Operation):
     """The first input without what `PadToMultiple` has added to the second, of which each cell is `stride` cells."""
 
     multiple: int
