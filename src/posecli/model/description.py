@@ -88,15 +88,15 @@ class ModelDescription(Description):
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
-        if not self.stride and self.net_type in POSE_NETWORKS:
+        if not self.stride and self.net_type in POSE_NETWORKS and not self._problems_of_numbers():
             object.__setattr__(self, "stride", float(self.network.stride))
         super().__post_init__()
 
     def _problems(self) -> list[str]:
-        problems = []
+        problems = self._problems_of_numbers()
         if self.net_type not in POSE_NETWORKS:
             problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(POSE_NETWORKS)}")
-        elif self.stride != self.network.stride:
+        elif not problems and self.stride != self.network.stride:
             problems.append(f"stride {self.stride} is not that of a {self.net_type}, {self.network.stride}")
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
@@ -106,7 +106,7 @@ class ModelDescription(Description):
         if not isinstance(self.location_refinement, bool):
             problems.append(f"location_refinement {brief(self.location_refinement)} is not of the type bool")
         why = ", because the field's tools split file names there"
-        return problems + self._problems_of_numbers() + self._problems_of_scorer("DLC_", why)
+        return problems + self._problems_of_scorer("DLC_", why)
 
     def _problems_of_numbers(self) -> list[str]:
         problems = []
