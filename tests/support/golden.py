@@ -1,0 +1,50 @@
+"""Numbers that DeepLabCut and posecli can both make, so that golden files need not hold any weights.
+
+Whoever makes golden files runs this in DeepLabCut's own Python: nothing but NumPy is needed, and the numbers are the
+same with every version of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+#: Variables that multiply or divide what comes in, by the last part of their names.
+FACTORS = ("weight", "gamma", "scale", "g")
+VARIANCES = ("running_var", "moving_variance")
+
+
+def tensor(name: str, shape: tuple[int, ...], fan_in: int | None = None) -> npt.NDArray[np.float32]:
+    """Numbers of a variable, which follow from its name and shape.
+
+    Kernels keep the variance of what comes in, normalisation changes it little, and variances are positive. `shape` is
+    laid out as the checkpoint has it, and `fan_in` counts the numbers that one output is made of: for PyTorch's
+    convolutions, and unless told otherwise, the product of all sides but the first.
+
+    >>> print(tensor("conv/weights", (3, 3, 4, 8), fan_in=3 * 3 * 4).std().round(1))
+    0.2
+    """
+    rng, last = np.random.default_rng(zlib.crc32(name.encode())), re.split(r"[./]", name)[-1]
+    if last in VARIANCES:
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    if len(shape) < 2:
+        low, high = (0.8, 1.2) if last in FACTORS else (-0.2, 0.2)
+        return np.asarray(rng.uniform(low, high, shape), np.float32)
+    bound = math.sqrt(3 / (fan_in or math.prod(shape[1:])))
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def golden_picture(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """``(H, W, 3)`` RGB: noise on blocks of 8 px.
+
+    >>> golden_picture(65, 97).shape
+    (65, 97, 3)
+    """
+    rng = np.random.default_rng(height * width)
+    blocks = rng.integers(0, 200, (-(-height // 8), -(-width // 8), 3))
+    enlarged = blocks.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+    return (enlarged + rng.integers(0, 56, (height, width, 3))).astype(np.uint8)
