@@ -35,15 +35,18 @@ from posecli.labels.reading import read_label_table
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut_project import find_source
 from posecli.model.folder import INT8_FILE, MODEL_FILE, _read_weights, read_int8_plan, read_model_folder
+from posecli.model.torchfile import FLOATS, read_torch_file
+from posecli.model.torchpickle import TorchTensor
 from posecli.support.textfile import NOTES
 from posecli.tables.hdf5 import read_plain_table
 from posecli.tables.manifest import differences, new_manifest, read_manifest
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
-from support import clips, labels, projects
+from support import clips, labels, projects, torchfile
 from support.poses import save_frame
 
 SOURCE = str(Path(posecli.__file__).parent)
+GOLDEN_FILES = Path(__file__).resolve().parents[1] / "model" / "golden"
 PATIENCE = 10.0
 MOST_MEMORY = 1 << 30
 SHAPES: dict[str, tuple[int, ...]] = {"a/weights": (2, 3), "a/biases": (3,)}
@@ -154,6 +157,27 @@ def _graph(folder: Path) -> Target:
     return Target(path, lambda: read_frozen_graph(path, SHAPES), [path.read_bytes()])
 
 
+def _torch_file(folder: Path) -> Target:
+    """Small files, most of which is the pickle: random changes meet it."""
+    path = folder / "snapshot-005.pt"
+    tensors = {"a.weight": np.ones((2, 3), np.float32), "a.bias": np.zeros(3, np.float16)}
+    whole = {"model": tensors, "metadata": {"epoch": 5, "metrics": {"x": 1.5, "y": [1, None, True, (2,)]}}}
+    seeds = [torchfile.save(path, content).read_bytes() for content in (whole, tensors)]
+    seeds += [(GOLDEN_FILES / f"{name}.pt").read_bytes() for name in ("snapshot", "kinds")]
+
+    def read() -> Any:
+        file = read_torch_file(path)
+        found = next(iter(file.content.values())) if isinstance(file.content, dict) and file.content else {}
+        tensors = found.items() if isinstance(found, dict) else ()
+        return [
+            file.read(str(name), tensor)
+            for name, tensor in tensors
+            if isinstance(tensor, TorchTensor) and tensor.storage.kind in FLOATS
+        ]
+
+    return Target(path, read, seeds)
+
+
 def _manifest(folder: Path) -> Target:
     path = folder / "table.json"
     sections: dict[str, Any] = {
@@ -213,6 +237,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "checkpoint index": lambda folder: _checkpoint(folder, ".index"),
     "checkpoint data": lambda folder: _checkpoint(folder, ".data-00000-of-00001"),
     "frozen graph": _graph,
+    "PyTorch file": _torch_file,
     "manifest": _manifest,
     "pose table": _table,
     "label table": _label_csv,
