@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posecli.network import hrnet, timm_resnet
+from posecli.network import cspnext, hrnet, timm_resnet
 from posecli.network.network import Network, PoseSpec
 from posecli.network.resnet import SIZES, resnet
 
@@ -13,6 +13,7 @@ POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = {
     **dict.fromkeys(SIZES, resnet),
     **dict.fromkeys(timm_resnet.SIZES, timm_resnet.timm_resnet),
     **dict.fromkeys(hrnet.WIDTHS, hrnet.hrnet),
+    **dict.fromkeys(cspnext.NAMES, cspnext.cspnext),
 }
 
 
