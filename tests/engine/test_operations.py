@@ -29,6 +29,7 @@ from posecli.network.operations import (
     PadToMultiple,
     Pooling,
     Resize,
+    ResizeTo,
     TransposedConvolution,
     Trim,
     TrimPadding,
@@ -123,6 +124,22 @@ def test_engines_agree_on_squeeze_and_excite(rank: int) -> None:
     found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
     assert expected.shape == images.shape
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(5, 4), (16, 31)])
+def test_resizing_to_a_size_takes_the_four_nearest_cells(size: tuple[int, int]) -> None:
+    network = Network("resized", (ResizeTo("y", X, size),), ClassHead("y"), Scaling(1.0))
+    images = pictures(2, *EXTENTS[2])
+    expected = images.astype(np.float64)
+    for axis, side in enumerate(size, 1):
+        extent = expected.shape[axis]
+        place = ((np.arange(side) + 0.5) * extent / side - 0.5).clip(0, extent - 1)
+        before = np.floor(place).astype(int)
+        share = (place - before).reshape(-1, *(1,) * (3 - axis))
+        near, far = (np.take(expected, np.minimum(before + step, extent - 1), axis) for step in (0, 1))
+        expected = near * (1 - share) + far * share
+    for run in (by_openvino, by_keras):
+        np.testing.assert_allclose(run(network, {}, images)["y"], expected, atol=2e-3)
 
 
 def test_padding_mirrors_a_map_and_is_cropped_again_at_a_stride() -> None:

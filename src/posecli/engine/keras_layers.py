@@ -197,6 +197,14 @@ def _(operation: operations.Resize, x: Any) -> Any:
 
 
 @_layer.register
+def _(operation: operations.ResizeTo, x: Any) -> Any:
+    if len(operation.size) != 2:
+        raise EngineError("Keras' translator resizes maps of two extents only")
+    # Keras' layer of this name computes as the function of its backend does.
+    return layers.Resizing(*operation.size, interpolation="bilinear", **_common(operation))(x)
+
+
+@_layer.register
 def _(operation: operations.Trim, x: Any) -> Any:
     return _cropped(operation, x, operation.cut)
 

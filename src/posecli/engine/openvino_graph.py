@@ -178,15 +178,21 @@ class _Graph:
 
     @_node.register
     def _(self, operation: operations.Resize, x: Any) -> Any:
-        rank = len(operation.factors)
+        return self._resized(x, operation.kind, "scales", self._constant(operation.factors), len(operation.factors))
+
+    @_node.register
+    def _(self, operation: operations.ResizeTo, x: Any) -> Any:
+        return self._resized(x, "linear", "sizes", self.op.constant(np.array(operation.size)), len(operation.size))
+
+    def _resized(self, x: Any, kind: str, told_by: str, wanted: Any, rank: int) -> Any:
         return self.op.interpolate(
             x,
-            self._constant(operation.factors),
-            mode="nearest" if operation.kind == "nearest" else "linear" if rank == 3 else "linear_onnx",
-            shape_calculation_mode="scales",
+            wanted,
+            mode="nearest" if kind == "nearest" else "linear" if rank == 3 else "linear_onnx",
+            shape_calculation_mode=told_by,
             pads_begin=[0] * (rank + 2),
             pads_end=[0] * (rank + 2),
-            coordinate_transformation_mode="asymmetric" if operation.kind == "nearest" else "half_pixel",
+            coordinate_transformation_mode="asymmetric" if kind == "nearest" else "half_pixel",
             nearest_mode="floor",
             axes=self.op.constant(np.arange(2, rank + 2)),
         )

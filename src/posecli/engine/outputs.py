@@ -1,6 +1,6 @@
 """What a network says of a batch, whichever engine ran it.
 
-Shapes: ``B`` items, ``h x w`` cells, ``K`` body parts, ``N`` peaks of each, ``C`` classes.
+Shapes: ``B`` items, ``h x w`` cells, ``K`` body parts, ``N`` peaks of each, ``A`` boxes, ``C`` classes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posecli.network.network import Head, PoseHead
+from posecli.network.network import BoxHead, Head, PoseHead
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,23 @@ class Logits:
     logits: npt.NDArray[np.float32]
 
 
-def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Maps | Logits:
+@dataclass(frozen=True)
+class BoxScores:
+    """What a detector says of each box that it looks at: by scale, then by row, column and place in the cell."""
+
+    logits: npt.NDArray[np.float32]  #: ``(B, A, 2)``, background and animal.
+    offsets: npt.NDArray[np.float32]  #: ``(B, A, 4)``, what moves and stretches the box, as `BoxHead` has them.
+
+
+def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Maps | BoxScores | Logits:
     """A network's outputs, in the order of its head, as what they mean."""
+    if isinstance(head, BoxHead):
+        flat = [
+            array.reshape(len(array), -1, 2 if number < len(head.logits) else 4) for number, array in enumerate(arrays)
+        ]
+        return BoxScores(
+            *(np.concatenate(each, axis=1) for each in (flat[: len(head.logits)], flat[len(head.logits) :]))
+        )
     if isinstance(head, PoseHead):
         scoremap, *rest = arrays
         return Maps(scoremap, rest[0].reshape(*scoremap.shape, 2) if rest else None)

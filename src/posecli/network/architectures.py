@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from posecli.network import cspnext, hrnet, timm_resnet
-from posecli.network.network import Network, PoseSpec
+from posecli.network.network import DetectorSpec, Network, PoseSpec
 from posecli.network.resnet import SIZES, resnet
+from posecli.network.ssdlite import ssdlite
 
 #: Pose networks; what classifies behaviours is `posecli.network.i3d`.
 POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = {
@@ -16,7 +17,15 @@ POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = {
     **dict.fromkeys(cspnext.NAMES, cspnext.cspnext),
 }
 
+#: Networks that find the animal, by the names that DeepLabCut gives them.
+DETECTORS: dict[str, Callable[[DetectorSpec], Network]] = {"ssdlite": ssdlite}
+
 
 def pose_network(spec: PoseSpec) -> Network:
     """The pose network that a specification asks for."""
     return POSE_NETWORKS[spec.net_type](spec)
+
+
+def detector_network(spec: DetectorSpec) -> Network:
+    """The detector that a specification asks for."""
+    return DETECTORS[spec.net_type](spec)

@@ -47,9 +47,28 @@ class PoseSpec:
     @property
     def scaling(self) -> Scaling:
         """Of the frames."""
-        factor = tuple(1 / std for std in self.std_pixel)
-        offset = tuple(mean / std for mean, std in zip(self.mean_pixel, self.std_pixel, strict=True))
-        return Scaling(1.0 if set(factor) == {1.0} else factor, offset)
+        return _standardized(self.mean_pixel, self.std_pixel)
+
+
+def _standardized(mean_pixel: tuple[float, ...], std_pixel: tuple[float, ...]) -> Scaling:
+    factor = tuple(1 / std for std in std_pixel)
+    offset = tuple(mean / std for mean, std in zip(mean_pixel, std_pixel, strict=True))
+    return Scaling(1.0 if set(factor) == {1.0} else factor, offset)
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """What a detector is asked for."""
+
+    net_type: str  # a key of `posecli.network.architectures.DETECTORS`
+    mean_pixel: tuple[float, float, float] = (0.0, 0.0, 0.0)  # RGB, 0..255; subtracted inside the network
+    std_pixel: tuple[float, float, float] = (1.0, 1.0, 1.0)  # RGB; what is left is divided by it
+    layout: Mapping[str, Any] = field(default_factory=dict)  # what else the architecture must know, as plain values
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the frames."""
+        return _standardized(self.mean_pixel, self.std_pixel)
 
 
 @dataclass(frozen=True)
@@ -67,6 +86,26 @@ class PoseHead:
 
 
 @dataclass(frozen=True)
+class BoxHead:
+    """Outputs of a detector of one kind of animal: maps of every scale, with some boxes in each of their cells.
+
+    A map of logits has two numbers for each box of a cell, background and animal; a map of offsets four, which move and
+    stretch the box: x and y by tenths of its sides, the sides by the exponential of fifths.
+    """
+
+    logits: tuple[str, ...]
+    offsets: tuple[str, ...]
+    #: For each map ``(width, height)`` of the boxes about a cell's center, as shares of the network's picture.
+    boxes: tuple[tuple[tuple[float, float], ...], ...]
+    size: tuple[int, int]  # height and width of that picture, px
+    least_score: float  # a box is one only above this probability
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (*self.logits, *self.offsets)
+
+
+@dataclass(frozen=True)
 class ClassHead:
     """Output of a network for behaviours: a tensor with one logit for each class."""
 
@@ -77,7 +116,7 @@ class ClassHead:
         return (self.logits,)
 
 
-Head: TypeAlias = PoseHead | ClassHead
+Head: TypeAlias = PoseHead | BoxHead | ClassHead
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,19 @@ class Resize(Operation):
 
 
 @dataclass(frozen=True)
+class ResizeTo(Operation):
+    """Maps of one size, whatever size they had; linear between the centers of cells, edges repeated.
+
+    Each cell is made of the four nearest, also where maps become smaller.
+    """
+
+    size: tuple[int, ...]
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (*self.size, inputs[0][-1])
+
+
+@dataclass(frozen=True)
 class Trim(Operation):
     """A map without its outermost cells."""
 
