@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posecli.engine.outputs import BoxScores
-from posecli.inference.boxes import best_boxes, reference_boxes
+from posecli.inference.boxes import Boxes, best_boxes, reference_boxes
 from posecli.network.network import FRAMES, BoxHead, Network
 from posecli.network.operations import Convolution, ResizeTo
 
@@ -25,13 +25,14 @@ def detector() -> Network:
     return Network("detector", operations, HEAD)
 
 
-def found(logits: list[float], offsets: dict[int, tuple[float, ...]] | None = None) -> np.ndarray:
+def found(logits: list[float], offsets: dict[int, tuple[float, ...]] | None = None) -> Boxes:
     """The box in a frame of 100 rows and 400 columns; of the animal's logits, those of background being 0."""
     scores = BoxScores(np.zeros((1, 4, 2), np.float32), np.zeros((1, 4, 4), np.float32))
     scores.logits[0, :, 1] = logits
     for place, moved in (offsets or {}).items():
         scores.offsets[0, place] = moved
-    return best_boxes(scores, reference_boxes(detector()), HEAD, (100, 400))[0]
+    boxes: Boxes = best_boxes(scores, reference_boxes(detector()), HEAD, (100, 400))[0]
+    return boxes
 
 
 def test_boxes_stand_about_the_centers_of_cells() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import EngineInfo, Shape
-from posecli.engine.outputs import Logits, Maps, typed_output
+from posecli.engine.outputs import Output, typed_output
 from posecli.errors import EngineError
 from posecli.model.folder import AnyFolder
 from posecli.network.folding import fold_batch_norm
@@ -36,7 +36,7 @@ class NumPyEngine:
     def warm_up(self, batch_size: int) -> None:
         """Nothing is compiled."""
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> Maps | Logits:
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Output:
         """Run the network on ``(B, H, W, 3)`` uint8 RGB."""
         scaling = self.network.scaling
         tensors = {FRAMES: (np.multiply(images, scaling.factor) - scaling.offset).astype(np.float32)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,10 @@ class BoxScores:
     offsets: npt.NDArray[np.float32]  #: ``(B, A, 4)``, what moves and stretches the box, as `BoxHead` has them.
 
 
-def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Maps | BoxScores | Logits:
+Output: TypeAlias = Maps | BoxScores | Logits
+
+
+def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Output:
     """A network's outputs, in the order of its head, as what they mean."""
     if isinstance(head, BoxHead):
         flat = [
