@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +32,15 @@ class NetworkChoice:
     # else the last, which is the best one where there is one.
     snapshot: int | Literal["best"] | None = None
     engine: TrainingEngine | None = None  # that trained it; None: the one that the project says
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """What a project says of all its networks."""
+
+    snapshot_index: int = -1  # place of the snapshot among all, in the engine's order
+    detector_index: int = -1  # that of a top-down network's detector
+    pcutoff: float | None = None  # the owner's likelihood cut-off
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,6 @@ def model_directory(folder: Path) -> re.Match[str]:
             f"'{folder}' is not named <Task><date>-trainset<percent>shuffle<k> as DeepLabCut names its models"
         )
     return match
-
-
-def snapshot_index(config_path: Path, config: Mapping[str, Any], key: str = "snapshotindex") -> int:
-    """The place that a project says its snapshot has; the last one where it says none, or all."""
-    index = config.get(key)
-    return -1 if index in (None, "all") else int(number_in(config_path, key, index))
 
 
 def number_in(config_path: Path, key: str, value: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from posecli.errors import ModelError
 from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
-from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, model_directory
+from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, ProjectSettings, model_directory
 from posecli.model.description import ModelDescription
 from posecli.model.folder import check_tensors
 from posecli.network.architectures import POSE_NETWORKS
@@ -97,15 +97,15 @@ class TensorFlowNetwork(DeepLabCutNetwork):
 
 
 def from_model_directory(
-    path: Path, folder: Path, choice: NetworkChoice, index: int = -1, pcutoff: float | None = None
+    path: Path, folder: Path, choice: NetworkChoice, settings: ProjectSettings = ProjectSettings()
 ) -> TensorFlowNetwork:
-    """The network in a folder of ``dlc-models``; `index` is the snapshot's place if its number was not chosen."""
+    """The network in a folder of ``dlc-models``."""
     match = model_directory(folder)
     pose_cfg_path = folder / "test" / "pose_cfg.yaml"
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
-    checkpoint = _snapshot(folder / "train", ".index", choice, index).with_suffix("")
+    checkpoint = _snapshot(folder / "train", ".index", choice, settings.snapshot_index).with_suffix("")
     scorer = scorer_name(str(pose_cfg.get("net_type")), match["task_date"], match["shuffle"], checkpoint.name)
-    return TensorFlowNetwork(path, scorer, pcutoff, pose_cfg, pose_cfg_path, checkpoint)
+    return TensorFlowNetwork(path, scorer, settings.pcutoff, pose_cfg, pose_cfg_path, checkpoint)
 
 
 def from_export(path: Path, choice: NetworkChoice) -> TensorFlowNetwork:

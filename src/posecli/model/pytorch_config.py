@@ -1,0 +1,200 @@
+"""What a ``pytorch_config.yaml`` of DeepLabCut says of a network.
+
+The architecture is read from what the file says of backbone and head, never from its net type, which is a name for
+people. A backbone or head of another type is a function in `BACKBONES` or `HEADS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from posecli.errors import ModelError
+from posecli.model.description import ModelDescription
+from posecli.network.architectures import POSE_NETWORKS
+from posecli.network.map_head import LOCREF, SCOREMAP
+from posecli.network.network import LOCREF_STDEV
+from posecli.support.yamlfile import brief, name_of, truth_of
+
+Section: TypeAlias = Mapping[str, Any]
+
+#: Of RGB in 0..1: what albumentations subtracts, and divides by.
+NORMAL_MEAN, NORMAL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Settings of ``auto_padding`` that posecli's own padding stands for: a random place is as good as the end.
+PADDING_SETTINGS = {"position": ("random", "top_left"), "border_mode": ("reflect_101",)}
+#: What may stand in ``data.inference``.
+INFERENCE_SETTINGS = frozenset({"auto_padding", "normalize_images", "scale_to_unit_range", "top_down_crop", "collate"})
+#: Kinds of networks and of heads that posecli does not run, in words.
+OTHER_METHODS = {"td": "a top-down network", "ctd": "a conditional top-down network, which refines other poses"}
+OTHER_HEADS = {
+    "DLCRNetHead": "part-affinity fields, which are for several animals",
+    "DEKRHead": "a DEKR head, which is for several animals",
+    "TransformerHead": "a transformer head",
+    "RTMCCHead": "a SimCC head, which top-down networks have",
+}
+ADVICE = "train a bottom-up network for one animal instead, such as resnet_50 or hrnet_w32"
+
+
+@dataclass(frozen=True)
+class PyTorchConfig:
+    """A ``pytorch_config.yaml``, or what an exported model has of it."""
+
+    content: Section
+    where: str  # the file, for messages
+
+    def section(self, *keys: str) -> Section:
+        """A part of it; empty where there is none."""
+        found: Any = self.content
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def net_type(self) -> str:
+        """DeepLabCut's name of the network, as its releases of today spell it."""
+        name = str(self.content.get("net_type", "")).removeprefix("top_down_")
+        return {"dlcrnet_ms5": "dlcrnet_stride16_ms5"}.get(name, name)
+
+    @property
+    def method(self) -> str:
+        """How animals are found: ``bu`` for the whole frame, ``td`` for boxes in it, ``ctd`` for other poses."""
+        return str(self.content.get("method", "bu")).lower()
+
+    def refusal(self, what: str, advice: str = ADVICE) -> ModelError:
+        """The error of a network that is not run."""
+        return ModelError(f"{self.where} describes {what}, which is not supported: {advice}")
+
+    def describe(self, scorer: str, pcutoff: float | None, source: Section) -> ModelDescription:
+        """The network; `ModelError` if posecli does not run it, or the file is damaged."""
+        self._check_kind()
+        try:
+            net_type, layout = self._backbone()
+            mean, std = self._normalization()
+            heads, stdev = HEADS[str(self._head["type"])](self)
+            heads |= {"pad_to": pad_to} if (pad_to := self._pad_to()) > 1 else {}
+            return ModelDescription(
+                net_type=net_type,
+                bodyparts=tuple(name_of(name) for name in self.section("metadata")["bodyparts"]),
+                scorer=scorer,
+                locref_stdev=LOCREF_STDEV if stdev is None else stdev,
+                location_refinement=stdev is not None,
+                mean_pixel=mean,
+                std_pixel=std,
+                layout=layout | {"heads": heads},
+                pcutoff=pcutoff,
+                source=dict(source) | self._about(),
+            )
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise ModelError(
+                f"{self.where} is not a usable pytorch_config.yaml ({brief(str(error))}): copy it again"
+            ) from error
+
+    @property
+    def _head(self) -> Section:
+        return self.section("model", "heads", "bodypart")
+
+    def _check_kind(self) -> None:
+        metadata, heads = self.section("metadata"), self.section("model", "heads")
+        individuals, unique = metadata.get("individuals") or [], metadata.get("unique_bodyparts") or []
+        if self.method in OTHER_METHODS:
+            raise self.refusal(OTHER_METHODS[self.method])
+        if isinstance(individuals, list) and len(individuals) > 1:
+            raise self.refusal(f"a network for {len(individuals)} animals")
+        if unique or "unique_bodypart" in heads:
+            raise self.refusal("a network with unique body parts, which are for several animals")
+        if "identity" in heads:
+            raise self.refusal("a network with an identity head, which is for several animals")
+        kind = str(self._head.get("type"))
+        if kind not in HEADS:
+            raise self.refusal(OTHER_HEADS.get(kind, f"a head of type {brief(kind)}"))
+        if neck := self.section("model", "neck"):
+            raise self.refusal(f"a network with a neck of type {brief(neck.get('type'))}")
+        colors = self.section("data").get("colormode", self.content.get("color_mode", "RGB"))
+        if colors != "RGB":
+            raise self.refusal(f"a network for the colour mode {brief(colors)}", "train it on RGB, as DeepLabCut does")
+
+    def _backbone(self) -> tuple[str, dict[str, Any]]:
+        """Net type, and what else the architecture must know."""
+        backbone = self.section("model", "backbone")
+        kind = str(backbone.get("type"))
+        if kind not in BACKBONES:
+            raise self.refusal(f"a backbone of type {brief(kind)}")
+        net_type, layout = BACKBONES[kind](backbone)
+        if net_type not in POSE_NETWORKS:
+            raise self.refusal(f"the backbone {brief(net_type)}", f"posecli runs {', '.join(POSE_NETWORKS)}")
+        return net_type, layout
+
+    def _normalization(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Mean and factor of RGB in 0..255."""
+        settings = self.section("data", "inference")
+        for name, value in settings.items():
+            if truth_of(value) not in (None, False) and name not in INFERENCE_SETTINGS:
+                raise self.refusal(f"frames that are changed before the network sees them ({brief(name)})")
+        normal, unit = (truth_of(settings.get(name)) for name in ("normalize_images", "scale_to_unit_range"))
+        factor = 255.0 if unit else 1.0
+        if not normal:
+            return (0.0, 0.0, 0.0), (factor, factor, factor)
+        (red, green, blue), stds = (255 * value for value in NORMAL_MEAN), [255 * factor * std for std in NORMAL_STD]
+        return (red, green, blue), (stds[0], stds[1], stds[2])
+
+    def _pad_to(self) -> int:
+        """What must divide the sides of frames."""
+        settings = {key: value for key, value in self.section("data", "inference", "auto_padding").items() if value}
+        for name, known in PADDING_SETTINGS.items():
+            if settings.pop(name, known[0]) not in known:
+                raise self.refusal(f"frames that are padded with another {name} than {' or '.join(known)}")
+        sides = {settings.pop(f"pad_{side}_divisor", 1) for side in ("height", "width")}
+        if len(sides) > 1 or settings:
+            raise self.refusal(f"frames that are padded by {brief(sorted(map(str, settings)) or sides)}")
+        return int(sides.pop())
+
+    def _about(self) -> dict[str, Any]:
+        """What is known of the training, for people."""
+        scales = self.section("data", "train", "affine").get("scaling")
+        about: dict[str, Any] = {"net_type": self.net_type}
+        if isinstance(scales, list) and len(scales) == 2:
+            about["training_scales"] = " to ".join(f"{float(scale):g}" for scale in scales)
+        if crop := self.section("data", "train", "crop_sampling"):
+            about["training_crop"] = f"{int(crop['width'])}x{int(crop['height'])}"
+        return about
+
+
+def _resnet(backbone: Section) -> tuple[str, dict[str, Any]]:
+    return str(backbone.get("model_name", "resnet50")), {"output_stride": backbone.get("output_stride", 32)}
+
+
+def _hrnet(backbone: Section) -> tuple[str, dict[str, Any]]:
+    if backbone.get("stride", 4) != 4:
+        raise ValueError(f"an HRNet of stride {brief(backbone['stride'])}")
+    names = ("interpolate_branches", "increased_channel_count")
+    layout = {name: True for name in names if truth_of(backbone.get(name))}
+    return str(backbone.get("model_name", "hrnet_w32")), layout
+
+
+def _map_heads(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
+    """Layers of a head that makes maps, as `posecli.network.map_head` has them."""
+    head = config._head
+    predictor: Section = head.get("predictor") or {}
+    if predictor.get("type") != "HeatmapPredictor":
+        raise config.refusal(f"poses found by a {brief(predictor.get('type'))}")
+    layout: dict[str, Any] = {SCOREMAP: _layers(head["heatmap_config"])}
+    has_locref = truth_of(predictor.get("location_refinement", True))
+    if has_locref:
+        layout[LOCREF] = _layers(head["locref_config"])
+    for name, key, default in (("sigmoid", "apply_sigmoid", True), ("clip_scores", "clip_scores", False)):
+        layout[name] = truth_of(predictor.get(key, default))
+    return layout, float(predictor.get("locref_std", LOCREF_STDEV)) if has_locref else None
+
+
+def _layers(config: Section) -> dict[str, Any]:
+    channels, final = list(config["channels"]), config.get("final_conv")
+    layers = {"maps": channels[-1] if final is None else final["out_channels"], "channels": channels[1:]}
+    layers |= {"kernels": list(config["kernel_size"]), "strides": list(config["strides"])}
+    return layers if final is None else layers | {"final_kernel": final["kernel_size"]}
+
+
+#: What is read of each type of backbone: the net type, and what else the architecture must know.
+BACKBONES: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {"ResNet": _resnet, "HRNet": _hrnet}
+#: What is read of each type of head: its layout, and px per unit of location refinement, if there is any.
+HEADS: dict[str, Callable[[PyTorchConfig], tuple[dict[str, Any], float | None]]] = {"HeatmapHead": _map_heads}
