@@ -207,8 +207,10 @@ def test_shuffle_is_not_ignored_where_there_is_nothing_to_choose(
 def test_shuffle_of_the_pytorch_engine(project: Path) -> None:
     (project / "dlc-models-pytorch/iteration-0/reachNov20-trainset95shuffle4/train").mkdir(parents=True)
     message = refused(project, NetworkChoice(shuffle=4))
-    assert "reachNov20-trainset95shuffle4" in message
-    assert "PyTorch engine" in message
+    assert "shuffle4/train/pytorch_config.yaml' does not exist" in message
+    message = refused(project, NetworkChoice(shuffle=5, engine="pytorch"))
+    assert "no trained network 'reachNov20-trainset95shuffle5'" in message
+    assert "there are reachNov20-trainset95shuffle4;" in message
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ from posecli.tables.hdf5 import read_plain_table
 from posecli.tables.manifest import differences, new_manifest, read_manifest
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
-from support import clips, labels, projects, torchfile
+from support import clips, labels, projects, pytorch_projects, torchfile
 from support.poses import save_frame
 
 SOURCE = str(Path(posecli.__file__).parent)
@@ -146,6 +146,19 @@ def _pose_cfg(folder: Path) -> Target:
     return Target(place / "test" / "pose_cfg.yaml", lambda: find_source(place).describe(), [text])
 
 
+def _pytorch_config(folder: Path) -> Target:
+    place = pytorch_projects.write_pytorch_directory(folder)
+    path = place / "train" / "pytorch_config.yaml"
+    seeds = [path.read_bytes()]
+    changes: dict[str, Any] = {
+        "model.backbone": {"type": "HRNet", "model_name": "hrnet_w18", "interpolate_branches": False},
+        "data.inference.auto_padding": {"pad_width_divisor": 32, "pad_height_divisor": 32},
+    }
+    pytorch_projects.write_pytorch_directory(folder, **changes)
+    seeds.append(path.read_bytes())
+    return Target(path, lambda: find_source(place).describe(), seeds)
+
+
 def _checkpoint(folder: Path, ending: str) -> Target:
     prefix = projects.write_checkpoint(folder / "train" / "snapshot-7", TENSORS)
     path = prefix.with_name(f"{prefix.name}{ending}")
@@ -234,6 +247,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "weights.safetensors": _weights,
     "config.yaml": _project,
     "pose_cfg.yaml": _pose_cfg,
+    "pytorch_config.yaml": _pytorch_config,
     "checkpoint index": lambda folder: _checkpoint(folder, ".index"),
     "checkpoint data": lambda folder: _checkpoint(folder, ".data-00000-of-00001"),
     "frozen graph": _graph,

@@ -69,43 +69,49 @@ class PyTorchConfig:
         """The network; `ModelError` if posecli does not run it, or the file is damaged."""
         self._check_kind()
         try:
-            net_type, layout = self._backbone()
-            mean, std = self._normalization()
-            heads, stdev = HEADS[str(self._head["type"])](self)
-            heads |= {"pad_to": pad_to} if (pad_to := self._pad_to()) > 1 else {}
             return ModelDescription(
-                net_type=net_type,
                 bodyparts=tuple(name_of(name) for name in self.section("metadata")["bodyparts"]),
                 scorer=scorer,
-                locref_stdev=LOCREF_STDEV if stdev is None else stdev,
-                location_refinement=stdev is not None,
-                mean_pixel=mean,
-                std_pixel=std,
-                layout=layout | {"heads": heads},
                 pcutoff=pcutoff,
                 source=dict(source) | self._about(),
+                **self._network(),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(
                 f"{self.where} is not a usable pytorch_config.yaml ({brief(str(error))}): copy it again"
             ) from error
 
+    def _network(self) -> dict[str, Any]:
+        net_type, layout = self._backbone()
+        mean, std = self._normalization()
+        heads, stdev = HEADS[str(self.head["type"])](self)
+        heads |= {"pad_to": pad_to} if (pad_to := self._pad_to()) > 1 else {}
+        refinement = {"location_refinement": stdev is not None} | ({} if stdev is None else {"locref_stdev": stdev})
+        return {
+            "net_type": net_type,
+            "mean_pixel": mean,
+            "std_pixel": std,
+            "layout": layout | {"heads": heads},
+            **refinement,
+        }
+
     @property
-    def _head(self) -> Section:
+    def head(self) -> Section:
+        """What it says of the head for body parts."""
         return self.section("model", "heads", "bodypart")
 
     def _check_kind(self) -> None:
         metadata, heads = self.section("metadata"), self.section("model", "heads")
         individuals, unique = metadata.get("individuals") or [], metadata.get("unique_bodyparts") or []
-        if self.method in OTHER_METHODS:
-            raise self.refusal(OTHER_METHODS[self.method])
+        if self.method != "bu":
+            raise self.refusal(OTHER_METHODS.get(self.method, f"the method {brief(self.method)}"))
         if isinstance(individuals, list) and len(individuals) > 1:
             raise self.refusal(f"a network for {len(individuals)} animals")
         if unique or "unique_bodypart" in heads:
             raise self.refusal("a network with unique body parts, which are for several animals")
         if "identity" in heads:
             raise self.refusal("a network with an identity head, which is for several animals")
-        kind = str(self._head.get("type"))
+        kind = str(self.head.get("type"))
         if kind not in HEADS:
             raise self.refusal(OTHER_HEADS.get(kind, f"a head of type {brief(kind)}"))
         if neck := self.section("model", "neck"):
@@ -172,9 +178,20 @@ def _hrnet(backbone: Section) -> tuple[str, dict[str, Any]]:
     return str(backbone.get("model_name", "hrnet_w32")), layout
 
 
+def _cspnext(backbone: Section) -> tuple[str, dict[str, Any]]:
+    for name, known in (("arch", "P5"), ("out_indices", -1)):
+        if backbone.get(name, known) != known:
+            raise ValueError(f"a CSPNeXt with {name} {brief(backbone[name])}")
+    layout = {"deepen_factor": backbone.get("deepen_factor", 0.67), "widen_factor": backbone.get("widen_factor", 0.75)}
+    layout |= {
+        name: backbone[name] for name in ("expand_ratio", "channel_attention", "activation_fn") if name in backbone
+    }
+    return str(backbone.get("model_name", "cspnext_m")), layout
+
+
 def _map_heads(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
     """Layers of a head that makes maps, as `posecli.network.map_head` has them."""
-    head = config._head
+    head = config.head
     predictor: Section = head.get("predictor") or {}
     if predictor.get("type") != "HeatmapPredictor":
         raise config.refusal(f"poses found by a {brief(predictor.get('type'))}")
@@ -195,6 +212,10 @@ def _layers(config: Section) -> dict[str, Any]:
 
 
 #: What is read of each type of backbone: the net type, and what else the architecture must know.
-BACKBONES: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {"ResNet": _resnet, "HRNet": _hrnet}
+BACKBONES: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {
+    "ResNet": _resnet,
+    "HRNet": _hrnet,
+    "CSPNeXt": _cspnext,
+}
 #: What is read of each type of head: its layout, and px per unit of location refinement, if there is any.
 HEADS: dict[str, Callable[[PyTorchConfig], tuple[dict[str, Any], float | None]]] = {"HeatmapHead": _map_heads}
