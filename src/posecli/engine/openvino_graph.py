@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.openvino_groups import group_normalization
 from posecli.errors import EngineError
 from posecli.network import operations
 from posecli.network.network import FRAMES, Network, Weights
@@ -137,9 +138,8 @@ class _Graph:
 
     @_node.register
     def _(self, operation: operations.GroupNormalization, x: Any) -> Any:
-        gamma, beta = (self._constant(self._weights[name]) for name in (operation.gamma, operation.beta))
-        groups = operation.groups or len(self._weights[operation.gamma])
-        return self.op.group_normalization(x, gamma, beta, groups, operation.epsilon)
+        gamma, beta = (self._weights[name] for name in (operation.gamma, operation.beta))
+        return group_normalization(x, gamma, beta, operation.groups or len(gamma), operation.epsilon)
 
     @_node.register
     def _(self, operation: operations.Activation, x: Any) -> Any:
