@@ -48,6 +48,8 @@ from support.poses import save_frame
 SOURCE = str(Path(posecli.__file__).parent)
 GOLDEN_FILES = Path(__file__).resolve().parents[1] / "model" / "golden"
 PATIENCE = 10.0
+#: Changes of a turn that is shorter than they take.
+FEWEST = 10
 MOST_MEMORY = 1 << 30
 SHAPES: dict[str, tuple[int, ...]] = {"a/weights": (2, 3), "a/biases": (3,)}
 TENSORS: projects.Tensors = {"a/weights": np.ones((2, 3), np.float32), "a/biases": np.zeros(3, np.float32)}
@@ -317,7 +319,7 @@ class Lines:
 
 
 def fuzz(name: str, seconds: float, seed: int, folder: Path, keep: Path | None = None) -> Report:
-    """Change a target's file again and again for so many seconds; what is found is kept in a folder."""
+    """Change a target's file for so many seconds, `FEWEST` times at least; what is found is kept in a folder."""
     target = TARGETS[name](folder)
     random = np.random.default_rng(seed)
     corpus = list(target.seeds)
@@ -326,7 +328,7 @@ def fuzz(name: str, seconds: float, seed: int, folder: Path, keep: Path | None =
     begin = time.monotonic()
     for content in corpus:
         _execute(target, content, lines, report)
-    while time.monotonic() - begin < seconds:
+    while time.monotonic() - begin < seconds or report.executions < len(target.seeds) + FEWEST:
         first, second = random.integers(0, len(corpus), 2)
         content = changed(corpus[first], corpus[second], random)
         reached, found = len(lines.seen), len(report.findings)

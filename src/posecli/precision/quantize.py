@@ -44,7 +44,7 @@ Images: TypeAlias = npt.NDArray[np.uint8]
 Tell = Callable[[str], None]
 
 #: Convolutions given back to the wider precision at each attempt.
-GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ def fewest_kept(
         tried.append(set(kept))
         return attempt(kept)
 
-    chosen = next((kept for count in GIVEN_BACK if passes(kept := tuple(ranking[:count]))), None)
+    counts = (count for count in GIVEN_BACK if count < len(ranking))  # all of them wider would be no int8 version
+    chosen = next((kept for count in counts if passes(kept := tuple(ranking[:count]))), None)
     for name in sorted(chosen or (), key=lambda name: -costs[name]):
         assert chosen is not None
         fewer = tuple(other for other in chosen if other != name)
