@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +38,24 @@ def tensor(name: str, shape: tuple[int, ...], fan_in: int | None = None) -> npt.
         return np.asarray(rng.uniform(low, high, shape), np.float32)
     bound = math.sqrt(3 / (fan_in or math.prod(shape[1:])))
     return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def checkpoint(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, npt.NDArray[Any]]:
+    """Every tensor of a PyTorch network, of which names and shapes are given.
+
+    Kernels of its heads are multiplied by a gain: that of a golden file lets maps spread over less than 1, as those of
+    a trained network do.
+
+    >>> made = checkpoint({"heads.bodypart.heatmap_head.weight": (2, 3, 1, 1), "bn.num_batches_tracked": ()}, 0.5)
+    >>> [numbers.dtype.name for numbers in made.values()]
+    ['float32', 'int64']
+    """
+    made: dict[str, npt.NDArray[Any]] = {}
+    for name, shape in shapes.items():
+        factor = np.float32(gain if name.startswith("heads.") and len(shape) > 1 else 1)
+        counts = name.endswith("num_batches_tracked")
+        made[name] = np.zeros(shape, np.int64) if counts else tensor(name, tuple(shape)) * factor
+    return made
 
 
 def golden_picture(height: int, width: int) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,185 @@
+"""Golden files of DeepLabCut's networks; for DeepLabCut's own Python, not posecli's.
+
+    python golden_networks.py OUT_DIR [NETWORK ...]
+
+Each network is built by DeepLabCut from settings that it wrote itself for a project with two body parts, gets the
+numbers of ``tests/support/golden.py``, and sees pictures made there. `OUT_DIR` gets the settings, paths cleaned
+(``<network>.yaml``), and what DeepLabCut made (``<network>.npz``): the maps ``heatmap`` and ``locref``, channels last,
+and the poses ``(K, 3)``, each by picture, such as ``heatmap 64x96``; names and shapes of the
+checkpoint's tensors; and the gain of the heads (see `checkpoint` there).
+A sigmoid that stands before DeepLabCut's decoding is applied to the maps.
+
+Frames that HRNet must pad are put at the top left, which DeepLabCut's setting ``position`` asks for; left alone, it
+puts them somewhere new each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+with contextlib.suppress(ImportError):
+    import tvfix  # noqa: F401  # stands in for a CPU build of torchvision, where there is none
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
+from golden import checkpoint, golden_picture  # type: ignore[import-not-found]  # it imports nothing of posecli
+
+PROJECT = "/data/project"  # what the files have for the folder where they were made
+BODYPARTS = ("snout", "tailbase")
+SIZES = ((64, 96), (65, 97))
+ODD = SIZES[1:]
+DEVIATION = 0.3  # of scores
+SMALL = ((64, 64), (41, 70))  # for networks whose maps are large
+
+
+@dataclass(frozen=True)
+class PyTorch:
+    """A network of DeepLabCut's PyTorch engine."""
+
+    net_type: str
+    sizes: tuple[tuple[int, int], ...] = SIZES
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the settings, by dotted name
+    top_down: bool = False
+
+
+HEAD = "model.heads.bodypart"
+PREDICTOR = f"{HEAD}.predictor"
+NO_LOCREF = {
+    f"{PREDICTOR}.location_refinement": False,
+    f"{HEAD}.target_generator.generate_locref": False,
+    f"{HEAD}.criterion.locref": None,
+    f"{HEAD}.locref_config": None,
+}
+TWO_LAYERS = {
+    f"{HEAD}.{maps}_config": {"channels": [512, 6, count], "kernel_size": [3, 4], "strides": [2, 2]}
+    for maps, count in {"heatmap": 2, "locref": 4}.items()
+}
+ALL_BRANCHES: dict[str, Any] = {
+    "model.backbone.interpolate_branches": True,
+    "model.backbone.increased_channel_count": True,
+}
+ALL_BRANCHES |= {f"{HEAD}.{maps}_config.channels.0": 1920 for maps in ("heatmap", "locref")}
+PLACED = {"data.inference.auto_padding.position": "top_left"}
+
+NETWORKS = {
+    "resnet_50": PyTorch("resnet_50"),
+    "resnet_50-stride-32": PyTorch("resnet_50", ODD, {"model.backbone.output_stride": 32}),
+    "resnet_101": PyTorch("resnet_101"),
+    "hrnet_w18": PyTorch("hrnet_w18", SMALL, PLACED),
+    "hrnet_w18-all-branches": PyTorch("hrnet_w18", SMALL, PLACED | ALL_BRANCHES),
+    "hrnet_w32": PyTorch("hrnet_w32", SMALL, PLACED),
+    "hrnet_w48": PyTorch("hrnet_w48", SMALL, PLACED),
+    "cspnext_s": PyTorch("cspnext_s"),
+    "cspnext_s-no-locref": PyTorch("cspnext_s", ODD, NO_LOCREF),
+    "cspnext_s-two-layers": PyTorch("cspnext_s", ODD, TWO_LAYERS),
+    "cspnext_s-sigmoid": PyTorch(
+        "cspnext_s", ODD, {f"{PREDICTOR}.apply_sigmoid": True, f"{PREDICTOR}.clip_scores": False}
+    ),
+    "cspnext_s-unclipped": PyTorch("cspnext_s", ODD, {f"{PREDICTOR}.clip_scores": False}),
+    "cspnext_m": PyTorch("cspnext_m"),
+    "cspnext_x": PyTorch("cspnext_x"),
+}
+
+
+def main() -> None:
+    """Make the files of all networks, or of those named."""
+    out, names = Path(sys.argv[1]), sys.argv[2:] or list(NETWORKS)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        makers[type(NETWORKS[name])](NETWORKS[name], out / name)
+        print(name, *(f"{(out / name).with_suffix(end).stat().st_size} bytes" for end in (".yaml", ".npz")), flush=True)
+
+
+def write_project(folder: Path) -> Path:
+    """A project file, as small as DeepLabCut admits."""
+    import yaml
+
+    config = folder / "config.yaml"
+    project = {"Task": "golden", "scorer": "someone", "date": "Nov1", "multianimalproject": False, "identity": False}
+    project |= {"project_path": str(folder), "bodyparts": list(BODYPARTS), "TrainingFraction": [0.95], "iteration": 0}
+    config.write_text(yaml.safe_dump(project | {"video_sets": {}, "engine": "pytorch"}))
+    return config
+
+
+def make_pytorch(network: PyTorch, path: Path) -> None:
+    """Settings, maps and poses of a network of the PyTorch engine."""
+    import torch
+    import yaml
+    from deeplabcut.pose_estimation_pytorch.config import PoseConfig
+    from deeplabcut.pose_estimation_pytorch.data.preprocessor import build_bottom_up_preprocessor
+    from deeplabcut.pose_estimation_pytorch.data.transforms import build_transforms
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel
+
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "pytorch_config.yaml"
+        PoseConfig.build(
+            write_project(Path(folder)), written, net_type=network.net_type, top_down=network.top_down, save=True
+        )
+        settings = yaml.safe_load(written.read_text().replace(folder, PROJECT))
+    for name, value in network.changes.items():
+        change(settings, name, value)
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    model = PoseModel.build(settings["model"]).eval()
+    shapes = {name: tuple(each.shape) for name, each in model.state_dict().items()}
+    prepare = build_bottom_up_preprocessor("RGB", build_transforms(settings["data"]["inference"]))
+    batches = {size: prepare(golden_picture(*size), {})[0].float() for size in network.sizes}
+
+    def outputs(size: tuple[int, int], gain: float) -> dict[str, Any]:
+        numbers = checkpoint(shapes, gain)
+        model.load_state_dict({name: torch.from_numpy(numbers[name]) for name in shapes})
+        with torch.no_grad():
+            found: dict[str, Any] = model(batches[size])
+            return found | {"poses": model.get_predictions(found)["bodypart"]["poses"]}
+
+    gain = fitting_gain(shapes, float(outputs(network.sizes[0], 1.0)["bodypart"]["heatmap"].std()))
+    arrays: dict[str, Any] = {"gain": np.float32(gain)}
+    for size in network.sizes:
+        found, picture = outputs(size, gain), "{}x{}".format(*size)
+        maps = {name: each.numpy().transpose(0, 2, 3, 1)[0] for name, each in found["bodypart"].items()}
+        if settings["model"]["heads"]["bodypart"]["predictor"]["apply_sigmoid"]:
+            maps["heatmap"] = 1 / (1 + np.exp(-maps["heatmap"]))
+        arrays |= {f"{name} {picture}": each for name, each in maps.items()}
+        arrays[f"poses {picture}"] = found["poses"].numpy().reshape(-1, found["poses"].shape[-1])
+    save(path, arrays, shapes)
+
+
+def fitting_gain(shapes: Mapping[str, tuple[int, ...]], deviation: float) -> float:
+    """The power of two that lets maps spread as those of trained networks do, for as many layers as a head has."""
+    layers = sum("heatmap_head" in name and len(shape) > 1 for name, shape in shapes.items())
+    return float(2.0 ** round(np.log2(DEVIATION / deviation) / layers))
+
+
+def change(settings: Any, name: str, value: Any) -> None:
+    """Set, or with `None` remove, what lies under a dotted name."""
+    *way, last = name.split(".")
+    for step in way:
+        settings = settings[step]
+    if isinstance(settings, list):
+        settings[int(last)] = value
+    elif value is None:
+        settings.pop(last, None)
+    else:
+        settings[last] = value
+
+
+def save(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Arrays, and names and shapes as JSON in bytes."""
+    state = np.frombuffer(json.dumps(shapes).encode(), np.uint8)
+    np.savez_compressed(path.with_suffix(".npz"), state=state, **arrays)
+
+
+makers: dict[type, Callable[[Any, Path], None]] = {PyTorch: make_pytorch}
+
+if __name__ == "__main__":
+    main()
