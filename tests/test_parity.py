@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from posecli.analysis import analyze
-from posecli.engine.outputs import Maps, Peaks
+from posecli.engine.outputs import Axes, Maps, Peaks
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
@@ -41,7 +41,7 @@ class RecordingModel(PoseModel):
         super().__init__(folder, ENGINE)
         self.outputs: list[Maps] = []
 
-    def decode(self, output: Maps | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
+    def decode(self, output: Maps | Axes | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         assert isinstance(output, Maps)
         self.outputs.append(output)
         return super().decode(output, decoder, num_outputs)

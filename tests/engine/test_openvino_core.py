@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from posecli.engine.openvino import openvino_core
+from posecli.engine.openvino_core import openvino_core
 
 PROGRAM = """
 import faulthandler, gc, signal
 faulthandler.enable()
-from posecli.engine.openvino import openvino_core
+from posecli.engine.openvino_core import openvino_core
 first, second = openvino_core(), openvino_core()
 first.get_property("CPU", "FULL_DEVICE_NAME")
 del first

@@ -23,6 +23,7 @@ from posecli.network.operations import (
     Dropout,
     GlobalAverage,
     GroupNormalization,
+    MatrixProduct,
     Multiply,
     Operation,
     Padding,
@@ -30,6 +31,10 @@ from posecli.network.operations import (
     Pooling,
     Resize,
     ResizeTo,
+    Scale,
+    ScaleNormalization,
+    Split,
+    Tokens,
     TransposedConvolution,
     Trim,
     TrimPadding,
@@ -165,6 +170,39 @@ def test_engines_agree_on_a_dense_layer() -> None:
     found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
     assert found.shape == (3, 5)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+TOKENS = Tokens("tokens", X, (5, 4))  # three of twenty numbers each
+TOKEN_CASES: dict[str, Operation] = {
+    "tokens": Tokens("y", X, (5, 4)),
+    "dense": Dense("y", ("tokens",), (), "k", 6, bias="b"),
+    "scale normalisation": ScaleNormalization("y", ("tokens",), "gamma", 1e-5),
+    "scale normalisation of small values": ScaleNormalization("y", ("tokens",), "gamma", 1e5),
+    "scale": Scale("y", ("tokens",), "factor"),
+    "scale, twice and with an offset": Scale("y", ("tokens",), "factor", "offset", 2),
+    "split": Split("y", ("tokens",), 0, 20),
+    "product": MatrixProduct("y", ("square", "tokens"), 0.5),
+    "product of one transposed": MatrixProduct("y", ("tokens", "tokens"), transposed=True),
+}
+
+
+@pytest.mark.parametrize("case", TOKEN_CASES)
+def test_engines_agree_on_tokens(case: str) -> None:
+    operations = TOKENS, MatrixProduct("square", ("tokens", "tokens"), transposed=True), TOKEN_CASES[case]
+    network = Network("one", operations, ClassHead("y"), Scaling(1 / 64, (1.0, 2.0, 3.0)))
+    network = network.with_operations(operations)
+    weights, images = any_weights(network), pictures(2, 5, 4)
+    found, expected = (run(network, weights, images)["y"] for run in (by_openvino, by_keras))
+    assert expected.shape == (2, *network.shapes((5, 4))["y"])
+    assert expected.std() > 1e-5
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_token_is_a_channels_cells_in_rows() -> None:
+    network = Network("tokens", (Tokens("y", X, (2, 3)),), ClassHead("y"), Scaling(1.0))
+    images = pictures(2, 2, 3)
+    for run in (by_openvino, by_keras):
+        np.testing.assert_array_equal(run(network, {}, images)["y"], images.reshape(2, 6, 3).transpose(0, 2, 1))
 
 
 def test_an_operation_that_an_engine_does_not_know_is_named() -> None:

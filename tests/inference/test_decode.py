@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posecli.engine.outputs import Maps
+from posecli.engine.outputs import Axes, Maps
+from posecli.errors import EngineError
 from posecli.inference.decode import (
     DECODER_FUNCTIONS,
     DecodeOptions,
     decode,
+    decode_axes,
     decode_double_loop,
     decode_numpy,
     decode_standard,
 )
+from posecli.network.network import AxesHead
 
 OPTIONS = DecodeOptions(stride=8.0, locref_stdev=7.2801)
 
@@ -121,3 +125,37 @@ def test_scores_are_cut_off_after_the_best_cell_is_chosen() -> None:
     pose = decode(Maps(scoremap, None), replace(OPTIONS, clip_scores=True))
     np.testing.assert_array_equal(pose[0, :, 0], [[12.0, 4.0, 1.0], [12.0, 4.0, 0.0]])
     assert decode(Maps(scoremap, None), OPTIONS)[0, :, 0, 2].tolist() == [1.5, -1.0]
+
+
+def along_axes(x: list[float], y: list[float], **head: Any) -> Axes:
+    """Scores of one body part in one frame."""
+    of_x, of_y = (np.array([[each]], np.float32) for each in (x, y))
+    return Axes(of_x, of_y, AxesHead("x", "y", (2, 2), 2.0, **head))
+
+
+def test_likelihood_along_axes_is_the_lesser_of_two_probabilities() -> None:
+    logs = np.log([0.1, 0.2, 0.1, 0.6]), np.log([0.7, 0.1, 0.1, 0.1])
+    pose = decode(along_axes(*(list(each / (5.0, 2.0)[i]) for i, each in enumerate(logs)), factors=(5.0, 2.0)), OPTIONS)
+    assert pose.shape == (1, 1, 1, 3)
+    np.testing.assert_allclose(pose[0, 0, 0], [1.5, 0.0, 0.6], rtol=1e-6)
+
+
+def test_first_of_equal_scores_along_an_axis_wins() -> None:
+    pose = decode_axes(along_axes([0.1, 0.5, 0.5, 0.2], [0.7, 0.2, 0.7, 0.1], softmax=False))
+    np.testing.assert_allclose(pose[0, 0, 0], [0.5, 0.0, 0.5])
+
+
+def test_scores_along_an_axis_are_normalised_where_they_are_above_one() -> None:
+    pose = decode_axes(along_axes([-9.0, 0.5, 4.0, 1.0], [0.25, 0.5, -1.0, 0.0], softmax=False, normalized=True))
+    np.testing.assert_allclose(pose[0, 0, 0], [1.0, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("head", [{}, {"softmax": False}, {"softmax": False, "normalized": True}])
+def test_no_place_is_known_where_all_scores_along_an_axis_are_equal(head: dict[str, bool]) -> None:
+    pose = decode_axes(along_axes([0.0] * 4, [0.0, 0.0, 0.9, 0.0], **head))
+    np.testing.assert_array_equal(pose[0, 0, 0], [np.nan, np.nan, 0.0])
+
+
+def test_axes_have_one_peak() -> None:
+    with pytest.raises(EngineError, match="finds 1 peaks per body part: choose --num-outputs 1 or fewer"):
+        decode(along_axes([1.0, 0.0], [1.0, 0.0]), replace(OPTIONS, num_outputs=2))

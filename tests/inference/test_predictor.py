@@ -10,11 +10,12 @@ import pytest
 from support import clips, projects
 from support.fake_engine import FakeEngine
 
-from posecli.engine.outputs import Maps
+from posecli.engine.outputs import Axes, Maps
 from posecli.errors import EngineError, ModelError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.description import ModelDescription
 from posecli.model.folder import ModelFolder, write_folder
+from posecli.network.network import AxesHead
 from posecli.options import DECODERS, DecoderName
 
 
@@ -83,6 +84,37 @@ def test_output_that_is_nan_or_infinite(model: PoseModel, decoder: DecoderName, 
     getattr(output, place)[:, 0, 0] = value
     with pytest.raises(EngineError, match="NaN or infinite values"):
         model.decode(output, decoder)
+
+
+def axes_model(tmp_path: Path) -> PoseModel:
+    """A network that looks along axes, for frames of 64x32 px."""
+    layout = {"deepen_factor": 0.1, "widen_factor": 0.125, "heads": {"axes": {"size": [32, 64], "hidden": 8}}}
+    description = ModelDescription("cspnext_s", ("a", "b"), "DLC_axes", layout=layout)
+    shapes = description.network.variable_shapes()
+    weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    return PoseModel(write_folder(tmp_path / "axes", description, weights))
+
+
+def test_network_of_one_frame_size_refuses_others(tmp_path: Path, fake_engine: type[FakeEngine]) -> None:
+    model = axes_model(tmp_path)
+    assert model.description.stride == 0.5
+    model.engine(32, 64)
+    with pytest.raises(UsageError, match="takes frames of 64x32 px, not 100x80: it was trained on crops"):
+        model.predict(np.zeros((2, 80, 100, 3), np.uint8))
+
+
+def test_part_that_is_not_seen_need_not_have_a_place(tmp_path: Path) -> None:
+    model = axes_model(tmp_path)
+    scores = np.zeros((1, 2, 64), np.float32)
+    scores[:, 1, 7] = 9.0
+    head = model.description.network.head
+    assert isinstance(head, AxesHead)
+    pose = model.decode(Axes(scores, scores, head))[0, :, 0]
+    np.testing.assert_array_equal(pose[0], [np.nan, np.nan, 0.0])
+    np.testing.assert_array_equal(pose[1, :2], [3.5, 3.5])
+    scores[0, 0, 0] = np.nan
+    with pytest.raises(EngineError, match="NaN or infinite values"):
+        model.decode(Axes(scores, scores, head))
 
 
 def test_description(model: PoseModel, dots_model: ModelFolder) -> None:

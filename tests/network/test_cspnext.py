@@ -57,6 +57,7 @@ def test_maxima_lie_in_the_last_stage_and_kernels_of_five_in_every_unit() -> Non
     assert kernels == {(5, 5)}
 
 
+@pytest.mark.slow
 def test_engines_agree_on_a_frame_of_odd_size() -> None:
     assert_engines_agree(network(deepen_factor=0.1, widen_factor=0.125), pictures(2, 65, 98))
 

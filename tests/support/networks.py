@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posecli.engine.openvino import openvino_core
+from posecli.engine.openvino_core import openvino_core
 from posecli.engine.openvino_graph import build_openvino
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.network.folding import fold_batch_norm, merge_heads

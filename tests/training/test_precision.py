@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from posecli.engine.openvino import openvino_core
+from posecli.engine.openvino_core import openvino_core
 from posecli.errors import PrecisionError
 from posecli.support.tensorflow import import_tensorflow
 

@@ -145,6 +145,33 @@ def _(operation: operations.Dense, x: Any) -> Any:
 
 
 @_layer.register
+def _(operation: operations.Tokens, x: Any) -> Any:
+    return layers.Permute((2, 1), name=f"{layer_name(operation)}__cells_last")(
+        layers.Reshape((math.prod(operation.cells), x.shape[-1]), **_common(operation))(x)
+    )
+
+
+@_layer.register
+def _(operation: operations.ScaleNormalization, x: Any) -> Any:
+    return ScaledToLength(operation.epsilon, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: operations.Scale, x: Any) -> Any:
+    return ScaledChannels(operation.copies, has_offset=operation.offset is not None, **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: operations.MatrixProduct, x: Any, y: Any) -> Any:
+    return TokenProduct(operation.factor, transposed=operation.transposed, **_common(operation))([x, y])
+
+
+@_layer.register
+def _(operation: operations.Split, x: Any) -> Any:
+    return SomeChannels(operation.first, operation.channels, **_common(operation))(x)
+
+
+@_layer.register
 def _(operation: operations.BatchNormalization, x: Any) -> Any:
     has_factor = operation.gamma is not None
     common = {"momentum": operation.momentum, "epsilon": operation.epsilon, **_common(operation)}
@@ -160,6 +187,11 @@ def _(operation: operations.GroupNormalization, x: Any) -> Any:
 @_layer.register
 def _(operation: operations.Activation, x: Any) -> Any:
     return layers.Activation(ACTIVATIONS.get(operation.kind, operation.kind), **_common(operation))(x)
+
+
+@_layer.register
+def _(operation: operations.Float32, x: Any) -> Any:
+    return layers.Activation("linear", name=layer_name(operation), dtype="float32")(x)
 
 
 @_layer.register
@@ -345,3 +377,63 @@ class CutToMultiple(keras.layers.Layer):  # type: ignore[misc]
         sides = zip(ops.shape(x)[1:-1], ops.shape(unpadded)[1:-1], strict=True)
         kept = [slice(side + -(-extent % self.multiple // self.stride)) for side, extent in sides]
         return x[(slice(None), *kept)]
+
+
+@keras.saving.register_keras_serializable("posecli")
+class ScaledToLength(keras.layers.Layer):  # type: ignore[misc]
+    """Tokens over their root mean square, or over `epsilon` where that is larger, times a number that is learned."""
+
+    def __init__(self, epsilon: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.epsilon = epsilon
+
+    def build(self, _shape: Any) -> None:
+        self.gamma = self.add_weight(shape=(1,), initializer="ones", name="gamma")
+
+    def call(self, inputs: Any) -> Any:
+        length = ops.sqrt(ops.mean(ops.square(inputs), axis=-1, keepdims=True))
+        return inputs / ops.maximum(length, self.epsilon) * self.gamma
+
+
+@keras.saving.register_keras_serializable("posecli")
+class ScaledChannels(keras.layers.Layer):  # type: ignore[misc]
+    """Channels times factors, plus offsets; several versions of them one behind the other if asked for."""
+
+    def __init__(self, copies: int | None, *, has_offset: bool, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.copies, self.has_offset = copies, has_offset
+
+    def build(self, shape: Any) -> None:
+        wanted = (shape[-1],) if self.copies is None else (self.copies, shape[-1])
+        self.factor = self.add_weight(shape=wanted, initializer="ones", name="factor")
+        if self.has_offset:
+            self.offset = self.add_weight(shape=wanted, initializer="zeros", name="offset")
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.concatenate([inputs] * (self.copies or 1), axis=-1) * ops.reshape(self.factor, (-1,))
+        return x + ops.reshape(self.offset, (-1,)) if self.has_offset else x
+
+
+@keras.saving.register_keras_serializable("posecli")
+class TokenProduct(keras.layers.Layer):  # type: ignore[misc]
+    """The product of two batches of matrices, times a factor."""
+
+    def __init__(self, factor: float, *, transposed: bool, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.factor, self.transposed = factor, transposed
+
+    def call(self, inputs: Any) -> Any:
+        x, y = inputs
+        return ops.matmul(x, ops.swapaxes(y, -1, -2) if self.transposed else y) * self.factor
+
+
+@keras.saving.register_keras_serializable("posecli")
+class SomeChannels(keras.layers.Layer):  # type: ignore[misc]
+    """So many channels from the first one on."""
+
+    def __init__(self, first: int, channels: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.first, self.channels = first, channels
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[..., self.first : self.first + self.channels]

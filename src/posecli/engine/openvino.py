@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import EngineInfo, Shape
+from posecli.engine.openvino_core import openvino_core
 from posecli.engine.openvino_graph import build_openvino
 from posecli.engine.outputs import typed_output
 from posecli.model.folder import AnyFolder, has_int8, read_int8_plan
@@ -26,19 +26,6 @@ ARITHMETIC: dict[FixedPrecision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": 
 CAPABILITY: dict[FixedPrecision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 #: Frames per call where speed does not matter and memory does.
 SMALL_BATCH = 4
-
-
-@cache
-def openvino_core() -> Any:
-    """The process's only `openvino.Core`, which is never destroyed.
-
-    A core gives the thread that makes it a stack for signals of its own, and puts the earlier one back when it is
-    destroyed. Of two that are not destroyed in reverse order the second puts back what the first has freed, and the
-    next Ctrl-C is a segmentation fault.
-    """
-    import openvino
-
-    return openvino.Core()
 
 
 class OpenVINOEngine:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine.openvino_groups import group_normalization
 from posecli.errors import EngineError
 from posecli.network import operations
 from posecli.network.network import FRAMES, Network, Weights
@@ -63,7 +64,11 @@ class _Graph:
             self._nodes[operation.name] = node.output(0) if hasattr(node, "outputs") else node
         outputs = [self._nodes[name] for name in self._network.outputs]
         last = (0, *range(2, rank + 2), 1)
-        return [self.op.result(x if len(x.partial_shape) == 2 else self._transpose(x, last)) for x in outputs]
+        return [self.op.result(self._transpose(x, last) if self._is_map(x) else x) for x in outputs]
+
+    def _is_map(self, x: Any) -> bool:
+        """Whether its channels come before its extents; those of vectors and tokens come last."""
+        return len(x.partial_shape) == self._network.rank + 2
 
     def _scaled(self, frames: Any) -> Any:
         scaling = self._network.scaling
@@ -128,6 +133,30 @@ class _Graph:
         return self._biased(y, operation.bias, rank=0)
 
     @_node.register
+    def _(self, operation: operations.Tokens, x: Any) -> Any:
+        return self.op.reshape(x, self.op.constant([0, 0, math.prod(operation.cells)]), special_zero=True)
+
+    @_node.register
+    def _(self, operation: operations.ScaleNormalization, x: Any) -> Any:
+        op, axis = self.op, self.op.constant([-1])
+        mean_square = op.reduce_mean(op.multiply(x, x), axis, keep_dims=True)
+        length = op.maximum(op.sqrt(mean_square), self._constant(operation.epsilon))
+        return op.multiply(op.divide(x, length), self._constant(self._weights[operation.gamma]))
+
+    @_node.register
+    def _(self, operation: operations.Scale, x: Any) -> Any:
+        y = x if operation.copies is None else self.op.concat([x] * operation.copies, -1)
+        y = self.op.multiply(y, self._constant(self._weights[operation.factor].ravel()))
+        if operation.offset is None:
+            return y
+        return self.op.add(y, self._constant(self._weights[operation.offset].ravel()))
+
+    @_node.register
+    def _(self, operation: operations.MatrixProduct, x: Any, y: Any) -> Any:
+        product = self.op.matmul(x, y, False, operation.transposed, name=operation.name)
+        return product if operation.factor == 1.0 else self.op.multiply(product, self._constant(operation.factor))
+
+    @_node.register
     def _(self, operation: operations.BatchNormalization, x: Any) -> Any:
         beta, mean, variance = (self._weights[name] for name in (operation.beta, operation.mean, operation.variance))
         gamma = np.ones_like(beta) if operation.gamma is None else self._weights[operation.gamma]
@@ -137,9 +166,8 @@ class _Graph:
 
     @_node.register
     def _(self, operation: operations.GroupNormalization, x: Any) -> Any:
-        gamma, beta = (self._constant(self._weights[name]) for name in (operation.gamma, operation.beta))
-        groups = operation.groups or len(self._weights[operation.gamma])
-        return self.op.group_normalization(x, gamma, beta, groups, operation.epsilon)
+        gamma, beta = (self._weights[name] for name in (operation.gamma, operation.beta))
+        return group_normalization(x, gamma, beta, operation.groups or len(gamma), operation.epsilon)
 
     @_node.register
     def _(self, operation: operations.Activation, x: Any) -> Any:
@@ -243,7 +271,9 @@ class _Graph:
         splits = (each for each in self._network.operations if isinstance(each, operations.Split))
         parts = [each for each in splits if each.inputs == operation.inputs]
         lengths = [each.channels for each in parts]
-        split = self._nodes.setdefault(f"{operation.inputs[0]}/split", self.op.variadic_split(x, 1, lengths))
+        split = self._nodes.setdefault(
+            f"{operation.inputs[0]}/split", self.op.variadic_split(x, 1 if self._is_map(x) else -1, lengths)
+        )
         return split.output(parts.index(operation))
 
     @_node.register

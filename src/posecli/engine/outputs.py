@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.network.network import BoxHead, Head, PoseHead
+from posecli.network.network import AxesHead, BoxHead, Head, PoseHead
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,15 @@ class Maps:
 
     scoremap: npt.NDArray[np.float32]
     locref: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Scores of a pose network along the width ``(B, K, cells)`` and along the height of a frame, as it made them."""
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.float32]
+    head: AxesHead  # what they mean
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class BoxScores:
     offsets: npt.NDArray[np.float32]  #: ``(B, A, 4)``, what moves and stretches the box, as `BoxHead` has them.
 
 
-Output: TypeAlias = Maps | BoxScores | Logits
+Output: TypeAlias = Maps | Axes | BoxScores | Logits
 
 
 def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Output:
@@ -67,4 +76,7 @@ def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Outpu
     if isinstance(head, PoseHead):
         scoremap, *rest = arrays
         return Maps(scoremap, rest[0].reshape(*scoremap.shape, 2) if rest else None)
+    if isinstance(head, AxesHead):
+        x, y = arrays
+        return Axes(x, y, head)
     return Logits(arrays[0])

@@ -1,4 +1,4 @@
-r"""Scoremaps and location refinement to poses.
+r"""What pose networks make, scoremaps with location refinement or scores along two axes, to poses.
 
 Shapes: ``B`` frames, ``h x w`` cells, ``K`` body parts, ``N`` peaks per body part.
 
@@ -25,8 +25,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.outputs import Maps, Peaks
+from posecli.engine.outputs import Axes, Maps, Peaks
 from posecli.errors import EngineError
+from posecli.network.network import AxesHead
 from posecli.options import DecoderName
 
 Scoremap: TypeAlias = npt.NDArray[np.float32]
@@ -110,20 +111,66 @@ DECODER_FUNCTIONS: dict[DecoderName, Callable[[Scoremap, Locref | None, DecodeOp
 }
 
 
-def decode(output: Maps | Peaks, options: DecodeOptions, decoder: DecoderName = "numpy") -> Pose:
-    """What an engine gave as poses, ``(B, K, N, 3)`` as `decode_numpy` has them; peaks need no decoder.
+def decode_axes(output: Axes) -> Pose:
+    """Decode scores along the two axes of a batch's frames, in float32 as DeepLabCut does.
 
-    An `EngineError` if an engine that finds peaks itself found fewer than were asked for.
+    A body part lies where the scores along each axis are largest, at the first of equal ones, in whole cells. They are
+    made probabilities along the axis, or as the head says; the likelihood is the lesser of the two largest. A body part
+    whose likelihood is not above what all cells would have if they were equal (0 without probabilities) is not known.
+
+    Returns
+    -------
+    ndarray
+        ``(B, K, 1, 3)`` float64: x px, y px, likelihood; or NaN, NaN, 0.
+
+    Examples
+    --------
+    >>> head = AxesHead("x", "y", size=(1, 2), cells_per_px=2.0, softmax=False)
+    >>> x, y = np.array([[[0.1, 0.2, 0.9, 0.3]]], np.float32), np.array([[[0.1, 0.5]]], np.float32)
+    >>> decode_axes(Axes(x, y, head))
+    array([[[[1. , 0.5, 0.5]]]])
+    """
+    head = output.head
+    scores = [
+        _along_axis(each, np.float32(factor), head)
+        for each, factor in zip((output.x, output.y), head.factors, strict=True)
+    ]
+    likelihood = np.minimum(*(each.max(-1) for each in scores))
+    least = np.float32(1 / output.x.shape[-1] if head.softmax else 0)
+    cells = np.stack([each.argmax(-1) for each in scores], axis=-1).astype(np.float32)
+    found = np.concatenate([cells / np.float32(head.cells_per_px), likelihood[..., None]], axis=-1, dtype=np.float64)
+    found[likelihood <= least] = np.nan, np.nan, 0.0
+    return found[:, :, None]
+
+
+def _along_axis(scores: npt.NDArray[np.float32], factor: np.float32, head: AxesHead) -> npt.NDArray[np.float32]:
+    """The scores along an axis as a head wants them read."""
+    if head.normalized:
+        scores = np.maximum(scores, np.float32(0))
+        scores = scores / np.maximum(scores.max(-1, keepdims=True), np.float32(1))
+    else:
+        scores = scores * factor
+    if head.softmax:
+        powers = np.exp(scores - scores.max(-1, keepdims=True))
+        scores = powers / powers.sum(-1, keepdims=True)
+    return scores
+
+
+def decode(output: Maps | Axes | Peaks, options: DecodeOptions, decoder: DecoderName = "numpy") -> Pose:
+    """What an engine gave as poses, ``(B, K, N, 3)`` as `decode_numpy` has them; peaks and axes need no decoder.
+
+    An `EngineError` if an engine that finds peaks itself, or a network of axes, has fewer than were asked for.
     """
     if isinstance(output, Maps):
         pose = DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
         if options.clip_scores:
             pose[..., 2] = pose[..., 2].clip(0, 1)
         return pose
-    found = output.pose.shape[2]
+    peaks = decode_axes(output) if isinstance(output, Axes) else output.pose
+    found = peaks.shape[2]
     if found < options.num_outputs:
         raise EngineError(f"the engine finds {found} peaks per body part: choose --num-outputs {found} or fewer")
-    return output.pose[:, :, : options.num_outputs].astype(np.float64)
+    return peaks[:, :, : options.num_outputs].astype(np.float64)
 
 
 def _empty(batch: int, parts: int, num_outputs: int) -> Pose:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import Engine, Shape, engine_obstacle, open_engine
-from posecli.engine.outputs import Logits, Maps, Peaks
+from posecli.engine.outputs import Axes, Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
 from posecli.inference.decode import DecodeOptions, Pose, decode
 from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
@@ -21,7 +21,7 @@ from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, named_model, read_clip_folder
 from posecli.model.importing import open_model
-from posecli.network.network import PoseHead
+from posecli.network.network import AxesHead, PoseHead
 from posecli.options import DecoderName, EngineOptions, FixedPrecision, at_least
 from posecli.video.batch import Batch
 
@@ -85,8 +85,8 @@ class Model(ABC, Generic[FolderT, OutputT]):
         return self.values_of(Batch.of(items).split(batch_size))
 
 
-class PoseModel(Model[ModelFolder, Maps | Peaks]):
-    """A pose network, ready for frames of any size."""
+class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
+    """A pose network, ready for frames of any size, or of the one size that it was made for."""
 
     kind = POSES
 
@@ -96,12 +96,22 @@ class PoseModel(Model[ModelFolder, Maps | Peaks]):
         return self.folder.description
 
     @cached_property
-    def _head(self) -> PoseHead:
+    def _head(self) -> PoseHead | AxesHead:
         head = self.description.network.head
-        assert isinstance(head, PoseHead)
+        assert isinstance(head, PoseHead | AxesHead)
         return head
 
-    def engine(self, height: int, width: int) -> Engine[Maps | Peaks]:
+    def engine_for(self, shape: Shape) -> Engine[Maps | Axes | Peaks]:
+        """The engine for frames of one shape; a `UsageError` if the network takes none of their size."""
+        if isinstance(self._head, AxesHead) and shape[:2] != self._head.size:
+            (height, width), (wanted_height, wanted_width) = shape[:2], self._head.size
+            raise UsageError(
+                f"the network takes frames of {wanted_width}x{wanted_height} px, not {width}x{height}: it was trained "
+                "on crops of that size around one animal"
+            )
+        return super().engine_for(shape)
+
+    def engine(self, height: int, width: int) -> Engine[Maps | Axes | Peaks]:
         """The engine for frames of one size."""
         return self.engine_for((height, width, 3))
 
@@ -114,15 +124,17 @@ class PoseModel(Model[ModelFolder, Maps | Peaks]):
     def values_shape(self) -> tuple[int, ...]:
         return len(self.description.bodyparts), 1, 3
 
-    def decode(self, output: Maps | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
+    def decode(self, output: Maps | Axes | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         """Decode what the network said of a batch: ``(B, K, N, 3)`` float64 in network pixels.
 
         An `EngineError` if the network gave a likelihood or position that is NaN or infinite.
         """
-        clips = self._head.clip_scores
+        clips = isinstance(self._head, PoseHead) and self._head.clip_scores
         options = DecodeOptions(self.description.stride, self.description.locref_stdev, num_outputs, clips)
         pose = decode(output, options, decoder)
-        _refuse_not_finite(pose[:, :, 0])
+        best = pose[:, :, 0]
+        _refuse_not_finite(best[..., 2])
+        _refuse_not_finite(best[best[..., 2] != 0])  # without a likelihood there need not be a place
         return pose
 
     def predict(self, frames: npt.NDArray[np.uint8], *, batch_size: int = 8) -> Pose:

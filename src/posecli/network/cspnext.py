@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from posecli.network.map_head import MapHeads
+from posecli.network.heads import heads_of
 from posecli.network.network import Network, PoseSpec
 from posecli.network.operations import Activation, ActivationKind, Add, Concatenate, Convolution, Multiply, Pooling
 from posecli.network.torch_blocks import Block, Layers
@@ -66,7 +66,7 @@ def cspnext(spec: PoseSpec) -> Network:
     >>> network.stride, network.shapes((96, 130))["scoremap"]
     (16, (7, 11, 2))
     """
-    heads, backbone = MapHeads.of(spec), _Backbone(CSPNeXtLayout.of(spec.layout))
+    heads, backbone = heads_of(spec), _Backbone(CSPNeXtLayout.of(spec.layout))
     features = backbone.features(heads.entry)
     return heads.network(spec, backbone.layers.operations, features, STRIDE)
 

@@ -6,7 +6,7 @@ DeepLabCut takes the features of the first branch, or of all, enlarged.
 
 from __future__ import annotations
 
-from posecli.network.map_head import MapHeads
+from posecli.network.heads import heads_of
 from posecli.network.network import Network, PoseSpec
 from posecli.network.operations import ActivationKind, Add, Concatenate, Resize
 from posecli.network.torch_blocks import Block, Layers, bottleneck, projection
@@ -32,7 +32,7 @@ def hrnet(spec: PoseSpec) -> Network:
     >>> network.stride, network.shapes((96, 128))["scoremap"], network.shapes((90, 100))["scoremap"]
     (2, (49, 65, 2), (46, 51, 2))
     """
-    heads, layers = MapHeads.of(spec), Layers()
+    heads, layers = heads_of(spec), Layers()
     features = _backbone(layers, spec, heads.entry)
     return heads.network(spec, layers.operations, features, STRIDE)
 

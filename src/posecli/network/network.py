@@ -86,6 +86,23 @@ class PoseHead:
 
 
 @dataclass(frozen=True)
+class AxesHead:
+    """Outputs of a pose network that looks for ``K`` body parts along the frame's width and height (SimCC, Li 2022)."""
+
+    x: str  # tensor (K, cells) of scores along the width, from the left
+    y: str  # the same along the height, from the top
+    size: tuple[int, int]  # height and width of the frames that the network takes, px; it takes no others
+    cells_per_px: float
+    factors: tuple[float, float] = (1.0, 1.0)  # by which scores of x and y are multiplied; not those normalised
+    softmax: bool = True  # whether scores along an axis become probabilities
+    normalized: bool = False  # whether they are cut off at 0 and divided by their largest where that is above 1
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.x, self.y)
+
+
+@dataclass(frozen=True)
 class BoxHead:
     """Outputs of a detector of one kind of animal: maps of every scale, with some boxes in each of their cells.
 
@@ -116,7 +133,7 @@ class ClassHead:
         return (self.logits,)
 
 
-Head: TypeAlias = PoseHead | BoxHead | ClassHead
+Head: TypeAlias = PoseHead | AxesHead | BoxHead | ClassHead
 
 
 @dataclass(frozen=True)
@@ -173,8 +190,10 @@ class Network:
         return counts
 
     @property
-    def stride(self) -> int:
+    def stride(self) -> float:
         """Px of the input per cell of the first output."""
+        if isinstance(self.head, AxesHead):
+            return 1 / self.head.cells_per_px
         rows = self.shapes((_LARGE,) * self.rank)[self.outputs[0]][-2]
         assert rows is not None
         return round(_LARGE / rows)  # there may be a row more than the strides make

@@ -1,7 +1,8 @@
 """The operations that networks are made of, as plain values that engines translate.
 
-Maps are ``(B, *extents, C)``, with two extents (rows, columns) or three (frames, rows, columns). An operation's `name`
-is also that of the tensor that it makes; `inputs` are names of tensors. Kernels are laid out as TensorFlow keeps them.
+Maps are ``(B, *extents, C)``, with two extents (rows, columns) or three (frames, rows, columns); tokens, the vectors
+that attention looks at, are ``(B, T, C)``. An operation's `name` is also that of the tensor that it makes; `inputs` are
+names of tensors. Kernels are laid out as TensorFlow keeps them.
 """
 
 from __future__ import annotations
@@ -118,15 +119,69 @@ class TransposedConvolution(Weighted):
 
 @dataclass(frozen=True)
 class Dense(Weighted):
-    """A matrix ``(in, out)`` applied to vectors."""
+    """A matrix ``(in, out)`` applied to vectors, or to every token."""
 
     channels: int
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
         return (entering, self.channels)
 
-    def output_shape(self, *inputs: MapShape) -> MapShape:  # noqa: ARG002
-        return (self.channels,)
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (*inputs[0][:-1], self.channels)
+
+
+@dataclass(frozen=True)
+class Tokens(Operation):
+    """Each channel of a map as a token, the vector of its cells in rows: ``(h, w, C)`` to ``(C, h w)``."""
+
+    cells: tuple[int, ...]  # extents of the map; it can have no other
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        *extents, channels = inputs[0]
+        if any(extent not in {None, side} for extent, side in zip(extents, self.cells, strict=True)):
+            raise ValueError(f"'{self.name}' takes maps of {self.cells} cells, not {tuple(extents)}")
+        return (channels, math.prod(self.cells))
+
+
+@dataclass(frozen=True)
+class ScaleNormalization(Operation):
+    """``gamma x / max(r, epsilon)`` for each token, `gamma` a variable of one number and r the root mean square."""
+
+    gamma: str
+    epsilon: float
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
+        return {self.gamma: (1,)}
+
+
+@dataclass(frozen=True)
+class Scale(Operation):
+    """Each channel of tokens times a factor, plus an offset.
+
+    With `copies` the variables are ``(copies, C)``, and so many versions of the channels stand one behind the other.
+    """
+
+    factor: str  # names of variables
+    offset: str | None = None
+    copies: int | None = None  # None: one version, of variables that are (C,)
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (*inputs[0][:-1], (self.copies or 1) * _channels(inputs[0]))
+
+    def variable_shapes(self, *inputs: MapShape) -> dict[str, tuple[int, ...]]:
+        shape = (_channels(inputs[0]),) if self.copies is None else (self.copies, _channels(inputs[0]))
+        return {name: shape for name in (self.factor, self.offset) if name is not None}
+
+
+@dataclass(frozen=True)
+class MatrixProduct(Operation):
+    """The product of two inputs' tokens as matrices, times a factor; the second one transposed if asked for."""
+
+    factor: float = 1.0
+    transposed: bool = False
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (inputs[0][0], inputs[1][0 if self.transposed else 1])
 
 
 @dataclass(frozen=True)
@@ -297,7 +352,7 @@ class Dropout(Operation):
 
 @dataclass(frozen=True)
 class Split(Operation):
-    """Some of the channels, ``first`` to ``first + channels``; made by `posecli.network.folding`."""
+    """Some of the channels, ``first`` to ``first + channels``; the splits of a tensor are all of it, in order."""
 
     first: int
     channels: int

@@ -6,7 +6,7 @@ of 3x3 pixels is taken with a margin on both sides, and normalisation may be tha
 
 from __future__ import annotations
 
-from posecli.network.map_head import MapHeads
+from posecli.network.heads import heads_of
 from posecli.network.network import Network, PoseSpec
 from posecli.network.operations import Pooling
 from posecli.network.torch_blocks import Block, Layers, bottleneck, projection
@@ -32,7 +32,7 @@ def timm_resnet(spec: PoseSpec) -> Network:
     (8, (13, 17, 4))
     """
     stride = output_stride(spec)
-    heads, stride, layers = MapHeads.of(spec), output_stride(spec), Layers()
+    heads, stride, layers = heads_of(spec), output_stride(spec), Layers()
     ends = add_resnet(layers, spec.net_type, heads.entry, stride)
     return heads.network(spec, layers.operations, ends[-1][-1], stride)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from posecli import __version__
 from posecli.engine.keras_layers import assign_weights, read_weights
-from posecli.engine.openvino import openvino_core
+from posecli.engine.openvino_core import openvino_core
 from posecli.errors import OutputExistsError, PrecisionError, UsageError
 from posecli.labels.data import write_split
 from posecli.model.folder import write_folder

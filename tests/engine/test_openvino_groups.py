@@ -1,0 +1,50 @@
+"""Group normalisation: as NumPy has it, and as exactly as bf16 allows where the mean is far from zero."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.networks import compiled
+
+from posecli.engine.openvino import CAPABILITY
+from posecli.engine.openvino_core import openvino_core
+from posecli.network.network import FRAMES, ClassHead, Network
+from posecli.network.operations import Convolution, GroupNormalization
+
+#: Behind the normalisation there is a convolution, so that it is not computed in float32 as a network's end is.
+OPERATIONS = (
+    Convolution("x", (FRAMES,), (1, 1), "spread", 64),
+    GroupNormalization("y", ("x",), "gamma", "beta", 16, 1e-5),
+    Convolution("z", ("y",), (1, 1), "identity", 64),
+)
+
+
+def error(arithmetic: str) -> float:
+    """Root mean square, of values whose standard deviation is 1 or so."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "spread": rng.uniform(0.2, 1.0, (1, 1, 3, 64)).astype(np.float32),  # means of 3 to 4 standard deviations
+        "gamma": rng.uniform(0.5, 1.5, 64).astype(np.float32),
+        "beta": rng.uniform(-1, 1, 64).astype(np.float32),
+        "identity": np.eye(64, dtype=np.float32)[None, None],
+    }
+    images = rng.integers(60, 200, (2, 24, 40, 3), np.uint8)
+    x = images @ weights["spread"][0, 0].astype(np.float64)
+    grouped = x.reshape(2, 24 * 40, 16, 4)
+    grouped = (grouped - grouped.mean((1, 3), keepdims=True)) / np.sqrt(grouped.var((1, 3), keepdims=True) + 1e-5)
+    expected = grouped.reshape(x.shape) * weights["gamma"] + weights["beta"]
+    network = Network("normalised", OPERATIONS, ClassHead("z"))
+    found = compiled(network, weights, (24, 40), arithmetic)(images)[0]
+    return float(np.sqrt(np.square(found - expected).mean()))
+
+
+def test_float32() -> None:
+    assert error("f32") < 1e-4
+
+
+@pytest.mark.skipif(
+    CAPABILITY["bf16"] not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+    reason="this processor does not compute in bf16",
+)
+def test_bf16() -> None:
+    assert error("bf16") < 0.02
