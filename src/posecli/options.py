@@ -217,6 +217,9 @@ class AnalyzeOptions(RunOptions):
     decoder: DecoderName = "numpy"
     num_outputs: int = 1  #: Peaks reported per body part, best first.
     scale: float = 1.0  #: Factor by which the (cropped) frame is resized for the network, ``0 < scale <= 4``.
+    #: Where the animal is, for a network that looks at nothing else: a table of boxes, or a folder with one for each
+    #: video. By default the model's detector finds it.
+    boxes: Path | None = None
     #: Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
     #: faster precision pass.
     max_shift: float = MAX_SHIFT_PX

@@ -5,35 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from support.golden import golden_picture, tensor
+from support.golden import golden_picture
 from support.networks import Arrays, by_keras, by_openvino
+from support.top_down import golden_weights
 
 from posecli.engine.outputs import BoxScores, typed_output
 from posecli.inference.boxes import best_boxes, reference_boxes
 from posecli.network.folding import fold_batch_norm, merge_heads
-from posecli.network.network import BoxHead, DetectorSpec, Network
-from posecli.network.operations import DepthwiseConvolution
+from posecli.network.network import BoxHead, DetectorSpec
 from posecli.network.ssdlite import ssdlite
 
 GOLDEN = Path(__file__).with_name("golden") / "ssdlite.npz"
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 SPEC = DetectorSpec("ssdlite", MEAN, STD, {"tail": 80})
-
-
-def golden_weights(network: Network) -> dict[str, npt.NDArray[np.float32]]:
-    """The numbers that the golden file was made with, laid out as ours."""
-    weights = {}
-    for operation, shapes in network.variables():
-        for name, shape in shapes.items():
-            if len(shape) < 2:
-                weights[name] = tensor(name, shape)
-            elif isinstance(operation, DepthwiseConvolution):
-                weights[name] = tensor(name, (shape[2], 1, *shape[:2])).transpose(2, 3, 0, 1)
-            else:
-                weights[name] = tensor(name, (*shape[:1:-1], *shape[:2])).transpose(2, 3, 1, 0)
-    return weights
 
 
 @pytest.fixture(scope="module")

@@ -53,12 +53,12 @@ class NetworkRun:
         return {
             "video": manifests.describe_video(self.info, self._fingerprint),
             "model": manifests.describe_model(self.kind.model.folder),
-            "settings": self.kind.determining_settings(precision, self.geometry),
+            "settings": self.kind.determining_settings(precision, self.geometry, self.files.video),
         }
 
     def fingerprint(self, precision: FixedPrecision) -> str:
         """Hash of all that determines the table's values."""
-        settings = self.kind.determining_settings(precision, self.geometry)
+        settings = self.kind.determining_settings(precision, self.geometry, self.files.video)
         return manifests.fingerprint(self._fingerprint, self.kind.model.folder, settings)
 
     def is_wanted(self, manifest: dict[str, Any]) -> bool:

@@ -15,14 +15,17 @@ from posecli.analysis.plan import RunPlan, VideoFiles
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.engine import Shape
+from posecli.errors import UsageError
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.step import Step
+from posecli.model.folder import file_sha256
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
 from posecli.precision.gate import Gate, clip_gate, pose_gate
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
+from posecli.tables.boxes import boxes_of, boxes_path
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
@@ -59,8 +62,8 @@ class Analysis(ABC):
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         """The table and what lies beside it, whole, under their partial names; nothing is left by an error."""
 
-    def determining_settings(self, precision: FixedPrecision, geometry: Geometry) -> dict[str, Any]:
-        """Settings that determine the table's values, besides video and model."""
+    def determining_settings(self, precision: FixedPrecision, geometry: Geometry, video: Path) -> dict[str, Any]:  # noqa: ARG002
+        """Settings that determine the values of a video's table, besides its content and the model."""
         engine = self.options.engine.engine
         return manifests.determining_settings(self.model.folder, engine, precision, geometry) | self.settings
 
@@ -115,6 +118,10 @@ class Analysis(ABC):
         """Number of frames that the video turned out to have."""
         return content.rows if self.chunks is None else int(content.last_note["frames"])
 
+    def frames_without_animal(self, content: JournalContent) -> list[int]:  # noqa: ARG002
+        """Indices of frames in which a detector found nothing to look at."""
+        return []
+
     def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
         """The manifest's section on the frames that were found."""
         found = manifests.describe_run_of_video(info, self.bad_frames(content), self.frames(content))
@@ -140,8 +147,49 @@ class PoseAnalysis(Analysis):
         self.settings = {"num_outputs": options.num_outputs}
         self.run_settings = {"decoder": options.decoder}
 
+        self.top_down = description.top_down is not None
+        if options.boxes is not None and not self.top_down:
+            raise UsageError(f"'{model.folder.path}' looks at whole frames: leave out --boxes")
+        if options.boxes is None and self.top_down and model.folder.detector is None:
+            raise UsageError(
+                f"'{model.folder.path}' looks at the animal alone and has no detector to find it: say where it is with "
+                "--boxes, or import the model with its detector"
+            )
+
     def geometry(self, info: VideoInfo) -> Geometry:
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
+
+    def determining_settings(self, precision: FixedPrecision, geometry: Geometry, video: Path) -> dict[str, Any]:
+        settings = super().determining_settings(precision, geometry, video)
+        if self.options.boxes is None:
+            return settings
+        table = boxes_path(self.options.boxes, video)
+        return settings | {"boxes": str(table.resolve()), "boxes_sha256": file_sha256(table)}
+
+    def reader(self, info: VideoInfo, geometry: Geometry) -> VideoReader:
+        boxes = boxes_of(self.options.boxes, info.path)
+        return VideoReader(info, geometry, self.options.video_backend, boxes=boxes)
+
+    # A row without values may be one without an animal: only the reader knows which frames could not be decoded.
+
+    def account(self, reader: Reader) -> dict[str, Any]:
+        return {"bad_frames": reader.video.lost} if self.top_down else {}
+
+    def has_account(self, ending: dict[str, Any]) -> bool:
+        return not self.top_down or holds(ending, bad_frames=[int])
+
+    def bad_frames(self, content: JournalContent) -> list[int]:
+        return list(content.last_note["bad_frames"]) if self.top_down else content.bad_rows
+
+    def frames_without_animal(self, content: JournalContent) -> list[int]:
+        """Indices of frames in which there was no box."""
+        return sorted({*content.bad_rows} - {*self.bad_frames(content)})
+
+    def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
+        found = super().describe(info, content)
+        if self.top_down:
+            found["frames_without_animal"] = self.frames_without_animal(content)
+        return found
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
         return pose_gate(videos, self.options, opens)

@@ -125,6 +125,11 @@ class RunPlan:
         A `UsageError` says that two videos would write to the same table, or that the pipeline is not for the engine.
         """
         _check_pipeline(options)
+        if isinstance(options, AnalyzeOptions) and options.boxes and len(videos) > 1 and not options.boxes.is_dir():
+            raise UsageError(
+                f"'{options.boxes}' has the boxes of one video, and there are {len(videos)}: give a folder with a "
+                "table <video>.csv for each"
+            )
         # All videos, also those of other shards: two of one name must not write to one table from two processes.
         planned = [VideoFiles.plan(video, model.description.scorer, options) for video in videos]
         rivals: dict[Path, Path] = {}

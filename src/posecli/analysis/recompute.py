@@ -1,6 +1,6 @@
 """Rows of a pose table held against its video: their times, and what the network says of some of their frames now.
 
->>> findings = list(compare_with_video(table, probe(video), model, geometry))  # doctest: +SKIP
+>>> findings = list(compare_with_video(table, VideoReader(probe(video), geometry), model))  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ import numpy.typing as npt
 
 from posecli.inference.predictor import PoseModel
 from posecli.tables.poses import PCUTOFF, PoseData
-from posecli.video.batch import Batch
-from posecli.video.geometry import Geometry
 from posecli.video.pictures import Picture
-from posecli.video.probe import VideoInfo
 from posecli.video.reader import VideoReader
 
 Floats = npt.NDArray[np.float64]
@@ -42,9 +39,8 @@ SPARSE = 16
 
 def compare_with_video(
     table: PoseData,
-    info: VideoInfo,
+    reader: VideoReader,
     model: PoseModel,
-    geometry: Geometry,
     *,
     rows: int = ROWS,
     progress: Callable[[int], object] = lambda _count: None,
@@ -53,12 +49,13 @@ def compare_with_video(
 
     All times are compared. Of the poses, rows all over the table are computed again, and all stretches that stand
     still while the pictures do not, at most `rows` of each, with the network and the precision that the table was made
-    with. The video is read twice; `progress` is told how many more frames are read.
+    with. The video is read twice, the second time by the `reader`, which prepares frames as they were for the table;
+    `progress` is told how many more frames are read.
     """
     seen = _Seen()
-    for number, picture in VideoReader(info).rows():
+    for number, picture in VideoReader(reader.info).rows():
         progress(1)
-        seen.take_in(number, picture, table, float(info.time_base))
+        seen.take_in(number, picture, table, float(reader.info.time_base))
     if seen.frames != len(table):
         yield f"it has {len(table)} rows, and the video {seen.frames} frames: analyse again"
     for words, wrong in (("another time than their frame", seen.late), ("a pose without a picture", seen.invented)):
@@ -67,7 +64,7 @@ def compare_with_video(
     chosen = _spread(range(len(table)), rows) | set(_spread(seen.repeated, rows))
     found = [
         _Compared.of(row, table.points[row], poses)
-        for row, poses in _computed(info, model, geometry, sorted(chosen), progress)
+        for row, poses in _computed(reader, model, sorted(chosen), progress)
         if row in poses and np.isfinite(table.points[row, :, :2]).any()
     ]
     if found:
@@ -164,10 +161,9 @@ def _median(apart: Floats) -> float:
 
 
 def _computed(
-    info: VideoInfo, model: PoseModel, geometry: Geometry, chosen: Sequence[int], progress: Callable[[int], object]
+    reader: VideoReader, model: PoseModel, chosen: Sequence[int], progress: Callable[[int], object]
 ) -> Iterator[tuple[int, dict[int, Floats]]]:
     """Each chosen row with the poses of its frame and of the frames beside it, ``(K, 3)`` in px of the full frame."""
-    reader = VideoReader(info, geometry)
     waiting = deque(chosen)
     needed = {place for row in chosen for place in (row - 1, row, row + 1)}
     poses: dict[int, Floats] = {}
@@ -179,7 +175,7 @@ def _computed(
         if number in needed and picture is not None and picture.frame is not None:
             image = reader.new_buffer(1)
             reader.prepare_row(number, picture, image[0])
-            poses[number] = model.values_of([Batch.of(image, geometry)])[0, :, 0]
+            poses[number] = model.values_of([reader.batch(image, np.array([number]))])[0, :, 0]
 
 
 def _apart(row: Floats, pose: Floats) -> Floats:

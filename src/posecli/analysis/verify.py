@@ -16,12 +16,14 @@ from posecli.behaviour.table import CHUNKS, is_behaviour_table, problems_of, rea
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.options import Crop, EngineOptions
+from posecli.tables.boxes import boxes_of
 from posecli.tables.hdf5 import PlainTable, read_plain_array, read_plain_table
 from posecli.tables.manifest import mapping, read_manifest
 from posecli.tables.pose_table import KEY, SECONDS_NODE
 from posecli.tables.poses import read_poses
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, content_fingerprint, probe
+from posecli.video.reader import VideoReader
 
 #: Endings of files that only a run which is under way, or was killed, leaves.
 UNFINISHED = (".partial", ".lock")
@@ -236,7 +238,8 @@ class _Check:
             self._error("its manifest lists no bad frames, or rows that are not there")
             return
         empty = np.flatnonzero(np.isnan(table.values).any(axis=1)).tolist()
-        if unlisted := sorted({*empty} - {*bad}):
+        unseen = self._video.get("frames_without_animal", [])
+        if unlisted := sorted({*empty} - {*bad} - {*(unseen if isinstance(unseen, list) else [])}):
             self._error(f"{len(unlisted)} rows without a pose are not listed as bad frames (first {unlisted[0]})")
         if filled := sorted({*bad} - {*empty}):
             self._error(f"{len(filled)} bad frames have a pose (first in row {filled[0]})")
@@ -285,7 +288,10 @@ class _Check:
             return [f"'{wanted.video}' is not the video that it was made of, or was changed since: analyse again"]
         info = probe(wanted.video)
         model, geometry = self._model(wanted.model), self._geometry(info)
-        return compare_with_video(read_poses(self.path), info, model, geometry, rows=wanted.rows, progress=progress)
+        boxes = mapping(self.manifest, "settings").get("boxes")
+        known = boxes_of(Path(boxes) if isinstance(boxes, str) else None, info.path)
+        reader = VideoReader(info, geometry, boxes=known)
+        return compare_with_video(read_poses(self.path), reader, model, rows=wanted.rows, progress=progress)
 
     def _model(self, source: Path | None) -> PoseModel:
         described, settings = mapping(self.manifest, "model"), mapping(self.manifest, "settings")

@@ -160,8 +160,13 @@ class VideoRun(NetworkRun):
             stages,
             missing,
             first_frame=self.kind.frames_before(self.first_row, self.info),
-            notes=tuple(manifests.oddities(self.info, self._pictures(content))),
+            notes=(*self._unseen(content), *manifests.oddities(self.info, self._pictures(content))),
         )
+
+    def _unseen(self, content: JournalContent) -> list[str]:
+        """That there was nothing to look at in some frames, if so."""
+        unseen = self.kind.frames_without_animal(content)
+        return [f"no animal was found in {len(unseen)} of its frames: NaN and likelihood 0 there"] if unseen else []
 
     def _pictures(self, content: JournalContent) -> dict[str, Any]:
         """What reading the video has shown, from the journal; those of older versions lack it."""

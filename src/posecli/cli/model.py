@@ -131,6 +131,7 @@ def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
     default=1.0,
     help="Largest shift against fp32 at any scale (99th percentile, px of the network's input).",
 )
+@click.option("--boxes", type=PATH, help="Where the animal is, as for analyze.  [the model's detector finds it]")
 @click.option("--chunks", default=16, help="For behaviours: chunks to calibrate with, and to judge by.")
 @click.option(
     "--max-change", default=0.05, help="For behaviours: largest change of probabilities against fp32 (95th percentile)."
@@ -146,11 +147,12 @@ def quantize_command(folder: Path, calibrate: tuple[Path, ...], output: Output, 
         posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
     """
     from posecli.model.description import ClipDescription
+    from posecli.model.detector import DetectorDescription
     from posecli.model.folder import named_model, read_any_folder
     from posecli.precision.quantize import ClipQuantizeOptions, QuantizeOptions, quantize_model
     from posecli.video.find import find_videos
 
-    for_poses = QuantizeOptions(parse_numbers(flags["scales"]), flags["frames"], flags["max_shift"])
+    for_poses = QuantizeOptions(parse_numbers(flags["scales"]), flags["frames"], flags["max_shift"], flags["boxes"])
     for_behaviours = ClipQuantizeOptions(flags["chunks"], flags["max_change"])
     if named_model(folder) != folder:
         raise UsageError(
@@ -158,6 +160,8 @@ def quantize_command(folder: Path, calibrate: tuple[Path, ...], output: Output, 
             f"'posecli model compact {folder} -o FOLDER'"
         )
     found = read_any_folder(folder)
+    if isinstance(found.description, DetectorDescription):
+        raise UsageError(f"'{folder}' is a detector, which always computes in fp32: give its pose network's folder")
     calibration = find_videos(calibrate)
     if calibration.passed_over:
         output.say(f"passed over: {calibration.passed_over}")
@@ -185,7 +189,10 @@ def compact_command(folder: Path, destination: Path, overwrite: bool, output: Ou
     from posecli.model.folder import named_model, read_any_folder, write_folder
 
     source = read_any_folder(named_model(folder))
-    written = write_folder(destination, source.description, source.weights(), overwrite=overwrite, half=True)
+    detector = None if source.detector is None else (source.detector.description, source.detector.weights())
+    written = write_folder(
+        destination, source.description, source.weights(), overwrite=overwrite, half=True, detector=detector
+    )
     output.say(f"wrote '{destination}'")
     _show(written, output)
 
@@ -207,6 +214,8 @@ def _show(folder: AnyFolder, output: Output) -> None:
     from posecli.model.folder import has_int8
 
     description = asdict(folder.description) | {"int8_version": has_int8(folder)}
+    if folder.detector is not None:
+        description["detector"] = folder.detector.description.net_type
     output.result({"path": str(folder.path), "identity": folder.identity, **description})
     source = description.pop("source")
     rows = {"folder": folder.path, **description, "identity": folder.identity}

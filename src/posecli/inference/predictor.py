@@ -13,34 +13,66 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine import Engine, Shape, engine_obstacle, open_engine
-from posecli.engine.outputs import Axes, Logits, Maps, Peaks
+from posecli.engine.outputs import Axes, BoxScores, Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
+from posecli.inference.boxes import Boxes, best_boxes, reference_boxes
 from posecli.inference.decode import DecodeOptions, Pose, decode
 from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
+from posecli.inference.topdown import Cropping, TopDownStep
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
-from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, named_model, read_clip_folder
+from posecli.model.folder import AnyFolder, ClipModelFolder, DetectorFolder, ModelFolder, named_model, read_clip_folder
 from posecli.model.importing import open_model
-from posecli.network.network import AxesHead, PoseHead
+from posecli.network.network import AxesHead, BoxHead, PoseHead
 from posecli.options import DecoderName, EngineOptions, FixedPrecision, at_least
 from posecli.video.batch import Batch
+from posecli.video.geometry import Floats
 
 FolderT = TypeVar("FolderT", bound=AnyFolder)
 OutputT = TypeVar("OutputT")
 
 
-class Model(ABC, Generic[FolderT, OutputT]):
-    """A model folder, and how its network is run.
+class Engines(Generic[OutputT]):
+    """Runs a folder's network: its engine is compiled when items of a shape first come, and kept until others do."""
 
-    The engine is compiled when items of a shape first come, and kept until another shape comes.
-    """
+    def __init__(self, folder: AnyFolder, options: EngineOptions) -> None:
+        self._folder = folder
+        self._options = options
+        self._engine: tuple[Shape, Engine[OutputT]] | None = None
+
+    def of(self, shape: Shape) -> Engine[OutputT]:
+        """The engine for items of one shape."""
+        if self._engine is None or self._engine[0] != shape:
+            self._engine = None  # let go of the old network before the new one takes memory
+            self._engine = shape, open_engine(self._folder, shape, self._options)
+        return self._engine[1]
+
+
+class Detector:
+    """Finds the animal in frames of any size. It always computes in fp32: boxes do not move with a run's precision."""
+
+    def __init__(self, folder: DetectorFolder, options: EngineOptions) -> None:
+        network = folder.description.network
+        assert isinstance(network.head, BoxHead)
+        self._head, self._references = network.head, reference_boxes(network)
+        self._engines: Engines[BoxScores] = Engines(folder, replace(options, precision="fp32"))
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Boxes:
+        """``(B, 4)`` x and y of the upper left corner, width and height, px of the images; NaN where none is found."""
+        output = self._engines.of(images.shape[1:])(images)
+        _refuse_not_finite(output.logits)
+        return best_boxes(output, self._references, self._head, images.shape[1:3])
+
+
+class Model(ABC, Generic[FolderT, OutputT]):
+    """A model folder, and how its network is run."""
 
     kind: ClassVar[Kind]
 
     def __init__(self, folder: FolderT, options: EngineOptions = EngineOptions()) -> None:
         self.folder = folder
         self.options = options
-        self._engine: tuple[Shape, Engine[OutputT]] | None = None
+        self._engines: Engines[OutputT] = Engines(folder, options)
 
     def with_precision(self, precision: FixedPrecision) -> Self:
         """The same model in another precision; itself, with its engine, if it has that already."""
@@ -56,10 +88,7 @@ class Model(ABC, Generic[FolderT, OutputT]):
 
     def engine_for(self, shape: Shape) -> Engine[OutputT]:
         """The engine for items of one shape."""
-        if self._engine is None or self._engine[0] != shape:
-            self._engine = None  # let go of the old network before the new one takes memory
-            self._engine = shape, open_engine(self.folder, shape, self.options)
-        return self._engine[1]
+        return self._engines.of(shape)
 
     @abstractmethod
     def step(self, shape: Shape) -> Step:
@@ -75,14 +104,14 @@ class Model(ABC, Generic[FolderT, OutputT]):
         found = [self.step(batch.images.shape[1:])(batch) for batch in batches]
         return np.concatenate([np.empty((0, *self.values_shape)), *found])
 
-    def _predicted(self, items: npt.NDArray[np.uint8], batch_size: int) -> Values:
+    def _predicted(self, items: npt.NDArray[np.uint8], batch_size: int, boxes: Floats | None = None) -> Values:
         kind = self.kind
         if items.ndim != len(kind.shape.split(",")) or items.shape[-1] != 3 or items.dtype != np.uint8:
             raise UsageError(
                 f"{kind.item}s of shape {items.shape} and type {items.dtype} are not {kind.shape} uint8 RGB"
             )
         at_least(1, batch_size=batch_size)
-        return self.values_of(Batch.of(items).split(batch_size))
+        return self.values_of(Batch.of(items, boxes=boxes).split(batch_size))
 
 
 class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
@@ -115,10 +144,23 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         """The engine for frames of one size."""
         return self.engine_for((height, width, 3))
 
+    def engine_for(self, shape: Shape) -> Engine[Maps | Axes | Peaks]:
+        """The engine of the pose network for frames of one shape, of which it may see crops of a size of its own."""
+        crop = self.description.top_down
+        return super().engine_for(shape if crop is None else (crop.height, crop.width, 3))
+
+    @cached_property
+    def cropping(self) -> Cropping | None:
+        """From frames to what a top-down network looks at; ``None`` for one that looks at whole frames."""
+        crop, detector = self.description.top_down, self.folder.detector
+        detect = None if detector is None else Detector(detector, self.options)
+        return None if crop is None else Cropping(crop, detect, str(self.folder.path))
+
     def step(self, shape: Shape, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Step:
         """From batches of frames of one shape to poses, ``(B, K, N, 3)`` in px of the full frame."""
         decode_output = partial(self.decode, decoder=decoder, num_outputs=num_outputs)
-        return NetworkStep(self.engine_for(shape), decode_output, self.kind)
+        step = NetworkStep(self.engine_for(shape), decode_output, self.kind)
+        return step if self.cropping is None else TopDownStep(self.cropping, step)
 
     @property
     def values_shape(self) -> tuple[int, ...]:
@@ -137,7 +179,7 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         _refuse_not_finite(best[best[..., 2] != 0])  # without a likelihood there need not be a place
         return pose
 
-    def predict(self, frames: npt.NDArray[np.uint8], *, batch_size: int = 8) -> Pose:
+    def predict(self, frames: npt.NDArray[np.uint8], *, batch_size: int = 8, boxes: Floats | None = None) -> Pose:
         """Find the body parts in frames.
 
         Parameters
@@ -146,11 +188,14 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
             ``(N, H, W, 3)`` uint8 RGB.
         batch_size
             Frames per call of the network.
+        boxes
+            ``(N, 4)`` px, where the animal is, for a network that looks at nothing else: x and y of the upper left
+            corner, width and height; NaN where it is not seen. By default the model's detector finds it.
 
         Returns
         -------
         ndarray
-            ``(N, K, 3)`` float64: x px, y px, likelihood.
+            ``(N, K, 3)`` float64: x px, y px, likelihood; NaN, NaN and 0 where there is no box.
 
         Raises
         ------
@@ -163,7 +208,7 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         >>> model.predict(np.zeros((10, 240, 320, 3), np.uint8)).shape  # doctest: +SKIP
         (10, 4, 3)
         """
-        return self._predicted(frames, batch_size)[:, :, 0]
+        return self._predicted(frames, batch_size, boxes)[:, :, 0]
 
 
 class ClipModel(Model[ClipModelFolder, Logits]):
@@ -223,7 +268,7 @@ class ClipModel(Model[ClipModelFolder, Logits]):
         return self._predicted(chunks, batch_size)
 
 
-def _refuse_not_finite(values: Values) -> None:
+def _refuse_not_finite(values: npt.NDArray[np.floating]) -> None:
     if not np.isfinite(values).all():
         raise EngineError("the network gave NaN or infinite values: check its weights, or another engine or precision")
 

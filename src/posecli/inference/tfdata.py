@@ -107,7 +107,7 @@ def dataset_batches(
     with closing(_Source(reader, owned=False, stopwatch=stopwatch)) as source:
         for batch in _Recipe(lambda: source, reader.info, reader.geometry, batch_size, workers).dataset(mode):
             parts = {name: part.numpy() for name, part in batch.items()}
-            yield Batch.of(parts.pop("images"), reader.geometry, **parts)
+            yield reader.batch(parts.pop("images"), **parts)
 
 
 class _Source:

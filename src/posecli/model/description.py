@@ -22,6 +22,8 @@ LONGEST_SCORER = 150
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")
 #: Columns of a behaviour table besides its classes.
 TABLE_COLUMNS = frozenset({"index", "seconds", "label", "first_frame", "end_frame"})
+#: Sides of what a top-down network looks at, px.
+SMALLEST_CROP, LARGEST_CROP = 16, 4096
 #: More classes than any ethogram: a file beyond that is damaged.
 MOST_CLASSES = 10_000
 
@@ -71,6 +73,25 @@ class Description(ABC):
 
 
 @dataclass(frozen=True)
+class TopDown:
+    """What is done to the box of an animal before a network that looks at nothing else: it becomes a crop of one size.
+
+    The box is enlarged by a margin on all sides, and then grows about its centre to the shape of the crop. Zeros stand
+    for what lies beyond the frame.
+    """
+
+    width: int = 256  # px of the crop
+    height: int = 256
+    margin: int = 0  # px of the frame
+
+    def __post_init__(self) -> None:
+        if not all(type(side) is int and SMALLEST_CROP <= side <= LARGEST_CROP for side in (self.width, self.height)):
+            raise ValueError(f"a crop of {self.width}x{self.height} px is impossible")
+        if type(self.margin) is not int or not 0 <= self.margin <= LARGEST_CROP:
+            raise ValueError(f"a margin of {self.margin} px is impossible")
+
+
+@dataclass(frozen=True)
 class ModelDescription(Description):
     """What ``model.yaml`` says of a pose network."""
 
@@ -84,6 +105,7 @@ class ModelDescription(Description):
     std_pixel: tuple[float, float, float] = (1.0, 1.0, 1.0)  # RGB; what is left is divided by it
     layout: Mapping[str, Any] = field(default_factory=dict)  # what else the architecture must know, as plain values
     pcutoff: float | None = None  # likelihood below which the project's owner holds a point for not seen, if known
+    top_down: TopDown | None = None  # where the network looks at one animal, cut out of the frame
     source: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
 
@@ -138,7 +160,7 @@ class ModelDescription(Description):
     def identity_fields(self) -> dict[str, Any]:
         """Everything but names for people and the cut-off; also not what few networks have."""
         fields = asdict(self) | {"source": None, "pcutoff": None, "scorer": None}
-        absent = {"std_pixel": (1.0, 1.0, 1.0), "layout": {}}
+        absent: dict[str, Any] = {"std_pixel": (1.0, 1.0, 1.0), "layout": {}, "top_down": None}
         return {name: value for name, value in fields.items() if name not in absent or value != absent[name]}
 
     @classmethod
@@ -147,6 +169,8 @@ class ModelDescription(Description):
         content.setdefault("std_pixel", (1.0, 1.0, 1.0))
         for name in ("mean_pixel", "std_pixel"):
             content[name] = tuple(float(value) for value in content[name])
+        if content.get("top_down") is not None:
+            content["top_down"] = TopDown(**content["top_down"])
         return cls(**content)
 
 

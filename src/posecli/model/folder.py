@@ -7,6 +7,8 @@ to be small, whose numbers widen exactly when they are read. The folder can be m
 Its int8 version, ``int8.yaml``, says what computes in int8 and how that was found: a range for each convolution. The
 weights stay as they are and are rounded when the network is built, so the file cannot disagree with them but by
 belonging to others.
+
+A network that looks at one animal may bring the detector that finds it, in a model folder of its own within this one.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -27,6 +30,8 @@ import yaml
 from posecli import __version__
 from posecli.errors import ModelError, OutputError, OutputExistsError
 from posecli.model.description import ClipDescription, Description, ModelDescription
+from posecli.model.detector import DetectorDescription
+from posecli.network.architectures import DETECTORS
 from posecli.network.int8 import Int8Plan
 from posecli.support.files import write_whole
 from posecli.support.yamlfile import brief, read_yaml
@@ -39,6 +44,7 @@ FORMAT_VERSION = 1
 LARGEST_WEIGHTS_BYTES = 4 << 30
 #: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
 LARGEST_HEADER_BYTES = 4 << 20
+DETECTOR_FOLDER = "detector"
 INT8_FILE = "int8.yaml"
 INT8_FORMAT = "posecli-int8"
 INT8_VERSION = 1
@@ -63,7 +69,20 @@ class FolderOf(Generic[D]):
     def identity(self) -> str:
         """Hash of everything that determines results: the weights and how they are used; not where they lie."""
         used = _plain(self.description.identity_fields())
+        if self.detector is not None:
+            used["detector"] = self.detector.identity
         return hashlib.sha256(yaml.safe_dump(used, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def detector(self) -> DetectorFolder | None:
+        """What finds the animal for a network that looks at nothing else; ``None`` if it brings no detector."""
+        path = self.path / DETECTOR_FOLDER
+        if getattr(self.description, "top_down", None) is None or not is_model_folder(path):
+            return None
+        folder = read_any_folder(path)
+        if not isinstance(folder.description, DetectorDescription):
+            raise ModelError(f"'{path}' is not a detector: import the model again")
+        return folder
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Every tensor by its checkpoint name, in float32; `ModelError` if the file is not the folder's own."""
@@ -86,10 +105,13 @@ class FolderOf(Generic[D]):
         return tensors
 
 
-#: The folder of a pose network, of a network for behaviours, and of either.
+#: The folder of a pose network, of a network for behaviours, of a detector, and of any.
 ModelFolder: TypeAlias = FolderOf[ModelDescription]
 ClipModelFolder: TypeAlias = FolderOf[ClipDescription]
+DetectorFolder: TypeAlias = FolderOf[DetectorDescription]
 AnyFolder: TypeAlias = FolderOf[Any]
+#: A detector's description and tensors, not yet on disk.
+DetectorParts: TypeAlias = tuple[DetectorDescription, Mapping[str, npt.NDArray[np.float32]]]
 
 
 def _read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
@@ -171,6 +193,8 @@ def read_model_folder(path: Path) -> ModelFolder:
     folder = read_any_folder(path)
     if isinstance(folder.description, ClipDescription):
         raise ModelError(f"'{path}' is a network for behaviours: use it with 'posecli classify'")
+    if isinstance(folder.description, DetectorDescription):
+        raise ModelError(f"'{path}' is a detector: give the folder of the pose network that it lies in")
     return folder
 
 
@@ -196,8 +220,9 @@ def read_any_folder(path: Path) -> AnyFolder:
             f"'{file}' is not a {FORMAT} file of version {FORMAT_VERSION}: "
             f"import the model with this version of posecli ({__version__})"
         )
-    is_clip = content.get("net_type") == ClipDescription.net_type
-    kind: type[Description] = ClipDescription if is_clip else ModelDescription
+    kinds: dict[str, type[Description]] = dict.fromkeys(DETECTORS, DetectorDescription)
+    kinds[ClipDescription.net_type] = ClipDescription
+    kind = kinds.get(str(content.get("net_type")), ModelDescription)
     try:
         return FolderOf(path, kind.from_plain(content))
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
@@ -213,15 +238,14 @@ def write_folder(
     *,
     overwrite: bool = False,
     half: bool = False,
+    detector: DetectorParts | None = None,
 ) -> FolderOf[D]:
     """Write a folder beside its final name and move it there when it is whole; the weights' hash is filled in.
 
     `tensors` has at least those of ``description.network.variable_shapes()``. Only a model folder is overwritten;
     anything else there is an `OutputExistsError`. `half` rounds kernels to float16, which halves the file; a number
-    too large for it is a `ModelError`.
+    too large for it is a `ModelError`. A detector's description and tensors go into their place in the folder.
     """
-    from safetensors.numpy import save_file
-
     if path.exists() and not (overwrite and is_model_folder(path)):
         advice = "pass --overwrite to replace it" if is_model_folder(path) else "choose another name"
         raise OutputExistsError(f"'{path}' already exists: {advice}")
@@ -230,22 +254,33 @@ def write_folder(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
             new = Path(scratch) / "new"
             new.mkdir()
-            stored = {name: np.ascontiguousarray(tensors[name]) for name in description.network.variable_shapes()}
-            if half:
-                stored = {name: _halved(name, tensor) for name, tensor in stored.items()}
-            save_file(stored, new / WEIGHTS_FILE)
-            content = asdict(description) | {"weights_sha256": file_sha256(new / WEIGHTS_FILE)}
-            header = {"format": FORMAT, "format_version": FORMAT_VERSION}
-            text = yaml.safe_dump(header | _plain(content), sort_keys=False, allow_unicode=True)
-            (new / MODEL_FILE).write_text(text, encoding="utf-8")
-            # safetensors makes files that nobody else may read, whatever the user's own habits.
-            (new / WEIGHTS_FILE).chmod((new / MODEL_FILE).stat().st_mode)
+            described = _write_parts(new, description, tensors, half=half)
+            if detector is not None:
+                (new / DETECTOR_FOLDER).mkdir()
+                _write_parts(new / DETECTOR_FOLDER, *detector, half=half)
             _move_into_place(new, path, Path(scratch) / "old", overwrite=overwrite)
     except OSError as error:
         raise OutputError(
             f"model folder '{path}' cannot be written ({error.strerror or error}): choose another place"
         ) from error
-    return FolderOf(path, replace(description, weights_sha256=content["weights_sha256"]))
+    return FolderOf(path, described)
+
+
+def _write_parts(folder: Path, description: D, tensors: Mapping[str, npt.NDArray[np.float32]], *, half: bool) -> D:
+    """Weights and description into a new folder; the description with the weights' hash."""
+    from safetensors.numpy import save_file
+
+    stored = {name: np.ascontiguousarray(tensors[name]) for name in description.network.variable_shapes()}
+    if half:
+        stored = {name: _halved(name, tensor) for name, tensor in stored.items()}
+    save_file(stored, folder / WEIGHTS_FILE)
+    described: D = replace(description, weights_sha256=file_sha256(folder / WEIGHTS_FILE))
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    text = yaml.safe_dump(header | _plain(asdict(described)), sort_keys=False, allow_unicode=True)
+    (folder / MODEL_FILE).write_text(text, encoding="utf-8")
+    # safetensors makes files that nobody else may read, whatever the user's own habits.
+    (folder / WEIGHTS_FILE).chmod((folder / MODEL_FILE).stat().st_mode)
+    return described
 
 
 def _move_into_place(new: Path, path: Path, aside: Path, *, overwrite: bool) -> None:

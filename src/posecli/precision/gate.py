@@ -26,6 +26,7 @@ from posecli.inference.predictor import Model
 from posecli.inference.step import Values
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision
+from posecli.tables.boxes import boxes_of
 from posecli.video.batch import Batch
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
@@ -290,10 +291,14 @@ def sample_frames(
         enough = int(np.clip(SAMPLE_PIXELS // (geometry.width * geometry.height), *SAMPLE_FRAMES))
         wanted = max(1, (frames or enough) // count)
         images = [np.empty((0, geometry.height, geometry.width, 3), np.uint8)]
+        places = [np.empty(0, np.int64)]
         for stretch in _stretches(info.expected_frames, wanted, wanted if frames else SAMPLE_PLACES // count):
             reader = VideoReader(info, geometry, first=stretch.start)
-            images.append(_valid_images(reader, stretch[-1] + 1 - stretch.start, stretch.step))
-        yield Batch.of(np.concatenate(images), geometry)
+            found, at = _valid_images(reader, stretch[-1] + 1 - stretch.start, stretch.step)
+            images.append(found)
+            places.append(at)
+        reader = VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path))
+        yield reader.batch(np.concatenate(images), np.concatenate(places))
 
 
 def _stretches(n_frames: int, count: int, places: int) -> list[range]:
@@ -312,13 +317,16 @@ def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: i
     starts = plan.starts(info.expected_frames)
     chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(count, len(starts))).round().astype(int))]
     found = [np.empty((0, plan.length, geometry.height, geometry.width, 3), np.uint8)]
-    found += [_valid_images(ClipReader(VideoReader(info, geometry, first=int(start)), plan)) for start in chosen]
+    found += [_valid_images(ClipReader(VideoReader(info, geometry, first=int(start)), plan))[0] for start in chosen]
     return np.concatenate(found)
 
 
-def _valid_images(reader: Reader, count: int = 1, step: int = 1) -> Images:
-    """Every n-th of the next items that could be decoded; the reader is closed."""
+def _valid_images(reader: Reader, count: int = 1, step: int = 1) -> tuple[Images, npt.NDArray[np.int64]]:
+    """Every n-th of the next items that could be decoded, and their numbers; the reader is closed."""
     with closing(reader):
         buffer = reader.new_buffer(count)
         batch = reader.read_into(buffer)
-    return buffer[:0] if batch is None else batch.images[::step][batch.valid[::step]]
+    if batch is None:
+        return buffer[:0], np.empty(0, np.int64)
+    kept = batch[::step]
+    return kept.images[kept.valid], kept.indices[kept.valid]

@@ -15,7 +15,7 @@ The heads, or logits, always stay in the wider precision: they are a hundredth o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -54,6 +54,7 @@ class QuantizeOptions:
     scales: tuple[float, ...] = (1.0, 0.5, 0.25)  # at which the network will be used, as factors of the videos' own
     frames: int = 48  # drawn from the videos for calibration, and as many again for the choice
     max_shift: float = 1.0  # largest 99th percentile of the shift against fp32, px of the input, at any scale
+    boxes: Path | None = None  # as `posecli.options.AnalyzeOptions` has them
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
@@ -188,9 +189,10 @@ class _PoseJudge:
         wanted = 2 * self._options.frames
         sizes: dict[tuple[int, ...], list[Images]] = {}
         for scale in self._options.scales:
-            options = replace(AnalyzeOptions(), scale=scale)
+            options = AnalyzeOptions(scale=scale, boxes=self._options.boxes)
             for sample in gate.sample_frames(videos, options, wanted, most_videos=wanted):
-                sizes.setdefault(sample.images.shape[1:], []).append(sample.images)
+                shown = sample if self._model.cropping is None else self._model.cropping(sample)
+                sizes.setdefault(shown.images.shape[1:], []).append(shown.images[shown.valid])
         return [np.concatenate(parts) for parts in sizes.values()]
 
     def read(self, output: Any) -> Values:

@@ -157,7 +157,8 @@ def _places(frames: Sequence[int]) -> str:
 
 def describe_model(model: AnyFolder) -> dict[str, Any]:
     """The manifest's section on the model."""
-    return {"path": str(model.path.resolve()), "identity": model.identity, **asdict(model.description)}
+    described = {"path": str(model.path.resolve()), "identity": model.identity, **asdict(model.description)}
+    return described if model.detector is None else described | {"detector": asdict(model.detector.description)}
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:

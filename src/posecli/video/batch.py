@@ -28,6 +28,9 @@ class Batch:
     valid: npt.NDArray[np.bool_]  #: ``(B,)`` bool, whether an item could be decoded, with all its frames.
     #: ``(B,)`` int64, frames of the video that were read for each item: 1 for a frame.
     fresh: npt.NDArray[np.int64]
+    #: ``(B, 4)`` float64, where the animal is: x and y of a box's upper left corner, width and height, px of the
+    #: displayed frame; NaN where it is not seen. ``None`` where nobody has said.
+    boxes: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, images: npt.NDArray[np.uint8], geometry: Geometry | None = None, **known: Any) -> Batch:
@@ -43,14 +46,18 @@ class Batch:
         return cls(images, made, **(unknown | known))
 
     def __post_init__(self) -> None:
-        if len({len(getattr(self, field.name)) for field in fields(self)}) != 1:
+        if len({len(part) for part in self._parts() if part is not None}) != 1:
             raise ValueError(f"fields of a batch differ in length: {self}")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, chosen: slice | npt.NDArray[Any]) -> Batch:
-        return Batch(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        chosen_parts: list[Any] = [None if part is None else part[chosen] for part in self._parts()]
+        return Batch(*chosen_parts)
+
+    def _parts(self) -> list[Any]:
+        return [getattr(self, field.name) for field in fields(self)]
 
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of at most so many items."""

@@ -130,6 +130,11 @@ class BatchGeometry:
         shape = (len(self), *(1,) * (xy.ndim - 2), 2)
         return xy / self.scale.reshape(shape) + self.offset.reshape(shape)
 
+    def to_network(self, xy: Floats) -> Floats:
+        """Displayed-frame px to network px, the inverse of `to_frame`."""
+        shape = (len(self), *(1,) * (xy.ndim - 2), 2)
+        return (xy - self.offset.reshape(shape)) * self.scale.reshape(shape)
+
     def window(self, offset: Floats, scale: Floats | float = 1.0) -> BatchGeometry:
         """Of windows of the network's pictures: ``(B, 2)`` px of their upper left corners, and the factor of each."""
         return BatchGeometry(self.to_frame(offset), self.scale * scale)

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import av
 import numpy as np
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from posecli.errors import VideoError
 from posecli.options import VideoBackend
 from posecli.video.batch import Batch, prepare
-from posecli.video.geometry import Geometry
+from posecli.video.geometry import Floats, Geometry
 from posecli.video.opencv import CheckedCapture, PixelConverter
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
 from posecli.video.probe import VideoInfo
@@ -44,7 +44,8 @@ class VideoReader:
 
     `info` is from `posecli.video.probe.probe`, and `geometry` is what is done to each frame, by default nothing. With
     the `backend` "opencv", OpenCV decodes too: its pictures are used as long as they are FFmpeg's. `first` is the index
-    of the first frame to read, found by its time where the packets tell the rows' times.
+    of the first frame to read, found by its time where the packets tell the rows' times. `boxes` are those of the
+    animal in all frames, as `posecli.video.batch.Batch` has them.
 
     >>> reader = VideoReader(probe(path))  # doctest: +SKIP
     >>> for batch in reader.batches(64):  # doctest: +SKIP
@@ -53,9 +54,17 @@ class VideoReader:
     """
 
     def __init__(
-        self, info: VideoInfo, geometry: Geometry | None = None, backend: VideoBackend = "auto", first: int = 0
+        self,
+        info: VideoInfo,
+        geometry: Geometry | None = None,
+        backend: VideoBackend = "auto",
+        first: int = 0,
+        boxes: Floats | None = None,
     ) -> None:
         self.info = info
+        self.boxes = boxes
+        #: Frames read so far, from the first of the video on, that could not be decoded.
+        self.lost: list[int] = []
         self.geometry = geometry or Geometry.plan(info.width, info.height)
         self._unit = float(info.time_base)
         self._pictures = Pictures(info.path)
@@ -135,7 +144,15 @@ class VideoReader:
         if count == 0:
             return None
         seconds = np.array(pts) * self._unit
-        return Batch.of(buffer[:count], self.geometry, indices=np.array(indices), seconds=seconds, valid=valid[:count])
+        return self.batch(buffer[:count], indices=np.array(indices), seconds=seconds, valid=valid[:count])
+
+    def batch(self, images: Image, indices: npt.NDArray[np.int64], **known: Any) -> Batch:
+        """Prepared frames of these places in the video, with their boxes."""
+        boxes = None
+        if self.boxes is not None:
+            boxes, told = np.full((len(indices), 4), np.nan), indices < len(self.boxes)
+            boxes[told] = self.boxes[indices[told]]
+        return Batch.of(images, self.geometry, indices=indices, boxes=boxes, **known)
 
     def decoded(self) -> Iterator[Frame]:
         """The next frames, not prepared."""
@@ -189,6 +206,8 @@ class VideoReader:
         with closing(iter(self._pictures)) as pictures:
             for index, picture in enumerate(pictures):
                 self._pts.append(picture.pts)
+                if picture.frame is None:
+                    self.lost.append(index)
                 yield index, picture
         self._has_ended = True
 

@@ -1,0 +1,145 @@
+"""A run with a network that looks at one animal: boxes from a table or a detector, and frames without an animal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from support import clips
+from support.networks import tiny_resnet
+from support.top_down import detector_parts, model_folder
+
+from posecli.analysis import analyze
+from posecli.analysis.plan import RunPlan
+from posecli.analysis.verify import Recomputing, verify
+from posecli.errors import UsageError
+from posecli.inference.predictor import PoseModel
+from posecli.model.folder import ModelFolder
+from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
+from posecli.support.results import VideoResult
+from posecli.tables.poses import read_poses
+from posecli.video.probe import probe
+from posecli.video.reader import VideoReader
+
+FP32 = EngineOptions(precision="fp32")
+UNSEEN = (2, 7)
+FRAMES = 9
+
+
+@pytest.fixture(scope="module")
+def net_type() -> Iterator[str]:
+    with tiny_resnet() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, net_type: str) -> ModelFolder:
+    return model_folder(tmp_path_factory.mktemp("model") / "small", net_type)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return clips.encode(tmp_path / "m1.mp4", clips.textured(clips.numbered_frames(FRAMES)))
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """A box that moves; two frames have none, and the last line is beyond the video's end."""
+    lines = [f"{n},{10 + 3 * n},{20 + n},50,{30 + n}" for n in range(FRAMES + 1) if n not in UNSEEN]
+    path = tmp_path / "m1.csv"
+    path.write_text("\n".join(["frame,x,y,width,height", *lines]) + "\n")
+    return path
+
+
+def expected(folder: ModelFolder, video: Path) -> npt.NDArray[np.float64]:
+    table = np.array([(10 + 3 * n, 20 + n, 50, 30 + n) for n in range(FRAMES)], np.float64)
+    table[list(UNSEEN)] = np.nan
+    (batch,) = VideoReader(probe(video)).batches(FRAMES)
+    return PoseModel(folder, FP32).predict(batch.images, boxes=table)
+
+
+def analyzed(video: Path, folder: ModelFolder, options: AnalyzeOptions) -> VideoResult:
+    (result,) = analyze(video, folder.path, options).results
+    assert result.state in ("done", "short"), result.message
+    assert result.table is not None
+    return result
+
+
+@pytest.mark.parametrize("pipeline", ["sync", "async", "parallel"])
+def test_boxes_of_a_table(folder: ModelFolder, video: Path, boxes: Path, pipeline: PipelineName) -> None:
+    result = analyzed(video, folder, AnalyzeOptions(FP32, batch_size=4, boxes=boxes, pipeline=pipeline, overwrite=True))
+    assert (result.state, result.exit_code, result.bad_frames) == ("done", 0, ())
+    assert result.notes[0] == "no animal was found in 2 of its frames: NaN and likelihood 0 there"
+    assert result.table is not None
+    np.testing.assert_allclose(read_poses(result.table).points, expected(folder, video), rtol=1e-6)
+    manifest = json.loads(result.table.with_suffix(".json").read_text())
+    assert manifest["video"]["frames_without_animal"] == list(UNSEEN)
+    assert manifest["video"]["bad_frames"] == []
+    assert manifest["settings"]["boxes"] == str(boxes.resolve())
+    assert verify(result.table, recomputing=Recomputing(video)).findings == ()
+
+
+def test_a_frame_that_cannot_be_decoded_is_not_one_without_an_animal(
+    folder: ModelFolder, tmp_path: Path, boxes: Path
+) -> None:
+    pictures = clips.textured(clips.numbered_frames(FRAMES))
+    whole = clips.encode(tmp_path / "whole.avi", pictures, "-c:v", "mjpeg")
+    video = clips.spoil(whole, tmp_path / "m1.avi", 4)
+    result = analyzed(video, folder, AnalyzeOptions(FP32, boxes=boxes, allow_short=True))
+    assert result.bad_frames == (4,)
+    assert result.table is not None
+    manifest = json.loads(result.table.with_suffix(".json").read_text())
+    assert manifest["video"]["frames_without_animal"] == list(UNSEEN)
+
+
+def test_other_boxes_are_another_result(folder: ModelFolder, video: Path, boxes: Path) -> None:
+    options = AnalyzeOptions(FP32, boxes=boxes)
+    analyzed(video, folder, options)
+    (again,) = analyze(video, folder.path, options).results
+    assert again.state == "skipped"
+    boxes.write_text(boxes.read_text().replace("0,10,20", "0,11,20"))
+    (other,) = analyze(video, folder.path, options).results
+    assert other.exit_code == 8
+
+
+def test_a_folder_has_the_boxes_of_each_video(folder: ModelFolder, video: Path, boxes: Path) -> None:
+    result = analyzed(video, folder, AnalyzeOptions(FP32, boxes=boxes.parent))
+    assert result.table is not None
+    np.testing.assert_allclose(read_poses(result.table).points, expected(folder, video), rtol=1e-6)
+
+
+def test_one_table_is_not_that_of_several_videos(folder: ModelFolder, boxes: Path) -> None:
+    with pytest.raises(UsageError, match="has the boxes of one video, and there are 2"):
+        RunPlan.of([Path("a.mp4"), Path("b.mp4")], folder, AnalyzeOptions(boxes=boxes))
+
+
+def test_a_detector_finds_the_boxes_and_the_gate_takes_them_too(video: Path, tmp_path: Path, net_type: str) -> None:
+    folder = model_folder(tmp_path / "model", net_type, detector=detector_parts())
+    options = AnalyzeOptions(EngineOptions(precision="auto"), max_shift=1e-9, overwrite=True)
+    result = analyzed(video, folder, options)
+    assert result.table is not None
+    (batch,) = VideoReader(probe(video)).batches(FRAMES)
+    np.testing.assert_allclose(
+        read_poses(result.table).points, PoseModel(folder, FP32).predict(batch.images), rtol=1e-6
+    )
+    manifest = json.loads(result.table.with_suffix(".json").read_text())
+    assert manifest["model"]["detector"]["net_type"] == "ssdlite"
+    assert verify(result.table).exit_code == 0
+
+
+def test_nothing_says_where_the_animal_is(folder: ModelFolder, video: Path) -> None:
+    with pytest.raises(UsageError, match="no detector to find it: say where it is with --boxes"):
+        analyze(video, folder.path, AnalyzeOptions(FP32))
+
+
+def test_boxes_are_for_networks_that_look_at_one_animal(
+    video: Path, boxes: Path, tmp_path: Path, net_type: str
+) -> None:
+    whole = model_folder(tmp_path / "whole", net_type, None)
+    with pytest.raises(UsageError, match="looks at whole frames: leave out --boxes"):
+        analyze(video, whole.path, replace(AnalyzeOptions(FP32), boxes=boxes))
