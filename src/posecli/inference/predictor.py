@@ -131,7 +131,12 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         return head
 
     def engine_for(self, shape: Shape) -> Engine[Maps | Axes | Peaks]:
-        """The engine for frames of one shape; a `UsageError` if the network takes none of their size."""
+        """The engine for frames of one shape, of which it may see crops of a size of its own.
+
+        A `UsageError` if the network takes none of their size.
+        """
+        crop = self.description.top_down
+        shape = shape if crop is None else (crop.height, crop.width, 3)
         if isinstance(self._head, AxesHead) and shape[:2] != self._head.size:
             (height, width), (wanted_height, wanted_width) = shape[:2], self._head.size
             raise UsageError(
@@ -143,11 +148,6 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
     def engine(self, height: int, width: int) -> Engine[Maps | Axes | Peaks]:
         """The engine for frames of one size."""
         return self.engine_for((height, width, 3))
-
-    def engine_for(self, shape: Shape) -> Engine[Maps | Axes | Peaks]:
-        """The engine of the pose network for frames of one shape, of which it may see crops of a size of its own."""
-        crop = self.description.top_down
-        return super().engine_for(shape if crop is None else (crop.height, crop.width, 3))
 
     @cached_property
     def cropping(self) -> Cropping | None:
