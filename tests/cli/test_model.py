@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
-from support import networks, projects
+from support import networks, projects, pytorch_projects
 
 from posecli.cli import cli
+from posecli.model.deeplabcut_project import find_source
 from posecli.model.description import ModelDescription
 from posecli.model.folder import WEIGHTS_FILE, read_model_folder, write_folder
 
@@ -49,6 +51,41 @@ def test_info_describes_the_network_of_a_deeplabcut_project(tmp_path: Path) -> N
     assert {each["source"]["checkpoint"] for each in found} == {"snapshot-100"}
     assert {tuple(each["bodyparts"]) for each in found} == {projects.BODYPARTS}
     assert {each["scorer"] for each in found} == {projects.SCORER.replace("resnet50", name.replace("_", ""))}
+
+
+def test_info_counts_work_and_names_precisions(tmp_path: Path) -> None:
+    folder = pytorch_projects.write_pytorch_directory(tmp_path)
+    state = pytorch_projects.state_dict(find_source(folder).describe().network)
+    snapshot = pytorch_projects.write_snapshot(folder / "train" / "snapshot-005.pt", state)
+    arguments = ["model", "info", str(snapshot), "--size", "320x240"]
+    result = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["network"]
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    assert found["parameters"] == sum(each.size for name, each in state.items() if not name.endswith(statistics))
+    assert found["size"] == [320, 240]
+    # Work grows with the number of pixels.
+    large = CliRunner().invoke(cli, [*arguments[:3], "--json", "--size", "640x480"])
+    assert json.loads(large.stdout)["network"]["multiply_adds"] / found["multiply_adds"] == pytest.approx(4, rel=0.1)
+    assert "fp32" in found["precisions"]
+    assert "int8" not in found["precisions"]
+    assert "has no int8 version" in found["obstacles"]["int8"]
+    text = CliRunner().invoke(cli, arguments).stdout
+    for words in (
+        "RGB in 0 to 255, minus 123.675 116.28 103.53, divided by 58.395 57.12 57.375",
+        "0.5 to 1.25",
+        "multiply-adds for a frame of 320x240 px",
+        "DeepLabCut (PyTorch engine)",
+        "stride",
+    ):
+        assert words in text
+
+
+def test_info_of_a_network_for_behaviours() -> None:
+    result = CliRunner().invoke(cli, ["model", "info", "built-in-behaviours"], catch_exceptions=False)
+    assert "frames of 64x64 px" in result.stdout
+    wrong = CliRunner().invoke(cli, ["model", "info", "built-in", "--size", "large"])
+    assert wrong.exit_code == 2
 
 
 def test_info_chooses_among_the_networks_of_a_project(tmp_path: Path) -> None:

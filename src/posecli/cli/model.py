@@ -11,6 +11,7 @@ from posecli.cli.base import PATH, Command, Output, parse_numbers, project_optio
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
+    from posecli.engine.facts import NetworkFacts
     from posecli.model.deeplabcut import NetworkChoice
     from posecli.model.folder import AnyFolder
 
@@ -33,11 +34,13 @@ def model() -> None:
 def import_command(source: Path, folder: Path, overwrite: bool, network: NetworkChoice, *, output: Output) -> None:
     """Make a model folder from a network trained in DeepLabCut.
 
-    SOURCE is a project's config.yaml or folder, one folder of its dlc-models, or an exported model.
+    SOURCE is a project's config.yaml or folder, one folder of its dlc-models or dlc-models-pytorch, an exported model,
+    or a snapshot (.pt) beside its pytorch_config.yaml.
 
     \b
-    Example:
+    Examples:
         posecli model import openfield/config.yaml --shuffle 1 -o openfield-model
+        posecli model import openfield/config.yaml --shuffle 3 --snapshot best -o openfield-model
     """
     from posecli.model.importing import import_model
 
@@ -92,27 +95,34 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
 
 @model.command("info", cls=Command, config=False)
 @click.argument("source", type=PATH)
+@click.option(
+    "--size", metavar="WxH", help="Size of frames that the work is counted for, px.  [640x480, or the network's own]"
+)
 @project_options
-def info_command(source: Path, network: NetworkChoice, output: Output) -> None:
-    """Show what a trained network is, and check its weights.
+def info_command(source: Path, size: str | None, network: NetworkChoice, output: Output) -> None:
+    """Show what a trained network is and what it asks of a machine, and check its weights.
 
     SOURCE is a model folder, built-in or built-in-behaviours (the networks that come with posecli), or a network
     trained in DeepLabCut as for 'posecli model import'.
 
     \b
     Examples:
-        posecli model info openfield-model
+        posecli model info openfield-model --size 320x240
         posecli model info openfield/config.yaml --shuffle 1
+        posecli model info snapshot-best-090.pt
         posecli model info built-in
     """
+    from posecli.engine.facts import network_facts
     from posecli.model.folder import has_int8, read_int8_plan
     from posecli.model.importing import open_any_model
+    from posecli.options import InputSize
 
+    frames = None if size is None else InputSize.parse(size)
     found = open_any_model(source, network)
     found.weights()
     if has_int8(found):
         read_int8_plan(found)
-    _show(found, output)
+    _show(found, output, network_facts(found, frames))
 
 
 @model.command("quantize", cls=Command)
@@ -208,7 +218,7 @@ def class_names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def _show(folder: AnyFolder, output: Output) -> None:
+def _show(folder: AnyFolder, output: Output, facts: NetworkFacts | None = None) -> None:
     from dataclasses import asdict
 
     from posecli.model.folder import has_int8
@@ -216,12 +226,36 @@ def _show(folder: AnyFolder, output: Output) -> None:
     description = asdict(folder.description) | {"int8_version": has_int8(folder)}
     if folder.detector is not None:
         description["detector"] = folder.detector.description.net_type
-    output.result({"path": str(folder.path), "identity": folder.identity, **description})
+    content = {"path": str(folder.path), "identity": folder.identity, **description}
+    output.result(content | ({} if facts is None else {"network": facts.as_dict()}))
     source = description.pop("source")
-    rows = {"folder": folder.path, **description, "identity": folder.identity}
-    for key, value in source.items():
-        rows[f"source {key}"] = value if isinstance(value, (str, int, float)) else "see model.yaml"
+    rows = {"folder": folder.path, **_in_words(description), "identity": folder.identity}
+    rows |= {f"source {key}": value for key, value in source.items()}
+    rows |= {} if facts is None else _rows(facts)
     width = max(map(len, rows))
     for key, value in rows.items():
         text = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-        output.say(f"  {key.replace('_', ' '):<{width}}  {text}")
+        plain = text if isinstance(text, (str, int, float, Path)) or text is None else "see model.yaml"
+        output.say(f"  {key.replace('_', ' '):<{width}}  {plain}")
+
+
+def _in_words(description: dict[str, Any]) -> dict[str, Any]:
+    """A description whose numbers for the preprocessing of frames are one line."""
+    if "mean_pixel" not in description:
+        return description
+    mean, std, layout = (description.pop(name) for name in ("mean_pixel", "std_pixel", "layout"))
+    words = f"RGB in 0 to 255, minus {' '.join(f'{value:g}' for value in mean)}"
+    if set(std) != {1.0}:
+        words += f", divided by {' '.join(f'{value:g}' for value in std)}"
+    if pad_to := layout.get("heads", {}).get("pad_to"):
+        words += f", mirrored at the end until {pad_to} divides each side"
+    return description | {"preprocessing": words}
+
+
+def _rows(facts: NetworkFacts) -> dict[str, str]:
+    """Facts for people."""
+    item = "a frame" if facts.frames == 1 else f"{facts.frames} frames"
+    work = f"{facts.multiply_adds / 1e9:.3g} billion multiply-adds for {item} of {facts.size} px"
+    rows = {"parameters": f"{facts.parameters / 1e6:.3g} million", "work": work}
+    rows["precisions"] = f"{', '.join(facts.precisions)} on this machine"
+    return rows | {f"no {name}": obstacle for name, obstacle in facts.obstacles.items() if obstacle is not None}

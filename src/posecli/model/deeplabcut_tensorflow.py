@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class TensorFlowNetwork(DeepLabCutNetwork):
     pose_cfg: Mapping[str, Any]  # pose_cfg.yaml over DeepLabCut's defaults
     pose_cfg_path: Path
     checkpoint: Path  # without ending, or the frozen graph (.pb) of an export without a checkpoint
+    training: Mapping[str, Any] = field(default_factory=dict)  # settings of its training, as far as they are there
 
     @property
     def is_frozen_graph(self) -> bool:
@@ -88,12 +89,22 @@ class TensorFlowNetwork(DeepLabCutNetwork):
                     "TensorFlow",
                     checkpoint=self.checkpoint.name,
                     global_scale=float(self.pose_cfg.get("global_scale", 1.0)),
+                    **_training_scales(self.training),
                 ),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(
                 f"'{self.pose_cfg_path}' is not a usable pose_cfg.yaml ({brief(str(error))}): copy it again"
             ) from error
+
+
+def _training_scales(training: Mapping[str, Any]) -> dict[str, str]:
+    """The sizes at which a network saw its images, if they are known: one scale, and a range about it."""
+    keys = ("global_scale", "scale_jitter_lo", "scale_jitter_up")
+    if any(training.get(key) is None for key in keys):
+        return {}
+    scale, low, high = (float(training[key]) for key in keys)
+    return {"training_scales": f"{scale * low:g} to {scale * high:g}"}
 
 
 def from_model_directory(
@@ -105,7 +116,9 @@ def from_model_directory(
     pose_cfg = POSE_CFG_DEFAULTS | read_yaml(pose_cfg_path, ModelError)
     checkpoint = _snapshot(folder / "train", ".index", choice, settings.snapshot_index).with_suffix("")
     scorer = scorer_name(str(pose_cfg.get("net_type")), match["task_date"], match["shuffle"], checkpoint.name)
-    return TensorFlowNetwork(path, scorer, settings.pcutoff, pose_cfg, pose_cfg_path, checkpoint)
+    path_of_training = folder / "train" / "pose_cfg.yaml"
+    training = read_yaml(path_of_training, ModelError) if path_of_training.is_file() else {}
+    return TensorFlowNetwork(path, scorer, settings.pcutoff, pose_cfg, pose_cfg_path, checkpoint, training)
 
 
 def from_export(path: Path, choice: NetworkChoice) -> TensorFlowNetwork:
@@ -126,7 +139,7 @@ def from_export(path: Path, choice: NetworkChoice) -> TensorFlowNetwork:
     shuffle = name["shuffle"] if name else "1"
     snapshot = checkpoint.name.removesuffix(".pb")
     scorer = scorer_name(str(pose_cfg.get("net_type")), task_date, shuffle, snapshot)
-    return TensorFlowNetwork(path, scorer, None, pose_cfg, pose_cfg_path, checkpoint)
+    return TensorFlowNetwork(path, scorer, None, pose_cfg, pose_cfg_path, checkpoint, pose_cfg)
 
 
 def _snapshot(folder: Path, ending: str, choice: NetworkChoice, index: int = -1) -> Path:

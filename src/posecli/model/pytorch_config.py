@@ -19,8 +19,8 @@ from posecli.support.yamlfile import brief, name_of, truth_of
 
 Section: TypeAlias = Mapping[str, Any]
 
-#: Of RGB in 0..1: what albumentations subtracts, and divides by.
-NORMAL_MEAN, NORMAL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Of RGB in 0..255: what is subtracted, and what the rest is divided by, where a file asks for normal images.
+NORMAL_MEAN, NORMAL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 #: Settings of ``auto_padding`` that posecli's own padding stands for: a random place is as good as the end.
 PADDING_SETTINGS = {"position": ("random", "top_left"), "border_mode": ("reflect_101",)}
 #: What may stand in ``data.inference``.
@@ -141,8 +141,8 @@ class PyTorchConfig:
         factor = 255.0 if unit else 1.0
         if not normal:
             return (0.0, 0.0, 0.0), (factor, factor, factor)
-        (red, green, blue), stds = (255 * value for value in NORMAL_MEAN), [255 * factor * std for std in NORMAL_STD]
-        return (red, green, blue), (stds[0], stds[1], stds[2])
+        red, green, blue = (factor * std for std in NORMAL_STD)
+        return NORMAL_MEAN, (red, green, blue)
 
     def _pad_to(self) -> int:
         """What must divide the sides of frames."""

@@ -10,7 +10,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.network.operations import Convolution, Dropout, MapShape, Operation, TransposedConvolution, Weighted
+from posecli.network.operations import (
+    BatchNormalization,
+    Convolution,
+    Dropout,
+    MapShape,
+    Operation,
+    TransposedConvolution,
+    Weighted,
+)
 
 Weights: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 
@@ -178,6 +186,17 @@ class Network:
     def variable_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all weights, in the order of the operations."""
         return {name: shape for _, found in self.variables() for name, shape in found.items()}
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that training finds: all weights but running statistics."""
+        statistics = {
+            name
+            for each in self.operations
+            if isinstance(each, BatchNormalization)
+            for name in (each.mean, each.variance)
+        }
+        return sum(math.prod(shape) for name, shape in self.variable_shapes().items() if name not in statistics)
 
     def multiplications(self, extents: Sequence[int]) -> dict[str, int]:
         """Of each operation with a kernel for one item of these extents; each comes with an addition."""
