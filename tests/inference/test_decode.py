@@ -17,13 +17,14 @@ from posecli.errors import EngineError
 from posecli.inference.decode import (
     DECODER_FUNCTIONS,
     DecodeOptions,
+    blurred,
     decode,
     decode_axes,
     decode_double_loop,
     decode_numpy,
     decode_standard,
 )
-from posecli.network.network import AxesHead
+from posecli.network.network import AxesHead, Blur
 
 OPTIONS = DecodeOptions(stride=8.0, locref_stdev=7.2801)
 
@@ -125,6 +126,33 @@ def test_scores_are_cut_off_after_the_best_cell_is_chosen() -> None:
     pose = decode(Maps(scoremap, None), replace(OPTIONS, clip_scores=True))
     np.testing.assert_array_equal(pose[0, :, 0], [[12.0, 4.0, 1.0], [12.0, 4.0, 0.0]])
     assert decode(Maps(scoremap, None), OPTIONS)[0, :, 0, 2].tolist() == [1.5, -1.0]
+
+
+def test_best_cell_of_a_blurred_map_is_sought() -> None:
+    scoremap = np.zeros((1, 9, 9, 2), np.float32)
+    scoremap[0, 1, 1, 0] = 0.9  # alone
+    scoremap[0, 4:7, 4:7, 0] = 0.6  # the best one where neighbours count
+    scoremap[0, 2, 2, 1] = 0.06
+    options = replace(OPTIONS, blur=Blur(sigma=1.0, radius=5, least_score=0.01))
+    pose = decode(Maps(scoremap, None), options)[0, :, 0]
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / 2)
+    share = float(taps[4:7].sum() / taps.sum())
+    np.testing.assert_allclose(
+        pose[0], [44.0, 44.0, 0.6 * share**2 + 0.9 * float(taps[1] / taps.sum()) ** 2], rtol=1e-6
+    )
+    np.testing.assert_array_equal(pose[1], [np.nan, np.nan, 0.0])  # 0.0095 after the blur
+    assert decode(Maps(scoremap, None), OPTIONS)[0, :, 0, 2].tolist() == pytest.approx([0.9, 0.06])
+
+
+@given(arrays(np.float32, st.tuples(*(st.integers(1, n) for n in (2, 9, 9, 3))), elements=st.floats(0, 1, width=32)))
+def test_blur_is_a_convolution_with_zeros_around(scoremap: npt.NDArray[np.float32]) -> None:
+    taps = np.exp(-(np.arange(-2, 3) ** 2) / (2 * 0.8**2))
+    kernel = np.outer(taps, taps) / taps.sum() ** 2
+    padded = np.pad(scoremap, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), (1, 2))
+    found = blurred(scoremap, Blur(0.8, 2))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.einsum("bhwkij,ij->bhwk", windows, kernel), atol=1e-6)
 
 
 def along_axes(x: list[float], y: list[float], **head: Any) -> Axes:

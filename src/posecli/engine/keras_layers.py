@@ -237,6 +237,11 @@ def _(operation: operations.ResizeTo, x: Any) -> Any:
 
 
 @_layer.register
+def _(operation: operations.ResizeLike, x: Any, like: Any) -> Any:
+    return StretchedLike(**_common(operation))([x, like])
+
+
+@_layer.register
 def _(operation: operations.Trim, x: Any) -> Any:
     return _cropped(operation, x, operation.cut)
 
@@ -437,3 +442,19 @@ class SomeChannels(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         return inputs[..., self.first : self.first + self.channels]
+
+
+@keras.saving.register_keras_serializable("posecli")
+class StretchedLike(keras.layers.Layer):  # type: ignore[misc]
+    """Maps brought to the size of others, as `posecli.network.operations.ResizeLike` has it."""
+
+    def call(self, inputs: Any) -> Any:
+        x, like = inputs
+        for axis, (extent, wanted) in enumerate(zip(ops.shape(x)[1:-1], ops.shape(like)[1:-1], strict=True), 1):
+            extents, steps = (ops.cast(each, "float32") for each in (ops.arange(extent), ops.arange(wanted)))
+            step = ops.cast(extent, "float32") / ops.cast(wanted, "float32")
+            distances = extents[:, None] + 0.5 - (steps + 0.5) * step
+            weights = ops.maximum(1.0 - ops.abs(distances) / ops.maximum(step, 1.0), 0.0)
+            weights = ops.cast(weights / ops.sum(weights, axis=0), x.dtype)
+            x = ops.moveaxis(ops.tensordot(x, weights, axes=[[axis], [0]]), -1, axis)
+        return x

@@ -226,6 +226,22 @@ class _Graph:
         )
 
     @_node.register
+    def _(self, _operation: operations.ResizeLike, x: Any, like: Any) -> Any:
+        rank = self._network.rank
+        for axis, (extent, wanted) in enumerate(zip(self._extents(x), self._extents(like), strict=True), 2):
+            if extent != wanted:
+                x = self._along(x, axis, rank + 1)
+                x = self.op.matmul(x, self._constant(_stretching(extent, wanted)), False, False)
+                x = self._along(x, axis, rank + 1)
+        return x
+
+    def _along(self, x: Any, axis: int, last: int) -> Any:
+        """The same with two axes exchanged."""
+        order = list(range(last + 1))
+        order[axis], order[last] = last, axis
+        return x if axis == last else self._transpose(x, tuple(order))
+
+    @_node.register
     def _(self, operation: operations.Trim, x: Any) -> Any:
         return self._cropped(x, operation.cut)
 
@@ -324,3 +340,17 @@ class _Graph:
     def _transpose(self, x: Any, order: tuple[int, ...]) -> Any:
         """The same with its axes in another order."""
         return self.op.transpose(x, self.op.constant(np.asarray(order)))
+
+
+def _stretching(extent: int, wanted: int) -> npt.NDArray[np.float32]:
+    """The matrix that brings so many cells to another number of them, as `operations.ResizeLike` has it.
+
+    >>> _stretching(2, 3).tolist()
+    [[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]
+    >>> (7 * _stretching(4, 2)).round(3).tolist()
+    [[3.0, 0.0], [3.0, 1.0], [1.0, 3.0], [0.0, 3.0]]
+    """
+    step = extent / wanted
+    distances = np.arange(extent)[:, None] + 0.5 - (np.arange(wanted) + 0.5) * step
+    weights = np.maximum(1 - np.abs(distances) / max(step, 1.0), 0)
+    return np.asarray(weights / weights.sum(0), np.float32)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from posecli.engine.outputs import Axes, Maps, Peaks
 from posecli.errors import EngineError
-from posecli.network.network import AxesHead
+from posecli.network.network import AxesHead, Blur
 from posecli.options import DecoderName
 
 Scoremap: TypeAlias = npt.NDArray[np.float32]
@@ -43,6 +43,7 @@ class DecodeOptions:
     locref_stdev: float  #: Px per unit of location refinement.
     num_outputs: int = 1  #: ``N``, peaks per body part.
     clip_scores: bool = False  #: Whether `decode` cuts likelihoods off at 0 and 1, after the best cells are chosen.
+    blur: Blur | None = None  #: What `decode` does to scoremaps first.
 
 
 def decode_numpy(scoremap: Scoremap, locref: Locref | None, options: DecodeOptions) -> Pose:
@@ -111,6 +112,25 @@ DECODER_FUNCTIONS: dict[DecoderName, Callable[[Scoremap, Locref | None, DecodeOp
 }
 
 
+def blurred(scoremap: Scoremap, blur: Blur) -> Scoremap:
+    """Scoremaps ``(B, h, w, K)`` smoothed by a Gaussian, in float32; beyond their borders lie zeros.
+
+    >>> scoremap = np.zeros((1, 1, 3, 1), np.float32)
+    >>> scoremap[0, 0, 1] = 1.0
+    >>> blurred(scoremap, Blur(sigma=1.0, radius=1)).ravel().round(4)
+    array([0.1238, 0.2042, 0.1238], dtype=float32)
+    """
+    taps = np.exp(-(np.arange(-blur.radius, blur.radius + 1) ** 2) / (2 * blur.sigma**2))
+    taps = (taps / taps.sum()).astype(np.float32)
+    for axis in (1, 2):
+        widths = [(blur.radius,) * 2 if each == axis else (0, 0) for each in range(4)]
+        padded, extent = np.pad(scoremap, widths), scoremap.shape[axis]
+        within = [slice(first, first + extent) for first in range(len(taps))]
+        parts = (padded[:, each] if axis == 1 else padded[:, :, each] for each in within)
+        scoremap = sum((tap * part for tap, part in zip(taps, parts, strict=True)), np.zeros_like(scoremap))
+    return scoremap
+
+
 def decode_axes(output: Axes) -> Pose:
     """Decode scores along the two axes of a batch's frames, in float32 as DeepLabCut does.
 
@@ -162,7 +182,10 @@ def decode(output: Maps | Axes | Peaks, options: DecodeOptions, decoder: Decoder
     An `EngineError` if an engine that finds peaks itself, or a network of axes, has fewer than were asked for.
     """
     if isinstance(output, Maps):
-        pose = DECODER_FUNCTIONS[decoder](output.scoremap, output.locref, options)
+        scoremap = output.scoremap if options.blur is None else blurred(output.scoremap, options.blur)
+        pose = DECODER_FUNCTIONS[decoder](scoremap, output.locref, options)
+        if options.blur is not None:
+            pose[pose[..., 2] < np.float32(options.blur.least_score)] = np.nan, np.nan, 0.0
         if options.clip_scores:
             pose[..., 2] = pose[..., 2].clip(0, 1)
         return pose

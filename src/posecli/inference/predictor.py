@@ -171,8 +171,10 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
 
         An `EngineError` if the network gave a likelihood or position that is NaN or infinite.
         """
-        clips = isinstance(self._head, PoseHead) and self._head.clip_scores
-        options = DecodeOptions(self.description.stride, self.description.locref_stdev, num_outputs, clips)
+        head = self._head
+        options = DecodeOptions(self.description.stride, self.description.locref_stdev, num_outputs)
+        if isinstance(head, PoseHead):
+            options = replace(options, clip_scores=head.clip_scores, blur=head.blur)
         pose = decode(output, options, decoder)
         best = pose[:, :, 0]
         _refuse_not_finite(best[..., 2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posecli.network import cspnext, hrnet, timm_resnet
+from posecli.network import cspnext, dlcrnet, hrnet, timm_resnet
 from posecli.network.network import DetectorSpec, Network, PoseSpec
 from posecli.network.resnet import SIZES, resnet
 from posecli.network.ssdlite import ssdlite
@@ -15,6 +15,7 @@ POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = {
     **dict.fromkeys(timm_resnet.SIZES, timm_resnet.timm_resnet),
     **dict.fromkeys(hrnet.WIDTHS, hrnet.hrnet),
     **dict.fromkeys(cspnext.NAMES, cspnext.cspnext),
+    **dict.fromkeys(dlcrnet.NAMES, dlcrnet.dlcrnet),
 }
 
 #: Networks that find the animal, by the names that DeepLabCut gives them.

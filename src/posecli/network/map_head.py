@@ -1,7 +1,8 @@
 """Heads of DeepLabCut's PyTorch networks that make maps: transposed convolutions, or none, and a last convolution.
 
-`MapHeads` is what a model's layout says of them. A transposed convolution keeps all its cells: three by three with a
-stride of 2 makes 2 n + 1 cells of n, and the last of them lies half outside the frame, as it does for DeepLabCut.
+`MapHeads` is what a model's layout says of them, and of stages that refine the features before them, if there are any.
+A transposed convolution keeps all its cells: three by three with a stride of 2 makes 2 n + 1 cells of n, and the last
+of them lies half outside the frame, as it does for DeepLabCut.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from posecli.network.network import FRAMES, Network, PoseHead, PoseSpec
+from posecli.network.network import FRAMES, Blur, Network, PoseHead, PoseSpec
 from posecli.network.operations import (
     Activation,
     Convolution,
@@ -20,6 +21,8 @@ from posecli.network.operations import (
     TransposedConvolution,
     TrimPadding,
 )
+from posecli.network.refinement import Refinement
+from posecli.network.torch_blocks import Layers
 
 SCOREMAP, LOCREF = "scoremap", "locref"
 #: Prefixes of the variables.
@@ -96,6 +99,8 @@ class MapHeads:
     sigmoid: bool = False  # whether scores go through a sigmoid
     clip_scores: bool = False  # whether the score of the best cell is cut off at 0 and 1
     pad_to: int = 1  # frames are enlarged until this divides their sides
+    refinement: Refinement | None = None  # what stands between the features and the heads
+    blur: Blur | None = None  # of the scores, before they are decoded
 
     def __post_init__(self) -> None:
         if not all(isinstance(value, bool) for value in (self.sigmoid, self.clip_scores)):
@@ -111,6 +116,9 @@ class MapHeads:
         locref = MapLayers.from_plain(content.pop(LOCREF)) if spec.locref else None
         if scoremap.maps != spec.n_bodyparts or (locref is not None and locref.maps != 2 * spec.n_bodyparts):
             raise ValueError(f"its heads make {scoremap.maps} maps for {spec.n_bodyparts} body parts")
+        for name, kind in (("refinement", Refinement), ("blur", Blur)):
+            if name in content:
+                content[name] = kind(**content[name])
         return cls(scoremap, locref, **content)
 
     @property
@@ -121,20 +129,26 @@ class MapHeads:
     def network(self, spec: PoseSpec, backbone: Sequence[Operation], features: str, stride: int) -> Network:
         """The whole network: a backbone from `entry` to its `features`, which have a stride in px, and the heads."""
         before = [PadToMultiple(PADDED, (FRAMES,), self.pad_to)] if self.pad_to > 1 else []
-        operations = [*before, *backbone, *self._maps(SCOREMAP, SCOREMAP_HEAD, self.scoremap, features, stride)]
+        entering = features, features
+        stages = Layers()
+        if self.refinement is not None:
+            entering, stride = self.refinement.add(stages, features, spec.n_bodyparts), stride // 2
+        of_scores, of_locations = entering
+        operations = [*before, *backbone, *stages.operations]
+        operations += self._maps(SCOREMAP, SCOREMAP_HEAD, self.scoremap, of_scores, stride)
         if self.locref is not None:
-            operations += self._maps(LOCREF, LOCREF_HEAD, self.locref, features, stride)
-        head = PoseHead(SCOREMAP, LOCREF if spec.locref else None, spec.locref_stdev, self.clip_scores)
+            operations += self._maps(LOCREF, LOCREF_HEAD, self.locref, of_locations, stride)
+        head = PoseHead(SCOREMAP, LOCREF if spec.locref else None, spec.locref_stdev, self.clip_scores, self.blur)
         network = Network(spec.net_type, tuple(operations), head, spec.scaling)
         return network.with_operations(operations)
 
     def _maps(
-        self, output: str, prefix: str, layers: MapLayers, features: str, backbone_stride: int
+        self, output: str, prefix: str, layers: MapLayers, features: str, features_stride: int
     ) -> Iterator[Operation]:
         yield from layers.operations(prefix, features)
         tensor = layers.last(prefix)
         if self.pad_to > 1:
-            stride = backbone_stride // math.prod(layers.strides)
+            stride = features_stride // math.prod(layers.strides)
             yield TrimPadding(f"{prefix}.unpadded", (tensor, FRAMES), self.pad_to, stride)
             tensor = f"{prefix}.unpadded"
         has_sigmoid = output == SCOREMAP and self.sigmoid

@@ -27,6 +27,7 @@ FRAMES = "frames"
 #: RGB mean of ImageNet, and px per unit of location refinement: what DeepLabCut takes unless told otherwise.
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 LOCREF_STDEV = 7.2801
+_WIDEST_BLUR = 64  # cells
 #: A side with which every stride that a network may have divides.
 _LARGE = 1 << 12
 
@@ -80,6 +81,21 @@ class DetectorSpec:
 
 
 @dataclass(frozen=True)
+class Blur:
+    """How scores are smoothed before the best cell is sought: by a Gaussian in a square window, with zeros around."""
+
+    sigma: float  # cells
+    radius: int  # of the window, cells
+    least_score: float = 0.01  # a body part whose best smoothed score is less is not known
+
+    def __post_init__(self) -> None:
+        if type(self.radius) is not int or not 0 <= self.radius <= _WIDEST_BLUR:
+            raise ValueError(f"the radius {self.radius} of a blur is not a number of cells up to {_WIDEST_BLUR}")
+        if not all(isinstance(value, float | int) and 0 < value < math.inf for value in (self.sigma, self.least_score)):
+            raise ValueError(f"sigma {self.sigma} or least_score {self.least_score} of a blur is not a positive number")
+
+
+@dataclass(frozen=True)
 class PoseHead:
     """Outputs of a pose network for ``K`` body parts."""
 
@@ -87,6 +103,7 @@ class PoseHead:
     locref: str | None  # tensor of 2 K offsets per cell, x and y of each body part in turn; None without refinement
     locref_stdev: float  # px per unit of these offsets
     clip_scores: bool = False  # whether the score of the best cell is cut off at 0 and 1
+    blur: Blur | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -303,6 +303,17 @@ class ResizeTo(Operation):
 
 
 @dataclass(frozen=True)
+class ResizeLike(Operation):
+    """The first input at the size of the second, linear between the centers of cells.
+
+    Where maps become smaller the line is stretched, so that every cell of theirs counts (as in Pillow).
+    """
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (*inputs[1][:-1], inputs[0][-1])
+
+
+@dataclass(frozen=True)
 class Trim(Operation):
     """A map without its outermost cells."""
 
