@@ -25,6 +25,23 @@ settings.register_profile("not timed", deadline=None)  # a busy machine is no fa
 settings.load_profile("not timed")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist's ``loadfile`` keep the order of `pytest_collection_modifyitems`; its own puts short files last."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the largest part of slow tests first, or one worker would still be at them when the others are done.
+
+    Within a file nothing changes.
+    """
+    slow: dict[Path, list[bool]] = {}
+    for item in items:
+        slow.setdefault(item.path, []).append(item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -sum(slow[item.path]) / len(slow[item.path]))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_works() -> Iterator[None]:
     """A shell starts what it does not wait for with Ctrl-C ignored, and so would be every process that tests start."""

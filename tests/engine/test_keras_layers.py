@@ -57,7 +57,8 @@ def test_integers_and_floats_give_the_same(trained: Any) -> None:
 
 
 def test_the_mean_is_taken_from_red_green_blue_in_this_order() -> None:
-    model = build_keras(pose_network(PoseSpec("resnet_50", 1)), (16, 16))
+    with networks.tiny_resnet() as name:
+        model = build_keras(pose_network(PoseSpec(name, 1)), (16, 16))
     frame = np.broadcast_to(np.array([255, 128, 0], np.uint8), (1, 16, 16, 3))
     found = np.asarray(model.get_layer("scaling")(frame))[0, 0, 0]
     np.testing.assert_allclose(found, [131.32, 11.221, -103.939], rtol=1e-6)

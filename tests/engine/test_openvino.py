@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support import projects
+from support import networks, projects
 
 from posecli.engine import engine_obstacle, open_engine
 from posecli.engine.openvino import FoldedGraph, OpenVINOEngine
@@ -21,7 +22,13 @@ FP32 = EngineOptions("openvino", "fp32")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelFolder]:
+    with networks.tiny_resnet() as name:
+        yield projects.new_model_folder(tmp_path_factory.mktemp("tiny"), name)
+
+
+@pytest.fixture(scope="module")
+def full_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     return projects.model_folder(tmp_path_factory.getbasetemp())
 
 
@@ -44,6 +51,15 @@ def relative_difference(found: Maps, expected: Maps) -> float:
 
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (65, 97), (79, 48), (120, 160)])
 def test_fp32_is_the_tensorflow_engine_s(model: ModelFolder, height: int, width: int) -> None:
+    assert_engines_agree(model, height, width)
+
+
+@pytest.mark.slow
+def test_fp32_is_the_tensorflow_engine_s_at_full_size(full_model: ModelFolder) -> None:
+    assert_engines_agree(full_model, 64, 96)
+
+
+def assert_engines_agree(model: ModelFolder, height: int, width: int) -> None:
     images = frames(2, height, width)
     expected = open_engine(model, (height, width, 3), EngineOptions("tensorflow"))(images)
     found = open_engine(model, (height, width, 3), FP32)(images)
@@ -110,9 +126,9 @@ def test_precision_that_the_processor_would_imitate_is_refused(
         open_engine(model, (64, 96, 3), EngineOptions("openvino", "bf16"))
 
 
-def test_multiplications_of_every_convolution(model: ModelFolder) -> None:
-    counted = FoldedGraph(model).network.multiplications((480, 640))
-    assert set(counted) == {*model.description.network.int8_candidates(), "pose/heads"}
+def test_multiplications_of_every_convolution(full_model: ModelFolder) -> None:
+    counted = FoldedGraph(full_model).network.multiplications((480, 640))
+    assert set(counted) == {*full_model.description.network.int8_candidates(), "pose/heads"}
     assert counted["resnet_v1_50/conv1"] == 240 * 320 * 7 * 7 * 3 * 64
     assert counted["resnet_v1_50/block4/unit_1/bottleneck_v1/shortcut"] == 30 * 40 * 1024 * 2048
 
@@ -122,12 +138,14 @@ def test_info(model: ModelFolder) -> None:
     assert (info.name, info.device, info.precision, info.threads) == ("openvino", "CPU", "fp32", 1)
 
 
-def test_tensorflow_is_not_imported(model: ModelFolder) -> None:
+def test_tensorflow_is_not_imported(full_model: ModelFolder) -> None:
     program = (
         "import sys, numpy as np; from posecli import load_model, EngineOptions; "
         "model = load_model(sys.argv[1], EngineOptions(threads=1)); "
         "assert model.predict(np.zeros((3, 64, 96, 3), np.uint8)).shape == (3, 4, 3); "
         "print([name for name in ('tensorflow', 'keras', 'pandas') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(model.path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(full_model.path)], capture_output=True, text=True, check=False
+    )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

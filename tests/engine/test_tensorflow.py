@@ -6,20 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support import projects
+from support import networks, projects
 from support.networks import by_keras
 
 from posecli.engine import open_engine
 from posecli.engine.tensorflow import TensorFlowEngine
 from posecli.errors import EngineError, ModelError
-from posecli.model.description import ModelDescription
-from posecli.model.folder import WEIGHTS_FILE, ModelFolder, write_folder
+from posecli.model.folder import WEIGHTS_FILE, ModelFolder
 from posecli.network.architectures import pose_network
 from posecli.network.network import PoseSpec
 from posecli.options import EngineOptions
@@ -29,8 +29,9 @@ HEIGHT, WIDTH = 48, 65
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    return projects.model_folder(tmp_path_factory.getbasetemp())
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelFolder]:
+    with networks.tiny_resnet() as name:
+        yield projects.new_model_folder(tmp_path_factory.mktemp("tiny"), name)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +67,8 @@ def test_a_frame_s_result_does_not_depend_on_its_batch(engine: TensorFlowEngine)
 
 
 def test_engine_is_the_network(engine: TensorFlowEngine) -> None:
-    network = pose_network(PoseSpec("resnet_50", 4))
-    expected = by_keras(network, projects.weights(), frames(1))["scoremap"]
+    network = pose_network(PoseSpec(networks.TINY, 4))
+    expected = by_keras(network, projects.random_weights(networks.TINY), frames(1))["scoremap"]
     np.testing.assert_allclose(engine(frames(1)).scoremap, expected, atol=1e-4)
 
 
@@ -92,8 +93,8 @@ def test_network_is_traced_once(model: ModelFolder, monkeypatch: pytest.MonkeyPa
 
 
 def test_network_without_location_refinement(tmp_path: Path) -> None:
-    description = ModelDescription("resnet_50", projects.BODYPARTS, projects.SCORER, location_refinement=False)
-    model = write_folder(tmp_path / "model", description, projects.weights())
+    with networks.tiny_resnet() as name:
+        model = projects.new_model_folder(tmp_path, name, location_refinement=False)
     output = open_engine(model, (32, 32, 3), EngineOptions("tensorflow"))(np.zeros((1, 32, 32, 3), np.uint8))
     assert output.scoremap.shape == (1, 4, 4, 4)
     assert output.locref is None
@@ -142,7 +143,7 @@ def test_damaged_weights_are_refused_before_anything_is_built(
 
 
 @pytest.mark.slow
-def test_threads_and_backend_are_set_before_tensorflow_runs(model: ModelFolder, tmp_path: Path) -> None:
+def test_threads_and_backend_are_set_before_tensorflow_runs(tmp_path: Path) -> None:
     """In a process of its own, of a user whose Keras settings name a backend that is not installed."""
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax"}))
     code = (
@@ -153,7 +154,7 @@ def test_threads_and_backend_are_set_before_tensorflow_runs(model: ModelFolder, 
     )
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(model.path)],
+        [sys.executable, "-c", code, str(projects.model_folder(tmp_path).path)],
         env=environment | {"KERAS_HOME": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -104,8 +104,8 @@ def errors_on_rendered(seed: int, indices: Iterable[int]) -> npt.NDArray[np.floa
 
 
 def test_a_rendered_mouse_that_it_has_never_seen_is_found() -> None:
-    errors = errors_on_rendered(SEED, (100, 700, 1300, 1900))
-    assert len(errors) >= 8
+    errors = errors_on_rendered(SEED, (100, 1300))
+    assert len(errors) >= 4
     assert np.median(errors) < 4.0
 
 

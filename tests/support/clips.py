@@ -56,13 +56,16 @@ def dot_centres(number: int, height: int, width: int) -> npt.NDArray[np.float64]
 def numbered_frames(count: int, height: int = 120, width: int = 160) -> Images:
     """``(count, height, width, 3)`` frames: a bar code of the number along the top, three dots below it."""
     frames = np.zeros((count, height, width, 3), np.uint8)
-    rows, columns = np.mgrid[:height, :width]
     cell = width // BITS
     for number, frame in enumerate(frames):
         for bit in range(BITS):
             frame[:12, bit * cell : (bit + 1) * cell] = 255 if number >> bit & 1 else 40
         for channel, (x, y) in enumerate(dot_centres(number, height, width)):
-            frame[np.hypot(columns + 0.5 - x, rows + 0.5 - y) < RADIUS, channel] = 255
+            left, top = (max(0, int(middle) - RADIUS) for middle in (x, y))
+            rows, columns = np.ogrid[top : top + 2 * RADIUS + 2, left : left + 2 * RADIUS + 2]
+            near = np.hypot(columns + 0.5 - x, rows + 0.5 - y) < RADIUS
+            part = frame[top : top + len(near), left : left + near.shape[1], channel]
+            part[near[: part.shape[0], : part.shape[1]]] = 255
     return frames
 
 
@@ -95,6 +98,12 @@ def spoil(source: Path, target: Path, *numbers: int) -> Path:
         content[start : start + len(coded[number])] = np.random.default_rng(number).bytes(len(coded[number]))
     target.write_bytes(content)
     return target
+
+
+def beginning(source: Path, frames: int, folder: Path) -> Path:
+    """Copy whole groups of pictures from the beginning of a video, as they are, to a file of the same name."""
+    ffmpeg("-i", source, "-c", "copy", "-frames:v", str(frames), folder / source.name)
+    return folder / source.name
 
 
 def truncate(source: Path, target: Path, part: float) -> Path:

@@ -37,9 +37,12 @@ class FakeEngine:
         assert images.dtype == np.uint8
         assert images.shape[1:] == (*self._shape, 3)
         FakeEngine.calls.append(images.shape)
-        pure = np.clip(2.0 * images.astype(np.float32) - images.sum(axis=3, keepdims=True, dtype=np.float32), 0, None)
+        planes = [images[..., channel].astype(np.int16) for channel in range(3)]
         rows, columns = (2 * -(-side // 16) for side in self._shape)
-        padded = np.zeros((len(images), rows * STRIDE, columns * STRIDE, 3), np.float32)
-        padded[:, : self._shape[0], : self._shape[1]] = pure
-        cells = padded.reshape(len(images), rows, STRIDE, columns, STRIDE, 3).mean(axis=(2, 4))
-        return Maps((cells / 255).astype(np.float32), np.zeros((*cells.shape, 2), np.float32))
+        pure = np.zeros((len(images), 3, rows * STRIDE, columns * STRIDE), np.int16)
+        for channel, plane in enumerate(planes):
+            np.maximum(2 * plane - sum(planes), 0, out=pure[:, channel, : self._shape[0], : self._shape[1]])
+        strips = pure.reshape(len(images), 3, rows, STRIDE, -1).sum(axis=3)
+        cells = np.moveaxis(strips.reshape(len(images), 3, rows, columns, STRIDE).sum(axis=4), 1, 3)
+        scoremap = cells.astype(np.float32) / np.float32(STRIDE**2 * 255)
+        return Maps(scoremap, np.zeros((*cells.shape, 2), np.float32))

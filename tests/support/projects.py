@@ -119,6 +119,12 @@ def model_folder(folder: Path) -> ModelFolder:
     return write_folder(folder / "random-model", ModelDescription("resnet_50", BODYPARTS, SCORER), weights())
 
 
+def new_model_folder(folder: Path, net_type: str, **description: Any) -> ModelFolder:
+    """A model folder of random weights, for a network that is smaller than most (`networks.tiny_resnet`)."""
+    described = ModelDescription(net_type, BODYPARTS, SCORER, **description)
+    return write_folder(folder / "model", described, random_weights(net_type))
+
+
 def link_checkpoint(source: Path, prefix: Path) -> None:
     """Give a checkpoint's files another place and name without copying them."""
     for ending in (".index", ".data-00000-of-00001"):

@@ -80,9 +80,14 @@ def test_frames_are_a_function_of_options_and_index() -> None:
     assert not np.array_equal(forward[0].image, forward[1].image)
 
 
-@pytest.mark.parametrize("size", [(112, 112), (33, 401), (1000, 64)])
-@pytest.mark.parametrize("frames", [1, 2, BLOCK + 1])
-@pytest.mark.parametrize("fps", [0.2, 30.0, 1000.0])
+@pytest.mark.parametrize(
+    ("size", "frames", "fps"),
+    [  # every two of them together
+        (size, (1, 2, BLOCK + 1)[length], (0.2, 30.0, 1000.0)[(place + length) % 3])
+        for place, size in enumerate([(112, 112), (33, 401), (1000, 64)])
+        for length in range(3)
+    ],
+)
 def test_any_size_length_and_rate(size: tuple[int, int], frames: int, fps: float) -> None:
     scene = opened(width=size[0], height=size[1], frames=frames, fps=fps, occlusion=1.0)
     frame = scene.frame(frames - 1)
@@ -184,7 +189,7 @@ def test_rest_is_still_and_a_walk_gets_on() -> None:
     assert max(max(way) for name, way in ways.items() if name != "walk") < 20
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_mouse_neither_jumps_nor_leaves_the_cage(seed: int) -> None:
     values, _ = postures(seed)
     center = column(values, "center")

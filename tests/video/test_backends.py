@@ -82,11 +82,11 @@ def test_decoders_give_equal_bytes(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if "b-frames" in name or "late" in name])
 def test_decoding_may_start_at_any_frame(name: str, tmp_path: Path) -> None:
-    path = make(tmp_path, name, 60)
-    for first in (1, 29, 30, 31, 59):
+    path = make(tmp_path, name, 36)
+    for first in (1, 19, 20, 21, 35):
         frames = [frame for frame in VideoReader(probe(path), first=first).decoded() if frame.image is not None]
-        assert [frame.number for frame in frames] == list(range(first, 60))
-        assert numbers([frame.image for frame in frames if frame.image is not None]) == list(range(first, 60))
+        assert [frame.number for frame in frames] == list(range(first, 36))
+        assert numbers([frame.image for frame in frames if frame.image is not None]) == list(range(first, 36))
 
 
 AWKWARD_NAMES = {

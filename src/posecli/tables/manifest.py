@@ -12,9 +12,9 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -163,11 +163,17 @@ def describe_model(model: AnyFolder) -> dict[str, Any]:
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
     """Versions of those packages that are installed."""
-    packages = {}
-    for name in names:
-        with suppress(PackageNotFoundError):
-            packages[name] = version(name)
-    return packages
+    versions = {name: _installed_version(name) for name in names}
+    return {name: found for name, found in versions.items() if found is not None}
+
+
+@cache
+def _installed_version(name: str) -> str | None:
+    """Looked up once: reading a package's metadata takes milliseconds."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def describe_machine() -> dict[str, Any]:

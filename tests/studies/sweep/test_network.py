@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import clips, projects
+from conftest import make_dots_model
+from support import clips
 from support.fake_engine import STRIDE
 
 from posecli.errors import VideoError
@@ -84,7 +85,7 @@ def test_frames_that_cannot_be_found_by_their_time_come_all_the_same(
 @pytest.mark.usefixtures("fake_engine")
 class TestPoses:
     def found(self, clip: Path, tmp_path: Path) -> Pose:
-        model = load_model(projects.model_folder(tmp_path).path, EngineOptions(precision="fp32"))
+        model = load_model(make_dots_model(tmp_path / "model").path, EngineOptions(precision="fp32"))
         info = probe(clip)
         geometry = Geometry.plan(info.width, info.height)
         return find_poses(model, info, geometry, STRETCHES, SweepOptions(), lambda _count: None)[0]

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import make_dots_model
 from support import clips
 from support.fake_engine import FakeEngine
 
+from posecli.engine import ENGINE_CLASSES
 from posecli.errors import LabelError, OutputError, OutputExistsError, VideoError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
@@ -54,9 +56,27 @@ class Teller(SweepObserver):
         yield progress
 
 
+@pytest.fixture(scope="module")
+def options(dots_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepOptions:
+    model = make_dots_model(tmp_path_factory.mktemp("model") / "dots-model").path
+    return SweepOptions(videos=(dots_clip,), model=model, analysis=FP32, pcutoff=0.3, resamples=100)
+
+
+@pytest.fixture(scope="module")
+def whole(options: SweepOptions, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """A finished sweep, in a folder that no test may write to."""
+    place = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSECLI_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        for name in ENGINE_CLASSES:
+            patch.setitem(ENGINE_CLASSES, name, "support.fake_engine:FakeEngine")
+        return sweep(options, place / "out")
+
+
 @pytest.fixture
-def options(dots_clip: Path, dots_model: ModelFolder) -> SweepOptions:
-    return SweepOptions(videos=(dots_clip,), model=dots_model.path, analysis=FP32, pcutoff=0.3, resamples=100)
+def finished(whole: Sweep, tmp_path: Path) -> Path:
+    """A folder with the files of a finished sweep."""
+    return shutil.copytree(whole.folder, tmp_path / "out")
 
 
 def sweep(
@@ -70,8 +90,7 @@ def sweep(
     return run_sweep("compress-sweep", options, versions, folder, observer or SweepObserver(), overwrite=overwrite)
 
 
-def test_a_sample_has_the_poses_of_its_frames(options: SweepOptions, tmp_path: Path) -> None:
-    whole = sweep(options, tmp_path / "whole")
+def test_a_sample_has_the_poses_of_its_frames(options: SweepOptions, whole: Sweep, tmp_path: Path) -> None:
     study = sweep(replace(options, sample=24), tmp_path / "sample")
     (video,) = study.videos
     rate = round(video.info.frame_rate)
@@ -105,19 +124,17 @@ def test_steps_do_not_go_from_stretch_to_stretch(
     assert "looked at 20 of 50 frames, in 3 stretches" in page
 
 
-def test_lossless_gives_the_same_poses_and_the_worst_does_not(options: SweepOptions, tmp_path: Path) -> None:
-    study = sweep(options, tmp_path / "out")
-    original, lossless, _, worst = (study.poses(study.videos[0], version) for version in study.versions)
+def test_lossless_gives_the_same_poses_and_the_worst_does_not(whole: Sweep) -> None:
+    original, lossless, _, worst = (whole.poses(whole.videos[0], version) for version in whole.versions)
     assert original.shape == (50, 3, 3)
     assert np.array_equal(original, lossless)
     assert np.abs(worst - original).max() > 5
-    assert study.usable == study.versions
+    assert whole.usable == whole.versions
 
 
-def test_rows_say_what_a_version_takes(options: SweepOptions, tmp_path: Path, dots_clip: Path) -> None:
-    study = sweep(options, tmp_path / "out")
-    video = study.videos[0]
-    given, _, better, worst = (study.rows[video.name, version.name] for version in study.versions)
+def test_rows_say_what_a_version_takes(whole: Sweep, dots_clip: Path) -> None:
+    video = whole.videos[0]
+    given, _, better, worst = (whole.rows[video.name, version.name] for version in whole.versions)
     assert given["bytes"] == dots_clip.stat().st_size
     assert given["given_compression"] == 1
     assert given["raw_compression"] == pytest.approx(160 * 120 * 3 * 50 / given["bytes"])
@@ -128,11 +145,10 @@ def test_rows_say_what_a_version_takes(options: SweepOptions, tmp_path: Path, do
     assert worst["command"][worst["command"].index("-crf") + 1] == "51"
 
 
-def test_nothing_but_results_is_left(options: SweepOptions, tmp_path: Path) -> None:
-    sweep(options, tmp_path / "out")
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+def test_nothing_but_results_is_left(whole: Sweep) -> None:
+    names = {path.name for path in whole.folder.iterdir()}
     assert names == {"design.json", "versions.jsonl", "poses", "frames"}
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(whole.folder.parent.rglob("*.partial"))
 
 
 def test_encoded_videos_are_kept_if_asked_for(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
@@ -143,9 +159,8 @@ def test_encoded_videos_are_kept_if_asked_for(dots_clip: Path, dots_model: Model
 
 @pytest.mark.parametrize("stage", ["encoding", "comparing", "poses"])
 def test_an_interrupted_sweep_is_continued_and_ends_the_same(
-    options: SweepOptions, tmp_path: Path, stage: str, fake_engine: type[FakeEngine]
+    options: SweepOptions, whole: Sweep, tmp_path: Path, stage: str
 ) -> None:
-    whole = sweep(options, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         sweep(options, tmp_path / "out", Teller(f"CRF 30: {stage}"))
     left = [path for path in (tmp_path / "out").rglob("*") if path.suffix in (".mp4", ".partial")]
@@ -160,21 +175,18 @@ def test_an_interrupted_sweep_is_continued_and_ends_the_same(
         assert np.array_equal(study.poses(study.videos[0], version), whole.poses(whole.videos[0], version))
 
 
-def test_a_torn_last_line_is_made_again(options: SweepOptions, tmp_path: Path) -> None:
-    sweep(options, tmp_path / "out")
-    rows = tmp_path / "out" / "versions.jsonl"
+def test_a_torn_last_line_is_made_again(options: SweepOptions, finished: Path) -> None:
+    rows = finished / "versions.jsonl"
     rows.write_bytes(rows.read_bytes()[:-20])
     teller = Teller()
-    sweep(options, tmp_path / "out", teller)
+    sweep(options, finished, teller)
     assert len(rows.read_text().splitlines()) == 4
     assert any("3 versions are there, 1 are left" in line for line in teller.lines)
 
 
-def test_a_finished_sweep_does_no_work(options: SweepOptions, tmp_path: Path, fake_engine: type[FakeEngine]) -> None:
-    sweep(options, tmp_path / "out")
-    fake_engine.calls.clear()
+def test_a_finished_sweep_does_no_work(options: SweepOptions, finished: Path, fake_engine: type[FakeEngine]) -> None:
     teller = Teller()
-    sweep(options, tmp_path / "out", teller)
+    sweep(options, finished, teller)
     assert fake_engine.calls == []
     assert teller.names == []
 

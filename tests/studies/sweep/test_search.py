@@ -29,7 +29,8 @@ class Teller(SweepObserver):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips.encode(tmp_path_factory.mktemp("clip") / "clip.mp4", clips.numbered_frames(260, 64, 96))
+    frames = clips.numbered_frames(110, 64, 96)
+    return clips.encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames, fps="10")
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_a_setting_inside_and_its_compression_are_found(clip: Path, dots_model: 
     assert found.figure.read_bytes().startswith(b"\x89PNG")
     saved = json.loads((tmp_path / "recommendation.json").read_text())
     assert saved["setting"] == {"scale": 0.5, "precision": "fp32"}
-    assert saved["frames"] == 260
+    assert saved["frames"] == 110
 
 
 def test_nothing_inside_is_the_full_frame_in_fp32(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
@@ -74,12 +75,12 @@ def test_thin_evidence_recommends_nothing(clip: Path, dots_model: ModelFolder, t
 def test_a_search_is_continued_on_the_frames_it_began_with(
     clip: Path, dots_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posecli.studies.sweep.search.FEWEST_FRAMES", 200)
+    monkeypatch.setattr("posecli.studies.sweep.search.FEWEST_FRAMES", 80)
     monkeypatch.setattr("posecli.studies.sweep.search.frame_seconds", lambda *_: 1e6)
     teller = Teller()
     first = search(options_for(clip, dots_model, tolerance=30.0), tmp_path, teller)
-    assert first.as_dict()["frames"] == 200
-    assert any("repeat the same search with --sample 200" in line for line in teller.lines)
+    assert first.as_dict()["frames"] == 80
+    assert any("repeat the same search with --sample 80" in line for line in teller.lines)
     monkeypatch.setattr("posecli.studies.sweep.search.frame_seconds", lambda *_: 1e-6)
     again = search(options_for(clip, dots_model, tolerance=30.0), tmp_path)
     assert again.as_dict()["rows"] == first.as_dict()["rows"]
