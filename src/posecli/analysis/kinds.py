@@ -19,6 +19,7 @@ from posecli.errors import UsageError
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.step import Step
+from posecli.inference.topdown import without_detector
 from posecli.model.folder import file_sha256
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
@@ -151,10 +152,7 @@ class PoseAnalysis(Analysis):
         if options.boxes is not None and not self.top_down:
             raise UsageError(f"'{model.folder.path}' looks at whole frames: leave out --boxes")
         if options.boxes is None and self.top_down and model.folder.detector is None:
-            raise UsageError(
-                f"'{model.folder.path}' looks at the animal alone and has no detector to find it: say where it is with "
-                "--boxes, or import the model with its detector"
-            )
+            raise UsageError(without_detector(model.folder))
 
     def geometry(self, info: VideoInfo) -> Geometry:
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)

@@ -291,7 +291,7 @@ def _network_choice(*values: Any) -> NetworkChoice:
 project_options = gathered(
     "network",
     _network_choice,
-    ("shuffle", "trainset_index", "snapshot", "dlc_engine"),
+    ("shuffle", "trainset_index", "snapshot", "dlc_engine", "detector_snapshot"),
     click.option("--shuffle", default=1, help="Shuffle of the DeepLabCut project."),
     click.option(
         "--snapshot",
@@ -304,6 +304,12 @@ project_options = gathered(
         "--dlc-engine",
         type=click.Choice(TRAINING_ENGINES),
         help="Engine of DeepLabCut that trained the network.  [what the project says]",
+    ),
+    click.option(
+        "--detector-snapshot",
+        type=snapshot_value,
+        metavar="N|best",
+        help="Epoch of a top-down network's detector.  [as for --snapshot]",
     ),
 )
 

@@ -18,7 +18,7 @@ from posecli.errors import EngineError, UsageError
 from posecli.inference.boxes import Boxes, best_boxes, reference_boxes
 from posecli.inference.decode import DecodeOptions, Pose, decode
 from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
-from posecli.inference.topdown import Cropping, TopDownStep
+from posecli.inference.topdown import Cropping, TopDownStep, without_detector
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, DetectorFolder, ModelFolder, named_model, read_clip_folder
@@ -154,7 +154,7 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         """From frames to what a top-down network looks at; ``None`` for one that looks at whole frames."""
         crop, detector = self.description.top_down, self.folder.detector
         detect = None if detector is None else Detector(detector, self.options)
-        return None if crop is None else Cropping(crop, detect, str(self.folder.path))
+        return None if crop is None else Cropping(crop, detect, without_detector(self.folder))
 
     def step(self, shape: Shape, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Step:
         """From batches of frames of one shape to poses, ``(B, K, N, 3)`` in px of the full frame."""

@@ -18,6 +18,7 @@ from posecli.errors import ModelError
 from posecli.inference.boxes import Boxes
 from posecli.inference.step import Step, Values
 from posecli.model.description import TopDown
+from posecli.model.folder import LEFT_OUT, ModelFolder
 from posecli.video.batch import Batch
 from posecli.video.opencv import Image, import_cv2
 
@@ -35,7 +36,7 @@ class Cropping:
 
     crop: TopDown
     detect: Detect | None
-    model: str  # for people
+    lacking: str  # why there is nothing to look at where neither is given
 
     def __call__(self, batch: Batch) -> Batch:
         return crops_of(batch, self._boxes(batch), self.crop)
@@ -46,11 +47,16 @@ class Cropping:
             corners = batch.geometry.to_network(batch.boxes[:, :2])
             return np.concatenate([corners, batch.boxes[:, 2:] * batch.geometry.scale], axis=1)
         if self.detect is None:
-            raise ModelError(
-                f"'{self.model}' looks at the animal alone and has no detector to find it: say where it is with "
-                "--boxes, or import the model with its detector"
-            )
+            raise ModelError(self.lacking)
         return self.detect(batch.images)
+
+
+def without_detector(folder: ModelFolder) -> str:
+    """Why a network that looks at one animal finds none by itself."""
+    left_out = folder.description.source.get(LEFT_OUT)
+    why = "has no detector to find it" if left_out is None else f"its detector '{left_out}' is not supported yet"
+    advice = ", or import the model with its detector" if left_out is None else ""
+    return f"'{folder.path}' looks at the animal alone and {why}: say where it is with --boxes{advice}"
 
 
 @dataclass(frozen=True)

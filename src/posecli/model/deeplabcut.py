@@ -13,6 +13,7 @@ from typing import Any, Literal
 from posecli import __version__
 from posecli.errors import ModelError
 from posecli.model.description import ModelDescription
+from posecli.model.folder import DetectorParts
 from posecli.network.folding import Tensors
 from posecli.network.network import Network
 from posecli.options import TrainingEngine
@@ -32,6 +33,7 @@ class NetworkChoice:
     # else the last, which is the best one where there is one.
     snapshot: int | Literal["best"] | None = None
     engine: TrainingEngine | None = None  # that trained it; None: the one that the project says
+    detector_snapshot: int | Literal["best"] | None = None  # of a top-down network's detector, as `snapshot`
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class DeepLabCutNetwork(ABC):
     @abstractmethod
     def read(self, network: Network) -> Tensors:
         """The weights that a network needs; `ModelError` names each that is missing or does not fit."""
+
+    def read_detector(self) -> DetectorParts | None:
+        """What finds the animal for a network that looks at nothing else, if it is known and posecli runs it."""
+        return None
 
     def source(self, engine: str, **about: str | float) -> dict[str, Any]:
         """Where the network came from, for people and manifests."""

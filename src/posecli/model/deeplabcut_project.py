@@ -69,7 +69,7 @@ def _from_folder(path: Path, folder: Path, choice: NetworkChoice) -> DeepLabCutN
 
 def _refuse_choice(path: Path, choice: NetworkChoice) -> None:
     """Refuse to choose among a project's networks where there is one."""
-    others = NetworkChoice(snapshot=choice.snapshot)
+    others = NetworkChoice(snapshot=choice.snapshot, detector_snapshot=choice.detector_snapshot)
     if choice != others:
         raise ModelError(
             f"'{path}' holds one network: --shuffle, --trainset-index and --dlc-engine choose among those of a "

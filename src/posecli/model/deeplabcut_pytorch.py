@@ -14,6 +14,8 @@ import numpy.typing as npt
 from posecli.errors import ModelError
 from posecli.model.deeplabcut import MODEL_DIRECTORY, DeepLabCutNetwork, NetworkChoice, ProjectSettings
 from posecli.model.description import ModelDescription
+from posecli.model.detector import DetectorDescription
+from posecli.model.folder import LEFT_OUT, DetectorParts
 from posecli.model.pytorch_config import PyTorchConfig
 from posecli.model.torchfile import TorchFile, read_torch_file
 from posecli.model.torchpickle import TorchTensor
@@ -78,15 +80,35 @@ class PyTorchNetwork(DeepLabCutNetwork):
         name = SNAPSHOT.fullmatch(self.snapshot.name) or EXPORT.fullmatch(self.snapshot.name)
         epoch = {} if name is None else {"epoch": int(name["epoch"])}
         source = self.source("PyTorch", snapshot=self.snapshot.name, **epoch)
+        if self.detector is not None:
+            supported = self._detector_description() is not None
+            source["detector" if supported else LEFT_OUT] = self.config.detector_name
         return self.config.describe(self.scorer, self.pcutoff, source)
 
     def read(self, network: Network) -> Tensors:
         return read_state(read_torch_file(self.snapshot), network, f"'{self.config_path}'")
 
+    def read_detector(self) -> DetectorParts | None:
+        description = self._detector_description()
+        if description is None or self.detector is None:
+            return None
+        file = read_torch_file(self.detector.path)
+        return description, read_state(file, description.network, f"'{self.config_path}'", "detector")
 
-def read_state(file: TorchFile, network: Network, described_by: str) -> Tensors:
-    """A network's weights, from a file of PyTorch's; `ModelError` names those that are missing or do not fit."""
-    state, problems = _state(file), []
+    def _detector_description(self) -> DetectorDescription | None:
+        if self.detector is None:
+            return None
+        snapshot = self.detector
+        source = self.source("PyTorch", snapshot=snapshot.path.name, epoch=snapshot.epoch)
+        return self.config.describe_detector(self.scorer, source)
+
+
+def read_state(file: TorchFile, network: Network, described_by: str, part: str = "pose") -> Tensors:
+    """A network's weights, from a file of PyTorch's; `ModelError` names those that are missing or do not fit.
+
+    The `part` is that of an exported model, which holds several.
+    """
+    state, problems = _state(file, part), []
     variables = [(operation, name, shape) for operation, found in network.variables() for name, shape in found.items()]
     for operation, name, shape in variables:
         found, needed = state.get(name), _in_pytorch(operation, name, shape)
@@ -103,10 +125,10 @@ def read_state(file: TorchFile, network: Network, described_by: str) -> Tensors:
     return {name: _in_tensorflow(operation, name, file.read(name, state[name])) for operation, name, _ in variables}
 
 
-def _state(file: TorchFile) -> Mapping[str, Any]:
-    """The tensors of the pose network in a snapshot, an exported model, or a bare state dict."""
+def _state(file: TorchFile, part: str) -> Mapping[str, Any]:
+    """The tensors of a network in a snapshot, an exported model, or a bare state dict."""
     content = file.content if isinstance(file.content, Mapping) else {}
-    found = content.get("pose", content.get("model", content))
+    found = content.get(part, content.get("model", content))
     return found if isinstance(found, Mapping) else {}
 
 
@@ -140,7 +162,7 @@ def from_model_directory(
     config = PyTorchConfig(read_yaml(config_path, ModelError), f"'{config_path}'")
     snapshot = _chosen(train, _listed(train, SNAPSHOT), choice.snapshot, settings.snapshot_index)
     found = _listed(train, DETECTOR) if config.method == "td" else []
-    detector = _chosen(train, found, None, settings.detector_index) if found else None
+    detector = _chosen(train, found, choice.detector_snapshot, settings.detector_index) if found else None
     boxes = None if detector is None else detector.uid
     scorer = scorer_name(config.net_type, *_task_and_shuffle(folder, config), snapshot.uid, boxes)
     return PyTorchNetwork(path, scorer, settings.pcutoff, config, config_path, snapshot.path, detector)

@@ -45,6 +45,8 @@ LARGEST_WEIGHTS_BYTES = 4 << 30
 #: The list of names and shapes at the start of a weights file; ResNet-152 needs a fortieth of it.
 LARGEST_HEADER_BYTES = 4 << 20
 DETECTOR_FOLDER = "detector"
+#: In a description's source: DeepLabCut's name of a detector that posecli does not run.
+LEFT_OUT = "detector_left_out"
 INT8_FILE = "int8.yaml"
 INT8_FORMAT = "posecli-int8"
 INT8_VERSION = 1

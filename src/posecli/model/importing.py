@@ -19,6 +19,7 @@ from posecli.model.deeplabcut_project import find_source
 from posecli.model.description import ClipDescription
 from posecli.model.folder import (
     FORMAT_VERSION,
+    LEFT_OUT,
     AnyFolder,
     ClipModelFolder,
     ModelFolder,
@@ -28,6 +29,7 @@ from posecli.model.folder import (
     read_model_folder,
     write_folder,
 )
+from posecli.support.textfile import NOTES
 
 #: Raised when posecli reads the same files as something else: what is in the cache is then outdated.
 READING = 2
@@ -86,7 +88,7 @@ def open_model(path: Path, choice: NetworkChoice = NetworkChoice()) -> ModelFold
     if is_model_folder(path):
         if choice != NetworkChoice():
             raise ModelError(
-                f"'{path}' is a model folder, which holds one network: --shuffle, --snapshot and --trainset-index "
+                f"'{path}' is a model folder, which holds one network: --shuffle, --snapshot and the like "
                 "choose among those of a DeepLabCut project"
             )
         return read_model_folder(path)
@@ -109,7 +111,12 @@ def cache_directory() -> Path:
 
 def _import(source: DeepLabCutNetwork, destination: Path, *, overwrite: bool) -> ModelFolder:
     description = source.describe()
-    return write_folder(destination, description, source.read(description.network), overwrite=overwrite)
+    if (name := description.source.get(LEFT_OUT)) is not None:
+        NOTES.warning(
+            "its detector '%s' is not supported and is left out: boxes must come from a table (--boxes)", name
+        )
+    tensors = source.read(description.network)
+    return write_folder(destination, description, tensors, overwrite=overwrite, detector=source.read_detector())
 
 
 def _cache_key(source: DeepLabCutNetwork) -> str:

@@ -1,7 +1,7 @@
 """What a ``pytorch_config.yaml`` of DeepLabCut says of a network.
 
 The architecture is read from what the file says of backbone and head, never from its net type, which is a name for
-people. A backbone or head of another type is a function in `BACKBONES` or `HEADS`.
+people. A backbone, head or detector of another type is a function in `BACKBONES`, `HEADS` or `DETECTORS`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from posecli.errors import ModelError
-from posecli.model.description import ModelDescription
+from posecli.model.description import ModelDescription, TopDown
+from posecli.model.detector import DetectorDescription
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.network.map_head import LOCREF, SCOREMAP
 from posecli.network.network import LOCREF_STDEV
@@ -26,13 +27,16 @@ PADDING_SETTINGS = {"position": ("random", "top_left"), "border_mode": ("reflect
 #: What may stand in ``data.inference``.
 INFERENCE_SETTINGS = frozenset({"auto_padding", "normalize_images", "scale_to_unit_range", "top_down_crop", "collate"})
 #: Kinds of networks and of heads that posecli does not run, in words.
-OTHER_METHODS = {"td": "a top-down network", "ctd": "a conditional top-down network, which refines other poses"}
+OTHER_METHODS = {"ctd": "a conditional top-down network, which refines other poses"}
 OTHER_HEADS = {
     "DLCRNetHead": "part-affinity fields, which are for several animals",
     "DEKRHead": "a DEKR head, which is for several animals",
     "TransformerHead": "a transformer head",
-    "RTMCCHead": "a SimCC head, which top-down networks have",
 }
+#: Crops of animals, where the file does not say how they are made.
+CROP_DEFAULTS = {"width": 256, "height": 256, "margin": 0}
+#: Activations of PyTorch.
+ACTIVATIONS = {"SiLU": "swish", "ReLU": "relu"}
 ADVICE = "train a bottom-up network for one animal instead, such as resnet_50 or hrnet_w32"
 
 
@@ -74,6 +78,7 @@ class PyTorchConfig:
                 scorer=scorer,
                 pcutoff=pcutoff,
                 source=dict(source) | self._about(),
+                top_down=self._crop() if self.method == "td" else None,
                 **self._network(),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
@@ -81,9 +86,42 @@ class PyTorchConfig:
                 f"{self.where} is not a usable pytorch_config.yaml ({brief(str(error))}): copy it again"
             ) from error
 
+    def describe_detector(self, scorer: str, source: Section) -> DetectorDescription | None:
+        """What finds the animal for a top-down network; ``None`` if posecli does not run it.
+
+        A `ModelError` if the file is damaged.
+        """
+        detector = self.section("detector", "model")
+        if detector.get("type") not in DETECTORS:
+            return None
+        colors = self.section("detector", "data").get("colormode", "RGB")
+        if colors != "RGB":
+            raise self.refusal(f"a detector for the colour mode {brief(colors)}", "train it on RGB, as DeepLabCut does")
+        try:
+            net_type, layout = DETECTORS[str(detector["type"])](detector)
+            mean, std = self._normalization("detector", "data", "inference")
+            return DetectorDescription(net_type, scorer, mean, std, layout, dict(source))
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise ModelError(
+                f"{self.where} does not describe a usable detector ({brief(str(error))}): copy it again"
+            ) from error
+
+    @property
+    def detector_name(self) -> str:
+        """DeepLabCut's name of the detector."""
+        detector = self.section("detector", "model")
+        return " ".join(str(detector.get("variant", detector.get("type"))).split())[:80]
+
+    def _crop(self) -> TopDown:
+        """What becomes of an animal's box."""
+        given = self.section("data", "inference", "top_down_crop")
+        if truth_of(given.get("crop_with_context", True)) is not True:
+            raise self.refusal("crops that do not show what is around the animal", "set crop_with_context to true")
+        return TopDown(**{name: given.get(name, default) for name, default in CROP_DEFAULTS.items()})
+
     def _network(self) -> dict[str, Any]:
         net_type, layout = self._backbone()
-        mean, std = self._normalization()
+        mean, std = self._normalization("data", "inference")
         heads, stdev = HEADS[str(self.head["type"])](self)
         heads |= {"pad_to": pad_to} if (pad_to := self._pad_to()) > 1 else {}
         refinement = {"location_refinement": stdev is not None} | ({} if stdev is None else {"locref_stdev": stdev})
@@ -103,7 +141,7 @@ class PyTorchConfig:
     def _check_kind(self) -> None:
         metadata, heads = self.section("metadata"), self.section("model", "heads")
         individuals, unique = metadata.get("individuals") or [], metadata.get("unique_bodyparts") or []
-        if self.method != "bu":
+        if self.method not in ("bu", "td"):
             raise self.refusal(OTHER_METHODS.get(self.method, f"the method {brief(self.method)}"))
         if isinstance(individuals, list) and len(individuals) > 1:
             raise self.refusal(f"a network for {len(individuals)} animals")
@@ -131,9 +169,9 @@ class PyTorchConfig:
             raise self.refusal(f"the backbone {brief(net_type)}", f"posecli runs {', '.join(POSE_NETWORKS)}")
         return net_type, layout
 
-    def _normalization(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """Mean and factor of RGB in 0..255."""
-        settings = self.section("data", "inference")
+    def _normalization(self, *section: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Mean and factor of RGB in 0..255, as a section says what is done to pictures."""
+        settings = self.section(*section)
         for name, value in settings.items():
             if truth_of(value) not in (None, False) and name not in INFERENCE_SETTINGS:
                 raise self.refusal(f"frames that are changed before the network sees them ({brief(name)})")
@@ -204,6 +242,38 @@ def _map_heads(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
     return layout, float(predictor.get("locref_std", LOCREF_STDEV)) if has_locref else None
 
 
+def _axes_head(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
+    """Layers of a head that looks along the axes of a crop, as `posecli.network.axes_head` has them."""
+    head = config.head
+    predictor, attention = head["predictor"], head["gau_cfg"]
+    if predictor.get("type") != "SimCCPredictor":
+        raise config.refusal(f"poses found by a {brief(predictor.get('type'))}")
+    if truth_of(attention.get("use_rel_bias")) or truth_of(attention.get("pos_enc")):
+        raise config.refusal("a head whose attention knows the places of tokens")
+    if head["simcc_split_ratio"] != predictor.get("simcc_split_ratio", 2.0):
+        raise ValueError(f"simcc_split_ratio {brief(head['simcc_split_ratio'])} of the head is not the predictor's")
+    (width, height), sigma = head["input_size"], predictor.get("sigma", 6.0)
+    normalized, beta = bool(truth_of(predictor.get("normalize_outputs", False))), predictor.get("decode_beta", 150.0)
+    sigmas = sigma if isinstance(sigma, list) else [sigma, sigma]
+    axes = {
+        "size": [height, width],
+        "cells_per_px": head["simcc_split_ratio"],
+        "factors": [1.0, 1.0] if normalized else [each * beta for each in sigmas],
+        "softmax": truth_of(predictor.get("apply_softmax", True)),
+        "normalized": normalized,
+        "final_kernel": head["final_layer_kernel_size"],
+        "hidden": attention["hidden_dims"],
+        "attention": attention["s"],
+        "expansion": attention["expansion_factor"],
+        "activation": ACTIVATIONS[attention["act_fn"]],
+    }
+    return {"axes": axes}, None
+
+
+def _ssdlite(detector: Section) -> tuple[str, dict[str, Any]]:
+    return "ssdlite", {"tail": 160 if truth_of(detector.get("pretrained_from_imagenet")) else 80}
+
+
 def _layers(config: Section) -> dict[str, Any]:
     channels, final = list(config["channels"]), config.get("final_conv")
     layers = {"maps": channels[-1] if final is None else final["out_channels"], "channels": channels[1:]}
@@ -218,4 +288,9 @@ BACKBONES: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {
     "CSPNeXt": _cspnext,
 }
 #: What is read of each type of head: its layout, and px per unit of location refinement, if there is any.
-HEADS: dict[str, Callable[[PyTorchConfig], tuple[dict[str, Any], float | None]]] = {"HeatmapHead": _map_heads}
+HEADS: dict[str, Callable[[PyTorchConfig], tuple[dict[str, Any], float | None]]] = {
+    "HeatmapHead": _map_heads,
+    "RTMCCHead": _axes_head,
+}
+#: What is read of each type of detector, as of backbones.
+DETECTORS: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {"SSDLite": _ssdlite}
