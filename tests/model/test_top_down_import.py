@@ -76,8 +76,8 @@ def test_pose_network_and_detector_come_together(project: Path, tmp_path: Path) 
 
 
 def test_a_snapshot_of_the_detector_is_chosen(project: Path, tmp_path: Path) -> None:
-    best = imported(project, tmp_path)
-    ninth = imported(project, tmp_path, detector_snapshot=9)
+    best = imported(project, tmp_path / "best")
+    ninth = imported(project, tmp_path / "ninth", detector_snapshot=9)
     assert ninth.description.scorer.endswith("_detector_9_snapshot_best-3")
     assert ninth.identity != best.identity
     with pytest.raises(ModelError, match="no snapshot of epoch 8: choose one of 9, best-7"):
