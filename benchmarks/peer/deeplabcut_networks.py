@@ -3,9 +3,9 @@
     python deeplabcut_networks.py PROJECT ENGINE NET_TYPE
 
 ENGINE is pytorch or tensorflow. DeepLabCut's own network of that type, for the project's body parts, is put into the
-project as its shuffle `SHUFFLE`, with random weights, on which speed does not depend, and is sure of every point. Then each line
-``VIDEO BATCH OUT_DIR`` of standard input (JSON, a list) is answered with one JSON line: frames, and the seconds that
-DeepLabCut itself reports for its loop.
+project as its shuffle `SHUFFLE`. Its weights are random, on which speed does not depend, and it is sure of every point.
+Then each line ``VIDEO BATCH OUT_DIR`` of standard input (JSON, a list) is answered with one JSON line: frames, and the
+seconds that DeepLabCut itself reports for its loop.
 """
 
 from __future__ import annotations
