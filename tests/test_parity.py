@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support import clips
 
 from posecli.analysis import analyze
 from posecli.engine.outputs import Axes, Maps, Peaks
@@ -62,21 +63,24 @@ def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Model
 
 
 def run(video: Path, shared_data: Path, folder: ModelFolder, options: AnalyzeOptions) -> Run:
+    """Analyse the beginning of a clip, and hold it against that of DeepLabCut's table."""
     model = RecordingModel(folder)
     report = analyze(video, model, options)
     assert report.results[0].state == "done", report.results[0].message
     assert report.results[0].table is not None
     name = f"{video.stem}{SCORER}.h5"
     assert report.results[0].table.name == name
+    found = read_pose_table(report.results[0].table)
     expected = read_pose_table(shared_data / "dlc-openfield" / "golden" / name)
-    return Run(read_pose_table(report.results[0].table), expected, model)
+    return Run(found, expected.iloc[: len(found)], model)
 
 
 @pytest.fixture(scope="module")
 def small_clip(shared_data: Path, folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """2,330 frames of 160x120 px, in batches of 64, as DeepLabCut had them."""
-    options = AnalyzeOptions(ENGINE, batch_size=64, out_dir=tmp_path_factory.mktemp("poses"))
-    return run(shared_data / "dlc-openfield" / "clips" / "m3v1w160.mp4", shared_data, folder, options)
+    """500 of 2,330 frames of 160x120 px, in batches of 64, as DeepLabCut had them."""
+    place = tmp_path_factory.mktemp("poses")
+    clip = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w160.mp4", 500, place)
+    return run(clip, shared_data, folder, AnalyzeOptions(ENGINE, batch_size=64, out_dir=place))
 
 
 def assert_equal_tables(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -91,7 +95,7 @@ def assert_equal_tables(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 def test_batches(small_clip: Run) -> None:
-    assert len(small_clip.expected) == 2330
+    assert len(small_clip.found) == 500
     assert_equal_tables(small_clip.found, small_clip.expected)
 
 
@@ -108,10 +112,10 @@ def test_decoders_give_equal_bits_on_a_real_network_s_maps(small_clip: Run) -> N
 
 
 def test_frame_by_frame(shared_data: Path, folder: ModelFolder, tmp_path: Path) -> None:
-    video = shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4"
+    video = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4", 250, tmp_path)
     options = AnalyzeOptions(ENGINE, batch_size=1, decoder="standard", out_dir=tmp_path)
     result = run(video, shared_data, folder, options)
-    assert len(result.expected) == 600
+    assert len(result.found) == 250
     assert_equal_tables(result.found, result.expected)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ from posecli.precision.quantize import (
 @pytest.mark.slow
 def test_real_network(shared_data: Path, tmp_path: Path) -> None:
     """Plain post-training quantisation moves this network's points by a median of 3.9 px."""
-    video = shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4"
+    video = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4", 250, tmp_path)
     folder = import_model(shared_data / "dlc-openfield", tmp_path / "model")
     told: list[str] = []
     chosen = quantize_model(folder, [video], QuantizeOptions((1.0, 0.5), frames=16), told.append)
@@ -136,10 +137,9 @@ def test_too_few_chunks_are_refused(tmp_path: Path) -> None:
         quantize_model(clip_model(tmp_path), [video], ClipQuantizeOptions(), lambda step: None)
 
 
-def test_videos_without_points_are_refused(tmp_path: Path) -> None:
-    folder = projects.model_folder(tmp_path)
-    video = clips.encode(tmp_path / "grey.mp4", clips.numbered_frames(20, 48, 64))
-    impossible = ModelFolder(folder.path, folder.description.__class__(**{**vars(folder.description), "pcutoff": 2.0}))
+def test_videos_without_points_are_refused(tiny_model: ModelFolder, video: Path, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", tiny_model.description, tiny_model.weights())
+    impossible = ModelFolder(folder.path, replace(folder.description, pcutoff=2.0))
     with pytest.raises(
         EngineError, match=r"only 0 points of the videos at \d+x\d+ px are above the likelihood cut-off 2"
     ):
@@ -147,13 +147,13 @@ def test_videos_without_points_are_refused(tmp_path: Path) -> None:
     assert not has_int8(folder)
 
 
-def test_a_video_that_is_no_video_is_named_though_another_could_serve(tmp_path: Path) -> None:
-    good = clips.encode(tmp_path / "good.mp4", clips.numbered_frames(20, 48, 64))
+def test_a_video_that_is_no_video_is_named_though_another_could_serve(
+    tiny_model: ModelFolder, video: Path, tmp_path: Path
+) -> None:
     (tmp_path / "text.mp4").write_text("no video")
-    folder = projects.model_folder(tmp_path)
     for name in ("text.mp4", "missing.mp4"):
         with pytest.raises(VideoError, match=name):
-            quantize_model(folder, [good, tmp_path / name], QuantizeOptions(), lambda step: None)
+            quantize_model(tiny_model, [video, tmp_path / name], QuantizeOptions(), lambda step: None)
 
 
 @pytest.mark.parametrize(
