@@ -247,6 +247,31 @@ def test_export_with_a_detector_or_under_another_name(tmp_path: Path) -> None:
     assert find(other).scorer == find(renamed).scorer == "DLC_CspnextS_miceshuffle1_snapshot_weights"
 
 
+ENDLESS = torchfile.Raw(b"]q\x01h\x01a")
+DEEP = torchfile.Raw(b"]" + b"\x85" * 100_000)
+LAUGHS = torchfile.Raw(b"(](NNNe" + b"".join(b"q%c](%se" % (place, b"h%c" % place * 9) for place in range(1, 9)) + b"t")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (ENDLESS, "nested too deeply"),
+        (DEEP, "nested too deeply"),
+        (LAUGHS, "too many"),
+        (np.zeros(2, np.float32), "holds a TorchTensor among its settings"),
+    ],
+    ids=["endless", "deep", "laughs", "tensor"],
+)
+@pytest.mark.parametrize("place", ["net_type", "metadata.bodyparts", "model.heads.bodypart.heatmap_config.channels"])
+def test_export_that_means_harm(tmp_path: Path, value: Any, place: str, words: str) -> None:
+    name = "DLC_reach_cspnext_s_iteration-0_shuffle-1"
+    config = pytorch.with_changes(pytorch.PYTORCH_CONFIG, {place: value})
+    path = torchfile.save(tmp_path / f"{name}_snapshot-1.pt", {"config": config, "pose": {}})
+    message = refused(path)
+    assert message.startswith(f"'{path}' ")
+    assert words in message
+
+
 @pytest.mark.parametrize("inside", ["", "train"])
 def test_snapshot_beside_its_settings(tmp_path: Path, inside: str, state: projects.Tensors) -> None:
     projects.write_yaml(tmp_path / "mice" / inside / "pytorch_config.yaml", pytorch.PYTORCH_CONFIG)

@@ -121,7 +121,8 @@ def run_over(
     "-m",
     "--model",
     type=PATH,
-    help="Model folder, or DeepLabCut project (config.yaml or folder), dlc-models folder or exported model.  "
+    help="Model folder, or DeepLabCut project (config.yaml or folder), one of its model folders, exported model or "
+    "snapshot (.pt).  "
     "[the built-in network: a mouse from above]",
 )
 @project_options

@@ -18,7 +18,7 @@ from posecli.model.detector import DetectorDescription
 from posecli.model.folder import LEFT_OUT, DetectorParts
 from posecli.model.pytorch_config import PyTorchConfig
 from posecli.model.torchfile import TorchFile, read_torch_file
-from posecli.model.torchpickle import TorchTensor
+from posecli.model.torchpickle import TorchTensor, UnusablePickleError, settings_in
 from posecli.network.folding import Tensors
 from posecli.network.network import Network
 from posecli.network.operations import (
@@ -199,7 +199,10 @@ def _config_of(file: Path) -> tuple[Path, Mapping[str, Any]]:
     """The settings that an exported model holds, or that lie beside a snapshot; and their file."""
     content = read_torch_file(file).content
     if isinstance(content, Mapping) and isinstance(content.get("config"), Mapping):
-        return file, content["config"]
+        try:
+            return file, settings_in(content["config"])
+        except UnusablePickleError as error:
+            raise ModelError(f"'{file}' {error}: export the model again") from error
     for path in (file.parent / CONFIG, file.parent / "train" / CONFIG):
         if path.is_file():
             return path, read_yaml(path, ModelError)

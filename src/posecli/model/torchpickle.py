@@ -20,6 +20,8 @@ from posecli.support.yamlfile import brief
 #: Ten times those of the largest network with all that its optimiser keeps.
 MOST_INSTRUCTIONS = 1_000_000
 MOST_EXTENTS = 8
+#: Of an exported model, some hundred in ten levels.
+MOST_SETTINGS, DEEPEST_SETTINGS = 50_000, 50
 #: Types of numbers, by the names of the storages that hold them.
 STORAGES = {
     "torch.FloatStorage": "float32",
@@ -108,6 +110,29 @@ def read_pickle(content: bytes) -> tuple[Any, dict[str, TorchStorage]]:
         return machine.stack.pop(), machine.storages
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
         raise UnusablePickleError(f"holds a damaged pickle ({brief(str(error))})") from error
+
+
+def settings_in(value: Any) -> Any:
+    """The same dictionaries, lists, text and numbers, copied: neither deep, nor endless, nor anything else.
+
+    An `UnusablePickleError` where they are: what reads settings may then follow them to their end.
+    """
+    count = 0
+
+    def copied(value: Any, depth: int) -> Any:
+        nonlocal count
+        count += 1
+        if count > MOST_SETTINGS or depth > DEEPEST_SETTINGS:
+            raise UnusablePickleError("holds settings that are too many or nested too deeply")
+        if isinstance(value, dict):
+            return {key: copied(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [copied(item, depth + 1) for item in value]
+        if value is None or isinstance(value, str | int | float):
+            return value
+        raise UnusablePickleError(f"holds a {type(value).__name__} among its settings")
+
+    return copied(value, 0)
 
 
 def _instructions(content: bytes) -> Iterator[tuple[str, Any]]:
