@@ -14,6 +14,23 @@ from posecli.model.pytorch_config import PyTorchConfig
 
 HEAD = "model.heads.bodypart"
 WITH_DECONVOLUTIONS = {"channels": [128, 16, 4], "kernel_size": [4, 3], "strides": [4, 2]}
+PEAKS = {
+    "type": "PartAffinityFieldPredictor",
+    "num_animals": 1,
+    "num_multibodyparts": 4,
+    "num_uniquebodyparts": 0,
+    "nms_radius": 5,
+    "sigma": 1.0,
+    "locref_stdev": 7.25,
+}
+PART_AFFINITY = {
+    "type": "DLCRNetHead",
+    "predictor": PEAKS,
+    "heatmap_config": {"channels": [2304, 4], "kernel_size": [3], "strides": [2]},
+    "locref_config": {"channels": [2304, 8], "kernel_size": [3], "strides": [2]},
+    "paf_config": {"channels": [2304, 12], "kernel_size": [3], "strides": [2]},
+    "num_stages": 5,
+}
 FINAL = {"channels": [128], "kernel_size": [], "strides": [], "final_conv": {"out_channels": 4, "kernel_size": 1}}
 
 
@@ -93,6 +110,17 @@ def test_heads_of_any_layers(changes: dict[str, Any], layers: dict[str, Any], st
     assert "locref" not in found.layout["heads"]
 
 
+@pytest.mark.parametrize(("stages", "stride"), [(5, 4), (0, 8)])
+def test_part_affinity_fields_of_one_animal(stages: int, stride: int) -> None:
+    backbone = {"type": "DLCRNet", "model_name": "resnet50", "output_stride": 16}
+    found = described({"model.backbone": backbone, HEAD: {**PART_AFFINITY, "num_stages": stages}})
+    assert (found.net_type, found.stride, found.locref_stdev) == ("dlcrnet_resnet50", stride, 7.25)
+    heads = found.layout["heads"]
+    assert heads["blur"] == {"sigma": 1.0, "radius": 5}
+    assert (heads["sigmoid"], heads["clip_scores"]) == (True, False)
+    assert heads.get("refinement") == ({"fields": 12, "stages": 5, "features": 128} if stages else None)
+
+
 def test_predictor_s_settings_and_what_deeplabcut_assumes() -> None:
     found = described({f"{HEAD}.predictor": {"type": "HeatmapPredictor"}})
     assert {name: found.layout["heads"][name] for name in ("sigmoid", "clip_scores")} == {
@@ -142,7 +170,9 @@ def test_padding(padding: dict[str, Any]) -> None:
         ({"model.heads.identity": {}}, ["an identity head"]),
         ({"model.heads.unique_bodypart": {}}, ["unique body parts"]),
         ({"model.heads": {}}, ["a head of type 'None'"]),
-        ({f"{HEAD}.type": "DLCRNetHead"}, ["part-affinity fields"]),
+        ({f"{HEAD}.type": "DLCRNetHead"}, ["poses found by a 'HeatmapPredictor'"]),
+        ({HEAD: PART_AFFINITY | {"predictor": PEAKS | {"num_animals": 3}}}, ["part-affinity fields for 3 animals"]),
+        ({HEAD: PART_AFFINITY | {"predictor": PEAKS | {"num_uniquebodyparts": 1}}}, ["unique body parts"]),
         ({f"{HEAD}.type": "DEKRHead"}, ["a DEKR head"]),
         ({f"{HEAD}.type": "TransformerHead"}, ["a transformer head"]),
         ({f"{HEAD}.type": "NewHead"}, ["a head of type 'NewHead'"]),
@@ -158,7 +188,7 @@ def test_padding(padding: dict[str, Any]) -> None:
         ({"data.inference.auto_padding": {"min_height": 512}}, ["padded by ['min_height']"]),
         ({"data.inference.auto_padding": {"pad_height_divisor": 32}}, ["padded by {1, 32}"]),
     ],
-    ids=range(22),
+    ids=range(24),
 )
 def test_networks_that_are_not_supported(changes: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(ModelError) as error:

@@ -106,6 +106,12 @@ def test_head_says_how_scores_are_blurred() -> None:
     assert network().head == PoseHead("scoremap", "locref", 7.2801)
 
 
+def test_cells_whose_centers_deeplabcut_would_round_are_refused() -> None:
+    spec = PoseSpec("any", 4, layout=layout(blur=BLUR))
+    with pytest.raises(ValueError, match="the centers of cells of an odd number of px"):
+        heads_of(spec).network(spec, [], FRAMES, 2)
+
+
 @pytest.mark.parametrize(
     ("heads", "message"),
     [

@@ -14,6 +14,7 @@ from posecli.errors import ModelError
 from posecli.model.description import ModelDescription, TopDown
 from posecli.model.detector import DetectorDescription
 from posecli.network.architectures import POSE_NETWORKS
+from posecli.network.dlcrnet import PREFIX as DLCRNET_PREFIX
 from posecli.network.map_head import LOCREF, SCOREMAP
 from posecli.network.network import LOCREF_STDEV
 from posecli.support.yamlfile import brief, name_of, truth_of
@@ -29,7 +30,6 @@ INFERENCE_SETTINGS = frozenset({"auto_padding", "normalize_images", "scale_to_un
 #: Kinds of networks and of heads that posecli does not run, in words.
 OTHER_METHODS = {"ctd": "a conditional top-down network, which refines other poses"}
 OTHER_HEADS = {
-    "DLCRNetHead": "part-affinity fields, which are for several animals",
     "DEKRHead": "a DEKR head, which is for several animals",
     "TransformerHead": "a transformer head",
 }
@@ -208,6 +208,11 @@ def _resnet(backbone: Section) -> tuple[str, dict[str, Any]]:
     return str(backbone.get("model_name", "resnet50")), {"output_stride": backbone.get("output_stride", 32)}
 
 
+def _dlcrnet(backbone: Section) -> tuple[str, dict[str, Any]]:
+    net_type, layout = _resnet(backbone)
+    return f"{DLCRNET_PREFIX}{net_type}", layout
+
+
 def _hrnet(backbone: Section) -> tuple[str, dict[str, Any]]:
     if backbone.get("stride", 4) != 4:
         raise ValueError(f"an HRNet of stride {brief(backbone['stride'])}")
@@ -227,6 +232,27 @@ def _cspnext(backbone: Section) -> tuple[str, dict[str, Any]]:
     return str(backbone.get("model_name", "cspnext_m")), layout
 
 
+def _part_affinity_heads(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
+    """Layers of a head that makes maps of limbs too, by which several animals are told apart, for one animal.
+
+    DeepLabCut then takes the best peak of each body part's blurred scores, whatever the maps of limbs say.
+    """
+    head = config.head
+    predictor: Section = head.get("predictor") or {}
+    if predictor.get("type") != "PartAffinityFieldPredictor":
+        raise config.refusal(f"poses found by a {brief(predictor.get('type'))}")
+    if predictor["num_animals"] != 1:
+        raise config.refusal(f"part-affinity fields for {brief(predictor['num_animals'])} animals")
+    if predictor.get("num_uniquebodyparts"):
+        raise config.refusal("a network with unique body parts, which are for several animals")
+    layout: dict[str, Any] = {SCOREMAP: _layers(head["heatmap_config"]), LOCREF: _layers(head["locref_config"])}
+    layout["blur"] = {"sigma": predictor["sigma"], "radius": predictor["nms_radius"]}
+    if stages := head.get("num_stages", 5):
+        fields = head["paf_config"]["channels"][-1]
+        layout["refinement"] = {"fields": fields, "stages": stages, "features": head.get("features_dim", 128)}
+    return layout | _score_settings(predictor), float(predictor["locref_stdev"])
+
+
 def _map_heads(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
     """Layers of a head that makes maps, as `posecli.network.map_head` has them."""
     head = config.head
@@ -237,9 +263,13 @@ def _map_heads(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
     has_locref = truth_of(predictor.get("location_refinement", True))
     if has_locref:
         layout[LOCREF] = _layers(head["locref_config"])
-    for name, key, default in (("sigmoid", "apply_sigmoid", True), ("clip_scores", "clip_scores", False)):
-        layout[name] = truth_of(predictor.get(key, default))
-    return layout, float(predictor.get("locref_std", LOCREF_STDEV)) if has_locref else None
+    return layout | _score_settings(predictor), float(predictor.get("locref_std", LOCREF_STDEV)) if has_locref else None
+
+
+def _score_settings(predictor: Section) -> dict[str, Any]:
+    """What is done to scores."""
+    known = (("sigmoid", "apply_sigmoid", True), ("clip_scores", "clip_scores", False))
+    return {name: truth_of(predictor.get(key, default)) for name, key, default in known}
 
 
 def _axes_head(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
@@ -284,12 +314,14 @@ def _layers(config: Section) -> dict[str, Any]:
 #: What is read of each type of backbone: the net type, and what else the architecture must know.
 BACKBONES: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {
     "ResNet": _resnet,
+    "DLCRNet": _dlcrnet,
     "HRNet": _hrnet,
     "CSPNeXt": _cspnext,
 }
 #: What is read of each type of head: its layout, and px per unit of location refinement, if there is any.
 HEADS: dict[str, Callable[[PyTorchConfig], tuple[dict[str, Any], float | None]]] = {
     "HeatmapHead": _map_heads,
+    "DLCRNetHead": _part_affinity_heads,
     "RTMCCHead": _axes_head,
 }
 #: What is read of each type of detector, as of backbones.

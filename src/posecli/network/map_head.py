@@ -133,6 +133,8 @@ class MapHeads:
         stages = Layers()
         if self.refinement is not None:
             entering, stride = self.refinement.add(stages, features, spec.n_bodyparts), stride // 2
+        if self.blur is not None and stride // math.prod(self.scoremap.strides) % 2:
+            raise ValueError("the centers of cells of an odd number of px, which DeepLabCut rounds down here")
         of_scores, of_locations = entering
         operations = [*before, *backbone, *stages.operations]
         operations += self._maps(SCOREMAP, SCOREMAP_HEAD, self.scoremap, of_scores, stride)
