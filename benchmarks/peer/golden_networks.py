@@ -5,8 +5,8 @@
 Each network is built by DeepLabCut from settings that it wrote itself for a project with two body parts, gets the
 numbers of ``tests/support/golden.py``, and sees pictures made there. `OUT_DIR` gets the settings, paths cleaned
 (``<network>.yaml``), and what DeepLabCut made (``<network>.npz``): the maps ``heatmap`` and ``locref``, channels last,
-and the poses ``(K, 3)``, each by picture, such as ``heatmap 64x96``; names and shapes of the
-checkpoint's tensors; and the gain of the heads (see `checkpoint` there).
+or the scores ``x`` and ``y`` along the axes of a crop; and the poses ``(K, 3)``, each by picture, such as
+``heatmap 64x96``; names and shapes of the checkpoint's tensors; and the gain of the heads (see `checkpoint` there).
 A sigmoid that stands before DeepLabCut's decoding is applied to the maps.
 
 Frames that HRNet must pad are put at the top left, which DeepLabCut's setting ``position`` asks for; left alone, it
@@ -51,6 +51,7 @@ class PyTorch:
     sizes: tuple[tuple[int, int], ...] = SIZES
     changes: Mapping[str, Any] = field(default_factory=dict)  # of the settings, by dotted name
     top_down: bool = False
+    several: bool = False  # whether the project is one for several animals; it has one
 
 
 HEAD = "model.heads.bodypart"
@@ -89,6 +90,12 @@ NETWORKS = {
     "cspnext_s-unclipped": PyTorch("cspnext_s", ODD, {f"{PREDICTOR}.clip_scores": False}),
     "cspnext_m": PyTorch("cspnext_m"),
     "cspnext_x": PyTorch("cspnext_x"),
+    # DeepLabCut makes these two for projects of several animals only.
+    "dlcrnet_stride16_ms5": PyTorch("dlcrnet_stride16_ms5", several=True),
+    "dlcrnet_stride32_ms5": PyTorch("dlcrnet_stride32_ms5", ODD, several=True),
+    "rtmpose_s": PyTorch("rtmpose_s", ((256, 256),)),
+    "rtmpose_m": PyTorch("rtmpose_m", ((256, 256),)),
+    "rtmpose_x": PyTorch("rtmpose_x", ((384, 384),)),
 }
 
 
@@ -101,13 +108,16 @@ def main() -> None:
         print(name, *(f"{(out / name).with_suffix(end).stat().st_size} bytes" for end in (".yaml", ".npz")), flush=True)
 
 
-def write_project(folder: Path) -> Path:
+def write_project(folder: Path, *, several: bool) -> Path:
     """A project file, as small as DeepLabCut admits."""
     import yaml
 
     config = folder / "config.yaml"
     project = {"Task": "golden", "scorer": "someone", "date": "Nov1", "multianimalproject": False, "identity": False}
     project |= {"project_path": str(folder), "bodyparts": list(BODYPARTS), "TrainingFraction": [0.95], "iteration": 0}
+    if several:
+        project |= {"multianimalproject": True, "individuals": ["animal"], "uniquebodyparts": []}
+        project |= {"bodyparts": "MULTI!", "multianimalbodyparts": list(BODYPARTS)}
     config.write_text(yaml.safe_dump(project | {"video_sets": {}, "engine": "pytorch"}))
     return config
 
@@ -123,9 +133,8 @@ def make_pytorch(network: PyTorch, path: Path) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "pytorch_config.yaml"
-        PoseConfig.build(
-            write_project(Path(folder)), written, net_type=network.net_type, top_down=network.top_down, save=True
-        )
+        project = write_project(Path(folder), several=network.several)
+        PoseConfig.build(project, written, net_type=network.net_type, top_down=network.top_down, save=True)
         settings = yaml.safe_load(written.read_text().replace(folder, PROJECT))
     for name, value in network.changes.items():
         change(settings, name, value)
@@ -142,21 +151,28 @@ def make_pytorch(network: PyTorch, path: Path) -> None:
             found: dict[str, Any] = model(batches[size])
             return found | {"poses": model.get_predictions(found)["bodypart"]["poses"]}
 
-    gain = fitting_gain(shapes, float(outputs(network.sizes[0], 1.0)["bodypart"]["heatmap"].std()))
+    maps = outputs(network.sizes[0], 1.0)["bodypart"]
+    gain = fitting_gain(shapes, float(maps["heatmap"].std())) if "heatmap" in maps else 1.0
     arrays: dict[str, Any] = {"gain": np.float32(gain)}
     for size in network.sizes:
         found, picture = outputs(size, gain), "{}x{}".format(*size)
-        maps = {name: each.numpy().transpose(0, 2, 3, 1)[0] for name, each in found["bodypart"].items()}
-        if settings["model"]["heads"]["bodypart"]["predictor"]["apply_sigmoid"]:
+        maps = {name: channels_last(each.numpy()[0]) for name, each in found["bodypart"].items() if name != "paf"}
+        if "heatmap" in maps and settings["model"]["heads"]["bodypart"]["predictor"].get("apply_sigmoid", True):
             maps["heatmap"] = 1 / (1 + np.exp(-maps["heatmap"]))
         arrays |= {f"{name} {picture}": each for name, each in maps.items()}
-        arrays[f"poses {picture}"] = found["poses"].numpy().reshape(-1, found["poses"].shape[-1])
+        arrays[f"poses {picture}"] = found["poses"].numpy().reshape(-1, found["poses"].shape[-1])[:, :3]
     save(path, arrays, shapes)
+
+
+def channels_last(maps: Any) -> Any:
+    """Maps as posecli has them; scores along an axis as they are."""
+    return maps.transpose(1, 2, 0) if maps.ndim == 3 else maps
 
 
 def fitting_gain(shapes: Mapping[str, tuple[int, ...]], deviation: float) -> float:
     """The power of two that lets maps spread as those of trained networks do, for as many layers as a head has."""
-    layers = sum("heatmap_head" in name and len(shape) > 1 for name, shape in shapes.items())
+    in_a_row = ("heatmap_head", "convt1", "hm_ref_layers")
+    layers = sum(any(part in name for part in in_a_row) and len(shape) > 1 for name, shape in shapes.items())
     return float(2.0 ** round(np.log2(DEVIATION / deviation) / layers))
 
 

@@ -16,7 +16,7 @@ import pytest
 from support import torchfile
 from support.golden import checkpoint, golden_picture
 
-from posecli.engine.outputs import Maps
+from posecli.engine.outputs import Axes, Maps
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
 from posecli.model.importing import import_model
@@ -30,13 +30,22 @@ SLOW = {
     "openvino": (
         "cspnext_m",
         "cspnext_x",
+        "dlcrnet_stride16_ms5",
+        "dlcrnet_stride32_ms5",
         "hrnet_w18-all-branches",
         "hrnet_w32",
         "hrnet_w48",
         "resnet_101",
         "resnet_50-stride-32",
     ),
-    "tensorflow": ("cspnext_s-two-layers", "resnet_50", "hrnet_w18", "hrnet_w18-all-branches"),
+    "tensorflow": (
+        "cspnext_s-two-layers",
+        "resnet_50",
+        "hrnet_w18",
+        "hrnet_w18-all-branches",
+        "dlcrnet_stride16_ms5",
+        "rtmpose_s",
+    ),
 }
 CASES = [pytest.param(name, engine, id=f"{name}-{engine}") for engine, names in FAST.items() for name in names]
 CASES += [
@@ -54,11 +63,16 @@ Found = dict[str, npt.NDArray[Any]]
 def test_maps_and_poses_are_deeplabcuts(name: str, engine: EngineName, tmp_path: Path) -> None:
     golden = dict(np.load(GOLDEN / f"{name}.npz"))
     model = PoseModel(imported(name, golden, tmp_path), EngineOptions(engine, "fp32"))
-    pictures = [key.removeprefix("heatmap ") for key in golden if key.startswith("heatmap ")]
+    pictures = [key.removeprefix("poses ") for key in golden if key.startswith("poses ")]
     assert pictures
     for picture in pictures:
         height, width = map(int, picture.split("x"))
         maps = model.engine(height, width)(golden_picture(height, width)[None])
+        if isinstance(maps, Axes):
+            assert_close(maps.x[0], golden[f"x {picture}"])
+            assert_close(maps.y[0], golden[f"y {picture}"])
+            np.testing.assert_allclose(model.decode(maps)[0, :, 0], golden[f"poses {picture}"], rtol=0, atol=1e-3)
+            continue
         assert isinstance(maps, Maps)
         assert_close(maps.scoremap[0], golden[f"heatmap {picture}"])
         assert (maps.locref is None) == (f"locref {picture}" not in golden)
