@@ -95,7 +95,8 @@ NETWORKS = {
     "dlcrnet_stride32_ms5": PyTorch("dlcrnet_stride32_ms5", ODD, several=True),
     "rtmpose_s": PyTorch("rtmpose_s", ((256, 256),)),
     "rtmpose_m": PyTorch("rtmpose_m", ((256, 256),)),
-    "rtmpose_x": PyTorch("rtmpose_x", ((384, 384),)),
+    # DeepLabCut 3.0.2 writes crops of 256x256 px, which its own head of this network does not take.
+    "rtmpose_x": PyTorch("rtmpose_x", ((384, 384),), {"data.inference.top_down_crop": {"width": 384, "height": 384}}),
 }
 
 

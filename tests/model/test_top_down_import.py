@@ -200,6 +200,7 @@ def test_a_head_along_the_axes() -> None:
         ("gau_cfg.pos_enc", True, "attention knows the places of tokens"),
         ("predictor.simcc_split_ratio", 3.0, "simcc_split_ratio 2.0 of the head is not the predictor's"),
         ("gau_cfg.act_fn", "GELU", "not a usable pytorch_config.yaml"),
+        ("input_size", [384, 64], "crops of 96x64 px for a head that takes 384x64 px"),
         ("input_size", 256, "not a usable pytorch_config.yaml"),
     ],
 )

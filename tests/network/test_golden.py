@@ -25,7 +25,7 @@ from posecli.options import EngineName, EngineOptions
 GOLDEN = Path(__file__).parent / "golden"
 VARIANTS = ("no-locref", "two-layers", "sigmoid", "unclipped")
 SMALL = ("cspnext_s", *(f"cspnext_s-{variant}" for variant in VARIANTS))
-FAST = {"openvino": (*SMALL, "resnet_50", "hrnet_w18"), "tensorflow": ("cspnext_s",)}
+FAST = {"openvino": (*SMALL, "resnet_50", "hrnet_w18", "rtmpose_s"), "tensorflow": ("cspnext_s",)}
 SLOW = {
     "openvino": (
         "cspnext_m",
@@ -37,6 +37,8 @@ SLOW = {
         "hrnet_w48",
         "resnet_101",
         "resnet_50-stride-32",
+        "rtmpose_m",
+        "rtmpose_x",
     ),
     "tensorflow": (
         "cspnext_s-two-layers",

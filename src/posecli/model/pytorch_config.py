@@ -283,6 +283,14 @@ def _axes_head(config: PyTorchConfig) -> tuple[dict[str, Any], float | None]:
     if head["simcc_split_ratio"] != predictor.get("simcc_split_ratio", 2.0):
         raise ValueError(f"simcc_split_ratio {brief(head['simcc_split_ratio'])} of the head is not the predictor's")
     (width, height), sigma = head["input_size"], predictor.get("sigma", 6.0)
+    crop = CROP_DEFAULTS | dict(config.section("data", "inference", "top_down_crop"))
+    if (crop["width"], crop["height"]) != (width, height):
+        # As in what DeepLabCut 3.0.2 writes for rtmpose_x, which fails there too.
+        raise config.refusal(
+            f"crops of {brief(crop['width'])}x{brief(crop['height'])} px for a head that takes "
+            f"{brief(width)}x{brief(height)} px",
+            "set data.inference.top_down_crop to the head's input_size",
+        )
     normalized, beta = bool(truth_of(predictor.get("normalize_outputs", False))), predictor.get("decode_beta", 150.0)
     sigmas = sigma if isinstance(sigma, list) else [sigma, sigma]
     axes = {
