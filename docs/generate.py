@@ -5,8 +5,8 @@
 
 The first writes them; the second names those that are out of date, and fails if there are any. Whole files are the
 reference of the commands (``reference/``), the map of the code and the pictures of ``design.md``. Of ``index.md``,
-``classify.md``, ``speed.md``, ``papers.md`` and ``other-tools.md`` only what lies between two comments is written; the
-rest is by hand.
+``classify.md``, ``speed.md``, ``papers.md``, ``parity.md`` and ``other-tools.md`` only what lies between two comments
+is written; the rest is by hand.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import click
 from behaviour_tables import classify_blocks
 from drawings import floors_svg, way_svg
 from papers_table import papers_blocks
+from parity_table import parity_blocks
 from speed_tables import speed_blocks
 from tools_table import tools_blocks
 
@@ -82,6 +83,7 @@ def pages() -> dict[Path, str]:
         "classify": classify_blocks(),
         "speed": speed_blocks(),
         "papers": papers_blocks(),
+        "parity": parity_blocks(),
         "other-tools": tools_blocks(),
         "index": {"topics": topics_block()},
     }

@@ -33,7 +33,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 with contextlib.suppress(ImportError):
     import tvfix  # noqa: F401  # stands in for a CPU build of torchvision, where there is none
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
-from golden import checkpoint, golden_picture  # type: ignore[import-not-found]  # it imports nothing of posecli
+import golden  # type: ignore[import-not-found]  # it imports nothing of posecli
 
 PROJECT = "/data/project"  # what the files have for the folder where they were made
 BODYPARTS = ("snout", "tailbase")
@@ -143,10 +143,10 @@ def make_pytorch(network: PyTorch, path: Path) -> None:
     model = PoseModel.build(settings["model"]).eval()
     shapes = {name: tuple(each.shape) for name, each in model.state_dict().items()}
     prepare = build_bottom_up_preprocessor("RGB", build_transforms(settings["data"]["inference"]))
-    batches = {size: prepare(golden_picture(*size), {})[0].float() for size in network.sizes}
+    batches = {size: prepare(golden.golden_picture(*size), {})[0].float() for size in network.sizes}
 
     def outputs(size: tuple[int, int], gain: float) -> dict[str, Any]:
-        numbers = checkpoint(shapes, gain)
+        numbers = golden.checkpoint(shapes, gain)
         model.load_state_dict({name: torch.from_numpy(numbers[name]) for name in shapes})
         with torch.no_grad():
             found: dict[str, Any] = model(batches[size])

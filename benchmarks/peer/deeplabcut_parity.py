@@ -1,0 +1,161 @@
+"""Poses of DeepLabCut's networks, by DeepLabCut itself; for DeepLabCut's own Python, not posecli's.
+
+    python deeplabcut_parity.py CONFIG OUT_DIR NETWORK[,NETWORK ...] VIDEO [VIDEO ...]
+
+Each network becomes a shuffle of the project: its settings are DeepLabCut's own, its weights the numbers of
+``tests/support/golden.py``, with heads that let scores spread as those of trained networks do. Frames that HRNet must
+pad are put at the top left (``position`` of its settings). DeepLabCut writes its tables to ``OUT_DIR/<network>``.
+Prints a JSON line for each network: its name, engine, and the folder of its shuffle.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from golden_networks import DEVIATION, fitting_gain, golden  # type: ignore[import-not-found]  # beside this script
+
+HRNET = "hrnet"
+LIGHT = ("mobilenet", "efficientnet")  # networks of the TensorFlow engine
+
+
+def main() -> None:
+    """Make the shuffles and analyse the videos with each."""
+    import deeplabcut
+
+    config, out_dir, names, *videos = sys.argv[1:]
+    frame = first_frame(videos[0])
+    for name in names.split(","):
+        is_tensorflow = name.startswith(LIGHT)
+        shuffle = zlib.crc32(name.encode()) % 10_000
+        folder = (put_tensorflow if is_tensorflow else put_pytorch)(Path(config), name, shuffle, frame)
+        engine = deeplabcut.Engine.TF if is_tensorflow else deeplabcut.Engine.PYTORCH
+        settings: dict[str, Any] = {} if is_tensorflow else {"device": "cpu"}
+        deeplabcut.analyze_videos(
+            config,
+            videos,
+            shuffle=shuffle,
+            batch_size=1 if is_tensorflow else 4,
+            destfolder=str(Path(out_dir) / name),
+            engine=engine,
+            **settings,
+        )
+        row = {"network": name, "engine": "TensorFlow" if is_tensorflow else "PyTorch", "folder": str(folder)}
+        print("\n" + json.dumps(row), flush=True)
+
+
+def first_frame(video: str) -> Any:
+    """``(H, W, 3)`` RGB."""
+    _, frame = cv2.VideoCapture(video).read()
+    return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def shuffle_folder(config: Path, engine: str, shuffle: int) -> Path:
+    """Where DeepLabCut looks for a shuffle, with its parts."""
+    import yaml
+
+    project = yaml.safe_load(config.read_text())
+    name = f"{project['Task']}{project['date']}-trainset{round(100 * project['TrainingFraction'][0])}shuffle{shuffle}"
+    folder = config.parent / engine / f"iteration-{project['iteration']}" / name
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_test_settings(folder: Path, config: Path, **settings: Any) -> None:
+    """``pose_cfg.yaml`` of both parts, with the project's body parts."""
+    import yaml
+
+    parts = yaml.safe_load(config.read_text())["bodyparts"]
+    joints = {"all_joints": [[number] for number in range(len(parts))], "all_joints_names": parts}
+    for part in ("train", "test"):
+        (folder / part / "pose_cfg.yaml").write_text(yaml.safe_dump({**joints, **settings}))
+
+
+def put_pytorch(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
+    """Write settings and a snapshot where DeepLabCut looks for those of its PyTorch engine."""
+    import torch
+    import yaml
+    from deeplabcut.pose_estimation_pytorch.config import PoseConfig
+    from deeplabcut.pose_estimation_pytorch.data.preprocessor import build_bottom_up_preprocessor
+    from deeplabcut.pose_estimation_pytorch.data.transforms import build_transforms
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel
+
+    folder = shuffle_folder(config, "dlc-models-pytorch", shuffle)
+    write_test_settings(folder, config)
+    path = folder / "train" / "pytorch_config.yaml"
+    PoseConfig.build(config, path, net_type=net_type, top_down=False, save=True)
+    settings = yaml.safe_load(path.read_text())
+    if net_type.startswith(HRNET):
+        settings["data"]["inference"]["auto_padding"]["position"] = "top_left"
+        path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    model = PoseModel.build(settings["model"]).eval()
+    shapes = {name: tuple(each.shape) for name, each in model.state_dict().items()}
+
+    def load(gain: float) -> dict[str, Any]:
+        state = {name: torch.from_numpy(numbers) for name, numbers in golden.checkpoint(shapes, gain).items()}
+        model.load_state_dict(state)
+        return state
+
+    load(1.0)
+    transforms = build_transforms(settings["data"]["inference"])
+    with torch.no_grad():
+        heatmap = model(build_bottom_up_preprocessor("RGB", transforms)(frame, {})[0].float())["bodypart"]["heatmap"]
+    state = load(fitting_gain(shapes, float(heatmap.std())))
+    metadata = {"epoch": 1, "metrics": {}, "losses": {}}
+    torch.save({"model": state, "metadata": metadata}, folder / "train" / "snapshot-001.pt")
+    return folder
+
+
+def put_tensorflow(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
+    """Write settings and a checkpoint where DeepLabCut looks for those of its TensorFlow engine."""
+    import tensorflow as tf
+    from deeplabcut.pose_estimation_tensorflow.config import load_config
+    from deeplabcut.pose_estimation_tensorflow.nnets.factory import PoseNetFactory
+
+    folder = shuffle_folder(config, "dlc-models", shuffle)
+    write_test_settings(
+        folder,
+        config,
+        net_type=net_type,
+        num_joints=4,
+        location_refinement=True,
+        locref_stdev=7.2801,
+        global_scale=0.8,
+        dataset="",
+        init_weights="",
+        scoremap_dir="test",
+    )
+    tf.compat.v1.reset_default_graph()
+    inputs = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
+    settings = load_config(str(folder / "test" / "pose_cfg.yaml"))
+    heads = PoseNetFactory.create(settings | {"batch_size": 1}).get_net(inputs)
+    variables = {each.op.name: each for each in tf.compat.v1.global_variables()}
+    with tf.compat.v1.Session() as session:
+        for name, variable in variables.items():
+            shape = tuple(variable.shape.as_list())
+            variable.load(golden.tensor(name, shape, tensorflow_fan_in(name, shape)), session)
+        scores = session.run(heads["part_pred"], {inputs: frame[None].astype(np.float32)})
+        gain = np.float32(2.0 ** round(np.log2(3 * DEVIATION / scores.std())))  # before a sigmoid
+        for name, variable in variables.items():
+            if name.startswith("pose/") and len(variable.shape) > 1:
+                variable.load(variable.eval(session) * gain, session)
+        tf.compat.v1.train.Saver(list(variables.values())).save(session, str(folder / "train" / "snapshot-100"))
+    tf.compat.v1.reset_default_graph()
+    return folder
+
+
+def tensorflow_fan_in(name: str, shape: tuple[int, ...]) -> int:
+    """Numbers that one output of a kernel is made of."""
+    if "depthwise" in name:
+        return shape[0] * shape[1]
+    return int(np.prod(shape[:2]) * shape[3]) if name.startswith("pose/") else int(np.prod(shape[:-1]))
+
+
+if __name__ == "__main__":
+    main()
