@@ -155,7 +155,7 @@ def save(rows: list[dict[str, Any]]) -> None:
     everything = sorted(merged.values(), key=lambda row: (order.index(row["network"]), row["size"]))
     title = (
         "# Poses of every network against DeepLabCut 3.0.2's own\n\n"
-        f"The first {FRAMES} frames of one video, four body parts; weights are arbitrary numbers, the same on both "
+        "The first frames of one video, four body parts in each; weights are arbitrary numbers, the same on both "
         "sides. posecli in fp32 with OpenVINO. Points of which DeepLabCut is sure have a likelihood of "
         f"{SEEN} or more, and their best cell stands above the second best by {MARGIN:g} of the map's range; what "
         "misses only the latter is a near-tie. HRNet pads odd sizes at the right and bottom, which is one of "

@@ -39,11 +39,20 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--shuffles", nargs="+", required=True)
     parser.add_argument("--deeplabcut", type=Path, required=True, metavar="PYTHON")
+    parser.add_argument("--frames", type=int, default=48, help="that int8 is calibrated with")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for shuffle in arguments.shuffles:
             expected = deeplabcut_table(arguments.deeplabcut, arguments.project, arguments.video, Path(folder), shuffle)
-            save(compared(arguments.project, arguments.video, shuffle, expected, Path(folder) / shuffle))
+            model = imported(arguments.project, shuffle, Path(folder) / shuffle)
+            rows: list[dict[str, Any]] = []
+            for precision in arguments.precisions:
+                if precision == "int8":
+                    frames = ("--frames", arguments.frames)
+                    posecli("model", "quantize", model, "--calibrate", arguments.video, "--scales", 1, *frames)
+                rows.append(compared(arguments.video, model, precision, expected))
+                save(rows)
 
 
 def save(rows: list[dict[str, Any]]) -> None:
@@ -72,33 +81,30 @@ def deeplabcut_table(python: Path, project: Path, video: Path, folder: Path, shu
     return Path(json.loads(line)["table"])
 
 
-def compared(project: Path, video: Path, shuffle: str, expected: Path, folder: Path) -> list[dict[str, Any]]:
-    """A row for each precision of one network."""
-    model = folder / "model"
-    posecli("model", "import", project, "--shuffle", shuffle, "-o", model)
-    posecli("model", "quantize", model, "--calibrate", video, "--scales", 1)
-    read, rows = read_model_folder(model), []
-    for precision in PRECISIONS:
-        out_dir = folder / precision
-        run = run_posecli(video, model, out_dir, ["--precision", precision, "--max-shift", ANY_SHIFT])
-        (table,) = out_dir.glob("*.h5")
-        figures = compare_poses(precision, poses(table), poses(expected), model_cutoff(read), ANY_SHIFT)
-        gate = run.gate or {}
-        rows.append(
-            {
-                "network": read.description.net_type,
-                "precision": precision,
-                "points seen": figures.points,
-                "of": 4 * figures.frames,
-                "cut-off": figures.cutoff,
-                "median px": figures.median_px,
-                "p99 px": figures.p99_px,
-                "largest px": figures.largest_px,
-                "largest change of likelihood": figures.largest_likelihood_change,
-                **{f"gate's {name}": gate.get(key, "") for name, key in GATE.items()},
-            }
-        )
-    return rows
+def imported(project: Path, shuffle: str, folder: Path) -> Path:
+    """A model folder."""
+    posecli("model", "import", project, "--shuffle", shuffle, "-o", folder / "model")
+    return folder / "model"
+
+
+def compared(video: Path, model: Path, precision: FixedPrecision, expected: Path) -> dict[str, Any]:
+    """A row: one network in one precision."""
+    read, out_dir = read_model_folder(model), model.with_name(precision)
+    run = run_posecli(video, model, out_dir, ["--precision", precision, "--max-shift", ANY_SHIFT])
+    (table,) = out_dir.glob("*.h5")
+    figures = compare_poses(precision, poses(table), poses(expected), model_cutoff(read), ANY_SHIFT)
+    return {
+        "network": read.description.net_type,
+        "precision": precision,
+        "points seen": figures.points,
+        "of": len(read.description.bodyparts) * figures.frames,
+        "cut-off": figures.cutoff,
+        "median px": figures.median_px,
+        "p99 px": figures.p99_px,
+        "largest px": figures.largest_px,
+        "largest change of likelihood": figures.largest_likelihood_change,
+        **{f"gate's {name}": (run.gate or {}).get(key, "") for name, key in GATE.items()},
+    }
 
 
 def posecli(*arguments: object) -> None:
