@@ -74,7 +74,7 @@ def test_info_counts_work_and_names_precisions(tmp_path: Path) -> None:
     for words in (
         "RGB in 0 to 255, minus 123.675 116.28 103.53, divided by 58.395 57.12 57.375",
         "0.5 to 1.25",
-        "multiply-adds for a frame of 320x240 px",
+        "multiply-adds for a picture of 320x240 px",
         "DeepLabCut (PyTorch engine)",
         "stride",
     ):

@@ -254,8 +254,11 @@ def _in_words(description: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(facts: NetworkFacts) -> dict[str, str]:
     """Facts for people."""
-    item = "a frame" if facts.frames == 1 else f"{facts.frames} frames"
+    item = "a picture" if facts.frames == 1 else f"{facts.frames} frames"
     work = f"{facts.multiply_adds / 1e9:.3g} billion multiply-adds for {item} of {facts.size} px"
     rows = {"parameters": f"{facts.parameters / 1e6:.3g} million", "work": work}
+    if facts.detector_parameters:
+        rows["detector parameters"] = f"{facts.detector_parameters / 1e6:.3g} million"
+        rows["detector work"] = f"{facts.detector_multiply_adds / 1e9:.3g} billion multiply-adds for a picture"
     rows["precisions"] = f"{', '.join(facts.precisions)} on this machine"
     return rows | {f"no {name}": obstacle for name, obstacle in facts.obstacles.items() if obstacle is not None}
