@@ -21,12 +21,14 @@ from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelFolder, read_mod
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
-settings.register_profile("not timed", deadline=None)  # a busy machine is no failure
-settings.load_profile("not timed")
+#: A busy machine is no failure. The fast tests try fewer examples than all tests do.
+settings.register_profile("all", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=30)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let xdist's ``loadfile`` keep the order of `pytest_collection_modifyitems`; its own puts short files last."""
+    settings.load_profile("fast" if config.option.markexpr == "not slow" else "all")
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
