@@ -21,6 +21,7 @@ from posecli.errors import UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
+from posecli.precision.quantize import QuantizeOptions, quantize_model
 from posecli.support.results import VideoResult
 from posecli.tables.poses import read_poses
 from posecli.video.probe import probe
@@ -118,10 +119,9 @@ def test_one_table_is_not_that_of_several_videos(folder: ModelFolder, boxes: Pat
         RunPlan.of([Path("a.mp4"), Path("b.mp4")], folder, AnalyzeOptions(boxes=boxes))
 
 
-def test_a_detector_finds_the_boxes_and_the_gate_takes_them_too(video: Path, tmp_path: Path, net_type: str) -> None:
+def test_a_detector_finds_the_boxes(video: Path, tmp_path: Path, net_type: str) -> None:
     folder = model_folder(tmp_path / "model", net_type, detector=detector_parts())
-    options = AnalyzeOptions(EngineOptions(precision="auto"), max_shift=1e-9, overwrite=True)
-    result = analyzed(video, folder, options)
+    result = analyzed(video, folder, AnalyzeOptions(FP32))
     assert result.table is not None
     (batch,) = VideoReader(probe(video)).batches(FRAMES)
     np.testing.assert_allclose(
@@ -143,3 +143,21 @@ def test_boxes_are_for_networks_that_look_at_one_animal(
     whole = model_folder(tmp_path / "whole", net_type, None)
     with pytest.raises(UsageError, match="looks at whole frames: leave out --boxes"):
         analyze(video, whole.path, replace(AnalyzeOptions(FP32), boxes=boxes))
+
+
+@pytest.mark.slow
+def test_an_int8_version_is_made_of_crops_and_passes_the_gate(tmp_path: Path, net_type: str) -> None:
+    folder, frames = model_folder(tmp_path / "model", net_type), 60
+    video = clips.encode(tmp_path / "m2.mp4", clips.textured(clips.numbered_frames(frames)))
+    table = tmp_path / "m2.csv"
+    lines = [f"{number},{20 + number // 2},30,50,40" for number in range(frames) if number not in UNSEEN]
+    table.write_text("\n".join(["frame,x,y,width,height", *lines]) + "\n")
+    told: list[str] = []
+    options = QuantizeOptions((1.0,), frames=frames // 2, max_shift=1e6, boxes=table)
+    assert quantize_model(folder, [video], options, told.append).passed
+    assert told[0] == f"calibrating on {(frames - len(UNSEEN)) // 2} frames at 1 scales"
+    result = analyzed(video, folder, AnalyzeOptions(boxes=table, max_shift=1e6))
+    assert result.table is not None
+    manifest = json.loads(result.table.with_suffix(".json").read_text())
+    assert manifest["engine"]["precision"] == "int8"
+    assert manifest["parity_gate"][0]["passed"]

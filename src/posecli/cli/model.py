@@ -249,6 +249,8 @@ def _in_words(description: dict[str, Any]) -> dict[str, Any]:
         words += f", divided by {' '.join(f'{value:g}' for value in std)}"
     if pad_to := layout.get("heads", {}).get("pad_to"):
         words += f", mirrored at the end until {pad_to} divides each side"
+    if crop := description.pop("top_down", None):
+        description["looks at"] = f"a crop of {crop['width']}x{crop['height']} px around the animal"
     return description | {"preprocessing": words}
 
 

@@ -13,7 +13,7 @@ from posecli.errors import ModelError
 from posecli.network.architectures import POSE_NETWORKS, pose_network
 from posecli.network.i3d import I3DSpec, i3d
 from posecli.network.network import IMAGENET_MEAN, LOCREF_STDEV, Network, PoseSpec
-from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
+from posecli.options import LARGEST_INPUT, SHORTEST_CHUNK, SMALLEST_INPUT
 from posecli.support.yamlfile import brief
 
 #: More would make file names longer than file systems take.
@@ -22,8 +22,6 @@ LONGEST_SCORER = 150
 BEHAVIOURS = ("drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand")
 #: Columns of a behaviour table besides its classes.
 TABLE_COLUMNS = frozenset({"index", "seconds", "label", "first_frame", "end_frame"})
-#: Sides of what a top-down network looks at, px.
-SMALLEST_CROP, LARGEST_CROP = 16, 4096
 #: More classes than any ethogram: a file beyond that is damaged.
 MOST_CLASSES = 10_000
 
@@ -85,9 +83,9 @@ class TopDown:
     margin: int = 0  # px of the frame
 
     def __post_init__(self) -> None:
-        if not all(type(side) is int and SMALLEST_CROP <= side <= LARGEST_CROP for side in (self.width, self.height)):
+        if not all(type(side) is int and SMALLEST_INPUT <= side <= LARGEST_INPUT for side in (self.width, self.height)):
             raise ValueError(f"a crop of {self.width}x{self.height} px is impossible")
-        if type(self.margin) is not int or not 0 <= self.margin <= LARGEST_CROP:
+        if type(self.margin) is not int or not 0 <= self.margin <= LARGEST_INPUT:
             raise ValueError(f"a margin of {self.margin} px is impossible")
 
 
