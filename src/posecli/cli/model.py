@@ -243,11 +243,15 @@ def _in_words(description: dict[str, Any]) -> dict[str, Any]:
     """A description whose numbers for the preprocessing of frames are one line."""
     if "mean_pixel" not in description:
         return description
-    mean, std, layout = (description.pop(name) for name in ("mean_pixel", "std_pixel", "layout"))
+    names = ("mean_pixel", "std_pixel", "layout", "top_down")
+    mean, std, layout, crop = (description.pop(name, None) for name in names)
     words = f"RGB in 0 to 255, minus {' '.join(f'{value:g}' for value in mean)}"
     if set(std) != {1.0}:
         words += f", divided by {' '.join(f'{value:g}' for value in std)}"
-    if pad_to := layout.get("heads", {}).get("pad_to"):
+    if crop:
+        words = f"crops of {crop['width']}x{crop['height']} px about the animal, {words}"
+    heads = layout.get("heads")
+    if pad_to := heads.get("pad_to") if isinstance(heads, dict) else None:
         words += f", mirrored at the end until {pad_to} divides each side"
     if crop := description.pop("top_down", None):
         description["looks at"] = f"a crop of {crop['width']}x{crop['height']} px around the animal"
