@@ -19,6 +19,8 @@ T = TypeVar("T")
 EngineName = Literal["openvino", "tensorflow"]
 #: Those of DeepLabCut, as its ``metadata.yaml`` names them.
 TrainingEngine = Literal["tensorflow", "pytorch"]
+#: What normalises channels: the averages that training has stored, or the statistics of each frame.
+Statistics = Literal["stored", "frame"]
 FixedPrecision = Literal["fp32", "bf16", "fp16", "int8"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 PipelineName = Literal["async", "parallel", "sync", "tf-sync", "tf-parallel", "tf-prefetch"]
@@ -28,6 +30,7 @@ VideoBackend = Literal["auto", "opencv", "pyav"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 TRAINING_ENGINES: tuple[TrainingEngine, ...] = get_args(TrainingEngine)
+STATISTICS: tuple[Statistics, ...] = get_args(Statistics)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 FIXED_PRECISIONS: tuple[FixedPrecision, ...] = get_args(FixedPrecision)
 PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)

@@ -229,7 +229,7 @@ def test_damaged_weights(model: ModelFolder, damage: Callable[[ModelFolder], obj
         ("^format_version: 1", "format_version: 2", ["version 1"]),
         ("^format: .*", "format: something", ["is not a posecli-model file"]),
         ("^format: .*", "", ["is not a posecli-model file"]),
-        ("^net_type: .*", "net_type: mobilenet_v2_1.0", ["mobilenet_v2_1.0", "resnet_50"]),
+        ("^net_type: .*", "net_type: mobilenet_v1", ["mobilenet_v1", "resnet_50"]),
         ("^net_type: .*", "net_type: [resnet_50]", ["damaged"]),
         ("^net_type: .*\n", "", ["damaged", "net_type"]),
         ("^scorer: .*", "scorer: 5", ["scorer '5'"]),

@@ -98,6 +98,32 @@ def test_network_without_location_refinement(tmp_path: Path, trained: Path) -> N
     }
 
 
+class TestStatistics:
+    @pytest.fixture
+    def checkpoint(self, small_project: Path) -> Path:
+        return small_project.parent / "small"
+
+    def test_those_of_deeplabcut_unless_others_are_chosen(self, tmp_path: Path, checkpoint: Path) -> None:
+        folder = projects.write_model_directory(tmp_path, checkpoint=checkpoint, net_type="mobilenet_v2_0.35")
+        found = {chosen: open_model(folder, NetworkChoice(statistics=chosen)) for chosen in (None, "frame", "stored")}
+        assert [model.description.layout["statistics"] for model in found.values()] == ["frame", "frame", "stored"]
+        assert {model.description.scorer for model in found.values()} == {"DLC_mobnet_35_reachNov20shuffle1_100"}
+        assert found[None].identity == found["frame"].identity != found["stored"].identity
+        assert open_model(folder).description.layout == {"statistics": "frame"}  # not what was met last
+
+    @pytest.mark.parametrize(("settings", "statistics"), [({}, "stored"), ({"use_batch_norm": True}, "frame")])
+    def test_an_efficientnet(self, tmp_path: Path, checkpoint: Path, settings: Any, statistics: str) -> None:
+        folder = projects.write_model_directory(tmp_path, checkpoint=checkpoint, net_type="efficientnet_b0", **settings)
+        description = import_model(folder, tmp_path / "model").description
+        assert (description.net_type, description.layout) == ("efficientnet-b0", {"statistics": statistics})
+        assert description.std_pixel == (58.395, 57.12, 57.375)
+        assert description.scorer == "DLC_effnet_b0_reachNov20shuffle1_100"
+
+    def test_a_network_without_a_choice(self, small_project: Path, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match="is a resnet_50, whose normalisation leaves no choice: leave out"):
+            import_model(small_project, tmp_path / "model", NetworkChoice(statistics="stored"))
+
+
 @pytest.mark.parametrize("names", ["[NO, on, 08, 1:30]", "!!python/tuple ['NO', 'on', '08', '1:30']"])
 def test_settings_that_were_changed_by_hand_or_by_another_library(tmp_path: Path, trained: Path, names: str) -> None:
     folder = projects.write_model_directory(tmp_path, checkpoint=trained)
@@ -121,8 +147,8 @@ def refused(source: Path, destination: Path) -> str:
 @pytest.mark.parametrize(
     ("pose_cfg", "words"),
     [
-        ({"net_type": "mobilenet_v2_1.0"}, ["net type 'mobilenet_v2_1.0'", "not supported yet", "resnet_50"]),
-        ({"net_type": "efficientnet-b0"}, ["net type 'efficientnet-b0'", "not supported yet"]),
+        ({"net_type": "mobilenet_v1_1.0"}, ["net type 'mobilenet_v1_1.0'", "not supported yet", "mobilenet_v2_1.0"]),
+        ({"net_type": "resnet50_gn"}, ["net type 'resnet50_gn'", "of the TensorFlow engine posecli runs resnet_50,"]),
         ({"net_type": "dlcrnet_ms5"}, ["net type 'dlcrnet_ms5'"]),
         ({"multi_stage": True}, ["multi-stage resnet_50", "not supported yet"]),
         ({"net_type": ["resnet_50"]}, ["net type '['resnet_50']'"]),

@@ -58,6 +58,20 @@ def checkpoint(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict
     return made
 
 
+def tensorflow_checkpoint(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[np.float32]]:
+    """Every tensor of a network of the TensorFlow engine, of which names and shapes are given.
+
+    >>> made = tensorflow_checkpoint({"c/weights": (3, 3, 16, 8), "pose/p/weights": (3, 3, 8, 16)})
+    >>> [bool(abs(numbers).max() <= (3 / 144) ** 0.5) for numbers in made.values()]
+    [True, True]
+    """
+    made = {}
+    for name, shape in shapes.items():
+        entering = 1 if "depthwise" in name.rpartition("/")[2] else shape[3 if name.startswith("pose/") else 2 :][:1]
+        made[name] = tensor(name, tuple(shape), math.prod(shape[:2]) * int(np.prod(entering)))
+    return made
+
+
 def golden_picture(height: int, width: int) -> npt.NDArray[np.uint8]:
     """``(H, W, 3)`` RGB: noise on blocks of 8 px.
 

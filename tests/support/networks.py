@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from posecli.network.network import Network, Weights
 from posecli.network.resnet import SIZES, ResNetSize, resnet
 
 Arrays = dict[str, npt.NDArray[Any]]
+Engine = Callable[[Network, Weights, npt.NDArray[np.uint8]], Arrays]
 
 #: A ResNet in form, with a unit of every sort.
 TINY = "resnet_tiny"

@@ -22,6 +22,7 @@ from posecli.options import (
     ENGINES,
     PIPELINES,
     PRECISIONS,
+    STATISTICS,
     TRAINING_ENGINES,
     AnalyzeOptions,
     EngineOptions,
@@ -291,7 +292,7 @@ def _network_choice(*values: Any) -> NetworkChoice:
 project_options = gathered(
     "network",
     _network_choice,
-    ("shuffle", "trainset_index", "snapshot", "dlc_engine", "detector_snapshot"),
+    ("shuffle", "trainset_index", "snapshot", "dlc_engine", "detector_snapshot", "statistics"),
     click.option("--shuffle", default=1, help="Shuffle of the DeepLabCut project."),
     click.option(
         "--snapshot",
@@ -310,6 +311,12 @@ project_options = gathered(
         type=snapshot_value,
         metavar="N|best",
         help="Epoch of a top-down network's detector.  [as for --snapshot]",
+    ),
+    click.option(
+        "--statistics",
+        type=click.Choice(STATISTICS),
+        help="What normalises a MobileNet or EfficientNet: each frame's own statistics, or the stored ones, which is "
+        "faster.  [what DeepLabCut takes: the frame's for MobileNet]",
     ),
 )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.engine.openvino_groups import group_normalization
+from posecli.engine.openvino_groups import channel_normalization, group_normalization
 from posecli.errors import EngineError
 from posecli.network import operations
 from posecli.network.network import FRAMES, Network, Weights
@@ -167,7 +167,9 @@ class _Graph:
     @_node.register
     def _(self, operation: operations.GroupNormalization, x: Any) -> Any:
         gamma, beta = (self._weights[name] for name in (operation.gamma, operation.beta))
-        return group_normalization(x, gamma, beta, operation.groups or len(gamma), operation.epsilon)
+        if operation.groups is None:
+            return channel_normalization(x, gamma, beta, operation.epsilon)
+        return group_normalization(x, gamma, beta, operation.groups, operation.epsilon)
 
     @_node.register
     def _(self, operation: operations.Activation, x: Any) -> Any:

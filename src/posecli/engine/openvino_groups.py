@@ -53,6 +53,15 @@ def group_normalization(x: Any, gamma: Floats, beta: Floats, groups: int, epsilo
     return op.add(op.multiply(x, factor), offset)
 
 
+def channel_normalization(x: Any, gamma: Floats, beta: Floats, epsilon: float) -> Any:
+    """The same with each channel as a group: OpenVINO has that as one operation, in the convolutions' own layout."""
+    from openvino import opset13 as op
+
+    shape = (1, -1, *(1,) * (len(x.partial_shape) - 2))
+    y = op.mvn(x, op.constant(np.arange(2, len(shape))), True, epsilon, "inside_sqrt")
+    return op.add(op.multiply(y, _constant(gamma.reshape(shape))), _constant(beta.reshape(shape)))
+
+
 def in_float32(results: Sequence[Any], parameters: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     """Operations from `parameters` to `results`, put behind `inputs` and kept in float32 whatever the precision."""
     import openvino as ov

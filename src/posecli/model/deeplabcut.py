@@ -16,7 +16,7 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import DetectorParts
 from posecli.network.folding import Tensors
 from posecli.network.network import Network
-from posecli.options import TrainingEngine
+from posecli.options import Statistics, TrainingEngine
 from posecli.support.yamlfile import brief
 
 #: How DeepLabCut names the folder of one network.
@@ -34,6 +34,8 @@ class NetworkChoice:
     snapshot: int | Literal["best"] | None = None
     engine: TrainingEngine | None = None  # that trained it; None: the one that the project says
     detector_snapshot: int | Literal["best"] | None = None  # of a top-down network's detector, as `snapshot`
+    # Of batch normalisation, where a network may have either; None: those that DeepLabCut takes.
+    statistics: Statistics | None = None
 
 
 @dataclass(frozen=True)

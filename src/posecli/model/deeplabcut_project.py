@@ -69,7 +69,9 @@ def _from_folder(path: Path, folder: Path, choice: NetworkChoice) -> DeepLabCutN
 
 def _refuse_choice(path: Path, choice: NetworkChoice) -> None:
     """Refuse to choose among a project's networks where there is one."""
-    others = NetworkChoice(snapshot=choice.snapshot, detector_snapshot=choice.detector_snapshot)
+    others = NetworkChoice(
+        snapshot=choice.snapshot, detector_snapshot=choice.detector_snapshot, statistics=choice.statistics
+    )
     if choice != others:
         raise ModelError(
             f"'{path}' holds one network: --shuffle, --trainset-index and --dlc-engine choose among those of a "

@@ -13,9 +13,11 @@ from posecli.model.checkpoint import read_checkpoint, read_frozen_graph
 from posecli.model.deeplabcut import DeepLabCutNetwork, NetworkChoice, ProjectSettings, model_directory
 from posecli.model.description import ModelDescription
 from posecli.model.folder import check_tensors
-from posecli.network.architectures import POSE_NETWORKS
+from posecli.network import efficientnet, mobilenet
+from posecli.network.architectures import TENSORFLOW_NETWORKS
 from posecli.network.folding import Tensors
 from posecli.network.network import IMAGENET_MEAN, LOCREF_STDEV, Network
+from posecli.options import Statistics
 from posecli.support.yamlfile import brief, name_of, read_yaml, truth_of
 
 #: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
@@ -27,8 +29,13 @@ POSE_CFG_DEFAULTS: dict[str, Any] = {
     "multi_stage": False,
     "partaffinityfield_predict": False,
     "pairwise_predict": False,
+    "use_batch_norm": False,
 }
-EXPORT_DIRECTORY = re.compile(r"DLC_(?P<task>.+)_(?P<net>[a-z]+[^_]*_[^_]+)_iteration-\d+_shuffle-(?P<shuffle>\d+)")
+#: Networks whose normalisation may be by stored statistics or by each frame's own.
+EITHER_STATISTICS = (*mobilenet.WIDTHS, *efficientnet.SIZES)
+EXPORT_DIRECTORY = re.compile(
+    r"DLC_(?P<task>.+)_(?:mobilenet_v2_[^_]+|efficientnet-[^_]+|[a-z]+net_[^_]+)_iteration-\d+_shuffle-(?P<shuffle>\d+)"
+)
 DATASET_DIRECTORY = re.compile(r"UnaugmentedDataSet_(?P<task_date>[^/\\]+)")
 SNAPSHOT = re.compile(r".+-(?P<iteration>\d+)")
 
@@ -40,6 +47,7 @@ class TensorFlowNetwork(DeepLabCutNetwork):
     pose_cfg: Mapping[str, Any]  # pose_cfg.yaml over DeepLabCut's defaults
     pose_cfg_path: Path
     checkpoint: Path  # without ending, or the frozen graph (.pb) of an export without a checkpoint
+    statistics: Statistics | None = None  # of batch normalisation; None: those that DeepLabCut takes
     training: Mapping[str, Any] = field(default_factory=dict)  # settings of its training, as far as they are there
 
     @property
@@ -62,12 +70,12 @@ class TensorFlowNetwork(DeepLabCutNetwork):
 
     def describe(self) -> ModelDescription:
         cfg = {key: truth_of(value) for key, value in self.pose_cfg.items()}
-        net_type = str(cfg.get("net_type"))
-        if net_type not in POSE_NETWORKS or cfg["multi_stage"]:
+        net_type = posecli_name(str(cfg.get("net_type")))
+        if net_type not in TENSORFLOW_NETWORKS or cfg["multi_stage"]:
             found = " ".join((f"multi-stage {net_type}" if cfg["multi_stage"] else net_type).split())[:80]
             raise ModelError(
                 f"net type '{found}' of '{self.pose_cfg_path}' is not supported yet: "
-                f"posecli runs {', '.join(POSE_NETWORKS)}"
+                f"of the TensorFlow engine posecli runs {', '.join(TENSORFLOW_NETWORKS)}"
             )
         if cfg["partaffinityfield_predict"] or cfg["pairwise_predict"]:
             raise ModelError(
@@ -84,6 +92,8 @@ class TensorFlowNetwork(DeepLabCutNetwork):
                 locref_stdev=float(cfg["locref_stdev"]),
                 location_refinement=cfg["location_refinement"],
                 mean_pixel=(red, green, blue),
+                std_pixel=efficientnet.IMAGENET_STD if net_type in efficientnet.SIZES else (1.0, 1.0, 1.0),
+                layout=self._layout(net_type, cfg),
                 pcutoff=self.pcutoff,
                 source=self.source(
                     "TensorFlow",
@@ -96,6 +106,22 @@ class TensorFlowNetwork(DeepLabCutNetwork):
             raise ModelError(
                 f"'{self.pose_cfg_path}' is not a usable pose_cfg.yaml ({brief(str(error))}): copy it again"
             ) from error
+
+    def _layout(self, net_type: str, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """Statistics of normalisation: as DeepLabCut computes it, unless the user has chosen."""
+        if net_type in EITHER_STATISTICS:
+            in_training = net_type in mobilenet.WIDTHS or cfg["use_batch_norm"]
+            return {"statistics": self.statistics or ("frame" if in_training else "stored")}
+        return {}
+
+
+def posecli_name(net_type: str) -> str:
+    """A net type of ``pose_cfg.yaml`` as posecli has it; DeepLabCut takes EfficientNets with an underscore too.
+
+    >>> posecli_name("efficientnet_b0")
+    'efficientnet-b0'
+    """
+    return net_type.replace("efficientnet_", "efficientnet-")
 
 
 def _training_scales(training: Mapping[str, Any]) -> dict[str, str]:
@@ -118,7 +144,9 @@ def from_model_directory(
     scorer = scorer_name(str(pose_cfg.get("net_type")), match["task_date"], match["shuffle"], checkpoint.name)
     path_of_training = folder / "train" / "pose_cfg.yaml"
     training = read_yaml(path_of_training, ModelError) if path_of_training.is_file() else {}
-    return TensorFlowNetwork(path, scorer, settings.pcutoff, pose_cfg, pose_cfg_path, checkpoint, training)
+    return TensorFlowNetwork(
+        path, scorer, settings.pcutoff, pose_cfg, pose_cfg_path, checkpoint, choice.statistics, training
+    )
 
 
 def from_export(path: Path, choice: NetworkChoice) -> TensorFlowNetwork:
@@ -139,7 +167,7 @@ def from_export(path: Path, choice: NetworkChoice) -> TensorFlowNetwork:
     shuffle = name["shuffle"] if name else "1"
     snapshot = checkpoint.name.removesuffix(".pb")
     scorer = scorer_name(str(pose_cfg.get("net_type")), task_date, shuffle, snapshot)
-    return TensorFlowNetwork(path, scorer, None, pose_cfg, pose_cfg_path, checkpoint, pose_cfg)
+    return TensorFlowNetwork(path, scorer, None, pose_cfg, pose_cfg_path, checkpoint, choice.statistics, pose_cfg)
 
 
 def _snapshot(folder: Path, ending: str, choice: NetworkChoice, index: int = -1) -> Path:
@@ -180,8 +208,8 @@ def scorer_name(net_type: str, task_date: str, shuffle: str, snapshot: str) -> s
     family, _, width = net_type.rpartition("_")
     if family == "mobilenet_v2" and re.fullmatch(r"\d\.\d+", width):
         name = f"mobnet_{int(float(width) * 100)}"
-    elif net_type.startswith("efficientnet-"):
-        name = net_type.replace("efficientnet-", "effnet_")
+    elif posecli_name(net_type).startswith("efficientnet-"):
+        name = posecli_name(net_type).replace("efficientnet-", "effnet_")
     else:
         name = net_type.replace("_", "")
     return f"DLC_{name}_{task_date}shuffle{shuffle}_{snapshot.rpartition('-')[2]}"

@@ -43,7 +43,7 @@ def import_model(
     Raises `ModelError` if the source is not usable, naming the tensor, net type or file, and `OutputError` if the
     folder cannot be made.
     """
-    return _import(find_source(path, choice), destination, overwrite=overwrite)
+    return _import(find_source(path, choice), destination, choice, overwrite=overwrite)
 
 
 def import_i3d(
@@ -93,11 +93,11 @@ def open_model(path: Path, choice: NetworkChoice = NetworkChoice()) -> ModelFold
             )
         return read_model_folder(path)
     source = find_source(path, choice)
-    cached = cache_directory() / "models" / _cache_key(source)
+    cached = cache_directory() / "models" / _cache_key(source, choice)
     if is_model_folder(cached):
         return read_model_folder(cached)
     try:
-        return _import(source, cached, overwrite=False)
+        return _import(source, cached, choice, overwrite=False)
     except OutputExistsError:
         # Another process that imports the same network was faster: its folder is as good.
         return read_model_folder(cached)
@@ -109,8 +109,12 @@ def cache_directory() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("posecli", appauthor=False))
 
 
-def _import(source: DeepLabCutNetwork, destination: Path, *, overwrite: bool) -> ModelFolder:
+def _import(source: DeepLabCutNetwork, destination: Path, choice: NetworkChoice, *, overwrite: bool) -> ModelFolder:
     description = source.describe()
+    if choice.statistics not in (None, description.layout.get("statistics")):
+        raise ModelError(
+            f"'{source.path}' is a {description.net_type}, whose normalisation leaves no choice: leave out --statistics"
+        )
     if (name := description.source.get(LEFT_OUT)) is not None:
         NOTES.warning(
             "its detector '%s' is not supported and is left out: boxes must come from a table (--boxes)", name
@@ -119,8 +123,9 @@ def _import(source: DeepLabCutNetwork, destination: Path, *, overwrite: bool) ->
     return write_folder(destination, description, tensors, overwrite=overwrite, detector=source.read_detector())
 
 
-def _cache_key(source: DeepLabCutNetwork) -> str:
+def _cache_key(source: DeepLabCutNetwork, choice: NetworkChoice) -> str:
     files = ((path.resolve(), path.stat()) for path in source.files())
     parts = [f"{FORMAT_VERSION} {READING} {source.scorer} {source.pcutoff}"]
     parts += [f"{path} {status.st_size} {status.st_mtime_ns}" for path, status in files]
+    parts += [] if choice.statistics is None else [choice.statistics]
     return f"{source.scorer}-{hashlib.sha256(os.linesep.join(parts).encode()).hexdigest()[:16]}"

@@ -234,6 +234,17 @@ class Network:
         assert rows is not None
         return round(_LARGE / rows)  # there may be a row more than the strides make
 
+    @property
+    def last_layers(self) -> dict[str, Weighted]:
+        """The operation with a kernel that makes each output of the head, by the output's name."""
+        makers, found = {each.name: each for each in self.operations}, {}
+        for output in self.head.outputs:
+            operation = makers[output]
+            while not isinstance(operation, Weighted):
+                operation = makers[operation.inputs[0]]
+            found[output] = operation
+        return found
+
     def int8_candidates(self) -> dict[str, str]:
         """Convolutions that may compute in int8, with the tensor that enters each."""
         return {

@@ -404,20 +404,22 @@ def squeeze_excite(
     rank: int = 2,
     activation: ActivationKind = "relu",
     gate: ActivationKind = "sigmoid",
+    layers: tuple[str, str] | None = None,
+    endings: tuple[str, str] = ("/weights", "/biases"),
 ) -> tuple[Operation, ...]:
     """Channels weighted by what a small network makes of their averages (Hu et al. 2018).
 
-    ``x gate(expand(activation(reduce(average(x)))))``, where both layers are convolutions of kernel 1 whose variables
-    are ``<name>/reduce/weights``, ``<name>/reduce/biases`` and so on; `channels` are those of the tensor, and between
-    the layers. The last operation has the `name`.
+    ``x gate(expand(activation(reduce(average(x)))))``, where both layers are convolutions of kernel 1, called
+    ``<name>/reduce`` and ``<name>/expand`` unless `layers` says otherwise; `endings` make their names those of kernel
+    and bias. `channels` are those of the tensor, and between the layers. The last operation has the `name`.
     """
-    ones, (whole, squeezed) = (1,) * rank, channels
-    reduce, expand = f"{name}/reduce", f"{name}/expand"
+    ones, (whole, squeezed), (kernel, bias) = (1,) * rank, channels, endings
+    reduce, expand = layers or (f"{name}/reduce", f"{name}/expand")
     return (
         Pooling(f"{name}/average", (tensor,), "average", (None,) * rank, padding="valid"),
-        Convolution(reduce, (f"{name}/average",), ones, f"{reduce}/weights", squeezed, bias=f"{reduce}/biases"),
+        Convolution(reduce, (f"{name}/average",), ones, reduce + kernel, squeezed, bias=reduce + bias),
         Activation(f"{name}/activation", (reduce,), activation),
-        Convolution(expand, (f"{name}/activation",), ones, f"{expand}/weights", whole, bias=f"{expand}/biases"),
+        Convolution(expand, (f"{name}/activation",), ones, expand + kernel, whole, bias=expand + bias),
         Activation(f"{name}/gate", (expand,), gate),
         Multiply(name, (tensor, f"{name}/gate")),
     )

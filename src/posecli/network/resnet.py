@@ -8,20 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from posecli.network.network import FRAMES, Network, PoseHead, PoseSpec
-from posecli.network.operations import (
-    Activation,
-    Add,
-    BatchNormalization,
-    Convolution,
-    Operation,
-    Pooling,
-    TransposedConvolution,
-)
+from posecli.network.network import FRAMES, Network, PoseSpec
+from posecli.network.operations import Activation, Add, Convolution, Operation, Pooling
+from posecli.network.tensorflow_blocks import PublishedWeights, normalization, with_heads
 
 EPSILON = 1e-5
-SCOREMAP_HEAD = "pose/part_pred/block4"
-LOCREF_HEAD = "pose/locref_pred/block4"
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,17 @@ def backbone_scope(net_type: str) -> str:
     return net_type.replace("resnet_", "resnet_v1_")
 
 
+def imagenet(net_type: str) -> PublishedWeights:
+    """What TensorFlow's model garden offers of a backbone.
+
+    >>> imagenet("resnet_50").checkpoint
+    'resnet_v1_50.ckpt'
+    """
+    scope = backbone_scope(net_type)
+    url = f"https://storage.googleapis.com/download.tensorflow.org/models/{scope}_2016_08_28.tar.gz"
+    return PublishedWeights(url, f"{scope}.ckpt")
+
+
 def resnet(spec: PoseSpec) -> Network:
     """The network that a specification describes.
 
@@ -59,19 +61,7 @@ def resnet(spec: PoseSpec) -> Network:
     >>> network.variable_shapes()["pose/locref_pred/block4/weights"]
     (3, 3, 8, 2048)
     """
-    operations = [*_backbone(spec.net_type)]
-    features = (operations[-1].name,)
-    operations += [_head(SCOREMAP_HEAD, features, spec.n_bodyparts)]
-    outputs: list[Operation] = [Activation("scoremap", (SCOREMAP_HEAD,), "sigmoid", sensitive=True)]
-    if spec.locref:
-        operations += [_head(LOCREF_HEAD, features, 2 * spec.n_bodyparts)]
-        outputs += [Activation("locref", (LOCREF_HEAD,), "linear", sensitive=True)]
-    head = PoseHead("scoremap", "locref" if spec.locref else None, spec.locref_stdev)
-    return Network(spec.net_type, (*operations, *outputs), head, spec.scaling)
-
-
-def _head(name: str, features: tuple[str, ...], channels: int) -> TransposedConvolution:
-    return TransposedConvolution(name, features, (3, 3), f"{name}/weights", channels, (2, 2), bias=f"{name}/biases")
+    return with_heads(spec, _backbone(spec.net_type))
 
 
 def _backbone(net_type: str) -> Iterator[Operation]:
@@ -115,7 +105,6 @@ def _convolution(
     strides = (stride, stride)
     yield Convolution(scope, (tensor,), (side, side), f"{scope}/weights", channels, strides, dilation, "centered")
     norm = f"{scope}/BatchNorm"
-    gamma, beta, mean, variance = (f"{norm}/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance"))
-    yield BatchNormalization(norm, (scope,), gamma, beta, mean, variance, EPSILON)
+    yield normalization(norm, scope, EPSILON)
     if relu:
         yield Activation(f"{scope}/relu", (norm,), "relu")

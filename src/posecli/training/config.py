@@ -17,7 +17,7 @@ import yaml
 
 from posecli.errors import UsageError
 from posecli.model.folder import BUILTIN
-from posecli.network.architectures import POSE_NETWORKS
+from posecli.network.architectures import TRAINED_LAYOUTS
 from posecli.options import SHORTEST_CHUNK, SMALLEST_INPUT
 from posecli.support.yamlfile import read_yaml
 from posecli.synthetic.options import BEHAVIOUR_SCENES, SCENES, SceneOptions
@@ -179,7 +179,7 @@ class PoseConfig(TrainConfig):
 
     data: tuple[PoseSource, ...]
     phases: tuple[PosePhase, ...]
-    net_type: Annotated[str, one_of(tuple(POSE_NETWORKS))] = "resnet_50"
+    net_type: Annotated[str, one_of(tuple(TRAINED_LAYOUTS))] = "resnet_50"
     bodyparts: Names = ()
     mirror_pairs: tuple[tuple[str, str], ...] = ()
     held_out: float | tuple[str, ...] = 0.1

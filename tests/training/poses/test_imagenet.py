@@ -10,22 +10,29 @@ from pathlib import Path
 import pytest
 
 from posecli.errors import ModelError
+from posecli.network.architectures import PUBLISHED_WEIGHTS
+from posecli.network.tensorflow_blocks import PublishedWeights
 from posecli.training.poses import objective as initial
 
 CONTENT = b"a checkpoint"
+MOBILENET = "mobilenet_v2_0.35"
 
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the garden offers, in a folder of this machine."""
-    path = tmp_path / "garden" / "resnet_v1_50_2016_08_28.tar.gz"
-    path.parent.mkdir()
+    path = offer(tmp_path / "resnet_v1_50.tar.gz", {"../../evil": b"no", "./resnet_v1_50.ckpt": CONTENT})
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "resnet_50", PublishedWeights(path.as_uri(), "resnet_v1_50.ckpt"))
+    return path
+
+
+def offer(path: Path, files: dict[str, bytes]) -> Path:
+    """An archive."""
     with tarfile.open(path, "w:gz") as file:
-        for name, content in (("../../evil", b"no"), ("./resnet_v1_50.ckpt", CONTENT)):
+        for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             file.addfile(entry, io.BytesIO(content))
-    monkeypatch.setattr(initial, "URL", f"{path.parent.as_uri()}/{{scope}}_2016_08_28.tar.gz")
     return path
 
 
@@ -40,6 +47,16 @@ def test_fetched_once(archive: Path, private_cache: Path) -> None:
     assert sorted(path.name for path in found.parent.iterdir()) == ["resnet_v1_50.ckpt", "resnet_v1_50.sha256"]
     archive.unlink()
     assert initial.imagenet_checkpoint("resnet_50", "") == found
+
+
+def test_checkpoint_of_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{MOBILENET}_224.ckpt"
+    files = {f"./{name}.{ending}": ending.encode() for ending in ("index", "data-00000-of-00001", "meta")}
+    path = offer(tmp_path / "mobilenet.tgz", {**files, f"./{MOBILENET}_224_frozen.pb": b"no"})
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, MOBILENET, PublishedWeights(path.as_uri(), name))
+    found = initial.imagenet_checkpoint(MOBILENET, sha256(path))
+    kept = {file.name: file.read_bytes() for file in found.parent.iterdir() if file.suffix != ".sha256"}
+    assert kept == {f"{name}.{ending}": ending.encode() for ending in ("index", "data-00000-of-00001")}
 
 
 def test_another_hash_is_refused_and_nothing_kept(archive: Path, private_cache: Path) -> None:
@@ -68,6 +85,6 @@ def test_too_much(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(initial, "URL", "https://localhost:9/{scope}.tar.gz")
-    with pytest.raises(ModelError, match=r"cannot be fetched from https://localhost:9/resnet_v1_101.*'scratch'"):
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "resnet_101", PublishedWeights("https://localhost:9/a.tgz", "a.ckpt"))
+    with pytest.raises(ModelError, match=r"cannot be fetched from https://localhost:9/a\.tgz.*'scratch'"):
         initial.imagenet_checkpoint("resnet_101", "")

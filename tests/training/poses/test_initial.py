@@ -60,6 +60,16 @@ class TestScratch:
         bias = scratch_weights(SPEC, 0)["pose/part_pred/block4/biases"]
         assert 1 / (1 + np.exp(-bias)) == pytest.approx(PRIOR)
 
+    def test_other_networks_begin_so_too(self) -> None:
+        spec = PoseSpec("mobilenet_v2_0.35", 4)
+        weights = scratch_weights(spec, 0)
+        kernel = weights["MobilenetV2/expanded_conv_16/depthwise/depthwise_weights"]
+        assert kernel.std() == pytest.approx(np.sqrt(2 / 9), rel=0.05)
+        silent = {name.split("/")[1] for name, array in weights.items() if name.endswith("gamma") and not array.any()}
+        assert silent == {f"expanded_conv_{number}" for number in (2, 4, 5, 7, 8, 9, 11, 12, 14, 15)}
+        assert weights["pose/locref_pred/block4/weights"].std() == pytest.approx(0.01, rel=0.05)
+        assert 1 / (1 + np.exp(-weights["pose/part_pred/block4/biases"])) == pytest.approx(PRIOR)
+
 
 class TestModelFolder:
     def folder(self, path: Path, n_bodyparts: int) -> Path:

@@ -8,8 +8,9 @@ import shutil
 import tarfile
 import tempfile
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from http.client import HTTPException
@@ -26,13 +27,21 @@ from posecli.errors import ModelError, OutputError
 from posecli.inference.decode import DecodeOptions, decode
 from posecli.inference.step import POSES, NetworkStep
 from posecli.model.checkpoint import read_checkpoint
+from posecli.model.deeplabcut_tensorflow import scorer_name
 from posecli.model.description import ModelDescription
 from posecli.model.folder import check_tensors, file_sha256, read_model_folder
 from posecli.model.importing import cache_directory
-from posecli.network.architectures import pose_network
+from posecli.network.architectures import PUBLISHED_WEIGHTS, TRAINED_LAYOUTS, pose_network
 from posecli.network.folding import Tensors
-from posecli.network.network import PoseSpec
-from posecli.network.resnet import SCOREMAP_HEAD, backbone_scope
+from posecli.network.network import Network, PoseSpec
+from posecli.network.operations import (
+    Add,
+    BatchNormalization,
+    DepthwiseConvolution,
+    Operation,
+    TransposedConvolution,
+    Weighted,
+)
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training.config import IMAGENET, PoseConfig
 from posecli.training.objective import HELD_OUT_SEED, ErrorRow, MeasureRow, Objective, Trial, begun_from, spread
@@ -57,8 +66,6 @@ MOST_IMAGES = 16
 SCENE_FRAMES = 8
 #: Share of cells that hold a body part, roughly: the scoremap begins by saying so everywhere.
 PRIOR = 0.01
-#: Where TensorFlow's model garden offers archives of ImageNet's weights; nobody publishes their hashes.
-URL = "https://storage.googleapis.com/download.tensorflow.org/models/{scope}_2016_08_28.tar.gz"
 #: The archive of ResNet-152 has a fifth of it.
 LARGEST_BYTES = 1 << 30
 #: Seconds without a byte after which a connection counts as broken.
@@ -80,7 +87,8 @@ class PoseObjective(Objective):
         self.description = ModelDescription(
             config.net_type,
             self.data.bodyparts,
-            f"DLC_{config.net_type.replace('_', '')}_{config.name}shuffle1_{config.steps}",
+            scorer_name(config.net_type, config.name, "1", f"snapshot-{config.steps}"),
+            layout=TRAINED_LAYOUTS[config.net_type],
             pcutoff=config.pcutoff,
         )
         self.network = self.description.network
@@ -103,7 +111,8 @@ class PoseObjective(Objective):
 
     def trial(self, policy: str) -> Trial:
         """A network of one body part, and frames of 96x96 px."""
-        model = build_keras(pose_network(PoseSpec("resnet_50", 1, (0.0, 0.0, 0.0))), (SIDE, SIDE), policy=policy)
+        spec = replace(self.description.spec, n_bodyparts=1, mean_pixel=(0.0, 0.0, 0.0))
+        model = build_keras(pose_network(spec), (SIDE, SIDE), policy=policy)
         model.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
         zeros = partial(np.zeros, dtype=np.float32)
         targets = {name: zeros((TRIAL_BATCH, *maps.shape[1:])) for name, maps in model.output.items()}
@@ -214,20 +223,42 @@ def scratch_weights(spec: PoseSpec, seed: int) -> Tensors:
 
     So every residual unit begins as its shortcut, which makes training from nothing steadier (Goyal et al. 2017).
     """
-    rng = np.random.default_rng(seed)
-    return {name: _drawn(rng, name, shape) for name, shape in pose_network(spec).variable_shapes().items()}
+    rng, network = np.random.default_rng(seed), pose_network(spec)
+    silent = unit_ends(network)
+    weights: Tensors = {}
+    for operation, shapes in network.variables():
+        for name, shape in shapes.items():
+            if isinstance(operation, Weighted) and name == operation.weights:
+                is_last = operation in network.last_layers.values()
+                deviation = 0.01 if is_last else math.sqrt(2 / _fan_in(operation, shape))
+                weights[name] = (rng.standard_normal(shape, np.float32) * deviation).astype(np.float32)
+            else:
+                is_one = isinstance(operation, BatchNormalization) and (
+                    name == operation.variance or (name == operation.gamma and operation.name not in silent)
+                )
+                weights[name] = np.full(shape, 1.0 if is_one else 0.0, np.float32)
+    scoremap = network.last_layers[network.head.outputs[0]]
+    if scoremap.bias is not None:
+        weights[scoremap.bias][:] = math.log(PRIOR / (1 - PRIOR))
+    return weights
 
 
-def _drawn(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    if name.endswith("/weights"):
-        is_head = name.startswith("pose/")
-        fan_in = shape[0] * shape[1] * (shape[3] if is_head else shape[2])
-        deviation = 0.01 if is_head else math.sqrt(2 / fan_in)
-        return (rng.standard_normal(shape, np.float32) * deviation).astype(np.float32)
-    if name == f"{SCOREMAP_HEAD}/biases":
-        return np.full(shape, math.log(PRIOR / (1 - PRIOR)), np.float32)
-    ones = name.endswith("moving_variance") or (name.endswith("gamma") and "/conv3/" not in name)
-    return np.full(shape, 1.0 if ones else 0.0, np.float32)
+def unit_ends(network: Network) -> set[str]:
+    """The last normalisation of each residual unit: of those that go into a sum alone, the first.
+
+    A shortcut's is behind it, and that of the unit before goes into this one too.
+    """
+    uses = Counter(name for operation in network.operations for name in operation.inputs)
+    norms = [each.name for each in network.operations if isinstance(each, BatchNormalization) and uses[each.name] == 1]
+    sums = [each.inputs for each in network.operations if isinstance(each, Add)]
+    return {next(name for name in norms if name in inputs) for inputs in sums if set(inputs) & set(norms)}
+
+
+def _fan_in(operation: Operation, shape: tuple[int, ...]) -> int:
+    """Numbers that one number of the output is made of."""
+    if isinstance(operation, DepthwiseConvolution):
+        return math.prod(operation.kernel)
+    return math.prod(shape[:-2]) * shape[-1 if isinstance(operation, TransposedConvolution) else -2]
 
 
 def _from_folder(path: Path, spec: PoseSpec) -> Tensors:
@@ -243,36 +274,38 @@ def _from_folder(path: Path, spec: PoseSpec) -> Tensors:
 
 
 def _from_checkpoint(path: Path, sha256: str, spec: PoseSpec) -> Tensors:
-    scope = backbone_scope(spec.net_type)
     files = [path, *path.parent.glob(f"{glob.escape(path.name)}.data-*")]
     data = next((file for file in reversed(files) if file.is_file()), None)
     if data is None:
+        published = PUBLISHED_WEIGHTS[spec.net_type]
         raise ModelError(
             f"initial weights '{path}' are not there: give 'scratch', 'imagenet', a model folder, or the path of the "
-            f"{scope} checkpoint, which TensorFlow's model garden offers as {scope}_2016_08_28.tar.gz"
+            f"{published.checkpoint.removesuffix('.ckpt')} checkpoint, which TensorFlow's model garden offers as "
+            f"{published.url.rpartition('/')[2]}"
         )
     found = file_sha256(data)
     if sha256 and found != sha256.lower():
         raise ModelError(f"'{data}' has SHA-256 {found}, not {sha256}: fetch it again, or correct initial_sha256")
-    wanted = pose_network(spec).variable_shapes()
-    shapes = {name: shape for name, shape in wanted.items() if name.startswith(f"{scope}/")}
+    network = pose_network(spec)
+    heads = {name for layer in network.last_layers.values() for name in (layer.weights, layer.bias)}
+    shapes = {name: shape for name, shape in network.variable_shapes().items() if name not in heads}
     tensors = read_checkpoint(path, shapes)
     check_tensors(tensors, shapes, where=f"'{path}'")
     return tensors
 
 
 def imagenet_checkpoint(net_type: str, sha256: str) -> Path:
-    """The slim ResNet v1 checkpoint of a backbone, from the cache or from the network.
+    """The published checkpoint of a backbone, from the cache or from the network.
 
     `sha256` is what the archive must hash to; empty takes what comes, and notes its hash beside the checkpoint.
     """
-    scope = backbone_scope(net_type)
-    checkpoint = cache_directory() / "imagenet" / f"{scope}.ckpt"
-    note = checkpoint.with_name(f"{scope}.sha256")
-    if not (checkpoint.is_file() and note.is_file()):
+    published = PUBLISHED_WEIGHTS[net_type]
+    checkpoint = cache_directory() / "imagenet" / published.checkpoint
+    note = checkpoint.with_suffix(".sha256")
+    if not note.is_file():
         try:
             checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            _fetch(URL.format(scope=scope), sha256, checkpoint, note)
+            _fetch(published.url, sha256, checkpoint, note)
         except OSError as error:
             raise OutputError(
                 f"'{checkpoint}' cannot be written ({error.strerror or error}): set POSECLI_CACHE_DIR to another folder"
@@ -283,13 +316,15 @@ def imagenet_checkpoint(net_type: str, sha256: str) -> Path:
 
 def _fetch(url: str, sha256: str, checkpoint: Path, note: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=checkpoint.parent) as scratch:
-        archive, unpacked = Path(scratch) / "archive", Path(scratch) / "checkpoint"
+        archive, unpacked = Path(scratch) / "archive", Path(scratch) / "unpacked"
         _download(url, archive)
         found = file_sha256(archive)
         _check(url, found, sha256)
+        unpacked.mkdir()
         _unpack(archive, checkpoint.name, unpacked, url)
+        for file in unpacked.iterdir():
+            file.replace(checkpoint.with_name(file.name))
         note.write_text(f"{found}\n", encoding="ascii")
-        unpacked.replace(checkpoint)
 
 
 def _download(url: str, archive: Path) -> None:
@@ -315,13 +350,18 @@ def _check(where: object, found: str, sha256: str) -> None:
 
 
 def _unpack(archive: Path, name: str, destination: Path, url: str) -> None:
-    """The one file that is wanted, whatever else is in the archive, and wherever it says that it belongs."""
+    """The files of one checkpoint, whatever else is in the archive, and wherever it says that they belong."""
+    not_it = f"what {url} gives is not an archive with '{name}': give the checkpoint's path"
     try:
         with tarfile.open(archive) as content:
-            member = next(entry for entry in content if entry.isfile() and Path(entry.name).name == name)
-            source = content.extractfile(member)
-            assert source is not None  # it is a file
-            with destination.open("wb") as file:
-                shutil.copyfileobj(source, file)
-    except (tarfile.TarError, EOFError, StopIteration) as error:
-        raise ModelError(f"what {url} gives is not an archive with '{name}': give the checkpoint's path") from error
+            for entry in content:
+                file = Path(entry.name).name
+                if entry.isfile() and (file == name or file.startswith((f"{name}.index", f"{name}.data-"))):
+                    source = content.extractfile(entry)
+                    assert source is not None  # it is a file
+                    with (destination / file).open("wb") as kept:
+                        shutil.copyfileobj(source, kept)
+    except (tarfile.TarError, EOFError) as error:
+        raise ModelError(not_it) from error
+    if not any(destination.iterdir()):
+        raise ModelError(not_it)
