@@ -138,7 +138,6 @@ def test_predictor_s_settings_and_what_deeplabcut_assumes() -> None:
         ({"normalize_images": False}, (0, 0, 0), (1, 1, 1)),
         ({"normalize_images": False, "scale_to_unit_range": True}, (0, 0, 0), (255, 255, 255)),
         ({}, (0, 0, 0), (1, 1, 1)),
-        (None, (0, 0, 0), (1, 1, 1)),
     ],
 )
 def test_normalization(inference: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
@@ -218,9 +217,11 @@ def test_networks_that_are_not_supported(changes: dict[str, Any], words: list[st
         ({"model.backbone": {"type": "ResNet", "model_name": "resnet50", "output_stride": 5}}, "output_stride 5"),
         ({"model.backbone": {"type": "HRNet", "stride": 2}}, "an HRNet of stride 2"),
         ({"data.inference.auto_padding": {"pad_height_divisor": "x", "pad_width_divisor": "x"}}, "not a usable"),
+        ({"data.inference": None}, "data.inference is None, not what is done to frames"),
+        ({"data": {"normalize_images": True}}, "data.inference is None"),
         ({"data.train.affine.scaling": ["a", 1]}, "not a usable pytorch_config.yaml"),
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_damaged_settings(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ModelError) as error:

@@ -171,7 +171,9 @@ class PyTorchConfig:
 
     def _normalization(self, *section: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Mean and factor of RGB in 0..255, as a section says what is done to pictures."""
-        settings = self.section(*section)
+        settings = self.section(*section[:-1]).get(section[-1])
+        if not isinstance(settings, Mapping):  # as before the first release; to take a guess would spoil all poses
+            raise ValueError(f"{'.'.join(section)} is {brief(settings)}, not what is done to frames")
         for name, value in settings.items():
             if truth_of(value) not in (None, False) and name not in INFERENCE_SETTINGS:
                 raise self.refusal(f"frames that are changed before the network sees them ({brief(name)})")
