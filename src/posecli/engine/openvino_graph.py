@@ -7,6 +7,7 @@ and without TensorFlow. That leaves no converted files to keep, to lock or to go
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import reduce, singledispatchmethod
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ class _Graph:
         self._network = network
         self._weights = weights
         self._nodes: dict[str, Any] = {}
+        self._uses = Counter(name for each in network.operations for name in each.inputs)
+        self._uses.update(network.outputs)
         #: Tensors whose values lie on the steps of int8.
         self._rounded: set[str] = set()
 
@@ -300,9 +303,12 @@ class _Graph:
         self._rounded.add(operation.name)
         ones = (1,) * (self._network.rank + 2)
         low, high = (self._constant(np.full(ones, limit)) for limit in (operation.low, operation.high))
-        # Rounding cuts off at the lowest value anyway. Said before it, as an operation of its own, it is what OpenVINO
-        # merges the rounding into: one pass over a map that the next sum needs too, where it would take three.
-        return self.op.fake_quantize(self.op.maximum(x, low), low, high, low, high, ACTIVATION_LEVELS)
+        if self._uses[operation.inputs[0]] > 1:
+            # Rounding cuts off at the lowest value anyway. Said before it, as an operation of its own, it is what
+            # OpenVINO merges the rounding into: one pass over a map that the next sum needs too, where it would take
+            # three. Where nothing else needs the map, rounding is merged into what makes it, which takes none.
+            x = self.op.maximum(x, low)
+        return self.op.fake_quantize(x, low, high, low, high, ACTIVATION_LEVELS)
 
     def _rounded_kernel(self, kernel: Any) -> Any:
         """Each output channel's weights rounded to int8 of its own range."""
