@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
-from support.networks import assert_engines_agree, pictures
+from support.networks import any_weights, assert_engines_agree, compiled, pictures
 
+from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.map_head import MapHeads
 from posecli.network.network import FRAMES, Network, PoseSpec
 from posecli.network.operations import Convolution
@@ -38,6 +40,15 @@ def test_layers_of_any_number(layers: dict[str, Any], stride: int, shape: tuple[
     assert found.stride == stride
     assert found.shapes((26, 35))["scoremap"] == (*shape, 2)
     assert_engines_agree(found, pictures(2, 26, 35))
+
+
+@pytest.mark.parametrize("layers", [ONE, TWO, FINAL, BOTH], ids=["one", "two", "final", "both"])
+def test_scores_are_float32_where_the_rest_is_narrower(layers: dict[str, Any]) -> None:
+    found = network(layers)
+    folded, weights = merge_heads(*fold_batch_norm(found, any_weights(found)))
+    images = pictures(1, 64, 64)
+    scores = np.asarray(compiled(folded, weights, (64, 64), "bf16")(images)[0])
+    assert len(np.unique(scores)) > 0.9 * scores.size  # in bf16 many cells would tie
 
 
 @pytest.mark.parametrize("settings", [{"sigmoid": True}, {"pad_to": 32}, {"pad_to": 32, "clip_scores": True}])

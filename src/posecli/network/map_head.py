@@ -16,6 +16,7 @@ from posecli.network.network import FRAMES, Blur, Network, PoseHead, PoseSpec
 from posecli.network.operations import (
     Activation,
     Convolution,
+    Float32,
     Operation,
     PadToMultiple,
     TransposedConvolution,
@@ -76,10 +77,12 @@ class MapLayers:
             name, sides = _final(prefix), (self.final_kernel,) * 2
             weights, bias = f"{name}.weight", f"{name}.bias"
             yield Convolution(name, (tensor,), sides, weights, self.maps, padding="valid", bias=bias, sensitive=True)
+            # In eight bits of mantissa neighbouring cells would tie. Transposed ones give float32 by themselves.
+            yield Float32(_made(prefix), (name,), sensitive=True)
 
     def last(self, prefix: str) -> str:
         """The tensor of the maps."""
-        return _transposed(prefix, len(self.channels) - 1) if self.final_kernel is None else _final(prefix)
+        return _transposed(prefix, len(self.channels) - 1) if self.final_kernel is None else _made(prefix)
 
 
 def _transposed(prefix: str, number: int) -> str:
@@ -88,6 +91,10 @@ def _transposed(prefix: str, number: int) -> str:
 
 def _final(prefix: str) -> str:
     return f"{prefix}.final_conv"
+
+
+def _made(prefix: str) -> str:
+    return f"{_final(prefix)}.float32"
 
 
 @dataclass(frozen=True)
