@@ -7,7 +7,8 @@ numbers of ``tests/support/golden.py``, and sees pictures made there. `OUT_DIR` 
 (``<network>.yaml``), and what DeepLabCut made (``<network>.npz``): the maps ``heatmap`` and ``locref``, channels last,
 or the scores ``x`` and ``y`` along the axes of a crop; and the poses ``(K, 3)``, each by picture, such as
 ``heatmap 64x96``; names and shapes of the checkpoint's tensors; and the gain of the heads (see `checkpoint` there).
-A sigmoid that stands before DeepLabCut's decoding is applied to the maps.
+A sigmoid that stands before DeepLabCut's decoding is applied to the maps. Of a network of the TensorFlow engine there
+are no settings, and no poses.
 
 Frames that HRNet must pad are put at the top left, which DeepLabCut's setting ``position`` asks for; left alone, it
 puts them somewhere new each time.
@@ -54,6 +55,14 @@ class PyTorch:
     several: bool = False  # whether the project is one for several animals; it has one
 
 
+@dataclass(frozen=True)
+class TensorFlow:
+    """A network of DeepLabCut's TensorFlow engine, which sees one picture at a time."""
+
+    net_type: str
+    sizes: tuple[tuple[int, int], ...] = SIZES
+
+
 HEAD = "model.heads.bodypart"
 PREDICTOR = f"{HEAD}.predictor"
 NO_LOCREF = {
@@ -73,7 +82,7 @@ ALL_BRANCHES: dict[str, Any] = {
 ALL_BRANCHES |= {f"{HEAD}.{maps}_config.channels.0": 1920 for maps in ("heatmap", "locref")}
 PLACED = {"data.inference.auto_padding.position": "top_left"}
 
-NETWORKS = {
+NETWORKS: dict[str, PyTorch | TensorFlow] = {
     "resnet_50": PyTorch("resnet_50"),
     "resnet_50-stride-32": PyTorch("resnet_50", ODD, {"model.backbone.output_stride": 32}),
     "resnet_101": PyTorch("resnet_101"),
@@ -98,6 +107,9 @@ NETWORKS = {
     # DeepLabCut 3.0.2 writes crops of 256x256 px, which its own head of this network does not take.
     "rtmpose_x": PyTorch("rtmpose_x", ((384, 384),), {"data.inference.top_down_crop": {"width": 384, "height": 384}}),
 }
+NETWORKS |= {
+    name: TensorFlow(name) for name in ("mobilenet_v2_1.0", "mobilenet_v2_0.35", "efficientnet-b0", "efficientnet-b3")
+}
 
 
 def main() -> None:
@@ -106,7 +118,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         makers[type(NETWORKS[name])](NETWORKS[name], out / name)
-        print(name, *(f"{(out / name).with_suffix(end).stat().st_size} bytes" for end in (".yaml", ".npz")), flush=True)
+        print(name, *(f"{file.name} {file.stat().st_size} bytes" for file in out.glob(f"{name}.*")), flush=True)
 
 
 def write_project(folder: Path, *, several: bool) -> Path:
@@ -139,7 +151,7 @@ def make_pytorch(network: PyTorch, path: Path) -> None:
         settings = yaml.safe_load(written.read_text().replace(folder, PROJECT))
     for name, value in network.changes.items():
         change(settings, name, value)
-    path.with_suffix(".yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    beside(path, ".yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     model = PoseModel.build(settings["model"]).eval()
     shapes = {name: tuple(each.shape) for name, each in model.state_dict().items()}
     prepare = build_bottom_up_preprocessor("RGB", build_transforms(settings["data"]["inference"]))
@@ -193,10 +205,41 @@ def change(settings: Any, name: str, value: Any) -> None:
 def save(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Arrays, and names and shapes as JSON in bytes."""
     state = np.frombuffer(json.dumps(shapes).encode(), np.uint8)
-    np.savez_compressed(path.with_suffix(".npz"), state=state, **arrays)
+    np.savez_compressed(beside(path, ".npz"), state=state, **arrays)
 
 
-makers: dict[type, Callable[[Any, Path], None]] = {PyTorch: make_pytorch}
+def beside(path: Path, ending: str) -> Path:
+    """The file with an ending; names of networks may have dots."""
+    return path.with_name(path.name + ending)
+
+
+def make_tensorflow(network: TensorFlow, path: Path) -> None:
+    """Maps of a network of the TensorFlow engine."""
+    import tensorflow as tf
+    from deeplabcut.pose_estimation_tensorflow.default_config import cfg as defaults
+    from deeplabcut.pose_estimation_tensorflow.nnets.factory import PoseNetFactory
+
+    settings = {"net_type": network.net_type, "num_joints": len(BODYPARTS), "location_refinement": True}
+    settings |= {"dataset_type": "imgaug", "batch_size": 1}
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3])
+        heads = PoseNetFactory.create({**defaults, **settings}).test(images)
+        variables = {each.op.name: each for each in tf.compat.v1.global_variables()}
+        shapes = {name: tuple(each.shape.as_list()) for name, each in variables.items()}
+        with tf.compat.v1.Session() as session:
+            numbers = golden.tensorflow_checkpoint(shapes)
+            # All at once: each assignment by itself would build the graph anew.
+            starts = {name: each.initializer for name, each in variables.items()}
+            session.run(list(starts.values()), {start.inputs[1]: numbers[name] for name, start in starts.items()})
+            arrays: dict[str, Any] = {}
+            for size in network.sizes:
+                asked = {"heatmap": heads["part_prob"], "locref": heads["locref"]}
+                found = session.run(asked, {images: golden.golden_picture(*size)[None].astype(np.float32)})
+                arrays |= {f"{name} {size[0]}x{size[1]}": each[0] for name, each in found.items()}
+    save(path, arrays, shapes)
+
+
+makers: dict[type, Callable[[Any, Path], None]] = {PyTorch: make_pytorch, TensorFlow: make_tensorflow}
 
 if __name__ == "__main__":
     main()
