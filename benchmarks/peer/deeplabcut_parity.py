@@ -136,25 +136,18 @@ def put_tensorflow(config: Path, net_type: str, shuffle: int, frame: Any) -> Pat
     settings = load_config(str(folder / "test" / "pose_cfg.yaml"))
     heads = PoseNetFactory.create(settings | {"batch_size": 1}).get_net(inputs)
     variables = {each.op.name: each for each in tf.compat.v1.global_variables()}
+    numbers = golden.tensorflow_checkpoint({name: tuple(each.shape.as_list()) for name, each in variables.items()})
     with tf.compat.v1.Session() as session:
         for name, variable in variables.items():
-            shape = tuple(variable.shape.as_list())
-            variable.load(golden.tensor(name, shape, tensorflow_fan_in(name, shape)), session)
+            variable.load(numbers[name], session)
         scores = session.run(heads["part_pred"], {inputs: frame[None].astype(np.float32)})
         gain = np.float32(2.0 ** round(np.log2(3 * DEVIATION / scores.std())))  # before a sigmoid
         for name, variable in variables.items():
             if name.startswith("pose/") and len(variable.shape) > 1:
-                variable.load(variable.eval(session) * gain, session)
+                variable.load(gain * numbers[name], session)
         tf.compat.v1.train.Saver(list(variables.values())).save(session, str(folder / "train" / "snapshot-100"))
     tf.compat.v1.reset_default_graph()
     return folder
-
-
-def tensorflow_fan_in(name: str, shape: tuple[int, ...]) -> int:
-    """Numbers that one output of a kernel is made of."""
-    if "depthwise" in name:
-        return shape[0] * shape[1]
-    return int(np.prod(shape[:2]) * shape[3]) if name.startswith("pose/") else int(np.prod(shape[:-1]))
 
 
 if __name__ == "__main__":
