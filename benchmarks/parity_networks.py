@@ -25,10 +25,13 @@ from common import RESULTS, machine, markdown_table, write_results
 from parity_deeplabcut import poses
 
 import posecli
-from posecli.engine.outputs import Maps
+from posecli.engine.outputs import Axes, Maps
+from posecli.video.batch import Batch
 
 NAME = "parity-networks"
 PYTORCH = ["resnet_50", "resnet_101", "hrnet_w18", "hrnet_w32", "hrnet_w48", "cspnext_s", "cspnext_m", "cspnext_x"]
+TOP_DOWN = [f"top_down_{name}" for name in PYTORCH if not name.startswith("cspnext")]
+TOP_DOWN += ["rtmpose_s", "rtmpose_m", "rtmpose_x"]
 LIGHT = [f"mobilenet_v2_{width}" for width in ("1.0", "0.75", "0.5", "0.35")]
 LIGHT += [f"efficientnet-b{size}" for size in range(7)]
 PADDED = "hrnet"  # how names of networks begin whose frames are padded to a multiple of 32
@@ -46,7 +49,7 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("video", type=Path)
     parser.add_argument("--deeplabcut", type=Path, required=True, metavar="PYTHON")
-    parser.add_argument("--networks", nargs="+", default=[*PYTORCH, *LIGHT])
+    parser.add_argument("--networks", nargs="+", default=[*PYTORCH, *TOP_DOWN, *LIGHT])
     parser.add_argument("--frames", type=int, default=FRAMES)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -128,18 +131,23 @@ def in_padding(made: dict[str, str], found: Any, size: tuple[int, int]) -> Any:
 
 
 def margins(model: Any, clip: Path) -> Any:
-    """``(N, K)``: how far the best cell stands above the second best, relative to what its map ranges over."""
+    """``(N, K)``: how far the best cell stands above the second best, relative to what its map ranges over.
+
+    Of networks that look along the axes, on the axis where it stands out less.
+    """
     capture = cv2.VideoCapture(str(clip))
     found: list[Any] = []
     while True:
         there, frame = capture.read()
         if not there:
             return np.array(found)
-        maps = model.engine(*frame.shape[:2])(np.ascontiguousarray(frame[None, ..., ::-1]))
-        assert isinstance(maps, Maps)
-        scores = maps.scoremap[0].reshape(-1, maps.scoremap.shape[-1])
-        second, best = np.sort(scores, axis=0)[-2:]
-        found.append((best - second) / np.ptp(scores, axis=0))
+        batch = Batch.of(np.ascontiguousarray(frame[None, ..., ::-1]))
+        seen = batch if model.cropping is None else model.cropping(batch)
+        output = model.engine(*frame.shape[:2])(seen.images)
+        maps = [output.scoremap[0].reshape(-1, output.scoremap.shape[-1])] if isinstance(output, Maps) else []
+        maps += [output.x[0].T, output.y[0].T] if isinstance(output, Axes) else []
+        gaps = [np.diff(np.sort(scores, axis=0)[-2:], axis=0)[0] / np.ptp(scores, axis=0) for scores in maps]
+        found.append(np.min(gaps, axis=0))
 
 
 def rows_before() -> list[dict[str, Any]]:
@@ -151,7 +159,7 @@ def rows_before() -> list[dict[str, Any]]:
 def save(rows: list[dict[str, Any]]) -> None:
     """Put rows into the results, in place of earlier ones."""
     merged = {(row["network"], row["size"]): row for row in [*rows_before(), *rows]}
-    order = [*PYTORCH, *LIGHT]
+    order = [*PYTORCH, *TOP_DOWN, *LIGHT]
     everything = sorted(merged.values(), key=lambda row: (order.index(row["network"]), row["size"]))
     title = (
         "# Poses of every network against DeepLabCut 3.0.2's own\n\n"

@@ -4,8 +4,9 @@
 
 Each network becomes a shuffle of the project: its settings are DeepLabCut's own, its weights the numbers of
 ``tests/support/golden.py``, with heads that let scores spread as those of trained networks do. Frames that HRNet must
-pad are put at the top left (``position`` of its settings). DeepLabCut writes its tables to ``OUT_DIR/<network>``.
-Prints a JSON line for each network: its name, engine, and the folder of its shuffle.
+pad are put at the top left (``position`` of its settings). Networks that look at one animal get DeepLabCut's detector
+SSDLite with such numbers, which is surest of some box in every frame. DeepLabCut writes its tables to
+``OUT_DIR/<network>``. Prints a JSON line for each network: its name, engine, and the folder of its shuffle.
 """
 
 from __future__ import annotations
@@ -18,16 +19,22 @@ from typing import Any
 
 import cv2
 import numpy as np
-from golden_networks import DEVIATION, fitting_gain, golden  # type: ignore[import-not-found]  # beside this script
+
+# Beside this script.
+from golden_detector import overlapping_left_out  # type: ignore[import-not-found]
+from golden_networks import DEVIATION, NETWORKS, change, fitting_gain, golden  # type: ignore[import-not-found]
 
 HRNET = "hrnet"
 LIGHT = ("mobilenet", "efficientnet")  # networks of the TensorFlow engine
+TOP_DOWN = ("top_down", "rtmpose")  # networks that look at one animal
 
 
 def main() -> None:
     """Make the shuffles and analyse the videos with each."""
     import deeplabcut
+    from torchvision.ops import boxes
 
+    boxes.nms = overlapping_left_out  # torchvision's own is compiled, and may be missing
     config, out_dir, names, *videos = sys.argv[1:]
     frame = first_frame(videos[0])
     for name in names.split(","):
@@ -89,11 +96,19 @@ def put_pytorch(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
     folder = shuffle_folder(config, "dlc-models-pytorch", shuffle)
     write_test_settings(folder, config)
     path = folder / "train" / "pytorch_config.yaml"
-    PoseConfig.build(config, path, net_type=net_type, top_down=False, save=True)
+    prefix = f"{TOP_DOWN[0]}_"
+    top_down = net_type.startswith(prefix)
+    PoseConfig.build(config, path, net_type=net_type.removeprefix(prefix), top_down=top_down, save=True)
     settings = yaml.safe_load(path.read_text())
     if net_type.startswith(HRNET):
         settings["data"]["inference"]["auto_padding"]["position"] = "top_left"
-        path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    if net_type.startswith(TOP_DOWN):
+        for name, value in NETWORKS[net_type].changes.items() if net_type in NETWORKS else ():
+            change(settings, name, value)
+        crop = settings["data"]["inference"]["top_down_crop"]
+        frame = cv2.resize(frame, (crop["width"], crop["height"]))
+        put_detector(folder, settings["detector"]["model"])
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
     model = PoseModel.build(settings["model"]).eval()
     shapes = {name: tuple(each.shape) for name, each in model.state_dict().items()}
 
@@ -105,11 +120,23 @@ def put_pytorch(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
     load(1.0)
     transforms = build_transforms(settings["data"]["inference"])
     with torch.no_grad():
-        heatmap = model(build_bottom_up_preprocessor("RGB", transforms)(frame, {})[0].float())["bodypart"]["heatmap"]
-    state = load(fitting_gain(shapes, float(heatmap.std())))
+        found = model(build_bottom_up_preprocessor("RGB", transforms)(frame, {})[0].float())["bodypart"]
+    state = load(fitting_gain(shapes, float(found["heatmap"].std())) if "heatmap" in found else 1.0)
     metadata = {"epoch": 1, "metrics": {}, "losses": {}}
     torch.save({"model": state, "metadata": metadata}, folder / "train" / "snapshot-001.pt")
     return folder
+
+
+def put_detector(folder: Path, settings: dict[str, Any]) -> None:
+    """Write a snapshot of a detector where DeepLabCut looks for it."""
+    import torch
+    from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
+
+    state = DETECTORS.build(dict(settings)).state_dict()
+    numbers = {name: golden.tensor(name, tuple(value.shape)) for name, value in state.items() if value.ndim}
+    state |= {name: torch.from_numpy(each) for name, each in numbers.items()}
+    metadata = {"epoch": 1, "metrics": {}, "losses": {}}
+    torch.save({"model": state, "metadata": metadata}, folder / "train" / "snapshot-detector-001.pt")
 
 
 def put_tensorflow(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
