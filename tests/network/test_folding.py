@@ -15,6 +15,7 @@ from posecli.network.operations import (
     Activation,
     Add,
     BatchNormalization,
+    Concatenate,
     Convolution,
     Dense,
     DepthwiseConvolution,
@@ -116,3 +117,22 @@ def test_merged_heads_hand_on_float32_whatever_they_compute_in() -> None:
     model = networks.compiled(*merge_heads(network, any_weights(network)), (8, 8), "bf16")
     (node,) = [each for each in model.get_runtime_model().get_ordered_ops() if each.get_friendly_name() == "pose/heads"]
     assert node.get_rt_info()["outputPrecisions"].astype(str) == "f32"
+
+
+@pytest.mark.parametrize("channels", [(3,), (3, 5, 2)])
+def test_features_that_are_doubled_exactly_are_made_by_one_convolution(channels: tuple[int, ...]) -> None:
+    cut = ((1, 0), (1, 0))
+    doubled = [
+        TransposedConvolution(f"d{i}", (FRAMES,), (3, 3), f"k{i}", count, (2, 2), cut, bias=f"b{i}")
+        for i, count in enumerate(channels)
+    ]
+    joined = Concatenate("joined", tuple(each.name for each in doubled))
+    network = Network("doubled", (*doubled, joined), ClassHead("joined"), Scaling(1 / 64))
+    weights, images = any_weights(network), pictures(2, 5, 7)
+    merged, tensors = merge_heads(network, weights)
+    assert not any(isinstance(each, TransposedConvolution) for each in merged.operations)
+    assert merged.shapes((5, 7))["joined"] == (10, 14, sum(channels))
+    assert list(merged.int8_candidates()) == ["pose/doubled"]
+    expected = networks.by_keras(network, weights, images)["joined"]
+    found = networks.by_openvino(merged, tensors, images)["joined"]
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())

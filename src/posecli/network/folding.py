@@ -17,6 +17,7 @@ from posecli.network.operations import (
     DepthwiseConvolution,
     Float32,
     Operation,
+    Padding,
     Split,
     TransposedConvolution,
     Trim,
@@ -26,6 +27,9 @@ from posecli.network.operations import (
 Tensors = dict[str, npt.NDArray[np.float32]]
 #: The convolution that computes all heads.
 HEADS = "pose/heads"
+#: The one that doubles features before heads of their own, and how its transposed convolutions are padded.
+DOUBLED = "pose/doubled"
+EXACT: Padding = ((1, 0), (1, 0))
 
 
 def fold_batch_norm(network: Network, weights: Weights) -> tuple[Network, Tensors]:
@@ -78,29 +82,41 @@ def _folded(operation: Weighted, norm: BatchNormalization, tensors: Tensors) -> 
 def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
     """Compute all heads that double the same map with one convolution and hand them on in float32.
 
-    Networks without such heads (transposed 3x3 convolutions of stride 2 of one map) are left as they are.
+    Networks without such heads (transposed 3x3 convolutions of stride 2 of one map) are left as they are, but for
+    those that double features exactly, before heads of their own: they become one convolution likewise.
     """
-    heads = [each for each in network.operations if _doubles(each)]
+    tensors: Tensors = dict(weights)
+    doubled = [each for each in network.operations if _doubles(each, EXACT)]
+    if doubled and len({each.inputs for each in doubled}) == 1:
+        network, tensors = _merged(network, tensors, doubled, DOUBLED, ((0, 1), (0, 1)))
+    heads = [each for each in network.operations if _doubles(each, "same", "valid")]
     if not heads or len({(head.inputs, head.padding) for head in heads}) > 1:
-        return network, dict(weights)
+        return network, tensors
+    # All cells are one more than twice as many: a whole cell is computed, and half of it cut off.
+    return _merged(network, tensors, heads, HEADS, ((1, int(heads[0].padding == "valid")),) * 2)
+
+
+def _merged(
+    network: Network, weights: Tensors, heads: list[TransposedConvolution], name: str, pads: tuple[tuple[int, int], ...]
+) -> tuple[Network, Tensors]:
+    """Transposed convolutions of one map as one subpixel convolution of a name, padded so."""
+    is_last, has_spare = name == HEADS, heads[0].padding == "valid"
     kernel = np.concatenate([weights[head.weights] for head in heads], axis=2)
     biases = [np.zeros(head.channels, np.float32) if head.bias is None else weights[head.bias] for head in heads]
-    kernel_name, bias_name = f"{HEADS}/weights", f"{HEADS}/biases"
-    merged = {kernel_name: subpixel_kernel(kernel), bias_name: np.tile(np.concatenate(biases), 4)}
+    kernel_name, bias_name = f"{name}/weights", f"{name}/biases"
+    shift = int(heads[0].padding == EXACT)
+    merged = {kernel_name: subpixel_kernel(kernel, shift), bias_name: np.tile(np.concatenate(biases), 4)}
     total = sum(head.channels for head in heads)
-    # All cells are one more than twice as many: a whole cell is computed, and half of it cut off.
-    has_spare = heads[0].padding == "valid"
-    pads = ((1, int(has_spare)),) * 2
+    inputs = heads[0].inputs
     replaced: list[Operation] = [
-        Convolution(
-            HEADS, heads[0].inputs, (2, 2), kernel_name, 4 * total, padding=pads, bias=bias_name, sensitive=True
-        ),
-        # In eight bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
-        Float32(f"{HEADS}/float32", (HEADS,)),
-        DepthToSpace(f"{HEADS}/maps", (f"{HEADS}/float32",), 2),
+        Convolution(name, inputs, (2, 2), kernel_name, 4 * total, padding=pads, bias=bias_name, sensitive=is_last)
     ]
+    if is_last:
+        # In eight bits of mantissa neighbouring cells of a scoremap would tie, and the first of them win.
+        replaced += [Float32(f"{name}/float32", (name,))]
+    replaced += [DepthToSpace(f"{name}/maps", (replaced[-1].name,), 2)]
     if has_spare:
-        replaced += [Trim(f"{HEADS}/cropped", (f"{HEADS}/maps",), ((0, 1), (0, 1)))]
+        replaced += [Trim(f"{name}/cropped", (f"{name}/maps",), ((0, 1), (0, 1)))]
     if len(heads) == 1:
         replaced[-1] = replace(replaced[-1], name=heads[0].name)
     else:
@@ -116,19 +132,21 @@ def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
     return found, {name: tensors[name] for name in found.variable_shapes()}
 
 
-def _doubles(operation: Operation) -> TypeGuard[TransposedConvolution]:
+def _doubles(operation: Operation, *paddings: Padding) -> TypeGuard[TransposedConvolution]:
     if not isinstance(operation, TransposedConvolution):
         return False
-    return (operation.kernel, operation.strides) == ((3, 3), (2, 2)) and operation.padding in ("same", "valid")
+    return (operation.kernel, operation.strides) == ((3, 3), (2, 2)) and operation.padding in paddings
 
 
-def subpixel_kernel(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def subpixel_kernel(kernel: npt.NDArray[np.float32], shift: int = 0) -> npt.NDArray[np.float32]:
     """A 3x3 transposed convolution of stride 2 as an ordinary one with four times the channels.
 
     A pixel of the doubled map sees at most two cells of the small one along each side: even ones tap 0 of the cell
     above them and tap 2 of the one before, odd ones tap 1 (Shi et al. 2016, "Is the deconvolution layer the same as a
     convolutional layer?"). OpenVINO computes this in the network's own precision; its transposed convolutions compute
     in float32 and, with few channels, mostly on padding.
+
+    With a `shift` of 1 the first row and column of the doubled map are left out, and odd pixels see two cells.
 
     From ``(3, 3, C, D)``, D channels to C, to ``(2, 2, D, 4 C)``: C channels for each of the upper left, upper right,
     lower left and lower right pixel.
@@ -139,6 +157,8 @@ def subpixel_kernel(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     _, _, out, entering = kernel.shape
     subpixel = np.zeros((2, 2, 2, 2, out, entering), np.float32)
     taps = {0: ((0, 2), (1, 0)), 1: ((1, 1),)}  # of even and odd pixels: which cell, which tap
+    if shift:
+        taps = {0: ((0, 1),), 1: ((0, 2), (1, 0))}
     for row, column in np.ndindex(2, 2):
         for y, tap_y in taps[row]:
             for x, tap_x in taps[column]:
