@@ -32,7 +32,7 @@ LAYERS = {
     for name, maps in {"heatmap_config": len(BODYPARTS), "locref_config": 2 * len(BODYPARTS)}.items()
 }
 DETECTOR = {
-    "model": {"type": "SSDLite", "freeze_bn_stats": True, "freeze_bn_weights": False},
+    "model": {"type": "SSDLite", "freeze_bn_stats": True, "variant": None, "box_score_thresh": 0.01},
     "data": {"colormode": "RGB", "inference": {"normalize_images": True}},
 }
 TOP_DOWN: dict[str, Any] = {

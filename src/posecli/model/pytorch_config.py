@@ -110,7 +110,7 @@ class PyTorchConfig:
     def detector_name(self) -> str:
         """DeepLabCut's name of the detector."""
         detector = self.section("detector", "model")
-        return " ".join(str(detector.get("variant", detector.get("type"))).split())[:80]
+        return " ".join(str(detector.get("variant") or detector.get("type")).split())[:80]
 
     def _crop(self) -> TopDown:
         """What becomes of an animal's box."""
