@@ -23,7 +23,7 @@ from posecli.cli import cli
 from posecli.engine.outputs import Maps
 from posecli.errors import OutputExistsError, UsageError
 from posecli.labels.data import read_image
-from posecli.model.folder import read_clip_folder
+from posecli.model.folder import read_clip_folder, read_model_folder
 from posecli.support.tensorflow import import_tensorflow
 from posecli.synthetic import SceneOptions, open_scene
 from posecli.training import read_train_config
@@ -489,3 +489,23 @@ class TestCommandLine:
         done = CliRunner().invoke(cli, ["train", str(file), "--out", str(folder), *options], catch_exceptions=False)
         assert done.exit_code == 0, done.stderr
         return done
+
+
+@pytest.mark.slow
+def test_a_mobilenet_learns_and_stores_its_statistics(tmp_path: Path) -> None:
+    data = labels.write_project(tmp_path / "project", 8)
+    phases = [{"steps": 12, "crop": 64, "batch_size": 4, "warm_up": 1}]
+    file = trainings.write_config(tmp_path / "c.yaml", data, net_type="mobilenet_v2_0.35", phases=phases)
+    trainer = train(file, tmp_path / "run")
+    losses = [float(row["scoremap_loss"]) for row in trainings.rows(tmp_path / "run" / "losses.csv")]
+    assert losses[-1] < losses[0]
+    model = read_model_folder(tmp_path / "run" / "model")
+    assert model.description.layout == {"statistics": "stored"}
+    assert model.description.scorer == "DLC_mobnet_35_tinyshuffle1_12"
+    variance = model.weights()["MobilenetV2/expanded_conv_9/depthwise/BatchNorm/moving_variance"]
+    assert not np.allclose(variance, 1.0)
+    images = read_image(next((data / "labeled-data").glob("*/*.png")))[None]
+    maps = posecli.load_model(model.path, posecli.EngineOptions("openvino", "fp32")).engine(*images.shape[1:3])(images)
+    assert isinstance(maps, Maps)
+    assert np.ptp(maps.scoremap) > 0
+    assert trainer.step == 12
