@@ -99,3 +99,12 @@ def test_info_of_nothing(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["model", "info", str(tmp_path / "nothing")])
     assert result.exit_code == 5
     assert f"model '{tmp_path / 'nothing'}' does not exist" in result.stderr
+
+
+@pytest.mark.parametrize(("statistics", "words"), [("frame", "each frame's own"), ("stored", "stored in training")])
+def test_info_says_what_normalisation_takes(statistics: str, words: str, tmp_path: Path) -> None:
+    description = ModelDescription("mobilenet_v2_0.35", ("a", "b"), "DLC_x", layout={"statistics": statistics})
+    folder = write_folder(tmp_path / "model", description, networks.any_weights(description.network))
+    result = CliRunner().invoke(cli, ["model", "info", str(folder.path)], catch_exceptions=False)
+    (line,) = (line for line in result.stdout.splitlines() if "batch normalisation" in line)
+    assert words in line

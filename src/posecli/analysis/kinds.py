@@ -145,6 +145,8 @@ class PoseAnalysis(Analysis):
         description = model.description
         self.row_width = 3 * len(description.bodyparts) * options.num_outputs
         self.network = f"{description.net_type}, {len(description.bodyparts)} body parts"
+        if statistics := description.layout.get("statistics"):
+            self.network += f", normalised by {'its own' if statistics == 'frame' else 'stored'} statistics"
         self.settings = {"num_outputs": options.num_outputs}
         self.run_settings = {"decoder": options.decoder}
 

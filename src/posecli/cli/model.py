@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from posecli.model.folder import AnyFolder
 
 
+#: What batch normalisation takes, where a network has a choice.
+STATISTICS = {
+    "frame": "each frame's own statistics, as DeepLabCut with batches of one frame",
+    "stored": "the statistics stored in training",
+}
+
+
 @click.group()
 def model() -> None:
     """Import trained networks, look at them, make them smaller and faster.
@@ -253,9 +260,8 @@ def _in_words(description: dict[str, Any]) -> dict[str, Any]:
     heads = layout.get("heads")
     if pad_to := heads.get("pad_to") if isinstance(heads, dict) else None:
         words += f", mirrored at the end until {pad_to} divides each side"
-    if crop := description.pop("top_down", None):
-        description["looks at"] = f"a crop of {crop['width']}x{crop['height']} px around the animal"
-    return description | {"preprocessing": words}
+    statistics = {"batch normalisation": STATISTICS[layout["statistics"]]} if "statistics" in layout else {}
+    return description | {"preprocessing": words} | statistics
 
 
 def _rows(facts: NetworkFacts) -> dict[str, str]:
