@@ -12,6 +12,7 @@ import pytest
 
 from posecli.engine.openvino_core import openvino_core
 from posecli.engine.openvino_graph import build_openvino
+from posecli.model import deeplabcut_tensorflow
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.network import Network, Weights
@@ -31,6 +32,7 @@ def tiny_resnet(size: ResNetSize = TINY_SIZE) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SIZES, TINY, size)
         patch.setitem(POSE_NETWORKS, TINY, resnet)
+        patch.setattr(deeplabcut_tensorflow, "TENSORFLOW_NETWORKS", (TINY,))
         yield TINY
 
 

@@ -100,7 +100,7 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
     _show(imported, output)
 
 
-@model.command("info", cls=Command, config=False)
+@model.command("info", cls=Command)
 @click.argument("source", type=PATH)
 @click.option(
     "--size", metavar="WxH", help="Size of frames that the work is counted for, px.  [640x480, or the network's own]"

@@ -130,7 +130,7 @@ class ModelDescription(Description):
 
     def _problems_of_numbers(self) -> list[str]:
         problems = []
-        if not 0 < self.locref_stdev < math.inf:
+        if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
             problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
         for name, least in (("mean_pixel", -math.inf), ("std_pixel", 0.0)):
             values = getattr(self, name)
