@@ -25,7 +25,7 @@ from posecli.options import EngineName, EngineOptions
 GOLDEN = Path(__file__).parent / "golden"
 VARIANTS = ("no-locref", "two-layers", "sigmoid", "unclipped")
 SMALL = ("cspnext_s", *(f"cspnext_s-{variant}" for variant in VARIANTS))
-FAST = {"openvino": (*SMALL, "resnet_50", "hrnet_w18", "rtmpose_s"), "tensorflow": ("cspnext_s",)}
+FAST = {"openvino": (*SMALL, "resnet_50", "hrnet_w18", "rtmpose_s")}
 SLOW = {
     "openvino": (
         "cspnext_m",
@@ -43,7 +43,6 @@ SLOW = {
     "tensorflow": (
         "cspnext_s-two-layers",
         "resnet_50",
-        "hrnet_w18",
         "hrnet_w18-all-branches",
         "dlcrnet_stride16_ms5",
         "rtmpose_s",
