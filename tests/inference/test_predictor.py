@@ -86,6 +86,13 @@ def test_output_that_is_nan_or_infinite(model: PoseModel, decoder: DecoderName, 
         model.decode(output, decoder)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_place_of_maps_is_finite_even_without_a_likelihood(model: PoseModel, value: float) -> None:
+    output = Maps(np.zeros((1, 4, 4, 3), np.float32), np.full((1, 4, 4, 3, 2), value, np.float32))
+    with pytest.raises(EngineError, match="NaN or infinite values"):
+        model.decode(output)
+
+
 def axes_model(tmp_path: Path) -> PoseModel:
     """A network that looks along axes, for frames of 64x32 px."""
     layout = {"deepen_factor": 0.1, "widen_factor": 0.125, "heads": {"axes": {"size": [32, 64], "hidden": 8}}}

@@ -177,8 +177,9 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
             options = replace(options, clip_scores=head.clip_scores, blur=head.blur)
         pose = decode(output, options, decoder)
         best = pose[:, :, 0]
-        _refuse_not_finite(best[..., 2])
-        _refuse_not_finite(best[best[..., 2] != 0])  # without a likelihood there need not be a place
+        may_lack = isinstance(head, AxesHead) or head.blur is not None  # body parts that are not found
+        lacking = may_lack & (best[..., 2] == 0) & np.isnan(best[..., :2]).all(axis=-1)
+        _refuse_not_finite(best[~lacking])
         return pose
 
     def predict(self, frames: npt.NDArray[np.uint8], *, batch_size: int = 8, boxes: Floats | None = None) -> Pose:

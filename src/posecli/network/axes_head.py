@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from posecli.network.network import FRAMES, AxesHead, Network, PoseSpec
+from posecli.network.network import FRAMES, AxesHead, Network, PoseSpec, with_tuples
 from posecli.network.operations import (
     Activation,
     ActivationKind,
@@ -69,10 +69,7 @@ class AxesLayers:
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> Self:
         """From what ``model.yaml`` says."""
-        settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-        }
-        return cls(**settings)
+        return cls(**with_tuples(content))
 
     @property
     def cells(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from posecli.network.network import FRAMES, Blur, Network, PoseHead, PoseSpec
+from posecli.network.network import FRAMES, Blur, Network, PoseHead, PoseSpec, with_tuples
 from posecli.network.operations import (
     Activation,
     Convolution,
@@ -57,10 +57,7 @@ class MapLayers:
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> Self:
         """From what ``model.yaml`` says."""
-        settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-        }
-        return cls(**settings)
+        return cls(**with_tuples(content))
 
     def operations(self, prefix: str, features: str) -> Iterator[Operation]:
         """They take the features; the last one is called as `last` says."""

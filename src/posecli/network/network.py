@@ -41,6 +41,11 @@ class Scaling:
     sensitive: bool = False  # computed in float32 where the network is trained in mixed precision
 
 
+def with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of a layout as arguments of its dataclass: lists, which is what YAML has, as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+
+
 @dataclass(frozen=True)
 class PoseSpec:
     """What a pose network is asked for."""
