@@ -15,6 +15,7 @@ from support.networks import tiny_resnet
 from support.top_down import detector_parts, model_folder
 
 from posecli.analysis import analyze
+from posecli.analysis.kinds import PoseAnalysis
 from posecli.analysis.plan import RunPlan
 from posecli.analysis.verify import Recomputing, verify
 from posecli.errors import UsageError
@@ -24,6 +25,7 @@ from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
 from posecli.precision.quantize import QuantizeOptions, quantize_model
 from posecli.support.results import VideoResult
 from posecli.tables.poses import read_poses
+from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
 
@@ -106,6 +108,10 @@ def test_other_boxes_are_another_result(folder: ModelFolder, video: Path, boxes:
     boxes.write_text(boxes.read_text().replace("0,10,20", "0,11,20"))
     (other,) = analyze(video, folder.path, options).results
     assert other.exit_code == 8
+    report = verify(video.with_name("m1DLC_Small_x.h5"), recomputing=Recomputing(video))
+    assert [found.words for found in report.findings] == [
+        f"its rows could not be computed again: the table of boxes '{boxes.resolve()}' was changed since: analyse again"
+    ]
 
 
 def test_a_folder_has_the_boxes_of_each_video(folder: ModelFolder, video: Path, boxes: Path) -> None:
@@ -117,6 +123,24 @@ def test_a_folder_has_the_boxes_of_each_video(folder: ModelFolder, video: Path, 
 def test_one_table_is_not_that_of_several_videos(folder: ModelFolder, boxes: Path) -> None:
     with pytest.raises(UsageError, match="has the boxes of one video, and there are 2"):
         RunPlan.of([Path("a.mp4"), Path("b.mp4")], folder, AnalyzeOptions(boxes=boxes))
+
+
+def test_one_table_does_not_calibrate_with_several_videos(folder: ModelFolder, video: Path, boxes: Path) -> None:
+    with pytest.raises(UsageError, match="has the boxes of one video, and there are 2"):
+        quantize_model(folder, [video, video], QuantizeOptions(boxes=boxes), lambda _: None)
+    with pytest.raises(UsageError, match="no detector to find it: say where it is with --boxes"):
+        quantize_model(folder, [video], QuantizeOptions(), lambda _: None)
+
+
+def test_a_table_that_is_not_there(folder: ModelFolder, video: Path, tmp_path: Path) -> None:
+    (result,) = analyze(video, folder.path, AnalyzeOptions(FP32, boxes=tmp_path / "no.csv")).results
+    assert result.exit_code == 10
+    assert "no.csv' cannot be read (No such file or directory)" in result.message
+
+
+def test_what_goes_through_the_network_is_said(folder: ModelFolder, video: Path, boxes: Path) -> None:
+    said = PoseAnalysis(PoseModel(folder, FP32), AnalyzeOptions(boxes=boxes)).work(Geometry.plan(160, 120), 8)
+    assert said == "batch 8, network input 96x64 px out of frames of 160x120 px"
 
 
 def test_a_detector_finds_the_boxes(video: Path, tmp_path: Path, net_type: str) -> None:

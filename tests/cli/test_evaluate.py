@@ -111,6 +111,8 @@ def test_video_with_its_truth(dots_clip: Path, dots_model: ModelFolder, tmp_path
     assert posecli(*arguments, "--held-out", "0.5").exit_code == 2
     compared = posecli("evaluate", tmp_path / "truth.h5", tmp_path / "truth.h5", "--json")
     assert json.loads(compared.stdout)["deeplabcut_error_px"]["all"]["all"] == 0
+    boxed = posecli("evaluate", tmp_path / "truth.h5", tmp_path / "truth.h5", "--boxes", tmp_path)
+    assert "is a pose table, in which points have been found: leave out --boxes" in boxed.stderr
 
 
 @pytest.mark.parametrize(

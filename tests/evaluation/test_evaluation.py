@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support import clips, labels
 from support.fake_engine import FakeEngine
 from support.poses import pose_frame, save_frame
+from support.top_down import dots_folder, write_boxes
 
 from posecli.engine.outputs import Maps
 from posecli.errors import LabelError, UsageError
@@ -414,3 +415,49 @@ class TestFiles:
         exact = made(np.zeros((len(scales), 2, 2, 3)), np.zeros((2, 2, 2)), scales=scales)
         for evaluation in (nothing, exact):
             draw_evaluation(evaluation).canvas.draw()
+
+
+class TestTopDown:
+    """A network that sees crops of the animal, whose boxes a table has."""
+
+    UNSEEN = (2,)
+    SCALES = (1.0, 0.5)
+
+    @pytest.fixture
+    def model(self, tmp_path: Path, fake_engine: type[FakeEngine]) -> PoseModel:
+        return PoseModel(dots_folder(tmp_path / "model"))
+
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> EvaluateOptions:
+        return EvaluateOptions(self.SCALES, boxes=write_boxes(tmp_path / "m1.csv", 50, self.UNSEEN))
+
+    def check(self, found: Evaluation) -> None:
+        assert found.notes == ("frames in which no animal was found are left out: 1 at scale 1, 1 at scale 0.5",)
+        assert np.isnan(found.errors[:, 2]).all()
+        seen = np.delete(found.errors, 2, axis=1)
+        assert seen[0].max() < WORST_AT_FULL_SIZE
+        assert seen[1].max() < 2 * WORST_AT_FULL_SIZE
+
+    def test_labelled_frames(self, model: PoseModel, project: Path, options: EvaluateOptions) -> None:
+        data = read_labeled_data(project)
+        self.check(evaluate_frames(model, data, options))
+        assert options.boxes is not None
+        self.check(evaluate_frames(model, data, replace(options, boxes=options.boxes.parent, batch_size=2)))
+
+    def test_video(self, model: PoseModel, options: EvaluateOptions, dots_clip: Path, tmp_path: Path) -> None:
+        truth = write_truth(tmp_path / "truth.h5", labels.dots(50))
+        self.check(evaluate_video(model, dots_clip, truth, options))
+        found = evaluate_video(model, dots_clip, truth, replace(options, every=7))
+        assert found.notes == ()
+        assert found.errors[0].max() < WORST_AT_FULL_SIZE
+
+    def test_faults(self, model: PoseModel, dots_model: ModelFolder, tmp_path: Path, options: EvaluateOptions) -> None:
+        root = labels.write_project(tmp_path / "two", 3)
+        labels.write_labels(root, labels.dots(3), video="m2")
+        data = read_labeled_data(root)
+        with pytest.raises(UsageError, match="has the boxes of one video, and there are 2: give a folder"):
+            evaluate_frames(model, data, options)
+        with pytest.raises(UsageError, match="has no detector to find it: say where it is with --boxes"):
+            evaluate_frames(model, data)
+        with pytest.raises(UsageError, match="looks at whole frames: leave out --boxes"):
+            evaluate_frames(PoseModel(dots_model), data, options)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
+from conftest import make_dots_model
 
 from posecli.model.description import ModelDescription, TopDown
 from posecli.model.detector import DetectorDescription
-from posecli.model.folder import DetectorParts, ModelFolder, write_folder
+from posecli.model.folder import MODEL_FILE, DetectorParts, ModelFolder, read_model_folder, write_folder
 from posecli.network.folding import Tensors
 from posecli.network.network import Network
 from posecli.network.operations import DepthwiseConvolution
+from support import clips
 from support.golden import tensor
 from support.networks import any_weights
 
@@ -51,3 +54,22 @@ def model_folder(
         if name.startswith("pose/part_pred") and array.ndim > 1:
             weights[name] = (array * 8).astype(np.float32)
     return write_folder(path, description, weights, detector=detector)
+
+
+def write_boxes(path: Path, frames: int, unseen: Container[int] = ()) -> Path:
+    """A table of boxes that follow the dots of `support.clips` within frames of 160x120 px; frames without one."""
+    lines = ["frame,x,y,width,height"]
+    for number in range(frames):
+        low, high = (edge(clips.dot_centres(number, 120, 160), axis=0) for edge in (np.min, np.max))
+        if number not in unseen:
+            lines.append(",".join(map(str, (number, *(low - 12), *(high - low + 24)))))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def dots_folder(path: Path) -> ModelFolder:
+    """The fake engine's network, which sees crops of the animal."""
+    folder = make_dots_model(path)
+    with (path / MODEL_FILE).open("a") as stream:
+        stream.write("top_down: {width: 160, height: 120, margin: 0}\n")
+    return read_model_folder(folder.path)

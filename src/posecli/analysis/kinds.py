@@ -15,18 +15,16 @@ from posecli.analysis.plan import RunPlan, VideoFiles
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.engine import Shape
-from posecli.errors import UsageError
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.step import Step
-from posecli.inference.topdown import without_detector
-from posecli.model.folder import file_sha256
+from posecli.inference.topdown import check_boxes
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
 from posecli.precision.gate import Gate, clip_gate, pose_gate
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
-from posecli.tables.boxes import boxes_of, boxes_path
+from posecli.tables.boxes import boxes_of, boxes_path, boxes_sha256
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
@@ -151,20 +149,24 @@ class PoseAnalysis(Analysis):
         self.run_settings = {"decoder": options.decoder}
 
         self.top_down = description.top_down is not None
-        if options.boxes is not None and not self.top_down:
-            raise UsageError(f"'{model.folder.path}' looks at whole frames: leave out --boxes")
-        if options.boxes is None and self.top_down and model.folder.detector is None:
-            raise UsageError(without_detector(model.folder))
+        check_boxes(model.folder, options.boxes)
 
     def geometry(self, info: VideoInfo) -> Geometry:
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
+
+    def work(self, geometry: Geometry, batch_size: int) -> str:
+        crop = self.model.description.top_down
+        if crop is None:
+            return super().work(geometry, batch_size)
+        frames = f"{geometry.width}x{geometry.height}"
+        return f"batch {batch_size}, network input {crop.width}x{crop.height} px out of frames of {frames} px"
 
     def determining_settings(self, precision: FixedPrecision, geometry: Geometry, video: Path) -> dict[str, Any]:
         settings = super().determining_settings(precision, geometry, video)
         if self.options.boxes is None:
             return settings
         table = boxes_path(self.options.boxes, video)
-        return settings | {"boxes": str(table.resolve()), "boxes_sha256": file_sha256(table)}
+        return settings | {"boxes": str(table.resolve()), "boxes_sha256": boxes_sha256(table)}
 
     def reader(self, info: VideoInfo, geometry: Geometry) -> VideoReader:
         boxes = boxes_of(self.options.boxes, info.path)

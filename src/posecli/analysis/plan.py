@@ -21,6 +21,7 @@ from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import AnyFolder, builtin_behaviours_path, builtin_model_path, named_model, read_clip_folder
 from posecli.model.importing import open_model
 from posecli.options import ENGINES_OF_PIPELINES, PIPELINES, AnalyzeOptions, ClassifyOptions, FixedPrecision, RunOptions
+from posecli.tables.boxes import refuse_shared
 
 KindOptions: TypeAlias = AnalyzeOptions | ClassifyOptions
 Action = Literal["analyse", "resume", "skip", "busy", "refuse"]
@@ -125,11 +126,8 @@ class RunPlan:
         A `UsageError` says that two videos would write to the same table, or that the pipeline is not for the engine.
         """
         _check_pipeline(options)
-        if isinstance(options, AnalyzeOptions) and options.boxes and len(videos) > 1 and not options.boxes.is_dir():
-            raise UsageError(
-                f"'{options.boxes}' has the boxes of one video, and there are {len(videos)}: give a folder with a "
-                "table <video>.csv for each"
-            )
+        if isinstance(options, AnalyzeOptions):
+            refuse_shared(options.boxes, len(videos))
         # All videos, also those of other shards: two of one name must not write to one table from two processes.
         planned = [VideoFiles.plan(video, model.description.scorer, options) for video in videos]
         rivals: dict[Path, Path] = {}

@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from posecli.analysis.recompute import ROWS, compare_with_video
 from posecli.behaviour.table import CHUNKS, is_behaviour_table, problems_of, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.options import Crop, EngineOptions
-from posecli.tables.boxes import boxes_of
+from posecli.tables.boxes import boxes_sha256, read_boxes
 from posecli.tables.hdf5 import PlainTable, read_plain_array, read_plain_table
 from posecli.tables.manifest import mapping, read_manifest
 from posecli.tables.pose_table import KEY, SECONDS_NODE
@@ -288,9 +289,7 @@ class _Check:
             return [f"'{wanted.video}' is not the video that it was made of, or was changed since: analyse again"]
         info = probe(wanted.video)
         model, geometry = self._model(wanted.model), self._geometry(info)
-        boxes = mapping(self.manifest, "settings").get("boxes")
-        known = boxes_of(Path(boxes) if isinstance(boxes, str) else None, info.path)
-        reader = VideoReader(info, geometry, boxes=known)
+        reader = VideoReader(info, geometry, boxes=self._boxes())
         return compare_with_video(read_poses(self.path), reader, model, rows=wanted.rows, progress=progress)
 
     def _model(self, source: Path | None) -> PoseModel:
@@ -302,6 +301,16 @@ class _Check:
         if described.get("identity") not in (None, model.folder.identity):
             raise UsageError(f"'{found}' is not the model that it was made with: name that with --model")
         return model
+
+    def _boxes(self) -> npt.NDArray[np.float64] | None:
+        """Where the animal is, if the table was made with a table of it."""
+        settings = mapping(self.manifest, "settings")
+        boxes = settings.get("boxes")
+        if not isinstance(boxes, str):
+            return None
+        if boxes_sha256(Path(boxes)) != settings.get("boxes_sha256"):
+            raise UsageError(f"the table of boxes '{boxes}' was changed since: analyse again")
+        return read_boxes(Path(boxes))
 
     def _geometry(self, info: VideoInfo) -> Geometry:
         settings = mapping(self.manifest, "settings")

@@ -17,6 +17,7 @@ from posecli.cli.base import (
     Output,
     all_of,
     batch_size_option,
+    boxes_option,
     crop_option,
     engine_options,
     pipeline_option,
@@ -141,12 +142,7 @@ def run_over(
         default=POSES.decoder,
         help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
     ),
-    click.option(
-        "--boxes",
-        type=PATH,
-        help="Where the animal is, for a network that looks at nothing else: a CSV table with frame, x, y, width and "
-        "height in px, or a folder with <video>.csv for each.  [the model's detector finds it]",
-    ),
+    boxes_option(),
     click.option("--num-outputs", default=POSES.num_outputs, help="Peaks to report per body part, best first."),
     limit=click.option(
         "--max-shift",

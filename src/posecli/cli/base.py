@@ -249,6 +249,16 @@ def batch_size_option(help_text: str, default: int | str | None, *, auto: bool) 
     return click.option("-b", "--batchsize", "--batch-size", "batch_size", **kind, default=default, help=help_text)
 
 
+def boxes_option(words: str = "") -> Decorator:
+    """``--boxes``; the words say more of them."""
+    return click.option(
+        "--boxes",
+        type=PATH,
+        help="Where the animal is, for a network that looks at nothing else: a CSV table with frame, x, y, width and "
+        f"height in px, or a folder with <video>.csv for each.{words}  [the model's detector finds it]",
+    )
+
+
 crop_option = click.option("--crop", help="Part of the frame to analyse: x1,x2,y1,y2 in px.")
 
 

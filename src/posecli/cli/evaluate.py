@@ -14,6 +14,7 @@ from posecli.cli.base import (
     Command,
     Output,
     batch_size_option,
+    boxes_option,
     engine_options,
     pipeline_option,
     project_options,
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Options that do nothing with the other kind of network.
 ONLY_POSES = (
-    *("truth", "scales", "pcutoff", "pck", "split", "held_out", "seed", "every"),
-    *("shuffle", "trainset_index", "snapshot"),
+    *("truth", "scales", "pcutoff", "pck", "split", "held_out", "seed", "every", "boxes"),
+    *("shuffle", "trainset_index", "snapshot", "dlc_engine", "detector_snapshot", "statistics"),
     *("key", "scorer", "truth_key", "truth_scorer"),
 )
 ONLY_BEHAVIOURS = ("stride", "slack", "absent", "pipeline", "out_dir")
@@ -47,6 +48,7 @@ ONLY_BEHAVIOURS = ("stride", "slack", "absent", "pipeline", "out_dir")
 @click.option("--split", type=PATH, help="YAML file with the names of 'train' and 'test' frames.")
 @click.option("--held-out", help="Text file with the name of a test frame per line, or a fraction to draw with --seed.")
 @click.option("--seed", default=0, help="Seed for drawing the frames of --held-out.")
+@boxes_option("  Of labelled frames, a folder with a table for each video.")
 @click.option("--every", default=1, help="Use every N-th frame of a video.")
 @batch_size_option(
     "Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]", None, auto=True

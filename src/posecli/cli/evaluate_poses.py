@@ -29,9 +29,12 @@ def measure_poses(model: Path, data: Path, flags: dict[str, Any], output: Output
     if batch_size == "auto":
         raise UsageError("--batchsize auto is for networks for behaviours: give a number of frames")
     options = EvaluateOptions(
-        parse_numbers(flags["scales"]), flags["pcutoff"], parse_numbers(flags["pck"]), batch_size, flags["every"]
+        *(parse_numbers(flags["scales"]), flags["pcutoff"], parse_numbers(flags["pck"])),
+        *(batch_size, flags["every"], flags["boxes"]),
     )
     if model.suffix == ".h5":
+        if options.boxes is not None:
+            raise UsageError(f"'{model}' is a pose table, in which points have been found: leave out --boxes")
         return evaluate_table(model, data, options, choices=(flags["choice"], flags["truth_choice"]))
     if flags["choice"] != TableChoice():
         raise UsageError(f"'{model}' is not a pose table: --key and --scorer choose among those of one")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, parse_numbers, project_options
+from posecli.cli.base import PATH, Command, Output, boxes_option, parse_numbers, project_options
 from posecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def info_command(source: Path, size: str | None, network: NetworkChoice, output:
     default=1.0,
     help="Largest shift against fp32 at any scale (99th percentile, px of the network's input).",
 )
-@click.option("--boxes", type=PATH, help="Where the animal is, as for analyze.  [the model's detector finds it]")
+@boxes_option()
 @click.option("--chunks", default=16, help="For behaviours: chunks to calibrate with, and to judge by.")
 @click.option(
     "--max-change", default=0.05, help="For behaviours: largest change of probabilities against fp32 (95th percentile)."

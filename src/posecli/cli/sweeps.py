@@ -17,6 +17,7 @@ from posecli.cli.base import (
     aligned,
     all_of,
     batch_size_option,
+    boxes_option,
     crop_option,
     engine_options,
     parse_numbers,
@@ -47,7 +48,7 @@ def sweep_of(flags: dict[str, Any]) -> tuple[SweepOptions, dict[str, Any]]:
     where = {name: flags.pop(name) for name in ("folder", "overwrite", "network")}
     crop, tolerance = flags.pop("crop"), _pixels(flags.pop("tolerance"))
     analysis = AnalyzeOptions(
-        **{name: flags.pop(name) for name in ("engine", "batch_size", "pipeline")},
+        **{name: flags.pop(name) for name in ("engine", "batch_size", "pipeline", "boxes")},
         crop=None if crop is None else Crop.parse(crop),
     )
     return SweepOptions(analysis=analysis, tolerance=tolerance, **flags), where
@@ -86,6 +87,7 @@ def sweep_options(folder: str) -> Decorator:
         ),
         batch_size_option("Frames per call of the network.", DEFAULTS.batch_size, auto=False),
         crop_option,
+        boxes_option(),
         engine_options(", chosen on the originals and the same for all versions."),
         pipeline_option("How reading, inference and decoding overlap."),
         # What the versions are compared by.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,14 @@ import numpy.typing as npt
 from posecli.errors import LabelError, UsageError
 from posecli.evaluation.summary import ALL, Evaluation
 from posecli.inference.predictor import PoseModel
+from posecli.inference.topdown import check_boxes
 from posecli.labels.data import LabeledData, LabeledFrame, image_size, read_bgr
 from posecli.options import AnalyzeOptions, TableChoice, at_least, check_pcutoff
 from posecli.precision.gate import model_cutoff
 from posecli.synthetic.sample import find_truth
+from posecli.tables.boxes import boxes_of, boxes_path, read_boxes, refuse_shared
 from posecli.tables.poses import PoseData, one_animal, read_poses
-from posecli.video.batch import Batch, prepared
+from posecli.video.batch import Batch, boxes_at, prepared
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
 from posecli.video.reader import VideoReader
@@ -43,6 +46,9 @@ class EvaluateOptions:
     batch_size: int = 8
     #: Use every n-th frame of a video.
     every: int = 1
+    #: Where the animal is, as `posecli.options.AnalyzeOptions` has it; of labelled images, by the videos that their
+    #: folders are named after, and the numbers of frames that their names end in.
+    boxes: Path | None = None
 
     def __post_init__(self) -> None:
         for scale in self.scales:
@@ -83,22 +89,27 @@ def evaluate_frames(
     ------
     LabelError
         If model and labels have no body part in common, or an image cannot be read.
+    UsageError
+        If boxes lack, or there should be none.
     """
+    check_boxes(model.folder, options.boxes)
     groups = {ALL: data} if splits is None else splits
     wanted = {name for group in groups.values() for name in group.names}
     data = data.select(wanted)
     bodyparts, notes = _common_bodyparts(model.description.bodyparts, data.bodyparts)
-    poses = [_poses_of_frames(model, data.frames, scale, options, progress) for scale in options.scales]
+    boxes = _boxes_of_frames(options.boxes, data.frames)
+    each = partial(_poses_of_frames, model, data.frames, options=options, progress=progress, boxes=boxes)
+    poses = np.stack([each(scale) for scale in options.scales])
     return Evaluation(
         bodyparts,
         data.names,
         options.scales,
         _of_bodyparts(data.points, data.bodyparts, bodyparts),
-        _of_bodyparts(np.stack(poses), model.description.bodyparts, bodyparts),
+        _of_bodyparts(poses, model.description.bodyparts, bodyparts),
         model_cutoff(model.folder, options.pcutoff),
         options.pck,
         {split: np.isin(data.names, group.names) for split, group in groups.items()},
-        (*data.notes, *notes),
+        (*data.notes, *notes, *_without_poses(model, poses, options)),
     )
 
 
@@ -134,16 +145,16 @@ def evaluate_video(
         If there is no truth, it has no body part in common with the model, or rows for frames that the video lacks.
     VideoError
         If the video cannot be read.
+    UsageError
+        If boxes lack, or there should be none.
     """
+    check_boxes(model.folder, options.boxes)
     known = truth_of_video(video, truth, choice)
     n_frames = probe(video).n_frames
     bodyparts, notes = _common_bodyparts(model.description.bodyparts, known.bodyparts)
     chosen = every_nth(known.frames, options)
     notes = (*notes, *_unmatched(n_frames - len(known), f"the truth '{known.path}'"))
     poses = np.stack([_poses_of_video(model, video, chosen, scale, options, progress) for scale in options.scales])
-    lost = int(np.isnan(poses[0, :, 0, 0]).sum())
-    if lost:
-        notes = (*notes, f"{lost} frames could not be decoded and are left out")
     return Evaluation(
         bodyparts,
         tuple(str(index) for index in chosen),
@@ -153,7 +164,7 @@ def evaluate_video(
         model_cutoff(model.folder, options.pcutoff),
         options.pck,
         {ALL: np.ones(len(chosen), np.bool_)},
-        notes,
+        (*notes, *_without_poses(model, poses, options)),
     )
 
 
@@ -233,6 +244,17 @@ def _unmatched(count: int, where: str) -> tuple[str, ...]:
     return (f"{count} frames have no row in {where} and are left out",) if count else ()
 
 
+def _without_poses(model: PoseModel, poses: Floats, options: EvaluateOptions) -> tuple[str, ...]:
+    """A note on frames of which nothing is known; a detector may find more at one scale than at another."""
+    lost = np.isnan(poses[..., 0]).all(axis=2).sum(axis=1).tolist()
+    if not any(lost):
+        return ()
+    if model.cropping is None:
+        return (f"{lost[0]} frames could not be decoded and are left out",)
+    counts = [f"{count} at scale {scale:g}" for count, scale in zip(lost, options.scales, strict=True) if count]
+    return (f"frames in which no animal was found are left out: {', '.join(counts)}",)
+
+
 def positions(poses: PoseData, frames: Frames, bodyparts: Sequence[str]) -> Floats:
     """``(len(frames), len(bodyparts), 2)`` px of a table; NaN of frames and of body parts that it does not have."""
     found = np.full((len(frames), len(bodyparts), 2), np.nan)
@@ -261,8 +283,23 @@ def _common_bodyparts(have: Sequence[str], labeled: Sequence[str]) -> tuple[tupl
     return common, (f"body parts that only one of model and labels has are left out: {rest}",) if rest else ()
 
 
+def _boxes_of_frames(path: Path | None, frames: Sequence[LabeledFrame]) -> Floats | None:
+    """``(N, 4)`` of labelled images, by the tables of the videos that they are from."""
+    if path is None:
+        return None
+    refuse_shared(path, len({frame.video for frame in frames}))
+    tables = {name: read_boxes(boxes_path(path, Path(f"{name}.mp4"))) for name in {frame.video for frame in frames}}
+    found = [boxes_at(tables[frame.video], np.array([frame.number])) for frame in frames]
+    return np.concatenate([np.empty((0, 4)), *found])
+
+
 def _poses_of_frames(
-    model: PoseModel, frames: Sequence[LabeledFrame], scale: float, options: EvaluateOptions, progress: Progress
+    model: PoseModel,
+    frames: Sequence[LabeledFrame],
+    scale: float,
+    options: EvaluateOptions,
+    progress: Progress,
+    boxes: Floats | None,
 ) -> Floats:
     """``(N, K, 3)`` at one scale; images of one size go through the network together."""
     poses = np.empty((len(frames), len(model.description.bodyparts), 3))
@@ -272,7 +309,8 @@ def _poses_of_frames(
     for (width, height), places in by_size.items():
         geometry = _geometry(width, height, scale)
         images = (read_bgr(frames[place].image) for place in places)
-        poses[places] = _poses(model, images, geometry, options, progress)
+        some = None if boxes is None else boxes[places]
+        poses[places] = _poses(model, images, geometry, options, progress, some)
     return poses
 
 
@@ -283,7 +321,8 @@ def _poses_of_video(
     info, wanted = probe(video), set(frames.tolist())
     geometry = _geometry(info.width, info.height, scale)
     images = (frame.image for frame in VideoReader(info, geometry).decoded() if frame.number in wanted)
-    return _poses(model, images, geometry, options, progress)
+    boxes = boxes_of(options.boxes, video)
+    return _poses(model, images, geometry, options, progress, None if boxes is None else boxes_at(boxes, frames))
 
 
 def _geometry(width: int, height: int, scale: float) -> Geometry:
@@ -297,11 +336,12 @@ def _poses(
     geometry: Geometry,
     options: EvaluateOptions,
     progress: Progress,
+    boxes: Floats | None,
 ) -> Floats:
     """``(N, K, 3)`` of BGR images of one size, in px of the full frame; NaN, NaN, 0 where there is no image."""
 
     def batches() -> Iterator[Batch]:
-        for batch in prepared(images, geometry, options.batch_size):
+        for batch in prepared(images, geometry, options.batch_size, boxes):
             yield batch
             progress(len(batch))  # the network is done with it
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import ModelError
+from posecli.errors import ModelError, UsageError
 from posecli.inference.boxes import Boxes
 from posecli.inference.step import Step, Values
 from posecli.model.description import TopDown
@@ -57,6 +58,15 @@ def without_detector(folder: ModelFolder) -> str:
     why = "has no detector to find it" if left_out is None else f"its detector '{left_out}' is not supported yet"
     advice = ", or import the model with its detector" if left_out is None else ""
     return f"'{folder.path}' looks at the animal alone and {why}: say where it is with --boxes{advice}"
+
+
+def check_boxes(folder: ModelFolder, boxes: Path | None) -> None:
+    """Refuse boxes of the animal for a network that has no use for them, and none for one that cannot do without."""
+    is_top_down = folder.description.top_down is not None
+    if boxes is not None and not is_top_down:
+        raise UsageError(f"'{folder.path}' looks at whole frames: leave out --boxes")
+    if boxes is None and is_top_down and folder.detector is None:
+        raise UsageError(without_detector(folder))
 
 
 @dataclass(frozen=True)

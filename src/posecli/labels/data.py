@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,23 @@ class LabeledFrame:
     name: str  #: ``labeled-data/<video>/<file>``, with forward slashes: what identifies the frame in a split.
     #: ``(K, 2)`` float64: x px, y px; NaN where a body part was not labelled, which says that it cannot be seen.
     points: npt.NDArray[np.float64]
+
+    @property
+    def video(self) -> str:
+        """Name of the video that it was taken from, without ending.
+
+        >>> LabeledFrame(Path("img0047.png"), "labeled-data/m1/img0047.png", np.zeros((1, 2))).video
+        'm1'
+        """
+        return PurePosixPath(self.name).parent.name
+
+    @property
+    def number(self) -> int:
+        """Number of the frame in its video, in which its image's name ends; `LabelError` if it ends in none."""
+        found = re.search(r"(\d+)$", PurePosixPath(self.name).stem)
+        if found is None:
+            raise LabelError(f"image '{self.name}' does not end in the number of its frame: it cannot be placed")
+        return int(found[1])
 
 
 @dataclass(frozen=True)

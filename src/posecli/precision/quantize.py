@@ -30,11 +30,13 @@ from posecli.engine.openvino import FoldedGraph
 from posecli.errors import EngineError, UsageError
 from posecli.inference.predictor import ClipModel, PoseModel
 from posecli.inference.step import Values
+from posecli.inference.topdown import check_boxes
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, write_int8
 from posecli.network.int8 import Int8Plan
 from posecli.options import AnalyzeOptions, FixedPrecision, at_least
 from posecli.precision import gate
 from posecli.precision.gate import FEWEST_CHUNKS, FEWEST_POINTS, Figures
+from posecli.tables.boxes import refuse_shared
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
 from posecli.video.probe import probe
@@ -176,6 +178,7 @@ class _PoseJudge:
     size = attrgetter("p99_px")
 
     def __init__(self, folder: ModelFolder, options: QuantizeOptions) -> None:
+        check_boxes(folder, options.boxes)
         self._model = PoseModel(folder)
         self._options = options
         self._cutoff = gate.model_cutoff(folder)
@@ -184,6 +187,7 @@ class _PoseJudge:
         self.settings = {"frames": options.frames, "scales": [*options.scales], "max_shift_px": options.max_shift}
 
     def samples(self, videos: Sequence[Path]) -> list[Images]:
+        refuse_shared(self._options.boxes, len(videos))
         for path in videos:
             probe(path)  # says what is wrong with a video that the sampling would pass over
         wanted = 2 * self._options.frames

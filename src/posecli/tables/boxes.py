@@ -7,17 +7,27 @@ columns are for people.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from posecli.errors import LabelError
-from posecli.support.textfile import csv_rows, number_in, read_text
+from posecli.errors import LabelError, UsageError
+from posecli.support.textfile import csv_rows, number_in, read_text, unreadable
 
 COLUMNS = ("frame", "x", "y", "width", "height")
 #: No frame is so large, and no video so long: a week at 25 frames a second.
 LARGEST_PX, MOST_FRAMES = 1 << 14, 1 << 24
+
+
+def refuse_shared(path: Path | None, videos: int) -> None:
+    """Refuse a table of boxes that would be that of several videos."""
+    if path is not None and videos > 1 and not path.is_dir():
+        raise UsageError(
+            f"'{path}' has the boxes of one video, and there are {videos}: give a folder with a table <video>.csv for "
+            "each"
+        )
 
 
 def boxes_path(path: Path, video: Path) -> Path:
@@ -28,6 +38,14 @@ def boxes_path(path: Path, video: Path) -> Path:
 def boxes_of(path: Path | None, video: Path) -> npt.NDArray[np.float64] | None:
     """Those of a video, as `read_boxes` has them; ``None`` where no table was named."""
     return None if path is None else read_boxes(boxes_path(path, video))
+
+
+def boxes_sha256(path: Path) -> str:
+    """Hash of a table; `LabelError` if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise unreadable(path, error, LabelError) from error
 
 
 def read_boxes(path: Path) -> npt.NDArray[np.float64]:

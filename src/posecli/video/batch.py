@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posecli.video.geometry import BatchGeometry, Geometry
+from posecli.video.geometry import BatchGeometry, Floats, Geometry
 from posecli.video.opencv import Image, import_cv2
 
 cv2 = import_cv2()
@@ -73,6 +73,13 @@ class Batch:
         return f"Batch(images={self.images.shape} {self.images.dtype}, items {span}, valid={self.valid.sum()})"
 
 
+def boxes_at(boxes: Floats, places: npt.NDArray[np.int64]) -> Floats:
+    """Boxes ``(len(places), 4)`` of the frames at these places of a video; NaN beyond those that are given."""
+    found, told = np.full((len(places), 4), np.nan), places < len(boxes)
+    found[told] = boxes[places[told]]
+    return found
+
+
 def prepare(image: Image, geometry: Geometry, out: Image) -> None:
     """Bring a displayed frame, ``(height, width, 3)`` BGR, into its place in a batch, ``(H, W, 3)`` RGB.
 
@@ -87,14 +94,23 @@ def prepare(image: Image, geometry: Geometry, out: Image) -> None:
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
 
 
-def prepared(images: Iterable[Image | None], geometry: Geometry, batch_size: int) -> Iterator[Batch]:
-    """Displayed BGR images of one size in batches; ``None`` is not valid. A batch is overwritten by the next."""
+def prepared(
+    images: Iterable[Image | None], geometry: Geometry, batch_size: int, boxes: Floats | None = None
+) -> Iterator[Batch]:
+    """Displayed BGR images of one size in batches; ``None`` is not valid. A batch is overwritten by the next.
+
+    `boxes` are those of the animal in all of them, as `Batch` has them.
+    """
     slots = np.empty((batch_size, geometry.height, geometry.width, 3), np.uint8)
     left = iter(images)
+    done = 0
     while some := list(islice(left, batch_size)):
         for image, slot in zip(some, slots, strict=False):
             if image is None:
                 slot[:] = 0
             else:
                 prepare(image, geometry, slot)
-        yield Batch.of(slots[: len(some)], geometry, valid=np.array([image is not None for image in some]))
+        of_these = None if boxes is None else boxes[done : done + len(some)]
+        valid = np.array([image is not None for image in some])
+        yield Batch.of(slots[: len(some)], geometry, valid=valid, boxes=of_these)
+        done += len(some)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from posecli.errors import VideoError
 from posecli.options import VideoBackend
-from posecli.video.batch import Batch, prepare
+from posecli.video.batch import Batch, boxes_at, prepare
 from posecli.video.geometry import Floats, Geometry
 from posecli.video.opencv import CheckedCapture, PixelConverter
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
@@ -148,10 +148,7 @@ class VideoReader:
 
     def batch(self, images: Image, indices: npt.NDArray[np.int64], **known: Any) -> Batch:
         """Prepared frames of these places in the video, with their boxes."""
-        boxes = None
-        if self.boxes is not None:
-            boxes, told = np.full((len(indices), 4), np.nan), indices < len(self.boxes)
-            boxes[told] = self.boxes[indices[told]]
+        boxes = None if self.boxes is None else boxes_at(self.boxes, indices)
         return Batch.of(images, self.geometry, indices=indices, boxes=boxes, **known)
 
     def decoded(self) -> Iterator[Frame]:

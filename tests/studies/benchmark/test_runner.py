@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.benchmark_worker import answer
 from support.studies import FAKE_ENGINE_WORKER
+from support.top_down import dots_folder
 
 from posecli.errors import EngineError, OutputError, OutputExistsError, UsageError, VideoError
 from posecli.model.folder import ClipModelFolder, ModelFolder
@@ -240,3 +241,9 @@ def test_real_workers_bind_cores_and_measure(options: BenchmarkOptions, tmp_path
         assert row["cores_bound"]
         assert row["network_threads"] == 1
         assert (tmp_path / "poses" / f"{row['key']}.npy").is_file()
+
+
+def test_a_network_that_needs_boxes_is_refused(options: BenchmarkOptions, tmp_path: Path) -> None:
+    needy = replace(options, model=dots_folder(tmp_path / "model").path)
+    with pytest.raises(UsageError, match=r"has no detector, and a benchmark knows no boxes: .* scale-sweep"):
+        run(needy, tmp_path / "out")

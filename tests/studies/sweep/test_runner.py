@@ -14,13 +14,15 @@ import pytest
 from conftest import make_dots_model
 from support import clips
 from support.fake_engine import FakeEngine
+from support.top_down import dots_folder, write_boxes
 
 from posecli.engine import ENGINE_CLASSES
-from posecli.errors import LabelError, OutputError, OutputExistsError, VideoError
+from posecli.errors import LabelError, OutputError, OutputExistsError, UsageError, VideoError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, Crop, EngineOptions
 from posecli.studies.sweep import material
 from posecli.studies.sweep.options import SweepObserver, SweepOptions
+from posecli.studies.sweep.recommendation import analysis_line
 from posecli.studies.sweep.report import write_report
 from posecli.studies.sweep.runner import run_sweep
 from posecli.studies.sweep.study import Sweep
@@ -288,3 +290,45 @@ def test_a_file_that_is_no_video(options: SweepOptions, tmp_path: Path, dots_mod
     with pytest.raises(VideoError, match="cannot be read as a video"):
         sweep(SweepOptions(videos=(broken,), model=dots_model.path, analysis=FP32), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_boxes_follow_the_animal_through_every_version(options: SweepOptions, tmp_path: Path) -> None:
+    table = write_boxes(tmp_path / "dots.csv", 50, unseen=(3,))
+    analysis = replace(FP32, boxes=table, crop=Crop(4, 160, 0, 120))
+    options = replace(options, model=dots_folder(tmp_path / "model").path, analysis=analysis, sample=24)
+    study = sweep(options, tmp_path / "out")
+    (video,) = study.videos
+    seen = np.flatnonzero(video.places != 3)
+    truth = np.array([clips.dot_centres(number, 120, 160) for number in video.places])
+    for version in study.versions:
+        poses = study.poses(video, version)
+        assert np.isnan(poses[3, :, :2]).all()
+        assert np.linalg.norm(poses[seen, :, :2] - truth[seen], axis=-1).max() < 8 / np.sqrt(2)
+    assert f"--boxes {table.as_posix()}" in analysis_line(study, study.reference)
+    table.write_text(table.read_text() + "60,1,2,3,4\n")
+    with pytest.raises(OutputExistsError, match="holds another sweep"):
+        sweep(options, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("model", "boxes", "words"),
+    [
+        (dots_folder, None, "has no detector to find it: say where it is with --boxes"),
+        (make_dots_model, Path("b.csv"), "looks at whole frames: leave out --boxes"),
+    ],
+)
+def test_boxes_that_lack_or_should_not_be(
+    options: SweepOptions,
+    tmp_path: Path,
+    model: Callable[[Path], ModelFolder],
+    boxes: Path | None,
+    words: str,
+) -> None:
+    asked = replace(options, model=model(tmp_path / "model").path, analysis=replace(FP32, boxes=boxes))
+    with pytest.raises(UsageError, match=words):
+        sweep(asked, tmp_path / "out")
+
+
+def test_boxes_of_no_video() -> None:
+    with pytest.raises(UsageError, match=r"'b.csv' has the boxes of a video, and none is given: name it"):
+        SweepOptions(analysis=replace(FP32, boxes=Path("b.csv")))

@@ -88,6 +88,11 @@ def pose_data(options: BenchmarkOptions, folder: Path, say: Say) -> list[DataSet
 def _data_set(video: Path, options: BenchmarkOptions, bodyparts: Sequence[str] | None) -> DataSet:
     info = probe(video)
     model = open_model(options.model) if options.model else own_model(bodyparts)
+    if model is not None and model.description.top_down is not None and model.detector is None:
+        raise UsageError(
+            f"'{model.path}' looks at the animal alone and has no detector, and a benchmark knows no boxes: give a "
+            "network with its detector, or measure speed with 'posecli scale-sweep --boxes'"
+        )
     network = model or untrained_model(len(bodyparts or range(SOME_BODYPARTS)), options.seed)
     return DataSet(video.stem, video, info.width, info.height, network.path, trained=model is not None)
 

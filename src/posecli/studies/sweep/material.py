@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from posecli.options import Crop
 from posecli.studies.sweep.options import SCENE_FRAMES, SweepObserver, SweepOptions
 from posecli.synthetic import SceneOptions, sample_files, write_sample
 from posecli.synthetic.sample import find_truth, truths_beside
+from posecli.tables.boxes import boxes_of
 from posecli.video.encode import EncodeOptions
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, probe
@@ -69,6 +69,10 @@ class SweepVideo:
         crop = options.analysis.crop or Crop(0, self.info.width, 0, self.info.height)
         factor = Fraction(scale).limit_denominator(10_000) * options.analysis.exact_scale
         return Geometry.plan(info.width, info.height, crop, factor)
+
+    def boxes(self, options: SweepOptions) -> Floats | None:
+        """Those of the animal in all frames, where a table has them."""
+        return boxes_of(options.analysis.boxes, self.info.path)
 
     def as_dict(self) -> dict[str, Any]:
         info = self.info
@@ -172,12 +176,7 @@ def _labeled_points(video: SweepVideo, bodyparts: Sequence[str], data: LabeledDa
     known = [place for place, name in enumerate(bodyparts) if name in data.bodyparts]
     columns = [data.bodyparts.index(bodyparts[place]) for place in known]
     for frame in data.frames:
-        if Path(frame.name).parent.name != video.name:
-            continue
-        number = re.search(r"(\d+)$", Path(frame.name).stem)
-        if number is None:
-            raise LabelError(f"image '{frame.name}' does not end in the number of its frame: it cannot be placed")
-        if int(number[1]) < video.frames:
-            points[int(number[1]), known] = frame.points[columns]
+        if frame.video == video.name and frame.number < video.frames:
+            points[frame.number, known] = frame.points[columns]
     looked_at = points[video.places]
     return looked_at if np.isfinite(looked_at).any() else None

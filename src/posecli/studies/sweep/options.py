@@ -94,6 +94,8 @@ class SweepOptions:
             raise UsageError("--truth-key and --truth-scorer belong to --truth: name the table too")
         if self.truth is not None and self.labels is not None:
             raise UsageError("--truth and --labels exclude each other: give the one that you trust more")
+        if self.analysis.boxes is not None and not self.videos:
+            raise UsageError(f"'{self.analysis.boxes}' has the boxes of a video, and none is given: name it")
         names = [video.stem for video in self.videos]
         if len(set(names)) < len(names):
             raise UsageError(f"videos {', '.join(names)} do not have distinct names: rename one")

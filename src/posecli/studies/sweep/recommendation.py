@@ -167,6 +167,7 @@ def analysis_line(sweep: Sweep, version: Version, batch_size: int | None = None,
         "--engine": engine if engine != "openvino" else "",
         "--scale": f"{scale:g}" if scale != 1 else "",
         "--crop": analysis.crop,
+        "--boxes": analysis.boxes and analysis.boxes.as_posix(),
     }
     flags = [word for option, value in given.items() if value for word in (option, str(value))]
     return shlex.join(["posecli", "analyze", "VIDEO.mp4", *flags])

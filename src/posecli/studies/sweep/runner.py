@@ -27,12 +27,13 @@ from posecli.errors import OutputError, VideoError
 from posecli.inference.decode import Pose
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import PoseModel, load_model
+from posecli.inference.topdown import check_boxes
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import builtin_model_path
 from posecli.options import VideoBackend
 from posecli.precision.gate import choose_precision, model_cutoff, pose_gate
 from posecli.studies.common.folder import Row, StudyFolder, describe_bench
-from posecli.studies.sweep.material import SweepVideo, given_video, rendered_scene, true_points
+from posecli.studies.sweep.material import Floats, SweepVideo, given_video, rendered_scene, true_points
 from posecli.studies.sweep.options import Progress, SweepObserver, SweepOptions
 from posecli.studies.sweep.reencode import Correspondence, compare_frames, first_frame_png
 from posecli.studies.sweep.study import (
@@ -49,6 +50,7 @@ from posecli.studies.sweep.versions import Transcoded, Version, refuse_missing_e
 from posecli.support.files import make_folder, write_whole
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
+from posecli.tables.boxes import refuse_shared
 from posecli.video.batch import Batch
 from posecli.video.encode import find_ffmpeg
 from posecli.video.geometry import Geometry
@@ -69,10 +71,15 @@ class Stretches(VideoReader):
     """Reads stretches of a video; frames between them are decoded and dropped, or skipped by seeking over long gaps."""
 
     def __init__(
-        self, info: VideoInfo, geometry: Geometry, stretches: Sequence[range], backend: VideoBackend = "auto"
+        self,
+        info: VideoInfo,
+        geometry: Geometry,
+        stretches: Sequence[range],
+        backend: VideoBackend = "auto",
+        boxes: Floats | None = None,
     ) -> None:
         sought = are_sought(info, stretches)
-        super().__init__(info, geometry, "auto" if sought else backend)
+        super().__init__(info, geometry, "auto" if sought else backend, boxes=boxes)
         self._length = sum(map(len, stretches))
         self._rows = self._each(stretches) if sought else self._only(self._rows, stretches)
 
@@ -111,14 +118,17 @@ def find_poses(
     stretches: Sequence[range],
     options: SweepOptions,
     progress: Progress,
+    boxes: Floats | None = None,
 ) -> tuple[Pose, StageReport]:
     """Find the poses in stretches of a video, in order; `geometry` is what is done to its frames.
+
+    `boxes` are those of the animal in all frames, where they are known.
 
     Returns ``(N, K, 3)`` float64 in px of the full frame, NaN, NaN, 0 where a frame could not be decoded; and where the
     time went, the network's warm-up left out. It is a `VideoError` if fewer frames came than were asked for.
     """
     step = model.step((geometry.height, geometry.width, 3), options.analysis.decoder)
-    reader = Stretches(info, geometry, stretches, options.analysis.video_backend)
+    reader = Stretches(info, geometry, stretches, options.analysis.video_backend, boxes)
     step.warm_up(min(options.batch_size, len(reader)))
     poses: list[Pose] = []
 
@@ -138,10 +148,11 @@ def find_poses(
     return found, stages
 
 
-def frame_seconds(model: PoseModel, info: VideoInfo, geometry: Geometry, options: SweepOptions) -> float:
-    """Seconds per frame, measured on one batch after the warm-up."""
-    count = min(options.batch_size, info.n_frames)
-    _, stages = find_poses(model, info, geometry, [range(count)], options, lambda _count: None)
+def frame_seconds(model: PoseModel, video: SweepVideo, options: SweepOptions) -> float:
+    """Seconds per full frame, measured on one batch after the warm-up."""
+    count, boxes = min(options.batch_size, video.info.n_frames), video.boxes(options)
+    geometry = video.geometry(options, 1.0)
+    _, stages = find_poses(model, video.info, geometry, [range(count)], options, lambda _count: None, boxes)
     return stages.seconds / count
 
 
@@ -182,11 +193,15 @@ def run_sweep(
         If a version cannot be encoded, or the disk has too little room.
     VideoError, ModelError, LabelError
         If video, model or truth cannot be used.
+    UsageError
+        If boxes lack, or there should be none.
     """
     refuse_missing_encoders(version.codec for version in versions if version.codec is not None)
     videos = tuple(given_video(path, options) for path in options.videos)
     make_folder(folder)
     model = load_model(options.model or builtin_model_path(), options.analysis.engine, network)
+    check_boxes(model.folder, options.analysis.boxes)
+    refuse_shared(options.analysis.boxes, len(videos))
     asked = identity_fields(kind, options, versions, videos, model)
     journal = StudyFolder(folder, SWEEP)
     design = journal.begun(asked, overwrite=overwrite)
@@ -265,7 +280,7 @@ class _Run:
     def _say_how_long(self, model: PoseModel, left: Sequence[tuple[SweepVideo, Version]]) -> None:
         video = left[0][0]
         geometry = video.geometry(self.options, 1.0)
-        full_frame = frame_seconds(model, video.info, geometry, self.options)
+        full_frame = frame_seconds(model, video, self.options)
         inputs = [(item.looked_at, item.geometry(self.options, version.scale)) for item, version in left]
         pixels = sum(count * seen.width * seen.height for count, seen in inputs)
         seconds = full_frame * pixels / (geometry.width * geometry.height)
@@ -295,7 +310,8 @@ class _Run:
             with self.observer.work(f"{name}: poses", video.looked_at) as progress:
                 geometry = video.geometry(self.options, version.scale, info)
                 chosen = model if version.precision is None else model.with_precision(version.precision)
-                poses, stages = find_poses(chosen, info, geometry, video.stretches, self.options, progress)
+                boxes = video.boxes(self.options)
+                poses, stages = find_poses(chosen, info, geometry, video.stretches, self.options, progress, boxes)
         content = io.BytesIO()
         np.save(content, poses, allow_pickle=False)
         _write(poses_path(self.folder, video, version), content.getvalue())

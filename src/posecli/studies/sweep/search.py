@@ -177,7 +177,7 @@ class _Parts:
         """Frames of each setting that the budget allows; ``None`` where that is all."""
         videos = [given_video(path, sweep) for path in sweep.videos]
         budget, crf = self.options.budget, self.options.crf
-        seconds = frame_seconds(model, videos[0].info, videos[0].geometry(sweep, 1.0), sweep)
+        seconds = frame_seconds(model, videos[0], sweep)
         looks = sum(version.scale**2 for version in versions) + (1 + len(crf) if crf else 0)
         affordable = int(budget / (seconds * looks * len(videos)))
         if affordable >= max(video.info.n_frames for video in videos):
@@ -205,7 +205,8 @@ def _best_pace(settings: Sweep, best: Version, observer: SweepObserver) -> tuple
     options, video = settings.options, settings.videos[0]
     model = settings.model if best.precision is None else settings.model.with_precision(best.precision)
     geometry = video.geometry(options, best.scale)
-    reader = VideoReader(video.info, geometry, options.analysis.video_backend)
+    boxes = video.boxes(options)
+    reader = VideoReader(video.info, geometry, options.analysis.video_backend, boxes=boxes)
     batch = choose_batch(model.step((geometry.height, geometry.width, 3)), first_items(reader))
     observer.say(f"batch size: {batch}")
     frames = min(video.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))
@@ -213,6 +214,6 @@ def _best_pace(settings: Sweep, best: Version, observer: SweepObserver) -> tuple
     for name in PIPELINES_TRIED:
         tried = replace(options, analysis=replace(options.analysis, batch_size=batch.batch_size, pipeline=name))
         with observer.work(f"pipeline {name}", frames) as progress:
-            _, stages = find_poses(model, video.info, geometry, [range(frames)], tried, progress)
+            _, stages = find_poses(model, video.info, geometry, [range(frames)], tried, progress, boxes)
         speeds[name] = stages.frames / stages.seconds
     return batch, speeds

@@ -19,6 +19,7 @@ from posecli.studies.sweep.material import Floats, SweepVideo
 from posecli.studies.sweep.measures import RAW, Comparison, PartMeasures, Resampling, Trajectories, block_length
 from posecli.studies.sweep.options import SweepOptions
 from posecli.studies.sweep.versions import Version
+from posecli.tables.boxes import boxes_path, boxes_sha256
 from posecli.video.probe import content_fingerprint
 
 POSES_FOLDER, FRAMES_FOLDER, VIDEOS_FOLDER, SCENE_FOLDER = "poses", "frames", "videos", "scene"
@@ -168,7 +169,11 @@ def identity_fields(
 ) -> dict[str, Any]:
     """What two sweeps must share for one to continue the other."""
     analysis = options.analysis
-    return {
+    boxes = {}
+    if analysis.boxes is not None:
+        tables = {video.name: boxes_path(analysis.boxes, video.info.path) for video in given}
+        boxes = {"boxes": {name: boxes_sha256(table) for name, table in tables.items()}}
+    return boxes | {
         "kind": kind,
         "videos": {video.name: content_fingerprint(video.info.path) for video in given} or "scene",
         "frames": options.frames,
