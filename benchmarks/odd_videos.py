@@ -39,7 +39,7 @@ def all_outcomes(folder: Path) -> list[Outcome]:
     """Outcomes of all files in their order, from one process per processor."""
     parts = os.cpu_count() or 1
     with ThreadPoolExecutor(parts) as pool:
-        found = pool.map(lambda part: watch(folder / str(part), part=part, parts=parts), range(parts))
+        found = pool.map(lambda part: watch(folder / str(part), part=part, parts=parts, thorough=True), range(parts))
         outcomes = {(outcome.family, outcome.name): outcome for part in found for outcome in part}
     return [outcomes[case.family, case.name] for case in all_cases()]
 

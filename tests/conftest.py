@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -19,6 +21,7 @@ from posecli.inference import batching
 from posecli.model.description import ModelDescription
 from posecli.model.folder import MODEL_FILE, WEIGHTS_FILE, ModelFolder, read_model_folder
 
+_NUMBERS = count()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 #: A busy machine is no failure. The fast tests try fewer examples than all tests do.
@@ -44,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -sum(slow[item.path]) / len(slow[item.path]))
 
 
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look through them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_works() -> Iterator[None]:
     """A shell starts what it does not wait for with Ctrl-C ignored, and so would be every process that tests start."""
@@ -55,7 +64,7 @@ def ctrl_c_works() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes the user's own cache."""
-    folder = tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.getbasetemp() / f"cache{next(_NUMBERS)}"  # made by what uses it
     monkeypatch.setenv("POSECLI_CACHE_DIR", str(folder))
     return folder
 

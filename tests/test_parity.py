@@ -77,9 +77,9 @@ def run(video: Path, shared_data: Path, folder: ModelFolder, options: AnalyzeOpt
 
 @pytest.fixture(scope="module")
 def small_clip(shared_data: Path, folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """500 of 2,330 frames of 160x120 px, in batches of 64, as DeepLabCut had them."""
+    """192 of 2,330 frames of 160x120 px, in batches of 64, as DeepLabCut had them."""
     place = tmp_path_factory.mktemp("poses")
-    clip = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w160.mp4", 500, place)
+    clip = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w160.mp4", 192, place)
     return run(clip, shared_data, folder, AnalyzeOptions(ENGINE, batch_size=64, out_dir=place))
 
 
@@ -95,7 +95,7 @@ def assert_equal_tables(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 def test_batches(small_clip: Run) -> None:
-    assert len(small_clip.found) == 500
+    assert len(small_clip.found) == 192
     assert_equal_tables(small_clip.found, small_clip.expected)
 
 
@@ -112,10 +112,10 @@ def test_decoders_give_equal_bits_on_a_real_network_s_maps(small_clip: Run) -> N
 
 
 def test_frame_by_frame(shared_data: Path, folder: ModelFolder, tmp_path: Path) -> None:
-    video = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4", 250, tmp_path)
+    video = clips.beginning(shared_data / "dlc-openfield" / "clips" / "m3v1w320.mp4", 100, tmp_path)
     options = AnalyzeOptions(ENGINE, batch_size=1, decoder="standard", out_dir=tmp_path)
     result = run(video, shared_data, folder, options)
-    assert len(result.found) == 250
+    assert len(result.found) == 100
     assert_equal_tables(result.found, result.expected)
 
 

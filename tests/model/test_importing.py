@@ -225,7 +225,7 @@ def test_import_replaces_only_when_told(small_project: Path, tmp_path: Path) -> 
 def test_model_folder_opens_as_it_is(small_project: Path, tmp_path: Path, private_cache: Path) -> None:
     model = import_model(small_project, tmp_path / "model")
     assert open_model(model.path) == model
-    assert not list(private_cache.iterdir())
+    assert not private_cache.exists()
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,17 @@ def jax() -> Path:
     """JAX and what it needs beside NumPy, kept for the next run."""
     folder = ROOT / ".venv-jax-backend"
     if not (folder / "complete").exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--no-deps",
+            "--target",
+            str(folder),
+        ]
         done = subprocess.run(
             [*command, "jax", "jaxlib", "opt_einsum", "scipy"], capture_output=True, text=True, check=False
         )

@@ -12,8 +12,10 @@ Apart from `posecli.support.yamlfile`, because the libraries take longer to impo
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import yaml.resolver
@@ -49,6 +51,11 @@ def plain_values(text: str) -> Any:
     An `UnusableError` if the text is not YAML, has a tag that would make an object, a key twice in one mapping, or
     refers to itself or to more than `MOST_VALUES` values.
     """
+    return copy.deepcopy(_read(text))
+
+
+@lru_cache(maxsize=16)  # a run reads its model's files once per video, and ruamel.yaml is slow
+def _read(text: str) -> Any:
     try:
         with contextlib.suppress(YAMLError):
             return _values(text)
