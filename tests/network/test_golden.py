@@ -25,17 +25,19 @@ from posecli.options import EngineName, EngineOptions
 GOLDEN = Path(__file__).parent / "golden"
 VARIANTS = ("no-locref", "two-layers", "sigmoid", "unclipped")
 SMALL = ("cspnext_s", *(f"cspnext_s-{variant}" for variant in VARIANTS))
-FAST = {"openvino": (*SMALL, "resnet_50", "hrnet_w18", "rtmpose_s")}
+FAST = {"openvino": (*SMALL, "rtmpose_s")}
 SLOW = {
     "openvino": (
         "cspnext_m",
         "cspnext_x",
         "dlcrnet_stride16_ms5",
         "dlcrnet_stride32_ms5",
+        "hrnet_w18",
         "hrnet_w18-all-branches",
         "hrnet_w32",
         "hrnet_w48",
         "resnet_101",
+        "resnet_50",
         "resnet_50-stride-32",
         "rtmpose_m",
         "rtmpose_x",

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import tables
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from posecli.tables.hdf5_filters import CompressedArray, _blosc2_rows, _unblosced, missing_filters
@@ -26,7 +26,6 @@ RECORD = np.dtype([("index", "<i8"), ("values", "<f4", (5,))])
     flags=st.tuples(st.booleans(), st.booleans()),
     part=st.tuples(st.integers(0, 60), st.integers(0, 60)),
 )
-@settings(max_examples=60, deadline=None)
 def test_rows_are_those_that_were_written(
     tmp_path_factory: pytest.TempPathFactory,
     rows: int,
