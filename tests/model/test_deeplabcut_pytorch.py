@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +193,16 @@ def test_engine_that_a_shuffle_was_not_trained_with(project: Path) -> None:
     write_metadata(project, "tensorflow")  # but its folder is not there
     assert find(project).scorer.startswith("DLC_CspnextS")
     message = refused(project, NetworkChoice(engine="tensorflow"))
-    assert "dlc-models/iteration-0' is empty" in message
+    assert message.endswith(
+        f"'{project}/dlc-models/iteration-0' is missing; train it, or copy its folder, or leave out --dlc-engine"
+    )
+    (project / "dlc-models/iteration-0").mkdir(parents=True)
+    assert "dlc-models/iteration-0' is empty; train it" in refused(project, NetworkChoice(engine="tensorflow"))
     assert "give its config.yaml" in refused(project / MODEL, NetworkChoice(engine="tensorflow"))
+    shutil.rmtree(project / "dlc-models-pytorch")
+    assert "dlc-models/iteration-0' is empty; train it, or copy its folder" in refused(project)
+    shutil.rmtree(project / "dlc-models")
+    assert "pytorch/iteration-0' are missing; train it" in refused(project)
 
 
 def test_multi_animal_project_with_a_network_for_one(project: Path) -> None:

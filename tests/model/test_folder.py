@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file, save_file
 from support import projects
 
@@ -26,7 +27,10 @@ from posecli.model.folder import (
     read_model_folder,
     write_folder,
 )
+from posecli.model.pytorch_config import PyTorchConfig
 from posecli.network.network import Network
+
+GOLDEN = Path(__file__).resolve().parents[1] / "network" / "golden"
 
 DESCRIPTION = ModelDescription(
     net_type="resnet_50",
@@ -254,6 +258,18 @@ def test_damaged_description(model: ModelFolder, old: str, new: str, words: list
     assert str(model.path / MODEL_FILE) in message
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("name", ["cspnext_s", "cspnext_s-no-locref", "rtmpose_s"])
+def test_location_refinement_is_held_against_the_head(name: str) -> None:
+    settings = yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())
+    described = PyTorchConfig(settings, "it").describe("DLC_x", None, {})
+    with pytest.raises((ModelError, ValueError), match=r"location_refinement is (True|False), but"):
+        replace(described, location_refinement=not described.location_refinement)
+
+
+def test_a_path_may_be_text(tmp_path: Path, small_network: None) -> None:
+    assert write_folder(str(tmp_path / "text"), DESCRIPTION, SMALL).path == tmp_path / "text"
 
 
 def test_what_is_there_is_not_replaced_unasked(model: ModelFolder) -> None:

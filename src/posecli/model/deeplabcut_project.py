@@ -155,10 +155,15 @@ def _check_project(config_path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _no_model_message(project: Path, iteration: str, name: str, choice: NetworkChoice) -> str:
+    missing = f"no trained network '{name}' in '{project}'"
     folders = [project / FOLDERS[engine] / iteration for engine in ([choice.engine] if choice.engine else FOLDERS)]
     found = sorted(
         {entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir() if entry.is_dir()}
     )
-    empty = f"'{project / FOLDERS[choice.engine or 'tensorflow'] / iteration}' is empty"
-    have = f"there are {', '.join(found)}" if found else empty
-    return f"no trained network '{name}' in '{project}': {have}; choose with --shuffle and --trainset-index"
+    if found:
+        return f"{missing}: there are {', '.join(found)}; choose with --shuffle and --trainset-index"
+    there = [folder for folder in folders if folder.is_dir()]
+    words = " and ".join(f"'{folder}'" for folder in there or folders)
+    verb = "is" if len(there or folders) == 1 else "are"
+    advice = ", or leave out --dlc-engine" if choice.engine else ""
+    return f"{missing}: {words} {verb} {'empty' if there else 'missing'}; train it, or copy its folder{advice}"

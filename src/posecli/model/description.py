@@ -108,16 +108,21 @@ class ModelDescription(Description):
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
-        if not self.stride and self.net_type in POSE_NETWORKS and not self._problems_of_numbers():
+        if not self.stride and self.net_type in POSE_NETWORKS and not self._problems_of_values():
             object.__setattr__(self, "stride", float(self.network.stride))
         super().__post_init__()
 
     def _problems(self) -> list[str]:
-        problems = self._problems_of_numbers()
+        problems = self._problems_of_values()
         if self.net_type not in POSE_NETWORKS:
             problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(POSE_NETWORKS)}")
         elif not problems and self.stride != self.network.stride:
             problems.append(f"stride {self.stride} is not that of a {self.net_type}, {self.network.stride}")
+        elif not problems and self.location_refinement is not self._refines:
+            problems.append(
+                f"location_refinement is {self.location_refinement}, but the head of this {self.net_type} refines "
+                f"{'locations' if self._refines else 'none'}: set it to {str(self._refines).lower()}"
+            )
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             problems.append(f"its body parts {brief(list(names))} are not distinct names")
@@ -128,7 +133,7 @@ class ModelDescription(Description):
         why = ", because the field's tools split file names there"
         return problems + self._problems_of_scorer("DLC_", why)
 
-    def _problems_of_numbers(self) -> list[str]:
+    def _problems_of_values(self) -> list[str]:
         problems = []
         if not (math.isfinite(self.locref_stdev) and self.locref_stdev > 0):
             problems.append(f"locref_stdev {self.locref_stdev} is not a positive number")
@@ -136,6 +141,8 @@ class ModelDescription(Description):
             values = getattr(self, name)
             if len(values) != 3 or not all(least < value < math.inf for value in values):
                 problems.append(f"{name} {brief(values)} is not three{' positive' if least == 0 else ''} numbers")
+        if not isinstance(self.location_refinement, bool):
+            problems.append(f"location_refinement {brief(self.location_refinement)} is not of the type bool")
         return problems
 
     @property
@@ -154,6 +161,11 @@ class ModelDescription(Description):
     @property
     def network(self) -> Network:
         return pose_network(self.spec)
+
+    @property
+    def _refines(self) -> bool:
+        """Whether the network's head does."""
+        return getattr(self.network.head, "locref", None) is not None
 
     def identity_fields(self) -> dict[str, Any]:
         """Everything but names for people and the cut-off; also not what few networks have."""

@@ -234,7 +234,7 @@ def read_any_folder(path: Path) -> AnyFolder:
 
 
 def write_folder(
-    path: Path,
+    path: str | Path,
     description: D,
     tensors: Mapping[str, npt.NDArray[np.float32]],
     *,
@@ -248,6 +248,7 @@ def write_folder(
     anything else there is an `OutputExistsError`. `half` rounds kernels to float16, which halves the file; a number
     too large for it is a `ModelError`. A detector's description and tensors go into their place in the folder.
     """
+    path = Path(path)
     if path.exists() and not (overwrite and is_model_folder(path)):
         advice = "pass --overwrite to replace it" if is_model_folder(path) else "choose another name"
         raise OutputExistsError(f"'{path}' already exists: {advice}")

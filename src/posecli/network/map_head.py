@@ -116,6 +116,9 @@ class MapHeads:
     def of(cls, spec: PoseSpec) -> Self:
         """From the part ``heads`` of a specification's layout; `ValueError` or `TypeError` where it says nonsense."""
         content = dict(spec.layout["heads"])
+        if (LOCREF in content) is not spec.locref:
+            has = "one" if LOCREF in content else "none"
+            raise ValueError(f"location_refinement is {spec.locref}, but of heads for it the layout has {has}")
         scoremap = MapLayers.from_plain(content.pop(SCOREMAP))
         locref = MapLayers.from_plain(content.pop(LOCREF)) if spec.locref else None
         if scoremap.maps != spec.n_bodyparts or (locref is not None and locref.maps != 2 * spec.n_bodyparts):
