@@ -50,6 +50,13 @@ def test_missing_tensors_are_left_to_the_caller(small: Path) -> None:
     assert list(read_checkpoint(small, SMALL_SHAPES | {"b/weights": (1,)})) == ["a/weights", "a/biases"]
 
 
+def test_averages_of_weights_are_not_taken_for_them(tmp_path: Path) -> None:
+    averages = {f"{name}/ExponentialMovingAverage": tensor + 1 for name, tensor in SMALL.items() if tensor.ndim}
+    prefix = projects.write_checkpoint(tmp_path / "snapshot-8", SMALL | averages)
+    found = read_checkpoint(prefix, SMALL_SHAPES)
+    assert all(np.array_equal(found[name], SMALL[name]) for name in SMALL_SHAPES)
+
+
 def test_truncated_data(small: Path) -> None:
     data_file(small).write_bytes(data_file(small).read_bytes()[:50])
     with pytest.raises(ModelError, match=r"^checkpoint '.*snapshot-7' cannot be read \(.+\): copy it again"):

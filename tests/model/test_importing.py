@@ -119,6 +119,16 @@ class TestStatistics:
         assert description.std_pixel == (58.395, 57.12, 57.375)
         assert description.scorer == "DLC_effnet_b0_reachNov20shuffle1_100"
 
+    @pytest.mark.parametrize(("said", "is_noted"), [(True, True), ("yes", True), (False, False)])
+    def test_blocks_left_out_at_random(
+        self, tmp_path: Path, checkpoint: Path, caplog: pytest.LogCaptureFixture, said: Any, is_noted: bool
+    ) -> None:
+        fields: dict[str, Any] = {"net_type": "efficientnet-b0", "use_drop_out": said}
+        folder = projects.write_model_directory(tmp_path, checkpoint=checkpoint, **fields)
+        source = import_model(folder, tmp_path / "model").description.source
+        assert source.get("use_drop_out") == ("not applied" if is_noted else None)
+        assert ("says use_drop_out, by which DeepLabCut leaves out blocks" in caplog.text) is is_noted
+
     def test_a_network_without_a_choice(self, small_project: Path, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="is a resnet_50, whose normalisation leaves no choice: leave out"):
             import_model(small_project, tmp_path / "model", NetworkChoice(statistics="stored"))

@@ -1,7 +1,9 @@
 """Tensors out of TensorFlow checkpoints and frozen graphs.
 
 TensorFlow's own readers are used; they check the container's checksums. What a training run leaves in a
-checkpoint beside the network (momentum, step counters, supervision heads) is never asked for.
+checkpoint beside the network (momentum, step counters, supervision heads) is never asked for. Nor are averages of
+weights (``ExponentialMovingAverage``), as EfficientNets are published with: DeepLabCut begins training with them, but
+analyses with the plain weights.
 """
 
 from __future__ import annotations

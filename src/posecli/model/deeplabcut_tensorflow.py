@@ -18,6 +18,7 @@ from posecli.network.architectures import TENSORFLOW_NETWORKS
 from posecli.network.folding import Tensors
 from posecli.network.network import IMAGENET_MEAN, LOCREF_STDEV, Network
 from posecli.options import Statistics
+from posecli.support.textfile import NOTES
 from posecli.support.yamlfile import brief, name_of, read_yaml, truth_of
 
 #: What DeepLabCut assumes where ``pose_cfg.yaml`` says nothing.
@@ -100,12 +101,24 @@ class TensorFlowNetwork(DeepLabCutNetwork):
                     checkpoint=self.checkpoint.name,
                     global_scale=float(self.pose_cfg.get("global_scale", 1.0)),
                     **_training_scales(self.training),
+                    **self._random_parts(net_type, cfg),
                 ),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(
                 f"'{self.pose_cfg_path}' is not a usable pose_cfg.yaml ({brief(str(error))}): copy it again"
             ) from error
+
+    def _random_parts(self, net_type: str, cfg: Mapping[str, Any]) -> dict[str, str]:
+        """What is done about blocks that DeepLabCut leaves out at random, when it analyses as when it trains."""
+        if net_type not in efficientnet.SIZES or not cfg.get("use_drop_out"):
+            return {}
+        NOTES.warning(
+            "'%s' says use_drop_out, by which DeepLabCut leaves out blocks at random when it analyses too: "
+            "posecli computes all, as DeepLabCut does without it",
+            self.pose_cfg_path,
+        )
+        return {"use_drop_out": "not applied"}
 
     def _layout(self, net_type: str, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """Statistics of normalisation: as DeepLabCut computes it, unless the user has chosen."""
