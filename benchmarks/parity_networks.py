@@ -32,6 +32,7 @@ NAME = "parity-networks"
 PYTORCH = ["resnet_50", "resnet_101", "hrnet_w18", "hrnet_w32", "hrnet_w48", "cspnext_s", "cspnext_m", "cspnext_x"]
 TOP_DOWN = [f"top_down_{name}" for name in PYTORCH if not name.startswith("cspnext")]
 TOP_DOWN += ["rtmpose_s", "rtmpose_m", "rtmpose_x"]
+DETECTORS = [f"top_down_resnet_50+fasterrcnn_{name}" for name in ("mobilenet_v3_large_fpn", "resnet50_fpn_v2")]
 LIGHT = [f"mobilenet_v2_{width}" for width in ("1.0", "0.75", "0.5", "0.35")]
 LIGHT += [f"efficientnet-b{size}" for size in range(7)]
 PADDED = "hrnet"  # how names of networks begin whose frames are padded to a multiple of 32
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("video", type=Path)
     parser.add_argument("--deeplabcut", type=Path, required=True, metavar="PYTHON")
-    parser.add_argument("--networks", nargs="+", default=[*PYTORCH, *TOP_DOWN, *LIGHT])
+    parser.add_argument("--networks", nargs="+", default=[*PYTORCH, *TOP_DOWN, *DETECTORS, *LIGHT])
     parser.add_argument("--frames", type=int, default=FRAMES)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -159,7 +160,7 @@ def rows_before() -> list[dict[str, Any]]:
 def save(rows: list[dict[str, Any]]) -> None:
     """Put rows into the results, in place of earlier ones."""
     merged = {(row["network"], row["size"]): row for row in [*rows_before(), *rows]}
-    order = [*PYTORCH, *TOP_DOWN, *LIGHT]
+    order = [*PYTORCH, *TOP_DOWN, *DETECTORS, *LIGHT]
     everything = sorted(merged.values(), key=lambda row: (order.index(row["network"]), row["size"]))
     title = (
         "# Poses of every network against DeepLabCut 3.0.2's own\n\n"

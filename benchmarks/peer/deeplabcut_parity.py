@@ -5,8 +5,9 @@
 Each network becomes a shuffle of the project: its settings are DeepLabCut's own, its weights the numbers of
 ``tests/support/golden.py``, with heads that let scores spread as those of trained networks do. Frames that HRNet must
 pad are put at the top left (``position`` of its settings). Networks that look at one animal get DeepLabCut's detector
-SSDLite with such numbers, which is surest of some box in every frame. DeepLabCut writes its tables to
-``OUT_DIR/<network>``. Prints a JSON line for each network: its name, engine, and the folder of its shuffle.
+SSDLite with such numbers, which is surest of some box in every frame, or the one that stands behind a plus in their
+name. DeepLabCut writes its tables to ``OUT_DIR/<network>``. Prints a JSON line for each network: its name, engine, and
+the folder of its shuffle.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import cv2
 import numpy as np
 
 # Beside this script.
-from golden_detector import overlapping_left_out  # type: ignore[import-not-found]
+from golden_detector import build, prepare  # type: ignore[import-not-found]
 from golden_networks import DEVIATION, NETWORKS, change, fitting_gain, golden  # type: ignore[import-not-found]
 
 HRNET = "hrnet"
@@ -32,9 +33,8 @@ TOP_DOWN = ("top_down", "rtmpose")  # networks that look at one animal
 def main() -> None:
     """Make the shuffles and analyse the videos with each."""
     import deeplabcut
-    from torchvision.ops import boxes
 
-    boxes.nms = overlapping_left_out  # torchvision's own is compiled, and may be missing
+    prepare()
     config, out_dir, names, *videos = sys.argv[1:]
     frame = first_frame(videos[0])
     for name in names.split(","):
@@ -97,8 +97,9 @@ def put_pytorch(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
     write_test_settings(folder, config)
     path = folder / "train" / "pytorch_config.yaml"
     prefix = f"{TOP_DOWN[0]}_"
-    top_down = net_type.startswith(prefix)
-    PoseConfig.build(config, path, net_type=net_type.removeprefix(prefix), top_down=top_down, save=True)
+    net_type, _, detector = net_type.partition("+")
+    kind = {"net_type": net_type.removeprefix(prefix), "top_down": net_type.startswith(prefix)}
+    PoseConfig.build(config, path, **kind, **({"detector_type": detector} if detector else {}), save=True)
     settings = yaml.safe_load(path.read_text())
     if net_type.startswith(HRNET):
         settings["data"]["inference"]["auto_padding"]["position"] = "top_left"
@@ -130,11 +131,8 @@ def put_pytorch(config: Path, net_type: str, shuffle: int, frame: Any) -> Path:
 def put_detector(folder: Path, settings: dict[str, Any]) -> None:
     """Write a snapshot of a detector where DeepLabCut looks for it."""
     import torch
-    from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
 
-    state = DETECTORS.build(dict(settings)).state_dict()
-    numbers = {name: golden.tensor(name, tuple(value.shape)) for name, value in state.items() if value.ndim}
-    state |= {name: torch.from_numpy(each) for name, each in numbers.items()}
+    state = build(settings).state_dict()
     metadata = {"epoch": 1, "metrics": {}, "losses": {}}
     torch.save({"model": state, "metadata": metadata}, folder / "train" / "snapshot-detector-001.pt")
 

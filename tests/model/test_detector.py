@@ -37,7 +37,7 @@ def test_names_for_people_are_no_part_of_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"net_type": "fasterrcnn_resnet50_fpn_v2"}, "'fasterrcnn_resnet50_fpn_v2' is not supported yet, only ssdlite"),
+        ({"net_type": "fasterrcnn_resnet50_fpn"}, "'fasterrcnn_resnet50_fpn' is not supported yet, only ssdlite, fast"),
         ({"std_pixel": [0, 1, 1]}, "not three possible numbers"),
         ({"mean_pixel": [float("nan"), 1, 1]}, "not three possible numbers"),
         ({"scorer": "x"}, "must begin with 'DLC_'"),

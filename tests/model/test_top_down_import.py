@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import pytorch_projects as pytorch
 from support import torchfile
+from support.golden import golden_picture
 from support.networks import pictures
 from support.projects import BODYPARTS
 
@@ -24,7 +25,7 @@ from posecli.model.importing import import_model
 from posecli.model.pytorch_config import PyTorchConfig
 from posecli.network.architectures import detector_network
 from posecli.network.network import AxesHead, DetectorSpec
-from posecli.options import AnalyzeOptions, EngineOptions
+from posecli.options import AnalyzeOptions, EngineName, EngineOptions
 
 HEAD = "model.heads.bodypart"
 LAYERS = {
@@ -42,7 +43,7 @@ TOP_DOWN: dict[str, Any] = {
     "detector": DETECTOR,
     **{f"{HEAD}.{name}": layers for name, layers in LAYERS.items()},
 }
-FASTER = {"detector": DETECTOR | {"model": {"type": "FasterRCNN", "variant": "fasterrcnn_resnet50_fpn_v2"}}}
+FASTER = {"detector": DETECTOR | {"model": {"type": "FasterRCNN", "variant": "fasterrcnn_resnet50_fpn"}}}
 SSDLITE = detector_network(DetectorSpec("ssdlite", layout={"tail": 80}))
 
 
@@ -106,9 +107,9 @@ def test_a_detector_that_is_not_supported_is_left_out(
 ) -> None:
     pytorch.write_pytorch_directory(project.parents[2], snapshots=(), **TOP_DOWN | FASTER)
     folder = imported(project, tmp_path)
-    assert "'fasterrcnn_resnet50_fpn_v2' is not supported and is left out" in caplog.text
+    assert "'fasterrcnn_resnet50_fpn' is not supported and is left out" in caplog.text
     assert folder.detector is None
-    with pytest.raises(UsageError, match="'fasterrcnn_resnet50_fpn_v2' is not supported yet: say where it is with"):
+    with pytest.raises(UsageError, match="'fasterrcnn_resnet50_fpn' is not supported yet: say where it is with"):
         PoseAnalysis(PoseModel(folder), AnalyzeOptions())
 
 
@@ -155,6 +156,44 @@ def test_a_detector_is_read_from_its_section() -> None:
     assert (detector.layout, detector.std_pixel) == ({"tail": 160}, (1.0, 1.0, 1.0))
     with pytest.raises(ModelError, match="a detector for the colour mode 'BGR'"):
         described(**{"detector.data.colormode": "BGR"}).describe_detector("DLC_x", {})
+
+
+def test_the_larger_detectors_are_known_by_their_variant() -> None:
+    model = {"type": "FasterRCNN", "variant": "fasterrcnn_resnet50_fpn_v2", "box_score_thresh": 0.6}
+    detector = described(**{"detector.model": model}).describe_detector("DLC_x", {})
+    assert detector is not None
+    assert (detector.net_type, detector.layout) == ("fasterrcnn_resnet50_fpn_v2", {"least_score": 0.6})
+    detector = described(**{"detector.model": {"type": "FasterRCNN", "box_score_thresh": None}}).describe_detector(
+        "DLC_x", {}
+    )
+    assert detector is not None
+    assert (detector.net_type, detector.layout) == ("fasterrcnn_mobilenet_v3_large_fpn", {"least_score": 0.01})
+    with pytest.raises(ModelError, match="does not describe a usable detector"):
+        described(**{"detector.model.type": "FasterRCNN", "detector.model.box_score_thresh": "low"}).describe_detector(
+            "DLC_x", {}
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_pose_network_with_a_larger_detector(engine: EngineName, project: Path, tmp_path: Path) -> None:
+    model = {"type": "FasterRCNN", "variant": "fasterrcnn_mobilenet_v3_large_fpn"}
+    pytorch.write_pytorch_directory(
+        project.parents[2], snapshots=(), **TOP_DOWN | {"detector": DETECTOR | {"model": model}}
+    )
+    network = detector_network(DetectorSpec(model["variant"], layout={"least_score": 0.01}))
+    pytorch.write_snapshot(project / "train" / "snapshot-detector-best-007.pt", pytorch.state_dict(network))
+    folder = imported(project, tmp_path)
+    assert folder.description.source["detector"] == "fasterrcnn_mobilenet_v3_large_fpn"
+    posed = PoseModel(folder, EngineOptions(engine, "fp32"))
+    frames = np.stack([golden_picture(151, 201), golden_picture(151, 202)[:, :201]])
+    assert posed.cropping is not None
+    assert posed.cropping.detect is not None
+    boxes = posed.cropping.detect(frames)
+    with np.load(Path(__file__).parents[1] / "network" / "golden" / f"{model['variant']}-151x201.npz") as golden:
+        np.testing.assert_allclose(boxes[0, :2] + boxes[0, 2:], golden["box"][2:], atol=0.01)
+    assert np.abs(boxes[0] - boxes[1]).max() > 1
+    assert np.isfinite(posed.predict(frames)).all()
 
 
 AXES: dict[str, Any] = {

@@ -76,7 +76,7 @@ def with_changes(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict
         section = changed
         for name in sections:
             section = section[name]
-        section[key] = value
+        section[key] = copy.deepcopy(value)
     return changed
 
 

@@ -29,6 +29,8 @@ def golden_weights(network: Network) -> Tensors:
         for name, shape in shapes.items():
             if len(shape) < 2:
                 weights[name] = tensor(name, shape)
+            elif len(shape) == 2:
+                weights[name] = tensor(name, shape[::-1]).T
             elif isinstance(operation, DepthwiseConvolution):
                 weights[name] = tensor(name, (shape[2], 1, *shape[:2])).transpose(2, 3, 0, 1)
             else:

@@ -16,11 +16,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from posecli.engine.keras_regions import ProposedRegions, RegionMaps
 from posecli.errors import EngineError
 from posecli.network import operations
 from posecli.network.folding import Tensors
 from posecli.network.network import FRAMES, Network, Scaling, Weights
 from posecli.network.operations import Operation, Weighted, explicit_padding
+from posecli.network.regions import AlignedRegions, Proposals
 
 layers, ops = keras.layers, keras.ops
 #: What Keras calls the activations that it has no layer for.
@@ -152,6 +154,12 @@ def _(operation: operations.Tokens, x: Any) -> Any:
 
 
 @_layer.register
+def _(operation: operations.Flatten, x: Any) -> Any:
+    channels_first = layers.Permute((3, 1, 2), name=f"{layer_name(operation)}__channels_first")(x)
+    return layers.Flatten(**_common(operation))(channels_first)
+
+
+@_layer.register
 def _(operation: operations.ScaleNormalization, x: Any) -> Any:
     return ScaledToLength(operation.epsilon, **_common(operation))(x)
 
@@ -232,8 +240,24 @@ def _(operation: operations.Resize, x: Any) -> Any:
 def _(operation: operations.ResizeTo, x: Any) -> Any:
     if len(operation.size) != 2:
         raise EngineError("Keras' translator resizes maps of two extents only")
-    # Keras' layer of this name computes as the function of its backend does.
-    return layers.Resizing(*operation.size, interpolation="bilinear", **_common(operation))(x)
+    return _resized(operation, operation.size, x)
+
+
+@_layer.register
+def _(operation: operations.ResizeWithin, x: Any) -> Any:
+    return _resized(operation, operation.size_of(_fixed(operation, x)), x)
+
+
+@_layer.register
+def _(operation: Proposals, *inputs: Any) -> Any:
+    for x in inputs:
+        _fixed(operation, x)
+    return ProposedRegions(operation, **_common(operation))(list(inputs))
+
+
+@_layer.register
+def _(operation: AlignedRegions, *inputs: Any) -> Any:
+    return RegionMaps(operation, **_common(operation))(list(inputs))
 
 
 @_layer.register
@@ -248,6 +272,9 @@ def _(operation: operations.Trim, x: Any) -> Any:
 
 @_layer.register
 def _(operation: operations.PadToMultiple, x: Any) -> Any:
+    if operation.zeros:
+        added = [(0, operation.added(extent)) for extent in _fixed(operation, x)]
+        return layers.ZeroPadding2D(added, **_common(operation))(x)
     return MirrorToMultiple(operation.multiple, **_common(operation))(x)
 
 
@@ -259,6 +286,18 @@ def _(operation: operations.TrimPadding, x: Any, unpadded: Any) -> Any:
 @_layer.register
 def _(operation: operations.Dropout, x: Any) -> Any:
     return layers.Dropout(operation.rate, **_common(operation))(x) if operation.rate else x
+
+
+def _resized(operation: Operation, size: Sequence[int], x: Any) -> Any:
+    # Keras' layer of this name computes as the function of its backend does.
+    return layers.Resizing(*size, interpolation="bilinear", **_common(operation))(x)
+
+
+def _fixed(operation: Operation, x: Any) -> list[int]:
+    """Extents of a map, which must be known."""
+    if None in x.shape[1:-1]:
+        raise EngineError(f"'{operation.name}' of Keras' translator is for frames of one size")
+    return list(x.shape[1:-1])
 
 
 def _cropped(operation: Operation, x: Any, cut: Sequence[tuple[int, int]]) -> Any:

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.engine.openvino_groups import channel_normalization, group_normalization
+from posecli.engine.openvino_regions import aligned, proposed
 from posecli.errors import EngineError
 from posecli.network import operations
 from posecli.network.network import FRAMES, Network, Weights
 from posecli.network.operations import Operation, explicit_padding
+from posecli.network.regions import AlignedRegions, Proposals
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -140,6 +142,10 @@ class _Graph:
         return self.op.reshape(x, self.op.constant([0, 0, math.prod(operation.cells)]), special_zero=True)
 
     @_node.register
+    def _(self, _operation: operations.Flatten, x: Any) -> Any:
+        return self.op.reshape(x, self.op.constant([0, -1]), special_zero=True)
+
+    @_node.register
     def _(self, operation: operations.ScaleNormalization, x: Any) -> Any:
         op, axis = self.op, self.op.constant([-1])
         mean_square = op.reduce_mean(op.multiply(x, x), axis, keep_dims=True)
@@ -217,6 +223,19 @@ class _Graph:
     def _(self, operation: operations.ResizeTo, x: Any) -> Any:
         return self._resized(x, "linear", "sizes", self.op.constant(np.array(operation.size)), len(operation.size))
 
+    @_node.register
+    def _(self, operation: operations.ResizeWithin, x: Any) -> Any:
+        size = operation.size_of(self._extents(x))
+        return self._resized(x, "linear", "sizes", self.op.constant(np.array(size)), len(size))
+
+    @_node.register
+    def _(self, operation: Proposals, *inputs: Any) -> Any:
+        return proposed(operation, *inputs)
+
+    @_node.register
+    def _(self, operation: AlignedRegions, *inputs: Any) -> Any:
+        return aligned(operation, *inputs)
+
     def _resized(self, x: Any, kind: str, told_by: str, wanted: Any, rank: int) -> Any:
         return self.op.interpolate(
             x,
@@ -252,6 +271,9 @@ class _Graph:
 
     @_node.register
     def _(self, operation: operations.PadToMultiple, x: Any) -> Any:
+        if operation.zeros:
+            after = np.array([0, 0, *map(operation.added, self._extents(x))])
+            return self.op.pad(x, np.zeros_like(after), after, "constant")
         for axis, extent in enumerate(self._extents(x), 2):
             if added := operation.added(extent):
                 places = np.pad(np.arange(extent), (0, added), mode="reflect")

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from posecli.network.network import AxesHead, BoxHead, Head, PoseHead
+from posecli.network.network import AxesHead, BoxHead, Head, PoseHead, RegionHead
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,14 @@ class Logits:
 
 @dataclass(frozen=True)
 class BoxScores:
-    """What a detector says of each box that it looks at: by scale, then by row, column and place in the cell."""
+    """What a detector says of each box that it looks at.
+
+    They are in the order of scales, then rows, columns and places in the cell; or regions, the most likely first.
+    """
 
     logits: npt.NDArray[np.float32]  #: ``(B, A, 2)``, background and animal.
     offsets: npt.NDArray[np.float32]  #: ``(B, A, 4)``, what moves and stretches the box, as `BoxHead` has them.
+    regions: npt.NDArray[np.float32] | None = None  #: ``(B, A, 4)``, as `RegionHead` has them.
 
 
 Output: TypeAlias = Maps | Axes | BoxScores | Logits
@@ -73,6 +77,9 @@ def typed_output(head: Head, arrays: Sequence[npt.NDArray[np.float32]]) -> Outpu
         return BoxScores(
             *(np.concatenate(each, axis=1) for each in (flat[: len(head.logits)], flat[len(head.logits) :]))
         )
+    if isinstance(head, RegionHead):
+        regions, logits, offsets = arrays
+        return BoxScores(logits.reshape(*regions.shape[:2], 2), offsets[:, 4:].reshape(regions.shape), regions)
     if isinstance(head, PoseHead):
         scoremap, *rest = arrays
         return Maps(scoremap, rest[0].reshape(*scoremap.shape, 2) if rest else None)

@@ -23,7 +23,7 @@ from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, DetectorFolder, ModelFolder, named_model, read_clip_folder
 from posecli.model.importing import open_model
-from posecli.network.network import AxesHead, BoxHead, PoseHead
+from posecli.network.network import AxesHead, BoxHead, PoseHead, RegionHead
 from posecli.options import DecoderName, EngineOptions, FixedPrecision, at_least
 from posecli.video.batch import Batch
 from posecli.video.geometry import Floats
@@ -53,12 +53,16 @@ class Detector:
 
     def __init__(self, folder: DetectorFolder, options: EngineOptions) -> None:
         network = folder.description.network
-        assert isinstance(network.head, BoxHead)
-        self._head, self._references = network.head, reference_boxes(network)
+        assert isinstance(network.head, BoxHead | RegionHead)
+        self._head = network.head
+        self._references = reference_boxes(network) if isinstance(network.head, BoxHead) else None
         self._engines: Engines[BoxScores] = Engines(folder, replace(options, precision="fp32"))
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> Boxes:
         """``(B, 4)`` x and y of the upper left corner, width and height, px of the images; NaN where none is found."""
+        if self._references is None and len(images) > 1:
+            # A thousand regions of each frame are items of their own: more frames would take memory, and save no time.
+            return np.concatenate([self(image[None]) for image in images])
         output = self._engines.of(images.shape[1:])(images)
         _refuse_not_finite(output.logits)
         return best_boxes(output, self._references, self._head, images.shape[1:3])

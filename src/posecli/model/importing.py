@@ -32,7 +32,7 @@ from posecli.model.folder import (
 from posecli.support.textfile import NOTES
 
 #: Raised when posecli reads the same files as something else: what is in the cache is then outdated.
-READING = 2
+READING = 3
 
 
 def import_model(

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from posecli.errors import ModelError
 from posecli.model.description import ModelDescription, TopDown
 from posecli.model.detector import DetectorDescription
+from posecli.network.architectures import DETECTORS as DETECTOR_NETWORKS
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.network.dlcrnet import PREFIX as DLCRNET_PREFIX
 from posecli.network.map_head import LOCREF, SCOREMAP
@@ -35,6 +36,8 @@ OTHER_HEADS = {
 }
 #: Crops of animals, where the file does not say how they are made.
 CROP_DEFAULTS = {"width": 256, "height": 256, "margin": 0}
+#: Of a detector's boxes, where the file names none.
+LEAST_SCORE = 0.01
 #: Activations of PyTorch.
 ACTIVATIONS = {"SiLU": "swish", "ReLU": "relu"}
 ADVICE = "train a bottom-up network for one animal instead, such as resnet_50 or hrnet_w32"
@@ -99,6 +102,8 @@ class PyTorchConfig:
             raise self.refusal(f"a detector for the colour mode {brief(colors)}", "train it on RGB, as DeepLabCut does")
         try:
             net_type, layout = DETECTORS[str(detector["type"])](detector)
+            if net_type not in DETECTOR_NETWORKS:
+                return None
             mean, std = self._normalization("detector", "data", "inference")
             return DetectorDescription(net_type, scorer, mean, std, layout, dict(source))
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
@@ -314,6 +319,12 @@ def _ssdlite(detector: Section) -> tuple[str, dict[str, Any]]:
     return "ssdlite", {"tail": 160 if truth_of(detector.get("pretrained_from_imagenet")) else 80}
 
 
+def _faster_rcnn(detector: Section) -> tuple[str, dict[str, Any]]:
+    least = detector.get("box_score_thresh")
+    net_type = str(detector.get("variant", "fasterrcnn_mobilenet_v3_large_fpn"))
+    return net_type, {"least_score": LEAST_SCORE if least is None else float(least)}
+
+
 def _layers(config: Section) -> dict[str, Any]:
     channels, final = list(config["channels"]), config.get("final_conv")
     layers = {"maps": channels[-1] if final is None else final["out_channels"], "channels": channels[1:]}
@@ -335,4 +346,7 @@ HEADS: dict[str, Callable[[PyTorchConfig], tuple[dict[str, Any], float | None]]]
     "RTMCCHead": _axes_head,
 }
 #: What is read of each type of detector, as of backbones.
-DETECTORS: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {"SSDLite": _ssdlite}
+DETECTORS: dict[str, Callable[[Section], tuple[str, dict[str, Any]]]] = {
+    "SSDLite": _ssdlite,
+    "FasterRCNN": _faster_rcnn,
+}

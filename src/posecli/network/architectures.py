@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from posecli.network import cspnext, dlcrnet, efficientnet, hrnet, mobilenet, resnet, timm_resnet
+from posecli.network import cspnext, dlcrnet, efficientnet, faster_rcnn, hrnet, mobilenet, resnet, timm_resnet
 from posecli.network.network import DetectorSpec, Network, PoseSpec
 from posecli.network.ssdlite import ssdlite
 from posecli.network.tensorflow_blocks import PublishedWeights
@@ -34,7 +34,10 @@ PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {
 }
 
 #: Networks that find the animal, by the names that DeepLabCut gives them.
-DETECTORS: dict[str, Callable[[DetectorSpec], Network]] = {"ssdlite": ssdlite}
+DETECTORS: dict[str, Callable[[DetectorSpec], Network]] = {
+    "ssdlite": ssdlite,
+    **dict.fromkeys(faster_rcnn.VERSIONS, faster_rcnn.faster_rcnn),
+}
 
 
 def pose_network(spec: PoseSpec) -> Network:

@@ -16,6 +16,7 @@ from posecli.network.operations import (
     Dropout,
     MapShape,
     Operation,
+    ResizeWithin,
     TransposedConvolution,
     Weighted,
 )
@@ -39,6 +40,14 @@ class Scaling:
     factor: float | tuple[float, ...] = 1.0  # one number, or one for each channel
     offset: float | tuple[float, ...] = 0.0
     sensitive: bool = False  # computed in float32 where the network is trained in mixed precision
+
+    def standardized(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Scaling:
+        """What becomes of values if a mean is subtracted from the scaled ones and the rest divided, by channel."""
+        factor, offset = (each if isinstance(each, tuple) else (each,) * 3 for each in (self.factor, self.offset))
+        return Scaling(
+            tuple(one / by for one, by in zip(factor, std, strict=True)),
+            tuple((one + less) / by for one, less, by in zip(offset, mean, std, strict=True)),
+        )
 
 
 def with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,10 +155,38 @@ class BoxHead:
     boxes: tuple[tuple[tuple[float, float], ...], ...]
     size: tuple[int, int]  # height and width of that picture, px
     least_score: float  # a box is one only above this probability
+    least_side: float = 0.0  # px of that picture
 
     @property
     def outputs(self) -> tuple[str, ...]:
         return (*self.logits, *self.offsets)
+
+    def picture(self, frame: tuple[int, int]) -> tuple[int, ...]:  # noqa: ARG002  # the same for all
+        """Height and width that the network looks at of a frame of such, px."""
+        return self.size
+
+
+@dataclass(frozen=True)
+class RegionHead:
+    """Outputs of a detector that looks again, at some regions of its own choice, and of these says what `BoxHead` does.
+
+    Logits are those of background and animal; offsets are four for the background too, which come first.
+    """
+
+    regions: str  # tensor (R, 4), x and y of two corners, px of the network's picture; empty where there are fewer
+    logits: str  # tensor (2,) of each region, which is an item of its own
+    offsets: str  # tensor (8,) of each
+    resized: ResizeWithin  # what makes that picture
+    least_score: float  # a box is one only above this probability
+    least_side: float = 0.01  # px of that picture
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.regions, self.logits, self.offsets)
+
+    def picture(self, frame: tuple[int, int]) -> tuple[int, ...]:
+        """Height and width that the network looks at of a frame of such, px."""
+        return self.resized.size_of(frame)
 
 
 @dataclass(frozen=True)
@@ -163,7 +200,7 @@ class ClassHead:
         return (self.logits,)
 
 
-Head: TypeAlias = PoseHead | AxesHead | BoxHead | ClassHead
+Head: TypeAlias = PoseHead | AxesHead | BoxHead | RegionHead | ClassHead
 
 
 @dataclass(frozen=True)
@@ -222,12 +259,15 @@ class Network:
 
     def multiplications(self, extents: Sequence[int]) -> dict[str, int]:
         """Of each operation with a kernel for one item of these extents; each comes with an addition."""
-        shapes, counts = self.shapes(extents), {}
-        for operation, found in self.variables():
+        shapes, counts, items = self.shapes(extents), {}, {FRAMES: 1}
+        for operation in self.operations:
+            items[operation.name] = max(items[name] for name in operation.inputs) * operation.items
             if isinstance(operation, Weighted):
                 enlarges = isinstance(operation, TransposedConvolution)
                 places = shapes[operation.inputs[0] if enlarges else operation.name][:-1]
-                counts[operation.name] = math.prod(place or 1 for place in places) * math.prod(found[operation.weights])
+                kernel = operation.variable_shapes(*(shapes[name] for name in operation.inputs))[operation.weights]
+                work = math.prod(place or 1 for place in places) * math.prod(kernel)
+                counts[operation.name] = items[operation.name] * work
         return counts
 
     @property

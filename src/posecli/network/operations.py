@@ -38,6 +38,11 @@ class Operation:
         """Names and shapes of its weights, in the order of Keras' layers."""
         return {}
 
+    @property
+    def items(self) -> int:
+        """How many items of a batch it makes of one."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Weighted(Operation, ABC):
@@ -141,6 +146,14 @@ class Tokens(Operation):
         if any(extent not in {None, side} for extent, side in zip(extents, self.cells, strict=True)):
             raise ValueError(f"'{self.name}' takes maps of {self.cells} cells, not {tuple(extents)}")
         return (channels, math.prod(self.cells))
+
+
+@dataclass(frozen=True)
+class Flatten(Operation):
+    """A map as one vector, channel by channel: ``(h, w, C)`` to ``(C h w)``."""
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        return (math.prod(side or 0 for side in inputs[0]),)
 
 
 @dataclass(frozen=True)
@@ -303,6 +316,32 @@ class ResizeTo(Operation):
 
 
 @dataclass(frozen=True)
+class ResizeWithin(Operation):
+    """Maps of as many cells as fit, of their own shape, resized as by `ResizeTo`.
+
+    The short side gets so many cells, or fewer where the long one would have more than that may have.
+    """
+
+    short: int
+    long: int
+
+    def output_shape(self, *inputs: MapShape) -> MapShape:
+        *extents, channels = inputs[0]
+        known = [extent for extent in extents if extent is not None]
+        return (*(self.size_of(known) if len(known) == len(extents) else extents), channels)
+
+    def size_of(self, extents: Sequence[int]) -> tuple[int, ...]:
+        """What becomes of these extents.
+
+        >>> ResizeWithin("resized", ("frames",), 800, 1333).size_of((480, 640))
+        (800, 1066)
+        """
+        # As PyTorch computes it, whose product may be just less than a whole number.
+        scale = min(self.short / min(extents), self.long / max(extents))
+        return tuple(math.floor(extent * scale) for extent in extents)
+
+
+@dataclass(frozen=True)
 class ResizeLike(Operation):
     """The first input at the size of the second, linear between the centers of cells.
 
@@ -329,6 +368,7 @@ class PadToMultiple(Operation):
     """A map enlarged at its end until a number divides each side, mirrored about the middle of its last cell."""
 
     multiple: int
+    zeros: bool = False  # whether there are zeros instead
 
     def output_shape(self, *inputs: MapShape) -> MapShape:
         return (*(extent and extent + self.added(extent) for extent in inputs[0][:-1]), inputs[0][-1])

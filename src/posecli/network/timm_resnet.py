@@ -45,11 +45,11 @@ def output_stride(spec: PoseSpec) -> int:
     return int(stride)
 
 
-def add_resnet(layers: Layers, net_type: str, frames: str, output_stride: int) -> list[list[str]]:
+def add_resnet(layers: Layers, net_type: str, frames: str, output_stride: int, root: str = ROOT) -> list[list[str]]:
     """The backbone from frames to features; what each unit of its four layers makes."""
     units, in_groups = SIZES[net_type]
-    tensor = layers.blocks(frames, Block(f"{ROOT}.conv1", f"{ROOT}.bn1", 7, 64, 2, in_groups=in_groups))
-    tensor = layers.add(Pooling(f"{ROOT}.maxpool", (tensor,), "max", (3, 3), (2, 2), "centered"))
+    tensor = layers.blocks(frames, Block(f"{root}.conv1", f"{root}.bn1", 7, 64, 2, in_groups=in_groups))
+    tensor = layers.add(Pooling(f"{root}.maxpool", (tensor,), "max", (3, 3), (2, 2), "centered"))
     reached, dilation = 4, 1
     made: list[list[str]] = []
     for number, count in enumerate(units, 1):
@@ -60,7 +60,7 @@ def add_resnet(layers: Layers, net_type: str, frames: str, output_stride: int) -
         reached, dilation, inner = reached * stride, dilation * wanted // stride, 64 << number - 1
         made.append([])
         for unit, move in enumerate(moves):
-            name = f"{ROOT}.layer{number}.{unit}"
+            name = f"{root}.layer{number}.{unit}"
             shortcut = projection(name, 4 * inner, stride, in_groups=in_groups) if unit == 0 else None
             tensor = layers.residual(name, tensor, bottleneck(name, inner, *move, in_groups=in_groups), shortcut)
             made[-1].append(tensor)
