@@ -12,12 +12,12 @@ from support.top_down import golden_weights
 
 from posecli.engine.outputs import BoxScores, typed_output
 from posecli.inference.boxes import best_boxes
-from posecli.network.faster_rcnn import VERSIONS, faster_rcnn
+from posecli.network.faster_rcnn import VARIANTS, faster_rcnn
 from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.network import DetectorSpec, Network, RegionHead
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-MOBILENET, RESNET = VERSIONS
+MOBILENET, RESNET = VARIANTS
 
 
 def network_of(net_type: str) -> Network:

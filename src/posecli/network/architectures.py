@@ -36,7 +36,7 @@ PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {
 #: Networks that find the animal, by the names that DeepLabCut gives them.
 DETECTORS: dict[str, Callable[[DetectorSpec], Network]] = {
     "ssdlite": ssdlite,
-    **dict.fromkeys(faster_rcnn.VERSIONS, faster_rcnn.faster_rcnn),
+    **dict.fromkeys(faster_rcnn.VARIANTS, faster_rcnn.faster_rcnn),
 }
 
 

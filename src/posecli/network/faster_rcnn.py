@@ -29,7 +29,7 @@ REGIONS, CHANNELS, VECTOR = 1000, 256, 1024
 BACKBONE, RPN, HEADS = "model.backbone", "model.rpn.head", "model.roi_heads"
 
 
-class Version(NamedTuple):
+class Variant(NamedTuple):
     """What differs between these networks."""
 
     backbone: Callable[[Layers, str], list[str]]  # from frames to maps, the finest first
@@ -56,9 +56,9 @@ def _resnet(layers: Layers, frames: str) -> list[str]:
     return [units[-1] for units in add_resnet(layers, "resnet50", frames, 32, f"{BACKBONE}.body")]
 
 
-VERSIONS = {
-    "fasterrcnn_mobilenet_v3_large_fpn": Version(_mobilenet, 1, (SIDES,) * 3, False, 1, 0, ("fc6", "fc7")),
-    "fasterrcnn_resnet50_fpn_v2": Version(_resnet, 2, tuple((side,) for side in SIDES), True, 2, 4, ("5",)),
+VARIANTS = {
+    "fasterrcnn_mobilenet_v3_large_fpn": Variant(_mobilenet, 1, (SIDES,) * 3, False, 1, 0, ("fc6", "fc7")),
+    "fasterrcnn_resnet50_fpn_v2": Variant(_resnet, 2, tuple((side,) for side in SIDES), True, 2, 4, ("5",)),
 }
 
 
@@ -72,15 +72,15 @@ def faster_rcnn(spec: DetectorSpec) -> Network:
     least_score = spec.layout["least_score"]
     if not isinstance(least_score, int | float) or not 0 <= least_score <= 1:
         raise ValueError(f"least_score {least_score} is not a number from 0 to 1")
-    version, layers = VERSIONS[spec.net_type], Layers()
+    variant, layers = VARIANTS[spec.net_type], Layers()
     layers.add(RESIZED)
     layers.add(PadToMultiple("padded", (RESIZED.name,), MULTIPLE, zeros=True))
-    maps = _joined(layers, version, version.backbone(layers, "padded"))
-    regions = _regions(layers, version, maps)
+    maps = _joined(layers, variant, variant.backbone(layers, "padded"))
+    regions = _regions(layers, variant, maps)
     # All maps of one stride say the same of it, and the first one is taken.
-    seen = maps[:-1] if version.factor > 1 else maps[:1]
+    seen = maps[:-1] if variant.factor > 1 else maps[:1]
     tensor = layers.add(AlignedRegions("regions", (RESIZED.name, regions, *seen), REGIONS))
-    vector = _vector(layers, version, tensor)
+    vector = _vector(layers, variant, tensor)
     logits, offsets = (
         layers.add(_dense(f"{HEADS}.box_predictor.{name}", vector, numbers))
         for name, numbers in (("cls_score", 2), ("bbox_pred", 8))
@@ -89,33 +89,33 @@ def faster_rcnn(spec: DetectorSpec) -> Network:
     return Network(spec.net_type, tuple(layers.operations), head, spec.scaling.standardized(*NORMAL))
 
 
-def _joined(layers: Layers, version: Version, maps: list[str]) -> list[str]:
+def _joined(layers: Layers, variant: Variant, maps: list[str]) -> list[str]:
     """Maps of all levels, each of which knows what the coarser ones do, and one that is coarser still."""
     above, made = "", []
     for place, tensor in reversed(list(enumerate(maps))):
         name = f"{BACKBONE}.fpn.inner_blocks.{place}"
-        inner = _convolved(layers, name, tensor, 1, version)
+        inner = _convolved(layers, name, tensor, 1, variant)
         if above:
-            if version.factor > 1:
-                above = layers.add(Resize(f"{name}.above", (above,), (version.factor,) * 2))
+            if variant.factor > 1:
+                above = layers.add(Resize(f"{name}.above", (above,), (variant.factor,) * 2))
             inner = layers.add(Add(f"{name}.sum", (inner, above)))
         above = inner
-        made.append(_convolved(layers, f"{BACKBONE}.fpn.layer_blocks.{place}", inner, 3, version))
+        made.append(_convolved(layers, f"{BACKBONE}.fpn.layer_blocks.{place}", inner, 3, variant))
     coarsest = layers.add(Pooling(f"{BACKBONE}.fpn.pool", (made[0],), "max", (1, 1), (2, 2), "valid"))
     return [*made[::-1], coarsest]
 
 
-def _convolved(layers: Layers, name: str, tensor: str, side: int, version: Version) -> str:
-    if version.normalized:
+def _convolved(layers: Layers, name: str, tensor: str, side: int, variant: Variant) -> str:
+    if variant.normalized:
         return layers.blocks(tensor, Block(f"{name}.0", f"{name}.1", side, CHANNELS, activation=None))
     return layers.add(_convolution(f"{name}.0", name, tensor, side, CHANNELS))
 
 
-def _regions(layers: Layers, version: Version, maps: list[str]) -> str:
+def _regions(layers: Layers, variant: Variant, maps: list[str]) -> str:
     """Where something may be."""
-    boxes = tuple(map(_boxes, version.sides))
+    boxes = tuple(map(_boxes, variant.sides))
     seen = maps
-    for number in range(version.convolutions):
+    for number in range(variant.convolutions):
         seen = [layers.activation(each, "relu") for each in _everywhere(layers, f"{RPN}.conv.{number}.0", seen, 3)]
     counts = list(map(len, boxes))
     logits = _everywhere(layers, f"{RPN}.cls_logits", seen, 1, counts)
@@ -139,13 +139,13 @@ def _boxes(sides: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
     return tuple((2.0 * round(width / 2), 2.0 * round(height / 2)) for width, height in shapes)
 
 
-def _vector(layers: Layers, version: Version, tensor: str) -> str:
+def _vector(layers: Layers, variant: Variant, tensor: str) -> str:
     """What is known of a region."""
     name = f"{HEADS}.box_head"
-    for number in range(version.region_blocks):
+    for number in range(variant.region_blocks):
         tensor = layers.blocks(tensor, Block(f"{name}.{number}.0", f"{name}.{number}.1", 3, CHANNELS))
     tensor = layers.add(Flatten(f"{name}.flat", (tensor,)))
-    for layer in version.region_layers:
+    for layer in variant.region_layers:
         tensor = layers.activation(layers.add(_dense(f"{name}.{layer}", tensor, VECTOR)), "relu")
     return tensor
 
