@@ -38,6 +38,7 @@ from posecli.model.folder import INT8_FILE, MODEL_FILE, _read_weights, read_int8
 from posecli.model.torchfile import FLOATS, read_torch_file
 from posecli.model.torchpickle import TorchTensor
 from posecli.support.textfile import NOTES
+from posecli.tables.boxes import read_boxes
 from posecli.tables.hdf5 import read_plain_table
 from posecli.tables.manifest import differences, new_manifest, read_manifest
 from posecli.video.probe import probe
@@ -230,6 +231,15 @@ def _label_csv(folder: Path) -> Target:
     return Target(path, lambda: read_label_table(path), seeds)
 
 
+def _box_table(folder: Path) -> Target:
+    path = folder / "m1.csv"
+    seeds = [
+        b"frame,x,y,width,height\n0,1.5,-2,30,40\n2,1,2,3,4\n",
+        "height;width;y;x;frame\n9;8;7,5;6;1\n".encode("utf-16"),
+    ]
+    return Target(path, lambda: read_boxes(path), seeds)
+
+
 def _video(folder: Path, name: str, *options: str) -> Target:
     path = clips.encode(folder / name, clips.numbered_frames(5, 32, 48), *options)
 
@@ -257,6 +267,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "manifest": _manifest,
     "pose table": _table,
     "label table": _label_csv,
+    "box table": _box_table,
     "video mp4": lambda folder: _video(folder, "clip.mp4"),
     "video avi": lambda folder: _video(folder, "clip.avi", "-c:v", "mjpeg"),
     "video mkv": lambda folder: _video(folder, "clip.mkv", "-c:v", "ffv1"),
