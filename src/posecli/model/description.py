@@ -116,13 +116,8 @@ class ModelDescription(Description):
         problems = self._problems_of_values()
         if self.net_type not in POSE_NETWORKS:
             problems.append(f"net type {brief(self.net_type)} is not supported yet, only {', '.join(POSE_NETWORKS)}")
-        elif not problems and self.stride != self.network.stride:
-            problems.append(f"stride {self.stride} is not that of a {self.net_type}, {self.network.stride}")
-        elif not problems and self.location_refinement is not self._refines:
-            problems.append(
-                f"location_refinement is {self.location_refinement}, but the head of this {self.net_type} refines "
-                f"{'locations' if self._refines else 'none'}: set it to {str(self._refines).lower()}"
-            )
+        elif not problems:
+            problems += self._problems_with(self.network)
         names = self.bodyparts
         if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             problems.append(f"its body parts {brief(list(names))} are not distinct names")
@@ -132,6 +127,18 @@ class ModelDescription(Description):
             problems.append(f"location_refinement {brief(self.location_refinement)} is not of the type bool")
         why = ", because the field's tools split file names there"
         return problems + self._problems_of_scorer("DLC_", why)
+
+    def _problems_with(self, network: Network) -> list[str]:
+        """What is said that does not fit the network."""
+        if self.stride != network.stride:
+            return [f"stride {self.stride} is not that of a {self.net_type}, {network.stride}"]
+        refines = getattr(network.head, "locref", None) is not None
+        if self.location_refinement is refines:
+            return []
+        return [
+            f"location_refinement is {self.location_refinement}, but the head of this {self.net_type} refines "
+            f"{'locations' if refines else 'none'}: set it to {str(refines).lower()}"
+        ]
 
     def _problems_of_values(self) -> list[str]:
         problems = []
@@ -161,11 +168,6 @@ class ModelDescription(Description):
     @property
     def network(self) -> Network:
         return pose_network(self.spec)
-
-    @property
-    def _refines(self) -> bool:
-        """Whether the network's head does."""
-        return getattr(self.network.head, "locref", None) is not None
 
     def identity_fields(self) -> dict[str, Any]:
         """Everything but names for people and the cut-off; also not what few networks have."""
