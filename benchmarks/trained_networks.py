@@ -20,7 +20,7 @@ from typing import Any
 from common import RESULTS, machine, markdown_table, run_posecli, write_results
 from parity_deeplabcut import poses
 
-from posecli.model.folder import read_model_folder
+from posecli.model.folder import read_int8_plan, read_model_folder
 from posecli.options import FixedPrecision
 from posecli.precision.gate import compare_poses, model_cutoff
 
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--shuffles", nargs="+", required=True)
     parser.add_argument("--deeplabcut", type=Path, required=True, metavar="PYTHON")
     parser.add_argument("--frames", type=int, default=48, help="that int8 is calibrated with")
+    parser.add_argument("--max-shift", type=float, default=1.0, help="that the int8 version may have, px")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -49,8 +50,8 @@ def main() -> None:
             rows: list[dict[str, Any]] = []
             for precision in arguments.precisions:
                 if precision == "int8":
-                    frames = ("--frames", arguments.frames)
-                    posecli("model", "quantize", model, "--calibrate", arguments.video, "--scales", 1, *frames)
+                    options = ("--scales", 1, "--frames", arguments.frames, "--max-shift", arguments.max_shift)
+                    posecli("model", "quantize", model, "--calibrate", arguments.video, *options)
                 rows.append(compared(arguments.video, model, precision, expected))
                 save(rows)
 
@@ -103,6 +104,8 @@ def compared(video: Path, model: Path, precision: FixedPrecision, expected: Path
         "p99 px": figures.p99_px,
         "largest px": figures.largest_px,
         "largest change of likelihood": figures.largest_likelihood_change,
+        "convolutions in int8": len(read_int8_plan(read).ranges) if precision == "int8" else "",
+        "of convolutions": len(read.description.network.int8_candidates()) if precision == "int8" else "",
         **{f"gate's {name}": (run.gate or {}).get(key, "") for name, key in GATE.items()},
     }
 

@@ -58,7 +58,8 @@ def trained_table(result: dict[str, Any]) -> str:
             f"{row['points seen']} of {row['of']}",
             *(f"{row[name]:.2g}" for name in ("median px", "p99 px", "largest px", "largest change of likelihood")),
             *(f"{row[name]:.2g}" if row[name] != "" else "" for name in ("gate's median px", "gate's p99 px")),
+            f"{row['convolutions in int8']} of {row['of convolutions']}" if row["precision"] == "int8" else "",
         ]
         for row in result["rows"]
     ]
-    return markdown([[*head, "gate: median px", "gate: 99 % px"], *rows])
+    return markdown([[*head, "gate: median px", "gate: 99 % px", "convolutions in int8"], *rows])

@@ -16,7 +16,7 @@ from posecli.engine import openvino_graph
 from posecli.network.architectures import pose_network
 from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
-from posecli.network.int8 import Int8Plan, calibration, in_int8
+from posecli.network.int8 import Int8Plan, beside_int8, calibration, in_int8
 from posecli.network.network import FRAMES, ClassHead, Network, PoseSpec, Scaling, Weights
 from posecli.network.operations import Concatenate, Convolution, GlobalAverage, Pooling, Round
 
@@ -79,6 +79,14 @@ class TestThePass:
         found = calibration(small(rounds_early=True))
         assert found.outputs == (FRAMES, "pooled")
         assert [each.name for each in found.operations] == ["a", "b", "joined", "pooled"]
+
+    def test_int8_is_computed_beside_of_the_same_exact_input(self) -> None:
+        found = beside_int8(small(rounds_early=True), Int8Plan({"b": (-1.0, 2.0), "c": (-1.0, 3.0)}))
+        assert found.outputs == ("b", "b/int8", "c", "c/int8")
+        makers = {each.name: each for each in found.operations}
+        assert makers[makers["c/int8"].inputs[0]] == Round("c/rounded", makers["c"].inputs, -1.0, 3.0)
+        assert makers["joined"].inputs == ("a", "b")  # nothing behind is moved
+        assert "d" not in makers
 
 
 @dataclass(frozen=True)

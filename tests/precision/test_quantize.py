@@ -16,10 +16,12 @@ from support import i3d_reference as reference
 
 from posecli.analysis import analyze
 from posecli.cli import cli
+from posecli.engine.openvino import FoldedGraph
 from posecli.errors import EngineError, VideoError
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import INT8_FILE, ClipModelFolder, ModelFolder, has_int8, read_int8_plan, write_folder
 from posecli.model.importing import import_model
+from posecli.network.int8 import Int8Plan
 from posecli.network.resnet import ResNetSize
 from posecli.options import AnalyzeOptions, EngineOptions
 from posecli.precision import quantize
@@ -40,7 +42,7 @@ def test_real_network(shared_data: Path, tmp_path: Path) -> None:
     chosen = quantize_model(folder, [video], QuantizeOptions((1.0, 0.5), frames=16), told.append)
     assert chosen.passed
     assert told[0] == "calibrating on 32 frames at 2 scales"
-    assert told[1] == "measuring each of 53 convolutions alone"
+    assert told[1] == "measuring what int8 loses in each of 53 convolutions"
     record = yaml.safe_load((folder.path / "int8.yaml").read_text())
     assert record["left_wider"] == list(chosen.kept)
     assert len(read_int8_plan(folder).ranges) == 53 - len(chosen.kept)
@@ -98,7 +100,7 @@ def test_what_was_found_is_written(tiny_model: ModelFolder, video: Path) -> None
     told: list[str] = []
     chosen = quantize_model(tiny_model, [video], QuantizeOptions((1.0,), 8, max_shift=1000.0), told.append)
     assert chosen.passed
-    assert told[:2] == ["calibrating on 8 frames at 1 scales", "measuring each of 13 convolutions alone"]
+    assert told[:2] == ["calibrating on 8 frames at 1 scales", "measuring what int8 loses in each of 13 convolutions"]
     assert told[2].startswith("0 convolutions left wider: int8 moves points by a median of ")
     record = yaml.safe_load((tiny_model.path / INT8_FILE).read_text())
     assert (record["frames"], record["scales"], record["max_shift_px"]) == (8, [1.0], 1000.0)
@@ -110,10 +112,32 @@ def test_nothing_is_written_where_no_version_passes(
     tiny_model: ModelFolder, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantize, "GIVEN_BACK", (0,))
+    monkeypatch.setattr(quantize, "wider_precision", lambda: "fp32")
     (tiny_model.path / INT8_FILE).unlink(missing_ok=True)
     with pytest.raises(EngineError, match=r"no int8 version of '.*' stays within the limit \(1e-09 px\)"):
         quantize_model(tiny_model, [video], QuantizeOptions((1.0,), 8, max_shift=1e-9), lambda step: None)
     assert not has_int8(tiny_model)
+
+
+def test_no_search_mends_what_the_wider_precision_moves(tiny_model: ModelFolder, video: Path) -> None:
+    if quantize.wider_precision() == "fp32":
+        pytest.skip("this processor does not compute in bf16")
+    told: list[str] = []
+    with pytest.raises(EngineError, match=r"stays within the limit \(1e-09 px\), since bf16 moves points by a median"):
+        quantize_model(tiny_model, [video], QuantizeOptions((1.0,), 8, max_shift=1e-9), told.append)
+    assert told == ["calibrating on 8 frames at 1 scales"]
+
+
+def test_a_convolution_that_loses_most_is_found(tiny_model: ModelFolder) -> None:
+    graph, images = FoldedGraph(tiny_model), clips.numbered_frames(3, 48, 64)
+    ranges = graph.entering_ranges(images)
+    unlike = list(ranges)[5]
+    plan = Int8Plan(ranges | {unlike: (0.0, 50 * ranges[unlike][1])})
+    before, lost = (graph.int8_noise(images, each) for each in (Int8Plan(ranges), plan))
+    assert max(lost, key=lambda name: lost[name]) == unlike
+    assert lost[unlike] > 5 * before[unlike]
+    others = [name for name in ranges if name != unlike]
+    assert [lost[name] for name in others] == pytest.approx([before[name] for name in others], rel=0.01)
 
 
 @pytest.mark.slow
@@ -123,7 +147,7 @@ def test_network_for_behaviours(tmp_path: Path) -> None:
     told: list[str] = []
     chosen = quantize_model(folder, [video], ClipQuantizeOptions(chunks=5, max_change=0.5), told.append)
     assert chosen.passed
-    assert told[:2] == ["calibrating on 5 chunks of 9 frames", "measuring each of 57 convolutions alone"]
+    assert told[:2] == ["calibrating on 5 chunks of 9 frames", "measuring what int8 loses in each of 57 convolutions"]
     assert len(read_int8_plan(folder).ranges) == 57 - len(chosen.kept)
     record = yaml.safe_load((folder.path / "int8.yaml").read_text())
     assert (record["chunks"], record["max_change"], record["left_wider"]) == (5, 0.5, list(chosen.kept))

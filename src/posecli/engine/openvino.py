@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from posecli.engine.openvino_graph import build_openvino
 from posecli.engine.outputs import typed_output
 from posecli.model.folder import AnyFolder, has_int8, read_int8_plan
 from posecli.network.folding import fold_batch_norm, merge_heads
-from posecli.network.int8 import Int8Plan, calibration, in_int8
+from posecli.network.int8 import Int8Plan, beside_int8, calibration, in_int8
 from posecli.network.network import Network
 from posecli.options import EngineOptions, FixedPrecision
 from posecli.support.hardware import usable_cores
@@ -103,18 +104,32 @@ class FoldedGraph:
     def entering_ranges(self, images: Images) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that enters each convolution in fp32, by its name."""
         network = calibration(self.network)
-        compiled = _compile(self._built(network, images.shape[1:]), "fp32", usable_cores(), streams=1)
-        request = compiled.create_infer_request()
         lows, highs = [], []
-        for image in images:
-            request.infer({0: image[None]})
-            values = [request.get_output_tensor(place).data for place in range(len(network.outputs))]
+        for values in self._outputs(network, images):
             lows.append([value.min() for value in values])
             highs.append([value.max() for value in values])
         low, high = (dict(zip(network.outputs, each, strict=True)) for each in (np.min(lows, 0), np.max(highs, 0)))
         return {
             name: (float(low[tensor]), float(high[tensor])) for name, tensor in self.network.int8_candidates().items()
         }
+
+    def int8_noise(self, images: Images, plan: Int8Plan) -> dict[str, float]:
+        """How far int8 moves what each convolution of a plan makes of exact inputs, as a share of its spread."""
+        noises, powers = [], []
+        for values in self._outputs(beside_int8(self.network, plan), images):
+            exact, narrow = values[::2], values[1::2]
+            noises.append([np.square(each - other).mean() for each, other in zip(exact, narrow, strict=True)])
+            powers.append([each.var() for each in exact])
+        noise, power = np.sum(noises, 0), np.maximum(np.sum(powers, 0), np.finfo(np.float32).tiny)
+        return dict(zip(plan.ranges, np.sqrt(noise / power).tolist(), strict=True))
+
+    def _outputs(self, network: Network, images: Images) -> Iterator[list[npt.NDArray[np.float32]]]:
+        """A network's outputs in fp32, image by image; each is overwritten by the next."""
+        compiled = _compile(self._built(network, images.shape[1:]), "fp32", usable_cores(), streams=1)
+        request = compiled.create_infer_request()
+        for image in images:
+            request.infer({0: image[None]})
+            yield [request.get_output_tensor(place).data for place in range(len(network.outputs))]
 
     def _built(self, network: Network, shape: Shape) -> Any:
         return build_openvino(network, self._weights, shape[:-1])
@@ -143,15 +158,17 @@ class CompiledNetwork:
         ]
 
 
+def wider_precision() -> FixedPrecision:
+    """What computes beside int8: the fastest precision here that moves nothing much."""
+    return "bf16" if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+
+
 def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) -> Any:
-    core = openvino_core()
-    wider: FixedPrecision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
     settings = {
-        # What is not in int8 computes in the fastest precision that moves nothing much.
-        "INFERENCE_PRECISION_HINT": ARITHMETIC[wider if precision == "int8" else precision],
+        "INFERENCE_PRECISION_HINT": ARITHMETIC[wider_precision() if precision == "int8" else precision],
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": streams,
         # Pinned threads of two processes would share the same cores while others idle.
         "ENABLE_CPU_PINNING": False,
     }
-    return core.compile_model(model, "CPU", settings)
+    return openvino_core().compile_model(model, "CPU", settings)

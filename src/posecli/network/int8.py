@@ -32,6 +32,23 @@ def calibration(network: Network) -> Network:
     return replace(network, outputs=entering).with_operations(network.operations)
 
 
+def beside_int8(network: Network, plan: Int8Plan) -> Network:
+    """The network with each convolution of a plan once more, in int8 and of the same exact input.
+
+    Its outputs are what the convolutions make, each followed by what it makes in int8.
+    """
+    operations: list[Operation] = []
+    outputs: list[str] = []
+    for operation in network.operations:
+        operations.append(operation)
+        if isinstance(operation, Convolution) and operation.name in plan.ranges:
+            rounded = Round(f"{operation.name}/rounded", operation.inputs, *plan.ranges[operation.name])
+            narrow = replace(operation, name=f"{operation.name}/int8", inputs=(rounded.name,), int8=True)
+            operations += (rounded, narrow)
+            outputs += (operation.name, narrow.name)
+    return replace(network, operations=tuple(operations), outputs=tuple(outputs)).with_operations(operations)
+
+
 def in_int8(network: Network, plan: Int8Plan) -> Network:
     """The network with the convolutions of a plan in int8: what enters them is rounded, and so are their kernels.
 

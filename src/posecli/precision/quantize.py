@@ -2,8 +2,8 @@
 
 1. *Calibrate.* The network runs in fp32 on frames from all over the user's videos, at several scales; the lowest and
    highest value that enters each convolution are noted.
-2. *Rank.* Each convolution alone is computed in int8, and how far that moves the points, or changes the probabilities
-   of behaviours, is measured. Nothing is assumed about names or depths.
+2. *Rank.* Each convolution computes the same exact inputs in fp32 and in int8, all of them side by side in one graph:
+   those lose most whose results move furthest, beside their own spread. Nothing is assumed about names or depths.
 3. *Choose.* Starting with all convolutions in int8, the worst ones are given back to the wider precision until the
    results on frames that calibration has not seen stay within the limit, at every scale.
 4. *Take back.* Of those given back each is tried in int8 once more, the most expensive first: the worst ones are not
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,7 +27,7 @@ import numpy.typing as npt
 
 from posecli import __version__
 from posecli.behaviour.chunks import ChunkPlan
-from posecli.engine.openvino import FoldedGraph
+from posecli.engine.openvino import FoldedGraph, wider_precision
 from posecli.errors import EngineError, UsageError
 from posecli.inference.predictor import ClipModel, PoseModel
 from posecli.inference.step import Values
@@ -107,7 +108,9 @@ def quantize_model(
     tell(f"calibrating on {sum(map(len, learning))} {judge.sampled}")
     workshop = _Workshop(folder, judge, judging)
     plan = Int8Plan(workshop.ranges(learning))
-    tell(f"measuring each of {len(plan.ranges)} convolutions alone")
+    workshop.refuse_wider()
+    tell(f"measuring what int8 loses in each of {len(plan.ranges)} convolutions")
+    ranking = workshop.ranking(plan, learning)
     attempts: list[Attempt] = []
 
     def attempt(kept: tuple[str, ...]) -> bool:
@@ -117,7 +120,7 @@ def quantize_model(
         return attempts[-1].passed
 
     costs = workshop.graph.network.multiplications(judging[0].shape[1:-1])
-    kept = fewest_kept(workshop.ranking(plan), costs, attempt)
+    kept = fewest_kept(ranking, costs, attempt)
     if kept is None:
         raise EngineError(
             f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}): allow more with "
@@ -167,8 +170,8 @@ def fewest_kept(
 
 
 # A judge knows what differs between kinds of networks: what they are shown (`samples`, every other one to calibrate
-# with), what their outputs mean (`read`), which samples would fail every version (`refuse_thin`), what to rank by
-# (`distance`) and what decides (`figures`, by their `size`).
+# with), what their outputs mean (`read`), which samples would fail every version (`refuse_thin`) and what decides
+# (`figures`, by their `size`).
 
 
 class _PoseJudge:
@@ -211,13 +214,8 @@ class _PoseJudge:
                 "network sees the animal, with more --frames, or leave this size out of --scales"
             )
 
-    def distance(self, found: Values, exact: Values) -> float:
-        shift = np.linalg.norm((found - exact)[..., :2], axis=-1)[exact[..., 2] >= self._cutoff]
-        # A point that jumps to another peak says little about the layer: it counts as one moved by a cell.
-        return float(np.minimum(shift, self._model.description.stride).mean())
-
-    def figures(self, found: Values, exact: Values) -> Figures:
-        return gate.compare_poses("int8", found, exact, self._cutoff, self._options.max_shift)
+    def figures(self, precision: FixedPrecision, found: Values, exact: Values) -> Figures:
+        return gate.compare_poses(precision, found, exact, self._cutoff, self._options.max_shift)
 
 
 class _ClipJudge:
@@ -255,17 +253,15 @@ class _ClipJudge:
                 "calibrate with longer videos, or more of them"
             )
 
-    def distance(self, found: Values, exact: Values) -> float:
-        return float(np.abs(found - exact).max(axis=1).mean())
-
-    def figures(self, found: Values, exact: Values) -> Figures:
-        return gate.compare_probabilities("int8", found, exact, self._options.max_change)
+    def figures(self, precision: FixedPrecision, found: Values, exact: Values) -> Figures:
+        return gate.compare_probabilities(precision, found, exact, self._options.max_change)
 
 
 class _Workshop:
     """Runs one model in many versions on the same samples."""
 
     def __init__(self, folder: AnyFolder, judge: _PoseJudge | _ClipJudge, judging: Sequence[Images]) -> None:
+        self._folder = folder
         self._judge = judge
         self.graph = FoldedGraph(folder)
         self._judging = judging
@@ -282,20 +278,29 @@ class _Workshop:
                 ranges[name] = min(before[0], low), max(before[1], high)
         return ranges
 
-    def ranking(self, plan: Int8Plan) -> list[str]:
-        """Convolutions by how far each alone moves the results, the worst first; on the smallest items."""
-        smallest = min(range(len(self._judging)), key=lambda place: self._judging[place][0].size)
-        moved = {}
-        for name, limits in plan.ranges.items():
-            found = self._found(self._judging[smallest], Int8Plan({name: limits}), "int8")
-            moved[name] = self._judge.distance(found, self._exact[smallest])
-        return sorted(moved, key=lambda name: -moved[name])
+    def refuse_wider(self) -> None:
+        """`EngineError` if the wider precision alone moves results too far: no choice of convolutions mends that."""
+        if (wider := wider_precision()) == "fp32":
+            return
+        worst = max(self._figures(None, wider), key=self._judge.size)
+        if not worst.passed:
+            raise EngineError(
+                f"no int8 version of '{self._folder.path}' stays within the limit ({self._judge.limit}), since "
+                f"{worst}: allow more with {self._judge.limit_option}, or train the network longer"
+            )
+
+    def ranking(self, plan: Int8Plan, learning: Sequence[Images]) -> list[str]:
+        """Convolutions by what int8 loses in each, the most first; on the smallest items."""
+        lost = self.graph.int8_noise(min(learning, key=lambda images: images[0].size), plan)
+        return sorted(lost, key=lambda name: -lost[name])
 
     def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:
         """Some convolutions left in the wider precision, all others in int8."""
-        version = plan.without(frozenset(kept))
-        found = [self._found(images, version, "int8") for images in self._judging]
-        return Attempt(kept, tuple(map(self._judge.figures, found, self._exact)))
+        return Attempt(kept, self._figures(plan.without(frozenset(kept)), "int8"))
+
+    def _figures(self, plan: Int8Plan | None, precision: FixedPrecision) -> tuple[Figures, ...]:
+        found = [self._found(images, plan, precision) for images in self._judging]
+        return tuple(map(partial(self._judge.figures, precision), found, self._exact))
 
     def _found(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Values:
         return self._judge.read(self.graph.run(images, plan, precision))
