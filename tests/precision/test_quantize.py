@@ -16,7 +16,7 @@ from support import i3d_reference as reference
 
 from posecli.analysis import analyze
 from posecli.cli import cli
-from posecli.engine.openvino import FoldedGraph
+from posecli.engine.openvino import FoldedGraph, wider_precision
 from posecli.errors import EngineError, VideoError
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import INT8_FILE, ClipModelFolder, ModelFolder, has_int8, read_int8_plan, write_folder
@@ -120,7 +120,7 @@ def test_nothing_is_written_where_no_version_passes(
 
 
 def test_no_search_mends_what_the_wider_precision_moves(tiny_model: ModelFolder, video: Path) -> None:
-    if quantize.wider_precision() == "fp32":
+    if wider_precision() == "fp32":
         pytest.skip("this processor does not compute in bf16")
     told: list[str] = []
     with pytest.raises(EngineError, match=r"stays within the limit \(1e-09 px\), since bf16 moves points by a median"):
