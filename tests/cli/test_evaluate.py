@@ -45,6 +45,8 @@ def test_table(base: list[object]) -> None:
     ]
     assert 0 < float(rows[3][3]) < float(rows[7][3])
     assert lines[-1].startswith(f"error as DeepLabCut counts it, at full size: {rows[3][3]} px")
+    unseen = posecli(*base, "--pcutoff", "1").stdout.splitlines()[-1]
+    assert unseen.endswith(f"{rows[3][3]} px; no point has a likelihood of 1 or more")
 
 
 def test_json(base: list[object]) -> None:

@@ -15,7 +15,7 @@ from support.top_down import CROP, detector_parts, model_folder
 
 from posecli.errors import ModelError
 from posecli.inference.predictor import Detector, PoseModel
-from posecli.inference.topdown import crops_of, windows_of
+from posecli.inference.topdown import Cropping, TopDownStep, crops_of, windows_of
 from posecli.model.description import TopDown
 from posecli.model.folder import read_any_folder, read_model_folder
 from posecli.options import Crop, EngineOptions
@@ -127,6 +127,17 @@ def test_the_detector_in_its_folder_finds_the_boxes(tmp_path: Path, net_type: st
     boxes = Detector(folder.detector, EngineOptions())(frames)
     assert np.isfinite(boxes).all()
     np.testing.assert_allclose(found, PoseModel(folder).predict(frames, boxes=boxes.astype(np.float64)))
+
+
+def test_the_detector_is_warm_before_the_first_frame(tmp_path: Path, net_type: str) -> None:
+    model, seen = PoseModel(model_folder(tmp_path / "model", net_type)), list[tuple[int, ...]]()
+
+    def detect(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen.append(images.shape)
+        return np.full((len(images), 4), np.nan, np.float32)
+
+    TopDownStep(Cropping(CROP, detect, ""), model.step((*SIZE, 3)), (*SIZE, 3)).warm_up(3)
+    assert seen == [(3, *SIZE, 3)]
 
 
 def test_identity_is_also_the_detectors(tmp_path: Path, net_type: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,9 +132,10 @@ def pose_lines(evaluation: Evaluation) -> list[str]:
                 cells = _cells([str(every.points), *px, *map(percent, every.pck)])
                 cells_found = _cells([percent(found.share), rounded(found.mean), rounded(found.median)])
                 lines.append(f"{scale:>6g}  {part:<{width}}{cells}  |{cells_found}")
+    above = f"a likelihood of {evaluation.cutoff:g} or more"
     errors = [
         f"{'' if split == ALL else f'{split} '}error as DeepLabCut counts it, at full size: {plain:.2f} px; "
-        f"{cut:.2f} px of points with a likelihood of {evaluation.cutoff:g} or more"
+        + (f"no point has {above}" if math.isnan(cut) else f"{cut:.2f} px of points with {above}")
         for split, (plain, cut) in evaluation.deeplabcut().items()
     ]
     return [*lines, "", *errors]

@@ -164,7 +164,7 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         """From batches of frames of one shape to poses, ``(B, K, N, 3)`` in px of the full frame."""
         decode_output = partial(self.decode, decoder=decoder, num_outputs=num_outputs)
         step = NetworkStep(self.engine_for(shape), decode_output, self.kind)
-        return step if self.cropping is None else TopDownStep(self.cropping, step)
+        return step if self.cropping is None else TopDownStep(self.cropping, step, shape)
 
     @property
     def values_shape(self) -> tuple[int, ...]:

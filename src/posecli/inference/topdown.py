@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posecli.engine import Shape
 from posecli.errors import ModelError, UsageError
 from posecli.inference.boxes import Boxes
 from posecli.inference.step import Step, Values
@@ -41,6 +42,11 @@ class Cropping:
 
     def __call__(self, batch: Batch) -> Batch:
         return crops_of(batch, self._boxes(batch), self.crop)
+
+    def warm_up(self, batch_size: int, shape: Shape) -> None:
+        """Let the detector see black frames: its network is compiled when they first come."""
+        if self.detect is not None:
+            self.detect(np.zeros((batch_size, *shape), np.uint8))
 
     def _boxes(self, batch: Batch) -> npt.NDArray[np.floating]:
         """In px of the batch's images."""
@@ -75,6 +81,7 @@ class TopDownStep(Step):
 
     crops: Cropping
     pose: Step
+    shape: Shape  # of a frame
 
     def infer(self, batch: Batch) -> tuple[Batch, Any]:
         crops = self.crops(batch)
@@ -84,6 +91,7 @@ class TopDownStep(Step):
         return self.pose.finish(*output)
 
     def warm_up(self, batch_size: int) -> None:
+        self.crops.warm_up(batch_size, self.shape)
         self.pose.warm_up(batch_size)
 
 
