@@ -76,6 +76,10 @@ def test_wide_frames_are_no_wider_than_the_most() -> None:
     assert [shapes[name] for name in ("resized", "padded")] == [(333, 1333, 3), (352, 1344, 3)]
 
 
+def test_a_size_is_cut_off_as_pytorch_does_it() -> None:
+    assert network_of(MOBILENET).shapes((97, 120))["resized"] == (799, 989, 3)  # 97 * (800 / 97) is less than 800
+
+
 @pytest.mark.parametrize("least", [-0.1, 1.5, "low", None])
 def test_other_least_scores_are_refused(least: object) -> None:
     with pytest.raises(ValueError, match=f"least_score {least} is not a number from 0 to 1"):

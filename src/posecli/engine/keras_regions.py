@@ -53,11 +53,10 @@ def _without_overlap(boxes: Any, there: Any, most: float) -> Any:
     All are left at first, and those leave that overlap a better one; until nothing changes. After as many rounds as
     boxes depend on each other in a chain it is the only answer there is.
     """
-    first, last = (ops.maximum if number == 0 else ops.minimum for number in (0, 1))
     areas = ops.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
-    upper = first(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    lower = last(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    common = ops.prod(ops.maximum(lower - upper, 0), axis=-1)
+    first = ops.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+    last = ops.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+    common = ops.prod(ops.maximum(last - first, 0), axis=-1)
     overlaps = common / (areas[:, :, None] + areas[:, None] - common) > most
     better = np.triu(np.ones((boxes.shape[1],) * 2, bool), 1)
     overlaps = ops.logical_and(overlaps, better)
