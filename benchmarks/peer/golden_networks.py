@@ -107,9 +107,9 @@ NETWORKS: dict[str, PyTorch | TensorFlow] = {
     # DeepLabCut 3.0.2 writes crops of 256x256 px, which its own head of this network does not take.
     "rtmpose_x": PyTorch("rtmpose_x", ((384, 384),), {"data.inference.top_down_crop": {"width": 384, "height": 384}}),
 }
-NETWORKS |= {
-    name: TensorFlow(name) for name in ("mobilenet_v2_1.0", "mobilenet_v2_0.35", "efficientnet-b0", "efficientnet-b3")
-}
+NETWORKS |= {name: TensorFlow(name) for name in ("mobilenet_v2_1.0", "mobilenet_v2_0.35", "efficientnet-b0")}
+NETWORKS |= {name: TensorFlow(name, ODD) for name in ("mobilenet_v2_0.75", "mobilenet_v2_0.5")}
+NETWORKS |= {name: TensorFlow(name, ODD) for name in (f"efficientnet-b{size}" for size in range(1, 7))}
 
 
 def main() -> None:

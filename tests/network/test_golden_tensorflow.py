@@ -22,11 +22,12 @@ from posecli.model.importing import import_model
 from posecli.options import EngineName, EngineOptions
 
 GOLDEN = Path(__file__).parent / "golden"
-NETWORKS = ("mobilenet_v2_1.0", "mobilenet_v2_0.35", "efficientnet-b0")
+BOTH = itertools.product(("mobilenet_v2_1.0", "mobilenet_v2_0.35", "efficientnet-b0"), ("openvino", "tensorflow"))
+OTHERS = ("mobilenet_v2_0.75", "mobilenet_v2_0.5", *(f"efficientnet-b{size}" for size in range(1, 7)))
 FAST = (("mobilenet_v2_0.35", "openvino"), ("efficientnet-b0", "openvino"))
 CASES = [
     pytest.param(*case, marks=() if case in FAST else pytest.mark.slow)
-    for case in itertools.product(NETWORKS, ("openvino", "tensorflow"))
+    for case in (*BOTH, *((name, "openvino") for name in OTHERS), ("efficientnet-b3", "tensorflow"))
 ]
 #: Of what the maps range over.
 TOLERANCE = 1e-4
@@ -41,14 +42,17 @@ def test_maps_are_deeplabcuts(name: str, engine: EngineName, tmp_path: Path) -> 
         tmp_path, checkpoint=trained, net_type=name, all_joints_names=["snout", "tailbase"]
     )
     model = PoseModel(import_model(folder, tmp_path / "model"), EngineOptions(engine, "fp32"))
-    for height, width in ((64, 96), (65, 97)):
+    pictures = [key.removeprefix("heatmap ") for key in golden if key.startswith("heatmap ")]
+    assert pictures
+    for picture in pictures:
+        height, width = map(int, picture.split("x"))
         # DeepLabCut saw one frame at a time: another one in the batch makes no difference.
-        pictures = golden_picture(height, width), np.zeros((height, width, 3), np.uint8)
-        maps = model.engine(height, width)(np.stack(pictures))
+        frames = golden_picture(height, width), np.zeros((height, width, 3), np.uint8)
+        maps = model.engine(height, width)(np.stack(frames))
         assert isinstance(maps, Maps)
         assert maps.locref is not None
-        assert_close(maps.scoremap[0], golden[f"heatmap {height}x{width}"])
-        assert_close(maps.locref[0].reshape(*maps.scoremap.shape[1:3], -1), golden[f"locref {height}x{width}"])
+        assert_close(maps.scoremap[0], golden[f"heatmap {picture}"])
+        assert_close(maps.locref[0].reshape(*maps.scoremap.shape[1:3], -1), golden[f"locref {picture}"])
 
 
 def assert_close(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
