@@ -8,6 +8,7 @@ from typing import Any
 from speed_tables import markdown, read_result
 
 NOT_YET = "Not measured yet."
+ENGINE_NAMES = {"openvino": "OpenVINO", "tensorflow": "TensorFlow"}
 
 
 def parity_blocks() -> dict[str, str]:
@@ -20,10 +21,11 @@ def parity_blocks() -> dict[str, str]:
 
 
 def networks_table(result: dict[str, Any]) -> str:
-    """A row per network, with the largest differences at any size."""
+    """A row per network and engines, with the largest differences at any size."""
     head = [
         "network",
-        "engine",
+        "DeepLabCut's engine",
+        "posecli's engine",
         "sizes",
         "points",
         "DeepLabCut is sure",
@@ -33,12 +35,16 @@ def networks_table(result: dict[str, Any]) -> str:
         "likelihood",
     ]
     table = [head]
-    for network, group in groupby(result["rows"], key=lambda row: row["network"]):
+    order = {row["network"]: place for place, row in reversed([*enumerate(result["rows"])])}
+    engines = ("engine", "posecli's engine")
+    ordered = sorted(result["rows"], key=lambda row: (order[row["network"]], *(row[name] for name in engines)))
+    for (network, *both), group in groupby(ordered, key=lambda row: [row["network"], *(row[name] for name in engines)]):
         rows = list(group)
         table.append(
             [
                 f"`{network}`",
-                rows[0]["engine"],
+                both[0],
+                ENGINE_NAMES[both[1]],
                 ", ".join(row["size"] for row in rows),
                 *(str(sum(row[name] for row in rows)) for name in ("points", "sure", "near-ties", "in the padding")),
                 f"{max(row['largest shift px'] for row in rows):.0e}",

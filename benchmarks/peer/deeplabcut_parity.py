@@ -6,8 +6,8 @@ Each network becomes a shuffle of the project: its settings are DeepLabCut's own
 ``tests/support/golden.py``, with heads that let scores spread as those of trained networks do. Frames that HRNet must
 pad are put at the top left (``position`` of its settings). Networks that look at one animal get DeepLabCut's detector
 SSDLite with such numbers, which is surest of some box in every frame, or the one that stands behind a plus in their
-name. DeepLabCut writes its tables to ``OUT_DIR/<network>``. Prints a JSON line for each network: its name, engine, and
-the folder of its shuffle.
+name. Networks that DeepLabCut makes for projects of several animals get one, of a single animal. DeepLabCut writes its
+tables to ``OUT_DIR/<network>``. Prints a JSON line for each network: its name, engine, and the folder of its shuffle.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from golden_networks import DEVIATION, NETWORKS, change, fitting_gain, golden  #
 HRNET = "hrnet"
 LIGHT = ("mobilenet", "efficientnet")  # networks of the TensorFlow engine
 TOP_DOWN = ("top_down", "rtmpose")  # networks that look at one animal
+SEVERAL = "dlcrnet"  # networks of projects for several animals
 
 
 def main() -> None:
@@ -38,13 +39,15 @@ def main() -> None:
     config, out_dir, names, *videos = sys.argv[1:]
     frame = first_frame(videos[0])
     for name in names.split(","):
-        is_tensorflow = name.startswith(LIGHT)
+        is_tensorflow, several = name.startswith(LIGHT), name.startswith(SEVERAL)
         shuffle = zlib.crc32(name.encode()) % 10_000
-        folder = (put_tensorflow if is_tensorflow else put_pytorch)(Path(config), name, shuffle, frame)
+        project = project_for_several(Path(config)) if several else Path(config)
+        folder = (put_tensorflow if is_tensorflow else put_pytorch)(project, name, shuffle, frame)
         engine = deeplabcut.Engine.TF if is_tensorflow else deeplabcut.Engine.PYTORCH
         settings: dict[str, Any] = {} if is_tensorflow else {"device": "cpu"}
+        settings |= {"auto_track": False, "save_as_df": True} if several else {}
         deeplabcut.analyze_videos(
-            config,
+            str(project),
             videos,
             shuffle=shuffle,
             batch_size=1 if is_tensorflow else 4,
@@ -60,6 +63,20 @@ def first_frame(video: str) -> Any:
     """``(H, W, 3)`` RGB."""
     _, frame = cv2.VideoCapture(video).read()
     return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def project_for_several(config: Path) -> Path:
+    """A project for several animals beside this one, with the same body parts, and one animal in it."""
+    import yaml
+
+    made = config.parent / "several" / config.name
+    made.parent.mkdir(exist_ok=True)
+    project = yaml.safe_load(config.read_text())
+    parts = project["bodyparts"]
+    project |= {"multianimalproject": True, "individuals": ["animal"], "uniquebodyparts": [], "identity": False}
+    project |= {"bodyparts": "MULTI!", "multianimalbodyparts": parts, "project_path": str(made.parent)}
+    made.write_text(yaml.safe_dump(project))
+    return made
 
 
 def shuffle_folder(config: Path, engine: str, shuffle: int) -> Path:
@@ -78,7 +95,8 @@ def write_test_settings(folder: Path, config: Path, **settings: Any) -> None:
     """``pose_cfg.yaml`` of both parts, with the project's body parts."""
     import yaml
 
-    parts = yaml.safe_load(config.read_text())["bodyparts"]
+    project = yaml.safe_load(config.read_text())
+    parts = project.get("multianimalbodyparts") or project["bodyparts"]
     joints = {"all_joints": [[number] for number in range(len(parts))], "all_joints_names": parts}
     for part in ("train", "test"):
         (folder / part / "pose_cfg.yaml").write_text(yaml.safe_dump({**joints, **settings}))
