@@ -185,5 +185,5 @@ def test_no_place_is_known_where_all_scores_along_an_axis_are_equal(head: dict[s
 
 
 def test_axes_have_one_peak() -> None:
-    with pytest.raises(EngineError, match="finds 1 peaks per body part: choose --num-outputs 1 or fewer"):
+    with pytest.raises(EngineError, match="finds one place for each body part: leave --num-outputs at 1"):
         decode(along_axes([1.0, 0.0], [1.0, 0.0]), replace(OPTIONS, num_outputs=2))

@@ -191,6 +191,8 @@ def decode(output: Maps | Axes | Peaks, options: DecodeOptions, decoder: Decoder
         return pose
     peaks = decode_axes(output) if isinstance(output, Axes) else output.pose
     found = peaks.shape[2]
+    if isinstance(output, Axes) and options.num_outputs > 1:
+        raise EngineError("this network finds one place for each body part: leave --num-outputs at 1")
     if found < options.num_outputs:
         raise EngineError(f"the engine finds {found} peaks per body part: choose --num-outputs {found} or fewer")
     return peaks[:, :, : options.num_outputs].astype(np.float64)
