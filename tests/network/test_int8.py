@@ -18,7 +18,15 @@ from posecli.network.folding import fold_batch_norm, merge_heads
 from posecli.network.i3d import LOGITS, I3DSpec, i3d
 from posecli.network.int8 import Int8Plan, beside_int8, calibration, in_int8
 from posecli.network.network import FRAMES, ClassHead, Network, PoseSpec, Scaling, Weights
-from posecli.network.operations import Concatenate, Convolution, GlobalAverage, Pooling, Round
+from posecli.network.operations import (
+    Activation,
+    Concatenate,
+    Convolution,
+    DepthwiseConvolution,
+    GlobalAverage,
+    Pooling,
+    Round,
+)
 
 X = (FRAMES,)
 
@@ -151,6 +159,25 @@ def test_int8_is_near(subject: Subject, kept: slice) -> None:
     )
     difference = np.sqrt(np.mean((rounded - exact) ** 2)) / exact.std()
     assert 1e-4 < difference < 0.2
+
+
+def test_depthwise_convolutions_compute_in_int8_too() -> None:
+    operations = (
+        Convolution("a", X, (3, 3), "a", 16),
+        Activation("entering", ("a",), "relu"),
+        DepthwiseConvolution("b", ("entering",), (3, 3), "b"),
+        Activation("leaving", ("b",), "relu"),
+        Convolution("c", ("leaving",), (1, 1), "c", 16),
+        GlobalAverage("y", ("c",)),
+    )
+    network = Network("separable", operations, ClassHead("y"), Scaling(1 / 64))
+    subject = measured(network, any_weights(network), pictures(2, 24, 32))
+    plan = Int8Plan(subject.ranges)
+    assert set(plan.ranges) == {"a", "b", "c"}
+    without = plan.without(frozenset("b"))
+    assert subject.int8_convolutions(plan) == subject.int8_convolutions(without) + 1
+    exact, narrow = (subject.compiled(version)(subject.images)[0] for version in (None, plan))
+    assert 1e-5 < np.abs(narrow - exact).max() / exact.std() < 0.1
 
 
 class TestI3D:

@@ -97,8 +97,10 @@ class _Graph:
     def _(self, operation: operations.DepthwiseConvolution, x: Any) -> Any:
         rank = len(operation.kernel)
         # (*kernel, C, 1) to groups of one channel each: (C, 1, 1, *kernel).
-        kernel = self._weights[operation.weights].transpose(rank, rank + 1, *range(rank))[:, None]
-        return self._convolved(self.op.group_convolution, operation, x, self._constant(kernel))
+        kernel = self._constant(self._weights[operation.weights].transpose(rank, rank + 1, *range(rank))[:, None])
+        if operation.int8:
+            kernel = self._rounded_kernel(kernel)
+        return self._convolved(self.op.group_convolution, operation, x, kernel)
 
     def _convolved(
         self, function: Any, operation: operations.AnyConvolution, x: Any, kernel: Any, dilation: int = 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from posecli.network.network import Network
-from posecli.network.operations import Concatenate, Convolution, Operation, Pooling, Round
+from posecli.network.operations import AnyConvolution, Concatenate, Operation, Pooling, Round
 
 Limits = tuple[float, float]
 
@@ -41,7 +41,7 @@ def beside_int8(network: Network, plan: Int8Plan) -> Network:
     outputs: list[str] = []
     for operation in network.operations:
         operations.append(operation)
-        if isinstance(operation, Convolution) and operation.name in plan.ranges:
+        if isinstance(operation, AnyConvolution) and operation.name in plan.ranges:
             rounded = Round(f"{operation.name}/rounded", operation.inputs, *plan.ranges[operation.name])
             narrow = replace(operation, name=f"{operation.name}/int8", inputs=(rounded.name,), int8=True)
             operations += (rounded, narrow)
@@ -68,7 +68,7 @@ class _Rounding:
     def applied(self, plan: Int8Plan) -> Network:
         candidates = self._network.int8_candidates().keys()
         for operation in self._network.operations:
-            if isinstance(operation, Convolution) and operation.name in candidates & plan.ranges.keys():
+            if isinstance(operation, AnyConvolution) and operation.name in candidates & plan.ranges.keys():
                 rounded = self._round(operation.inputs[0], plan.ranges[operation.name])
                 self._operations.append(replace(operation, inputs=(rounded,), int8=True))
             else:

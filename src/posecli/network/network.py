@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.network.operations import (
+    AnyConvolution,
     BatchNormalization,
-    Convolution,
     Dropout,
     MapShape,
     Operation,
@@ -295,7 +295,7 @@ class Network:
         return {
             operation.name: operation.inputs[0]
             for operation in self.operations
-            if isinstance(operation, Convolution) and not operation.sensitive
+            if isinstance(operation, AnyConvolution) and not operation.sensitive
         }
 
     def with_dropout(self, rate: float) -> Network:

@@ -84,6 +84,7 @@ class DepthwiseConvolution(Weighted):
 
     strides: tuple[int, ...] = ()
     padding: Padding = "same"
+    int8: bool = field(default=False, kw_only=True)  # as a `Convolution` has it
 
     def kernel_shape(self, entering: int) -> tuple[int, ...]:
         return (*self.kernel, entering, 1)

@@ -108,7 +108,6 @@ def quantize_model(
     tell(f"calibrating on {sum(map(len, learning))} {judge.sampled}")
     workshop = _Workshop(folder, judge, judging)
     plan = Int8Plan(workshop.ranges(learning))
-    workshop.refuse_wider()
     tell(f"measuring what int8 loses in each of {len(plan.ranges)} convolutions")
     ranking = workshop.ranking(plan, learning)
     attempts: list[Attempt] = []
@@ -123,8 +122,8 @@ def quantize_model(
     kept = fewest_kept(ranking, costs, attempt)
     if kept is None:
         raise EngineError(
-            f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}): allow more with "
-            f"{judge.limit_option}, or use bf16"
+            f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}){workshop.excuse()}: "
+            f"allow more with {judge.limit_option}, or use another precision"
         )
     chosen = next(each for each in attempts if each.kept == kept)
     record = {
@@ -261,7 +260,6 @@ class _Workshop:
     """Runs one model in many versions on the same samples."""
 
     def __init__(self, folder: AnyFolder, judge: _PoseJudge | _ClipJudge, judging: Sequence[Images]) -> None:
-        self._folder = folder
         self._judge = judge
         self.graph = FoldedGraph(folder)
         self._judging = judging
@@ -278,16 +276,12 @@ class _Workshop:
                 ranges[name] = min(before[0], low), max(before[1], high)
         return ranges
 
-    def refuse_wider(self) -> None:
-        """`EngineError` if the wider precision alone moves results too far: no choice of convolutions mends that."""
+    def excuse(self) -> str:
+        """What the wider precision alone does, if it moves results too far: no choice of convolutions mends that."""
         if (wider := wider_precision()) == "fp32":
-            return
+            return ""
         worst = max(self._figures(None, wider), key=self._judge.size)
-        if not worst.passed:
-            raise EngineError(
-                f"no int8 version of '{self._folder.path}' stays within the limit ({self._judge.limit}), since "
-                f"{worst}: allow more with {self._judge.limit_option}, or train the network longer"
-            )
+        return "" if worst.passed else f", nor does the network without int8, as {worst}"
 
     def ranking(self, plan: Int8Plan, learning: Sequence[Images]) -> list[str]:
         """Convolutions by what int8 loses in each, the most first; on the smallest items."""
