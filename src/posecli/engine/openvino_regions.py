@@ -15,9 +15,11 @@ def proposed(operation: Proposals, picture: Any, padded: Any, *maps: Any) -> Any
     """``(B, count, 4)``, as `Proposals` has it."""
     from openvino import opset13 as op
 
-    cells = [_extents(each) for each in maps[: len(maps) // 2]]
-    logits, offsets = ([_flat(each, numbers) for each in half] for half, numbers in _halves(maps))
-    references = operation.references(_extents(padded), cells)
+    half = len(maps) // 2
+    logits, offsets = (
+        [_flat(each, numbers) for each in part] for part, numbers in ((maps[:half], 1), (maps[half:], 4))
+    )
+    references = operation.references(_extents(padded), [_extents(each) for each in maps[:half]])
     levels = [min(operation.count, len(each)) for each in references]
     scores, boxes = [], []
     for logit, offset, reference, count in zip(logits, offsets, references, levels, strict=True):
@@ -37,13 +39,9 @@ def _kept(operation: Proposals, scores: Any, boxes: Any, picture: Sequence[int],
     large = op.reduce_logical_and(op.greater_equal(sides, np.float32(operation.least_side)), op.constant([2]))
     scores = op.select(large, scores, np.float32(-1))
     apart = op.select(levels_apart(levels)[None], op.unsqueeze(scores, op.constant([1])), np.float32(-1))
-    most, overlap, least = (
-        op.constant(operation.count),
-        op.constant(np.float32(operation.overlap)),
-        op.constant(np.float32(-0.5)),
-    )
+    settings = map(op.constant, (np.int64(operation.count), np.float32(operation.overlap), np.float32(-0.5)))
     chosen = op.non_max_suppression(
-        boxes, apart, most, overlap, least, box_encoding="corner", sort_result_descending=False, output_type="i64"
+        boxes, apart, *settings, box_encoding="corner", sort_result_descending=False, output_type="i64"
     )
     places = op.gather(chosen.output(0), op.constant([0, 2]), op.constant(1))
     none = op.broadcast(np.float32(-1), op.shape_of(scores))
@@ -81,12 +79,6 @@ def aligned(operation: AlignedRegions, picture: Any, regions: Any, *maps: Any) -
         order.append(there)
     back = op.scatter_update(op.multiply(numbers, np.int32(0)), op.concat(order, 0), numbers, op.constant(0))
     return op.gather(op.concat(found, 0), back, op.constant(0))
-
-
-def _halves(maps: Sequence[Any]) -> tuple[tuple[Sequence[Any], int], tuple[Sequence[Any], int]]:
-    """Maps of logits and of offsets, and how many numbers of them a box has."""
-    half = len(maps) // 2
-    return (maps[:half], 1), (maps[half:], 4)
 
 
 def _flat(tensor: Any, numbers: int) -> Any:
