@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from support.networks import compiled
 
+from posecli.engine.keras_layers import build_with_weights
 from posecli.engine.openvino import CAPABILITY
 from posecli.engine.openvino_core import openvino_core
-from posecli.network.network import FRAMES, ClassHead, Network
+from posecli.network.network import FRAMES, ClassHead, Network, Scaling
 from posecli.network.operations import Convolution, GroupNormalization
 
 #: Behind the normalisation there is a convolution, so that it is not computed in float32 as a network's end is.
@@ -40,6 +41,20 @@ def error(arithmetic: str) -> float:
 
 def test_float32() -> None:
     assert error("f32") < 1e-4
+
+
+@pytest.mark.parametrize("rows", [1, 500])
+def test_sums_over_large_maps_are_as_good_in_both_engines(rows: int) -> None:
+    groups = GroupNormalization("y", (FRAMES,), "gamma", "beta", 3, 1e-5)
+    network = Network("normalised", (groups,), ClassHead("y"), Scaling(1.0, 0.0))
+    weights = {"gamma": np.ones(3, np.float32), "beta": np.zeros(3, np.float32)}
+    images = np.random.default_rng(1).integers(100, 200, (1, rows, 1280, 3), np.uint8)
+    axes = (0, 1, 2)
+    expected = (images - images.mean(axes)) / np.sqrt(images.astype(np.float64).var(axes) + 1e-5)
+    found = compiled(network, weights, images.shape[1:3], "f32")(images)[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
+    keras = np.asarray(build_with_weights(network, weights)(images)["y"])
+    np.testing.assert_allclose(keras, expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.skipif(

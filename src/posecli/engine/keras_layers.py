@@ -188,8 +188,9 @@ def _(operation: operations.BatchNormalization, x: Any) -> Any:
 
 @_layer.register
 def _(operation: operations.GroupNormalization, x: Any) -> Any:
-    groups = operation.groups or -1
-    return layers.GroupNormalization(groups, epsilon=operation.epsilon, **_common(operation))(x)
+    if operation.groups is None:  # DeepLabCut's TensorFlow engine takes long sums of each channel too
+        return layers.GroupNormalization(-1, epsilon=operation.epsilon, **_common(operation))(x)
+    return GroupsRowByRow(operation.groups, epsilon=operation.epsilon, **_common(operation))(x)
 
 
 @_layer.register
@@ -335,6 +336,28 @@ class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no 
 
         outputs = tf.nn.conv2d(inputs, self.kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+
+@keras.saving.register_keras_serializable("posecli")
+class GroupsRowByRow(layers.GroupNormalization):  # type: ignore[misc]
+    """Group normalisation whose averages are taken along each row, and then over rows.
+
+    Keras takes one long sum, which in float32 loses what a small number adds to it.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        mean = self._averages(x)
+        factor = self.gamma * ops.rsqrt(self._averages(ops.square(x - mean)) + self.epsilon)
+        return ops.cast(x * factor + (self.beta - mean * factor), self.compute_dtype)
+
+    def _averages(self, x: Any) -> Any:
+        """``(B, 1, ..., C)``: for each channel the average of its group."""
+        for axis in range(len(x.shape) - 2, 0, -1):
+            x = ops.mean(x, axis=axis, keepdims=True)
+        *ones, channels = x.shape[1:]
+        each = channels // self.groups
+        return ops.repeat(ops.mean(ops.reshape(x, (-1, *ones, self.groups, each)), axis=-1), each, axis=-1)
 
 
 @keras.saving.register_keras_serializable("posecli")

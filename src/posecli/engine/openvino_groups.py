@@ -32,24 +32,27 @@ def group_normalization(x: Any, gamma: Floats, beta: Floats, groups: int, epsilo
 
     channels, ones = len(gamma), (1,) * (len(x.partial_shape) - 2)
     extents = [extent.get_length() for extent in list(x.partial_shape)[2:]]
-    axes = op.constant(np.arange(2, len(extents) + 2))
-    found = op.reduce_mean(x, axes, keep_dims=True), op.reduce_l2(x, axes, keep_dims=True)
-    mean, norm = (op.parameter([-1, channels, *ones], np.float32) for _ in found)
-    # The average over the channels of a group, for each of them.
-    each = np.full((groups, channels // groups, channels // groups, *ones), groups / channels, np.float32)
+    # First along each row, then over rows: one long sum in float32 would lose what a small number adds to it. OpenVINO
+    # would make one sum of two of the same kind.
+    last, before = op.constant([len(extents) + 1]), op.constant(np.arange(2, len(extents) + 1))
+    found = op.reduce_sum(x, last, keep_dims=True), op.reduce_l2(x, last, keep_dims=True)
+    sums, norms = (op.parameter([-1, channels, *extents[:-1], 1], np.float32) for _ in found)
+    # The average over a row, and over the channels of a group, for each of them.
+    share = groups / channels / extents[-1]
+    each = np.full((groups, channels // groups, channels // groups, *ones), share, np.float32)
 
     def averaged(statistic: Any, kernel: Floats) -> Any:
-        zeros = [0] * len(ones)
-        return op.group_convolution(statistic, op.constant(kernel), list(ones), zeros, zeros, list(ones))
+        zeros, rows = [0] * len(ones), op.reduce_mean(statistic, before, keep_dims=True)
+        return op.group_convolution(rows, op.constant(kernel), list(ones), zeros, zeros, list(ones))
 
     # A product with a constant would be merged into the convolution behind it, which then forgets that it is precise.
-    square = averaged(op.multiply(norm, norm), (each / np.prod(extents)).astype(np.float32))
-    minus_mean = averaged(mean, -each)
-    variance = op.relu(op.add(square, op.multiply(averaged(mean, each), minus_mean)))
+    minus_mean = averaged(sums, -each)
+    square = averaged(op.multiply(norms, norms), each)
+    variance = op.relu(op.add(square, op.multiply(averaged(sums, each), minus_mean)))
     deviation = op.sqrt(op.add(variance, _constant(np.full((1, 1, *ones), epsilon))))
     factor = op.divide(_constant(gamma.reshape(1, -1, *ones)), deviation)
     offset = op.add(_constant(beta.reshape(1, -1, *ones)), op.multiply(factor, minus_mean))
-    factor, offset = in_float32([factor, offset], [mean, norm], found)
+    factor, offset = in_float32([factor, offset], [sums, norms], found)
     return op.add(op.multiply(x, factor), offset)
 
 
