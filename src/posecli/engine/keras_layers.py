@@ -339,7 +339,7 @@ class DilatedConv2D(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no 
 
 
 @keras.saving.register_keras_serializable("posecli")
-class GroupsRowByRow(layers.GroupNormalization):  # type: ignore[misc]
+class GroupsRowByRow(keras.layers.GroupNormalization):  # type: ignore[misc]
     """Group normalisation whose averages are taken along each row, and then over rows.
 
     Keras takes one long sum, which in float32 loses what a small number adds to it.
