@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.networks import compiled
@@ -10,7 +12,7 @@ from posecli.engine.keras_layers import build_with_weights
 from posecli.engine.openvino import CAPABILITY
 from posecli.engine.openvino_core import openvino_core
 from posecli.network.network import FRAMES, ClassHead, Network, Scaling
-from posecli.network.operations import Convolution, GroupNormalization
+from posecli.network.operations import Convolution, GroupNormalization, Operation, Round
 
 #: Behind the normalisation there is a convolution, so that it is not computed in float32 as a network's end is.
 OPERATIONS = (
@@ -20,7 +22,7 @@ OPERATIONS = (
 )
 
 
-def error(arithmetic: str) -> float:
+def error(arithmetic: str, entering: tuple[Operation, ...] = OPERATIONS[:1]) -> float:
     """Root mean square, of values whose standard deviation is 1 or so."""
     rng = np.random.default_rng(0)
     weights = {
@@ -34,13 +36,18 @@ def error(arithmetic: str) -> float:
     grouped = x.reshape(2, 24 * 40, 16, 4)
     grouped = (grouped - grouped.mean((1, 3), keepdims=True)) / np.sqrt(grouped.var((1, 3), keepdims=True) + 1e-5)
     expected = grouped.reshape(x.shape) * weights["gamma"] + weights["beta"]
-    network = Network("normalised", OPERATIONS, ClassHead("z"))
+    network = Network("normalised", (*entering, *OPERATIONS[1:]), ClassHead("z"))
     found = compiled(network, weights, (24, 40), arithmetic)(images)[0]
     return float(np.sqrt(np.square(found - expected).mean()))
 
 
 def test_float32() -> None:
     assert error("f32") < 1e-4
+
+
+def test_behind_a_convolution_in_int8() -> None:
+    rounded = Round("rounded", (FRAMES,), 0.0, 255.0)
+    assert error("f32", (rounded, replace(OPERATIONS[0], inputs=("rounded",), int8=True))) < 0.05
 
 
 @pytest.mark.parametrize("rows", [1, 500])

@@ -57,6 +57,9 @@ class _Graph:
         self._nodes: dict[str, Any] = {}
         self._uses = Counter(name for each in network.operations for name in each.inputs)
         self._uses.update(network.outputs)
+        self._int8 = {
+            each.name for each in network.operations if isinstance(each, operations.AnyConvolution) and each.int8
+        }
         #: Tensors whose values lie on the steps of int8.
         self._rounded: set[str] = set()
 
@@ -180,6 +183,10 @@ class _Graph:
         gamma, beta = (self._weights[name] for name in (operation.gamma, operation.beta))
         if operation.groups is None:
             return channel_normalization(x, gamma, beta, operation.epsilon)
+        if operation.inputs[0] in self._int8:
+            # OpenVINO 2026.4 moves the scales of int8 products behind the normalisation, and gets them wrong, unless
+            # something stands between that it does not look through.
+            x = self.op.maximum(x, self._constant(np.finfo(np.float32).min)).output(0)
         return group_normalization(x, gamma, beta, operation.groups, operation.epsilon)
 
     @_node.register
