@@ -102,7 +102,7 @@ def put_pytorch(config: Path, net_type: str) -> None:
     path, top_down = folder / "train" / "pytorch_config.yaml", net_type.startswith(TOP_DOWN)
     PoseConfig.build(config, path, net_type=net_type.removeprefix(TOP_DOWN), top_down=top_down, save=True)
     settings = yaml.safe_load(path.read_text())
-    if "detector" in settings:
+    if settings.get("detector"):
         put_detector(folder, settings["detector"]["model"])
     weights = PoseModel.build(settings["model"]).state_dict()
     for name, tensor in weights.items():
