@@ -50,6 +50,26 @@ def test_behind_a_convolution_in_int8() -> None:
     assert error("f32", (rounded, replace(OPERATIONS[0], inputs=("rounded",), int8=True))) < 0.05
 
 
+def test_epsilon_counts_behind_a_convolution_in_int8() -> None:
+    spread = np.random.default_rng(0).normal(size=(1, 1, 3, 16)) * np.logspace(-4, 0, 16)
+    arrays = {"spread": spread, "gamma": np.ones(16), "beta": np.zeros(16), "identity": np.eye(16)[None, None]}
+    weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+    images = np.random.default_rng(1).integers(60, 200, (2, 24, 40, 3), np.uint8)
+    x = Convolution("x", (FRAMES,), (1, 1), "spread", 16)
+    normalised = GroupNormalization("y", ("x",), "gamma", "beta", None, 1e-3)
+    rounded = (Round("rounded", (FRAMES,), 0.0, 255.0), replace(x, inputs=("rounded",), int8=True))
+    exact, found = (
+        compiled(
+            Network("small", (*entering, normalised, replace(OPERATIONS[2], channels=16)), ClassHead("z")),
+            weights,
+            (24, 40),
+        )(images)[0]
+        for entering in ((x,), rounded)
+    )
+    assert exact.std((0, 1, 2))[0] < 0.1  # its variance is less than epsilon
+    np.testing.assert_allclose(found, exact, rtol=0, atol=0.05)
+
+
 @pytest.mark.parametrize("rows", [1, 500])
 def test_sums_over_large_maps_are_as_good_in_both_engines(rows: int) -> None:
     groups = GroupNormalization("y", (FRAMES,), "gamma", "beta", 3, 1e-5)

@@ -181,12 +181,12 @@ class _Graph:
     @_node.register
     def _(self, operation: operations.GroupNormalization, x: Any) -> Any:
         gamma, beta = (self._weights[name] for name in (operation.gamma, operation.beta))
+        if operation.inputs[0] in self._int8:
+            # OpenVINO 2026.4 moves the scales of int8 products behind the normalisation, and gets them wrong or makes
+            # nothing of epsilon, unless something stands between that it does not look through.
+            x = self.op.maximum(x, self._constant(np.finfo(np.float32).min)).output(0)
         if operation.groups is None:
             return channel_normalization(x, gamma, beta, operation.epsilon)
-        if operation.inputs[0] in self._int8:
-            # OpenVINO 2026.4 moves the scales of int8 products behind the normalisation, and gets them wrong, unless
-            # something stands between that it does not look through.
-            x = self.op.maximum(x, self._constant(np.finfo(np.float32).min)).output(0)
         return group_normalization(x, gamma, beta, operation.groups, operation.epsilon)
 
     @_node.register
