@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.networks import Arrays, any_weights, by_keras, by_openvino, pictures
+from support.networks import Arrays, Engine, any_weights, by_keras, by_openvino, pictures
 
 from posecli.engine.keras_layers import build_keras
 from posecli.errors import EngineError
@@ -109,6 +109,27 @@ def test_best_regions_do_not_overlap_better_ones_of_their_level(found: Arrays) -
         assert 20 < len(expected) <= COUNT
         np.testing.assert_allclose(regions[: len(expected)], expected, atol=1e-2)
         assert not regions[len(expected) :].any()
+
+
+@pytest.mark.parametrize("run", [by_keras, by_openvino])
+def test_a_box_may_overlap_a_better_one_by_just_the_most_that_is_allowed(run: Engine) -> None:
+    # Moves so large that nothing is left but what the picture's edge cuts off: halves of each other, among others.
+    weights = {name: np.abs(array) for name, array in any_weights(NETWORK).items()}
+    weights |= {name: np.full_like(array, 1e3) for name, array in weights.items() if name.startswith("o")}
+    found = run(NETWORK, weights, np.zeros((1, 47, 64, 3), np.uint8))
+    expected = proposed(found, 0)
+    overlaps = [overlap(one, other) for place, one in enumerate(expected) for other in expected[:place]]
+    assert PROPOSALS.overlap in overlaps
+    np.testing.assert_allclose(found["proposals"][0, : len(expected)], expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("run", [by_keras, by_openvino])
+def test_a_picture_in_which_nothing_is_proposed(run: Engine) -> None:
+    weights = {name: np.abs(array) for name, array in any_weights(NETWORK).items()}
+    weights |= {name: np.full_like(array, 1e3) for name, array in weights.items() if name.startswith("o")}
+    found = run(NETWORK, weights, np.full((2, 47, 64, 3), 255, np.uint8))  # all boxes are beyond its edge
+    assert not found["proposals"].any()
+    assert np.isfinite(found["regions"]).all()
 
 
 def test_regions_are_looked_at_in_maps_of_their_size(found: Arrays) -> None:

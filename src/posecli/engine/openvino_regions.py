@@ -39,7 +39,9 @@ def _kept(operation: Proposals, scores: Any, boxes: Any, picture: Sequence[int],
     large = op.reduce_logical_and(op.greater_equal(sides, np.float32(operation.least_side)), op.constant([2]))
     scores = op.select(large, scores, np.float32(-1))
     apart = op.select(levels_apart(levels)[None], op.unsqueeze(scores, op.constant([1])), np.float32(-1))
-    settings = map(op.constant, (np.int64(operation.count), np.float32(operation.overlap), np.float32(-0.5)))
+    # OpenVINO leaves out boxes that overlap by just as much, too.
+    most = np.nextafter(np.float32(operation.overlap), np.float32(1))
+    settings = map(op.constant, (np.int64(operation.count), most, np.float32(-0.5)))
     chosen = op.non_max_suppression(
         boxes, apart, *settings, box_encoding="corner", sort_result_descending=False, output_type="i64"
     )
