@@ -19,7 +19,7 @@ from posecli.analysis.kinds import PoseAnalysis
 from posecli.analysis.plan import RunPlan
 from posecli.analysis.verify import Recomputing, verify
 from posecli.errors import UsageError
-from posecli.inference.predictor import PoseModel
+from posecli.inference.predictor import Detector, PoseModel
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
 from posecli.precision.quantize import QuantizeOptions, quantize_model
@@ -85,6 +85,16 @@ def test_boxes_of_a_table(folder: ModelFolder, video: Path, boxes: Path, pipelin
     assert manifest["video"]["bad_frames"] == []
     assert manifest["settings"]["boxes"] == str(boxes.resolve())
     assert verify(result.table, recomputing=Recomputing(video)).findings == ()
+
+
+def test_boxes_of_a_table_leave_the_detector_out(
+    video: Path, boxes: Path, tmp_path: Path, net_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_folder(tmp_path / "model", net_type, detector=detector_parts())
+    for name in ("__call__", "warm_up"):
+        monkeypatch.setattr(Detector, name, lambda *_: pytest.fail("a detector was run"))
+    result = analyzed(video, folder, AnalyzeOptions(FP32, batch_size="auto", boxes=boxes))
+    assert result.notes[0] == "no animal was found in 2 of its frames: NaN and likelihood 0 there"
 
 
 def test_a_frame_that_cannot_be_decoded_is_not_one_without_an_animal(

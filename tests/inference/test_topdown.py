@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,9 +16,11 @@ from support.networks import pictures, tiny_resnet
 from support.top_down import CROP, detector_parts, model_folder
 
 from posecli.errors import ModelError
+from posecli.inference import predictor
 from posecli.inference.predictor import Detector, PoseModel
-from posecli.inference.topdown import Cropping, TopDownStep, crops_of, windows_of
+from posecli.inference.topdown import crops_of, windows_of
 from posecli.model.description import TopDown
+from posecli.model.detector import DetectorDescription
 from posecli.model.folder import read_any_folder, read_model_folder
 from posecli.options import Crop, EngineOptions
 from posecli.video.batch import Batch
@@ -129,15 +133,37 @@ def test_the_detector_in_its_folder_finds_the_boxes(tmp_path: Path, net_type: st
     np.testing.assert_allclose(found, PoseModel(folder).predict(frames, boxes=boxes.astype(np.float64)))
 
 
-def test_the_detector_is_warm_before_the_first_frame(tmp_path: Path, net_type: str) -> None:
-    model, seen = PoseModel(model_folder(tmp_path / "model", net_type)), list[tuple[int, ...]]()
+@pytest.fixture
+def warmed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Net types of engines that are warmed up, with the size of the batch; nothing is compiled."""
+    seen: list[tuple[str, int]] = []
 
-    def detect(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        seen.append(images.shape)
-        return np.full((len(images), 4), np.nan, np.float32)
+    class Recorded:
+        def __init__(self, folder: Any, *_: Any) -> None:
+            self.net_type = folder.description.net_type
 
-    TopDownStep(Cropping(CROP, detect, ""), model.step((*SIZE, 3)), (*SIZE, 3)).warm_up(3)
-    assert seen == [(3, *SIZE, 3)]
+        def warm_up(self, batch_size: int) -> None:
+            seen.append((self.net_type, batch_size))
+
+    monkeypatch.setattr(predictor, "open_engine", Recorded)
+    return seen
+
+
+def test_the_detector_is_warm_before_the_first_frame(
+    tmp_path: Path, net_type: str, warmed: list[tuple[str, int]]
+) -> None:
+    model = PoseModel(model_folder(tmp_path / "model", net_type, detector=detector_parts()))
+    model.step((*SIZE, 3)).warm_up(3)
+    assert warmed == [("ssdlite", 3), (net_type, 3)]
+    warmed.clear()
+    model.step((*SIZE, 3), has_boxes=True).warm_up(3)
+    assert warmed == [(net_type, 3)]  # boxes come with the frames: nothing is left to be found
+
+
+def test_a_detector_that_sees_one_frame_at_a_time_is_warmed_up_with_one(warmed: list[tuple[str, int]]) -> None:
+    faster = DetectorDescription("fasterrcnn_mobilenet_v3_large_fpn", "DLC_x", layout={"least_score": 0.01})
+    Detector(SimpleNamespace(description=faster), EngineOptions()).warm_up(8, (*SIZE, 3))  # type: ignore[arg-type]
+    assert warmed == [(faster.net_type, 1)]
 
 
 def test_identity_is_also_the_detectors(tmp_path: Path, net_type: str) -> None:

@@ -198,7 +198,8 @@ class PoseAnalysis(Analysis):
 
     def step(self, model: Model[Any, Any], shape: Shape) -> Step:
         assert isinstance(model, PoseModel)
-        return model.step(shape, self.options.decoder, self.options.num_outputs)
+        has_boxes = self.options.boxes is not None
+        return model.step(shape, self.options.decoder, self.options.num_outputs, has_boxes=has_boxes)
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         description, peaks = self.model.description, self.options.num_outputs

@@ -58,6 +58,10 @@ class Detector:
         self._references = reference_boxes(network) if isinstance(network.head, BoxHead) else None
         self._engines: Engines[BoxScores] = Engines(folder, replace(options, precision="fp32"))
 
+    def warm_up(self, batch_size: int, shape: Shape) -> None:
+        """Compile its network and run it on as many black frames of a shape as it sees at once."""
+        self._engines.of(shape).warm_up(1 if self._references is None else batch_size)
+
     def __call__(self, images: npt.NDArray[np.uint8]) -> Boxes:
         """``(B, 4)`` x and y of the upper left corner, width and height, px of the images; NaN where none is found."""
         if self._references is None and len(images) > 1:
@@ -160,11 +164,18 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         detect = None if detector is None else Detector(detector, self.options)
         return None if crop is None else Cropping(crop, detect, without_detector(self.folder))
 
-    def step(self, shape: Shape, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Step:
-        """From batches of frames of one shape to poses, ``(B, K, N, 3)`` in px of the full frame."""
+    def step(
+        self, shape: Shape, decoder: DecoderName = "numpy", num_outputs: int = 1, *, has_boxes: bool = False
+    ) -> Step:
+        """From batches of frames of one shape to poses, ``(B, K, N, 3)`` in px of the full frame.
+
+        Where boxes of the animal come with all frames, its detector is neither compiled nor run.
+        """
         decode_output = partial(self.decode, decoder=decoder, num_outputs=num_outputs)
         step = NetworkStep(self.engine_for(shape), decode_output, self.kind)
-        return step if self.cropping is None else TopDownStep(self.cropping, step, shape)
+        if self.cropping is None:
+            return step
+        return TopDownStep(replace(self.cropping, detect=None) if has_boxes else self.cropping, step, shape)
 
     @property
     def values_shape(self) -> tuple[int, ...]:

@@ -44,9 +44,9 @@ class Cropping:
         return crops_of(batch, self._boxes(batch), self.crop)
 
     def warm_up(self, batch_size: int, shape: Shape) -> None:
-        """Let the detector see black frames: its network is compiled when they first come."""
-        if self.detect is not None:
-            self.detect(np.zeros((batch_size, *shape), np.uint8))
+        """Let the detector's network be compiled, which happens when frames first come."""
+        if self.detect is not None and hasattr(self.detect, "warm_up"):  # a function has nothing to warm up
+            self.detect.warm_up(batch_size, shape)
 
     def _boxes(self, batch: Batch) -> npt.NDArray[np.floating]:
         """In px of the batch's images."""

@@ -127,7 +127,8 @@ def find_poses(
     Returns ``(N, K, 3)`` float64 in px of the full frame, NaN, NaN, 0 where a frame could not be decoded; and where the
     time went, the network's warm-up left out. It is a `VideoError` if fewer frames came than were asked for.
     """
-    step = model.step((geometry.height, geometry.width, 3), options.analysis.decoder)
+    shape = (geometry.height, geometry.width, 3)
+    step = model.step(shape, options.analysis.decoder, has_boxes=boxes is not None)
     reader = Stretches(info, geometry, stretches, options.analysis.video_backend, boxes)
     step.warm_up(min(options.batch_size, len(reader)))
     poses: list[Pose] = []

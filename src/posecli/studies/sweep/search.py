@@ -207,7 +207,8 @@ def _best_pace(settings: Sweep, best: Version, observer: SweepObserver) -> tuple
     geometry = video.geometry(options, best.scale)
     boxes = video.boxes(options)
     reader = VideoReader(video.info, geometry, options.analysis.video_backend, boxes=boxes)
-    batch = choose_batch(model.step((geometry.height, geometry.width, 3)), first_items(reader))
+    step = model.step((geometry.height, geometry.width, 3), has_boxes=boxes is not None)
+    batch = choose_batch(step, first_items(reader))
     observer.say(f"batch size: {batch}")
     frames = min(video.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))
     speeds: dict[str, float] = {}
