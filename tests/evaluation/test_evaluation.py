@@ -30,8 +30,10 @@ from posecli.evaluation import (
     evaluate_video,
     point_errors,
 )
+from posecli.evaluation.measure import _boxes_of_frames
 from posecli.inference.predictor import PoseModel
 from posecli.labels import read_labeled_data, split_frames
+from posecli.labels.data import LabeledFrame
 from posecli.model.folder import ModelFolder
 from posecli.options import TableChoice
 from posecli.plots.evaluation import draw_evaluation
@@ -450,6 +452,13 @@ class TestTopDown:
         found = evaluate_video(model, dots_clip, truth, replace(options, every=7))
         assert found.notes == ()
         assert found.errors[0].max() < WORST_AT_FULL_SIZE
+
+    def test_an_image_may_be_numbered_by_a_time(self, tmp_path: Path) -> None:
+        names = ("labeled-data/m1/img0001.png", "labeled-data/m1/20261128183300123456789.png")
+        frames = [LabeledFrame(tmp_path / name, name, np.zeros((1, 2))) for name in names]
+        boxes = _boxes_of_frames(write_boxes(tmp_path / "m1.csv", 3), frames)
+        assert boxes is not None
+        assert np.isfinite(boxes).all(axis=1).tolist() == [True, False]
 
     def test_faults(self, model: PoseModel, dots_model: ModelFolder, tmp_path: Path, options: EvaluateOptions) -> None:
         root = labels.write_project(tmp_path / "two", 3)

@@ -40,6 +40,8 @@ def test_table_without_lines(tmp_path: Path) -> None:
         (HEADER + "0,1,2,3\n", "line 2 of"),
         (HEADER + "0,1,2,3,0\n", "line 2 of"),
         (HEADER + "0,1,2,3,nan\n", "line 2 of"),
+        (HEADER + "0,1,,3,4\n", "line 2 of"),
+        (HEADER + "0,,2,3,4\n", "line 2 of"),
         (HEADER + "0.5,1,2,3,4\n", "line 2 of"),
         (HEADER + "-1,1,2,3,4\n", "line 2 of"),
         (HEADER + "inf,1,2,3,4\n", "line 2 of"),

@@ -289,7 +289,9 @@ def _boxes_of_frames(path: Path | None, frames: Sequence[LabeledFrame]) -> Float
         return None
     refuse_shared(path, len({frame.video for frame in frames}))
     tables = {name: read_boxes(boxes_path(path, Path(f"{name}.mp4"))) for name in {frame.video for frame in frames}}
-    found = [boxes_at(tables[frame.video], np.array([frame.number])) for frame in frames]
+    known = [(tables[frame.video], frame.number) for frame in frames]
+    # A number may be a time, with more digits than NumPy's integers have.
+    found = [boxes_at(table, np.array([min(number, len(table))])) for table, number in known]
     return np.concatenate([np.empty((0, 4)), *found])
 
 

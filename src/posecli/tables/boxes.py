@@ -76,7 +76,9 @@ def _box(path: Path, line: int, cells: list[str]) -> tuple[int, tuple[float, ...
     try:
         frame, x, y, width, height = map(number_in, cells)
         is_frame = frame == int(frame) and 0 <= frame < MOST_FRAMES
-        is_box = max(abs(x), abs(y)) <= LARGEST_PX and all(0 < side <= LARGEST_PX for side in (width, height))
+        is_box = all(abs(each) <= LARGEST_PX for each in (x, y)) and all(
+            0 < side <= LARGEST_PX for side in (width, height)
+        )
     except (ValueError, OverflowError):
         is_frame = is_box = False
     if not (is_frame and is_box):
