@@ -212,9 +212,11 @@ def _first_sentence(text: str) -> str:
 
     >>> _first_sentence("What a\nthing does. And more.")
     'What a thing does.'
+    >>> _first_sentence("HRNet (Sun et al. 2019). And more.")
+    'HRNet (Sun et al. 2019).'
     """
     paragraph = " ".join(text.strip().split("\n\n")[0].split())
-    return re.split(r"(?<=[.!?])\s", paragraph)[0]
+    return re.split(r"(?<=[.!?])(?<! al\.)\s", paragraph)[0]
 
 
 def main() -> int:

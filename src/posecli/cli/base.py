@@ -254,8 +254,8 @@ def boxes_option(words: str = "") -> Decorator:
     return click.option(
         "--boxes",
         type=PATH,
-        help="Where the animal is, for a network that looks at nothing else: a CSV table with frame, x, y, width and "
-        f"height in px, or a folder with <video>.csv for each.{words}  [the model's detector finds it]",
+        help="Bounding boxes of the animal, for a top-down network: a CSV table with frame, x, y, width and height in "
+        f"px, or a folder with <video>.csv for each.{words}  [the model's detector finds them]",
     )
 
 

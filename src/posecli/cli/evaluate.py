@@ -48,7 +48,7 @@ ONLY_BEHAVIOURS = ("stride", "slack", "absent", "pipeline", "out_dir")
 @click.option("--split", type=PATH, help="YAML file with the names of 'train' and 'test' frames.")
 @click.option("--held-out", help="Text file with the name of a test frame per line, or a fraction to draw with --seed.")
 @click.option("--seed", default=0, help="Seed for drawing the frames of --held-out.")
-@boxes_option("  Of labelled frames, a folder with a table for each video.")
+@boxes_option(" For labelled frames, those of the videos that they are from.")
 @click.option("--every", default=1, help="Use every N-th frame of a video.")
 @batch_size_option(
     "Frames, or chunks, per call of the network; auto is for chunks.  [8 frames, 1 chunk]", None, auto=True

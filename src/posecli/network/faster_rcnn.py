@@ -1,8 +1,8 @@
 """Faster R-CNN (Ren et al. 2015), the larger detectors of DeepLabCut's PyTorch engine.
 
-They are torchvision's: a backbone's maps of several strides are joined from the coarsest to the finest (Lin et al.
-2017), a small network says which regions of the picture may hold something, and another looks at what the maps have in
-each of these.
+They are torchvision's: a backbone's maps of several strides are joined from the coarsest to the finest (a feature
+pyramid: Lin et al. 2017), a small network says which regions of the picture may hold something (region proposals), and
+another looks at what the maps have in each of these.
 """
 
 from __future__ import annotations

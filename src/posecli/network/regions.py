@@ -21,9 +21,10 @@ USUAL_SIDE, USUAL_STRIDE = 224.0, 16.0
 class Proposals(Operation):
     """The regions of highest logits, ``(count, 4)`` x and y of two corners, px of a picture; zeros if there are fewer.
 
-    Inputs are the picture, the same padded at its end, a map of logits of each level, one for each box about the upper
-    left corner of a cell, and maps of offsets, four for each: x and y by shares of the box's sides, the sides by
-    exponentials. Boxes end at the picture's edges, and none is left that overlaps one of its level with a higher logit.
+    Inputs are the picture, the same padded at its end, a map of logits of each level, one for each box (anchor) about
+    the upper left corner of a cell, and maps of offsets, four for each: x and y by shares of the box's sides, the sides
+    by exponentials. Boxes end at the picture's edges, and none is left that overlaps one of its level with a higher
+    logit (non-maximum suppression).
     """
 
     boxes: tuple[tuple[tuple[float, float], ...], ...]  # of each level, ``(width, height)`` px
@@ -35,7 +36,7 @@ class Proposals(Operation):
         return (self.count, 4)
 
     def references(self, padded: Sequence[int], cells: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
-        """``(A, 4)`` x and y of the centre, width and height of the boxes of each level, in the order of its maps.
+        """``(A, 4)`` x and y of the centre, width and height of the anchors of each level, in the order of its maps.
 
         >>> at = Proposals("at", (), ((((8.0, 4.0)),),))
         >>> at.references((64, 64), [(1, 2)])[0].tolist()
@@ -52,7 +53,7 @@ class Proposals(Operation):
 
 @dataclass(frozen=True)
 class AlignedRegions(Operation):
-    """Maps of one size of every region, which becomes an item of its own: ``(side, side, C)``.
+    """Maps of one size of every region, which becomes an item of its own: ``(side, side, C)``. Known as RoIAlign.
 
     Inputs are the picture, regions of it, and maps of several strides: larger regions are looked at in coarser ones. A
     cell is the average of `samples` places along each axis, between the centers of the map's cells, of which the first
