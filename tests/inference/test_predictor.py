@@ -96,7 +96,7 @@ def test_place_of_maps_is_finite_even_without_a_likelihood(model: PoseModel, val
 def axes_model(tmp_path: Path) -> PoseModel:
     """A network that looks along axes, for frames of 64x32 px."""
     layout = {"deepen_factor": 0.1, "widen_factor": 0.125, "heads": {"axes": {"size": [32, 64], "hidden": 8}}}
-    description = ModelDescription("cspnext_s", ("a", "b"), "DLC_axes", layout=layout)
+    description = ModelDescription("cspnext_s", ("a", "b"), "DLC_axes", location_refinement=False, layout=layout)
     shapes = description.network.variable_shapes()
     weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
     return PoseModel(write_folder(tmp_path / "axes", description, weights))
