@@ -110,8 +110,8 @@ def test_analysis_does_not_see_what_a_step_is_made_of(
     made: list[Doubting] = []
     own = PoseModel.step
 
-    def step(model: PoseModel, *arguments: Any) -> Step:
-        made.append(Doubting(Blind(), own(model, *arguments)))
+    def step(model: PoseModel, *arguments: Any, **settings: Any) -> Step:
+        made.append(Doubting(Blind(), own(model, *arguments, **settings)))
         return made[-1]
 
     monkeypatch.setattr(PoseModel, "step", step)
