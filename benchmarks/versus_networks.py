@@ -36,6 +36,7 @@ NETWORKS = {
     "pytorch:cspnext_s": 128,
     "pytorch:cspnext_m": 64,
     "pytorch:cspnext_x": 32,
+    "pytorch:dlcrnet_stride16_ms5": 16,
     "pytorch:top_down_resnet_50": 32,
     "pytorch:top_down_hrnet_w32": 32,
     "pytorch:rtmpose_s": 96,
@@ -153,7 +154,7 @@ def imported(project: Path, clip: Path, folder: Path) -> Path:
     from posecli.network.int8 import Int8Plan
     from posecli.precision.gate import sample_frames
 
-    made = next(project.glob("dlc-models*/*/*shuffle7"))
+    made = next(project.glob("**/dlc-models*/*/*shuffle7"))
     model = import_model(made, folder, NetworkChoice())
     (sample,) = sample_frames([clip], AnalyzeOptions(), 4)
     cropping = PoseModel(model).cropping
@@ -171,7 +172,9 @@ def report(facts: dict[str, Any], rounds: int, rows: list[dict[str, Any]]) -> st
     return (
         f"# posecli versus DeepLabCut 3.0.2, by network\n\n{facts['processor']}, {facts['cores']} cores, "
         f"{facts['date']}, OpenVINO {packages['openvino']}; frames {WIDTH} px wide, batches of {BATCH}; medians of "
-        f"{rounds} rounds, taking turns; ratios to DeepLabCut's own loop, median and lowest.\n\n{markdown_table(rows)}"
+        f"{rounds} rounds, taking turns; ratios to DeepLabCut's own loop, median and lowest. Rows may come from "
+        "earlier runs with the same packages. Top-down networks: the seconds that DeepLabCut's detector takes to leave "
+        f"out overlapping boxes are not counted.\n\n{markdown_table(rows)}"
     )
 
 

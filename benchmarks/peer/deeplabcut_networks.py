@@ -4,6 +4,7 @@
 
 ENGINE is pytorch or tensorflow. DeepLabCut's own network of that type, for the project's body parts, is put into the
 project as its shuffle `SHUFFLE`. Its weights are random, on which speed does not depend, and it is sure of every point.
+DLCRNet is that of a project for several animals with one in it, and sees nothing, so that no animal is put together.
 A network that looks at one animal gets the detector SSDLite, which is surest of some box in every frame. Then each line
 ``VIDEO BATCH OUT_DIR`` of standard input (JSON, a list) is answered with one JSON line: frames, and the seconds that
 DeepLabCut reports for its loop, less those that leave out the detector's overlapping boxes: torchvision's compiled
@@ -27,6 +28,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 SHUFFLE = 7
 TOP_DOWN = "top_down_"
+SEVERAL = "dlcrnet"  # networks of projects for several animals
 
 
 class Timed:
@@ -51,15 +53,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what DeepLabCut prints
     import deeplabcut
-    from golden_detector import prepare  # type: ignore[import-not-found]
+    from deeplabcut_parity import prepare, project_for_several  # type: ignore[import-not-found]
     from torchvision.ops import boxes
 
     prepare()
     boxes.nms = leaving_out = Timed(boxes.nms)
     config = project / "config.yaml"
+    if net_type.startswith(SEVERAL):
+        config = project_for_several(config)
     (put_pytorch if engine == "pytorch" else put_tensorflow)(config, net_type)
     print(json.dumps({"ready": net_type}), file=answers, flush=True)
     chosen = {"engine": deeplabcut.Engine.PYTORCH, "device": "cpu"} if engine == "pytorch" else {}
+    chosen |= {"auto_track": False} if net_type.startswith(SEVERAL) else {}
     for line in sys.stdin:
         video, batch, out_dir = json.loads(line)
         settings = {"shuffle": SHUFFLE, "batch_size": batch, "destfolder": out_dir, **chosen}
@@ -81,7 +86,7 @@ def folder_for(config: Path, models: str) -> tuple[Path, list[str]]:
     folder = config.parent / models / f"iteration-{project['iteration']}" / name
     for part in ("train", "test"):
         (folder / part).mkdir(parents=True)
-    return folder, project["bodyparts"]
+    return folder, project.get("multianimalbodyparts") or project["bodyparts"]
 
 
 def joints(parts: list[str]) -> dict[str, Any]:
@@ -95,7 +100,7 @@ def put_pytorch(config: Path, net_type: str) -> None:
     import yaml
     from deeplabcut.pose_estimation_pytorch.config import PoseConfig
     from deeplabcut.pose_estimation_pytorch.models import PoseModel
-    from deeplabcut_parity import put_detector  # type: ignore[import-not-found]
+    from deeplabcut_parity import put_detector
 
     folder, parts = folder_for(config, "dlc-models-pytorch")
     (folder / "test" / "pose_cfg.yaml").write_text(yaml.safe_dump(joints(parts)))
@@ -107,7 +112,7 @@ def put_pytorch(config: Path, net_type: str) -> None:
     weights = PoseModel.build(settings["model"]).state_dict()
     for name, tensor in weights.items():
         if ".heatmap_head." in name and name.endswith(".bias"):
-            tensor.fill_(1.0)
+            tensor.fill_(-5.0 if net_type.startswith(SEVERAL) else 1.0)
     snapshot = {"model": weights, "metadata": {"epoch": 1, "metrics": {}, "losses": {}}}
     torch.save(snapshot, folder / "train" / "snapshot-001.pt")
 
