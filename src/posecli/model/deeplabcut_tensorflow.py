@@ -91,7 +91,7 @@ class TensorFlowNetwork(DeepLabCutNetwork):
                 scorer=self.scorer,
                 stride=float(cfg["stride"]),
                 locref_stdev=float(cfg["locref_stdev"]),
-                location_refinement=bool(cfg["location_refinement"]),
+                location_refinement=cfg["location_refinement"],
                 mean_pixel=(red, green, blue),
                 std_pixel=efficientnet.IMAGENET_STD if net_type in efficientnet.SIZES else (1.0, 1.0, 1.0),
                 layout=self._layout(net_type, cfg),
