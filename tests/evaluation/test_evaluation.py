@@ -434,7 +434,8 @@ class TestTopDown:
         return EvaluateOptions(self.SCALES, boxes=write_boxes(tmp_path / "m1.csv", 50, self.UNSEEN))
 
     def check(self, found: Evaluation) -> None:
-        assert found.notes == ("frames in which no animal was found are left out: 1 at scale 1, 1 at scale 0.5",)
+        left_out = "frames in which no animal was found, or that could not be decoded, are left out"
+        assert found.notes == (f"{left_out}: 1 at scale 1, 1 at scale 0.5",)
         assert np.isnan(found.errors[:, 2]).all()
         seen = np.delete(found.errors, 2, axis=1)
         assert seen[0].max() < WORST_AT_FULL_SIZE

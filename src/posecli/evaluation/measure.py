@@ -252,7 +252,7 @@ def _without_poses(model: PoseModel, poses: Floats, options: EvaluateOptions) ->
     if model.cropping is None:
         return (f"{lost[0]} frames could not be decoded and are left out",)
     counts = [f"{count} at scale {scale:g}" for count, scale in zip(lost, options.scales, strict=True) if count]
-    return (f"frames in which no animal was found are left out: {', '.join(counts)}",)
+    return (f"frames in which no animal was found, or that could not be decoded, are left out: {', '.join(counts)}",)
 
 
 def positions(poses: PoseData, frames: Frames, bodyparts: Sequence[str]) -> Floats:

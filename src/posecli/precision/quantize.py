@@ -121,9 +121,10 @@ def quantize_model(
     costs = workshop.graph.network.multiplications(judging[0].shape[1:-1])
     kept = fewest_kept(ranking, costs, attempt)
     if kept is None:
+        excuse = workshop.excuse()
         raise EngineError(
-            f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}){workshop.excuse()}: "
-            f"allow more with {judge.limit_option}, or use another precision"
+            f"no int8 version of '{folder.path}' stays within the limit ({judge.limit}){excuse}: "
+            f"allow more with {judge.limit_option}, or use {'fp32' if excuse else wider_precision()}"
         )
     chosen = next(each for each in attempts if each.kept == kept)
     record = {
