@@ -11,6 +11,7 @@ from support import fuzz
 from posecli.errors import ModelError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", fuzz.TARGETS)
 def test_no_change_makes_a_reader_stumble(name: str, tmp_path: Path) -> None:
     report = fuzz.fuzz(name, 0.2, 0, tmp_path, keep=None)
@@ -18,6 +19,7 @@ def test_no_change_makes_a_reader_stumble(name: str, tmp_path: Path) -> None:
     assert report.executions > fuzz.FEWEST
 
 
+@pytest.mark.slow
 def test_whole_files_are_read(tmp_path: Path) -> None:
     for number, (name, make) in enumerate(fuzz.TARGETS.items()):
         folder = tmp_path / str(number)

@@ -47,6 +47,8 @@ VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 #: Default limit of the parity gate: half of the 3 px by which two people differ who label the same frames
 #: (Mathis & Warren 2018).
 MAX_SHIFT_PX = 1.5
+#: Least side of a window, px: less leaves no room about an animal.
+SMALLEST_WINDOW = 64
 #: Default limit of the parity gate for behaviours: a chunk's probabilities may change by a tenth.
 MAX_CHANGE = 0.1
 #: Shortest chunk, frames: the network halves time three times, and needs two steps after that.
@@ -226,9 +228,19 @@ class AnalyzeOptions(RunOptions):
     #: Largest 99th percentile of the shift against fp32, in px of the full frame, at which the parity gate lets a
     #: faster precision pass.
     max_shift: float = MAX_SHIFT_PX
+    #: Side, px of the network's picture, of the part of each frame that the network looks at, about the animal (dynamic
+    #: cropping); ``auto`` measures on the videos which size pays and passes the parity gate, ``off`` is none. ``None``
+    #: is ``auto`` where the precision is, and ``off`` where one was asked for by name.
+    window: int | Literal["auto", "off"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.window, str):
+            one_of("window", self.window, ("auto", "off", "a whole number of px"))
+        else:
+            at_least(SMALLEST_WINDOW, window=self.window)
+        if isinstance(self.window, int) and (reason := self.no_windows):
+            raise UsageError(f"a window of {self.window} px is not for {reason}: leave one of them out")
         at_least(1, **{"num-outputs": self.num_outputs})
         one_of("decoder", self.decoder, DECODERS)
         if not self.max_shift > 0:
@@ -240,6 +252,20 @@ class AnalyzeOptions(RunOptions):
     def network_batch(self) -> int | Literal["auto"]:
         """Frames per call of the network: one for the standard decoder, as in the original."""
         return 1 if self.decoder == "standard" else self.batch_size
+
+    @property
+    def no_windows(self) -> str | None:
+        """What else was asked for that only whole frames can give; ``None`` if nothing."""
+        if self.num_outputs > 1:
+            return f"{self.num_outputs} peaks per body part, which may lie anywhere"
+        return "the standard decoder, which takes one frame at a time" if self.decoder == "standard" else None
+
+    @property
+    def windows(self) -> int | Literal["auto", "off"]:
+        """What is done about windows."""
+        if self.window is not None:
+            return self.window
+        return "auto" if self.engine.precision == "auto" else "off"
 
     @property
     def exact_scale(self) -> Fraction:

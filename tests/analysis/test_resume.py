@@ -405,10 +405,10 @@ def killed_series(*arguments: object) -> dict[str, int]:
 def test_kills_at_random_moments(
     dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, pipeline: PipelineName
 ) -> None:
-    """Forty in each pipeline."""
-    tally = killed_series("fake", dots_clip, dots_model.path, tmp_path / "poses", pipeline, 40, f"kills {pipeline}")
-    assert tally["kills"] == 40
-    assert tally["kills_with_rows"] > 10, tally
+    """Some in each pipeline, every other one when there are new rows."""
+    tally = killed_series("fake", dots_clip, dots_model.path, tmp_path / "poses", pipeline, 24, f"kills {pipeline}")
+    assert tally["kills"] == 24
+    assert tally["kills_with_rows"] > 6, tally
 
 
 @pytest.mark.slow

@@ -87,6 +87,7 @@ def test_boxes_of_a_table(folder: ModelFolder, video: Path, boxes: Path, pipelin
     assert verify(result.table, recomputing=Recomputing(video)).findings == ()
 
 
+@pytest.mark.slow
 def test_boxes_of_a_table_leave_the_detector_out(
     video: Path, boxes: Path, tmp_path: Path, net_type: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +154,7 @@ def test_what_goes_through_the_network_is_said(folder: ModelFolder, video: Path,
     assert said == "batch 8, network input 96x64 px out of frames of 160x120 px"
 
 
+@pytest.mark.slow
 def test_a_detector_finds_the_boxes(video: Path, tmp_path: Path, net_type: str) -> None:
     folder = model_folder(tmp_path / "model", net_type, detector=detector_parts())
     result = analyzed(video, folder, AnalyzeOptions(FP32))

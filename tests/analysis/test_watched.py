@@ -64,6 +64,7 @@ def log(folder: Path) -> list[str]:
     return [line.partition(" ")[2] for line in (folder.parent / "log").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "precision"),
     [

@@ -124,6 +124,7 @@ def test_frames_that_cannot_be_decoded_are_counted_apart(
     assert (frames["scored"], frames["without_probabilities"]) == (35, 10)
 
 
+@pytest.mark.slow
 def test_videos_of_one_name(model: Path, video: Path, tmp_path: Path) -> None:
     (tmp_path / "day2").mkdir()
     other = Path(shutil.copy(video, tmp_path / "day2" / video.name))
@@ -141,6 +142,7 @@ def test_videos_of_one_name(model: Path, video: Path, tmp_path: Path) -> None:
     assert any(line.split()[:5] == [str(other), "40", "100.0", "%", "100.0"] for line in lines)
 
 
+@pytest.mark.slow
 def test_files_and_tables_that_are_kept(model: Path, table: Path, tmp_path: Path) -> None:
     agreement, figure, kept = tmp_path / "agreement.csv", tmp_path / "confusion.png", tmp_path / "kept"
     arguments = [model, table, "--out-dir", kept, "--figure", figure]

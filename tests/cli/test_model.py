@@ -16,6 +16,7 @@ from posecli.model.description import ModelDescription
 from posecli.model.folder import WEIGHTS_FILE, read_model_folder, write_folder
 
 
+@pytest.mark.slow
 def test_compact_halves_the_file_and_rounds_the_kernels(tmp_path: Path) -> None:
     description = ModelDescription("resnet_50", ("a", "b"), "DLC_x")
     folder = write_folder(tmp_path / "model", description, projects.random_weights(n_bodyparts=2))

@@ -51,6 +51,7 @@ def test_compress_sweep_recommends_and_prints_json(long_clip: Path, common: list
     assert "versions, " in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake_engine")
 def test_compress_sweep_needs_no_argument_but_says_why_it_cannot_recommend(common: list[str | Path]) -> None:
     done = posecli("compress-sweep", *common, "--crf", "0,30", "--frames", "4")

@@ -44,6 +44,7 @@ def chunks() -> npt.NDArray[np.uint8]:
     return np.random.default_rng(5).integers(0, 256, (3, *SHAPE), np.uint8)
 
 
+@pytest.mark.slow
 def test_openvino_is_keras(model: ClipModelFolder, chunks: npt.NDArray[np.uint8]) -> None:
     expected = open_engine(model, SHAPE, EngineOptions("tensorflow", "fp32"))(chunks)
     found = open_engine(model, SHAPE, EngineOptions("openvino", "fp32"))(chunks)

@@ -64,6 +64,7 @@ def test_the_mean_is_taken_from_red_green_blue_in_this_order() -> None:
     np.testing.assert_allclose(found, [131.32, 11.221, -103.939], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_trainable_numbers_of_the_published_i3d() -> None:
     network = build_keras(i3d(I3DSpec(9)))
     assert sum(int(np.prod(variable.shape)) for variable in network.trainable_weights) == 12_289_209
@@ -76,6 +77,7 @@ def operations(layers: Any) -> set[str]:
     return {operation.type for operation in function.graph.get_operations()}
 
 
+@pytest.mark.slow
 def test_dilated_convolutions_stay_one_operation() -> None:
     trap = keras.layers.Conv2D(1, 3, dilation_rate=2, padding="same")
     assert "SpaceToBatchND" in operations(trap), "Keras' own layer does not show the trap any more"
@@ -84,6 +86,7 @@ def test_dilated_convolutions_stay_one_operation() -> None:
     assert not operations(model) & {"SpaceToBatchND", "BatchToSpaceND"}
 
 
+@pytest.mark.slow
 def test_dropout_is_for_training_only() -> None:
     model = build_keras(i3d(I3D).with_dropout(0.5), (9, 32, 32))
     clips = networks.pictures(2, 9, 32, 32)

@@ -123,6 +123,7 @@ def test_boxes_are_in_pixels_of_the_displayed_frame(tmp_path: Path, net_type: st
     )
 
 
+@pytest.mark.slow
 def test_the_detector_in_its_folder_finds_the_boxes(tmp_path: Path, net_type: str) -> None:
     folder = model_folder(tmp_path / "model", net_type, detector=detector_parts())
     assert folder.detector is not None

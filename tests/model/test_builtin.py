@@ -69,6 +69,7 @@ class TestNames:
         projects.model_folder(tmp_path).path.rename("built-in")
         assert open_model(Path("built-in")).path == Path("built-in")
 
+    @pytest.mark.slow
     def test_commands_know_them(self, tmp_path: Path) -> None:
         shown = CliRunner().invoke(cli, ["model", "info", "built-in", "--json"], catch_exceptions=False)
         assert json.loads(shown.stdout)["bodyparts"] == ["snout", "leftear", "rightear", "tailbase"]
@@ -84,6 +85,7 @@ class TestNames:
         assert result.exit_code == 2
         assert "copy it first with 'posecli model compact built-in -o FOLDER'" in result.stderr
 
+    @pytest.mark.slow
     def test_evaluate_takes_them(self, tmp_path: Path) -> None:
         video = tmp_path / "mouse.mp4"
         write_sample(SceneOptions("trail-tracking", frames=2, width=160, height=120, seed=SEED), video)
@@ -103,6 +105,7 @@ def errors_on_rendered(seed: int, indices: Iterable[int]) -> npt.NDArray[np.floa
     return np.concatenate([error[frame.visible] for error, frame in zip(errors, frames, strict=True)])
 
 
+@pytest.mark.slow
 def test_a_rendered_mouse_that_it_has_never_seen_is_found() -> None:
     errors = errors_on_rendered(SEED, (100, 1300))
     assert len(errors) >= 4

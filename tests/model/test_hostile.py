@@ -40,6 +40,7 @@ MERGES = "a0: &a0 {k0: 1}\n" + "".join(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -91,6 +92,7 @@ def test_devices_and_pipes_are_not_read(tmp_path: Path) -> None:
 # model.yaml ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

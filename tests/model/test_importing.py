@@ -74,6 +74,7 @@ def test_network_of_a_project(project: Path, tmp_path: Path, place: str) -> None
     assert read_model_folder(tmp_path / "model") == model
 
 
+@pytest.mark.slow
 def test_exported_checkpoint_and_frozen_graph_are_the_same_network(tmp_path: Path, trained: Path) -> None:
     with_checkpoint = projects.write_export(tmp_path / "a" / "DLC_reach_resnet_50_iteration-0_shuffle-1")
     projects.link_checkpoint(trained, with_checkpoint / "snapshot-100")

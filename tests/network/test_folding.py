@@ -70,6 +70,7 @@ def test_a_map_that_others_take_before_it_is_normalised_is_left() -> None:
     assert tensors.keys() == network.variable_shapes().keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["resnet", pytest.param("i3d", marks=pytest.mark.slow)])
 def test_whole_networks(kind: str) -> None:
     with networks.tiny_resnet() as name:

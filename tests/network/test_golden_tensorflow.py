@@ -33,6 +33,7 @@ CASES = [
 TOLERANCE = 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine"), CASES)
 def test_maps_are_deeplabcuts(name: str, engine: EngineName, tmp_path: Path) -> None:
     golden = dict(np.load(GOLDEN / f"{name}.npz"))

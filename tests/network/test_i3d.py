@@ -72,6 +72,7 @@ def weights() -> dict[str, npt.NDArray[np.float32]]:
     return reference.random_weights(NARROW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(16, 32, 64), (17, 45, 39), (5, 32, 32)])
 def test_both_engines_say_what_numpy_says(
     weights: dict[str, npt.NDArray[np.float32]], size: tuple[int, int, int]

@@ -181,6 +181,7 @@ def test_a_video_that_is_no_video_is_named_though_another_could_serve(
             quantize_model(tiny_model, [video, tmp_path / name], QuantizeOptions(), lambda step: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "sizes", "frames"),
     [

@@ -189,6 +189,7 @@ def test_rest_is_still_and_a_walk_gets_on() -> None:
     assert max(max(way) for name, way in ways.items() if name != "walk") < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_mouse_neither_jumps_nor_leaves_the_cage(seed: int) -> None:
     values, _ = postures(seed)
@@ -214,6 +215,7 @@ def test_label_changes_in_the_middle_of_the_change() -> None:
     assert changes > 3
 
 
+@pytest.mark.slow
 def test_some_cages_are_mirrored() -> None:
     sides = []
     for seed in range(16):

@@ -121,6 +121,7 @@ def test_options_that_exclude_each_other(dots_clip: Path) -> None:
         ConvertOptions("csv", fps=0)
 
 
+@pytest.mark.slow
 @given(
     dtypes=st.lists(
         st.sampled_from(["float64", "float32", "int64", "int32", "int16", "int8", "uint8"]), min_size=6, max_size=6

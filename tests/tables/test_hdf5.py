@@ -257,6 +257,7 @@ def test_damage_inside_of_what_is_compressed_is_told(tmp_path: Path, compressor:
         read_plain_table(path, UsageError)
 
 
+@pytest.mark.slow
 @given(
     dtypes=st.lists(st.sampled_from(["float64", "float32", "int64", "int32", "int8"]), min_size=3, max_size=9),
     layout=st.sampled_from(["table", "fixed"]),

@@ -29,7 +29,7 @@ LEARNING_RATE = 1e-3
 
 @pytest.fixture(scope="module")
 def jax() -> Path:
-    """JAX and what it needs beside NumPy, kept for the next run."""
+    """JAX and what it needs beside NumPy and SciPy, kept for the next run."""
     folder = ROOT / ".venv-jax-backend"
     if not (folder / "complete").exists():
         command = [
@@ -43,9 +43,7 @@ def jax() -> Path:
             "--target",
             str(folder),
         ]
-        done = subprocess.run(
-            [*command, "jax", "jaxlib", "opt_einsum", "scipy"], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*command, "jax", "jaxlib", "opt_einsum"], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.skip(
                 f"JAX cannot be installed here: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"

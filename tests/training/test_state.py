@@ -69,6 +69,7 @@ class TestKeeping:
         assert trainings.settings_of(tmp_path / "training.yaml")["format"] == "posecli-training"
         assert not list(tmp_path.glob("*partial*"))
 
+    @pytest.mark.slow
     def test_curves(self, tmp_path: Path) -> None:
         run = begun(tmp_path)
         run.errors += [ErrorRow(8, source, scale, 4, 9.0 * scale, 3.0) for source in "ab" for scale in (1.0, 0.5)]

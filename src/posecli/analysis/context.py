@@ -13,14 +13,16 @@ from posecli.analysis.kinds import analysis_of
 from posecli.analysis.plan import RunPlan, from_plain, plain
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
+from posecli.inference.windows import Windows, whole_groups
 from posecli.options import FixedPrecision
 from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
+from posecli.precision.windows import WindowFigures
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 
 #: Something that happened, as plain values, for whoever watches this process.
 Note = dict[str, Any]
-AnyFigures: Any = GateFigures | ClipGateFigures
+AnyFigures: Any = GateFigures | WindowFigures | ClipGateFigures
 
 
 class RunContext:
@@ -49,9 +51,23 @@ class RunContext:
         """The model in the precision of this run, which is settled at first use."""
         if (settled := self.plan.settled.precision) is not None:
             return self.kind.model.with_precision(settled)
-        model, figures = choose_precision(self.kind.model, self.kind.gate(self.plan.sampled, self.opens))
-        self._settle(precision=model.options.fixed_precision, figures=tuple(map(asdict, figures)))
+        gate = self.kind.gate(self.plan.sampled, self.opens)
+        model, figures = choose_precision(self.kind.model, gate)
+        windows, more = self.kind.choose_windows(model, gate.evidence)
+        self._settle(
+            precision=model.options.fixed_precision,
+            figures=tuple(map(asdict, [*figures, *more])),
+            windows=tuple(map(plain, windows)),
+        )
         return model
+
+    def windows(self, geometry: Geometry) -> Windows | None:
+        """What part of each frame the network looks at; ``None`` where it looks at all of it. After `model`."""
+        shape = self.kind.shape(geometry)
+        for each in self.plan.settled.windows:
+            if tuple(each["shape"]) == shape:
+                return from_plain(Windows, each["windows"])
+        return None
 
     @property
     def figures(self) -> list[Figures]:
@@ -65,8 +81,13 @@ class RunContext:
         return self._earlier
 
     def batch(self, model: Model[Any, Any], info: VideoInfo, geometry: Geometry) -> BatchChoice:
-        """The batch size for items of one shape, measured on the first video that has them."""
+        """The batch size for items of one shape, measured on the first video that has them.
+
+        With windows groups of frames go through the network, whatever was asked for: a batch is whole groups.
+        """
         asked = self.options.network_batch
+        if (windows := self.windows(geometry)) is not None:
+            return BatchChoice(whole_groups(1 if asked == "auto" else asked, windows))
         if asked != "auto":
             return BatchChoice(asked)
         shape = self.kind.shape(geometry)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from posecli.analysis.context import RunContext
-from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch
+from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch, read_rows_before
 from posecli.analysis.lock import Lock
-from posecli.analysis.plan import VideoFiles
+from posecli.analysis.plan import VideoFiles, from_plain, plain
 from posecli.errors import EngineError, OutputError, VideoError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import Model
 from posecli.inference.step import Values
+from posecli.inference.windows import Windows, WindowStep, whole_groups
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
@@ -27,6 +29,14 @@ from posecli.video.probe import content_fingerprint, probe
 from posecli.video.reader import VideoReader
 
 NO_ROWS: Rows = np.empty((0, 0))
+#: `Windows` as values that JSON has; ``None`` where whole frames are looked at.
+PlainWindows: TypeAlias = Any
+
+
+def windows_in(settings: Mapping[str, Any]) -> Windows | None:
+    """The windows that a journal or manifest names among its settings."""
+    found = settings.get("windows")
+    return None if found is None else from_plain(Windows, found)
 
 
 class NetworkRun:
@@ -35,6 +45,8 @@ class NetworkRun:
     lock: Lock
     first_row = 0
     _started: float | None = None
+    _windows: Windows | None = None  # in which the network looks at the frames
+    _before: Rows = NO_ROWS  # some of those before the first that comes next
 
     def __init__(self, files: VideoFiles, context: RunContext) -> None:
         self.files = files
@@ -48,27 +60,37 @@ class NetworkRun:
         self._stamp = self._file_stamp()
         self._fingerprint = content_fingerprint(files.video)
 
-    def sections(self, precision: FixedPrecision) -> dict[str, Any]:
+    def sections(self, precision: FixedPrecision, windows: PlainWindows) -> dict[str, Any]:
         """The manifest's parts on all that determines the table's values."""
         return {
             "video": manifests.describe_video(self.info, self._fingerprint),
             "model": manifests.describe_model(self.kind.model.folder),
-            "settings": self.kind.determining_settings(precision, self.geometry, self.files.video),
+            "settings": self.kind.determining_settings(precision, self.geometry, self.files.video, windows),
         }
 
-    def fingerprint(self, precision: FixedPrecision) -> str:
+    def fingerprint(self, precision: FixedPrecision, windows: PlainWindows) -> str:
         """Hash of all that determines the table's values."""
-        settings = self.kind.determining_settings(precision, self.geometry, self.files.video)
+        settings = self.kind.determining_settings(precision, self.geometry, self.files.video, windows)
         return manifests.fingerprint(self._fingerprint, self.kind.model.folder, settings)
 
     def is_wanted(self, manifest: dict[str, Any]) -> bool:
         """Whether an earlier result is the one that is asked for."""
-        return manifest.get("fingerprint") in [*map(self.fingerprint, self._acceptable)]
+        windows = self._acceptable_windows(manifest)
+        return manifest.get("fingerprint") in [self.fingerprint(precision, windows) for precision in self._acceptable]
 
     def differences(self, manifest: dict[str, Any]) -> str:
         """Why an earlier result is not the one that is asked for."""
-        sections = self.sections(self._acceptable[0])
+        windows = self._acceptable_windows(manifest)
+        sections = self.sections(self._acceptable[0], windows)
+        sections["settings"].setdefault("windows", None)  # tables without have no such setting
         return ", ".join(manifests.differences(manifest, sections)) or "by another version"
+
+    def _acceptable_windows(self, manifest: dict[str, Any]) -> PlainWindows:
+        """The windows that an earlier result must have been made with: its own, where they are left to measurement."""
+        asked = self.kind.window_asked_for(self.geometry)
+        if asked == "any":
+            return manifests.mapping(manifest, "settings").get("windows")
+        return None if asked is None else plain(asked)
 
     def seen(self, reader: VideoReader) -> dict[str, Any]:
         """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
@@ -113,9 +135,11 @@ class NetworkRun:
         if batch.trials:
             self.observer.batch_measured(batch)
         precision = model.options.fixed_precision
+        windows = self.context.windows(self.geometry)
+        as_plain = None if windows is None else plain(windows)
         header = {
-            "fingerprint": self.fingerprint(precision),
-            **self.sections(precision),
+            "fingerprint": self.fingerprint(precision, as_plain),
+            **self.sections(precision, as_plain),
             "engine": asdict(engine.info),
             "packages": manifests.installed_versions(manifests.VALUE_PACKAGES),
             "parity_gate": [figures.as_dict() for figures in self.context.figures],
@@ -143,11 +167,13 @@ class NetworkRun:
         rows, row_bytes = 0 if earlier is None else earlier.rows, 8 * self.kind.row_width
         self.files.check_free_space(self.info.expected_frames, rows, row_bytes, csv=self.options.csv)
         path = self.files.journal
+        self._windows = windows_in(header["settings"])
         if earlier is None:
             journal, first, known = JournalWriter.begin(path, header), 0, NO_ROWS
         else:  # its last batch is made once more, to see that all is as it was; so batches are the same again
             journal = JournalWriter.resume(path, earlier)
             first, known = earlier.last_start, read_last_batch(path, earlier)
+            self._before = read_rows_before(path, earlier, first)
         self.first_row = journal.rows
         self._started = None
         try:
@@ -182,13 +208,14 @@ class NetworkRun:
         """Half the batch size, if memory ran out; any other error is raised again."""
         if not is_out_of_memory(error):
             raise error
-        if batch_size == 1:
+        if batch_size == (1 if self._windows is None else self._windows.group):
             raise EngineError(
                 f"not enough memory for a single {self.kind.model.kind.item} of '{self.info.path}': close other "
                 f"programs, or choose a smaller {self.kind.size_options}"
             ) from error
-        self.observer.batch_halved(self.info, batch_size // 2)
-        return batch_size // 2
+        half = batch_size // 2 if self._windows is None else whole_groups(batch_size // 2, self._windows)
+        self.observer.batch_halved(self.info, half)
+        return half
 
     def _through(
         self, model: Model[Any, Any], journal: JournalWriter, batch_size: int, first: int, known: Rows
@@ -198,10 +225,13 @@ class NetworkRun:
         What else the journal must say of the frames is returned too.
         """
         shape = self.kind.shape(self.geometry)
-        engine, step = model.engine_for(shape), self.kind.step(model, shape)
+        engine, step = model.engine_for(shape), self.kind.step(model, shape, self._windows)
         step.warm_up(min(batch_size, self.kind.items(self.info)))
+        if len(self._before):
+            step.resume(first, self._before.reshape(len(self._before), *model.values_shape))
         network = f"{model.folder.description.scorer} ({self.kind.network})"
-        self.observer.engine_ready(network, engine.info, self.kind.work(self.geometry, batch_size))
+        of_frames = "" if self._windows is None else f", {self._windows} out of frames"
+        self.observer.engine_ready(network, engine.info, self.kind.work(self.geometry, batch_size) + of_frames)
         self._start()
         journal.note_session(
             {
@@ -217,6 +247,7 @@ class NetworkRun:
             expected = known[batch.indices[0] - first :][: len(rows)]
             if rows[: len(expected)].tobytes() != expected.tobytes():
                 raise RowsDifferError
+            self._before = rows
             rows = rows[len(expected) :]
             if len(rows):
                 assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"
@@ -230,7 +261,8 @@ class NetworkRun:
             reader.skip(first)
             line = Line(reader, step, sink, batch_size, usable_cores())
             stages = run_pipeline(self.options.pipeline, line)
-            return stages, {**self.kind.account(reader), "pictures": self.seen(reader.video)}
+            looked = {"windows": step.account()} if isinstance(step, WindowStep) else {}
+            return stages, {**self.kind.account(reader), "pictures": self.seen(reader.video), **looked}
         finally:
             reader.close()
 

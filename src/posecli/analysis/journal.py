@@ -196,6 +196,16 @@ def read_last_batch(path: Path, content: JournalContent) -> Rows:
     return np.fromfile(path, np.float64, count, offset=content.last_offset).reshape(-1, content.width)
 
 
+def read_rows_before(path: Path, content: JournalContent, row: int, count: int = 64) -> Rows:
+    """Some rows that lie before one, ``(n, width)``, at most so many."""
+    found = np.empty((0, content.width))
+    done = 0
+    for rows in read_rows(path, content):
+        found = np.concatenate([found, rows[: max(0, row - done)]])[-count:]
+        done += len(rows)
+    return found
+
+
 class JournalWriter:
     """Adds to a journal, which has so many `rows`; use `begin` or `resume`.
 

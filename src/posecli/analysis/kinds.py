@@ -6,7 +6,7 @@ import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -15,13 +15,16 @@ from posecli.analysis.plan import RunPlan, VideoFiles
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
 from posecli.engine import Shape
+from posecli.errors import UsageError
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.step import Step
 from posecli.inference.topdown import check_boxes
+from posecli.inference.windows import GROUP, Windows
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
-from posecli.precision.gate import Gate, clip_gate, pose_gate
+from posecli.precision.gate import Evidence, Gate, clip_gate, pose_gate
+from posecli.precision.windows import ChosenWindows, WindowFigures, choose_windows, windows_of
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
 from posecli.tables.boxes import boxes_of, boxes_path, boxes_sha256
@@ -61,10 +64,20 @@ class Analysis(ABC):
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         """The table and what lies beside it, whole, under their partial names; nothing is left by an error."""
 
-    def determining_settings(self, precision: FixedPrecision, geometry: Geometry, video: Path) -> dict[str, Any]:  # noqa: ARG002
+    def determining_settings(
+        self,
+        precision: FixedPrecision,
+        geometry: Geometry,
+        video: Path,  # noqa: ARG002
+        windows: Any = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
         """Settings that determine the values of a video's table, besides its content and the model."""
         engine = self.options.engine.engine
         return manifests.determining_settings(self.model.folder, engine, precision, geometry) | self.settings
+
+    def window_asked_for(self, geometry: Geometry) -> Windows | Literal["any"] | None:  # noqa: ARG002
+        """The windows that a result must have been made with; any where that is left to measurement."""
+        return None
 
     def work(self, geometry: Geometry, batch_size: int) -> str:
         """Describe for people what goes through the network at once."""
@@ -74,9 +87,17 @@ class Analysis(ABC):
             chunks = f"chunks of {plan.length} frames{step} every {plan.stride} frames, "
         return f"batch {batch_size}, {chunks}network input {geometry.width}x{geometry.height} px"
 
-    def step(self, model: Model[Any, Any], shape: Shape) -> Step:
+    def step(self, model: Model[Any, Any], shape: Shape, windows: Windows | None = None) -> Step:  # noqa: ARG002
         """From items of one shape to the values of a row each."""
         return model.step(shape)
+
+    def choose_windows(
+        self,
+        model: Model[Any, Any],  # noqa: ARG002  # chunks have none
+        evidence: Evidence,  # noqa: ARG002
+    ) -> tuple[list[ChosenWindows], list[WindowFigures]]:
+        """The part of each frame that the network will look at, by the frames' shape, and what was measured for it."""
+        return [], []
 
     def shape(self, geometry: Geometry) -> Shape:
         """Shape of an item, as the engine takes it."""
@@ -150,6 +171,8 @@ class PoseAnalysis(Analysis):
 
         self.top_down = description.top_down is not None
         check_boxes(model.folder, options.boxes)
+        if self.top_down and isinstance(options.window, int):
+            raise UsageError(f"'{model.folder.path}' looks at the animal alone: leave out --window")
 
     def geometry(self, info: VideoInfo) -> Geometry:
         return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
@@ -161,8 +184,12 @@ class PoseAnalysis(Analysis):
         frames = f"{geometry.width}x{geometry.height}"
         return f"batch {batch_size}, network input {crop.width}x{crop.height} px out of frames of {frames} px"
 
-    def determining_settings(self, precision: FixedPrecision, geometry: Geometry, video: Path) -> dict[str, Any]:
+    def determining_settings(
+        self, precision: FixedPrecision, geometry: Geometry, video: Path, windows: Any = None
+    ) -> dict[str, Any]:
         settings = super().determining_settings(precision, geometry, video)
+        if windows is not None:
+            settings |= {"windows": windows}
         if self.options.boxes is None:
             return settings
         table = boxes_path(self.options.boxes, video)
@@ -194,10 +221,29 @@ class PoseAnalysis(Analysis):
         return found
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
-        return pose_gate(videos, self.options, opens)
+        return pose_gate(videos, self.options, opens, lag=GROUP if self._may_have_windows else 0)
 
-    def step(self, model: Model[Any, Any], shape: Shape) -> Step:
+    @property
+    def _may_have_windows(self) -> bool:
+        asked = self.options.windows
+        return asked != "off" and (asked != "auto" or not (self.top_down or self.options.no_windows))
+
+    def window_asked_for(self, geometry: Geometry) -> Windows | Literal["any"] | None:
+        asked = self.options.windows
+        if isinstance(asked, int):
+            return windows_of(self.model, asked, (geometry.height, geometry.width))
+        return "any" if asked == "auto" else None
+
+    def choose_windows(
+        self, model: Model[Any, Any], evidence: Evidence
+    ) -> tuple[list[ChosenWindows], list[WindowFigures]]:
         assert isinstance(model, PoseModel)
+        return choose_windows(model, evidence, self.options) if self._may_have_windows else ([], [])
+
+    def step(self, model: Model[Any, Any], shape: Shape, windows: Windows | None = None) -> Step:
+        assert isinstance(model, PoseModel)
+        if windows is not None:
+            return model.window_step(shape, windows, self.options.decoder)
         has_boxes = self.options.boxes is not None
         return model.step(shape, self.options.decoder, self.options.num_outputs, has_boxes=has_boxes)
 

@@ -104,6 +104,8 @@ class Settled:
     figures: tuple[dict[str, Any], ...] = ()
     #: The batch size for items of each shape that has come so far, where it is measured.
     batches: tuple[dict[str, Any], ...] = ()
+    #: The windows for frames of each shape that has any.
+    windows: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from posecli.analysis.context import RunContext
-from posecli.analysis.frames import NetworkRun
+from posecli.analysis.frames import NetworkRun, windows_in
 from posecli.analysis.journal import JournalContent, holds, read_journal
 from posecli.analysis.lock import HeldError, Lock, held, holder
 from posecli.analysis.plan import VideoFiles, VideoPlan
@@ -192,11 +192,12 @@ class VideoRun(NetworkRun):
 
     def _manifest(self, content: JournalContent) -> bytes:
         header, ending = content.header, content.last_note
-        sections = self.sections(header["settings"]["precision"])
+        sections = self.sections(header["settings"]["precision"], header["settings"].get("windows"))
         sections["video"] |= self.kind.describe(self.info, content)
         sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
         sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
+        sections |= {"windows": ending["windows"]} if "windows" in ending else {}
         state = "short" if self._shortfall(content) else "complete"
         return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 
@@ -226,6 +227,10 @@ class VideoRun(NetworkRun):
         if not holds(header["engine"], threads=int) or min(header["engine"]["threads"], header["batch_size"]) < 1:
             return False
         if header["settings"].get("precision") not in FIXED_PRECISIONS:
+            return False
+        try:
+            windows_in(header["settings"])
+        except (TypeError, AttributeError, KeyError):
             return False
         return ending is None or (
             holds({"pictures": {}} | ending, run=dict, timing=dict, pictures=dict)

@@ -20,6 +20,7 @@ from posecli.cli.base import (
     boxes_option,
     crop_option,
     engine_options,
+    number_or,
     pipeline_option,
     project_options,
     stop_signals,
@@ -141,6 +142,13 @@ def run_over(
         type=click.Choice(DECODERS),
         default=POSES.decoder,
         help="How scoremaps become poses. All give equal poses; standard runs one frame at a time.",
+    ),
+    click.option(
+        "--window",
+        **number_or("auto", "off"),
+        help="Look at a part of each frame only, N px a side about the animal (dynamic cropping), and at all of it where "
+        "that is not enough; auto finds the size that pays on these videos and passes the parity gate.  "
+        "[auto; off if --precision is given]",
     ),
     boxes_option(),
     click.option("--num-outputs", default=POSES.num_outputs, help="Peaks to report per body part, best first."),

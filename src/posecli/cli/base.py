@@ -235,17 +235,22 @@ def gathered(name: str, make: Callable[..., Any], parameters: Sequence[str], *op
     return add
 
 
-def batch_size_value(value: int | str) -> int | str:
-    """A whole number, or ``auto`` where the batch size can be measured."""
-    try:
-        return value if value == "auto" else int(value)
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is neither a whole number nor 'auto'.") from None
+def number_or(*words: str) -> dict[str, Any]:
+    """Arguments of an option that takes a whole number or one of some words."""
+
+    def value(given: int | str) -> int | str:
+        try:
+            return given if given in words else int(given)
+        except ValueError:
+            known = " or ".join(f"'{word}'" for word in words)
+            raise click.BadParameter(f"'{given}' is neither a whole number nor {known}.") from None
+
+    return {"type": value, "metavar": "|".join(("N", *words))}
 
 
 def batch_size_option(help_text: str, default: int | str | None, *, auto: bool) -> Decorator:
     """``--batchsize``, with its other spelling."""
-    kind: dict[str, Any] = {"type": batch_size_value, "metavar": "N|auto"} if auto else {"type": int}
+    kind = number_or("auto") if auto else {"type": int}
     return click.option("-b", "--batchsize", "--batch-size", "batch_size", **kind, default=default, help=help_text)
 
 

@@ -19,6 +19,7 @@ from posecli.inference.boxes import Boxes, best_boxes, reference_boxes
 from posecli.inference.decode import DecodeOptions, Pose, decode
 from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
 from posecli.inference.topdown import Cropping, TopDownStep, without_detector
+from posecli.inference.windows import Windows, WindowStep
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.description import ClipDescription, ModelDescription
 from posecli.model.folder import AnyFolder, ClipModelFolder, DetectorFolder, ModelFolder, named_model, read_clip_folder
@@ -176,6 +177,18 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
         if self.cropping is None:
             return step
         return TopDownStep(replace(self.cropping, detect=None) if has_boxes else self.cropping, step, shape)
+
+    def window_step(self, shape: Shape, windows: Windows, decoder: DecoderName = "numpy") -> WindowStep:
+        """From batches of frames of one shape to poses, ``(B, K, 1, 3)`` in px of the full frame, from windows."""
+        near = self._near.of((windows.height, windows.width, 3))
+        return WindowStep(
+            windows, self.step(shape, decoder), NetworkStep(near, partial(self.decode, decoder=decoder), self.kind)
+        )
+
+    @cached_property
+    def _near(self) -> Engines[Maps | Axes | Peaks]:
+        """The engine for windows, beside that for whole frames."""
+        return Engines(self.folder, self.options)
 
     @property
     def values_shape(self) -> tuple[int, ...]:

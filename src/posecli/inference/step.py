@@ -51,6 +51,9 @@ class Step(ABC):
         NaN, NaN and likelihood 0, or NaN probabilities.
         """
 
+    def resume(self, first: int, before: Values) -> None:  # noqa: B027  # most look at each item by itself
+        """Take values of the items that lie before item `first`, which comes next."""
+
     def warm_up(self, batch_size: int) -> None:  # noqa: B027  # nothing, unless there is something
         """Do what the first call with this batch size would otherwise be late for."""
 

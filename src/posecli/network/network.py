@@ -280,6 +280,12 @@ class Network:
         return round(_LARGE / rows)  # there may be a row more than the strides make
 
     @property
+    def coarsest(self) -> int:
+        """Px of the input per cell of the coarsest map; averages over all of a map are none."""
+        rows = (shape[-2] for shape in self.shapes((_LARGE,) * self.rank).values() if len(shape) > 1)
+        return round(_LARGE / min(count for count in rows if count is not None and count > 1))
+
+    @property
     def last_layers(self) -> dict[str, Weighted]:
         """The operation with a kernel that makes each output of the head, by the output's name."""
         makers, found = {each.name: each for each in self.operations}, {}

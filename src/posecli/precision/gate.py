@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -80,13 +80,44 @@ class Figures(ABC):
         return asdict(self) | {"passed": self.passed}
 
 
+class Sample(NamedTuple):
+    """Items of one video, as a run will show them to the network."""
+
+    items: Batch
+    earlier: Batch | None = None  #: For each of them a frame that comes somewhat before.
+    frames: int = 0  #: How many the video has.
+
+
+class Evidence:
+    """Samples of a run's own videos, and what a network says of them in each precision; all is looked at once."""
+
+    def __init__(self, samples: Callable[[], Iterable[Sample]], batch_size: int) -> None:
+        self._drawn = samples
+        self._batch_size = batch_size  # items per call of the network
+        self._values: dict[FixedPrecision, list[Values]] = {}
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        return list(self._drawn())
+
+    def values(self, model: Model[Any, Any]) -> list[Values]:
+        """What a network says of the items of each sample."""
+        precision = model.options.fixed_precision
+        if precision not in self._values:
+            self._values[precision] = [self.values_of(model, sample.items) for sample in self.samples]
+        return self._values[precision]
+
+    def values_of(self, model: Model[Any, Any], items: Batch) -> Values:
+        """What a network says of some items."""
+        return model.values_of(items.split(self._batch_size))
+
+
 @dataclass(frozen=True)
 class Gate:
     """What compares a faster precision with fp32 on samples of a run's own videos."""
 
     limit_option: str  # by which a user allows more
-    batch_size: int  # items per call of the network
-    samples: Callable[[], Iterable[Batch]]  # of the run's videos, as the run will show them to the network
+    evidence: Evidence
     measure: Callable[[Model[Any, Any], Values, Values], Figures]  # a faster model, its values, those of fp32
 
 
@@ -105,10 +136,9 @@ def choose_precision(model: ModelT, gate: Gate) -> tuple[ModelT, list[Figures]]:
     exact = model.with_precision("fp32")
     if not candidates:
         return exact, []
-    samples = list(gate.samples())
 
     def values(version: ModelT) -> Values:
-        return version.values_of(part for sample in samples for part in sample.split(gate.batch_size))
+        return np.concatenate([np.empty((0, *version.values_shape)), *gate.evidence.values(version)])
 
     expected = values(exact)
     figures: list[Figures] = []
@@ -160,14 +190,17 @@ class GateFigures(Figures):
         )
 
 
-def pose_gate(videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = lambda _video: None) -> Gate:
-    """How far points move on frames of a run's videos."""
+def pose_gate(
+    videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = lambda _video: None, lag: int = 0
+) -> Gate:
+    """How far points move on frames of a run's videos, which come with those `lag` frames before them, if any."""
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
         precision, cutoff = model.options.fixed_precision, model_cutoff(model.folder)
         return compare_poses(precision, found[:, :, 0], expected[:, :, 0], cutoff, options.max_shift)
 
-    return Gate("--max-shift", 8, partial(sample_frames, videos, options, opens=opens), measure)
+    samples = partial(sampled_moments, videos, options, opens=opens, lag=lag)
+    return Gate("--max-shift", Evidence(samples, 8), measure)
 
 
 def model_cutoff(folder: ModelFolder, asked: float | None = None) -> float:
@@ -236,15 +269,15 @@ def clip_gate(
 ) -> Gate:
     """How far the probabilities of chunks of a run's videos change; `geometry` is what the run does to a video."""
 
-    def samples() -> Iterator[Batch]:
+    def samples() -> Iterator[Sample]:
         for info, count in _sampled_videos(videos, opens, SAMPLE_VIDEOS):
             prepared = geometry(info)
-            yield Batch.of(sample_chunks(info, prepared, plan, SAMPLE_CHUNKS // count), prepared)
+            yield Sample(Batch.of(sample_chunks(info, prepared, plan, SAMPLE_CHUNKS // count), prepared))
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> ClipGateFigures:
         return compare_probabilities(model.options.fixed_precision, found, expected, options.max_change)
 
-    return Gate("--max-change", 1, samples, measure)
+    return Gate("--max-change", Evidence(samples, 1), measure)
 
 
 def compare_probabilities(precision: FixedPrecision, found: Values, expected: Values, limit: float) -> ClipGateFigures:
@@ -286,19 +319,50 @@ def sample_frames(
     So many `frames` are taken of all videos together, by default as many as the parity gate needs for their size; from
     `most_videos` at most, evenly chosen. Frames that cannot be decoded are left out.
     """
+    return (sample.items for sample in sampled_moments(videos, options, frames, opens, most_videos))
+
+
+def sampled_moments(
+    videos: Sequence[Path],
+    options: AnalyzeOptions,
+    frames: int | None = None,
+    opens: Opens = lambda _video: None,
+    most_videos: int = SAMPLE_VIDEOS,
+    lag: int = 0,
+) -> Iterator[Sample]:
+    """Frames as `sample_frames` gives them; with a `lag`, each with the frame so many before it."""
     for info, count in _sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
         enough = int(np.clip(SAMPLE_PIXELS // (geometry.width * geometry.height), *SAMPLE_FRAMES))
         wanted = max(1, (frames or enough) // count)
-        images = [np.empty((0, geometry.height, geometry.width, 3), np.uint8)]
-        places = [np.empty(0, np.int64)]
-        for stretch in _stretches(info.expected_frames, wanted, wanted if frames else SAMPLE_PLACES // count):
+        lag_here = lag if info.expected_frames > lag else 0
+        known = info.expected_frames - lag_here
+        moments = []
+        for stretch in _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // count):
             reader = VideoReader(info, geometry, first=stretch.start)
-            found, at = _valid_images(reader, stretch[-1] + 1 - stretch.start, stretch.step)
-            images.append(found)
-            places.append(at)
+            moments.append(_moments(reader, np.array(stretch) - stretch.start, lag_here))
         reader = VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path))
-        yield reader.batch(np.concatenate(images), np.concatenate(places))
+        items = _joined(reader, [moment.items for moment in moments])
+        earlier = _joined(reader, [moment.earlier for moment in moments if moment.earlier is not None])
+        yield Sample(items, earlier if lag_here else None, info.expected_frames)
+
+
+def _joined(reader: VideoReader, batches: Sequence[Batch]) -> Batch:
+    images = [np.empty((0, *reader.new_buffer(0).shape[1:]), np.uint8), *(batch.images for batch in batches)]
+    places = [np.empty(0, np.int64), *(batch.indices for batch in batches)]
+    return reader.batch(np.concatenate(images), np.concatenate(places))
+
+
+def _moments(reader: Reader, places: npt.NDArray[np.int64], lag: int = 0) -> Sample:
+    """Of the next items those `lag` behind some places, and those at them, where both could be decoded."""
+    with closing(reader):
+        buffer = reader.new_buffer(int(places[-1]) + lag + 1)
+        batch = reader.read_into(buffer)
+    batch = Batch.of(buffer[:0]) if batch is None else batch
+    places = places[places + lag < len(batch)]
+    earlier, later = batch[places], batch[places + lag]
+    kept = earlier.valid & later.valid
+    return Sample(later[kept], earlier[kept])
 
 
 def _stretches(n_frames: int, count: int, places: int) -> list[range]:
@@ -317,16 +381,7 @@ def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: i
     starts = plan.starts(info.expected_frames)
     chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(count, len(starts))).round().astype(int))]
     found = [np.empty((0, plan.length, geometry.height, geometry.width, 3), np.uint8)]
-    found += [_valid_images(ClipReader(VideoReader(info, geometry, first=int(start)), plan))[0] for start in chosen]
+    for start in chosen:
+        reader = ClipReader(VideoReader(info, geometry, first=int(start)), plan)
+        found.append(_moments(reader, np.array([0])).items.images)
     return np.concatenate(found)
-
-
-def _valid_images(reader: Reader, count: int = 1, step: int = 1) -> tuple[Images, npt.NDArray[np.int64]]:
-    """Every n-th of the next items that could be decoded, and their numbers; the reader is closed."""
-    with closing(reader):
-        buffer = reader.new_buffer(count)
-        batch = reader.read_into(buffer)
-    if batch is None:
-        return buffer[:0], np.empty(0, np.int64)
-    kept = batch[::step]
-    return kept.images[kept.valid], kept.indices[kept.valid]

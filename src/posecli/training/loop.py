@@ -126,7 +126,10 @@ class Trainer:
 
     def _phase(self, number: int, end: int, interrupted: threading.Event) -> None:
         since = time.perf_counter()
-        for batch in batches(self.objective.maker(number), self.config.seed, range(self.step, end)):
+        coming = batches(self.objective.maker(number), self.config.seed, range(self.step, end))
+        for position, batch in enumerate(coming):
+            if position == 0:
+                self._make_losses(batch)
             self._meter.add(self._learn(batch), time.perf_counter() - since)
             self.step += 1
             last = self.step == end
@@ -138,6 +141,14 @@ class Trainer:
             if interrupted.is_set():
                 raise KeyboardInterrupt
             since = time.perf_counter()  # measuring and saving are no steps
+
+    def _make_losses(self, batch: TrainingBatch) -> None:
+        """Make the variables that losses are summed in: made within the first step, they have it traced twice."""
+        shapes = self.model.compute_output_shape(batch.inputs.shape)
+        nothing = keras.tree.map_shape_structure(lambda shape: np.zeros(shape, np.float32), shapes)
+        self.model.compute_loss(y=batch.targets, y_pred=nothing)
+        self.model.compute_metrics(None, batch.targets, nothing)
+        self.model.reset_metrics()
 
     def _learn(self, batch: TrainingBatch) -> npt.NDArray[np.float64]:
         logs = self.model.train_on_batch(batch.inputs.astype(np.float32), batch.targets, return_dict=True)

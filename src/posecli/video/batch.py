@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
@@ -45,6 +45,13 @@ class Batch:
         }
         return cls(images, made, **(unknown | known))
 
+    @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """The items of one batch or more, of one shape, in order."""
+        columns = zip(*(batch._parts() for batch in batches), strict=True)
+        joined: list[Any] = [None if parts[0] is None else _joined(parts) for parts in columns]
+        return cls(*joined)
+
     def __post_init__(self) -> None:
         if len({len(part) for part in self._parts() if part is not None}) != 1:
             raise ValueError(f"fields of a batch differ in length: {self}")
@@ -71,6 +78,12 @@ class Batch:
     def __repr__(self) -> str:
         span = f"{self.indices[0]}..{self.indices[-1]}" if len(self) else "none"
         return f"Batch(images={self.images.shape} {self.images.dtype}, items {span}, valid={self.valid.sum()})"
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], BatchGeometry):
+        return BatchGeometry(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("offset", "scale")))
+    return np.concatenate(parts)
 
 
 def boxes_at(boxes: Floats, places: npt.NDArray[np.int64]) -> Floats:

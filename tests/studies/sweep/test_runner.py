@@ -258,6 +258,7 @@ def test_scales_are_compared_in_px_of_the_full_frame(options: SweepOptions, tmp_
         assert np.abs(poses[..., :2] - centres).mean() < 6
 
 
+@pytest.mark.slow
 def test_without_a_video_the_scene_is_rendered(dots_model: ModelFolder, tmp_path: Path) -> None:
     options = SweepOptions(model=dots_model.path, analysis=FP32, frames=3)
     study = sweep(options, tmp_path / "out", versions=VERSIONS[:2])

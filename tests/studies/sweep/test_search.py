@@ -44,6 +44,7 @@ def options_for(clip: Path, model: ModelFolder, **changes: float) -> SearchOptio
     return SearchOptions(sweep, scales=(1.0, 0.5), crf=(20.0, 51.0))
 
 
+@pytest.mark.slow
 def test_a_setting_inside_and_its_compression_are_found(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
     found = search(options_for(clip, dots_model, tolerance=30.0), tmp_path)
     assert found.setting.scale == 0.5
@@ -57,6 +58,7 @@ def test_a_setting_inside_and_its_compression_are_found(clip: Path, dots_model: 
     assert saved["frames"] == 110
 
 
+@pytest.mark.slow
 def test_nothing_inside_is_the_full_frame_in_fp32(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
     found = search(options_for(clip, dots_model, tolerance=1e-6), tmp_path)
     assert (found.setting.scale, found.setting.precision) == (1.0, "fp32")
@@ -72,6 +74,7 @@ def test_thin_evidence_recommends_nothing(clip: Path, dots_model: ModelFolder, t
     assert any("20 frames are too few" in reason for reason in found.reasons)
 
 
+@pytest.mark.slow
 def test_a_search_is_continued_on_the_frames_it_began_with(
     clip: Path, dots_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ class TestModelFolder:
         assert all(np.array_equal(weights[name], array) for name, array in backbone(tensors(3)).items())
         assert np.array_equal(weights[HEAD], scratch[HEAD])
 
+    @pytest.mark.slow
     def test_another_net_type_is_refused(self, tmp_path: Path) -> None:
         spec = PoseSpec("resnet_101", 4, (0.0, 0.0, 0.0))
         with pytest.raises(ModelError, match="is a resnet_50 and cannot begin a resnet_101: set net_type"):

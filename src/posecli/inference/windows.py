@@ -1,0 +1,180 @@
+"""Poses from a part of each frame: where the animal was a moment ago, at a fraction of the work.
+
+Frames are taken in groups whose bounds depend on nothing but their numbers. A group's windows lie where the last pose
+of the group before was; every so many frames, and wherever nothing is known, the whole first frame says where. What a
+window shows is checked: a body part that is unsure, or close to an edge behind which the frame goes on, has its frame
+looked at as a whole. So an animal that jumps, leaves or returns costs time, not poses; and the same frame has the same
+pose whatever the size of batches, and wherever an interrupted run goes on.
+
+Windows begin at multiples of the network's deepest cells, and are as much smaller than the frame: the cells of its maps
+lie where they lie in the whole frame, and only what comes from beyond the window's edges is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from posecli.inference.step import Step, Values
+from posecli.video.batch import Batch
+from posecli.video.geometry import BatchGeometry
+
+Places = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+#: Frames whose windows are placed at once, and which go through the network together.
+GROUP = 8
+#: Every so many frames one is looked at as a whole, wherever the animal is thought to be: of two of them, the other may
+#: have become the surer one.
+ANCHOR = 256
+#: A body part closer to a window's edge than this, px of the network's picture, may lie beyond it.
+MARGIN = 16
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one size, in px of the network's picture of a frame.
+
+    >>> windows = Windows(96, 64, grid=16, cutoff=0.6)
+    >>> windows.corners(np.array([[100.0, 20.0], [np.nan, np.nan]]), (240, 320)).tolist()
+    [[48, 0], [-1, -1]]
+    """
+
+    width: int
+    height: int
+    grid: int  #: They begin at multiples of this.
+    cutoff: float  #: Likelihood from which on a body part is taken for seen.
+    group: int = GROUP
+    anchor: int = ANCHOR
+    margin: int = MARGIN
+
+    def __str__(self) -> str:
+        return f"windows of {self.width}x{self.height} px"
+
+    def corners(self, centers: npt.NDArray[np.float64], size: tuple[int, ...]) -> Places:
+        """Upper left corners ``(B, 2)``, x and y, of windows about centers in a picture of a size (height, width).
+
+        They stay inside; -1 where a center is NaN.
+        """
+        sides = np.array((self.width, self.height))
+        known = np.isfinite(centers)
+        near = np.rint((np.where(known, centers, 0) - sides / 2) / self.grid) * self.grid
+        inside = np.clip(near, 0, np.array(size[1::-1]) - sides).astype(np.int64)
+        return np.where(known, inside, -1)
+
+    def cut(self, batch: Batch, corners: Places) -> Batch:
+        """What the network looks at of frames, ``(B, height, width, 3)``, by the corners of their windows."""
+        images = np.stack(
+            [
+                image[y : y + self.height, x : x + self.width]
+                for image, (x, y) in zip(batch.images, corners.tolist(), strict=True)
+            ]
+        )
+        geometry = batch.geometry.window(corners.astype(np.float64))
+        return Batch(images, geometry, batch.indices, batch.seconds, batch.valid, batch.fresh)
+
+    def doubtful(self, values: Values, geometry: BatchGeometry, corners: Places, size: tuple[int, ...]) -> Flags:
+        """``(B,)`` bool, which frames must be looked at as a whole, by the poses that their windows gave.
+
+        `geometry` is that of the windows, and `size` (height, width) that of the pictures they were cut from.
+        """
+        best = values[:, :, 0]
+        sides = np.array((self.width, self.height))
+        within = geometry.to_network(best[..., :2])
+        inner = corners[:, None] > 0, corners[:, None] + sides < np.array(size[1::-1])  # edges that are not the frame's
+        at_edge = (inner[0] & (within < self.margin)) | (inner[1] & (within > sides - self.margin))
+        found: Flags = ((best[..., 2] < self.cutoff) | at_edge.any(axis=-1)).any(axis=1)
+        return found
+
+    def center(self, values: Values) -> npt.NDArray[np.float64] | None:
+        """The middle (x, y) of the body parts that were seen last in poses ``(B, K, N, 3)``; ``None`` if none was."""
+        for pose in values[::-1, :, 0]:
+            seen = pose[pose[:, 2] >= self.cutoff, :2]
+            if len(seen):
+                return np.asarray((seen.min(axis=0) + seen.max(axis=0)) / 2)
+        return None
+
+
+def whole_groups(batch_size: int, windows: Windows) -> int:
+    """The least size of a batch that holds so many frames and ends where a group does.
+
+    >>> whole_groups(20, Windows(96, 64, grid=16, cutoff=0.6, group=8))
+    24
+    """
+    return -(-batch_size // windows.group) * windows.group
+
+
+@dataclass
+class WindowStep(Step):
+    """A network that looks at windows, and the same one that looks at whole frames where these are not enough.
+
+    Batches come in the order of their frames and begin where a group does; `resume` says what lies before the first.
+    """
+
+    windows: Windows
+    full: Step
+    near: Step  # for pictures of the windows' size
+    frames: int = 0  # that were looked at
+    whole: int = 0  # of these, as a whole
+    _next: int = -1  # the frame that `_before` lies before
+    _before: Values = field(default_factory=lambda: np.empty((0, 0, 1, 3)))
+
+    def resume(self, first: int, before: Values) -> None:
+        """Take poses ``(B, K, N, 3)``, px of the displayed frame, for those that lie before frame `first`."""
+        self._next, self._before = first, before
+
+    def account(self) -> dict[str, int]:
+        """How many frames were looked at, and how many of these as a whole."""
+        return {"frames": self.frames, "whole_frames": self.whole}
+
+    def warm_up(self, batch_size: int) -> None:
+        group = min(batch_size, self.windows.group)
+        self.near.warm_up(group)
+        self.full.warm_up(group)
+
+    def infer(self, batch: Batch) -> Values:
+        return np.concatenate([self._of_group(part) for part in self._groups(batch)])
+
+    def finish(self, batch: Batch, output: Values) -> Values:  # noqa: ARG002  # places of a group need its poses
+        return output
+
+    def _groups(self, batch: Batch) -> Iterator[Batch]:
+        """A batch in groups of frames."""
+        bounds = np.flatnonzero(np.diff(batch.indices // self.windows.group)) + 1
+        for start, stop in zip([0, *bounds], [*bounds, len(batch)], strict=True):
+            yield batch[slice(start, stop)]
+
+    def _of_group(self, batch: Batch) -> Values:
+        first = int(batch.indices[0])
+        is_known = first == self._next and first % self.windows.anchor != 0
+        center = self.windows.center(self._before) if is_known else None
+        values = np.empty((0, *self._before.shape[1:]))
+        if center is None:  # the whole first frame says where to look in the others
+            values = self._whole(batch[:1])
+            center = self.windows.center(values)
+        rest = batch[len(values) :]
+        if len(rest):
+            others = self._whole(rest) if center is None else self._near(rest, center)
+            values = np.concatenate([values, others]) if len(values) else others
+        self.frames += len(batch)
+        self._next, self._before = int(batch.indices[-1]) + 1, values
+        return values
+
+    def _near(self, batch: Batch, center: npt.NDArray[np.float64]) -> Values:
+        """Poses from windows about one center, px of the displayed frame, and from whole frames where need be."""
+        size = batch.images.shape[1:3]
+        about = np.broadcast_to(center, (len(batch), 2))
+        corners = self.windows.corners(batch.geometry.to_network(about), size)
+        windows = self.windows.cut(batch, corners)
+        values = self.near(windows)
+        again = batch.valid & self.windows.doubtful(values, windows.geometry, corners, size)
+        if again.any():
+            values[again] = self._whole(batch[again])
+        return values
+
+    def _whole(self, batch: Batch) -> Values:
+        self.whole += len(batch)
+        return self.full(batch)

@@ -1,0 +1,178 @@
+"""Which windows pay on a user's own videos, and how far they move points: the parity gate's other half.
+
+Each sampled frame comes with one a group earlier, the farthest from which a run may have to say where the animal is.
+The size is chosen by arithmetic on poses, pixels counted for work, so that all machines choose the same; what the
+windows then give is compared with fp32 on the whole frame, as a faster precision is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from posecli.engine import Shape
+from posecli.errors import PrecisionError, UsageError
+from posecli.inference.predictor import PoseModel
+from posecli.inference.step import Values
+from posecli.inference.windows import Windows
+from posecli.options import SMALLEST_WINDOW, AnalyzeOptions
+from posecli.precision.gate import Evidence, GateFigures, compare_poses, model_cutoff
+from posecli.video.batch import Batch
+from posecli.video.geometry import BatchGeometry, Floats
+
+#: Windows that leave more of the whole frames' work than this are not worth their risk.
+MOST_WORK = 0.75
+#: In fewer frames than this, in the videos that are sampled, finding windows takes longer than they save.
+FEWEST_FRAMES = 512
+
+
+@dataclass(frozen=True)
+class WindowFigures(GateFigures):
+    """How far windows move points against fp32 on the whole frame, and what they save."""
+
+    width: int  # of a window, px of the network's picture
+    height: int
+    whole_frames: int  # of those that were tried, the ones that had to be looked at as a whole
+    work: float  # as a share of the work on whole frames
+
+    @property
+    def passed(self) -> bool:
+        return super().passed and self.work <= MOST_WORK
+
+    def __str__(self) -> str:
+        if not self.judged:
+            return f"windows of {self.width}x{self.height} px, {super().__str__()}"
+        share = 100 * self.whole_frames / max(self.frames, 1)
+        return (
+            f"windows of {self.width}x{self.height} px in {super().__str__()}; {share:.0f} % of frames as a whole, "
+            f"{100 * self.work:.0f} % of the work"
+        )
+
+
+@dataclass(frozen=True)
+class ChosenWindows:
+    """Windows for frames of one shape."""
+
+    shape: Shape
+    windows: Windows
+
+
+def choose_windows(
+    model: PoseModel, evidence: Evidence, options: AnalyzeOptions
+) -> tuple[list[ChosenWindows], list[WindowFigures]]:
+    """The windows of a run, by the shape of its frames, and what was measured.
+
+    Shapes of which no video was sampled, or for which nothing pays and passes, have none. A `PrecisionError` says that
+    windows of the size that was asked for do not pass.
+    """
+    asked = options.windows
+    assert asked != "off"
+    chosen: list[ChosenWindows] = []
+    figures: list[WindowFigures] = []
+    if asked == "auto" and sum(sample.frames for sample in evidence.samples) < FEWEST_FRAMES:
+        return chosen, figures
+    for shape, earlier, frames, found, exact in _by_shape(model, evidence):
+        windows = windows_of(model, asked, shape) if asked != "auto" else _best(model, earlier, frames, found)
+        if windows is None:
+            continue
+        step = model.window_step(shape, windows, options.decoder)
+        poses = []
+        for place in range(len(frames)):
+            step.resume(1, earlier[place : place + 1])
+            poses.append(step(replace(frames[place : place + 1], indices=np.array([1]))))
+        cutoff = model_cutoff(model.folder)
+        precision = model.options.fixed_precision
+        shift = compare_poses(precision, np.concatenate(poses)[:, :, 0], exact[:, :, 0], cutoff, options.max_shift)
+        work = _area(windows, shape) + step.whole / len(frames)
+        figures.append(
+            WindowFigures(
+                **asdict(shift), width=windows.width, height=windows.height, whole_frames=step.whole, work=work
+            )
+        )
+        if asked != "auto" and not shift.passed:
+            more = ", or allow more with --max-shift" if shift.judged else ""
+            raise PrecisionError(f"{figures[-1]}: choose --window auto or off{more}")
+        if asked != "auto" or figures[-1].passed:
+            chosen.append(ChosenWindows(shape, windows))
+    return chosen, figures
+
+
+def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[tuple[Shape, Values, Batch, Values, Values]]:
+    """For each shape of frames: poses of the earlier frames, the frames, their poses, and those of fp32."""
+    exact = evidence.values(model.with_precision("fp32"))
+    found = evidence.values(model)
+    shapes: dict[Shape, list[int]] = {}
+    for number, sample in enumerate(evidence.samples):
+        if sample.earlier is not None and len(sample.items):
+            shapes.setdefault(sample.items.images.shape[1:], []).append(number)
+    for shape, numbers in shapes.items():
+        samples = [evidence.samples[number] for number in numbers]
+        before = [evidence.values_of(model, sample.earlier) for sample in samples if sample.earlier is not None]
+        frames = Batch.joined([sample.items for sample in samples])
+        yield (
+            shape,
+            np.concatenate(before),
+            frames,
+            np.concatenate([found[number] for number in numbers]),
+            np.concatenate([exact[number] for number in numbers]),
+        )
+
+
+def windows_of(model: PoseModel, side: int, size: Sequence[int]) -> Windows:
+    """Windows whose sides are as close to one in px as the grid allows, for pictures of a size (height, width)."""
+    all_of_it = _whole_frame(model, size)
+    width, height = (min(_sides(all_of_it, extent), key=lambda each: abs(each - side)) for extent in size[1::-1])
+    if (width, height) == (all_of_it.width, all_of_it.height):
+        raise UsageError(
+            f"a window of {side} px is all of a frame of {width}x{height} px: choose a smaller one, or --window off"
+        )
+    return replace(all_of_it, width=width, height=height)
+
+
+def _best(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> Windows | None:
+    """Windows of the size that saves most; ``None`` if none saves enough."""
+    size = frames.images.shape[1:3]
+    all_of_it = _whole_frame(model, size)
+    centers = np.array([_center(all_of_it, pose) for pose in earlier])
+    choices = [
+        replace(all_of_it, width=width, height=height)
+        for width, height in product(*(_sides(all_of_it, extent) for extent in size[::-1]))
+    ]
+    works = [_expected_work(each, centers, frames.geometry, found, size) for each in choices]
+    best = int(np.argmin(works))
+    return choices[best] if works[best] <= MOST_WORK else None
+
+
+def _whole_frame(model: PoseModel, size: Sequence[int]) -> Windows:
+    return Windows(size[1], size[0], model.description.network.coarsest, model_cutoff(model.folder))
+
+
+def _sides(windows: Windows, extent: int) -> list[int]:
+    """Sides of windows that leave whole cells of a frame's side out, and that side itself, px."""
+    return [extent, *range(extent - windows.grid, SMALLEST_WINDOW - 1, -windows.grid)]
+
+
+def _center(windows: Windows, pose: Values) -> tuple[float, float]:
+    center = windows.center(pose[None])
+    return (np.nan, np.nan) if center is None else (float(center[0]), float(center[1]))
+
+
+def _expected_work(
+    windows: Windows, centers: Floats, geometry: BatchGeometry, found: Values, size: tuple[int, ...]
+) -> float:
+    """Share of the whole frames' work that windows would leave, by the poses that the whole frames gave.
+
+    A cell more of margin is asked for than a run does: a few samples do not show the fastest motion.
+    """
+    corners = windows.corners(geometry.to_network(centers), size)
+    placed = corners.min(axis=1) >= 0
+    cautious = replace(windows, margin=windows.margin + windows.grid)
+    again = cautious.doubtful(found, geometry.window(corners.astype(np.float64)), corners, size)
+    return _area(windows, size) + float((again | ~placed).mean())
+
+
+def _area(windows: Windows, shape: Sequence[int]) -> float:
+    return windows.width * windows.height / (shape[0] * shape[1])
