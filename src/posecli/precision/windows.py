@@ -163,14 +163,10 @@ def _center(windows: Windows, pose: Values) -> tuple[float, float]:
 def _expected_work(
     windows: Windows, centers: Floats, geometry: BatchGeometry, found: Values, size: tuple[int, ...]
 ) -> float:
-    """Share of the whole frames' work that windows would leave, by the poses that the whole frames gave.
-
-    A cell more of margin is asked for than a run does: a few samples do not show the fastest motion.
-    """
+    """Share of the whole frames' work that windows would leave, by the poses that the whole frames gave."""
     corners = windows.corners(geometry.to_network(centers), size)
     placed = corners.min(axis=1) >= 0
-    cautious = replace(windows, margin=windows.margin + windows.grid)
-    again = cautious.doubtful(found, geometry.window(corners.astype(np.float64)), corners, size)
+    again = windows.doubtful(found, geometry.window(corners.astype(np.float64)), corners, size)
     return _area(windows, size) + float((again | ~placed).mean())
 
 
