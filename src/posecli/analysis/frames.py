@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -11,9 +10,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from posecli.analysis.context import RunContext
-from posecli.analysis.journal import JournalContent, JournalWriter, Rows, read_last_batch, read_rows_before
+from posecli.analysis.journal import (
+    JournalContent,
+    JournalWriter,
+    Rows,
+    read_journal,
+    read_last_batch,
+    read_rows_before,
+)
 from posecli.analysis.lock import Lock
-from posecli.analysis.plan import VideoFiles, from_plain, plain
+from posecli.analysis.plan import VideoFiles, plain
 from posecli.errors import EngineError, OutputError, VideoError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.pipeline import Line, run_pipeline
@@ -31,12 +37,6 @@ from posecli.video.reader import VideoReader
 NO_ROWS: Rows = np.empty((0, 0))
 #: `Windows` as values that JSON has; ``None`` where whole frames are looked at.
 PlainWindows: TypeAlias = Any
-
-
-def windows_in(settings: Mapping[str, Any]) -> Windows | None:
-    """The windows that a journal or manifest names among its settings."""
-    found = settings.get("windows")
-    return None if found is None else from_plain(Windows, found)
 
 
 class NetworkRun:
@@ -167,13 +167,13 @@ class NetworkRun:
         rows, row_bytes = 0 if earlier is None else earlier.rows, 8 * self.kind.row_width
         self.files.check_free_space(self.info.expected_frames, rows, row_bytes, csv=self.options.csv)
         path = self.files.journal
-        self._windows = windows_in(header["settings"])
+        self._windows = Windows.of(header["settings"])
         if earlier is None:
             journal, first, known = JournalWriter.begin(path, header), 0, NO_ROWS
         else:  # its last batch is made once more, to see that all is as it was; so batches are the same again
             journal = JournalWriter.resume(path, earlier)
             first, known = earlier.last_start, read_last_batch(path, earlier)
-            self._before = read_rows_before(path, earlier, first)
+            self._before = self._rows_before(first)
         self.first_row = journal.rows
         self._started = None
         try:
@@ -183,6 +183,7 @@ class NetworkRun:
                     stages, account = self._through(model, journal, batch_size, first, known)
                 except Exception as error:
                     batch_size, first, known = self._halved(batch_size, error), journal.rows, NO_ROWS
+                    self._before = self._rows_before(first)
             timing = {"whole_seconds": time.perf_counter() - self._start(), **stages.as_dict()}
             how = {"pipeline": self.options.pipeline, "video_backend": self.options.video_backend}
             run = {"batch_size": batch_size, **self.kind.run_settings, **how}
@@ -194,6 +195,10 @@ class NetworkRun:
         finally:
             journal.close()
         return stages
+
+    def _rows_before(self, row: int) -> Rows:
+        content = read_journal(self.files.journal)
+        return NO_ROWS if content is None else read_rows_before(self.files.journal, content, row)
 
     def _start(self) -> float:
         """Time at which reading began; the first call tells the observer."""
@@ -247,7 +252,6 @@ class NetworkRun:
             expected = known[batch.indices[0] - first :][: len(rows)]
             if rows[: len(expected)].tobytes() != expected.tobytes():
                 raise RowsDifferError
-            self._before = rows
             rows = rows[len(expected) :]
             if len(rows):
                 assert batch.indices[-len(rows)] == journal.rows, "rows and frames have parted"

@@ -14,7 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.inference.predictor import PoseModel
+from posecli.inference.step import Values
+from posecli.inference.windows import Windows
 from posecli.tables.poses import PCUTOFF, PoseData
+from posecli.video.batch import Batch
 from posecli.video.pictures import Picture
 from posecli.video.reader import VideoReader
 
@@ -41,6 +44,7 @@ def compare_with_video(
     table: PoseData,
     reader: VideoReader,
     model: PoseModel,
+    windows: Windows | None = None,
     *,
     rows: int = ROWS,
     progress: Callable[[int], object] = lambda _count: None,
@@ -48,9 +52,9 @@ def compare_with_video(
     """How a table differs from its video, in words.
 
     All times are compared. Of the poses, rows all over the table are computed again, and all stretches that stand
-    still while the pictures do not, at most `rows` of each, with the network and the precision that the table was made
-    with. The video is read twice, the second time by the `reader`, which prepares frames as they were for the table;
-    `progress` is told how many more frames are read.
+    still while the pictures do not, at most `rows` of each, with the network, the precision and the windows that the
+    table was made with. The video is read twice, the second time by the `reader`, which prepares frames as they were
+    for the table; `progress` is told how many more frames are read.
     """
     seen = _Seen()
     for number, picture in VideoReader(reader.info).rows():
@@ -64,7 +68,7 @@ def compare_with_video(
     chosen = _spread(range(len(table)), rows) | set(_spread(seen.repeated, rows))
     found = [
         _Compared.of(row, table.points[row], poses)
-        for row, poses in _computed(reader, model, sorted(chosen), progress)
+        for row, poses in _computed(reader, _look(model, windows, table), sorted(chosen), progress)
         if row in poses and np.isfinite(table.points[row, :, :2]).any()
     ]
     if found:
@@ -160,8 +164,22 @@ def _median(apart: Floats) -> float:
     return float(np.median(known)) if len(known) else 0.0
 
 
+def _look(model: PoseModel, windows: Windows | None, table: PoseData) -> Callable[[Batch], Values]:
+    """What says where the body parts are in one frame, as when the table was made."""
+    if windows is None:
+        return lambda frame: model.values_of([frame])
+    poses = table.points[:, :, None]
+
+    def look(frame: Batch) -> Values:
+        step = model.window_step(frame.images.shape[1:], windows)
+        step.resume_within(int(frame.indices[0]), poses)
+        return step(frame)
+
+    return look
+
+
 def _computed(
-    reader: VideoReader, model: PoseModel, chosen: Sequence[int], progress: Callable[[int], object]
+    reader: VideoReader, look: Callable[[Batch], Values], chosen: Sequence[int], progress: Callable[[int], object]
 ) -> Iterator[tuple[int, dict[int, Floats]]]:
     """Each chosen row with the poses of its frame and of the frames beside it, ``(K, 3)`` in px of the full frame."""
     waiting = deque(chosen)
@@ -175,7 +193,7 @@ def _computed(
         if number in needed and picture is not None and picture.frame is not None:
             image = reader.new_buffer(1)
             reader.prepare_row(number, picture, image[0])
-            poses[number] = model.values_of([reader.batch(image, np.array([number]))])[0, :, 0]
+            poses[number] = look(reader.batch(image, np.array([number])))[0, :, 0]
 
 
 def _apart(row: Floats, pose: Floats) -> Floats:

@@ -16,6 +16,7 @@ from posecli.analysis.recompute import ROWS, compare_with_video
 from posecli.behaviour.table import CHUNKS, is_behaviour_table, problems_of, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
+from posecli.inference.windows import Windows
 from posecli.options import Crop, EngineOptions
 from posecli.tables.boxes import boxes_sha256, read_boxes
 from posecli.tables.hdf5 import PlainTable, read_plain_array, read_plain_table
@@ -290,7 +291,8 @@ class _Check:
         info = probe(wanted.video)
         model, geometry = self._model(wanted.model), self._geometry(info)
         reader = VideoReader(info, geometry, boxes=self._boxes())
-        return compare_with_video(read_poses(self.path), reader, model, rows=wanted.rows, progress=progress)
+        table, windows = read_poses(self.path), Windows.of(mapping(self.manifest, "settings"))
+        return compare_with_video(table, reader, model, windows, rows=wanted.rows, progress=progress)
 
     def _model(self, source: Path | None) -> PoseModel:
         described, settings = mapping(self.manifest, "model"), mapping(self.manifest, "settings")

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from posecli.analysis.context import RunContext
-from posecli.analysis.frames import NetworkRun, windows_in
+from posecli.analysis.frames import NetworkRun
 from posecli.analysis.journal import JournalContent, holds, read_journal
 from posecli.analysis.lock import HeldError, Lock, held, holder
 from posecli.analysis.plan import VideoFiles, VideoPlan
-from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError
+from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError, UsageError
+from posecli.inference.windows import Windows
 from posecli.options import FIXED_PRECISIONS
 from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
 from posecli.support.results import StageReport, VideoResult
@@ -229,8 +230,8 @@ class VideoRun(NetworkRun):
         if header["settings"].get("precision") not in FIXED_PRECISIONS:
             return False
         try:
-            windows_in(header["settings"])
-        except (TypeError, AttributeError, KeyError):
+            Windows.of(header["settings"])
+        except UsageError:
             return False
         return ending is None or (
             holds({"pictures": {}} | ending, run=dict, timing=dict, pictures=dict)

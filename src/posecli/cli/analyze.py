@@ -146,8 +146,8 @@ def run_over(
     click.option(
         "--window",
         **number_or("auto", "off"),
-        help="Look at a part of each frame only, N px a side about the animal (dynamic cropping), and at all of it where "
-        "that is not enough; auto finds the size that pays on these videos and passes the parity gate.  "
+        help="Look at a part of each frame only, N px a side about the animal (dynamic cropping), and at all of it "
+        "where that is not enough; auto finds the size that pays on these videos and passes the parity gate.  "
         "[auto; off if --precision is given]",
     ),
     boxes_option(),

@@ -12,12 +12,14 @@ lie where they lie in the whole frame, and only what comes from beyond the windo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from posecli.errors import UsageError
 from posecli.inference.step import Step, Values
 from posecli.video.batch import Batch
 from posecli.video.geometry import BatchGeometry
@@ -50,6 +52,19 @@ class Windows:
     group: int = GROUP
     anchor: int = ANCHOR
     margin: int = MARGIN
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(size, int) and size > 0 for size in (self.width, self.height, self.grid, self.group)):
+            raise TypeError(f"windows are not of whole numbers above 0: {self}")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Windows | None:
+        """Those that a manifest has among its settings; a `UsageError` if it cannot be what posecli wrote."""
+        found = settings.get("windows")
+        try:
+            return None if found is None else cls(**found)
+        except TypeError:
+            raise UsageError(f"windows {str(found)[:80]} are none that posecli makes: analyse again") from None
 
     def __str__(self) -> str:
         return f"windows of {self.width}x{self.height} px"
@@ -124,7 +139,15 @@ class WindowStep(Step):
 
     def resume(self, first: int, before: Values) -> None:
         """Take poses ``(B, K, N, 3)``, px of the displayed frame, for those that lie before frame `first`."""
-        self._next, self._before = first, before
+        self._next, self._before = first, before[-self.windows.group :]
+
+    def resume_within(self, frame: int, poses: Values) -> None:
+        """Be where the whole video's run was when it came to one frame, by the poses ``(N, K, 1, 3)`` of all."""
+        group = frame - frame % self.windows.group
+        before = poses[max(0, group - self.windows.group) : group]
+        if group % self.windows.anchor == 0 or self.windows.center(before) is None:
+            before = poses[group : min(group + 1, frame)]  # the group's first frame, a whole one, said where
+        self._next, self._before = frame, before
 
     def account(self) -> dict[str, int]:
         """How many frames were looked at, and how many of these as a whole."""
