@@ -1,4 +1,4 @@
-"""``python kills.py ENGINE VIDEO MODEL OUT PIPELINE KILLS SEED``: analyses killed at random, and gone on with.
+"""``python kills.py ENGINE VIDEO MODEL OUT PIPELINE KILLS SEED [WINDOW]``: analyses killed at random, and gone on with.
 
 Each is a process of its own, forked from this one, which has imported everything and started nothing. With SIGKILL
 nothing of it runs any more: what counts is what the system was given. Prints what came of it as JSON.
@@ -141,7 +141,7 @@ class Series:
 
 def main() -> None:
     """Run a series with the fake engine, or with a real one and a small network."""
-    which, video, model, out_dir, pipeline, kills, seed = sys.argv[1:]
+    which, video, model, out_dir, pipeline, kills, seed, *window = sys.argv[1:]
     if which == "fake":
         for name in engine.ENGINE_CLASSES:
             engine.ENGINE_CLASSES[name] = "support.fake_engine:FakeEngine"
@@ -151,7 +151,11 @@ def main() -> None:
         import_tensorflow()
     runtime: EngineName = "tensorflow" if which == "tensorflow" else "openvino"
     options = AnalyzeOptions(
-        EngineOptions(runtime, "fp32"), BATCH_SIZE, pipeline=cast(PipelineName, pipeline), out_dir=Path(out_dir)
+        EngineOptions(runtime, "fp32"),
+        BATCH_SIZE,
+        pipeline=cast(PipelineName, pipeline),
+        out_dir=Path(out_dir),
+        window=int(window[0]) if window else "off",
     )
     os.fsync = lambda fd: None  # what was written outlives its process without
     Path(out_dir).mkdir()

@@ -1,0 +1,221 @@
+"""Analyses whose network looks at windows: their tables are those of whole frames, and know how they were made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from analysis.test_resume import Interrupting, content, interrupt, killed_series, run
+from conftest import make_dots_model
+from inference.test_windows import HEIGHT, WIDTH, drawn, walk
+from support import clips
+from support.fake_engine import FakeEngine
+
+from posecli.analysis import RunObserver, analyze, decide
+from posecli.analysis.verify import Recomputing, verify
+from posecli.errors import PrecisionError, UsageError
+from posecli.model.folder import ModelFolder
+from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
+from posecli.precision import windows as measuring
+
+pytestmark = pytest.mark.usefixtures("fake_engine")
+
+#: Long enough for every kind of group; the animal leaves for a while.
+FRAMES = 300
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = walk(FRAMES)
+    path[100:120] = np.nan
+    return clips.encode(tmp_path_factory.mktemp("clip") / "walk.mp4", drawn(path).images)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    return make_dots_model(tmp_path_factory.mktemp("model") / "dots")
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> AnalyzeOptions:
+    return AnalyzeOptions(window=96, out_dir=tmp_path / "poses")
+
+
+@pytest.fixture(scope="module")
+def unbroken(clip: Path, model: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Values of a table that was made of whole frames."""
+    with pytest.MonkeyPatch.context() as patch:
+        from posecli import engine
+
+        patch.setitem(engine.ENGINE_CLASSES, "openvino", "support.fake_engine:FakeEngine")
+        folder = tmp_path_factory.mktemp("whole")
+        return content(run(clip, model, AnalyzeOptions(window="off", out_dir=folder)))
+
+
+def manifest_of(options: AnalyzeOptions) -> dict[str, Any]:
+    assert options.out_dir is not None
+    (path,) = options.out_dir.glob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize(("pipeline", "batch_size"), [("async", 64), ("parallel", 20), ("sync", 1)])
+def test_table_is_that_of_whole_frames(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, pipeline: PipelineName, batch_size: int
+) -> None:
+    result = run(clip, model, replace(options, pipeline=pipeline, batch_size=batch_size))
+    assert content(result) == unbroken
+    manifest = manifest_of(options)
+    assert manifest["settings"]["windows"] == {
+        "width": 96, "height": 96, "grid": 16, "cutoff": 0.6, "group": 8, "anchor": 256, "margin": 16,
+    }  # fmt: skip
+    assert manifest["windows"]["frames"] == FRAMES
+    assert 20 < manifest["windows"]["whole_frames"] < 60
+    assert manifest["parity_gate"][-1]["passed"]
+    assert manifest["run"]["batch_size"] % 8 == 0
+
+
+@pytest.mark.parametrize("after", [104, 112, 256])
+def test_interrupted_run_goes_on(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, after: int
+) -> None:
+    interrupt(clip, model, options, after)
+    observer = Interrupting()
+    result = run(clip, model, options, observer)
+    assert observer.afresh == []
+    assert result.first_frame == after
+    assert content(result) == unbroken
+
+
+def test_smaller_batches_when_memory_runs_out(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, groups = FakeEngine.__call__, []
+
+    def small(self: FakeEngine, images: Any) -> Any:
+        groups.extend([images.shape] if images.shape[:2] == (8, 96) else [])
+        if len(groups) in (20, 21) and images.shape[:2] == (8, 96):
+            raise MemoryError
+        return call(self, images)
+
+    monkeypatch.setattr(FakeEngine, "__call__", small)
+    observer = Interrupting()
+    result = run(clip, model, replace(options, batch_size=64), observer)
+    assert observer.halved == [32, 16]
+    assert content(result) == unbroken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pipeline", ["async", "sync"])
+def test_kills_at_random_moments(clip: Path, model: ModelFolder, tmp_path: Path, pipeline: str) -> None:
+    tally = killed_series("fake", clip, model.path, tmp_path / "poses", pipeline, 10, f"windows {pipeline}", 96)
+    assert tally["kills"] == 10
+    assert tally["kills_with_rows"] > 2, tally
+
+
+class Heard(RunObserver):
+    """Notes what the gate found, and what goes through the network."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def gate_measured(self, figures: Any) -> None:
+        self.lines.append(str(figures))
+
+    def engine_ready(self, network: str, info: Any, work: str) -> None:
+        self.lines.append(work)
+
+
+@pytest.mark.slow
+def test_auto_finds_a_size_where_there_is_enough_to_gain(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auto = replace(options, window=None)
+    run(clip, model, auto)
+    assert "windows" not in manifest_of(auto)["settings"], "the video is too short"
+    monkeypatch.setattr(measuring, "FEWEST_FRAMES", FRAMES)
+    again = replace(auto, overwrite=True)
+    heard = Heard()
+    result = run(clip, model, again, heard)
+    assert content(result) == unbroken
+    assert heard.lines[0].startswith("windows of ")
+    assert heard.lines[0].endswith("% of the work")
+    assert heard.lines[-1].endswith(" px out of frames")
+    found = manifest_of(auto)["settings"]["windows"]
+    assert found["width"] * found["height"] < WIDTH * HEIGHT / 2
+    assert run(clip, model, auto).state == "skipped"
+
+
+def test_a_precision_by_name_leaves_frames_whole(clip: Path, model: ModelFolder, options: AnalyzeOptions) -> None:
+    exact = replace(options, window=None, engine=EngineOptions(precision="fp32"))
+    assert exact.windows == "off"
+    run(clip, model, exact)
+    assert "windows" not in manifest_of(exact)["settings"]
+
+
+@pytest.mark.slow
+def test_another_window_is_another_table(clip: Path, model: ModelFolder, options: AnalyzeOptions) -> None:
+    run(clip, model, options)
+    assert decide(clip, model.path, options)[0].action == "skip"
+    assert decide(clip, model.path, replace(options, window="auto"))[0].action == "skip", "whatever was measured then"
+    for window in (112, "off"):
+        refused = decide(clip, model.path, replace(options, window=window))[0]
+        assert refused.action == "refuse"
+        assert "windows was" in refused.message
+
+
+@pytest.mark.slow
+def test_rows_are_computed_again_with_their_windows(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run(clip, model, options)
+    assert result.table is not None
+    FakeEngine.calls.clear()
+    assert verify(result.table, recomputing=Recomputing(clip, rows=60)).findings == ()
+    assert sum(shape[1:3] == (96, 96) for shape in FakeEngine.calls) > 60
+
+
+@pytest.mark.slow
+def test_a_window_that_moves_points_is_refused(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = FakeEngine.__call__
+
+    def shifted(self: FakeEngine, images: Any) -> Any:
+        found = call(self, images)
+        return replace(found, locref=found.locref + 1) if images.shape[1:3] == (96, 96) else found
+
+    monkeypatch.setattr(FakeEngine, "__call__", shifted)
+    words = (
+        r"^windows of 96x96 px in fp32 moves points by .*: choose --window auto or off, or allow more with --max-shift"
+    )
+    with pytest.raises(PrecisionError, match=words):
+        run(clip, model, options)
+    assert run(clip, model, replace(options, max_shift=20)).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"num_outputs": 2},
+            "a window of 96 px is not for 2 peaks per body part, which may lie anywhere: leave",
+        ),
+        ({"decoder": "standard"}, "a window of 96 px is not for the standard decoder, which takes one frame at a time"),
+        ({"window": 20}, "window 20 is too small: give a whole number of 64 or more"),
+        ({"window": "some"}, "window 'some' is not known: choose one of auto, off, a whole number of px"),
+    ],
+)
+def test_what_has_no_windows(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        AnalyzeOptions(**({"window": 96} | changes))
+
+
+def test_a_window_larger_than_the_frame(clip: Path, model: ModelFolder, options: AnalyzeOptions) -> None:
+    result = analyze(clip, model.path, replace(options, window=400)).results[0]
+    assert (result.state, result.exit_code) == ("failed", 2)
+    assert result.message == "a window of 400 px is all of a frame of 320x240 px: choose a smaller one, or --window off"
