@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.video.geometry import BatchGeometry, Floats, Geometry
-from posecli.video.opencv import Image, import_cv2
+from posecli.video.opencv import GREY, Image, import_cv2
 
 cv2 = import_cv2()
 
@@ -94,9 +94,10 @@ def boxes_at(boxes: Floats, places: npt.NDArray[np.int64]) -> Floats:
 
 
 def prepare(image: Image, geometry: Geometry, out: Image) -> None:
-    """Bring a displayed frame, ``(height, width, 3)`` BGR, into its place in a batch, ``(H, W, 3)`` RGB.
+    """Bring a displayed frame into its place in a batch, ``(H, W, 3)`` RGB.
 
-    It is cropped and resized: shrinking averages areas, enlarging interpolates linearly.
+    The frame is ``(height, width, 3)`` BGR, or ``(height, width)`` if its channels are equal. It is cropped and
+    resized: shrinking averages areas, enlarging interpolates linearly.
     """
     if geometry.is_cropped:
         image = image[geometry.crop.y1 : geometry.crop.y2, geometry.crop.x1 : geometry.crop.x2]
@@ -104,7 +105,7 @@ def prepare(image: Image, geometry: Geometry, out: Image) -> None:
         shrinks = geometry.width * geometry.height < image.shape[0] * image.shape[1]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image = cv2.resize(image, (geometry.width, geometry.height), interpolation=method)
-    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
+    cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == GREY else cv2.COLOR_BGR2RGB, dst=out)
 
 
 def prepared(

@@ -25,6 +25,10 @@ _NAMES = (
     "chroma-derived-c ictcp ipt-c2 ycgco-re ycgco-ro"
 )
 MATRICES = dict(enumerate(_NAMES.split()))
+GREY = 2  #: Axes of a picture whose channels are equal.
+#: Eight-bit formats in which a colour is what the planes after the first say.
+LUMA_FIRST = ("gray", *(f"{name}{sampling}p" for name in ("yuv", "yuvj") for sampling in (420, 422, 444)))
+NEUTRAL = 128  #: What these planes hold where there is no colour.
 #: All properties of a picture that its pixels' meaning depends on; they may change within a video.
 _properties_of = attrgetter(
     *("format.name", "width", "height", "interlaced_frame"),
@@ -57,11 +61,42 @@ class PixelConverter:
     """
 
     def __init__(self) -> None:
+        self._cv2 = import_cv2()
         self._properties: tuple[Any, ...] | None = None
         self._reformatter = VideoReformatter()
+        self._grey_tables: dict[tuple[Any, ...], Image | None] = {}
 
     def bgr(self, frame: av.VideoFrame) -> Image:
         """``(height, width, 3)`` uint8 BGR as coded, an array of its own; a `VideoError` if FFmpeg fails."""
+        return in_channels(self.pixels(frame))
+
+    def pixels(self, frame: av.VideoFrame) -> Image:
+        """The same, but ``(height, width)`` where all channels are equal and a table of brightness tells them."""
+        table = self._grey_table(frame) if _is_grey(frame) else None
+        return self._converted(frame) if table is None else self._looked_up(frame, table)
+
+    def _grey_table(self, frame: av.VideoFrame) -> Image | None:
+        """What the converter makes of each of 256 brightnesses without colour, in frames of this kind and size.
+
+        ``None`` unless each pixel of noise, and of the first such frame, depends on its own brightness alone.
+        """
+        properties = _properties_of(frame)
+        if properties not in self._grey_tables:
+            noise = _grey_noise(frame)
+            luma = _bytes_of(noise.planes[0])
+            table = np.zeros(256, np.uint8)
+            table[luma] = self._converted(noise)[..., 0]
+            is_shown = len(np.unique(luma)) == len(table) and all(
+                np.array_equal(in_channels(self._looked_up(each, table)), self._converted(each))
+                for each in (noise, frame)
+            )
+            self._grey_tables[properties] = table if is_shown else None
+        return self._grey_tables[properties]
+
+    def _looked_up(self, frame: av.VideoFrame, table: Image) -> Image:
+        return _image(self._cv2.LUT(_bytes_of(frame.planes[0]), table))
+
+    def _converted(self, frame: av.VideoFrame) -> Image:
         if (properties := _properties_of(frame)) != self._properties:
             self._properties, self._reformatter = properties, VideoReformatter()
         try:
@@ -73,7 +108,46 @@ class PixelConverter:
                 f"pictures of pixel format '{frame.format.name}' with the colour matrix '{matrix}' cannot be converted "
                 f"({getattr(error, 'strerror', None) or error}): re-encode the video to yuv420p with the matrix bt709"
             ) from error
-        return converted.to_ndarray().astype(np.uint8, copy=False)
+        return _image(converted.to_ndarray())
+
+
+def in_channels(image: Image) -> Image:
+    """BGR of a picture, ``(height, width)`` if its channels are equal.
+
+    >>> in_channels(np.array([[7]], np.uint8)).tolist()
+    [[[7, 7, 7]]]
+    """
+    cv2 = import_cv2()
+    return _image(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)) if image.ndim == GREY else image
+
+
+def _image(pixels: npt.NDArray[Any]) -> Image:
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _bytes_of(plane: av.video.plane.VideoPlane) -> Image:
+    """A view of a plane of bytes, without the padding of its lines."""
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
+def _is_grey(frame: av.VideoFrame) -> bool:
+    """Whether a progressive frame has no colour anywhere; some that have none may be missed."""
+    planes = frame.planes
+    if frame.format.name not in LUMA_FIRST or frame.interlaced_frame or min(plane.line_size for plane in planes) < 0:
+        return False
+    min_and_max = import_cv2().minMaxLoc
+    return all(min_and_max(_bytes_of(plane))[:2] == (NEUTRAL, NEUTRAL) for plane in planes[1:])
+
+
+def _grey_noise(frame: av.VideoFrame) -> av.VideoFrame:
+    """A picture without colour, of a frame's kind and size, whose brightness is noise."""
+    noise = av.VideoFrame(frame.width, frame.height, frame.format.name)
+    noise.colorspace, noise.color_range = frame.colorspace, frame.color_range
+    for plane in noise.planes:
+        plane.update(bytes([NEUTRAL]) * plane.buffer_size)
+    luma = noise.planes[0]
+    luma.update(np.random.default_rng(0).bytes(luma.buffer_size))
+    return noise
 
 
 class CheckedCapture:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import av
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 from posecli.errors import VideoError
 from posecli.video.opencv import import_cv2
@@ -39,7 +39,8 @@ class Orientation:
     def of(cls, frame: av.VideoFrame) -> Orientation | None:
         """From a decoded picture's display matrix; ``None`` if it has none, so that the one before still holds."""
         try:
-            matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stubs say str
+            # Not `frame.side_data`: frame and container would hold each other, and with them the decoder's memory.
+            matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]  # untyped in the stubs
         except ValueError:  # pictures with Exif, which PyAV does not know, though it tells their turn
             return cls(round(frame.rotation) % 360 if frame.rotation % 90 == 0 else 0)
         return None if matrix is None else cls.from_matrix(np.frombuffer(bytes(matrix), np.int32))

@@ -22,7 +22,7 @@ from posecli.errors import VideoError
 from posecli.options import VideoBackend
 from posecli.video.batch import Batch, boxes_at, prepare
 from posecli.video.geometry import Floats, Geometry
-from posecli.video.opencv import CheckedCapture, PixelConverter
+from posecli.video.opencv import CheckedCapture, PixelConverter, in_channels
 from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
 from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
@@ -154,7 +154,8 @@ class VideoReader:
     def decoded(self) -> Iterator[Frame]:
         """The next frames, not prepared."""
         for index, picture in self._rows:
-            yield Frame(index, picture.pts * self._unit, self._image(index, picture))
+            image = self._image(index, picture)
+            yield Frame(index, picture.pts * self._unit, None if image is None else in_channels(image))
 
     def rows(self) -> Iterator[Row]:
         """The next frames as FFmpeg decodes them: place in the video, and picture."""
@@ -173,7 +174,7 @@ class VideoReader:
             yield batch
 
     def _image(self, index: int, picture: Picture) -> Image | None:
-        """A picture as displayed; one of another size than the first is an error."""
+        """A picture as displayed, as `prepare` takes it; one of another size than the first is an error."""
         frame = picture.frame
         if frame is None:
             return None
@@ -196,7 +197,7 @@ class VideoReader:
         if self._capture is not None and self._capture.fault is None and self._pictures.is_careful:
             self._capture.fault = "the file has damaged pictures"
         image = None if self._capture is None else self._capture.picture(pts, frame, converter)
-        return converter.bgr(frame) if image is None else image
+        return converter.pixels(frame) if image is None else image
 
     def _all(self) -> Generator[Row]:
         """Every row once, in order."""
