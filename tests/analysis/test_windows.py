@@ -187,6 +187,7 @@ def test_a_window_that_moves_points_is_refused(
 
     def shifted(self: FakeEngine, images: Any) -> Any:
         found = call(self, images)
+        assert found.locref is not None
         return replace(found, locref=found.locref + 1) if images.shape[1:3] == (96, 96) else found
 
     monkeypatch.setattr(FakeEngine, "__call__", shifted)
