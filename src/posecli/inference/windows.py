@@ -2,9 +2,10 @@
 
 Frames are taken in groups whose bounds depend on nothing but their numbers. A group's windows lie where the last pose
 of the group before was; every so many frames, and wherever nothing is known, the whole first frame says where. What a
-window shows is checked: a body part that is unsure, or close to an edge behind which the frame goes on, has its frame
-looked at as a whole. So an animal that jumps, leaves or returns costs time, not poses; and the same frame has the same
-pose whatever the size of batches, and wherever an interrupted run goes on.
+window shows is checked: where a body part is unsure, or close to an edge behind which the frame goes on, the window is
+moved to what it shows, and if that is not enough the frame is looked at as a whole. So an animal that jumps, leaves or
+returns costs time, not poses; and the same frame has the same pose whatever the size of batches, and wherever an
+interrupted run goes on.
 
 Windows begin at multiples of the network's deepest cells, and are as much smaller than the frame: the cells of its maps
 lie where they lie in the whole frame, and only what comes from beyond the window's edges is missing.
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from posecli.errors import UsageError
 from posecli.inference.step import Step, Values
 from posecli.video.batch import Batch
-from posecli.video.geometry import BatchGeometry
+from posecli.video.geometry import BatchGeometry, Floats
 
 Places = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -69,7 +70,7 @@ class Windows:
     def __str__(self) -> str:
         return f"windows of {self.width}x{self.height} px"
 
-    def corners(self, centers: npt.NDArray[np.float64], size: tuple[int, ...]) -> Places:
+    def corners(self, centers: Floats, size: tuple[int, ...]) -> Places:
         """Upper left corners ``(B, 2)``, x and y, of windows about centers in a picture of a size (height, width).
 
         They stay inside; -1 where a center is NaN.
@@ -104,13 +105,20 @@ class Windows:
         found: Flags = ((best[..., 2] < self.cutoff) | at_edge.any(axis=-1)).any(axis=1)
         return found
 
-    def center(self, values: Values) -> npt.NDArray[np.float64] | None:
+    def centers(self, values: Values) -> Floats:
+        """Middles ``(B, 2)``, x and y, of the body parts that are seen in poses ``(B, K, N, 3)``; NaN if none is."""
+        best = values[:, :, 0]
+        seen = (best[..., 2] >= self.cutoff)[..., None]
+        first = np.where(seen, best[..., :2], np.inf).min(axis=1, initial=np.inf)
+        last = np.where(seen, best[..., :2], -np.inf).max(axis=1, initial=-np.inf)
+        with np.errstate(invalid="ignore"):  # infinite both ways where none is seen
+            return np.asarray(first / 2 + last / 2)
+
+    def center(self, values: Values) -> Floats | None:
         """The middle (x, y) of the body parts that were seen last in poses ``(B, K, N, 3)``; ``None`` if none was."""
-        for pose in values[::-1, :, 0]:
-            seen = pose[pose[:, 2] >= self.cutoff, :2]
-            if len(seen):
-                return np.asarray((seen.min(axis=0) + seen.max(axis=0)) / 2)
-        return None
+        centers = self.centers(values)
+        known = np.flatnonzero(np.isfinite(centers[:, 0]))
+        return centers[known[-1]] if len(known) else None
 
 
 def whole_groups(batch_size: int, windows: Windows) -> int:
@@ -133,7 +141,8 @@ class WindowStep(Step):
     full: Step
     near: Step  # for pictures of the windows' size
     frames: int = 0  # that were looked at
-    whole: int = 0  # of these, as a whole
+    moved: int = 0  # of these, in a second window, about what the first one showed
+    whole: int = 0  # as a whole
     _next: int = -1  # the frame that `_before` lies before
     _before: Values = field(default_factory=lambda: np.empty((0, 0, 1, 3)))
 
@@ -151,7 +160,7 @@ class WindowStep(Step):
 
     def account(self) -> dict[str, int]:
         """How many frames were looked at, and how many of these as a whole."""
-        return {"frames": self.frames, "whole_frames": self.whole}
+        return {"frames": self.frames, "moved_windows": self.moved, "whole_frames": self.whole}
 
     def warm_up(self, batch_size: int) -> None:
         group = min(batch_size, self.windows.group)
@@ -186,17 +195,29 @@ class WindowStep(Step):
         self._next, self._before = int(batch.indices[-1]) + 1, values
         return values
 
-    def _near(self, batch: Batch, center: npt.NDArray[np.float64]) -> Values:
+    def _near(self, batch: Batch, center: Floats) -> Values:
         """Poses from windows about one center, px of the displayed frame, and from whole frames where need be."""
-        size = batch.images.shape[1:3]
-        about = np.broadcast_to(center, (len(batch), 2))
-        corners = self.windows.corners(batch.geometry.to_network(about), size)
+        corners = self._corners(batch, np.broadcast_to(center, (len(batch), 2)))
+        values, doubtful = self._looked(batch, corners)
+        # Most of these animals have moved to an edge: a window about where they are now shows all of them.
+        moved = self._corners(batch, self.windows.centers(values))
+        again = doubtful & (moved >= 0).all(axis=1) & (moved != corners).any(axis=1)
+        if again.any():
+            self.moved += int(again.sum())
+            values[again], doubtful[again] = self._looked(batch[again], moved[again])
+        if doubtful.any():
+            values[doubtful] = self._whole(batch[doubtful])
+        return values
+
+    def _corners(self, batch: Batch, centers: Floats) -> Places:
+        return self.windows.corners(batch.geometry.to_network(centers), batch.images.shape[1:3])
+
+    def _looked(self, batch: Batch, corners: Places) -> tuple[Values, Flags]:
+        """Poses from windows, and which of them do not suffice."""
         windows = self.windows.cut(batch, corners)
         values = self.near(windows)
-        again = batch.valid & self.windows.doubtful(values, windows.geometry, corners, size)
-        if again.any():
-            values[again] = self._whole(batch[again])
-        return values
+        size = batch.images.shape[1:3]
+        return values, batch.valid & self.windows.doubtful(values, windows.geometry, corners, size)
 
     def _whole(self, batch: Batch) -> Values:
         self.whole += len(batch)

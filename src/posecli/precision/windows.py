@@ -17,7 +17,7 @@ from posecli.engine import Shape
 from posecli.errors import PrecisionError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.inference.step import Values
-from posecli.inference.windows import Windows
+from posecli.inference.windows import Flags, Places, Windows
 from posecli.options import SMALLEST_WINDOW, AnalyzeOptions
 from posecli.precision.gate import Evidence, GateFigures, compare_poses, model_cutoff
 from posecli.video.batch import Batch
@@ -86,7 +86,7 @@ def choose_windows(
         cutoff = model_cutoff(model.folder)
         precision = model.options.fixed_precision
         shift = compare_poses(precision, np.concatenate(poses)[:, :, 0], exact[:, :, 0], cutoff, options.max_shift)
-        work = _area(windows, shape) + step.whole / len(frames)
+        work = _area(windows, shape) * (1 + step.moved / len(frames)) + step.whole / len(frames)
         figures.append(
             WindowFigures(
                 **asdict(shift), width=windows.width, height=windows.height, whole_frames=step.whole, work=work
@@ -136,7 +136,7 @@ def _best(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> Wi
     """Windows of the size that saves most; ``None`` if none saves enough."""
     size = frames.images.shape[1:3]
     all_of_it = _whole_frame(model, size)
-    centers = np.array([_center(all_of_it, pose) for pose in earlier])
+    centers = all_of_it.centers(earlier)
     choices = [
         replace(all_of_it, width=width, height=height)
         for width, height in product(*(_sides(all_of_it, extent) for extent in size[::-1]))
@@ -155,19 +155,19 @@ def _sides(windows: Windows, extent: int) -> list[int]:
     return [extent, *range(extent - windows.grid, SMALLEST_WINDOW - 1, -windows.grid)]
 
 
-def _center(windows: Windows, pose: Values) -> tuple[float, float]:
-    center = windows.center(pose[None])
-    return (np.nan, np.nan) if center is None else (float(center[0]), float(center[1]))
-
-
 def _expected_work(
     windows: Windows, centers: Floats, geometry: BatchGeometry, found: Values, size: tuple[int, ...]
 ) -> float:
     """Share of the whole frames' work that windows would leave, by the poses that the whole frames gave."""
-    corners = windows.corners(geometry.to_network(centers), size)
-    placed = corners.min(axis=1) >= 0
-    again = windows.doubtful(found, geometry.window(corners.astype(np.float64)), corners, size)
-    return _area(windows, size) + float((again | ~placed).mean())
+
+    def doubtful(corners: Places) -> Flags:
+        return windows.doubtful(found, geometry.window(corners.astype(np.float64)), corners, size)
+
+    corners, moved = (windows.corners(geometry.to_network(each), size) for each in (centers, windows.centers(found)))
+    is_placed, is_moved = corners.min(axis=1) >= 0, (moved != corners).any(axis=1)
+    again = is_placed & doubtful(corners) & is_moved
+    whole = ~is_placed | (doubtful(corners) & (~is_moved | doubtful(moved)))
+    return _area(windows, size) * (1 + float(again.mean())) + float(whole.mean())
 
 
 def _area(windows: Windows, shape: Sequence[int]) -> float:
