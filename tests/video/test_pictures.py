@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -13,7 +15,7 @@ from support.number_engine import read_checked
 
 from posecli.video import pictures as module
 from posecli.video.opencv import PixelConverter
-from posecli.video.pictures import Pictures, pictures_from
+from posecli.video.pictures import Picture, Pictures, pictures_from
 from posecli.video.probe import probe
 
 X264 = ("-c:v", "libx264", "-g", "12", "-bf", "2", "-pix_fmt", "yuv420p")
@@ -41,10 +43,7 @@ def test_careful_reading_gives_what_quick_reading_does(name: str, tmp_path: Path
     path = clips.encode(tmp_path / name, clips.numbered_frames(40), *ENCODES[name])
     quick, careful = list(Pictures(path)._quickly()), list(Pictures(path)._carefully())
     assert [picture.pts for picture in quick] == [picture.pts for picture in careful]
-    for one, other in zip(quick, careful, strict=True):
-        assert one.frame is not None
-        assert other.frame is not None
-        assert [bytes(plane) for plane in one.frame.planes] == [bytes(plane) for plane in other.frame.planes]
+    assert list(map(planes, quick)) == list(map(planes, careful))
 
 
 @pytest.mark.parametrize("lost", [{0}, {7}, {5, 6, 20}, {39}], ids=str)
@@ -103,6 +102,38 @@ def test_pictures_are_found_by_their_time(name: str, tmp_path: Path) -> None:
     for first in (0, 13, 24, 39):
         found = [picture.pts for picture in islice(pictures_from(path, int(times[first])), 5)]
         assert found == times[first : first + 5].tolist()
+
+
+@pytest.mark.parametrize("fields", [(), ("-flags", "+ildct+ilme")], ids=["progressive", "fields"])
+def test_pictures_on_the_way_that_none_refers_to_may_be_left_out(
+    fields: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels are those of reading from the start, where pictures refer to others in every way H.264 has."""
+    options = "b-adapt=0:bframes=3:b-pyramid=normal:direct=temporal:weightb=1:ref=4:keyint=30:scenecut=0"
+    frames = clips.textured(clips.numbered_frames(40))
+    path = clips.encode(tmp_path / "clip.mp4", frames, "-c:v", "libx264", "-x264-params", options, *fields)
+    times = probe(path).pts
+    whole = {picture.pts: planes(picture) for picture in Pictures(path)}
+    steps = module._steps
+    decoded: list[int] = []
+
+    def counting(*arguments: Any) -> Iterator[module._Step]:
+        for step in steps(*arguments):
+            decoded.append(len(step.frames))
+            yield step
+
+    monkeypatch.setattr(module, "_steps", counting)
+    for first in (27, 28, 29, 30, 39):
+        decoded.clear()
+        found = {picture.pts: planes(picture) for picture in pictures_from(path, int(times[first]))}
+        assert found == {pts: whole[pts] for pts in times[first:].tolist()}
+        if first < 30:
+            assert 40 - first < sum(decoded) <= 30
+
+
+def planes(picture: Picture) -> list[bytes]:
+    assert picture.frame is not None
+    return [bytes(plane) for plane in picture.frame.planes]
 
 
 def test_fields_and_changes_of_coding_are_followed(tmp_path: Path) -> None:

@@ -84,11 +84,11 @@ class PixelConverter:
         if properties not in self._grey_tables:
             noise = _grey_noise(frame)
             luma = _bytes_of(noise.planes[0])
+            converted = {noise: self._converted(noise), frame: self._converted(frame)}
             table = np.zeros(256, np.uint8)
-            table[luma] = self._converted(noise)[..., 0]
+            table[luma] = converted[noise][..., 0]
             is_shown = len(np.unique(luma)) == len(table) and all(
-                np.array_equal(in_channels(self._looked_up(each, table)), self._converted(each))
-                for each in (noise, frame)
+                np.array_equal(in_channels(self._looked_up(each, table)), image) for each, image in converted.items()
             )
             self._grey_tables[properties] = table if is_shown else None
         return self._grey_tables[properties]

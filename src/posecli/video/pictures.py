@@ -35,6 +35,8 @@ LOOK_AHEAD = 2 * DEEPEST_REORDERING + 2
 OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
 #: Codecs without hidden pictures: a packet that gives none is a field, or is lost.
 OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
+#: Codecs that mark each picture that no other refers to. (In HEVC's layers in time the mark says less.)
+MARKS_UNREFERRED = ("h264",)
 BROADCASTS = ("mpegts", "mpeg")  #: Formats whose recordings are cut anywhere.
 #: Codecs whose recordings are cut anywhere: what cannot be decoded before the first key frame is not lost.
 CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
@@ -134,7 +136,7 @@ def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> G
             stream.decode(first)
             container.seek(pts, stream=stream, backward=True, any_frame=False)
             is_whole = False
-            for step in _steps(container, stream):
+            for step in _steps(container, stream, pts):
                 if step.has_failed:
                     return
                 for frame in step.frames:
@@ -170,10 +172,20 @@ class _Step(NamedTuple):
     depth: int
 
 
-def _steps(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Iterator[_Step]:
-    """Decode all packets. An empty one is a frame that a recorder dropped; a decoder would take it for the end."""
+def _steps(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream, wanted_from: int | None = None
+) -> Iterator[_Step]:
+    """Decode all packets. An empty one is a frame that a recorder dropped; a decoder would take it for the end.
+
+    Before the time that they are `wanted_from`, pictures may be left out that no other refers to.
+    """
     whole = (packet for packet in demux(container, stream) if packet.size)
+    codec = stream.codec_context
+    leaves_out = wanted_from is not None and codec.name in MARKS_UNREFERRED
     for packet in chain(whole, [None]):
+        if leaves_out:
+            is_wanted = packet is None or packet.pts is None or packet.pts >= (wanted_from or 0)
+            codec.skip_frame = "DEFAULT" if is_wanted else "NONREF"
         try:
             frames: Sequence[av.VideoFrame] = stream.decode(packet)
             has_failed = False
