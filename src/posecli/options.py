@@ -193,6 +193,9 @@ class RunOptions:
     #: How reading, inference and decoding overlap. Those that begin with ``tf-`` read through a `tf.data.Dataset`, and
     #: need the TensorFlow engine.
     pipeline: PipelineName = "async"
+    #: Make the int8 version of a model that has none, on the run's own videos, where the precision is ``auto`` and the
+    #: work ahead is worth it.
+    quantize: bool = True
     allow_short: bool = False  #: Finish a table although frames of the video could not be decoded.
     out_dir: Path | None = None  #: Folder for the results; ``None`` puts them beside the video.
     overwrite: bool = False  #: Replace existing results.

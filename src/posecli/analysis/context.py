@@ -11,6 +11,7 @@ from typing import Any
 from posecli.analysis.executors import RunObserver
 from posecli.analysis.kinds import analysis_of
 from posecli.analysis.plan import RunPlan, from_plain, plain
+from posecli.analysis.preparation import Preparation
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
 from posecli.inference.windows import Windows, whole_groups
@@ -51,6 +52,7 @@ class RunContext:
         """The model in the precision of this run, which is settled at first use."""
         if (settled := self.plan.settled.precision) is not None:
             return self.kind.model.with_precision(settled)
+        self._preparation.make()
         gate = self.kind.gate(self.plan.sampled, self.opens)
         model, figures = choose_precision(self.kind.model, gate)
         windows, more = self.kind.choose_windows(model, gate.evidence)
@@ -60,6 +62,15 @@ class RunContext:
             windows=tuple(map(plain, windows)),
         )
         return model
+
+    @property
+    def _preparation(self) -> Preparation:
+        return Preparation(self.plan, self.kind, self.observer, self.opens)
+
+    def foretell(self) -> None:
+        """Say what would be made before the first frame."""
+        if self.plan.settled.precision is None and (intent := self._preparation.intent()) is not None:
+            self.observer.int8_foretold(intent.passes(intent.reckoning.saved), intent.passes(intent.reckoning.cost))
 
     def windows(self, geometry: Geometry) -> Windows | None:
         """What part of each frame the network looks at; ``None`` where it looks at all of it. After `model`."""

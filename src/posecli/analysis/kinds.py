@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +25,7 @@ from posecli.inference.windows import GROUP, Windows
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
 from posecli.precision.gate import Evidence, Gate, clip_gate, pose_gate
+from posecli.precision.quantize import AnyQuantizeOptions, ClipQuantizeOptions, QuantizeOptions
 from posecli.precision.windows import ChosenWindows, WindowFigures, choose_windows, windows_of
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
@@ -35,6 +37,8 @@ from posecli.video.reader import VideoReader
 
 #: Options that say how videos are cut into chunks; models have their own defaults.
 CHUNKING = ("length", "stride", "frame_step")
+#: An int8 version is made within so much of the parity gate's limit: the gate looks at other frames.
+MARGIN = 2 / 3
 
 
 class Analysis(ABC):
@@ -103,6 +107,23 @@ class Analysis(ABC):
         """Shape of an item, as the engine takes it."""
         frame = (geometry.height, geometry.width, 3)
         return frame if self.chunks is None else (self.chunks.length, *frame)
+
+    @property
+    def may_have_windows(self) -> bool:
+        """Whether the network may come to look at parts of frames only."""
+        return False
+
+    def network_shape(self, info: VideoInfo) -> Shape:
+        """Shape of what the network sees of an item of a video."""
+        return self.shape(self.geometry(info))
+
+    @abstractmethod
+    def quantize_options(self) -> AnyQuantizeOptions:
+        """How an int8 version is made for this run: well within what the parity gate will allow it."""
+
+    @abstractmethod
+    def calibration_shape(self, info: VideoInfo) -> Shape:
+        """Shape of what the network sees of an item of a video while an int8 version is made."""
 
     def reader(self, info: VideoInfo, geometry: Geometry) -> Reader:
         """Gives the video, item by item."""
@@ -221,10 +242,10 @@ class PoseAnalysis(Analysis):
         return found
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
-        return pose_gate(videos, self.options, opens, lag=GROUP if self._may_have_windows else 0)
+        return pose_gate(videos, self.options, opens, lag=GROUP if self.may_have_windows else 0)
 
     @property
-    def _may_have_windows(self) -> bool:
+    def may_have_windows(self) -> bool:
         asked = self.options.windows
         return asked != "off" and (asked != "auto" or not (self.top_down or self.options.no_windows))
 
@@ -238,7 +259,7 @@ class PoseAnalysis(Analysis):
         self, model: Model[Any, Any], evidence: Evidence
     ) -> tuple[list[ChosenWindows], list[WindowFigures]]:
         assert isinstance(model, PoseModel)
-        return choose_windows(model, evidence, self.options) if self._may_have_windows else ([], [])
+        return choose_windows(model, evidence, self.options) if self.may_have_windows else ([], [])
 
     def step(self, model: Model[Any, Any], shape: Shape, windows: Windows | None = None) -> Step:
         assert isinstance(model, PoseModel)
@@ -246,6 +267,22 @@ class PoseAnalysis(Analysis):
             return model.window_step(shape, windows, self.options.decoder)
         has_boxes = self.options.boxes is not None
         return model.step(shape, self.options.decoder, self.options.num_outputs, has_boxes=has_boxes)
+
+    def network_shape(self, info: VideoInfo) -> Shape:
+        return self._seen(super().network_shape(info))
+
+    def _seen(self, shape: Shape) -> Shape:
+        crop = self.model.description.top_down
+        return shape if crop is None else (crop.height, crop.width, 3)
+
+    def quantize_options(self) -> QuantizeOptions:
+        default = QuantizeOptions()
+        scale, shift = self.options.scale, MARGIN * self.options.max_shift * self.options.scale
+        return replace(default, scales=(scale,), max_shift=min(default.max_shift, shift), boxes=self.options.boxes)
+
+    def calibration_shape(self, info: VideoInfo) -> Shape:
+        whole = Geometry.plan(info.width, info.height, None, self.options.exact_scale)
+        return self._seen(self.shape(whole))
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         description, peaks = self.model.description, self.options.num_outputs
@@ -306,6 +343,14 @@ class BehaviourAnalysis(Analysis):
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
         return clip_gate(videos, self.chunks, self.geometry, self.options, opens)
+
+    def quantize_options(self) -> ClipQuantizeOptions:
+        default = ClipQuantizeOptions()
+        return replace(default, max_change=min(default.max_change, self.options.max_change / 2))
+
+    def calibration_shape(self, info: VideoInfo) -> Shape:  # noqa: ARG002
+        own = self.model.description
+        return own.length, own.input_height, own.input_width, 3
 
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         starts = self.chunks.starts(self.frames(content))

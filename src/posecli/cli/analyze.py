@@ -58,6 +58,13 @@ def run_options(
         *own,
         engine_options("; auto is the fastest that passes the parity gate on these videos."),
         limit,
+        click.option(
+            "--quantize/--no-quantize",
+            default=defaults.quantize,
+            show_default=False,
+            help="Where the precision is auto and the model has no int8 version, make one first on these videos if the "
+            "work ahead is worth it.  [where it pays]",
+        ),
         pipeline_option(f"How reading, inference and decoding overlap; results are the same.{note}", pipelines),
         click.option(
             "--video-backend",

@@ -36,6 +36,7 @@ def measure_behaviours(
         **{name: flags[name] for name in ("engine", "stride", "pipeline", "out_dir", "overwrite")},
         batch_size=ClassifyOptions().batch_size if flags["batch_size"] is None else flags["batch_size"],
         max_change=ANY_CHANGE,
+        quantize=False,  # the model is measured as it is
         allow_short=True,  # frames that cannot be decoded are counted, but not scored
     )
     classes = folder.description.classes

@@ -38,6 +38,21 @@ class AnalysisProgress(RunObserver):
         self._announced: str | None = None
         self._told: set[str] = set()
 
+    def int8_begins(self, ahead: float, saved: float, cost: float) -> None:
+        ahead_words, saved_words, cost_words = map(duration, (ahead, saved, cost))
+        self._output.say(
+            f"{ahead_words} of network ahead; making an int8 version first: about {cost_words}, saves {saved_words}"
+        )
+
+    def int8_foretold(self, saved: float, cost: float) -> None:
+        self._output.say(
+            f"an int8 version of the model would be made first: it takes as long as {cost:,.0f} passes of the network "
+            f"in fp32, and saves {saved:,.0f}"
+        )
+
+    def preparing(self, step: str) -> None:
+        self._output.say(step)
+
     def gate_measured(self, figures: Figures) -> None:
         verdict = "passes" if figures.passed else "does not pass"
         self._say_once(f"parity gate: {figures}: {verdict}")

@@ -59,12 +59,10 @@ class OpenVINOEngine:
                 f"model '{folder.path}' has no int8 version: make one with 'posecli model quantize', or choose "
                 "--precision auto, bf16 or fp32"
             )
-        core = openvino_core()
-        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if CAPABILITY[precision] in capabilities:
+        if computes_in(precision):
             return None
-        native = ", ".join(name for name in ARITHMETIC if CAPABILITY[name] in capabilities)
-        processor = core.get_property("CPU", "FULL_DEVICE_NAME")
+        native = ", ".join(name for name in ARITHMETIC if computes_in(name))
+        processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
         return f"this processor ({processor}) does not compute in {precision}: choose --precision auto or {native}"
 
     def warm_up(self, batch_size: int) -> None:
@@ -86,7 +84,8 @@ class OpenVINOEngine:
 class FoldedGraph:
     """A model's folded weights, from which graphs of any size and precision are built."""
 
-    def __init__(self, folder: AnyFolder) -> None:
+    def __init__(self, folder: AnyFolder, threads: int | None = None) -> None:
+        self._threads = threads or usable_cores()
         folded = fold_batch_norm(folder.description.network, folder.weights())
         self.network, self._weights = merge_heads(*folded)
 
@@ -96,8 +95,8 @@ class FoldedGraph:
 
     def run(self, images: Images, plan: Int8Plan | None, precision: FixedPrecision) -> Any:
         """What the network says of any number of items, in one precision; built for this call alone."""
-        cores = usable_cores()
-        network = CompiledNetwork(self.built(images.shape[1:], plan), precision, cores, min(cores, SMALL_BATCH))
+        streams = min(self._threads, SMALL_BATCH)
+        network = CompiledNetwork(self.built(images.shape[1:], plan), precision, self._threads, streams)
         parts = [network(images[start : start + SMALL_BATCH]) for start in range(0, len(images), SMALL_BATCH)]
         return typed_output(self.network.head, [np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
 
@@ -125,7 +124,7 @@ class FoldedGraph:
 
     def _outputs(self, network: Network, images: Images) -> Iterator[list[npt.NDArray[np.float32]]]:
         """A network's outputs in fp32, image by image; each is overwritten by the next."""
-        compiled = _compile(self._built(network, images.shape[1:]), "fp32", usable_cores(), streams=1)
+        compiled = _compile(self._built(network, images.shape[1:]), "fp32", self._threads, streams=1)
         request = compiled.create_infer_request()
         for image in images:
             request.infer({0: image[None]})
@@ -158,9 +157,14 @@ class CompiledNetwork:
         ]
 
 
+def computes_in(precision: FixedPrecision) -> bool:
+    """Whether the processor does, by OpenVINO's own account."""
+    return CAPABILITY[precision] in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def wider_precision() -> FixedPrecision:
     """What computes beside int8: the fastest precision here that moves nothing much."""
-    return "bf16" if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+    return "bf16" if computes_in("bf16") else "fp32"
 
 
 def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) -> Any:

@@ -6,7 +6,7 @@ to be small, whose numbers widen exactly when they are read. The folder can be m
 
 Its int8 version, ``int8.yaml``, says what computes in int8 and how that was found: a range for each convolution. The
 weights stay as they are and are rounded when the network is built, so the file cannot disagree with them but by
-belonging to others.
+belonging to others. Where a run tried to make one and could not, ``int8-refused.yaml`` says so until one is made.
 
 A network that looks at one animal may bring the detector that finds it, in a model folder of its own within this one.
 """
@@ -17,8 +17,9 @@ import errno
 import hashlib
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -48,6 +49,8 @@ DETECTOR_FOLDER = "detector"
 #: In a description's source: DeepLabCut's name of a detector that posecli does not run.
 LEFT_OUT = "detector_left_out"
 INT8_FILE = "int8.yaml"
+#: Why a run that tried made no int8 version.
+REFUSAL_FILE = "int8-refused.yaml"
 INT8_FORMAT = "posecli-int8"
 INT8_VERSION = 1
 
@@ -351,6 +354,29 @@ def write_int8(folder: AnyFolder, plan: Int8Plan, record: Mapping[str, Any]) -> 
     ranges = {scope: [float(low), float(high)] for scope, (low, high) in plan.ranges.items()}
     text = yaml.safe_dump({**header, **record, "ranges": ranges}, sort_keys=False, allow_unicode=True)
     write_whole(folder.path / INT8_FILE, text.encode())
+    (folder.path / REFUSAL_FILE).unlink(missing_ok=True)
+
+
+def write_int8_refusal(folder: AnyFolder, reason: str, settings: Mapping[str, Any], videos: Sequence[Path]) -> None:
+    """Note that no int8 version could be made with some settings, and why."""
+    record = {
+        "model_identity": folder.identity,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": f"posecli {__version__}",
+        "videos": [path.name for path in videos],
+        "settings": dict(settings),
+        "reason": reason,
+    }
+    write_whole(folder.path / REFUSAL_FILE, yaml.safe_dump(record, sort_keys=False, allow_unicode=True).encode())
+
+
+def int8_was_refused(folder: AnyFolder, settings: Mapping[str, Any]) -> bool:
+    """Whether it was noted that these weights have no int8 version with these settings; a damaged note is none."""
+    try:
+        record = read_yaml(folder.path / REFUSAL_FILE, ModelError)
+    except ModelError:
+        return False
+    return record.get("model_identity") == folder.identity and record.get("settings") == settings
 
 
 def builtin_model_path() -> Path:

@@ -14,6 +14,7 @@ The heads, or logits, always stay in the wider precision: they are a hundredth o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -34,9 +35,10 @@ from posecli.inference.step import Values
 from posecli.inference.topdown import check_boxes
 from posecli.model.folder import AnyFolder, ClipModelFolder, ModelFolder, write_int8
 from posecli.network.int8 import Int8Plan
+from posecli.network.network import Network
 from posecli.options import AnalyzeOptions, FixedPrecision, at_least
 from posecli.precision import gate
-from posecli.precision.gate import FEWEST_CHUNKS, FEWEST_POINTS, Figures
+from posecli.precision.gate import FEWEST_CHUNKS, FEWEST_POINTS, Figures, Opens
 from posecli.tables.boxes import refuse_shared
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
@@ -48,6 +50,16 @@ Tell = Callable[[str], None]
 
 #: Convolutions given back to the wider precision at each attempt.
 GIVEN_BACK = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
+#: Measured with ResNet-50 at 640x480 px, in passes of fp32: noting ranges in one item, and int8's noise.
+RANGES_PASSES, NOISE_PASSES = 2, 4
+#: Fewest items by which convolutions are ranked.
+FEWEST_RANKED = 8
+#: Multiply-adds of fp32 that take as long as building a graph, for each parameter.
+GRAPH_WORK = 2000
+#: Copies of all maps of an item that are held at once, of which ranking has each convolution's twice.
+MAPS_HELD = 3
+#: Most networks need one or two, hard ones more.
+EXPECTED_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,9 @@ class ClipQuantizeOptions:
             raise UsageError(f"max-change {self.max_change} is out of range: give a probability above 0, up to 1")
 
 
+AnyQuantizeOptions: TypeAlias = QuantizeOptions | ClipQuantizeOptions
+
+
 @dataclass(frozen=True)
 class Attempt:
     """Names of the convolutions left in the wider precision, and what was measured: per scale for poses."""
@@ -93,20 +108,26 @@ class Attempt:
 
 
 def quantize_model(
-    folder: AnyFolder, videos: Sequence[Path], options: QuantizeOptions | ClipQuantizeOptions, tell: Tell
+    folder: AnyFolder,
+    videos: Sequence[Path],
+    options: AnyQuantizeOptions,
+    tell: Tell,
+    *,
+    opens: Opens = lambda _video: None,
+    threads: int | None = None,
 ) -> Attempt:
     """Make the int8 version of a network, ``int8.yaml`` in its folder, with videos like those that it is for.
 
-    The attempt that was chosen; `EngineError` if the videos show too few points or chunks to judge by, or no attempt
-    stays within the limit.
+    By default every core that the process may use computes. The attempt that was chosen; `EngineError` if the videos
+    show too few points or chunks to judge by, or no attempt stays within the limit.
     """
     judge = _PoseJudge(folder, options) if isinstance(options, QuantizeOptions) else _ClipJudge(folder, options)
-    samples = judge.samples(videos)
+    samples = judge.samples(videos, opens)
     if not any(len(images) > 1 for images in samples):
         raise UsageError("nothing could be read from the videos to calibrate with: check that they play")
     learning, judging = ([np.ascontiguousarray(images[first::2]) for images in samples] for first in (0, 1))
     tell(f"calibrating on {sum(map(len, learning))} {judge.sampled}")
-    workshop = _Workshop(folder, judge, judging)
+    workshop = _Workshop(FoldedGraph(folder, threads), judge, judging)
     plan = Int8Plan(workshop.ranges(learning))
     tell(f"measuring what int8 loses in each of {len(plan.ranges)} convolutions")
     ranking = workshop.ranking(plan, learning)
@@ -140,6 +161,38 @@ def quantize_model(
     }
     write_int8(folder, plan.without(frozenset(kept)), record)
     return chosen
+
+
+def expected_work(
+    network: Network, extents: Sequence[int], options: AnyQuantizeOptions, int8: float, detecting: float = 0.0
+) -> float:
+    """Multiply-adds of fp32 that take about as long as `quantize_model` does, with items of one size.
+
+    In int8 one takes the share `int8` of the time; so many more find the animal in a frame (`detecting`). Reading the
+    videos is not counted.
+    """
+    items = options.frames if isinstance(options, QuantizeOptions) else options.chunks
+    each = sum(network.multiplications(extents).values())
+    passes = items * (1 + RANGES_PASSES + EXPECTED_ATTEMPTS * int8)
+    passes += min(items, ranked(3 * math.prod(extents))) * NOISE_PASSES
+    graphs = 3 + EXPECTED_ATTEMPTS
+    return passes * each + 2 * items * detecting + graphs * GRAPH_WORK * network.parameters
+
+
+def expected_bytes(network: Network, extents: Sequence[int], options: AnyQuantizeOptions) -> float:
+    """Memory that `quantize_model` takes about, with items of one size: for them, and for all maps of one."""
+    items = options.frames if isinstance(options, QuantizeOptions) else options.chunks
+    maps = sum(math.prod(side or 1 for side in shape) for shape in network.shapes(extents).values())
+    return 6.0 * items * 3 * math.prod(extents) + MAPS_HELD * np.dtype(np.float32).itemsize * maps
+
+
+def ranked(numbers: int) -> int:
+    """Of how many items, each of so many numbers, convolutions are ranked: large ones have more places to go by.
+
+    >>> ranked(3 * 640 * 480), ranked(3 * 160 * 120)
+    (8, 128)
+    """
+    return max(FEWEST_RANKED, FEWEST_RANKED * 3 * 640 * 480 // numbers)
 
 
 def fewest_kept(
@@ -189,7 +242,7 @@ class _PoseJudge:
         self.sampled = f"frames at {len(options.scales)} scales"
         self.settings = {"frames": options.frames, "scales": [*options.scales], "max_shift_px": options.max_shift}
 
-    def samples(self, videos: Sequence[Path]) -> list[Images]:
+    def samples(self, videos: Sequence[Path], opens: Opens) -> list[Images]:
         refuse_shared(self._options.boxes, len(videos))
         for path in videos:
             probe(path)  # says what is wrong with a video that the sampling would pass over
@@ -197,7 +250,7 @@ class _PoseJudge:
         sizes: dict[tuple[int, ...], list[Images]] = {}
         for scale in self._options.scales:
             options = AnalyzeOptions(scale=scale, boxes=self._options.boxes)
-            for sample in gate.sample_frames(videos, options, wanted, most_videos=wanted):
+            for sample in gate.sample_frames(videos, options, wanted, opens, most_videos=wanted):
                 shown = sample if self._model.cropping is None else self._model.cropping(sample)
                 sizes.setdefault(shown.images.shape[1:], []).append(shown.images[shown.valid])
         return [np.concatenate(parts) for parts in sizes.values()]
@@ -232,7 +285,7 @@ class _ClipJudge:
         self.read = self._model.probabilities
         self.settings = asdict(options)
 
-    def samples(self, videos: Sequence[Path]) -> list[Images]:
+    def samples(self, videos: Sequence[Path], opens: Opens) -> list[Images]:
         own = self._model.description
         # From every stretch of the videos: a stride of half a chunk gives short ones enough.
         plan = ChunkPlan(own.length, max(1, own.length * own.frame_step // 2), own.frame_step)
@@ -241,9 +294,11 @@ class _ClipJudge:
         each = -(-2 * self._options.chunks // len(chosen))
         found = []
         for path in chosen:
+            opens(path)
             info = infos[path]
             geometry = Geometry.plan(info.width, info.height).brought_to(own.input_width, own.input_height)
             found.append(gate.sample_chunks(info, geometry, plan, each))
+        opens(None)
         return [np.concatenate(found)]
 
     def refuse_thin(self, exact: Values, shape: tuple[int, ...]) -> None:  # noqa: ARG002
@@ -260,9 +315,9 @@ class _ClipJudge:
 class _Workshop:
     """Runs one model in many versions on the same samples."""
 
-    def __init__(self, folder: AnyFolder, judge: _PoseJudge | _ClipJudge, judging: Sequence[Images]) -> None:
+    def __init__(self, graph: FoldedGraph, judge: _PoseJudge | _ClipJudge, judging: Sequence[Images]) -> None:
         self._judge = judge
-        self.graph = FoldedGraph(folder)
+        self.graph = graph
         self._judging = judging
         self._exact = [self._found(images, None, "fp32") for images in judging]
         for images, exact in zip(judging, self._exact, strict=True):
@@ -285,8 +340,9 @@ class _Workshop:
         return "" if worst.passed else f", nor does the network without int8, as {worst}"
 
     def ranking(self, plan: Int8Plan, learning: Sequence[Images]) -> list[str]:
-        """Convolutions by what int8 loses in each, the most first; on the smallest items."""
-        lost = self.graph.int8_noise(min(learning, key=lambda images: images[0].size), plan)
+        """Convolutions by what int8 loses in each, the most first; on the smallest items, and few of large ones."""
+        smallest = min(learning, key=lambda images: images[0].size)
+        lost = self.graph.int8_noise(smallest[:: -(-len(smallest) // ranked(smallest[0].size))], plan)
         return sorted(lost, key=lambda name: -lost[name])
 
     def attempt(self, plan: Int8Plan, kept: tuple[str, ...]) -> Attempt:

@@ -29,6 +29,18 @@ OUTCOMES: dict[Verb, type[Outcome]] = {"decide": VideoPlan, "carry_out": VideoRe
 class RunObserver:
     """Is told how a run goes. This one does nothing; a command's own prints."""
 
+    def int8_begins(self, ahead: float, saved: float, cost: float) -> None:
+        """The model has no int8 version, and one is about to be made.
+
+        So many seconds of network would be ahead without it; int8 saves some of them, and making it takes some.
+        """
+
+    def int8_foretold(self, saved: float, cost: float) -> None:
+        """An int8 version would be made first; what it would save and cost, in passes of the network in fp32."""
+
+    def preparing(self, step: str) -> None:
+        """A step of making the int8 version, in words."""
+
     def gate_measured(self, figures: Figures) -> None:
         """A faster precision was measured; told for every video of the run."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from posecli.analysis.context import Note, RunContext
 from posecli.analysis.executors import Outcome, RunObserver, Verb
-from posecli.analysis.plan import RunPlan, plain
+from posecli.analysis.plan import RunPlan, VideoPlan, plain
 from posecli.analysis.video import carry_out, decide
 from posecli.inference.predictor import Model
 from posecli.support.results import VideoResult
@@ -35,4 +35,6 @@ def here(
         if isinstance(outcome, VideoResult):
             observer.video_finished(outcome)
         outcomes.append(outcome)
+    if any(isinstance(outcome, VideoPlan) and outcome.action == "analyse" for outcome in outcomes):
+        context.foretell()
     return outcomes
