@@ -40,7 +40,7 @@ from posecli.precision import first_use
 from posecli.precision.first_use import Pace, WorkAhead, pace, reckon
 from posecli.precision.quantize import Attempt, QuantizeOptions, expected_work
 
-VNNI = frozenset({"avx2", "avx512_vnni"})
+VNNI = frozenset({"avx2", "avx512_vnni", "avx512_bf16"})
 
 
 class ExactEngine(FakeEngine):
@@ -80,8 +80,6 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> Maker:
     monkeypatch.setattr(engines, "_engine_class", lambda name: ExactEngine)
     monkeypatch.setattr(preparation, "quantize_model", found)
     monkeypatch.setattr(preparation, "processor", lambda: ("a processor", VNNI))
-    monkeypatch.setattr(preparation, "computes_in", lambda precision: True)
-    monkeypatch.setattr(preparation, "wider_precision", lambda: "bf16")
     monkeypatch.setattr(first_use, "LEAST_GAIN", 0.0)
     return found
 
@@ -155,10 +153,9 @@ def test_where_it_is_not_wanted_none_is_made(
     [
         (first_use, "LEAST_GAIN", 2.0),  # of fifty frames
         (preparation, "processor", lambda: ("an old processor", frozenset({"avx2"}))),
-        (preparation, "computes_in", lambda precision: precision != "int8"),
         (os, "access", lambda path, mode: "dots-model" not in str(path)),
     ],
-    ids=["short", "AVX2", "no int8", "read-only"],
+    ids=["short", "AVX2", "read-only"],
 )
 def test_where_it_cannot_pay_none_is_made(
     maker: Maker,
@@ -288,7 +285,7 @@ def test_dry_run_says_it_and_makes_nothing(
 
 
 def test_arithmetic() -> None:
-    network, kind = resnet(PoseSpec("resnet_50", 4)), pace(VNNI, "bf16")
+    network, kind = resnet(PoseSpec("resnet_50", 4)), pace(VNNI)
     assert kind == Pace(0.52, 0.3)
     options = QuantizeOptions((1.0,))
     each = sum(network.multiplications((480, 640)).values())

@@ -16,7 +16,6 @@ from posecli.analysis.kinds import Analysis
 from posecli.analysis.lock import HeldError, Lock, held
 from posecli.analysis.plan import RunPlan, VideoFiles, plain
 from posecli.engine import Shape
-from posecli.engine.openvino import computes_in, wider_precision
 from posecli.errors import EngineError, PoseCliError
 from posecli.inference.batching import is_out_of_memory
 from posecli.model.folder import has_int8, int8_was_refused, write_int8_refusal
@@ -69,13 +68,11 @@ class Preparation:
         """What would be made; ``None`` if nothing."""
         if not self._may_be_made():
             return None
-        found = self._videos_ahead()
-        features = pace(processor()[1], wider_precision()) if computes_in("int8") else None
-        if found is None or features is None:
+        if (here := pace(processor()[1])) is None or (found := self._videos_ahead()) is None:
             return None
         videos, shape, work = found
         network, options = self._folder.description.network, self._kind.quantize_options()
-        reckoning = reckon(network, work, features, options)
+        reckoning = reckon(network, work, here, options)
         needed = expected_bytes(network, work.calibrated_with, options)
         return Int8Intent(videos, shape, _multiply_adds(network, shape), needed, reckoning) if reckoning.pays else None
 

@@ -59,10 +59,12 @@ class OpenVINOEngine:
                 f"model '{folder.path}' has no int8 version: make one with 'posecli model quantize', or choose "
                 "--precision auto, bf16 or fp32"
             )
-        if computes_in(precision):
+        core = openvino_core()
+        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if CAPABILITY[precision] in capabilities:
             return None
-        native = ", ".join(name for name in ARITHMETIC if computes_in(name))
-        processor = openvino_core().get_property("CPU", "FULL_DEVICE_NAME")
+        native = ", ".join(name for name in ARITHMETIC if CAPABILITY[name] in capabilities)
+        processor = core.get_property("CPU", "FULL_DEVICE_NAME")
         return f"this processor ({processor}) does not compute in {precision}: choose --precision auto or {native}"
 
     def warm_up(self, batch_size: int) -> None:
@@ -157,14 +159,9 @@ class CompiledNetwork:
         ]
 
 
-def computes_in(precision: FixedPrecision) -> bool:
-    """Whether the processor does, by OpenVINO's own account."""
-    return CAPABILITY[precision] in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
 def wider_precision() -> FixedPrecision:
     """What computes beside int8: the fastest precision here that moves nothing much."""
-    return "bf16" if computes_in("bf16") else "fp32"
+    return "bf16" if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
 
 
 def _compile(model: Any, precision: FixedPrecision, threads: int, streams: int) -> Any:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from posecli.network.network import Network
-from posecli.options import FixedPrecision
 from posecli.precision.quantize import AnyQuantizeOptions, expected_work
 
 #: What is saved must be so many times what making the int8 version takes: both are estimates.
@@ -32,18 +31,18 @@ class Pace(NamedTuple):
     int8: float
 
 
-def pace(features: frozenset[str], wider: FixedPrecision) -> Pace | None:
+def pace(features: frozenset[str]) -> Pace | None:
     """That of a processor with these features; ``None`` for one that has no instructions for int8.
 
     As measured with ResNet-50 on processors with AMX, and on others with VNNI.
 
-    >>> pace(frozenset({"avx2", "avx512_vnni"}), "fp32"), pace(frozenset({"avx2"}), "fp32")
+    >>> pace(frozenset({"avx2", "avx512_vnni"})), pace(frozenset({"avx2"}))
     (Pace(wider=1.0, int8=0.3), None)
     """
     if "amx_int8" in features:
-        return Pace(0.22 if wider == "bf16" else 1.0, 0.17)
+        return Pace(0.22, 0.17)
     if features & {"avx512_vnni", "avx_vnni"}:
-        return Pace(0.52 if wider == "bf16" else 1.0, 0.3)
+        return Pace(0.52 if "avx512_bf16" in features else 1.0, 0.3)
     return None
 
 
