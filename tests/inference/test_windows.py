@@ -110,6 +110,24 @@ def test_only_frames_that_need_it_are_looked_at_as_a_whole(make: partial[WindowS
     assert whole["never there"] == len(SCENES["never there"])
     assert 4 <= whole["jumps"] <= 10
     assert 14 <= whole["leaves and returns"] <= 20
+    assert whole["runs"] > 20
+
+
+def test_a_window_that_shows_half_an_animal_is_not_believed(make: partial[WindowStep]) -> None:
+    """A network may see all of an animal in its rear half: here for some frames, surely, and away from any edge."""
+    batch = drawn(walk(48))
+    honest = make(WINDOWS).near
+
+    class Misled(WindowStep):
+        def _looked(self, batch: Batch, corners: npt.NDArray[np.int64]) -> tuple[Values, npt.NDArray[np.bool_]]:
+            values, doubtful = super()._looked(batch, corners)
+            values[(batch.indices > 9) & (batch.indices < 15), :, :, 0] += 30
+            return values, doubtful
+
+    full = make.keywords["full"]
+    step = Misled(WINDOWS, full, honest)
+    np.testing.assert_array_equal(poses(step, batch), full(batch))
+    assert 5 < step.account()["whole_frames"] < 15
 
 
 def test_a_body_part_beyond_the_window_is_found(make: partial[WindowStep]) -> None:

@@ -105,6 +105,23 @@ class Windows:
         found: Flags = ((best[..., 2] < self.cutoff) | at_edge.any(axis=-1)).any(axis=1)
         return found
 
+    def leaps(self, values: Values, scale: Floats) -> Flags:
+        """``(B - 1,)`` bool, whether a body part is seen far from where it was a frame before, a quarter of a window.
+
+        Part of an animal may look like all of one: where a window cuts it off, a head may be seen, and surely. `scale`
+        is ``(B - 1, 2)`` network px per px of the poses.
+        """
+        best = values[:, :, 0]
+        seen = best[1:, :, 2] >= self.cutoff
+        far = np.hypot(*np.moveaxis(np.diff(best[..., :2], axis=0) * scale[:, None], -1, 0)) > self.leap
+        found: Flags = (seen & (best[:-1, :, 2] >= self.cutoff) & far).any(axis=1)
+        return found
+
+    @property
+    def leap(self) -> float:
+        """Px of the network's picture from one frame to the next that make a window's word doubtful."""
+        return min(self.width, self.height) / 4
+
     def centers(self, values: Values) -> Floats:
         """Middles ``(B, 2)``, x and y, of the body parts that are seen in poses ``(B, K, N, 3)``; NaN if none is."""
         best = values[:, :, 0]
@@ -145,10 +162,15 @@ class WindowStep(Step):
     whole: int = 0  # as a whole
     _next: int = -1  # the frame that `_before` lies before
     _before: Values = field(default_factory=lambda: np.empty((0, 0, 1, 3)))
+    _last: Values = field(default_factory=lambda: np.empty((0, 0, 1, 3)))  # the frame before, if it is known
 
-    def resume(self, first: int, before: Values) -> None:
-        """Take poses ``(B, K, N, 3)``, px of the displayed frame, for those that lie before frame `first`."""
+    def resume(self, first: int, before: Values, *, gap: bool = False) -> None:
+        """Take poses ``(B, K, N, 3)``, px of the displayed frame, for those that lie before frame `first`.
+
+        With a gap they are somewhat older: the animal may be far from there.
+        """
         self._next, self._before = first, before[-self.windows.group :]
+        self._last = before[:0] if gap else before[-1:]
 
     def resume_within(self, frame: int, poses: Values) -> None:
         """Be where the whole video's run was when it came to one frame, by the poses ``(N, K, 1, 3)`` of all."""
@@ -156,7 +178,7 @@ class WindowStep(Step):
         before = poses[max(0, group - self.windows.group) : group]
         if group % self.windows.anchor == 0 or self.windows.center(before) is None:
             before = poses[group : min(group + 1, frame)]  # the group's first frame, a whole one, said where
-        self._next, self._before = frame, before
+        self._next, self._before, self._last = frame, before, poses[max(0, frame - 1) : frame]
 
     def account(self) -> dict[str, int]:
         """How many frames were looked at, and how many of these as a whole."""
@@ -189,14 +211,18 @@ class WindowStep(Step):
             center = self.windows.center(values)
         rest = batch[len(values) :]
         if len(rest):
-            others = self._whole(rest) if center is None else self._near(rest, center)
+            last = values if len(values) else self._last
+            others = self._whole(rest) if center is None else self._near(rest, center, last)
             values = np.concatenate([values, others]) if len(values) else others
         self.frames += len(batch)
-        self._next, self._before = int(batch.indices[-1]) + 1, values
+        self.resume(int(batch.indices[-1]) + 1, values)
         return values
 
-    def _near(self, batch: Batch, center: Floats) -> Values:
-        """Poses from windows about one center, px of the displayed frame, and from whole frames where need be."""
+    def _near(self, batch: Batch, center: Floats, last: Values) -> Values:
+        """Poses from windows about one center, px of the displayed frame, and from whole frames where need be.
+
+        `last` is the pose of the frame before, if it is known.
+        """
         corners = self._corners(batch, np.broadcast_to(center, (len(batch), 2)))
         values, doubtful = self._looked(batch, corners)
         # Most of these animals have moved to an edge: a window about where they are now shows all of them.
@@ -205,9 +231,20 @@ class WindowStep(Step):
         if again.any():
             self.moved += int(again.sum())
             values[again], doubtful[again] = self._looked(batch[again], moved[again])
-        if doubtful.any():
-            values[doubtful] = self._whole(batch[doubtful])
-        return values
+        is_whole = np.zeros_like(doubtful)
+        while True:
+            if doubtful.any():
+                values[doubtful] = self._whole(batch[doubtful])
+            is_whole |= doubtful
+            doubtful = self._leapt(batch, values, last) & batch.valid & ~is_whole
+            if not doubtful.any():
+                return values
+
+    def _leapt(self, batch: Batch, values: Values, last: Values) -> Flags:
+        """``(B,)`` bool, frames between which and a neighbour there is a leap: either may be the wrong one."""
+        chain = np.concatenate([last, values]) if len(last) else values
+        leaps = self.windows.leaps(chain, batch.geometry.scale[len(batch) - len(chain) + 1 :])
+        return np.append(leaps, False)[-len(batch) :] | np.insert(leaps, 0, False)[-len(batch) :]
 
     def _corners(self, batch: Batch, centers: Floats) -> Places:
         return self.windows.corners(batch.geometry.to_network(centers), batch.images.shape[1:3])

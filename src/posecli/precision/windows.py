@@ -17,14 +17,16 @@ from posecli.engine import Shape
 from posecli.errors import PrecisionError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.inference.step import Values
-from posecli.inference.windows import Flags, Places, Windows
-from posecli.options import SMALLEST_WINDOW, AnalyzeOptions
+from posecli.inference.windows import Flags, Places, Windows, WindowStep
+from posecli.options import SMALLEST_WINDOW, AnalyzeOptions, FixedPrecision
 from posecli.precision.gate import Evidence, GateFigures, compare_poses, model_cutoff
 from posecli.video.batch import Batch
 from posecli.video.geometry import BatchGeometry, Floats
 
 #: Windows that leave more of the whole frames' work than this are not worth their risk.
 MOST_WORK = 0.75
+#: Sizes that are tried at most, each so much larger than the one before.
+ATTEMPTS, LARGER = 3, 1.3
 #: In fewer frames than this, in the videos that are sampled, finding windows takes longer than they save.
 FEWEST_FRAMES = 512
 
@@ -39,8 +41,13 @@ class WindowFigures(GateFigures):
     work: float  # as a share of the work on whole frames
 
     @property
+    def moves_little(self) -> bool:
+        """Whether points stay where they are, whatever it saves."""
+        return super().passed
+
+    @property
     def passed(self) -> bool:
-        return super().passed and self.work <= MOST_WORK
+        return self.moves_little and self.work <= MOST_WORK
 
     def __str__(self) -> str:
         if not self.judged:
@@ -75,29 +82,36 @@ def choose_windows(
     if asked == "auto" and sum(sample.frames for sample in evidence.samples) < FEWEST_FRAMES:
         return chosen, figures
     for shape, earlier, frames, found, exact in _by_shape(model, evidence):
-        windows = windows_of(model, asked, shape) if asked != "auto" else _best(model, earlier, frames, found)
-        if windows is None:
-            continue
-        step = model.window_step(shape, windows, options.decoder)
-        poses = []
-        for place in range(len(frames)):
-            step.resume(1, earlier[place : place + 1])
-            poses.append(step(replace(frames[place : place + 1], indices=np.array([1]))))
-        cutoff = model_cutoff(model.folder)
-        precision = model.options.fixed_precision
-        shift = compare_poses(precision, np.concatenate(poses)[:, :, 0], exact[:, :, 0], cutoff, options.max_shift)
-        work = _area(windows, shape) * (1 + step.moved / len(frames)) + step.whole / len(frames)
-        figures.append(
-            WindowFigures(
-                **asdict(shift), width=windows.width, height=windows.height, whole_frames=step.whole, work=work
-            )
-        )
-        if asked != "auto" and not shift.passed:
-            more = ", or allow more with --max-shift" if shift.judged else ""
-            raise PrecisionError(f"{figures[-1]}: choose --window auto or off{more}")
-        if asked != "auto" or figures[-1].passed:
-            chosen.append(ChosenWindows(shape, windows))
+        is_asked = asked != "auto"
+        choices = [windows_of(model, asked, shape)] if asked != "auto" else _choices(model, earlier, frames, found)
+        for windows in choices:
+            step = model.window_step(shape, windows, options.decoder)
+            shift = _measured(step, earlier, frames, exact, model.options.fixed_precision, options.max_shift)
+            figures.append(shift)
+            if is_asked and not shift.moves_little:
+                more = ", or allow more with --max-shift" if shift.judged else ""
+                raise PrecisionError(f"{shift}: choose --window auto or off{more}")
+            if is_asked or shift.passed:
+                chosen.append(ChosenWindows(shape, windows))
+                break
     return chosen, figures
+
+
+def _measured(
+    step: WindowStep, earlier: Values, frames: Batch, exact: Values, precision: FixedPrecision, limit: float
+) -> WindowFigures:
+    """What windows placed by the poses of earlier frames give, against fp32 on whole frames."""
+    poses = []
+    for place in range(len(frames)):
+        step.resume(1, earlier[place : place + 1], gap=True)
+        poses.append(step(replace(frames[place : place + 1], indices=np.array([1]))))
+    windows = step.windows
+    found = np.concatenate(poses)[:, :, 0]
+    shift = compare_poses(precision, found, exact[:, :, 0], windows.cutoff, limit)
+    work = _area(windows, frames.images.shape[1:]) * (1 + step.moved / len(frames)) + step.whole / len(frames)
+    return WindowFigures(
+        **asdict(shift), width=windows.width, height=windows.height, whole_frames=step.whole, work=work
+    )
 
 
 def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[tuple[Shape, Values, Batch, Values, Values]]:
@@ -132,8 +146,8 @@ def windows_of(model: PoseModel, side: int, size: Sequence[int]) -> Windows:
     return replace(all_of_it, width=width, height=height)
 
 
-def _best(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> Windows | None:
-    """Windows of the size that saves most; ``None`` if none saves enough."""
+def _choices(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> list[Windows]:
+    """Windows of the size that saves most, and larger ones, which show more around the animal, if they save enough."""
     size = frames.images.shape[1:3]
     all_of_it = _whole_frame(model, size)
     centers = all_of_it.centers(earlier)
@@ -142,8 +156,13 @@ def _best(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> Wi
         for width, height in product(*(_sides(all_of_it, extent) for extent in size[::-1]))
     ]
     works = [_expected_work(each, centers, frames.geometry, found, size) for each in choices]
-    best = int(np.argmin(works))
-    return choices[best] if works[best] <= MOST_WORK else None
+    tried: list[Windows] = []
+    for number in np.argsort(works, kind="stable"):
+        windows = choices[number]
+        is_larger = not tried or _area(windows, size) >= LARGER * _area(tried[-1], size)
+        if works[number] <= MOST_WORK and is_larger and len(tried) < ATTEMPTS:
+            tried.append(windows)
+    return tried
 
 
 def _whole_frame(model: PoseModel, size: Sequence[int]) -> Windows:
