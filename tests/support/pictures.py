@@ -19,7 +19,8 @@ def patch_pictures(patch: pytest.MonkeyPatch, change: Callable[[int, Picture], P
                 yield change(place, picture)
 
     patch.setattr(reader, "Pictures", Changed)
-    patch.setattr(reader, "pictures_from", lambda *_: _nothing())
+    for seeking in ("pictures_from", "pictures_at"):
+        patch.setattr(reader, seeking, lambda *_: _nothing())
 
 
 def lose_pictures(patch: pytest.MonkeyPatch, lost: Collection[int]) -> None:

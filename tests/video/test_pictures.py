@@ -15,7 +15,7 @@ from support.number_engine import read_checked
 
 from posecli.video import pictures as module
 from posecli.video.opencv import PixelConverter
-from posecli.video.pictures import Picture, Pictures, pictures_from
+from posecli.video.pictures import Picture, Pictures, pictures_at, pictures_from
 from posecli.video.probe import probe
 
 X264 = ("-c:v", "libx264", "-g", "12", "-bf", "2", "-pix_fmt", "yuv420p")
@@ -129,6 +129,25 @@ def test_pictures_on_the_way_that_none_refers_to_may_be_left_out(
         assert found == {pts: whole[pts] for pts in times[first:].tolist()}
         if first < 30:
             assert 40 - first < sum(decoded) <= 30
+
+
+def test_places_in_one_group_of_pictures_are_passed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("-c:v", "libx264", "-x264-params", "keyint=40:scenecut=0:bframes=0")
+    path = clips.encode(tmp_path / "clip.mp4", clips.numbered_frames(160), *options)
+    times, steps, decoded = probe(path).pts, module._steps, list[int]()
+
+    def counting(*arguments: Any) -> Iterator[module._Step]:
+        for step in steps(*arguments):
+            decoded.extend(frame.pts for frame in step.frames if frame.pts is not None)
+            yield step
+
+    monkeypatch.setattr(module, "_steps", counting)
+    places = [10, 14, 30, 143, 144]
+    found = pictures_at(path, times[places].tolist(), times[[max(0, place - 16) for place in places]].tolist())
+    assert [picture.pts for picture in found] == times[places].tolist()
+    # The first group once, the last one from the key frame before 143 - 16 on, and nothing between.
+    assert len(decoded) == len(set(decoded))
+    assert not set(times[60:120].tolist()) & set(decoded)
 
 
 def planes(picture: Picture) -> list[bytes]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ from support import clips
 from support.pictures import lose_pictures
 
 from posecli.options import Crop, VideoBackend
+from posecli.video import reader as video_reader
 from posecli.video.geometry import Geometry
+from posecli.video.pictures import Picture, pictures_at
 from posecli.video.probe import probe
 from posecli.video.reader import FrameSizeError, VideoReader
 from posecli.video.timeline import Timeline
@@ -201,3 +205,51 @@ def test_behind_a_change_of_coding_frames_are_read_from_the_start(tmp_path: Path
     for first in (10, 25, 36, 39):
         parts_read = [batch.images.copy() for batch in VideoReader(info, first=first).batches(40)]
         np.testing.assert_array_equal(np.concatenate(parts_read), whole[first:])
+
+
+PLACES = [0, 3, 17, 18, 30, 31, 58, 59]
+
+
+@pytest.mark.parametrize(
+    "name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.h264", "clip.avi", "fragmented.mp4", "edited.mp4"]
+)
+def test_some_places_are_read_as_they_are_in_the_whole_video(name: str, tmp_path: Path) -> None:
+    options: tuple[str, ...] = ("-c:v", "libx264", "-g", "12", "-bf", "3", "-pix_fmt", "yuv420p")
+    if name == "fragmented.mp4":
+        options = (*options, "-movflags", "frag_keyframe+empty_moov")
+    path = clips.encode(tmp_path / name, clips.textured(clips.numbered_frames(60)), *options)
+    places = PLACES
+    if name == "edited.mp4":
+        path = tmp_path / "cut.mp4"
+        clips.ffmpeg("-ss", "0.3", "-i", tmp_path / name, "-c", "copy", path)
+        places = [place for place in PLACES if place < probe(path).n_frames]
+    info = probe(path)
+    whole = np.concatenate([batch.images.copy() for batch in VideoReader(info).batches(20)])
+    reader = VideoReader(info, places=places)
+    assert len(reader) == len(places)
+    found = reader.read_into(reader.new_buffer(len(reader)))
+    assert found is not None
+    assert found.indices.tolist() == places
+    assert found.valid.all()
+    np.testing.assert_array_equal(found.seconds, info.seconds()[places])
+    np.testing.assert_array_equal(found.images, whole[places])
+    assert reader.read_into(reader.new_buffer(1)) is None
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_places_that_are_not_found_by_their_time_come_all_the_same(
+    count: int, dots_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_reader, "pictures_at", lambda *arguments: some(pictures_at(*arguments), count))
+    places = [2, 9, 10, 20, 48]
+    reader = VideoReader(probe(dots_clip), places=places)
+    assert read(reader) == (places, places)
+
+
+def some(pictures: Generator[Picture], count: int) -> Generator[Picture]:
+    yield from islice(pictures, count)
+
+
+def test_places_beyond_the_end_are_left_out(dots_clip: Path) -> None:
+    assert read(VideoReader(probe(dots_clip), places=[3, 49, 50, 70])) == ([3, 49], [3, 49])
+    assert read(VideoReader(probe(dots_clip), places=[])) == ([], [])

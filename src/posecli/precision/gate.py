@@ -21,7 +21,6 @@ import numpy.typing as npt
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
 from posecli.errors import PrecisionError, VideoError
 from posecli.inference.decode import Pose
-from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import Model
 from posecli.inference.step import Values
 from posecli.model.folder import ModelFolder
@@ -337,32 +336,22 @@ def sampled_moments(
         wanted = max(1, (frames or enough) // count)
         lag_here = lag if info.expected_frames > lag else 0
         known = info.expected_frames - lag_here
-        moments = []
-        for stretch in _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // count):
-            reader = VideoReader(info, geometry, first=stretch.start)
-            moments.append(_moments(reader, np.array(stretch) - stretch.start, lag_here))
-        reader = VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path))
-        items = _joined(reader, [moment.items for moment in moments])
-        earlier = _joined(reader, [moment.earlier for moment in moments if moment.earlier is not None])
-        yield Sample(items, earlier if lag_here else None, info.expected_frames)
+        stretches = _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // count)
+        places = np.concatenate([np.array(stretch) for stretch in stretches])
+        read = sorted({*places.tolist(), *(places + lag_here).tolist()})
+        found = _found(VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path), places=read))
+        places = places[np.isin(places, found.indices) & np.isin(places + lag_here, found.indices)]
+        items = found[np.searchsorted(found.indices, places + lag_here)]
+        earlier = found[np.searchsorted(found.indices, places)] if lag_here else None
+        yield Sample(items, earlier, info.expected_frames)
 
 
-def _joined(reader: VideoReader, batches: Sequence[Batch]) -> Batch:
-    images = [np.empty((0, *reader.new_buffer(0).shape[1:]), np.uint8), *(batch.images for batch in batches)]
-    places = [np.empty(0, np.int64), *(batch.indices for batch in batches)]
-    return reader.batch(np.concatenate(images), np.concatenate(places))
-
-
-def _moments(reader: Reader, places: npt.NDArray[np.int64], lag: int = 0) -> Sample:
-    """Of the next items those `lag` behind some places, and those at them, where both could be decoded."""
+def _found(reader: VideoReader) -> Batch:
+    """All frames of a reader that can be decoded."""
     with closing(reader):
-        buffer = reader.new_buffer(int(places[-1]) + lag + 1)
+        buffer = reader.new_buffer(len(reader))
         batch = reader.read_into(buffer)
-    batch = Batch.of(buffer[:0]) if batch is None else batch
-    places = places[places + lag < len(batch)]
-    earlier, later = batch[places], batch[places + lag]
-    kept = earlier.valid & later.valid
-    return Sample(later[kept], earlier[kept])
+    return reader.batch(buffer[:0], np.empty(0, np.int64)) if batch is None else batch[batch.valid]
 
 
 def _stretches(n_frames: int, count: int, places: int) -> list[range]:
@@ -382,6 +371,7 @@ def sample_chunks(info: VideoInfo, geometry: Geometry, plan: ChunkPlan, count: i
     chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(count, len(starts))).round().astype(int))]
     found = [np.empty((0, plan.length, geometry.height, geometry.width, 3), np.uint8)]
     for start in chosen:
-        reader = ClipReader(VideoReader(info, geometry, first=int(start)), plan)
-        found.append(_moments(reader, np.array([0])).items.images)
+        with closing(ClipReader(VideoReader(info, geometry, first=int(start)), plan)) as reader:
+            batch = reader.read_into(reader.new_buffer(1))
+        found += [] if batch is None else [batch.images[batch.valid]]
     return np.concatenate(found)

@@ -15,7 +15,7 @@ import heapq
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -123,32 +123,78 @@ def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> G
     What lies before is not looked at, so these are rows of a table only if each picture's time is known beforehand and
     compared.
     """
-    with open_container(path) as container:
+
+    def is_wanted(time: int) -> bool:
+        return time >= pts
+
+    with open_container(path) as container, suppress(av.FFmpegError, _DoubtError):
         stream = video_stream(container, path)
-        stream.thread_type = _fast_threads(stream)
-        # Others may need the first packet: x264 notes its version there, and 4:4:4 video of old versions turns to
-        # noise without it.
-        packets = demux(container, stream)
-        first = next(packets, None)
-        try:
-            if first is None or first.size == 0 or has_places(container):
-                return
-            stream.decode(first)
+        if _can_be_sought(container, stream):
             container.seek(pts, stream=stream, backward=True, any_frame=False)
-            is_whole = False
-            for step in _steps(container, stream, pts):
-                if step.has_failed:
-                    return
-                for frame in step.frames:
-                    # What comes before the first key frame lacks what it refers to.
-                    is_whole |= frame.key_frame
-                    if frame.pts is None or frame.is_corrupt or (frame.pts >= pts and not is_whole):
-                        return
-                    orientation = Orientation.of(frame) or orientation
-                    if frame.pts >= pts:
-                        yield Picture(frame.pts, frame, orientation)
-        except av.FFmpegError:
-            return
+            for picture, _ in _wanted(_steps(container, stream, is_wanted), is_wanted, orientation):
+                yield picture
+
+
+def pictures_at(
+    path: Path, times: Sequence[int], sought: Sequence[int], orientation: Orientation = UPRIGHT
+) -> Generator[Picture]:
+    """Pictures at `times` that go up, as `pictures_from` gives them; each is sought by another time, before its own.
+
+    Nothing is sought where decoding comes past no key frame on the way.
+    """
+    is_wanted, found = frozenset(times).__contains__, 0
+    with open_container(path) as container, suppress(av.FFmpegError, _DoubtError):
+        stream = video_stream(container, path)
+        has_more = _can_be_sought(container, stream)
+        while has_more and found < len(times):
+            container.seek(sought[found], stream=stream, backward=True, any_frame=False)
+            has_more = False
+            for picture, packet in _wanted(_steps(container, stream, is_wanted), is_wanted, orientation):
+                yield picture
+                found += 1
+                if found < len(times) and packet is not None and _pays_seeking(stream, sought[found], packet):
+                    has_more = True
+                    break
+
+
+def _can_be_sought(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> bool:
+    """Make the decoder ready to begin anywhere, if the file keeps times.
+
+    It may need the first packet: x264 notes its version there, and 4:4:4 video of old versions turns to noise without.
+    """
+    stream.thread_type = _fast_threads(stream)
+    first = next(demux(container, stream), None)
+    if first is None or first.size == 0 or has_places(container):
+        return False
+    stream.decode(first)
+    return True
+
+
+def _pays_seeking(stream: av.video.stream.VideoStream, time: int, packet: Packet) -> bool:
+    """Whether a time is sought behind a packet that was decoded, or might be, where no index tells."""
+    entries = stream.index_entries
+    if packet.dts is None or not len(entries) or entries[len(entries) - 1].timestamp < time:
+        return True
+    place = entries.search_timestamp(time, backward=True, any_frame=False)
+    return place < 0 or entries[place].timestamp > packet.dts
+
+
+def _wanted(
+    steps: Iterable[_Step], is_wanted: Callable[[int], bool], orientation: Orientation
+) -> Iterator[tuple[Picture, Packet | None]]:
+    """Pictures whose time is wanted, each with the packet that brought it out, as long as nothing is in doubt."""
+    is_whole = False
+    for step in steps:
+        if step.has_failed:
+            raise _DoubtError
+        for frame in step.frames:
+            # What comes before the first key frame lacks what it refers to.
+            is_whole |= frame.key_frame
+            if frame.pts is None or frame.is_corrupt or (is_wanted(frame.pts) and not is_whole):
+                raise _DoubtError
+            orientation = Orientation.of(frame) or orientation
+            if is_wanted(frame.pts):
+                yield Picture(frame.pts, frame, orientation), step.packet
 
 
 def _fast_threads(stream: av.video.stream.VideoStream) -> str:
@@ -173,19 +219,21 @@ class _Step(NamedTuple):
 
 
 def _steps(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream, wanted_from: int | None = None
+    container: av.container.InputContainer,
+    stream: av.video.stream.VideoStream,
+    is_wanted: Callable[[int], bool] | None = None,
 ) -> Iterator[_Step]:
     """Decode all packets. An empty one is a frame that a recorder dropped; a decoder would take it for the end.
 
-    Before the time that they are `wanted_from`, pictures may be left out that no other refers to.
+    Pictures whose time is not wanted may be left out, if no other refers to them.
     """
     whole = (packet for packet in demux(container, stream) if packet.size)
     codec = stream.codec_context
-    leaves_out = wanted_from is not None and codec.name in MARKS_UNREFERRED
+    is_wanted = is_wanted if codec.name in MARKS_UNREFERRED else None
     for packet in chain(whole, [None]):
-        if leaves_out:
-            is_wanted = packet is None or packet.pts is None or packet.pts >= (wanted_from or 0)
-            codec.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+        if is_wanted is not None:
+            may_be_left_out = packet is not None and packet.pts is not None and not is_wanted(packet.pts)
+            codec.skip_frame = "NONREF" if may_be_left_out else "DEFAULT"
         try:
             frames: Sequence[av.VideoFrame] = stream.decode(packet)
             has_failed = False

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from itertools import islice
@@ -23,7 +24,7 @@ from posecli.options import VideoBackend
 from posecli.video.batch import Batch, boxes_at, prepare
 from posecli.video.geometry import Floats, Geometry
 from posecli.video.opencv import CheckedCapture, PixelConverter, in_channels
-from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_from
+from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_at, pictures_from
 from posecli.video.probe import VideoInfo
 from posecli.video.timeline import Timeline
 
@@ -44,8 +45,9 @@ class VideoReader:
 
     `info` is from `posecli.video.probe.probe`, and `geometry` is what is done to each frame, by default nothing. With
     the `backend` "opencv", OpenCV decodes too: its pictures are used as long as they are FFmpeg's. `first` is the index
-    of the first frame to read, found by its time where the packets tell the rows' times. `boxes` are those of the
-    animal in all frames, as `posecli.video.batch.Batch` has them.
+    of the first frame to read, found by its time where the packets tell the rows' times; or `places`, rising, are those
+    of all frames to read, found likewise. `boxes` are those of the animal in all frames, as
+    `posecli.video.batch.Batch` has them.
 
     >>> reader = VideoReader(probe(path))  # doctest: +SKIP
     >>> for batch in reader.batches(64):  # doctest: +SKIP
@@ -60,6 +62,7 @@ class VideoReader:
         backend: VideoBackend = "auto",
         first: int = 0,
         boxes: Floats | None = None,
+        places: Sequence[int] | None = None,
     ) -> None:
         self.info = info
         self.boxes = boxes
@@ -72,11 +75,13 @@ class VideoReader:
         self._pts = array("q")
         self._has_ended = False
         self._threads = threading.local()
-        self._capture = CheckedCapture(info.path, self._unit) if backend == "opencv" and not first else None
-        self._rows = self._from(first) if first else self._all()
+        self._length = info.expected_frames if places is None else len(places)
+        is_whole = not first and places is None
+        self._capture = CheckedCapture(info.path, self._unit) if backend == "opencv" and is_whole else None
+        self._rows = self._all() if is_whole else self._from(first) if places is None else self._at(places)
 
     def __len__(self) -> int:
-        return self.info.expected_frames
+        return self._length
 
     @property
     def video(self) -> VideoReader:
@@ -220,6 +225,34 @@ class VideoReader:
             with closing(iter(self._pictures)) as pictures:
                 yield from islice(enumerate(pictures), index, None)
 
+    def _at(self, places: Sequence[int]) -> Generator[Row]:
+        """Rows at some places: found by time as long as all is as announced, else on the way from the video's start."""
+        left = deque(places)
+        with closing(self._sought_at(places)) as sought:
+            for picture in sought:
+                yield left.popleft(), picture
+        if left:
+            with closing(iter(self._pictures)) as pictures:
+                yield from (row for row in islice(enumerate(pictures), left[-1] + 1) if row[0] in set(left))
+
+    def _sought_at(self, places: Sequence[int]) -> Generator[Picture]:
+        """Pictures at some places, as long as each comes at its announced time."""
+        announced = self.info.announced
+        if announced is None or not places or places[-1] >= len(announced):
+            return
+        times = announced.pts[list(places)].tolist()
+        sought = announced.pts[[max(0, place - DEEPEST_REORDERING) for place in places]].tolist()
+        with closing(pictures_at(self.info.path, times, sought, self.info.orientation)) as pictures:
+            yield from self._as_announced(pictures, times)
+
+    def _as_announced(self, pictures: Iterable[Picture], times: Iterable[int]) -> Iterator[Picture]:
+        for due, picture in zip(times, pictures, strict=False):
+            # Where the coding has changed, a decoder that begins midway may lack what came before.
+            same_kind = picture.frame is not None and picture.frame.format.name == self.info.pixel_format
+            if picture.pts != due or not same_kind:
+                return
+            yield picture
+
     def _sought(self, first: int) -> Generator[Picture]:
         """Pictures from `first` on, as long as each comes at its announced time."""
         announced = self.info.announced
@@ -229,12 +262,7 @@ class VideoReader:
         start = int(times[max(0, first - DEEPEST_REORDERING)])
         with closing(pictures_from(self.info.path, start, self.info.orientation)) as pictures:
             found = (picture for picture in pictures if picture.pts >= times[first])
-            for due, picture in zip(times[first:], found, strict=False):
-                # Where the coding has changed, a decoder that begins midway may lack what came before.
-                same_kind = picture.frame is not None and picture.frame.format.name == self.info.pixel_format
-                if picture.pts != due or not same_kind:
-                    return
-                yield picture
+            yield from self._as_announced(found, times[first:])
 
 
 class FrameSizeError(VideoError):

@@ -83,9 +83,6 @@ class Stretches(VideoReader):
         self._length = sum(map(len, stretches))
         self._rows = self._each(stretches) if sought else self._only(self._rows, stretches)
 
-    def __len__(self) -> int:
-        return self._length
-
     def _each(self, stretches: Sequence[range]) -> Generator[Frame]:
         for stretch in stretches:
             with closing(self._from(stretch.start)) as rows:
