@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from support import clips, networks, projects
+from support.fake_clip_engine import FakeClipEngine, make_fake_clip_model
 from support.fake_engine import FakeEngine
 
 from posecli import engine as engines
-from posecli.analysis import RunObserver, analyze, decide, kinds, preparation
+from posecli.analysis import RunObserver, analyze, classify, decide, kinds, preparation
 from posecli.analysis.lock import held
 from posecli.analysis.plan import plain
 from posecli.cli import cli
@@ -35,10 +36,10 @@ from posecli.model.folder import (
 from posecli.network.int8 import Int8Plan
 from posecli.network.network import PoseSpec
 from posecli.network.resnet import ResNetSize, resnet
-from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision
+from posecli.options import AnalyzeOptions, ClassifyOptions, EngineOptions, FixedPrecision
 from posecli.precision import first_use
 from posecli.precision.first_use import Pace, WorkAhead, pace, reckon
-from posecli.precision.quantize import Attempt, QuantizeOptions, expected_work
+from posecli.precision.quantize import Attempt, ClipQuantizeOptions, QuantizeOptions, expected_work
 
 VNNI = frozenset({"avx2", "avx512_vnni", "avx512_bf16"})
 
@@ -53,6 +54,10 @@ class ExactEngine(FakeEngine):
     def __call__(self, images: Any) -> Any:
         output = super().__call__(images)
         return replace(output, scoremap=(3 * output.scoremap).clip(max=1))
+
+
+class ExactClipEngine(FakeClipEngine):
+    obstacle = ExactEngine.obstacle
 
 
 @dataclass
@@ -282,6 +287,16 @@ def test_dry_run_says_it_and_makes_nothing(
     assert "\ncalibrating\n" in done.output
     (decision,) = decide(dots_clip, dots_model.path, options)
     assert decision.action == "skip"
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_network_for_behaviours(maker: Maker, dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_engine_class", lambda name: ExactClipEngine)
+    model = make_fake_clip_model(tmp_path / "numbers-model")
+    (result,) = classify(dots_clip, model.path, ClassifyOptions(out_dir=tmp_path, max_change=0.04)).results
+    assert result.table is not None, result.message
+    assert json.loads(result.table.with_suffix(".json").read_text())["settings"]["precision"] == "int8"
+    assert maker.made == [((dots_clip,), ClipQuantizeOptions(max_change=0.02))]
 
 
 def test_arithmetic() -> None:
