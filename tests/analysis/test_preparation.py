@@ -119,7 +119,7 @@ def test_where_it_pays_a_version_is_made_once(
 ) -> None:
     listener = Listener()
     assert precision_of(dots_clip, dots_model, options, listener) == "int8"
-    assert maker.made == [((dots_clip,), QuantizeOptions((1.0,), max_shift=1.0))]
+    assert maker.made == [((dots_clip,), QuantizeOptions((1.0,), max_shift=1.0, most_attempts=8))]
     assert listener.told == [
         "calibrating",
         f"'{dots_model.path}' has an int8 version now; 0 convolutions are left wider",
@@ -296,15 +296,15 @@ def test_network_for_behaviours(maker: Maker, dots_clip: Path, tmp_path: Path, m
     (result,) = classify(dots_clip, model.path, ClassifyOptions(out_dir=tmp_path, max_change=0.04)).results
     assert result.table is not None, result.message
     assert json.loads(result.table.with_suffix(".json").read_text())["settings"]["precision"] == "int8"
-    assert maker.made == [((dots_clip,), ClipQuantizeOptions(max_change=0.02))]
+    assert maker.made == [((dots_clip,), ClipQuantizeOptions(max_change=0.02, most_attempts=8))]
 
 
 def test_arithmetic() -> None:
     network, kind = resnet(PoseSpec("resnet_50", 4)), pace(VNNI)
     assert kind == Pace(0.52, 0.3)
-    options = QuantizeOptions((1.0,))
+    options = QuantizeOptions((1.0,), most_attempts=8)
     each = sum(network.multiplications((480, 640)).values())
-    assert expected_work(network, (480, 640), options, kind.int8) / each == pytest.approx(275, abs=15)
+    assert expected_work(network, (480, 640), options, kind.int8) / each == pytest.approx(310, abs=15)
     least = {
         windows: next(
             frames

@@ -68,8 +68,20 @@ def test_what_need_not_stay_wider_is_taken_back() -> None:
         tried.append(set(kept))
         return {"b", "d"} <= set(kept)
 
-    assert fewest_kept("abcdef", dict(zip("abcdef", range(6), strict=True)), attempt) == ("b", "d")
+    assert fewest_kept("abcdef", dict(zip("abcdef", range(6), strict=True)), attempt, 20) == ("b", "d")
     assert tried == [set(), {"a"}, set("ab"), set("abc"), set("abcd"), set("abd"), set("ad"), set("bd")]
+
+
+@pytest.mark.parametrize(("most", "kept"), [(4, None), (5, ("a", "b", "c", "d")), (6, ("a", "b", "d"))])
+def test_attempts_are_limited(most: int, kept: tuple[str, ...] | None) -> None:
+    tried: list[tuple[str, ...]] = []
+
+    def attempt(kept: tuple[str, ...]) -> bool:
+        tried.append(kept)
+        return {"b", "d"} <= set(kept)
+
+    assert fewest_kept("abcdef", dict(zip("abcdef", range(6), strict=True)), attempt, most) == kept
+    assert len(tried) == most
 
 
 def test_nothing_is_kept_where_nothing_passes() -> None:
@@ -79,7 +91,7 @@ def test_nothing_is_kept_where_nothing_passes() -> None:
         tried.append(kept)
         return False
 
-    assert fewest_kept("ab", {"a": 1, "b": 2}, attempt) is None
+    assert fewest_kept("ab", {"a": 1, "b": 2}, attempt, 20) is None
     assert tried == [(), ("a",)]  # with both of them wider nothing would be in int8
 
 

@@ -39,6 +39,8 @@ from posecli.video.reader import VideoReader
 CHUNKING = ("length", "stride", "frame_step")
 #: An int8 version is made within so much of the parity gate's limit: the gate looks at other frames.
 MARGIN = 2 / 3
+#: A run looks for its version in so many attempts, so that it can tell before what that will cost.
+ATTEMPTS = 8
 
 
 class Analysis(ABC):
@@ -278,7 +280,13 @@ class PoseAnalysis(Analysis):
     def quantize_options(self) -> QuantizeOptions:
         default = QuantizeOptions()
         scale, shift = self.options.scale, MARGIN * self.options.max_shift * self.options.scale
-        return replace(default, scales=(scale,), max_shift=min(default.max_shift, shift), boxes=self.options.boxes)
+        return replace(
+            default,
+            scales=(scale,),
+            max_shift=min(default.max_shift, shift),
+            boxes=self.options.boxes,
+            most_attempts=ATTEMPTS,
+        )
 
     def calibration_shape(self, info: VideoInfo) -> Shape:
         whole = Geometry.plan(info.width, info.height, None, self.options.exact_scale)
@@ -346,7 +354,7 @@ class BehaviourAnalysis(Analysis):
 
     def quantize_options(self) -> ClipQuantizeOptions:
         default = ClipQuantizeOptions()
-        return replace(default, max_change=min(default.max_change, self.options.max_change / 2))
+        return replace(default, max_change=min(default.max_change, self.options.max_change / 2), most_attempts=ATTEMPTS)
 
     def calibration_shape(self, info: VideoInfo) -> Shape:  # noqa: ARG002
         own = self.model.description

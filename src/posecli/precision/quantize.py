@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
@@ -58,8 +58,8 @@ FEWEST_RANKED = 8
 GRAPH_WORK = 2000
 #: Copies of all maps of an item that are held at once, of which ranking has each convolution's twice.
 MAPS_HELD = 3
-#: Most networks need one or two, hard ones more.
-EXPECTED_ATTEMPTS = 6
+#: More than there can be.
+MOST_ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class QuantizeOptions:
     frames: int = 48  # drawn from the videos for calibration, and as many again for the choice
     max_shift: float = 1.0  # largest 99th percentile of the shift against fp32, px of the input, at any scale
     boxes: Path | None = None  # as `posecli.options.AnalyzeOptions` has them
+    most_attempts: int = MOST_ATTEMPTS  # after which the best so far is taken, or none
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
@@ -85,6 +86,7 @@ class ClipQuantizeOptions:
 
     chunks: int = 16  # drawn from the videos for calibration, and as many again for the choice
     max_change: float = 0.05  # largest 95th percentile of the change of a chunk's probabilities against fp32
+    most_attempts: int = MOST_ATTEMPTS  # as for poses
 
     def __post_init__(self) -> None:
         at_least(FEWEST_CHUNKS, chunks=self.chunks)
@@ -140,7 +142,7 @@ def quantize_model(
         return attempts[-1].passed
 
     costs = workshop.graph.network.multiplications(judging[0].shape[1:-1])
-    kept = fewest_kept(ranking, costs, attempt)
+    kept = fewest_kept(ranking, costs, attempt, options.most_attempts)
     if kept is None:
         excuse = workshop.excuse()
         raise EngineError(
@@ -166,16 +168,16 @@ def quantize_model(
 def expected_work(
     network: Network, extents: Sequence[int], options: AnyQuantizeOptions, int8: float, detecting: float = 0.0
 ) -> float:
-    """Multiply-adds of fp32 that take about as long as `quantize_model` does, with items of one size.
+    """Multiply-adds of fp32 that take about as long as `quantize_model` does at most, with items of one size.
 
     In int8 one takes the share `int8` of the time; so many more find the animal in a frame (`detecting`). Reading the
     videos is not counted.
     """
     items = options.frames if isinstance(options, QuantizeOptions) else options.chunks
     each = sum(network.multiplications(extents).values())
-    passes = items * (1 + RANGES_PASSES + EXPECTED_ATTEMPTS * int8)
+    passes = items * (1 + RANGES_PASSES + options.most_attempts * int8)
     passes += min(items, ranked(3 * math.prod(extents))) * NOISE_PASSES
-    graphs = 3 + EXPECTED_ATTEMPTS
+    graphs = 3 + options.most_attempts
     return passes * each + 2 * items * detecting + graphs * GRAPH_WORK * network.parameters
 
 
@@ -196,19 +198,21 @@ def ranked(numbers: int) -> int:
 
 
 def fewest_kept(
-    ranking: Sequence[str], costs: Mapping[str, int], attempt: Callable[[tuple[str, ...]], bool]
+    ranking: Sequence[str], costs: Mapping[str, int], attempt: Callable[[tuple[str, ...]], bool], most: int
 ) -> tuple[str, ...] | None:
     """Convolutions that must stay wider for an attempt to pass; ``None`` if none of the attempts does.
 
     `ranking` has all of them, those that lose most in int8 first; `costs` are multiplications. Each set is attempted
-    once.
+    once, and so many of them at `most`.
 
-    >>> fewest_kept("abcdef", dict(zip("abcdef", range(6))), lambda kept: {"b", "d"} <= set(kept))
+    >>> fewest_kept("abcdef", dict(zip("abcdef", range(6))), lambda kept: {"b", "d"} <= set(kept), 20)
     ('b', 'd')
     """
-    tried = []
+    tried: list[set[str]] = []
 
     def passes(kept: tuple[str, ...]) -> bool:
+        if len(tried) == most:
+            return False
         tried.append(set(kept))
         return attempt(kept)
 
@@ -283,7 +287,7 @@ class _ClipJudge:
         self.limit = f"a change of {options.max_change:g}"
         self.sampled = f"chunks of {self._model.description.length} frames"
         self.read = self._model.probabilities
-        self.settings = asdict(options)
+        self.settings = {"chunks": options.chunks, "max_change": options.max_change}
 
     def samples(self, videos: Sequence[Path], opens: Opens) -> list[Images]:
         own = self._model.description
