@@ -5,9 +5,9 @@
     python benchmarks/windows.py VIDEO PROJECT FOLDER --peer-python PYTHON
 
 PYTHON is the interpreter of an environment with DeepLabCut 3.0.2 and TensorFlow 2.15. VIDEO is read from its first
-frame on, as it is, and as a clip of 278x278 px cut from its middle. Frames per second are those of the loop over frames,
-from the first one read to the table closed, as DeepLabCut's are; those of the whole process, with start-up and parity
-gate, stand beside them. Shifts are measured in every frame, against posecli's fp32 on whole frames.
+frame on, as it is, and as a clip of 278x278 px cut from its middle. Frames per second are those of the loop over
+frames, from the first one read to the table closed, as DeepLabCut's are; those of the whole process, with start-up and
+parity gate, stand beside them. Shifts are measured in every frame, against posecli's fp32 on whole frames.
 """
 
 from __future__ import annotations
