@@ -29,6 +29,7 @@ GREY = 2  #: Axes of a picture whose channels are equal.
 #: Eight-bit formats in which a colour is what the planes after the first say.
 LUMA_FIRST = ("gray", *(f"{name}{sampling}p" for name in ("yuv", "yuvj") for sampling in (420, 422, 444)))
 NEUTRAL = 128  #: What these planes hold where there is no colour.
+SAME = np.arange(256, dtype=np.uint8)  #: The table of a full range: it changes no brightness.
 #: All properties of a picture that its pixels' meaning depends on; they may change within a video.
 _properties_of = attrgetter(
     *("format.name", "width", "height", "interlaced_frame"),
@@ -71,7 +72,10 @@ class PixelConverter:
         return in_channels(self.pixels(frame))
 
     def pixels(self, frame: av.VideoFrame) -> Image:
-        """The same, but ``(height, width)`` where all channels are equal and a table of brightness tells them."""
+        """The same, but ``(height, width)`` where all channels are equal and a table of brightness tells them.
+
+        Such a picture may be a view of the frame: it is not to be written to.
+        """
         table = self._grey_table(frame) if _is_grey(frame) else None
         return self._converted(frame) if table is None else self._looked_up(frame, table)
 
@@ -90,11 +94,13 @@ class PixelConverter:
             is_shown = len(np.unique(luma)) == len(table) and all(
                 np.array_equal(in_channels(self._looked_up(each, table)), image) for each, image in converted.items()
             )
-            self._grey_tables[properties] = table if is_shown else None
+            known = SAME if np.array_equal(table, SAME) else table
+            self._grey_tables[properties] = known if is_shown else None
         return self._grey_tables[properties]
 
     def _looked_up(self, frame: av.VideoFrame, table: Image) -> Image:
-        return _image(self._cv2.LUT(_bytes_of(frame.planes[0]), table))
+        luma = _bytes_of(frame.planes[0])
+        return luma if table is SAME else _image(self._cv2.LUT(luma, table))
 
     def _converted(self, frame: av.VideoFrame) -> Image:
         if (properties := _properties_of(frame)) != self._properties:
