@@ -73,16 +73,16 @@ def test_engine_is_the_network(engine: TensorFlowEngine) -> None:
 
 
 def test_network_is_traced_once(model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from posecli.engine import keras_layers
+    from posecli.engine import keras_own_layers
 
     calls = []
-    convolve = keras_layers.DilatedConv2D.call
+    convolve = keras_own_layers.DilatedConv2D.call
 
     def counted(layer: Any, inputs: Any) -> Any:
         calls.append(layer.name)
         return convolve(layer, inputs)
 
-    monkeypatch.setattr(keras_layers.DilatedConv2D, "call", counted)
+    monkeypatch.setattr(keras_own_layers.DilatedConv2D, "call", counted)
     engine = open_engine(model, (32, 32, 3), EngineOptions("tensorflow"))
     traced = len(calls)
     assert traced > 0
