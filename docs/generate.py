@@ -46,6 +46,7 @@ EXPLAINED_IN = {
 #: The order of the topics in the navigation. Those that are not written yet are left out, others follow.
 TOPICS = (
     "analyze",
+    "windows",
     "classify",
     "clusters",
     "damaged-videos",

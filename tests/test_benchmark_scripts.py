@@ -1,4 +1,4 @@
-"""Scripts in ``benchmarks/`` that repeat what the engines do, step by step: they must follow the engines."""
+"""Scripts in ``benchmarks/`` that use what is inside posecli: they must follow it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import clips, networks, projects
 
@@ -28,3 +29,20 @@ def test_startup_comes_as_far_as_the_first_pose(
     phases = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(phases) == [*startup.PHASES, "parity gate"]
     assert all(seconds >= 0 for seconds in phases.values())
+
+
+def test_windows_are_told_from_whole_frames_by_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    script = import_module("hard_scenes")
+    truth = np.random.default_rng(0).uniform(50, 400, (30, 4, 3))
+    truth[..., 2] = 1
+    truth[:5, 0] = np.nan, np.nan, 0  # not to be seen: nothing is an error there
+    manifest = {"timing": {"whole_seconds": 2.0}, "parity_gate": []}
+    whole = script.Found(np.where(np.isnan(truth), 7, truth), manifest)
+    found = whole.poses + (3, 4, 0)
+    found[9, 1] += (30, 0, -0.9)
+    windows = script.Found(found, manifest | {"windows": {"frames": 30, "whole_frames": 12}})
+    row = script.row("jumps", "auto", truth, windows, whole)
+    assert (row["whole p99"], row["windows median"], row["shift median"]) == (0, 5, 5)
+    assert (row["sure points"], row["of these lost"], row["over 20 px away"]) == (115, 1, 1)
+    assert (row["as a whole %"], row["speed"]) == (40, 1)
