@@ -178,6 +178,21 @@ def test_any_frame_comes_out_again_by_the_poses_of_all(
     assert step.account()["whole_frames"] < len(batch)
 
 
+def test_a_frame_behind_which_there_is_a_leap_comes_out_again(make: partial[WindowStep]) -> None:
+    """A fainter animal is followed and leaps within the window; the whole frame shows the clearer one."""
+    batch = drawn(np.tile([80.0, 60.0], (24, 1)))
+    faint = batch.images[:, 40:80, 30:140] // 4 * 3
+    batch.images[:14, 160:200, 180:290] = faint[:14]
+    batch.images[14:, 160:200, 210:320] = faint[14:]
+    batch.images[:10, 40:80, 30:140] = 90  # the clear one comes late
+    step = make(WINDOWS)
+    expected = poses(step, batch)
+    assert np.ptp(expected[12:, 0, 0, 1]) > 100, "both are seen"
+    for frame in range(len(batch)):
+        step.resume_within(frame, expected)
+        np.testing.assert_array_equal(step(batch[frame : frame + 1]), expected[frame : frame + 1])
+
+
 @pytest.mark.parametrize("found", [3, {"width": 96}, {"width": "a", "height": 80, "grid": 16, "cutoff": 0.6}])
 def test_windows_of_a_strange_manifest_are_refused(found: object) -> None:
     with pytest.raises(UsageError, match=r"^windows .* are none that posecli makes: analyse again$"):

@@ -231,20 +231,19 @@ class WindowStep(Step):
         if again.any():
             self.moved += int(again.sum())
             values[again], doubtful[again] = self._looked(batch[again], moved[again])
-        is_whole = np.zeros_like(doubtful)
-        while True:
-            if doubtful.any():
-                values[doubtful] = self._whole(batch[doubtful])
-            is_whole |= doubtful
-            doubtful = self._leapt(batch, values, last) & batch.valid & ~is_whole
-            if not doubtful.any():
-                return values
+        if doubtful.any():
+            values[doubtful] = self._whole(batch[doubtful])
+        # One by one, each by the final pose of the frame before: so a frame that comes alone has the same pose.
+        while len(leapt := np.flatnonzero(self._leapt(batch, values, last) & batch.valid & ~doubtful)):
+            first = leapt[:1]
+            values[first], doubtful[first] = self._whole(batch[first]), True
+        return values
 
     def _leapt(self, batch: Batch, values: Values, last: Values) -> Flags:
-        """``(B,)`` bool, frames between which and a neighbour there is a leap: either may be the wrong one."""
-        chain = np.concatenate([last, values]) if len(last) else values
-        leaps = self.windows.leaps(chain, batch.geometry.scale[len(batch) - len(chain) + 1 :])
-        return np.append(leaps, False)[-len(batch) :] | np.insert(leaps, 0, False)[-len(batch) :]
+        """``(B,)`` bool, frames between which and the one before there is a leap."""
+        if len(last):
+            return self.windows.leaps(np.concatenate([last, values]), batch.geometry.scale)
+        return np.insert(self.windows.leaps(values, batch.geometry.scale[1:]), 0, False)
 
     def _corners(self, batch: Batch, centers: Floats) -> Places:
         return self.windows.corners(batch.geometry.to_network(centers), batch.images.shape[1:3])
