@@ -106,7 +106,8 @@ def main() -> None:
             print(rows[-1], flush=True)
     words = (
         f"# Reading: this version of posecli against another\n\n{facts['processor']}, {facts['cores']} cores; medians "
-        f"of {arguments.rounds} rounds, taking turns. Pixels and times are equal, bit for bit."
+        f"of {arguments.rounds} rounds, taking turns; load before {facts['load_before']:.1f}. Pixels and times are "
+        "equal, bit for bit."
     )
     content = {"machine": facts, "rounds": arguments.rounds, "rows": rows}
     shown = [{key: value for key, value in row.items() if key != "rounds"} for row in rows]
