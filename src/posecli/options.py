@@ -235,6 +235,9 @@ class AnalyzeOptions(RunOptions):
     #: cropping); ``auto`` measures on the videos which size pays and passes the parity gate, ``off`` is none. ``None``
     #: is ``auto`` where the precision is, and ``off`` where one was asked for by name.
     window: int | Literal["auto", "off"] | None = None
+    #: Search for the fastest scale, precision and windows that keep the 99th percentile of the shift against fp32 on
+    #: the full frame within so many px on the run's own frames; what other options name is kept.
+    within: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -246,10 +249,16 @@ class AnalyzeOptions(RunOptions):
             raise UsageError(f"a window of {self.window} px is not for {reason}: leave one of them out")
         at_least(1, **{"num-outputs": self.num_outputs})
         one_of("decoder", self.decoder, DECODERS)
-        if not self.max_shift > 0:
-            raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
+        for name, limit in (("max-shift", self.max_shift), ("within", self.within)):
+            if limit is not None and not limit > 0:
+                raise UsageError(f"{name} {limit:g} is too small: give a number of px above 0")
         if not 0 < self.scale <= 4:
             raise UsageError(f"scale {self.scale} is out of range: give a factor above 0 and at most 4")
+
+    @property
+    def limit(self) -> float:
+        """Largest 99th percentile of the shift against fp32, px of the full frame."""
+        return self.max_shift if self.within is None else self.within
 
     @property
     def network_batch(self) -> int | Literal["auto"]:
@@ -268,7 +277,7 @@ class AnalyzeOptions(RunOptions):
         """What is done about windows."""
         if self.window is not None:
             return self.window
-        return "auto" if self.engine.precision == "auto" else "off"
+        return "auto" if self.engine.precision == "auto" or self.within is not None else "off"
 
     @property
     def exact_scale(self) -> Fraction:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from posecli.inference.predictor import Model
 from posecli.inference.windows import Windows, whole_groups
 from posecli.options import FixedPrecision
 from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
-from posecli.precision.windows import WindowFigures
+from posecli.precision.windows import ChosenWindows, WindowFigures
+from posecli.precision.within import ScaleFigures
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 
 #: Something that happened, as plain values, for whoever watches this process.
 Note = dict[str, Any]
-AnyFigures: Any = GateFigures | WindowFigures | ClipGateFigures
+AnyFigures: Any = GateFigures | ScaleFigures | WindowFigures | ClipGateFigures
 
 
 class RunContext:
@@ -53,15 +55,29 @@ class RunContext:
         if (settled := self.plan.settled.precision) is not None:
             return self.kind.model.with_precision(settled)
         self._preparation.make()
-        gate = self.kind.gate(self.plan.sampled, self.opens)
-        model, figures = choose_precision(self.kind.model, gate)
-        windows, more = self.kind.choose_windows(model, gate.evidence)
+        model, scale, windows, figures = self._measured()
         self._settle(
             precision=model.options.fixed_precision,
-            figures=tuple(map(asdict, [*figures, *more])),
+            figures=tuple(map(asdict, figures)),
+            scale=None if scale is None else str(scale),
             windows=tuple(map(plain, windows)),
         )
         return model
+
+    def _measured(self) -> tuple[Model[Any, Any], Fraction | None, Sequence[ChosenWindows], Sequence[Figures]]:
+        """The model in the run's precision, the scale if it was searched for, windows, and what was measured."""
+        gate = self.kind.gate(self.plan.sampled, self.opens)
+        if (fastest := self.kind.fastest_within(gate.evidence)) is not None:
+            setting, tried = fastest
+            return setting.model, setting.scale, setting.windows, tried
+        model, figures = choose_precision(self.kind.model, gate)
+        windows, more = self.kind.choose_windows(model, gate.evidence)
+        return model, None, windows, [*figures, *more]
+
+    def geometry(self, info: VideoInfo) -> Geometry:
+        """What is done to each frame of a video. After `model`."""
+        scale = self.plan.settled.scale
+        return self.kind.geometry(info, None if scale is None else Fraction(scale))
 
     @property
     def _preparation(self) -> Preparation:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,12 +32,21 @@ from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
 from posecli.tables import manifest as manifests
 from posecli.video.batch import Batch
+from posecli.video.geometry import Geometry
 from posecli.video.probe import content_fingerprint, probe
 from posecli.video.reader import VideoReader
 
 NO_ROWS: Rows = np.empty((0, 0))
 #: `Windows` as values that JSON has; ``None`` where whole frames are looked at.
 PlainWindows: TypeAlias = Any
+
+
+class Looked(NamedTuple):
+    """How the network looks at frames."""
+
+    precision: FixedPrecision
+    geometry: Geometry
+    windows: PlainWindows
 
 
 class NetworkRun:
@@ -54,43 +64,50 @@ class NetworkRun:
         self.kind, self.options, self.observer = context.kind, context.options, context.observer
         self.info = probe(files.video)
         self.geometry = self.kind.geometry(self.info)
-        asked = self.options.engine.precision
-        #: Precisions in which an earlier result is the one that is asked for now.
-        self._acceptable = FIXED_PRECISIONS if asked == "auto" else (asked,)
         self._stamp = self._file_stamp()
         self._fingerprint = content_fingerprint(files.video)
 
-    def sections(self, precision: FixedPrecision, windows: PlainWindows) -> dict[str, Any]:
+    def sections(self, looked: Looked) -> dict[str, Any]:
         """The manifest's parts on all that determines the table's values."""
         return {
             "video": manifests.describe_video(self.info, self._fingerprint),
             "model": manifests.describe_model(self.kind.model.folder),
-            "settings": self.kind.determining_settings(precision, self.geometry, self.files.video, windows),
+            "settings": self.kind.determining_settings(*looked, self.files.video),
         }
 
-    def fingerprint(self, precision: FixedPrecision, windows: PlainWindows) -> str:
+    def fingerprint(self, looked: Looked) -> str:
         """Hash of all that determines the table's values."""
-        settings = self.kind.determining_settings(precision, self.geometry, self.files.video, windows)
+        settings = self.kind.determining_settings(*looked, self.files.video)
         return manifests.fingerprint(self._fingerprint, self.kind.model.folder, settings)
 
     def is_wanted(self, manifest: dict[str, Any]) -> bool:
         """Whether an earlier result is the one that is asked for."""
-        windows = self._acceptable_windows(manifest)
-        return manifest.get("fingerprint") in [self.fingerprint(precision, windows) for precision in self._acceptable]
+        return manifest.get("fingerprint") in [*map(self.fingerprint, self._acceptable(manifest))]
 
     def differences(self, manifest: dict[str, Any]) -> str:
         """Why an earlier result is not the one that is asked for."""
-        windows = self._acceptable_windows(manifest)
-        sections = self.sections(self._acceptable[0], windows)
+        sections = self.sections(self._acceptable(manifest)[0])
         sections["settings"].setdefault("windows", None)  # tables without have no such setting
         return ", ".join(manifests.differences(manifest, sections)) or "by another version"
 
-    def _acceptable_windows(self, manifest: dict[str, Any]) -> PlainWindows:
-        """The windows that an earlier result must have been made with: its own, where they are left to measurement."""
-        asked = self.kind.window_asked_for(self.geometry)
-        if asked == "any":
-            return manifests.mapping(manifest, "settings").get("windows")
-        return None if asked is None else plain(asked)
+    def _acceptable(self, manifest: dict[str, Any]) -> list[Looked]:
+        """How an earlier result may have been made: as it was, in all that is left to measurement."""
+        asked, settings = self.options.engine.precision, manifests.mapping(manifest, "settings")
+        windows = self.kind.window_asked_for(self.geometry)
+        as_plain = settings.get("windows") if windows == "any" else None if windows is None else plain(windows)
+        geometry = self._geometry_in(settings)
+        return [Looked(name, geometry, as_plain) for name in (FIXED_PRECISIONS if asked == "auto" else (asked,))]
+
+    def _looked(self, settings: Mapping[str, Any]) -> Looked:
+        """How rows were made, by their journal's settings."""
+        return Looked(settings["precision"], self._geometry_in(settings), settings.get("windows"))
+
+    def _geometry_in(self, settings: Mapping[str, Any]) -> Geometry:
+        """What was done to frames by a manifest's settings, where the scale is left to measurement."""
+        width, height = settings.get("network_width"), settings.get("network_height")
+        if self.kind.finds_scale and isinstance(width, int) and isinstance(height, int):
+            return self.geometry.brought_to(width, height)
+        return self.geometry
 
     def seen(self, reader: VideoReader) -> dict[str, Any]:
         """Take over what reading the whole video has shown; what of it a journal must keep, as plain values."""
@@ -127,6 +144,7 @@ class NetworkRun:
     def _begun(self) -> StageReport:
         """Start a journal at the first frame; its header holds what was measured for it."""
         model = self.context.model
+        self.geometry = self.context.geometry(self.info)
         self.context.opens(self.info.path)  # again: the parity gate may have opened others
         for figures in self.context.figures:
             self.observer.gate_measured(figures)
@@ -136,10 +154,10 @@ class NetworkRun:
             self.observer.batch_measured(batch)
         precision = model.options.fixed_precision
         windows = self.context.windows(self.geometry)
-        as_plain = None if windows is None else plain(windows)
+        looked = Looked(precision, self.geometry, None if windows is None else plain(windows))
         header = {
-            "fingerprint": self.fingerprint(precision, as_plain),
-            **self.sections(precision, as_plain),
+            "fingerprint": self.fingerprint(looked),
+            **self.sections(looked),
             "engine": asdict(engine.info),
             "packages": manifests.installed_versions(manifests.VALUE_PACKAGES),
             "parity_gate": [figures.as_dict() for figures in self.context.figures],
@@ -153,6 +171,7 @@ class NetworkRun:
     def _resumed(self, earlier: JournalContent) -> StageReport:
         """Continue an earlier run with the settings it had settled on."""
         header = earlier.header
+        self.geometry = self._geometry_in(header["settings"])
         model = self.context.model_as(header["settings"]["precision"], header["engine"]["threads"])
         asked = self.options.network_batch
         settled = asked == "auto" or asked == header.get("batch_asked_for")

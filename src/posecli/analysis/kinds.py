@@ -6,6 +6,7 @@ import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,9 +25,10 @@ from posecli.inference.topdown import check_boxes
 from posecli.inference.windows import GROUP, Windows
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
-from posecli.precision.gate import Evidence, Gate, clip_gate, pose_gate
+from posecli.precision.gate import Evidence, Figures, Gate, clip_gate, pose_gate
 from posecli.precision.quantize import AnyQuantizeOptions, ClipQuantizeOptions, QuantizeOptions
 from posecli.precision.windows import ChosenWindows, WindowFigures, choose_windows, windows_of
+from posecli.precision.within import Setting, fastest_within
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
 from posecli.tables.boxes import boxes_of, boxes_path, boxes_sha256
@@ -59,8 +61,8 @@ class Analysis(ABC):
         self.options = options
 
     @abstractmethod
-    def geometry(self, info: VideoInfo) -> Geometry:
-        """What is done to each frame."""
+    def geometry(self, info: VideoInfo, scale: Fraction | None = None) -> Geometry:
+        """What is done to each frame; at the scale that the options name, unless another was found."""
 
     @abstractmethod
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
@@ -74,8 +76,8 @@ class Analysis(ABC):
         self,
         precision: FixedPrecision,
         geometry: Geometry,
+        windows: Any,  # noqa: ARG002
         video: Path,  # noqa: ARG002
-        windows: Any = None,  # noqa: ARG002
     ) -> dict[str, Any]:
         """Settings that determine the values of a video's table, besides its content and the model."""
         engine = self.options.engine.engine
@@ -97,6 +99,10 @@ class Analysis(ABC):
         """From items of one shape to the values of a row each."""
         return model.step(shape)
 
+    def fastest_within(self, evidence: Evidence) -> tuple[Setting, Sequence[Figures]] | None:  # noqa: ARG002
+        """The fastest setting inside the limit, and what was measured, if that is asked for."""
+        return None
+
     def choose_windows(
         self,
         model: Model[Any, Any],  # noqa: ARG002  # chunks have none
@@ -109,6 +115,11 @@ class Analysis(ABC):
         """Shape of an item, as the engine takes it."""
         frame = (geometry.height, geometry.width, 3)
         return frame if self.chunks is None else (self.chunks.length, *frame)
+
+    @property
+    def finds_scale(self) -> bool:
+        """Whether a run finds out itself at which scale the network looks at frames."""
+        return False
 
     @property
     def may_have_windows(self) -> bool:
@@ -190,6 +201,8 @@ class PoseAnalysis(Analysis):
         if statistics := description.layout.get("statistics"):
             self.network += f", normalised by {'its own' if statistics == 'frame' else 'stored'} statistics"
         self.settings = {"num_outputs": options.num_outputs}
+        if options.within is not None:
+            self.settings["within_px"] = options.within
         self.run_settings = {"decoder": options.decoder}
 
         self.top_down = description.top_down is not None
@@ -197,8 +210,8 @@ class PoseAnalysis(Analysis):
         if self.top_down and isinstance(options.window, int):
             raise UsageError(f"'{model.folder.path}' looks at the animal alone: leave out --window")
 
-    def geometry(self, info: VideoInfo) -> Geometry:
-        return Geometry.plan(info.width, info.height, self.options.crop, self.options.exact_scale)
+    def geometry(self, info: VideoInfo, scale: Fraction | None = None) -> Geometry:
+        return Geometry.plan(info.width, info.height, self.options.crop, scale or self.options.exact_scale)
 
     def work(self, geometry: Geometry, batch_size: int) -> str:
         crop = self.model.description.top_down
@@ -208,9 +221,9 @@ class PoseAnalysis(Analysis):
         return f"batch {batch_size}, network input {crop.width}x{crop.height} px out of frames of {frames} px"
 
     def determining_settings(
-        self, precision: FixedPrecision, geometry: Geometry, video: Path, windows: Any = None
+        self, precision: FixedPrecision, geometry: Geometry, windows: Any, video: Path
     ) -> dict[str, Any]:
-        settings = super().determining_settings(precision, geometry, video)
+        settings = super().determining_settings(precision, geometry, windows, video)
         if windows is not None:
             settings |= {"windows": windows}
         if self.options.boxes is None:
@@ -244,7 +257,18 @@ class PoseAnalysis(Analysis):
         return found
 
     def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
-        return pose_gate(videos, self.options, opens, lag=GROUP if self.may_have_windows else 0)
+        # The search for the fastest setting begins at the full frame.
+        shown = self.options if self.options.within is None else replace(self.options, scale=1.0)
+        return pose_gate(videos, shown, opens, lag=GROUP if self.may_have_windows else 0)
+
+    @property
+    def finds_scale(self) -> bool:
+        return self.options.within is not None and self.options.scale == 1
+
+    def fastest_within(self, evidence: Evidence) -> tuple[Setting, Sequence[Figures]] | None:
+        if self.options.within is None:
+            return None
+        return fastest_within(self.model, evidence, self.options, windows=self.may_have_windows)
 
     @property
     def may_have_windows(self) -> bool:
@@ -279,7 +303,7 @@ class PoseAnalysis(Analysis):
 
     def quantize_options(self) -> QuantizeOptions:
         default = QuantizeOptions()
-        scale, shift = self.options.scale, MARGIN * self.options.max_shift * self.options.scale
+        scale, shift = self.options.scale, MARGIN * self.options.limit * self.options.scale
         return replace(
             default,
             scales=(scale,),
@@ -343,7 +367,7 @@ class BehaviourAnalysis(Analysis):
         self.chunks = ChunkPlan(**self.settings)
         self.run_settings = {}
 
-    def geometry(self, info: VideoInfo) -> Geometry:
+    def geometry(self, info: VideoInfo, scale: Fraction | None = None) -> Geometry:  # noqa: ARG002  # one size
         """Crop, then resize to the network's own size."""
         own = self.model.description
         size = self.options.input_size or InputSize(own.input_width, own.input_height)

@@ -104,6 +104,8 @@ class Settled:
     figures: tuple[dict[str, Any], ...] = ()
     #: The batch size for items of each shape that has come so far, where it is measured.
     batches: tuple[dict[str, Any], ...] = ()
+    #: Factor by which frames are resized for the network, such as ``3/4``; ``None`` is that of the options.
+    scale: str | None = None
     #: The windows for frames of each shape that has any.
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -193,7 +193,7 @@ class VideoRun(NetworkRun):
 
     def _manifest(self, content: JournalContent) -> bytes:
         header, ending = content.header, content.last_note
-        sections = self.sections(header["settings"]["precision"], header["settings"].get("windows"))
+        sections = self.sections(self._looked(header["settings"]))
         sections["video"] |= self.kind.describe(self.info, content)
         sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}

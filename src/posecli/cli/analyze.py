@@ -22,6 +22,7 @@ from posecli.cli.base import (
     engine_options,
     number_or,
     pipeline_option,
+    pixels,
     project_options,
     stop_signals,
 )
@@ -44,7 +45,12 @@ if TYPE_CHECKING:
 
 POSES, BEHAVIOURS = AnalyzeOptions(), ClassifyOptions()
 #: Options that are text on the command line, and how it becomes a value.
-PARSED: dict[str, Callable[[str], Any]] = {"crop": Crop.parse, "shard": Shard.parse, "input_size": InputSize.parse}
+PARSED: dict[str, Callable[[str], Any]] = {
+    "crop": Crop.parse,
+    "shard": Shard.parse,
+    "input_size": InputSize.parse,
+    "within": pixels("within"),
+}
 
 
 def run_options(
@@ -159,6 +165,12 @@ def run_over(
     ),
     boxes_option(),
     click.option("--num-outputs", default=POSES.num_outputs, help="Peaks to report per body part, best first."),
+    click.option(
+        "--within",
+        metavar="PX",
+        help="Find the fastest scale, precision and window whose poses stay within so many px (99th percentile, such "
+        "as 1px) of fp32 on the full frame, on these videos; what other options name is kept.",
+    ),
     limit=click.option(
         "--max-shift",
         default=POSES.max_shift,

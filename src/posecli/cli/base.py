@@ -248,6 +248,22 @@ def number_or(*words: str) -> dict[str, Any]:
     return {"type": value, "metavar": "|".join(("N", *words))}
 
 
+def pixels(option: str) -> Callable[[str], float]:
+    """Reads a length in px, with or without its unit.
+
+    >>> pixels("within")("1px"), pixels("tolerance")("0.5")
+    (1.0, 0.5)
+    """
+
+    def read(text: str) -> float:
+        try:
+            return float(text.strip().lower().removesuffix("px"))
+        except ValueError:
+            raise UsageError(f"{option} '{text}' is no length: give px, as in 1px or 0.5") from None
+
+    return read
+
+
 def batch_size_option(help_text: str, default: int | str | None, *, auto: bool) -> Decorator:
     """``--batchsize``, with its other spelling."""
     kind = number_or("auto") if auto else {"type": int}

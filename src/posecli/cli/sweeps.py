@@ -22,6 +22,7 @@ from posecli.cli.base import (
     engine_options,
     parse_numbers,
     pipeline_option,
+    pixels,
     project_options,
     table_choice_options,
 )
@@ -46,24 +47,12 @@ DEFAULTS = SweepOptions()
 def sweep_of(flags: dict[str, Any]) -> tuple[SweepOptions, dict[str, Any]]:
     """The flags of `sweep_options` as options, and those that say where a sweep goes and of which network it is."""
     where = {name: flags.pop(name) for name in ("folder", "overwrite", "network")}
-    crop, tolerance = flags.pop("crop"), _pixels(flags.pop("tolerance"))
+    crop, tolerance = flags.pop("crop"), pixels("tolerance")(flags.pop("tolerance"))
     analysis = AnalyzeOptions(
         **{name: flags.pop(name) for name in ("engine", "batch_size", "pipeline", "boxes")},
         crop=None if crop is None else Crop.parse(crop),
     )
     return SweepOptions(analysis=analysis, tolerance=tolerance, **flags), where
-
-
-def _pixels(text: str) -> float:
-    """A length in px, with or without its unit.
-
-    >>> _pixels("1px"), _pixels("0.5")
-    (1.0, 0.5)
-    """
-    try:
-        return float(text.strip().lower().removesuffix("px"))
-    except ValueError:
-        raise UsageError(f"tolerance '{text}' is no length: give px, as in 1px or 0.5") from None
 
 
 def sweep_options(folder: str) -> Decorator:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +27,7 @@ from posecli.inference.step import Values
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision
 from posecli.tables.boxes import boxes_of
-from posecli.video.batch import Batch
+from posecli.video.batch import Batch, rescaled
 from posecli.video.find import evenly_chosen
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo, probe
@@ -90,14 +91,27 @@ class Sample(NamedTuple):
 class Evidence:
     """Samples of a run's own videos, and what a network says of them in each precision; all is looked at once."""
 
-    def __init__(self, samples: Callable[[], Iterable[Sample]], batch_size: int) -> None:
+    def __init__(
+        self, samples: Callable[[], Iterable[Sample]], batch_size: int, reference: Evidence | None = None
+    ) -> None:
         self._drawn = samples
         self._batch_size = batch_size  # items per call of the network
         self._values: dict[FixedPrecision, list[Values]] = {}
+        self._scaled: dict[Fraction, Evidence] = {}
+        self.reference = reference or self  #: The same at full scale.
 
     @cached_property
     def samples(self) -> list[Sample]:
         return list(self._drawn())
+
+    def scaled(self, scale: Fraction) -> Evidence:
+        """The same frames, resized for the network by a factor."""
+        if scale == 1:
+            return self
+        if scale not in self._scaled:
+            samples = partial(map, partial(_rescaled, scale=scale), self.samples)
+            self._scaled[scale] = Evidence(samples, self._batch_size, self)
+        return self._scaled[scale]
 
     def values(self, model: Model[Any, Any]) -> list[Values]:
         """What a network says of the items of each sample."""
@@ -106,9 +120,18 @@ class Evidence:
             self._values[precision] = [self.values_of(model, sample.items) for sample in self.samples]
         return self._values[precision]
 
+    def joined(self, model: Model[Any, Any]) -> Values:
+        """What a network says of all items."""
+        return np.concatenate([np.empty((0, *model.values_shape)), *self.values(model)])
+
     def values_of(self, model: Model[Any, Any], items: Batch) -> Values:
         """What a network says of some items."""
         return model.values_of(items.split(self._batch_size))
+
+
+def _rescaled(sample: Sample, scale: Fraction) -> Sample:
+    earlier = None if sample.earlier is None else rescaled(sample.earlier, scale)
+    return sample._replace(items=rescaled(sample.items, scale), earlier=earlier)
 
 
 @dataclass(frozen=True)
@@ -135,15 +158,11 @@ def choose_precision(model: ModelT, gate: Gate) -> tuple[ModelT, list[Figures]]:
     exact = model.with_precision("fp32")
     if not candidates:
         return exact, []
-
-    def values(version: ModelT) -> Values:
-        return np.concatenate([np.empty((0, *version.values_shape)), *gate.evidence.values(version)])
-
-    expected = values(exact)
+    expected = gate.evidence.joined(exact)
     figures: list[Figures] = []
     for name in candidates:
         fast = model.with_precision(name)
-        figures.append(gate.measure(fast, values(fast), expected))
+        figures.append(gate.measure(fast, gate.evidence.joined(fast), expected))
         if figures[-1].passed:
             return fast, figures
     if wanted != "auto":
@@ -196,7 +215,7 @@ def pose_gate(
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
         precision, cutoff = model.options.fixed_precision, model_cutoff(model.folder)
-        return compare_poses(precision, found[:, :, 0], expected[:, :, 0], cutoff, options.max_shift)
+        return compare_poses(precision, found[:, :, 0], expected[:, :, 0], cutoff, options.limit)
 
     samples = partial(sampled_moments, videos, options, opens=opens, lag=lag)
     return Gate("--max-shift", Evidence(samples, 8), measure)

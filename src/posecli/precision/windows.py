@@ -86,7 +86,7 @@ def choose_windows(
         choices = [windows_of(model, asked, shape)] if asked != "auto" else _choices(model, earlier, frames, found)
         for windows in choices:
             step = model.window_step(shape, windows, options.decoder)
-            shift = _measured(step, earlier, frames, exact, model.options.fixed_precision, options.max_shift)
+            shift = _measured(step, earlier, frames, exact, model.options.fixed_precision, options.limit)
             figures.append(shift)
             if is_asked and not shift.moves_little:
                 more = ", or allow more with --max-shift" if shift.judged else ""
@@ -116,7 +116,7 @@ def _measured(
 
 def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[tuple[Shape, Values, Batch, Values, Values]]:
     """For each shape of frames: poses of the earlier frames, the frames, their poses, and those of fp32."""
-    exact = evidence.values(model.with_precision("fp32"))
+    exact = evidence.reference.values(model.with_precision("fp32"))
     found = evidence.values(model)
     shapes: dict[Shape, list[int]] = {}
     for number, sample in enumerate(evidence.samples):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -102,10 +103,26 @@ def prepare(image: Image, geometry: Geometry, out: Image) -> None:
     if geometry.is_cropped:
         image = image[geometry.crop.y1 : geometry.crop.y2, geometry.crop.x1 : geometry.crop.x2]
     if geometry.is_resized:
-        shrinks = geometry.width * geometry.height < image.shape[0] * image.shape[1]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, (geometry.width, geometry.height), interpolation=method)
+        image = _resized(image, geometry)
     cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == GREY else cv2.COLOR_BGR2RGB, dst=out)
+
+
+def rescaled(batch: Batch, scale: Fraction) -> Batch:
+    """Frames resized once more, as if they had been prepared with another scale."""
+    height, width = batch.images.shape[1:3]
+    geometry = Geometry.plan(width, height, scale=scale)
+    images = np.empty((len(batch), geometry.height, geometry.width, 3), np.uint8)
+    for image, out in zip(batch.images, images, strict=True):
+        out[:] = _resized(image, geometry)
+    factors = BatchGeometry(batch.geometry.offset, batch.geometry.scale * geometry.scale)
+    return replace(batch, images=images, geometry=factors)
+
+
+def _resized(image: Image, geometry: Geometry) -> Image:
+    """Shrinking averages areas, enlarging interpolates linearly."""
+    shrinks = geometry.width * geometry.height < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (geometry.width, geometry.height), interpolation=method))
 
 
 def prepared(

@@ -1,0 +1,117 @@
+"""The fastest way to look at a run's frames that keeps points within so many px of fp32 on the full frame.
+
+Precision, scale and windows are tried on samples of the run's own videos. What a setting costs is worked out and not
+timed, so that all processes of a run choose the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from posecli.errors import PrecisionError
+from posecli.inference.predictor import PoseModel
+from posecli.options import AnalyzeOptions, FixedPrecision
+from posecli.precision.gate import CANDIDATES, Evidence, GateFigures, compare_poses, model_cutoff
+from posecli.precision.windows import ChosenWindows, choose_windows
+
+#: Scales that are tried, the largest first. Where nothing passes at one, the smaller ones are left out.
+SCALES = (Fraction(1), Fraction(3, 4), Fraction(1, 2), Fraction(3, 8), Fraction(1, 4))
+#: Pictures with a shorter side, px, are not tried.
+SHORTEST_SIDE = 64
+#: What a pixel costs in each precision, in that of fp32, on a processor that has them all.
+WORK: dict[FixedPrecision, float] = {"fp32": 1.0, "bf16": 0.5, "fp16": 0.5, "int8": 0.28}
+#: Of the settings that pass with whole frames, the cheapest so many are tried with windows.
+WITH_WINDOWS = 3
+
+
+@dataclass(frozen=True)
+class ScaleFigures(GateFigures):
+    """How far a precision at a scale moves points against fp32 on the full frame."""
+
+    scale: float
+
+    def __str__(self) -> str:
+        return f"at scale {self.scale:g} {super().__str__()}"
+
+
+class Setting(NamedTuple):
+    """One way to look at frames."""
+
+    work: float  # on a frame, in that of the full one in fp32
+    scale: Fraction
+    model: PoseModel  # in the precision
+    windows: tuple[ChosenWindows, ...] = ()
+
+
+def fastest_within(
+    model: PoseModel, evidence: Evidence, options: AnalyzeOptions, *, windows: bool
+) -> tuple[Setting, list[GateFigures]]:
+    """The setting that costs least and passes, and what was measured; `evidence` shows frames at full scale.
+
+    What the options name is kept. A `PrecisionError` if nothing passes.
+    """
+    passing, figures = _whole_frames(model, evidence, options)
+    found: list[Setting] = []
+    for setting in sorted(passing, key=lambda each: each.work)[: WITH_WINDOWS if windows else 1]:
+        shown = evidence.scaled(setting.scale)
+        chosen, more = choose_windows(setting.model, shown, options) if windows else ([], [])
+        figures += more
+        share = np.mean([each.work for each in more if each.passed]) if len(chosen) == _shapes(shown) else 1.0
+        found.append(setting._replace(work=setting.work * float(share), windows=tuple(chosen)))
+    if not found:
+        tried = "; ".join(map(str, figures))
+        raise PrecisionError(
+            f"nothing that was tried stays within {options.within:g} px of fp32 on the full frame ({tried}): allow "
+            "more with --within, or leave --scale and --precision open"
+        )
+    return min(found, key=lambda each: each.work), figures
+
+
+def _whole_frames(
+    model: PoseModel, evidence: Evidence, options: AnalyzeOptions
+) -> tuple[list[Setting], list[GateFigures]]:
+    """Scales and precisions that pass with whole frames."""
+    exact = model.with_precision("fp32")
+    expected = evidence.joined(exact)[:, :, 0]
+    passing: list[Setting] = []
+    figures: list[GateFigures] = []
+    for scale in _scales(evidence, options):
+        shown, before = evidence.scaled(scale), len(passing)
+        for name in _precisions(model):
+            fast = model.with_precision(name)
+            if scale == 1 and name == "fp32":
+                passing.append(Setting(WORK[name], scale, fast))
+                continue
+            found = shown.joined(fast)[:, :, 0]
+            shift = compare_poses(name, found, expected, model_cutoff(model.folder), options.limit)
+            figures.append(ScaleFigures(**asdict(shift), scale=float(scale)))
+            if figures[-1].passed:
+                passing.append(Setting(float(scale) ** 2 * WORK[name], scale, fast))
+                break  # a wider precision costs more
+        if len(passing) == before:
+            break
+    return passing, figures
+
+
+def _scales(evidence: Evidence, options: AnalyzeOptions) -> Sequence[Fraction]:
+    if options.exact_scale != 1:
+        return [options.exact_scale]
+    side = min((min(sample.items.images.shape[1:3]) for sample in evidence.samples), default=0)
+    return [scale for scale in SCALES if scale == 1 or side * scale >= SHORTEST_SIDE]
+
+
+def _precisions(model: PoseModel) -> Sequence[FixedPrecision]:
+    """Those that this engine and processor have, the fastest first; the one that was asked for by name."""
+    if model.options.precision != "auto":
+        return [model.options.fixed_precision]
+    fast = () if model.options.engine == "tensorflow" else CANDIDATES
+    return [*(name for name in fast if model.obstacle(name) is None), "fp32"]
+
+
+def _shapes(evidence: Evidence) -> int:
+    return len({sample.items.images.shape[1:] for sample in evidence.samples if len(sample.items)})
