@@ -45,9 +45,8 @@ CUTOFF = DEFAULT_CUTOFF  # the built-in network names no other
 READING = (
     "errors and shifts in px. Errors are those of all points that can be seen, whatever their likelihood; 'worse by' "
     "is how far the windows' quantile that is worst is above that of whole frames. A point is sure if the whole frame "
-    f"gives it {CUTOFF} or more; it is lost if windows give it less, or put it more than {LOST:g} px away. Speed is "
-    "that of the loop over frames against whole frames of the precision that heads the table, once each, on a busy "
-    "machine: an indication."
+    f"gives it {CUTOFF} or more; it is lost if windows give it less, or put it more than {LOST:g} px away. Work is "
+    "what is left of the pixels that the network looks at."
 )
 
 
@@ -205,9 +204,14 @@ class Found:
         return looked["whole_frames"] / looked["frames"] if looked else 1.0
 
     @property
-    def seconds(self) -> float:
-        """Of the loop over frames."""
-        return float(self.manifest["timing"]["whole_seconds"])
+    def work(self) -> float:
+        """Pixels that the network looked at, as a share of all."""
+        looked = self.manifest.get("windows")
+        if not looked:
+            return 1.0
+        windows, scale = self.manifest["settings"]["windows"], self.manifest["settings"]["scale"]
+        area = windows["width"] * windows["height"] / (WIDTH * HEIGHT * scale**2)
+        return float(area * (1 + looked["moved_windows"] / looked["frames"]) + self.whole_share)
 
     @property
     def gate(self) -> str:
@@ -306,7 +310,7 @@ def row(name: str, window: int | str, truth: Any, found: Found, expected: Found)
         "of these lost": int(lost.sum()),
         f"over {LOST:g} px away": int((sure & (shift > LOST)).sum()),
         "as a whole %": 100 * found.whole_share,
-        "speed": expected.seconds / found.seconds,
+        "work %": 100 * found.work,
         "the gate": found.gate,
     }
 
@@ -326,7 +330,7 @@ def keep(settings: str, facts: dict[str, Any], frames: int, rows: list[dict[str,
         lines = [f"* {each['scene']}: {each['the gate']}" for each in run["rows"] if each["window"] == "auto"]
         table = markdown_table([{key: each[key] for key in each if key != "the gate"} for each in run["rows"]])
         text += f"\n## {name}\n{run['machine']['processor']}, {run['machine']['date']}.\n\n{table}\n\n"
-        text += "What auto measured:\n\n" + "\n".join(lines) + "\n"
+        text += "\n".join(["What auto measured:", "", *lines, ""]) if lines else ""
     write_results(NAME, {"runs": runs}, text.rstrip())
 
 

@@ -37,12 +37,12 @@ def test_windows_are_told_from_whole_frames_by_the_truth(monkeypatch: pytest.Mon
     truth = np.random.default_rng(0).uniform(50, 400, (30, 4, 3))
     truth[..., 2] = 1
     truth[:5, 0] = np.nan, np.nan, 0  # not to be seen: nothing is an error there
-    manifest = {"timing": {"whole_seconds": 2.0}, "parity_gate": []}
+    manifest = {"settings": {"scale": 0.5, "windows": {"width": 160, "height": 120}}, "parity_gate": []}
     whole = script.Found(np.where(np.isnan(truth), 7, truth), manifest)
     found = whole.poses + (3, 4, 0)
     found[9, 1] += (30, 0, -0.9)
-    windows = script.Found(found, manifest | {"windows": {"frames": 30, "whole_frames": 12}})
+    windows = script.Found(found, manifest | {"windows": {"frames": 30, "moved_windows": 6, "whole_frames": 12}})
     row = script.row("jumps", "auto", truth, windows, whole)
     assert (row["whole p99"], row["windows median"], row["shift median"]) == (0, 5, 5)
     assert (row["sure points"], row["of these lost"], row["over 20 px away"]) == (115, 1, 1)
-    assert (row["as a whole %"], row["speed"]) == (40, 1)
+    assert (row["as a whole %"], row["work %"]) == (40, 70), "a quarter of the frame, a fifth of them twice"
