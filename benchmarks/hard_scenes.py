@@ -209,8 +209,9 @@ class Found:
         looked = self.manifest.get("windows")
         if not looked:
             return 1.0
-        windows, scale = self.manifest["settings"]["windows"], self.manifest["settings"]["scale"]
-        area = windows["width"] * windows["height"] / (WIDTH * HEIGHT * scale**2)
+        settings = self.manifest["settings"]
+        pixels = settings["network_width"] * settings["network_height"]
+        area = settings["windows"]["width"] * settings["windows"]["height"] / pixels
         return float(area * (1 + looked["moved_windows"] / looked["frames"]) + self.whole_share)
 
     @property

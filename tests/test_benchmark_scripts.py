@@ -37,7 +37,8 @@ def test_windows_are_told_from_whole_frames_by_the_truth(monkeypatch: pytest.Mon
     truth = np.random.default_rng(0).uniform(50, 400, (30, 4, 3))
     truth[..., 2] = 1
     truth[:5, 0] = np.nan, np.nan, 0  # not to be seen: nothing is an error there
-    manifest = {"settings": {"scale": 0.5, "windows": {"width": 160, "height": 120}}, "parity_gate": []}
+    settings = {"network_width": 320, "network_height": 240, "windows": {"width": 160, "height": 120}}
+    manifest = {"settings": settings, "parity_gate": []}
     whole = script.Found(np.where(np.isnan(truth), 7, truth), manifest)
     found = whole.poses + (3, 4, 0)
     found[9, 1] += (30, 0, -0.9)
