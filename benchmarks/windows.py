@@ -29,10 +29,10 @@ from versus_deeplabcut import run_peer
 from posecli import read_pose_table
 from posecli.support.figures import house_style, save_figure
 
-#: Frames of a round, of which DeepLabCut gets the first.
-FRAMES, PEER_FRAMES = 1200, 64
+#: Frames of a round, of the frontier, and of DeepLabCut: the first ones.
+FRAMES, FRONTIER_FRAMES, PEER_FRAMES = 800, 400, 64
 #: Sides of windows in the frontier, px.
-SIDES = (160, 192, 224, 272, 320)
+SIDES = (160, 192, 224, 288)
 PRECISIONS = ("fp32", "bf16", "int8")
 #: A point counts as seen from this likelihood on; it is elsewhere if it is further away than so many px.
 SEEN, ELSEWHERE_PX = 0.6, 20
@@ -57,18 +57,27 @@ def main() -> None:
         square = cut(arguments.video, folder / "278x278.mp4", FRAMES, SQUARE)
         short = cut(arguments.video, folder / "short.mp4", PEER_FRAMES)
         races = []
-        for name, video, model, peer in (
-            ("640x480, imported", clip, arguments.model, short),
-            ("640x480, built-in", clip, "built-in", None),
-            ("278x278, imported", square, arguments.model, None),
+        for name, video, model, flags, peer in (
+            ("640x480, imported", clip, arguments.model, ["--window", "auto"], short),
+            ("640x480, built-in, --within 1px", clip, "built-in", ["--within", "1px"], None),
+            ("278x278, imported", square, arguments.model, ["--window", "auto"], None),
         ):
-            rounds = [race(video, model, folder, peer, project, arguments.peer_python) for _ in range(arguments.rounds)]
-            races.append({"what": name} | summary(rounds))
+            rounds = []
+            for _ in range(arguments.rounds):
+                fps = (
+                    {}
+                    if peer is None
+                    else {"DeepLabCut": run_peer("tensorflow", peer, project, 8, arguments.peer_python)}
+                )
+                rounds.append(fps | race(video, model, folder, flags))
+            whole, windows = (points_in(folder / each) for each in ("whole", "windows"))
+            races.append({"what": name} | summary(rounds) | shifts(windows, whole))
             print(races[-1], flush=True)
+        few = cut(arguments.video, folder / "few.mp4", FRONTIER_FRAMES)
         frontier = [
             {"network": name} | row
             for name, model in (("imported", arguments.model), ("built-in", "built-in"))
-            for row in settings(clip, model, folder)
+            for row in settings(few, model, folder)
         ]
     draw(frontier)
     content = {"machine": facts, "rounds": arguments.rounds, "frames": FRAMES, "races": races, "frontier": frontier}
@@ -83,15 +92,21 @@ def cut(video: Path, clip: Path, frames: int, filters: str | None = None) -> Pat
     return clip
 
 
-def race(
-    video: Path, model: Path | str, folder: Path, peer: Path | None, project: Path, python: Path
-) -> dict[str, float]:
-    """One round: frames per second of each."""
-    fps = {} if peer is None else {"DeepLabCut": run_peer("tensorflow", peer, project, 8, python)}
-    for name, window in (("whole", "off"), ("windows", "auto")):
-        run = run_posecli(video, Path(model), folder / name, ["-b", 64, "--window", window])
+def race(video: Path, model: Path | str, folder: Path, flags: list[str]) -> dict[str, float]:
+    """One round: frames per second of whole frames, and with the flags."""
+    fps: dict[str, float] = {}
+    for name, more in (("whole", ["--window", "off"]), ("windows", flags)):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        run = run_posecli(video, Path(model), folder / name, ["-b", 64, *more])
         fps |= {name: run.fps, f"{name}, process": run.frames / run.process_seconds}
     return fps
+
+
+def points_in(folder: Path) -> np.ndarray[Any, Any]:
+    """The points of the table in a folder, ``(N, K, 3)``."""
+    (table,) = folder.glob("*.h5")
+    poses = read_pose_table(table).to_numpy()
+    return poses.reshape(len(poses), -1, 3)
 
 
 def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
@@ -112,10 +127,9 @@ def settings(video: Path, model: Path | str, folder: Path) -> list[dict[str, Any
             out = folder / f"{precision}-{window}"
             flags = ["-b", 64, "--precision", precision, "--window", window, "--max-shift", ANY_SHIFT]
             run = run_posecli(video, Path(model), out, flags)
-            (table,) = out.glob("*.h5")
-            points = read_pose_table(table).to_numpy().reshape(run.frames, -1, 3)
+            points = points_in(out)
             reference = points if reference is None else reference
-            manifest = json.loads(table.with_suffix(".json").read_text())
+            manifest = json.loads(next(out.glob("*.json")).read_text())
             whole = manifest["windows"]["whole_frames"] / run.frames if "windows" in manifest else 1.0
             rows.append({"precision": precision, "window": window, "fps": run.fps, "whole": whole})
             rows[-1] |= shifts(points, reference)
@@ -162,9 +176,10 @@ def report(facts: dict[str, Any], rounds: int, races: list[dict[str, Any]], fron
         f"{facts['packages']['openvino']}; the first {FRAMES} frames of a video, default settings with --window off "
         f"and auto, medians of {rounds} rounds, taking turns; DeepLabCut 3.0.2 (TensorFlow 2.15) had the first "
         f"{PEER_FRAMES}, in batches of 8. Frames per second are the loop over frames, or the whole process where that "
-        f"is said.\n\n{markdown_table(races)}\n\nEvery setting in one run, against fp32 on whole frames: points of a "
-        f"likelihood of {SEEN} or more there, those that lie more than {ELSEWHERE_PX} px away, and the share of frames "
-        f"that was looked at as a whole.\n\n{markdown_table(frontier)}"
+        f"is said. Shifts are those of points of a likelihood of {SEEN} or more, against whole frames in the same "
+        f"precision; elsewhere are points that lie more than {ELSEWHERE_PX} px away.\n\n{markdown_table(races)}\n\n"
+        f"Every setting in one run over the first {FRONTIER_FRAMES} frames, its shifts against fp32 on whole frames, "
+        f"and the share of frames that was looked at as a whole.\n\n{markdown_table(frontier)}"
     )
 
 
