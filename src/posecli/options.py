@@ -5,6 +5,7 @@ Nothing heavy is imported here: ``--help`` and shell completion need these names
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -233,10 +234,10 @@ class AnalyzeOptions(RunOptions):
     max_shift: float = MAX_SHIFT_PX
     #: Side, px of the network's picture, of the part of each frame that the network looks at, about the animal (dynamic
     #: cropping); ``auto`` measures on the videos which size pays and passes the parity gate, ``off`` is none. ``None``
-    #: is ``auto`` where the precision is, and ``off`` where one was asked for by name.
+    #: is ``auto`` with ``within``, and where OpenVINO's precision is ``auto``; else ``off``.
     window: int | Literal["auto", "off"] | None = None
     #: Search for the fastest scale, precision and windows that keep the 99th percentile of the shift against fp32 on
-    #: the full frame within so many px on the run's own frames; what other options name is kept.
+    #: the full frame within so many px on the run's own frames. A precision, a window or a scale other than 1 is kept.
     within: float | None = None
 
     def __post_init__(self) -> None:
@@ -249,9 +250,14 @@ class AnalyzeOptions(RunOptions):
             raise UsageError(f"a window of {self.window} px is not for {reason}: leave one of them out")
         at_least(1, **{"num-outputs": self.num_outputs})
         one_of("decoder", self.decoder, DECODERS)
-        for name, limit in (("max-shift", self.max_shift), ("within", self.within)):
-            if limit is not None and not limit > 0:
-                raise UsageError(f"{name} {limit:g} is too small: give a number of px above 0")
+        if not self.max_shift > 0:
+            raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
+        if self.within is not None and not 0 < self.within < math.inf:
+            raise UsageError(f"within {self.within:g} is out of range: give a number of px above 0")
+        if self.within is not None and self.max_shift != MAX_SHIFT_PX:
+            raise UsageError(
+                f"within {self.within:g} and max-shift {self.max_shift:g} px both limit the shift: leave one out"
+            )
         if not 0 < self.scale <= 4:
             raise UsageError(f"scale {self.scale} is out of range: give a factor above 0 and at most 4")
 
@@ -259,6 +265,11 @@ class AnalyzeOptions(RunOptions):
     def limit(self) -> float:
         """Largest 99th percentile of the shift against fp32, px of the full frame."""
         return self.max_shift if self.within is None else self.within
+
+    @property
+    def limit_option(self) -> str:
+        """By which a user allows more."""
+        return "--max-shift" if self.within is None else "--within"
 
     @property
     def network_batch(self) -> int | Literal["auto"]:
@@ -277,7 +288,8 @@ class AnalyzeOptions(RunOptions):
         """What is done about windows."""
         if self.window is not None:
             return self.window
-        return "auto" if self.engine.precision == "auto" or self.within is not None else "off"
+        is_open = self.engine.precision == "auto" and self.engine.engine == "openvino"
+        return "auto" if is_open or self.within is not None else "off"
 
     @property
     def exact_scale(self) -> Fraction:

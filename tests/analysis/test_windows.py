@@ -15,6 +15,7 @@ from inference.test_windows import HEIGHT, WIDTH, drawn, walk
 from support import clips
 from support.fake_engine import FakeEngine
 
+from posecli import engine
 from posecli.analysis import RunObserver, analyze, decide
 from posecli.analysis.verify import Recomputing, verify
 from posecli.errors import PrecisionError, UsageError
@@ -49,8 +50,6 @@ def options(tmp_path: Path) -> AnalyzeOptions:
 def unbroken(clip: Path, model: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Values of a table that was made of whole frames."""
     with pytest.MonkeyPatch.context() as patch:
-        from posecli import engine
-
         patch.setitem(engine.ENGINE_CLASSES, "openvino", "support.fake_engine:FakeEngine")
         folder = tmp_path_factory.mktemp("whole")
         return content(run(clip, model, AnalyzeOptions(window="off", out_dir=folder)))
@@ -91,6 +90,19 @@ def test_interrupted_run_goes_on(
     assert content(result) == unbroken
 
 
+@pytest.mark.parametrize(("first", "then"), [(8, 12), (64, 5), (16, 100)])
+def test_a_run_that_goes_on_in_other_batches(
+    clip: Path, model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch, first: int, then: int
+) -> None:
+    monkeypatch.setitem(engine.ENGINE_CLASSES, "openvino", "support.fake_engine:PlacedEngine")
+    whole = replace(options, out_dir=options.out_dir and options.out_dir / "whole")
+    interrupt(clip, model, replace(options, batch_size=first), 128)
+    observer = Interrupting()
+    result = run(clip, model, replace(options, batch_size=then), observer)
+    assert observer.afresh == []
+    assert content(result) == content(run(clip, model, whole))
+
+
 def test_smaller_batches_when_memory_runs_out(
     clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +124,7 @@ def test_smaller_batches_when_memory_runs_out(
 @pytest.mark.slow
 @pytest.mark.parametrize("pipeline", ["async", "sync"])
 def test_kills_at_random_moments(clip: Path, model: ModelFolder, tmp_path: Path, pipeline: str) -> None:
-    tally = killed_series("fake", clip, model.path, tmp_path / "poses", pipeline, 10, f"windows {pipeline}", 96)
+    tally = killed_series("placed", clip, model.path, tmp_path / "poses", pipeline, 10, f"windows {pipeline}", 96)
     assert tally["kills"] == 10
     assert tally["kills_with_rows"] > 2, tally
 
@@ -216,7 +228,14 @@ def test_what_has_no_windows(changes: dict[str, Any], words: str) -> None:
         AnalyzeOptions(**({"window": 96} | changes))
 
 
-def test_a_window_larger_than_the_frame(clip: Path, model: ModelFolder, options: AnalyzeOptions) -> None:
-    result = analyze(clip, model.path, replace(options, window=400)).results[0]
-    assert (result.state, result.exit_code) == ("failed", 2)
-    assert result.message == "a window of 400 px is all of a frame of 320x240 px: choose a smaller one, or --window off"
+def test_videos_of_several_sizes(clip: Path, model: ModelFolder, options: AnalyzeOptions, tmp_path: Path) -> None:
+    """One that is no larger than the window is refused, one too short to be measured on has windows all the same."""
+    small = clips.encode(tmp_path / "small.mp4", drawn(walk(40)).images[:, :96, :96])
+    short = clips.encode(tmp_path / "short.mp4", drawn(walk(8)).images[:, :, :304])
+    videos = [clip, small, short]
+    first, second, third = analyze(videos, model.path, options).results
+    assert (first.state, third.state) == ("done", "done")
+    assert (second.state, second.exit_code) == ("failed", 2)
+    assert second.message == "a window of 96 px is all of a frame of 96x96 px: choose a smaller one, or --window off"
+    again = analyze(videos, model.path, options).results
+    assert [result.state for result in again] == ["skipped", "failed", "skipped"]

@@ -193,14 +193,23 @@ def test_a_frame_behind_which_there_is_a_leap_comes_out_again(make: partial[Wind
         np.testing.assert_array_equal(step(batch[frame : frame + 1]), expected[frame : frame + 1])
 
 
-@pytest.mark.parametrize("found", [3, {"width": 96}, {"width": "a", "height": 80, "grid": 16, "cutoff": 0.6}])
+@pytest.mark.parametrize(
+    "found",
+    [
+        3,
+        {"width": 96},
+        *(asdict(WINDOWS) | {name: value} for name, value in (("width", "a"), ("width", 1000), ("anchor", 0))),
+        *(asdict(WINDOWS) | {name: value} for name, value in (("cutoff", "a"), ("margin", None), ("group", -8))),
+    ],
+)
 def test_windows_of_a_strange_manifest_are_refused(found: object) -> None:
     with pytest.raises(UsageError, match=r"^windows .* are none that posecli makes: analyse again$"):
-        Windows.of({"windows": found})
+        Windows.of({"windows": found, "network_width": WIDTH, "network_height": HEIGHT})
 
 
 def test_windows_come_back_from_a_manifest() -> None:
-    assert Windows.of({"windows": asdict(WINDOWS)}) == WINDOWS
+    size = {"network_width": WIDTH, "network_height": HEIGHT}
+    assert Windows.of({"windows": asdict(WINDOWS), **size}) == WINDOWS
     assert Windows.of({}) is None
 
 

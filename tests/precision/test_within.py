@@ -107,6 +107,15 @@ def test_an_interrupted_search_is_not_made_again(clip: Path, model: ModelFolder,
     assert content(run(clip, model, whole)) == content(result)
 
 
+def test_a_window_that_is_named_is_kept_at_every_scale(clip: Path, model: ModelFolder, tmp_path: Path) -> None:
+    options = AnalyzeOptions(within=12.0, window=96, out_dir=tmp_path / "poses")
+    run(clip, model, options)
+    found = settings(options)
+    assert abs(found["windows"]["width"] - 96) <= 8
+    assert found["windows"]["width"] < found["network_width"]
+    assert run(clip, model, options).state == "skipped"
+
+
 def test_nothing_passes(clip: Path, model: ModelFolder, tmp_path: Path) -> None:
     options = AnalyzeOptions(EngineOptions(precision="int8"), within=0.5, out_dir=tmp_path)
     words = r"^nothing that was tried stays within 0.5 px of fp32 on the full frame \(at scale 1 int8 moves points"
@@ -115,7 +124,11 @@ def test_nothing_passes(clip: Path, model: ModelFolder, tmp_path: Path) -> None:
 
 
 def test_a_limit_is_a_length() -> None:
-    with pytest.raises(UsageError, match="within 0 is too small: give a number of px above 0"):
-        AnalyzeOptions(within=0.0)
+    for within in (0.0, float("inf"), float("nan")):
+        with pytest.raises(UsageError, match=rf"within {within:g} is out of range: give a number of px above 0"):
+            AnalyzeOptions(within=within)
+    with pytest.raises(UsageError, match=r"within 1 and max-shift 0\.1 px both limit the shift: leave one out"):
+        AnalyzeOptions(within=1.0, max_shift=0.1)
+    assert AnalyzeOptions(EngineOptions("tensorflow")).windows == "off"
     assert AnalyzeOptions(within=2.0).limit == 2.0
     assert AnalyzeOptions(EngineOptions(precision="bf16"), within=2.0).windows == "auto"

@@ -142,9 +142,9 @@ class Series:
 def main() -> None:
     """Run a series with the fake engine, or with a real one and a small network."""
     which, video, model, out_dir, pipeline, kills, seed, *window = sys.argv[1:]
-    if which == "fake":
+    if which in ("fake", "placed"):
         for name in engine.ENGINE_CLASSES:
-            engine.ENGINE_CLASSES[name] = "support.fake_engine:FakeEngine"
+            engine.ENGINE_CLASSES[name] = f"support.fake_engine:{which.capitalize()}Engine"
     else:
         shrink(pytest.MonkeyPatch())
     if which == "tensorflow":

@@ -93,9 +93,9 @@ class NetworkRun:
     def _acceptable(self, manifest: dict[str, Any]) -> list[Looked]:
         """How an earlier result may have been made: as it was, in all that is left to measurement."""
         asked, settings = self.options.engine.precision, manifests.mapping(manifest, "settings")
-        windows = self.kind.window_asked_for(self.geometry)
-        as_plain = settings.get("windows") if windows == "any" else None if windows is None else plain(windows)
         geometry = self._geometry_in(settings)
+        windows = self.kind.window_asked_for(geometry)
+        as_plain = settings.get("windows") if windows == "any" else None if windows is None else plain(windows)
         return [Looked(name, geometry, as_plain) for name in (FIXED_PRECISIONS if asked == "auto" else (asked,))]
 
     def _looked(self, settings: Mapping[str, Any]) -> Looked:
@@ -187,6 +187,8 @@ class NetworkRun:
         self.files.check_free_space(self.info.expected_frames, rows, row_bytes, csv=self.options.csv)
         path = self.files.journal
         self._windows = Windows.of(header["settings"])
+        if self._windows is not None:  # a run that goes on may have been given another size
+            batch_size = whole_groups(batch_size, self._windows)
         if earlier is None:
             journal, first, known = JournalWriter.begin(path, header), 0, NO_ROWS
         else:  # its last batch is made once more, to see that all is as it was; so batches are the same again

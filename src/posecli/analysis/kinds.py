@@ -23,12 +23,13 @@ from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_m
 from posecli.inference.step import Step
 from posecli.inference.topdown import check_boxes
 from posecli.inference.windows import GROUP, Windows
+from posecli.network.network import AxesHead
 from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
 from posecli.precision.gate import Evidence, Figures, Gate, clip_gate, pose_gate
 from posecli.precision.quantize import AnyQuantizeOptions, ClipQuantizeOptions, QuantizeOptions
 from posecli.precision.windows import ChosenWindows, WindowFigures, choose_windows, windows_of
-from posecli.precision.within import Setting, fastest_within
+from posecli.precision.within import SCALES, Setting, fastest_within
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
 from posecli.tables.boxes import boxes_of, boxes_path, boxes_sha256
@@ -207,8 +208,8 @@ class PoseAnalysis(Analysis):
 
         self.top_down = description.top_down is not None
         check_boxes(model.folder, options.boxes)
-        if self.top_down and isinstance(options.window, int):
-            raise UsageError(f"'{model.folder.path}' looks at the animal alone: leave out --window")
+        if self._has_one_size and isinstance(options.window, int):
+            raise UsageError(f"'{model.folder.path}' takes pictures of one size: leave out --window")
 
     def geometry(self, info: VideoInfo, scale: Fraction | None = None) -> Geometry:
         return Geometry.plan(info.width, info.height, self.options.crop, scale or self.options.exact_scale)
@@ -263,22 +264,34 @@ class PoseAnalysis(Analysis):
 
     @property
     def finds_scale(self) -> bool:
-        return self.options.within is not None and self.options.scale == 1
+        return self.options.within is not None and self.options.scale == 1 and not self._has_one_size
 
     def fastest_within(self, evidence: Evidence) -> tuple[Setting, Sequence[Figures]] | None:
         if self.options.within is None:
             return None
-        return fastest_within(self.model, evidence, self.options, windows=self.may_have_windows)
+        scales = SCALES if self.finds_scale else (self.options.exact_scale,)
+        return fastest_within(self.model, evidence, self.options, scales, windows=self.may_have_windows)
 
     @property
     def may_have_windows(self) -> bool:
         asked = self.options.windows
-        return asked != "off" and (asked != "auto" or not (self.top_down or self.options.no_windows))
+        return asked != "off" and (asked != "auto" or not (self._has_one_size or self.options.no_windows))
+
+    @property
+    def _has_one_size(self) -> bool:
+        """Whether the network takes pictures of one size only, such as crops of the animal."""
+        return self.top_down or isinstance(self.model.description.network.head, AxesHead)
 
     def window_asked_for(self, geometry: Geometry) -> Windows | Literal["any"] | None:
         asked = self.options.windows
         if isinstance(asked, int):
-            return windows_of(self.model, asked, (geometry.height, geometry.width))
+            found = windows_of(self.model, asked, (geometry.height, geometry.width))
+            if found is None:
+                raise UsageError(
+                    f"a window of {asked} px is all of a frame of {geometry.width}x{geometry.height} px: choose a "
+                    "smaller one, or --window off"
+                )
+            return found
         return "any" if asked == "auto" else None
 
     def choose_windows(

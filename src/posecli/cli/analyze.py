@@ -161,7 +161,7 @@ def run_over(
         **number_or("auto", "off"),
         help="Look at a part of each frame only, N px a side about the animal (dynamic cropping), and at all of it "
         "where that is not enough; auto finds the size that pays on these videos and passes the parity gate.  "
-        "[auto; off if --precision is given]",
+        "[auto; off with a --precision or --engine tensorflow, unless --within is given]",
     ),
     boxes_option(),
     click.option("--num-outputs", default=POSES.num_outputs, help="Peaks to report per body part, best first."),

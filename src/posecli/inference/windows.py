@@ -55,15 +55,20 @@ class Windows:
     margin: int = MARGIN
 
     def __post_init__(self) -> None:
-        if not all(isinstance(size, int) and size > 0 for size in (self.width, self.height, self.grid, self.group)):
-            raise TypeError(f"windows are not of whole numbers above 0: {self}")
+        sizes = self.width, self.height, self.grid, self.group, self.anchor, self.margin
+        if not all(isinstance(size, int) and size > 0 for size in sizes) or not isinstance(self.cutoff, int | float):
+            raise TypeError(f"windows are not of whole numbers above 0: {sizes}")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Windows | None:
         """Those that a manifest has among its settings; a `UsageError` if it cannot be what posecli wrote."""
         found = settings.get("windows")
         try:
-            return None if found is None else cls(**found)
+            windows = None if found is None else cls(**found)
+            extents = settings.get("network_width"), settings.get("network_height")
+            if windows is None or not (windows.width > extents[0] or windows.height > extents[1]):  # type: ignore[operator]
+                return windows
+            raise TypeError
         except TypeError:
             raise UsageError(f"windows {str(found)[:80]} are none that posecli makes: analyse again") from None
 

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from posecli.engine import Shape
-from posecli.errors import PrecisionError, UsageError
+from posecli.errors import PrecisionError
 from posecli.inference.predictor import PoseModel
 from posecli.inference.step import Values
 from posecli.inference.windows import Flags, Places, Windows, WindowStep
@@ -37,25 +37,23 @@ class WindowFigures(GateFigures):
 
     width: int  # of a window, px of the network's picture
     height: int
+    scale: float  # of that picture
     whole_frames: int  # of those that were tried, the ones that had to be looked at as a whole
     work: float  # as a share of the work on whole frames
-
-    @property
-    def moves_little(self) -> bool:
-        """Whether points stay where they are, whatever it saves."""
-        return super().passed
+    most_work: float | None  # that they may leave; any where the size was asked for
 
     @property
     def passed(self) -> bool:
-        return self.moves_little and self.work <= MOST_WORK
+        return super().passed and (self.most_work is None or self.work <= self.most_work)
 
     def __str__(self) -> str:
+        at_scale = "" if self.scale == 1 else f" at scale {self.scale:.3g}"
         if not self.judged:
-            return f"windows of {self.width}x{self.height} px, {super().__str__()}"
+            return f"windows of {self.width}x{self.height} px{at_scale}, {super().__str__()}"
         share = 100 * self.whole_frames / max(self.frames, 1)
         return (
-            f"windows of {self.width}x{self.height} px in {super().__str__()}; {share:.0f} % of frames as a whole, "
-            f"{100 * self.work:.0f} % of the work"
+            f"windows of {self.width}x{self.height} px{at_scale} in {super().__str__()}; {share:.0f} % of frames as a "
+            f"whole, {100 * self.work:.0f} % of the work"
         )
 
 
@@ -65,6 +63,7 @@ class ChosenWindows:
 
     shape: Shape
     windows: Windows
+    work: float  # that they leave, as a share of that on whole frames
 
 
 def choose_windows(
@@ -82,23 +81,39 @@ def choose_windows(
     if asked == "auto" and sum(sample.frames for sample in evidence.samples) < FEWEST_FRAMES:
         return chosen, figures
     for shape, earlier, frames, found, exact in _by_shape(model, evidence):
-        is_asked = asked != "auto"
-        choices = [windows_of(model, asked, shape)] if asked != "auto" else _choices(model, earlier, frames, found)
+        if asked == "auto":
+            choices = _choices(model, earlier, frames, found)
+        else:  # a frame that is no larger than its window is refused when its video's turn comes
+            choices = [windows for windows in [windows_of(model, asked, shape)] if windows is not None]
         for windows in choices:
             step = model.window_step(shape, windows, options.decoder)
-            shift = _measured(step, earlier, frames, exact, model.options.fixed_precision, options.limit)
+            shift = _measured(step, earlier, frames, exact, model.options.fixed_precision, options)
             figures.append(shift)
-            if is_asked and not shift.moves_little:
-                more = ", or allow more with --max-shift" if shift.judged else ""
-                raise PrecisionError(f"{shift}: choose --window auto or off{more}")
-            if is_asked or shift.passed:
-                chosen.append(ChosenWindows(shape, windows))
+            if shift.passed:
+                chosen.append(ChosenWindows(shape, windows, shift.work))
                 break
+    if asked != "auto":
+        _refuse(figures, options)
     return chosen, figures
 
 
+def _refuse(figures: Sequence[WindowFigures], options: AnalyzeOptions) -> None:
+    """Refuse windows that were asked for if they move points, or could be judged on frames of no shape."""
+    moved = next((each for each in figures if each.judged and not each.passed), None)
+    unjudged = None if any(each.judged for each in figures) else next(iter(figures), None)
+    if moved is not None:
+        raise PrecisionError(f"{moved}: choose --window auto or off, or allow more with {options.limit_option}")
+    if unjudged is not None:
+        raise PrecisionError(f"{unjudged}: choose --window auto or off")
+
+
 def _measured(
-    step: WindowStep, earlier: Values, frames: Batch, exact: Values, precision: FixedPrecision, limit: float
+    step: WindowStep,
+    earlier: Values,
+    frames: Batch,
+    exact: Values,
+    precision: FixedPrecision,
+    options: AnalyzeOptions,
 ) -> WindowFigures:
     """What windows placed by the poses of earlier frames give, against fp32 on whole frames."""
     poses = []
@@ -107,10 +122,15 @@ def _measured(
         poses.append(step(replace(frames[place : place + 1], indices=np.array([1]))))
     windows = step.windows
     found = np.concatenate(poses)[:, :, 0]
-    shift = compare_poses(precision, found, exact[:, :, 0], windows.cutoff, limit)
-    work = _area(windows, frames.images.shape[1:]) * (1 + step.moved / len(frames)) + step.whole / len(frames)
+    shift = compare_poses(precision, found, exact[:, :, 0], windows.cutoff, options.limit)
     return WindowFigures(
-        **asdict(shift), width=windows.width, height=windows.height, whole_frames=step.whole, work=work
+        **asdict(shift),
+        width=windows.width,
+        height=windows.height,
+        scale=float(frames.geometry.scale[0, 0]),
+        whole_frames=step.whole,
+        work=_area(windows, frames.images.shape[1:]) * (1 + step.moved / len(frames)) + step.whole / len(frames),
+        most_work=MOST_WORK if options.windows == "auto" else None,
     )
 
 
@@ -135,15 +155,15 @@ def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[tuple[Shape, Val
         )
 
 
-def windows_of(model: PoseModel, side: int, size: Sequence[int]) -> Windows:
-    """Windows whose sides are as close to one in px as the grid allows, for pictures of a size (height, width)."""
+def windows_of(model: PoseModel, side: int, size: Sequence[int]) -> Windows | None:
+    """Windows whose sides are as close to one in px as the grid allows, for pictures of a size (height, width).
+
+    ``None`` if that is all of them.
+    """
     all_of_it = _whole_frame(model, size)
     width, height = (min(_sides(all_of_it, extent), key=lambda each: abs(each - side)) for extent in size[1::-1])
-    if (width, height) == (all_of_it.width, all_of_it.height):
-        raise UsageError(
-            f"a window of {side} px is all of a frame of {width}x{height} px: choose a smaller one, or --window off"
-        )
-    return replace(all_of_it, width=width, height=height)
+    found = replace(all_of_it, width=width, height=height)
+    return None if found == all_of_it else found
 
 
 def _choices(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> list[Windows]:

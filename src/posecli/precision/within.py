@@ -49,38 +49,46 @@ class Setting(NamedTuple):
 
 
 def fastest_within(
-    model: PoseModel, evidence: Evidence, options: AnalyzeOptions, *, windows: bool
+    model: PoseModel, evidence: Evidence, options: AnalyzeOptions, scales: Sequence[Fraction], *, windows: bool
 ) -> tuple[Setting, list[GateFigures]]:
     """The setting that costs least and passes, and what was measured; `evidence` shows frames at full scale.
 
-    What the options name is kept. A `PrecisionError` if nothing passes.
+    Scales are the largest first. What the options name is kept. A `PrecisionError` if nothing passes.
     """
-    passing, figures = _whole_frames(model, evidence, options)
+    passing, figures = _whole_frames(model, evidence, options, scales)
     found: list[Setting] = []
     for setting in sorted(passing, key=lambda each: each.work)[: WITH_WINDOWS if windows else 1]:
         shown = evidence.scaled(setting.scale)
-        chosen, more = choose_windows(setting.model, shown, options) if windows else ([], [])
+        try:
+            chosen, more = choose_windows(setting.model, shown, options) if windows else ([], [])
+        except PrecisionError:  # windows of the size that was asked for do not pass here
+            continue
         figures += more
-        share = np.mean([each.work for each in more if each.passed]) if len(chosen) == _shapes(shown) else 1.0
+        share = np.mean([each.work for each in chosen]) if len(chosen) == _shapes(shown) else 1.0
+        if isinstance(options.windows, int) and not chosen:
+            continue  # they are all of a frame
         found.append(setting._replace(work=setting.work * float(share), windows=tuple(chosen)))
     if not found:
         tried = "; ".join(map(str, figures))
         raise PrecisionError(
             f"nothing that was tried stays within {options.within:g} px of fp32 on the full frame ({tried}): allow "
-            "more with --within, or leave --scale and --precision open"
+            "more with --within, or leave --scale, --precision and --window open"
         )
     return min(found, key=lambda each: each.work), figures
 
 
 def _whole_frames(
-    model: PoseModel, evidence: Evidence, options: AnalyzeOptions
+    model: PoseModel, evidence: Evidence, options: AnalyzeOptions, scales: Sequence[Fraction]
 ) -> tuple[list[Setting], list[GateFigures]]:
     """Scales and precisions that pass with whole frames."""
     exact = model.with_precision("fp32")
     expected = evidence.joined(exact)[:, :, 0]
     passing: list[Setting] = []
     figures: list[GateFigures] = []
-    for scale in _scales(evidence, options):
+    side = min((min(sample.items.images.shape[1:3]) for sample in evidence.samples), default=0)
+    for scale in scales:
+        if scale != scales[0] and side * scale < SHORTEST_SIDE:
+            break
         shown, before = evidence.scaled(scale), len(passing)
         for name in _precisions(model):
             fast = model.with_precision(name)
@@ -98,17 +106,12 @@ def _whole_frames(
     return passing, figures
 
 
-def _scales(evidence: Evidence, options: AnalyzeOptions) -> Sequence[Fraction]:
-    if options.exact_scale != 1:
-        return [options.exact_scale]
-    side = min((min(sample.items.images.shape[1:3]) for sample in evidence.samples), default=0)
-    return [scale for scale in SCALES if scale == 1 or side * scale >= SHORTEST_SIDE]
-
-
 def _precisions(model: PoseModel) -> Sequence[FixedPrecision]:
     """Those that this engine and processor have, the fastest first; the one that was asked for by name."""
-    if model.options.precision != "auto":
-        return [model.options.fixed_precision]
+    if (asked := model.options.precision) != "auto":
+        if (obstacle := model.obstacle(asked)) is not None:
+            raise PrecisionError(obstacle)
+        return [asked]
     fast = () if model.options.engine == "tensorflow" else CANDIDATES
     return [*(name for name in fast if model.obstacle(name) is None), "fp32"]
 
