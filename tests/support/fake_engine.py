@@ -55,4 +55,4 @@ class PlacedEngine(FakeEngine):
         found = super().__call__(images)
         assert found.locref is not None
         across = np.arange(found.locref.shape[2], dtype=np.float32)[:, None, None]
-        return Maps(found.scoremap, found.locref + np.float32(0.01) * across)
+        return Maps(found.scoremap, found.locref + np.float32(0.002) * across)
