@@ -30,9 +30,9 @@ from posecli import read_pose_table
 from posecli.support.figures import house_style, save_figure
 
 #: Frames of a round, of the frontier, and of DeepLabCut: the first ones.
-FRAMES, FRONTIER_FRAMES, PEER_FRAMES = 800, 400, 64
+FRAMES, FRONTIER_FRAMES, PEER_FRAMES = 640, 240, 40
 #: Sides of windows in the frontier, px.
-SIDES = (160, 192, 224, 288)
+SIDES = (176, 208, 256)
 PRECISIONS = ("fp32", "bf16", "int8")
 #: A point counts as seen from this likelihood on; it is elsewhere if it is further away than so many px.
 SEEN, ELSEWHERE_PX = 0.6, 20

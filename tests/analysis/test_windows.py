@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 @pytest.fixture
 def options(tmp_path: Path) -> AnalyzeOptions:
-    return AnalyzeOptions(window=96, out_dir=tmp_path / "poses")
+    return AnalyzeOptions(window=112, out_dir=tmp_path / "poses")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_table_is_that_of_whole_frames(
     assert content(result) == unbroken
     manifest = manifest_of(options)
     assert manifest["settings"]["windows"] == {
-        "width": 96, "height": 96, "grid": 16, "cutoff": 0.6, "group": 8, "anchor": 256, "margin": 16,
+        "width": 112, "height": 112, "grid": 16, "cutoff": 0.6, "group": 8, "anchor": 256, "margin": 24,
     }  # fmt: skip
     assert manifest["windows"]["frames"] == FRAMES
     assert 20 < manifest["windows"]["whole_frames"] < 60
@@ -109,8 +109,8 @@ def test_smaller_batches_when_memory_runs_out(
     call, groups = FakeEngine.__call__, []
 
     def small(self: FakeEngine, images: Any) -> Any:
-        groups.extend([images.shape] if images.shape[:2] == (8, 96) else [])
-        if len(groups) in (20, 21) and images.shape[:2] == (8, 96):
+        groups.extend([images.shape] if images.shape[:2] == (8, 112) else [])
+        if len(groups) in (20, 21) and images.shape[:2] == (8, 112):
             raise MemoryError
         return call(self, images)
 
@@ -124,7 +124,7 @@ def test_smaller_batches_when_memory_runs_out(
 @pytest.mark.slow
 @pytest.mark.parametrize("pipeline", ["async", "sync"])
 def test_kills_at_random_moments(clip: Path, model: ModelFolder, tmp_path: Path, pipeline: str) -> None:
-    tally = killed_series("placed", clip, model.path, tmp_path / "poses", pipeline, 10, f"windows {pipeline}", 96)
+    tally = killed_series("placed", clip, model.path, tmp_path / "poses", pipeline, 10, f"windows {pipeline}", 112)
     assert tally["kills"] == 10
     assert tally["kills_with_rows"] > 2, tally
 
@@ -174,7 +174,7 @@ def test_another_window_is_another_table(clip: Path, model: ModelFolder, options
     run(clip, model, options)
     assert decide(clip, model.path, options)[0].action == "skip"
     assert decide(clip, model.path, replace(options, window="auto"))[0].action == "skip", "whatever was measured then"
-    for window in (112, "off"):
+    for window in (128, "off"):
         refused = decide(clip, model.path, replace(options, window=window))[0]
         assert refused.action == "refuse"
         assert "windows was" in refused.message
@@ -188,7 +188,7 @@ def test_rows_are_computed_again_with_their_windows(
     assert result.table is not None
     FakeEngine.calls.clear()
     assert verify(result.table, recomputing=Recomputing(clip, rows=60)).findings == ()
-    assert sum(shape[1:3] == (96, 96) for shape in FakeEngine.calls) > 60
+    assert sum(shape[1:3] == (112, 112) for shape in FakeEngine.calls) > 60
 
 
 @pytest.mark.slow
@@ -200,12 +200,10 @@ def test_a_window_that_moves_points_is_refused(
     def shifted(self: FakeEngine, images: Any) -> Any:
         found = call(self, images)
         assert found.locref is not None
-        return replace(found, locref=found.locref + 1) if images.shape[1:3] == (96, 96) else found
+        return replace(found, locref=found.locref + 1) if images.shape[1:3] == (112, 112) else found
 
     monkeypatch.setattr(FakeEngine, "__call__", shifted)
-    words = (
-        r"^windows of 96x96 px in fp32 moves points by .*: choose --window auto or off, or allow more with --max-shift"
-    )
+    words = r"^windows of 112x112 px in fp32 moves .*: choose --window auto or off, or allow more with --max-shift"
     with pytest.raises(PrecisionError, match=words):
         run(clip, model, options)
     assert run(clip, model, replace(options, max_shift=20)).state == "done"
@@ -216,26 +214,29 @@ def test_a_window_that_moves_points_is_refused(
     [
         (
             {"num_outputs": 2},
-            "a window of 96 px is not for 2 peaks per body part, which may lie anywhere: leave",
+            "a window of 112 px is not for 2 peaks per body part, which may lie anywhere: leave",
         ),
-        ({"decoder": "standard"}, "a window of 96 px is not for the standard decoder, which takes one frame at a time"),
+        (
+            {"decoder": "standard"},
+            "a window of 112 px is not for the standard decoder, which takes one frame at a time",
+        ),
         ({"window": 20}, "window 20 is too small: give a whole number of 64 or more"),
         ({"window": "some"}, "window 'some' is not known: choose one of auto, off, a whole number of px"),
     ],
 )
 def test_what_has_no_windows(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        AnalyzeOptions(**({"window": 96} | changes))
+        AnalyzeOptions(**({"window": 112} | changes))
 
 
 def test_videos_of_several_sizes(clip: Path, model: ModelFolder, options: AnalyzeOptions, tmp_path: Path) -> None:
     """One that is no larger than the window is refused, one too short to be measured on has windows all the same."""
-    small = clips.encode(tmp_path / "small.mp4", drawn(walk(40)).images[:, :96, :96])
+    small = clips.encode(tmp_path / "small.mp4", drawn(walk(40)).images[:, :112, :112])
     short = clips.encode(tmp_path / "short.mp4", drawn(walk(8)).images[:, :, :304])
     videos = [clip, small, short]
     first, second, third = analyze(videos, model.path, options).results
     assert (first.state, third.state) == ("done", "done")
     assert (second.state, second.exit_code) == ("failed", 2)
-    assert second.message == "a window of 96 px is all of a frame of 96x96 px: choose a smaller one, or --window off"
+    assert second.message == "a window of 112 px is all of a frame of 112x112 px: choose a smaller one, or --window off"
     again = analyze(videos, model.path, options).results
     assert [result.state for result in again] == ["skipped", "failed", "skipped"]

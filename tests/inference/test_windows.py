@@ -22,7 +22,7 @@ from posecli.video.batch import Batch
 from posecli.video.geometry import Geometry
 
 SIZE = HEIGHT, WIDTH = 240, 320
-WINDOWS = Windows(96, 80, grid=16, cutoff=0.6, group=4, anchor=32)
+WINDOWS = Windows(96, 80, grid=16, cutoff=0.6, group=4, anchor=32, margin=16)
 Path = npt.NDArray[np.float64]
 
 

@@ -34,7 +34,7 @@ GROUP = 8
 #: have become the surer one.
 ANCHOR = 256
 #: A body part closer to a window's edge than this, px of the network's picture, may lie beyond it.
-MARGIN = 16
+MARGIN = 24
 
 
 @dataclass(frozen=True)
