@@ -23,7 +23,7 @@ from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
-from common import RESULTS, machine, markdown_table, run_posecli, write_results
+from common import machine, markdown_table, run_posecli, write_results
 from versus_deeplabcut import run_peer
 
 from posecli import read_pose_table
@@ -37,6 +37,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 #: A point counts as seen from this likelihood on; it is elsewhere if it is further away than so many px.
 SEEN, ELSEWHERE_PX = 0.6, 20
 ANY_SHIFT = 1000
+FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "windows-frontier"
 SQUARE = "crop=ih:ih,scale=278:278:flags=area"
 
 
@@ -166,7 +167,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
             ax.set(title=f"{network} network", xlabel="shift, 99th percentile (px)")
         axes[0].set_ylabel("frames per second")
         axes[0].legend()
-        save_figure(figure, RESULTS / "windows-frontier")
+        save_figure(figure, FIGURE)
 
 
 def report(facts: dict[str, Any], rounds: int, races: list[dict[str, Any]], frontier: list[dict[str, Any]]) -> str:
