@@ -62,7 +62,9 @@ def manifest_of(options: AnalyzeOptions) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("pipeline", "batch_size"), [("async", 64), ("parallel", 20), ("sync", 1)])
+@pytest.mark.parametrize(
+    ("pipeline", "batch_size"), [("async", 64), pytest.param("parallel", 20, marks=pytest.mark.slow), ("sync", 1)]
+)
 def test_table_is_that_of_whole_frames(
     clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, pipeline: PipelineName, batch_size: int
 ) -> None:
@@ -78,7 +80,7 @@ def test_table_is_that_of_whole_frames(
     assert manifest["run"]["batch_size"] % 8 == 0
 
 
-@pytest.mark.parametrize("after", [104, 112, 256])
+@pytest.mark.parametrize("after", [112, 256])
 def test_interrupted_run_goes_on(
     clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, after: int
 ) -> None:
@@ -90,7 +92,8 @@ def test_interrupted_run_goes_on(
     assert content(result) == unbroken
 
 
-@pytest.mark.parametrize(("first", "then"), [(8, 12), (64, 5), (16, 100)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [(8, 12), (64, 5)])
 def test_a_run_that_goes_on_in_other_batches(
     clip: Path, model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch, first: int, then: int
 ) -> None:
@@ -228,6 +231,7 @@ def test_what_has_no_windows(changes: dict[str, Any], words: str) -> None:
         AnalyzeOptions(**({"window": 112} | changes))
 
 
+@pytest.mark.slow
 def test_videos_of_several_sizes(clip: Path, model: ModelFolder, options: AnalyzeOptions, tmp_path: Path) -> None:
     """One that is no larger than the window is refused, one too short to be measured on has windows all the same."""
     small = clips.encode(tmp_path / "small.mp4", drawn(walk(40)).images[:, :112, :112])

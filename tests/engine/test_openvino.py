@@ -138,6 +138,7 @@ def test_info(model: ModelFolder) -> None:
     assert (info.name, info.device, info.precision, info.threads) == ("openvino", "CPU", "fp32", 1)
 
 
+@pytest.mark.slow
 def test_tensorflow_is_not_imported(full_model: ModelFolder) -> None:
     program = (
         "import sys, numpy as np; from posecli import load_model, EngineOptions; "

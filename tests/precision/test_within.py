@@ -64,6 +64,7 @@ def settings(options: AnalyzeOptions) -> dict[str, Any]:
     return {**manifest["settings"], "tried": [figures.get("scale") for figures in manifest["parity_gate"]]}
 
 
+@pytest.mark.slow
 def test_the_precision_is_as_narrow_as_the_limit_allows(clip: Path, model: ModelFolder, tmp_path: Path) -> None:
     found = {}
     for within in (0.1, 1.0, 3.0):
@@ -78,6 +79,7 @@ def test_the_precision_is_as_narrow_as_the_limit_allows(clip: Path, model: Model
     assert found[3.0]["precision"] == "int8"
 
 
+@pytest.mark.slow
 def test_a_smaller_scale_where_the_limit_is_wide(clip: Path, model: ModelFolder, tmp_path: Path) -> None:
     options = AnalyzeOptions(within=12.0, window="off", out_dir=tmp_path / "poses")
     result = run(clip, model, options)
@@ -107,6 +109,7 @@ def test_an_interrupted_search_is_not_made_again(clip: Path, model: ModelFolder,
     assert content(run(clip, model, whole)) == content(result)
 
 
+@pytest.mark.slow
 def test_a_window_that_is_named_is_kept_at_every_scale(clip: Path, model: ModelFolder, tmp_path: Path) -> None:
     options = AnalyzeOptions(within=12.0, window=96, out_dir=tmp_path / "poses")
     run(clip, model, options)

@@ -32,6 +32,9 @@ def compressed(folder: Path, model: ModelFolder) -> Sweep:
     return make_study(folder, model, VERSIONS, poses, FAST, [truth])
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
     from conftest import make_dots_model
@@ -40,7 +43,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
     return write_report(compressed(tmp_path_factory.mktemp("sweep"), model))
 
 
-@pytest.mark.slow
 def test_every_figure_is_drawn_and_every_file_is_whole(report: StudyReport) -> None:
     assert [chart.name for chart in report.charts] == list(COMPRESSION_CHARTS)
     for chart in report.charts:
@@ -109,7 +111,6 @@ def test_the_speed_of_a_sample_says_what_it_includes(
     assert expected in legend.get_texts()[0].get_text()
 
 
-@pytest.mark.slow
 def test_unknown_poses_are_drawn_too(dots_model: ModelFolder, tmp_path: Path) -> None:
     original = walk(330)
     original[:200, 0] = (np.nan, np.nan, 0)
