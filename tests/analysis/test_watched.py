@@ -127,6 +127,7 @@ def test_what_was_settled_holds(folder: Path, model: ModelFolder) -> None:
     assert manifests[0]["run"]["batch_size"] == manifests[-1]["run"]["batch_size"]
 
 
+@pytest.mark.slow
 def test_dry_run(folder: Path, model: ModelFolder) -> None:
     done = run(folder, model, {"probe": {"m2.mp4": SEGV}}, "--dry-run")
     assert done.returncode == 3, done.stderr

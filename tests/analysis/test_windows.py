@@ -80,7 +80,7 @@ def test_table_is_that_of_whole_frames(
     assert manifest["run"]["batch_size"] % 8 == 0
 
 
-@pytest.mark.parametrize("after", [112, 256])
+@pytest.mark.parametrize("after", [112, pytest.param(256, marks=pytest.mark.slow)])
 def test_interrupted_run_goes_on(
     clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, after: int
 ) -> None:
@@ -106,6 +106,7 @@ def test_a_run_that_goes_on_in_other_batches(
     assert content(result) == content(run(clip, model, whole))
 
 
+@pytest.mark.slow
 def test_smaller_batches_when_memory_runs_out(
     clip: Path, model: ModelFolder, options: AnalyzeOptions, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

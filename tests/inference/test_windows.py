@@ -149,6 +149,7 @@ def test_of_two_animals_the_surer_one_is_taken_up_again(make: partial[WindowStep
     assert (found[10:32] != expected[10:32]).any(), "this is what windows cannot see"
 
 
+@pytest.mark.slow
 @given(size=st.sampled_from([4, 8, 12, 20, 40]), group=st.integers(0, 17))
 def test_batches_and_interruptions_leave_no_trace(
     make: partial[WindowStep], unbroken: tuple[Batch, Values], size: int, group: int

@@ -34,6 +34,7 @@ def data_file(prefix: Path) -> Path:
     return prefix.with_name(f"{prefix.name}.data-00000-of-00001")
 
 
+@pytest.mark.slow
 def test_whole_network_without_what_training_left(tmp_path_factory: pytest.TempPathFactory) -> None:
     found = read_checkpoint(projects.trained_checkpoint(tmp_path_factory.getbasetemp()), SHAPES)
     assert list(found) == list(SHAPES)

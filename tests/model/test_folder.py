@@ -113,6 +113,7 @@ def test_half_rounds_kernels_and_widens_them_exactly(tmp_path: Path, small_netwo
     assert again.identity == half.identity
 
 
+@pytest.mark.slow
 def test_half_of_a_whole_network_is_half_as_large_and_keeps_batch_norm(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -43,6 +43,7 @@ def said(golden: Arrays) -> dict[str, BoxScores]:
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 @pytest.mark.parametrize("part", ["logits", "offsets"])
 def test_scores_and_offsets_are_those_of_deeplabcut(
