@@ -218,6 +218,9 @@ class NetworkRun:
         return stages
 
     def _rows_before(self, row: int) -> Rows:
+        """Rows that say where windows lie; none are read where whole frames are looked at."""
+        if self._windows is None:
+            return NO_ROWS
         content = read_journal(self.files.journal)
         return NO_ROWS if content is None else read_rows_before(self.files.journal, content, row)
 
