@@ -229,14 +229,18 @@ def _show(folder: AnyFolder, output: Output, facts: NetworkFacts | None = None) 
     from dataclasses import asdict
 
     from posecli.model.folder import has_int8
+    from posecli.model.student import read_student
 
     description = asdict(folder.description) | {"int8_version": has_int8(folder)}
     if folder.detector is not None:
         description["detector"] = folder.detector.description.net_type
+    student = read_student(folder)
     content = {"path": str(folder.path), "identity": folder.identity, **description}
+    content |= {} if student is None else {"student": asdict(student)}
     output.result(content | ({} if facts is None else {"network": facts.as_dict()}))
     source = description.pop("source")
     rows = {"folder": folder.path, **_in_words(description), "identity": folder.identity}
+    rows |= {} if student is None else {f"student's {name}": line for name, line in student.lines}
     rows |= {f"source {key}": value for key, value in source.items()}
     rows |= {} if facts is None else _rows(facts)
     width = max(map(len, rows))
