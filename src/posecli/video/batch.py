@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,16 @@ class Batch:
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of at most so many items."""
         return (self[start : start + size] for start in range(0, len(self), size))
+
+    def groups(self, size: int) -> Iterator[Batch]:
+        """Batches of items between multiples of a size, counted from the video's first item.
+
+        >>> batch = Batch.of(np.zeros((5, 1, 1, 3), np.uint8), indices=np.arange(6, 11))
+        >>> [part.indices.tolist() for part in batch.groups(4)]
+        [[6, 7], [8, 9, 10]]
+        """
+        bounds = np.flatnonzero(np.diff(self.indices // size)) + 1
+        return (self[slice(start, stop)] for start, stop in pairwise([0, *bounds, len(self)]))
 
     @property
     def frames(self) -> int:
