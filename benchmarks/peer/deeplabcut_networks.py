@@ -107,6 +107,9 @@ def put_pytorch(config: Path, net_type: str) -> None:
     path, top_down = folder / "train" / "pytorch_config.yaml", net_type.startswith(TOP_DOWN)
     PoseConfig.build(config, path, net_type=net_type.removeprefix(TOP_DOWN), top_down=top_down, save=True)
     settings = yaml.safe_load(path.read_text())
+    if size := settings["model"]["heads"]["bodypart"].get("input_size"):  # crops of rtmpose_x are not as it takes them
+        settings["data"]["inference"]["top_down_crop"] = dict(zip(("width", "height"), size, strict=True))
+        path.write_text(yaml.safe_dump(settings))
     if settings.get("detector"):
         put_detector(folder, settings["detector"]["model"])
     weights = PoseModel.build(settings["model"]).state_dict()

@@ -181,6 +181,7 @@ TOKEN_CASES: dict[str, Operation] = {
     "scale": Scale("y", ("tokens",), "factor"),
     "scale, twice and with an offset": Scale("y", ("tokens",), "factor", "offset", 2),
     "split": Split("y", ("tokens",), 0, 20),
+    "split whose other parts nobody takes": Split("y", ("tokens",), 5, 10),
     "product": MatrixProduct("y", ("square", "tokens"), 0.5),
     "product of one transposed": MatrixProduct("y", ("tokens", "tokens"), transposed=True),
 }

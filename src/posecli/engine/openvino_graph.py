@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import reduce, singledispatchmethod
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -320,13 +321,15 @@ class _Graph:
 
     @_node.register
     def _(self, operation: operations.Split, x: Any) -> Any:
+        axis = 1 if self._is_map(x) else -1
         splits = (each for each in self._network.operations if isinstance(each, operations.Split))
         parts = [each for each in splits if each.inputs == operation.inputs]
-        lengths = [each.channels for each in parts]
-        split = self._nodes.setdefault(
-            f"{operation.inputs[0]}/split", self.op.variadic_split(x, 1 if self._is_map(x) else -1, lengths)
-        )
-        return split.output(parts.index(operation))
+        # Of a network that is cut off before its end, some parts are missing.
+        ends = (end for each in parts for end in (each.first, each.first + each.channels))
+        bounds = sorted({0, *ends, list(x.partial_shape)[axis].get_length()})
+        lengths = [after - before for before, after in pairwise(bounds)]
+        split = self._nodes.setdefault(f"{operation.inputs[0]}/split", self.op.variadic_split(x, axis, lengths))
+        return split.output(bounds.index(operation.first))
 
     @_node.register
     def _(self, operation: operations.Round, x: Any) -> Any:

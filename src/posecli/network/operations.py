@@ -404,7 +404,7 @@ class Dropout(Operation):
 
 @dataclass(frozen=True)
 class Split(Operation):
-    """Some of the channels, ``first`` to ``first + channels``; the splits of a tensor are all of it, in order."""
+    """Some of the channels, ``first`` to ``first + channels``; those of a tensor do not overlap."""
 
     first: int
     channels: int
