@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Generator
 import pytest
 
 from posecli.video import reader
-from posecli.video.pictures import Picture, Pictures
+from posecli.video.decoding import Picture
+from posecli.video.pictures import Pictures
 
 
 def patch_pictures(patch: pytest.MonkeyPatch, change: Callable[[int, Picture], Picture]) -> None:

@@ -23,7 +23,8 @@ from posecli.cli import main
 from posecli.engine.outputs import Maps
 from posecli.precision import gate
 from posecli.video import reader
-from posecli.video.pictures import Picture, Pictures
+from posecli.video.decoding import Picture
+from posecli.video.pictures import Pictures
 from posecli.video.probe import VideoInfo, probe
 from support import clips
 from support.fake_engine import FakeEngine

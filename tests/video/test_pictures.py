@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
@@ -14,8 +11,9 @@ from support import clips
 from support.number_engine import read_checked
 
 from posecli.video import pictures as module
+from posecli.video.decoding import DoubtError, Picture
 from posecli.video.opencv import PixelConverter
-from posecli.video.pictures import Picture, Pictures, pictures_at, pictures_from
+from posecli.video.pictures import Pictures
 from posecli.video.probe import probe
 
 X264 = ("-c:v", "libx264", "-g", "12", "-bf", "2", "-pix_fmt", "yuv420p")
@@ -27,6 +25,11 @@ ENCODES = {
     "clip.avi": ("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-qmax", "4"),
     "clip.mov": ("-c:v", "png"),
 }
+
+
+def planes(picture: Picture) -> list[bytes]:
+    assert picture.frame is not None
+    return [bytes(plane) for plane in picture.frame.planes]
 
 
 def shown(pictures: Pictures) -> list[int | None]:
@@ -62,7 +65,7 @@ def test_doubt_midway_neither_repeats_nor_loses_a_picture(dots_clip: Path, monke
         nonlocal count
         count += 1
         if count > 20:
-            raise module._DoubtError
+            raise DoubtError
         taken(turns, frame)
 
     monkeypatch.setattr(module._Turns, "taken_by", doubting)
@@ -93,66 +96,6 @@ def test_without_times_pictures_follow_at_the_frame_rate(tmp_path: Path) -> None
     info, pictures = probe(path), Pictures(path)
     assert [picture.pts * info.time_base for picture in pictures] == [Fraction(row, 25) for row in range(10)]
     assert not pictures.times_from_file
-
-
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
-def test_pictures_are_found_by_their_time(name: str, tmp_path: Path) -> None:
-    path = clips.encode(tmp_path / name, clips.numbered_frames(40), *X264)
-    times = probe(path).pts
-    for first in (0, 13, 24, 39):
-        found = [picture.pts for picture in islice(pictures_from(path, int(times[first])), 5)]
-        assert found == times[first : first + 5].tolist()
-
-
-@pytest.mark.parametrize("fields", [(), ("-flags", "+ildct+ilme")], ids=["progressive", "fields"])
-def test_pictures_on_the_way_that_none_refers_to_may_be_left_out(
-    fields: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pixels are those of reading from the start, where pictures refer to others in every way H.264 has."""
-    options = "b-adapt=0:bframes=3:b-pyramid=normal:direct=temporal:weightb=1:ref=4:keyint=30:scenecut=0"
-    frames = clips.textured(clips.numbered_frames(40))
-    path = clips.encode(tmp_path / "clip.mp4", frames, "-c:v", "libx264", "-x264-params", options, *fields)
-    times = probe(path).pts
-    whole = {picture.pts: planes(picture) for picture in Pictures(path)}
-    steps = module._steps
-    decoded: list[int] = []
-
-    def counting(*arguments: Any) -> Iterator[module._Step]:
-        for step in steps(*arguments):
-            decoded.append(len(step.frames))
-            yield step
-
-    monkeypatch.setattr(module, "_steps", counting)
-    for first in (27, 28, 29, 30, 39):
-        decoded.clear()
-        found = {picture.pts: planes(picture) for picture in pictures_from(path, int(times[first]))}
-        assert found == {pts: whole[pts] for pts in times[first:].tolist()}
-        if first < 30:
-            assert 40 - first < sum(decoded) <= 30
-
-
-def test_places_in_one_group_of_pictures_are_passed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = ("-c:v", "libx264", "-x264-params", "keyint=40:scenecut=0:bframes=0")
-    path = clips.encode(tmp_path / "clip.mp4", clips.numbered_frames(160), *options)
-    times, steps, decoded = probe(path).pts, module._steps, list[int]()
-
-    def counting(*arguments: Any) -> Iterator[module._Step]:
-        for step in steps(*arguments):
-            decoded.extend(frame.pts for frame in step.frames if frame.pts is not None)
-            yield step
-
-    monkeypatch.setattr(module, "_steps", counting)
-    places = [10, 14, 30, 143, 144]
-    found = pictures_at(path, times[places].tolist(), times[[max(0, place - 16) for place in places]].tolist())
-    assert [picture.pts for picture in found] == times[places].tolist()
-    # The first group once, the last one from the key frame before 143 - 16 on, and nothing between.
-    assert len(decoded) == len(set(decoded))
-    assert not set(times[60:120].tolist()) & set(decoded)
-
-
-def planes(picture: Picture) -> list[bytes]:
-    assert picture.frame is not None
-    return [bytes(plane) for plane in picture.frame.planes]
 
 
 def test_fields_and_changes_of_coding_are_followed(tmp_path: Path) -> None:

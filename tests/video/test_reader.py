@@ -17,10 +17,11 @@ from support.pictures import lose_pictures
 
 from posecli.options import Crop, VideoBackend
 from posecli.video import reader as video_reader
+from posecli.video.decoding import Picture
 from posecli.video.geometry import Geometry
-from posecli.video.pictures import Picture, pictures_at
 from posecli.video.probe import probe
 from posecli.video.reader import FrameSizeError, VideoReader
+from posecli.video.seeking import pictures_at
 from posecli.video.timeline import Timeline
 
 BACKENDS: tuple[VideoBackend, ...] = ("opencv", "pyav")

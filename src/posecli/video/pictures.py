@@ -14,17 +14,17 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import deque
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
+from contextlib import closing
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import av
 
 from posecli.errors import VideoError
-from posecli.video.container import Packet, demux, has_places, keeps_times, open_container, video_stream
+from posecli.video.container import demux, has_places, keeps_times, open_container, video_stream
+from posecli.video.decoding import DecodedPacket, DoubtError, Picture, decoded_packets, fast_threads
 from posecli.video.orientation import UPRIGHT, Orientation
 
 #: Pictures that may be shown before one that was decoded before them; some demuxers seek by the latter's time.
@@ -35,20 +35,9 @@ LOOK_AHEAD = 2 * DEEPEST_REORDERING + 2
 OWN_ORDER = ("mpeg1video", "mpeg2video", "mpeg4")
 #: Codecs without hidden pictures: a packet that gives none is a field, or is lost.
 OPEN = ("h264", "hevc", "mpeg1video", "mpeg2video")
-#: Codecs that mark each picture that no other refers to. (In HEVC's layers in time the mark says less.)
-MARKS_UNREFERRED = ("h264",)
 BROADCASTS = ("mpegts", "mpeg")  #: Formats whose recordings are cut anywhere.
 #: Codecs whose recordings are cut anywhere: what cannot be decoded before the first key frame is not lost.
 CUT_ANYWHERE = (*OPEN, "mpeg4", "vvc", "vc1", "vp8", "vp9", "av1", "libdav1d", "libaom-av1")
-
-
-class Picture(NamedTuple):
-    """One row of a video: its time, in units of the stream's time base, and how it is turned for display."""
-
-    pts: int
-    #: As FFmpeg decoded it; ``None`` where a packet that should hold a picture could not be decoded.
-    frame: av.VideoFrame | None
-    orientation: Orientation = UPRIGHT
 
 
 class Pictures:
@@ -71,7 +60,7 @@ class Pictures:
                     given.append(picture.pts)
                     yield picture
                 return
-            except _DoubtError:
+            except DoubtError:
                 self.is_careful = True
         with closing(self._carefully()) as careful:
             for pts, picture in zip(given, careful, strict=False):
@@ -87,10 +76,10 @@ class Pictures:
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
             # FFmpeg decodes several pictures at once only when asked; slices alone leave most codecs on one processor.
-            stream.thread_type = _fast_threads(stream)
+            stream.thread_type = fast_threads(stream)
             clock = Clock(container, stream)
             turns = _Turns(are_timed=clock.are_own_times)
-            yield from self._shown(_in_turn(_steps(container, stream), turns), clock)
+            yield from self._shown(_in_turn(decoded_packets(container, stream), turns), clock)
 
     def _carefully(self) -> Generator[Picture]:
         """On one processor, with a row for each picture that could not be decoded."""
@@ -102,7 +91,7 @@ class Pictures:
             stream.codec_context.thread_count = 1
             stands_alone = keeps_times(container) and container.format.name not in BROADCASTS
             lost = _Lost(stream.codec_context.name, are_in_order=are_in_order, stands_alone=stands_alone)
-            yield from self._shown(_with_lost(_steps(container, stream), lost), Clock(container, stream))
+            yield from self._shown(_with_lost(decoded_packets(container, stream), lost), Clock(container, stream))
 
     def _shown(self, rows: Iterable[_Row], clock: Clock) -> Generator[Picture]:
         orientation = UPRIGHT
@@ -115,131 +104,6 @@ class Pictures:
                     self.concealed.append(number)
             yield Picture(clock.time_of(pts, dts, duration), frame, orientation)
             self.times_from_file = clock.from_file
-
-
-def pictures_from(path: Path, pts: int, orientation: Orientation = UPRIGHT) -> Generator[Picture]:
-    """Pictures from the one at a time on; ends silently where anything is in doubt.
-
-    What lies before is not looked at, so these are rows of a table only if each picture's time is known beforehand and
-    compared.
-    """
-
-    def is_wanted(time: int) -> bool:
-        return time >= pts
-
-    with open_container(path) as container, suppress(av.FFmpegError, _DoubtError):
-        stream = video_stream(container, path)
-        if _can_be_sought(container, stream):
-            container.seek(pts, stream=stream, backward=True, any_frame=False)
-            for picture, _ in _wanted(_steps(container, stream, is_wanted), is_wanted, orientation):
-                yield picture
-
-
-def pictures_at(
-    path: Path, times: Sequence[int], sought: Sequence[int], orientation: Orientation = UPRIGHT
-) -> Generator[Picture]:
-    """Pictures at `times` that go up, as `pictures_from` gives them; each is sought by another time, before its own.
-
-    Nothing is sought where decoding comes past no key frame on the way.
-    """
-    is_wanted, found = frozenset(times).__contains__, 0
-    with open_container(path) as container, suppress(av.FFmpegError, _DoubtError):
-        stream = video_stream(container, path)
-        has_more = _can_be_sought(container, stream)
-        while has_more and found < len(times):
-            container.seek(sought[found], stream=stream, backward=True, any_frame=False)
-            has_more = False
-            for picture, packet in _wanted(_steps(container, stream, is_wanted), is_wanted, orientation):
-                yield picture
-                found += 1
-                if found < len(times) and packet is not None and _pays_seeking(stream, sought[found], packet):
-                    has_more = True
-                    break
-
-
-def _can_be_sought(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> bool:
-    """Make the decoder ready to begin anywhere, if the file keeps times.
-
-    It may need the first packet: x264 notes its version there, and 4:4:4 video of old versions turns to noise without.
-    """
-    stream.thread_type = _fast_threads(stream)
-    first = next(demux(container, stream), None)
-    if first is None or first.size == 0 or has_places(container):
-        return False
-    stream.decode(first)
-    return True
-
-
-def _pays_seeking(stream: av.video.stream.VideoStream, time: int, packet: Packet) -> bool:
-    """Whether a time is sought behind a packet that was decoded, or might be, where no index tells."""
-    entries = stream.index_entries
-    if packet.dts is None or not len(entries) or entries[len(entries) - 1].timestamp < time:
-        return True
-    place = entries.search_timestamp(time, backward=True, any_frame=False)
-    return place < 0 or entries[place].timestamp > packet.dts
-
-
-def _wanted(
-    steps: Iterable[_Step], is_wanted: Callable[[int], bool], orientation: Orientation
-) -> Iterator[tuple[Picture, Packet | None]]:
-    """Pictures whose time is wanted, each with the packet that brought it out, as long as nothing is in doubt."""
-    is_whole = False
-    for step in steps:
-        if step.has_failed:
-            raise _DoubtError
-        for frame in step.frames:
-            # What comes before the first key frame lacks what it refers to.
-            is_whole |= frame.key_frame
-            if frame.pts is None or frame.is_corrupt or (is_wanted(frame.pts) and not is_whole):
-                raise _DoubtError
-            orientation = Orientation.of(frame) or orientation
-            if is_wanted(frame.pts):
-                yield Picture(frame.pts, frame, orientation), step.packet
-
-
-def _fast_threads(stream: av.video.stream.VideoStream) -> str:
-    """How to decode on all processors; FFmpeg's MPEG-4 decoder spoils fields when it decodes several at once."""
-    return "SLICE" if stream.codec_context.name == "mpeg4" else "AUTO"
-
-
-class _DoubtError(Exception):
-    """A picture may be missing, and only careful decoding tells which."""
-
-
-class _Step(NamedTuple):
-    """A packet that went to the decoder, ``None`` at the end, and the pictures that it brought out.
-
-    `depth` is the number of pictures that the decoder holds back.
-    """
-
-    packet: Packet | None
-    frames: Sequence[av.VideoFrame]
-    has_failed: bool
-    depth: int
-
-
-def _steps(
-    container: av.container.InputContainer,
-    stream: av.video.stream.VideoStream,
-    is_wanted: Callable[[int], bool] | None = None,
-) -> Iterator[_Step]:
-    """Decode all packets. An empty one is a frame that a recorder dropped; a decoder would take it for the end.
-
-    Pictures whose time is not wanted may be left out, if no other refers to them.
-    """
-    whole = (packet for packet in demux(container, stream) if packet.size)
-    codec = stream.codec_context
-    is_wanted = is_wanted if codec.name in MARKS_UNREFERRED else None
-    for packet in chain(whole, [None]):
-        if is_wanted is not None:
-            may_be_left_out = packet is not None and packet.pts is not None and not is_wanted(packet.pts)
-            codec.skip_frame = "NONREF" if may_be_left_out else "DEFAULT"
-        try:
-            frames: Sequence[av.VideoFrame] = stream.decode(packet)
-            has_failed = False
-        except av.FFmpegError:
-            frames, has_failed = (), True
-        yield _Step(packet, frames, has_failed, stream.codec_context.reorder_depth)
 
 
 class _Turns:
@@ -255,7 +119,7 @@ class _Turns:
         self._due: list[int] = []
         self._untimed = 0
 
-    def follow(self, step: _Step) -> None:
+    def follow(self, step: DecodedPacket) -> None:
         """Note a packet and what it brought out, all of which must have come where times are made up."""
         packet, frames, _, depth = step
         if packet is not None and not packet.is_discard:
@@ -272,22 +136,22 @@ class _Turns:
         # The decoder reports no error after the first of several pictures, nor that it leaves one out.
         due = {self._untimed} if packet is None else {1} if self._has_begun else {0, 1}
         if len(frames) not in due:
-            raise _DoubtError
+            raise DoubtError
 
     def taken_by(self, frame: av.VideoFrame) -> None:
         """Check a picture that is handed out."""
         if frame.is_corrupt:
-            raise _DoubtError
+            raise DoubtError
         self._has_begun = True
         if not self._are_timed:
             self._untimed -= 1
         elif frame.pts is None or not self._due or heapq.heappop(self._due) != frame.pts:
-            raise _DoubtError
+            raise DoubtError
 
     def refuse_left_over(self) -> None:
         """Check the end. A packet without a time among others that have one is the second field of a picture."""
         if self._due:
-            raise _DoubtError
+            raise DoubtError
 
 
 class _Row(NamedTuple):
@@ -296,11 +160,11 @@ class _Row(NamedTuple):
     frame: av.VideoFrame | None
 
 
-def _in_turn(steps: Iterable[_Step], turns: _Turns) -> Iterator[_Row]:
+def _in_turn(steps: Iterable[DecodedPacket], turns: _Turns) -> Iterator[_Row]:
     """Pictures, as long as all goes well."""
     for step in steps:
         if step.has_failed:
-            raise _DoubtError
+            raise DoubtError
         turns.follow(step)
         for frame in step.frames:
             turns.taken_by(frame)
@@ -308,7 +172,7 @@ def _in_turn(steps: Iterable[_Step], turns: _Turns) -> Iterator[_Row]:
     turns.refuse_left_over()
 
 
-def _with_lost(steps: Iterable[_Step], lost: _Lost) -> Iterator[_Row]:
+def _with_lost(steps: Iterable[DecodedPacket], lost: _Lost) -> Iterator[_Row]:
     """What a decoder on one processor puts out, and in between what it should have."""
     for step, shown in _with_outcome(steps):
         lost.follow(step, shown)
@@ -319,9 +183,9 @@ def _with_lost(steps: Iterable[_Step], lost: _Lost) -> Iterator[_Row]:
     yield from lost.rest()
 
 
-def _with_outcome(steps: Iterable[_Step]) -> Iterator[tuple[_Step, Container[int]]]:
+def _with_outcome(steps: Iterable[DecodedPacket]) -> Iterator[tuple[DecodedPacket, Container[int]]]:
     """Each step, late enough to know the times of all pictures that it may have brought out."""
-    waiting: deque[_Step] = deque()
+    waiting: deque[DecodedPacket] = deque()
     shown: deque[int] = deque(maxlen=4 * LOOK_AHEAD)
     for step in steps:
         waiting.append(step)
@@ -363,7 +227,7 @@ class _Lost:
         self._previous: int | None = None
         self._is_timed = self._has_begun = self._is_behind_failure = self._has_shown = self._reorders = False
 
-    def follow(self, step: _Step, shown: Container[int]) -> None:
+    def follow(self, step: DecodedPacket, shown: Container[int]) -> None:
         """Note a packet that went to the decoder, given the times of pictures that come out then and soon after."""
         packet, _, has_failed, depth = step
         if packet is None or packet.is_discard:

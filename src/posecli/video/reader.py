@@ -22,10 +22,12 @@ import numpy.typing as npt
 from posecli.errors import VideoError
 from posecli.options import VideoBackend
 from posecli.video.batch import Batch, boxes_at, prepare
+from posecli.video.decoding import Picture
 from posecli.video.geometry import Floats, Geometry
 from posecli.video.opencv import CheckedCapture, PixelConverter, in_channels
-from posecli.video.pictures import DEEPEST_REORDERING, Picture, Pictures, pictures_at, pictures_from
+from posecli.video.pictures import DEEPEST_REORDERING, Pictures
 from posecli.video.probe import VideoInfo
+from posecli.video.seeking import pictures_at, pictures_from
 from posecli.video.timeline import Timeline
 
 Image: TypeAlias = npt.NDArray[np.uint8]
