@@ -21,9 +21,11 @@ from support.pictures import lose_pictures
 
 from posecli.analysis import RunObserver, analyze, decide
 from posecli.analysis.lock import held
+from posecli.analysis.verify import verify
 from posecli.errors import ModelError, UsageError, VideoError
-from posecli.inference.predictor import load_model
+from posecli.inference.predictor import PoseModel, load_model
 from posecli.model.folder import ModelFolder
+from posecli.network.network import Blur, PoseHead
 from posecli.options import AnalyzeOptions, Crop, EngineOptions, Shard
 from posecli.support.results import AnalysisReport, VideoResult
 from posecli.tables.pose_table import read_pose_table
@@ -410,3 +412,22 @@ class TestManyVideos:
         assert report.results[0].message == f"being analysed by process {os.getpid()} on {socket.gethostname()}"
         assert report.exit_code == 0
         assert [result.state for result in analyze(folder, dots_model.path, options).results] == ["done", "skipped"]
+
+
+def test_body_parts_that_are_not_found_are_missing_from_frames_that_can_be_decoded(
+    dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As DLCRNet leaves them out: the first one of a frame, or all."""
+    frames = clips.numbered_frames(8)
+    frames[5] = 90
+    frames[2][..., 0] = frames[2][..., 1:].min(axis=-1)  # nothing is red
+    video = clips.encode(tmp_path / "clip.mp4", frames)
+    monkeypatch.setattr(PoseModel, "_head", PoseHead("scoremap", None, 7.2801, blur=Blur(0.5, 1, least_score=0.2)))
+    result = run(video, dots_model, options)
+    assert (result.state, result.bad_frames) == ("done", ())
+    assert result.notes[0] == "no animal was found in 1 of its frames: NaN and likelihood 0 there"
+    missing = np.isnan(poses(result)[..., 0])
+    assert [np.flatnonzero(part).tolist() for part in missing.T] == [[2, 5], [5], [5]]
+    assert manifest_of(result)["video"]["frames_without_animal"] == [5]
+    assert result.table is not None
+    assert verify(result.table).findings == ()

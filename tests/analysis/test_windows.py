@@ -73,6 +73,7 @@ def test_table_is_that_of_whole_frames(
     manifest = manifest_of(options)
     assert manifest["settings"]["windows"] == {
         "width": 112, "height": 112, "grid": 16, "cutoff": 0.6, "group": 8, "anchor": 256, "margin": 24,
+        "reach": 0, "coarse": 0, "still": 0,
     }  # fmt: skip
     assert manifest["windows"]["frames"] == FRAMES
     assert 20 < manifest["windows"]["whole_frames"] < 60
@@ -159,10 +160,36 @@ def test_auto_finds_a_size_where_there_is_enough_to_gain(
     assert content(result) == unbroken
     assert heard.lines[0].startswith("windows of ")
     assert heard.lines[0].endswith("% of the work")
-    assert heard.lines[-1].endswith(" px out of frames")
+    assert heard.lines[-1].endswith(" out of frames")
     found = manifest_of(auto)["settings"]["windows"]
     assert found["width"] * found["height"] < WIDTH * HEIGHT / 2
     assert run(clip, model, auto).state == "skipped"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["still", "coarse"])
+def test_an_animal_that_is_elsewhere_in_each_frame(
+    model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """It cannot be tracked: what differs from the background says where it is, or a picture of half the size."""
+    # In the middle of cells of the smaller picture, too.
+    places = (np.random.default_rng(0).integers(3, 12, (FRAMES // 2, 2)) * 16 + 8).astype(np.float64)
+    clip = clips.encode(tmp_path / "elsewhere.mp4", drawn(places).images)
+    monkeypatch.setattr(measuring, "FEWEST_FRAMES", len(places))
+    monkeypatch.setattr(measuring, "COARSE", (2,) if source == "coarse" else ())
+    monkeypatch.setattr(measuring, "STILL", 8 if source == "still" else WIDTH)  # one cell shows nothing
+    whole = run(clip, model, replace(options, window="off"))
+    auto = replace(options, window="auto", out_dir=tmp_path / "auto")
+    interrupt(clip, model, auto, 64)
+    observer = Interrupting()
+    result = run(clip, model, auto, observer)
+    assert observer.afresh == []
+    assert content(result) == content(whole)
+    manifest = manifest_of(auto)
+    assert manifest["settings"]["windows"][source] == {"still": 8, "coarse": 2}[source]
+    assert manifest["windows"]["whole_frames"] < len(places) / 10
+    assert result.table is not None
+    assert verify(result.table, recomputing=Recomputing(clip, rows=20)).findings == ()
 
 
 def test_a_precision_by_name_leaves_frames_whole(clip: Path, model: ModelFolder, options: AnalyzeOptions) -> None:

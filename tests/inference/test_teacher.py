@@ -15,6 +15,7 @@ from support.fake_engine import FakeEngine, PlacedEngine
 
 from posecli.errors import UsageError
 from posecli.inference.decode import DecodeOptions, decode
+from posecli.inference.sources import Tracking
 from posecli.inference.step import POSES, NetworkStep, Step, Values
 from posecli.inference.teacher import DoubtRule, TeacherStep, jumps, plain_rules, rules_of
 from posecli.inference.windows import WindowStep
@@ -113,9 +114,8 @@ def windowed(tmp_path_factory: pytest.TempPathFactory) -> partial[TeacherStep]:
         engine = kind(model, (height, width, 3), EngineOptions())
         return NetworkStep(engine, partial(decode, options=DecodeOptions(8.0, 7.2801)), POSES)
 
-    student = partial(
-        WindowStep, WINDOWS, network(PlacedEngine, *SIZE), network(PlacedEngine, WINDOWS.height, WINDOWS.width)
-    )
+    whole, near = (network(PlacedEngine, *size) for size in (SIZE, (WINDOWS.height, WINDOWS.width)))
+    student = partial(WindowStep, WINDOWS, Tracking(WINDOWS.centers), whole, near)
     rule = DoubtRule(2.0, (0.5,) * 3, (9.0,) * 3, group=WINDOWS.group)
     return partial(lambda: TeacherStep(rule, student(), network(FakeEngine, *SIZE)))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from support.fake_engine import FakeEngine
 
 from posecli.errors import UsageError
 from posecli.inference.decode import DecodeOptions, decode
+from posecli.inference.sources import Coarse, Still, Tracking, shrunk
 from posecli.inference.step import POSES, NetworkStep, Values
 from posecli.inference.windows import Windows, WindowStep, whole_groups
 from posecli.options import Crop, EngineOptions
@@ -85,7 +87,9 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> partial[WindowStep]:
         engine = FakeEngine(model, (height, width, 3), EngineOptions())
         return NetworkStep(engine, partial(decode, options=DecodeOptions(8.0, 7.2801)), POSES)
 
-    return partial(WindowStep, full=network(*SIZE), near=network(WINDOWS.height, WINDOWS.width))
+    return partial(
+        WindowStep, source=Tracking(WINDOWS.centers), full=network(*SIZE), near=network(WINDOWS.height, WINDOWS.width)
+    )
 
 
 def poses(step: WindowStep, batch: Batch, size: int = 64) -> Values:
@@ -125,7 +129,7 @@ def test_a_window_that_shows_half_an_animal_is_not_believed(make: partial[Window
             return values, doubtful
 
     full = make.keywords["full"]
-    step = Misled(WINDOWS, full, honest)
+    step = Misled(WINDOWS, Tracking(WINDOWS.centers), full, honest)
     np.testing.assert_array_equal(poses(step, batch), full(batch))
     assert 5 < step.account()["whole_frames"] < 15
 
@@ -136,6 +140,66 @@ def test_a_body_part_beyond_the_window_is_found(make: partial[WindowStep]) -> No
     step = make(WINDOWS)
     np.testing.assert_array_equal(poses(step, batch), make.keywords["full"](batch))
     assert step.account()["whole_frames"] == 24
+
+
+def poses_at(*parts: tuple[float, float, float]) -> Values:
+    """One frame's poses."""
+    return np.array(parts)[None, :, None]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "reach", "corner", "doubtful"),
+    [
+        ((0, 0, 0.9), 0, 64, True),  # seen, beyond the window
+        ((48, 44, 0.9), 0, 64, False),
+        ((0, 0, 0.1), 0, 64, True),  # nothing is known of where it may be
+        ((0, 0, 0.1), 30, 64, False),  # wherever it is, it would be seen
+        ((0, 0, 0.4), 30, 64, True),  # neither seen nor absent
+        ((0, 0, 0.1), 60, 64, True),  # it may lie beyond the window
+        ((0, 0, 0.1), 60, 0, False),  # behind this edge there is nothing
+    ],
+)
+def test_a_body_part_is_hidden_where_the_window_shows_all_places_that_it_may_be_at(
+    hidden: tuple[float, float, float], reach: int, corner: int, doubtful: bool
+) -> None:
+    windows = replace(WINDOWS, width=WIDTH - corner, height=HEIGHT, reach=reach)
+    values = poses_at((50, 40, 0.9), (60, 50, 0.9), hidden)
+    values[..., :2] += corner, 0
+    geometry = Geometry.plan(WIDTH, HEIGHT).of_batch(1).window(np.array([[corner, 0.0]]))
+    found = windows.doubtful(values, geometry, np.array([[corner, 0]]), SIZE)
+    assert found.tolist() == [doubtful]
+
+
+def test_a_frame_in_which_nothing_is_seen_is_looked_at_as_a_whole() -> None:
+    windows = replace(WINDOWS, reach=10)
+    geometry = Geometry.plan(WIDTH, HEIGHT).of_batch(1)
+    assert windows.doubtful(poses_at((50, 40, 0.1), (60, 50, 0.1)), geometry, np.array([[0, 0]]), SIZE).all()
+
+
+def test_a_body_part_that_is_always_hidden_costs_no_whole_frames(make: partial[WindowStep]) -> None:
+    batch = drawn(walk(64))
+    batch.images[..., 2] = batch.images.min(axis=-1)
+    step = make(replace(WINDOWS, reach=20))
+    found, expected = step(batch), make.keywords["full"](batch)
+    assert (expected[..., 2, 0, 2] < 0.3).all()
+    np.testing.assert_array_equal(found[:, :2], expected[:, :2])
+    assert step.account()["whole_frames"] == 2
+
+
+@pytest.mark.parametrize("scene", ["is elsewhere in each frame", "leaves and returns"])
+@pytest.mark.parametrize("kind", ["coarse", "still"])
+def test_sources_that_look_at_each_frame_find_an_animal_wherever_it_is(
+    kind: str, scene: str, make: partial[WindowStep]
+) -> None:
+    batch, full = drawn(SCENES[scene]), make.keywords["full"]
+    background = Still.of_pictures(shrunk(batch.images, 8), 8)
+    step = make(WINDOWS, source=background if kind == "still" else Coarse(WINDOWS.centers, Fraction(1), full))
+    np.testing.assert_array_equal(poses(step, batch), full(batch))
+    present = np.isfinite(SCENES[scene][:, 0])
+    assert step.account()["whole_frames"] <= (~present).sum() + 3
+    for frame in range(len(batch)):
+        step.resume_within(frame, full(batch))
+        np.testing.assert_array_equal(step(batch[frame : frame + 1]), full(batch[frame : frame + 1]))
 
 
 def test_of_two_animals_the_surer_one_is_taken_up_again(make: partial[WindowStep]) -> None:

@@ -90,13 +90,12 @@ class RunContext:
 
     def windows(self, geometry: Geometry) -> Windows | None:
         """What part of each frame the network looks at; ``None`` where it looks at all of it. After `model`."""
-        if (asked := self.kind.window_asked_for(geometry)) != "any":
-            return asked
         shape = self.kind.shape(geometry)
         for each in self.plan.settled.windows:
             if tuple(each["shape"]) == shape:
                 return from_plain(Windows, each["windows"])
-        return None
+        asked = self.kind.window_asked_for(geometry)
+        return None if asked == "any" else asked
 
     @property
     def figures(self) -> list[Figures]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ from posecli.errors import EngineError, OutputError, VideoError
 from posecli.inference.batching import is_out_of_memory
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import Model
+from posecli.inference.sources import Still
 from posecli.inference.step import Values
 from posecli.inference.windows import Windows, WindowStep, whole_groups
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
@@ -94,9 +96,14 @@ class NetworkRun:
         """How an earlier result may have been made: as it was, in all that is left to measurement."""
         asked, settings = self.options.engine.precision, manifests.mapping(manifest, "settings")
         geometry = self._geometry_in(settings)
-        windows = self.kind.window_asked_for(geometry)
-        as_plain = settings.get("windows") if windows == "any" else None if windows is None else plain(windows)
-        return [Looked(name, geometry, as_plain) for name in (FIXED_PRECISIONS if asked == "auto" else (asked,))]
+        made, windows = settings.get("windows"), self.kind.window_asked_for(geometry)
+        if windows is None:
+            made = None
+        elif windows != "any":
+            size = manifests.mapping(settings, "windows")
+            if (size.get("width"), size.get("height")) != (windows.width, windows.height):
+                made = plain(windows)
+        return [Looked(name, geometry, made) for name in (FIXED_PRECISIONS if asked == "auto" else (asked,))]
 
     def _looked(self, settings: Mapping[str, Any]) -> Looked:
         """How rows were made, by their journal's settings."""
@@ -254,7 +261,8 @@ class NetworkRun:
         What else the journal must say of the frames is returned too.
         """
         shape = self.kind.shape(self.geometry)
-        engine, step = model.engine_for(shape), self.kind.step(model, shape, self._windows)
+        background = partial(Still.of_video, self.info, self.geometry)
+        engine, step = model.engine_for(shape), self.kind.step(model, shape, self._windows, background)
         step.warm_up(min(batch_size, self.kind.items(self.info)))
         if len(self._before):
             step.resume(first, self._before.reshape(len(self._before), *model.values_shape))

@@ -101,7 +101,8 @@ class JournalContent:
         if len(record.content) % (8 * self.width) or not record.batch_size:
             return False
         values = np.frombuffer(record.content).reshape(-1, self.width)
-        self.bad_rows.extend((self.rows + np.flatnonzero(np.isnan(values[:, 0]))).tolist())
+        # Of poses every third value is an x; of behaviours all are missing together.
+        self.bad_rows.extend((self.rows + np.flatnonzero(np.isnan(values[:, ::3]).all(axis=1))).tolist())
         self.last_start, self.last_offset = self.rows, record.end - len(record.content)
         self.rows += len(values)
         self.batch_size = record.batch_size

@@ -20,6 +20,7 @@ from posecli.engine import Shape
 from posecli.errors import UsageError
 from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
+from posecli.inference.sources import Still
 from posecli.inference.step import Step
 from posecli.inference.topdown import check_boxes
 from posecli.inference.windows import GROUP, Windows
@@ -96,8 +97,14 @@ class Analysis(ABC):
             chunks = f"chunks of {plan.length} frames{step} every {plan.stride} frames, "
         return f"batch {batch_size}, {chunks}network input {geometry.width}x{geometry.height} px"
 
-    def step(self, model: Model[Any, Any], shape: Shape, windows: Windows | None = None) -> Step:  # noqa: ARG002
-        """From items of one shape to the values of a row each."""
+    def step(
+        self,
+        model: Model[Any, Any],
+        shape: Shape,
+        windows: Windows | None = None,  # noqa: ARG002
+        background: Callable[[int], Still] | None = None,  # noqa: ARG002
+    ) -> Step:
+        """From items of one shape to the values of a row each; a `background` is there for windows that it places."""
         return model.step(shape)
 
     def fastest_within(self, evidence: Evidence) -> tuple[Setting, Sequence[Figures]] | None:  # noqa: ARG002
@@ -174,7 +181,7 @@ class Analysis(ABC):
         return content.rows if self.chunks is None else int(content.last_note["frames"])
 
     def frames_without_animal(self, content: JournalContent) -> list[int]:  # noqa: ARG002
-        """Indices of frames in which a detector found nothing to look at."""
+        """Indices of frames in which nothing was found."""
         return []
 
     def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
@@ -239,21 +246,21 @@ class PoseAnalysis(Analysis):
     # A row without values may be one without an animal: only the reader knows which frames could not be decoded.
 
     def account(self, reader: Reader) -> dict[str, Any]:
-        return {"bad_frames": reader.video.lost} if self.top_down else {}
+        return {"bad_frames": reader.video.lost} if self.model.may_lack_points else {}
 
     def has_account(self, ending: dict[str, Any]) -> bool:
-        return not self.top_down or holds(ending, bad_frames=[int])
+        return not self.model.may_lack_points or holds(ending, bad_frames=[int])
 
     def bad_frames(self, content: JournalContent) -> list[int]:
-        return list(content.last_note["bad_frames"]) if self.top_down else content.bad_rows
+        return list(content.last_note["bad_frames"]) if self.model.may_lack_points else content.bad_rows
 
     def frames_without_animal(self, content: JournalContent) -> list[int]:
-        """Indices of frames in which there was no box."""
+        """Indices of frames in which there was no box, or no body part at all."""
         return sorted({*content.bad_rows} - {*self.bad_frames(content)})
 
     def describe(self, info: VideoInfo, content: JournalContent) -> dict[str, Any]:
         found = super().describe(info, content)
-        if self.top_down:
+        if self.model.may_lack_points:
             found["frames_without_animal"] = self.frames_without_animal(content)
         return found
 
@@ -300,10 +307,16 @@ class PoseAnalysis(Analysis):
         assert isinstance(model, PoseModel)
         return choose_windows(model, evidence, self.options) if self.may_have_windows else ([], [])
 
-    def step(self, model: Model[Any, Any], shape: Shape, windows: Windows | None = None) -> Step:
+    def step(
+        self,
+        model: Model[Any, Any],
+        shape: Shape,
+        windows: Windows | None = None,
+        background: Callable[[int], Still] | None = None,
+    ) -> Step:
         assert isinstance(model, PoseModel)
         if windows is not None:
-            return model.window_step(shape, windows, self.options.decoder)
+            return model.window_step(shape, windows, self.options.decoder, background)
         has_boxes = self.options.boxes is not None
         return model.step(shape, self.options.decoder, self.options.num_outputs, has_boxes=has_boxes)
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from posecli.inference.predictor import PoseModel
+from posecli.inference.sources import Still
 from posecli.inference.step import Values
 from posecli.inference.windows import Windows
 from posecli.tables.poses import PCUTOFF, PoseData
 from posecli.video.batch import Batch
-from posecli.video.pictures import Picture
+from posecli.video.decoding import Picture
 from posecli.video.reader import VideoReader
 
 Floats = npt.NDArray[np.float64]
@@ -68,7 +70,7 @@ def compare_with_video(
     chosen = _spread(range(len(table)), rows) | set(_spread(seen.repeated, rows))
     found = [
         _Compared.of(row, table.points[row], poses)
-        for row, poses in _computed(reader, _look(model, windows, table), sorted(chosen), progress)
+        for row, poses in _computed(reader, _look(model, windows, table, reader), sorted(chosen), progress)
         if row in poses and np.isfinite(table.points[row, :, :2]).any()
     ]
     if found:
@@ -164,14 +166,15 @@ def _median(apart: Floats) -> float:
     return float(np.median(known)) if len(known) else 0.0
 
 
-def _look(model: PoseModel, windows: Windows | None, table: PoseData) -> Callable[[Batch], Values]:
+def _look(model: PoseModel, windows: Windows | None, table: PoseData, reader: VideoReader) -> Callable[[Batch], Values]:
     """What says where the body parts are in one frame, as when the table was made."""
     if windows is None:
         return lambda frame: model.values_of([frame])
     poses = table.points[:, :, None]
+    background = cache(partial(Still.of_video, reader.info, reader.geometry))
 
     def look(frame: Batch) -> Values:
-        step = model.window_step(frame.images.shape[1:], windows)
+        step = model.window_step(frame.images.shape[1:], windows, background=background)
         step.resume_within(int(frame.indices[0]), poses)
         return step(frame)
 

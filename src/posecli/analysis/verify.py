@@ -239,7 +239,10 @@ class _Check:
         if not isinstance(bad, list) or not all(isinstance(row, int) and 0 <= row < rows for row in bad):
             self._error("its manifest lists no bad frames, or rows that are not there")
             return
-        empty = np.flatnonzero(np.isnan(table.values).any(axis=1)).tolist()
+        missing, likelihood = np.isnan(table.values[:, ::3]), table.values[:, 2::3]
+        empty = np.flatnonzero(missing.all(axis=1)).tolist()
+        if (odd := np.flatnonzero((missing & (likelihood != 0)).any(axis=1))).size:
+            self._error(f"{odd.size} rows have points without a place and with a likelihood (first {odd[0]})")
         unseen = self._video.get("frames_without_animal", [])
         if unlisted := sorted({*empty} - {*bad} - {*(unseen if isinstance(unseen, list) else [])}):
             self._error(f"{len(unlisted)} rows without a pose are not listed as bad frames (first {unlisted[0]})")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Generic, Self, TypeVar
@@ -17,6 +18,7 @@ from posecli.engine.outputs import Axes, BoxScores, Logits, Maps, Peaks
 from posecli.errors import EngineError, UsageError
 from posecli.inference.boxes import Boxes, best_boxes, reference_boxes
 from posecli.inference.decode import DecodeOptions, Pose, decode
+from posecli.inference.sources import Coarse, Source, Still, Tracking
 from posecli.inference.step import BEHAVIOURS, POSES, Kind, NetworkStep, Step, Values
 from posecli.inference.topdown import Cropping, TopDownStep, without_detector
 from posecli.inference.windows import Windows, WindowStep
@@ -27,7 +29,7 @@ from posecli.model.importing import open_model
 from posecli.network.network import AxesHead, BoxHead, PoseHead, RegionHead
 from posecli.options import DecoderName, EngineOptions, FixedPrecision, at_least
 from posecli.video.batch import Batch
-from posecli.video.geometry import Floats
+from posecli.video.geometry import Floats, Geometry
 
 FolderT = TypeVar("FolderT", bound=AnyFolder)
 OutputT = TypeVar("OutputT")
@@ -178,21 +180,61 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
             return step
         return TopDownStep(replace(self.cropping, detect=None) if has_boxes else self.cropping, step, shape)
 
-    def window_step(self, shape: Shape, windows: Windows, decoder: DecoderName = "numpy") -> WindowStep:
-        """From batches of frames of one shape to poses, ``(B, K, 1, 3)`` in px of the full frame, from windows."""
-        near = self._near.of((windows.height, windows.width, 3))
-        return WindowStep(
-            windows, self.step(shape, decoder), NetworkStep(near, partial(self.decode, decoder=decoder), self.kind)
-        )
+    def window_step(
+        self,
+        shape: Shape,
+        windows: Windows,
+        decoder: DecoderName = "numpy",
+        background: Callable[[int], Still] | None = None,
+    ) -> WindowStep:
+        """From batches of frames of one shape to poses, ``(B, K, 1, 3)`` in px of the full frame, from windows.
+
+        Windows that a still camera's background places need the one of the video, so many times smaller.
+        """
+        near = self._peaks_of(self._near, (windows.height, windows.width, 3), decoder)
+        source = self.source(shape, windows, decoder, background)
+        return WindowStep(windows, source, self.step(shape, decoder), near)
+
+    def source(
+        self,
+        shape: Shape,
+        windows: Windows,
+        decoder: DecoderName = "numpy",
+        background: Callable[[int], Still] | None = None,
+    ) -> Source:
+        """What places windows in frames of one shape."""
+        if windows.still:
+            assert background is not None
+            return background(windows.still)
+        if not windows.coarse:
+            return Tracking(windows.centers)
+        scale = Fraction(1, windows.coarse)
+        small = Geometry.plan(shape[1], shape[0], scale=scale)
+        step = self._peaks_of(self._small, (small.height, small.width, 3), decoder)
+        return Coarse(windows.centers, scale, step)
+
+    def _peaks_of(self, engines: Engines[Maps | Axes | Peaks], shape: Shape, decoder: DecoderName) -> NetworkStep:
+        return NetworkStep(engines.of(shape), partial(self.decode, decoder=decoder), self.kind)
 
     @cached_property
     def _near(self) -> Engines[Maps | Axes | Peaks]:
         """The engine for windows, beside that for whole frames."""
         return Engines(self.folder, self.options)
 
+    @cached_property
+    def _small(self) -> Engines[Maps | Axes | Peaks]:
+        """The engine for small pictures of frames, beside that for windows."""
+        return Engines(self.folder, self.options)
+
     @property
     def values_shape(self) -> tuple[int, ...]:
         return len(self.description.bodyparts), 1, 3
+
+    @property
+    def may_lack_points(self) -> bool:
+        """Whether body parts that are not found are missing from a frame: NaN, with a likelihood of 0."""
+        head = self._head
+        return self.description.top_down is not None or isinstance(head, AxesHead) or head.blur is not None
 
     def decode(self, output: Maps | Axes | Peaks, decoder: DecoderName = "numpy", num_outputs: int = 1) -> Pose:
         """Decode what the network said of a batch: ``(B, K, N, 3)`` float64 in network pixels.
@@ -205,8 +247,7 @@ class PoseModel(Model[ModelFolder, Maps | Axes | Peaks]):
             options = replace(options, clip_scores=head.clip_scores, blur=head.blur)
         pose = decode(output, options, decoder)
         best = pose[:, :, 0]
-        may_lack = isinstance(head, AxesHead) or head.blur is not None  # body parts that are not found
-        lacking = may_lack & (best[..., 2] == 0) & np.isnan(best[..., :2]).all(axis=-1)
+        lacking = self.may_lack_points & (best[..., 2] == 0) & np.isnan(best[..., :2]).all(axis=-1)
         _refuse_not_finite(best[~lacking])
         return pose
 

@@ -1,11 +1,11 @@
 """Poses from a part of each frame: where the animal was a moment ago, at a fraction of the work.
 
-Frames are taken in groups whose bounds depend on nothing but their numbers. A group's windows lie where the last pose
-of the group before was; every so many frames, and wherever nothing is known, the whole first frame says where. What a
-window shows is checked: where a body part is unsure, or close to an edge behind which the frame goes on, the window is
-moved to what it shows, and if that is not enough the frame is looked at as a whole. So an animal that jumps, leaves or
-returns costs time, not poses; and the same frame has the same pose whatever the size of batches, and wherever an
-interrupted run goes on.
+Frames are taken in groups whose bounds depend on nothing but their numbers. A source says where a group's windows lie,
+most often where the last pose of the group before was; every so many frames, and wherever nothing is known, the whole
+first frame says where. What a window shows is checked: where a body part is unsure, or close to an edge behind which
+the frame goes on, the window is moved to what it shows, and if that is not enough the frame is looked at as a whole. So
+an animal that jumps, leaves or returns costs time, not poses; and the same frame has the same pose whatever the size of
+batches, and wherever an interrupted run goes on.
 
 Windows begin at multiples of the network's deepest cells, and are as much smaller than the frame: the cells of its maps
 lie where they lie in the whole frame, and only what comes from beyond the window's edges is missing.
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.errors import UsageError
+from posecli.inference.sources import Source
 from posecli.inference.step import Step, Values
 from posecli.video.batch import Batch
 from posecli.video.geometry import BatchGeometry, Floats
@@ -35,6 +36,8 @@ GROUP = 8
 ANCHOR = 256
 #: A body part closer to a window's edge than this, px of the network's picture, may lie beyond it.
 MARGIN = 24
+#: A body part below this share of the cut-off is taken for hidden, where the window shows all places that it may be at.
+HIDDEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,17 @@ class Windows:
     group: int = GROUP
     anchor: int = ANCHOR
     margin: int = MARGIN
+    reach: int = 0  #: No two body parts of an animal are further apart; 0: not known, and none is taken for hidden.
+    #: The animal is sought in a picture of the frame so many times smaller; 0: it is where it was a moment ago.
+    coarse: int = 0
+    still: int = 0  #: It is what differs from the video's background, in a picture so many times smaller; 0: as above.
 
     def __post_init__(self) -> None:
         sizes = self.width, self.height, self.grid, self.group, self.anchor, self.margin
-        if not all(isinstance(size, int) and size > 0 for size in sizes) or not isinstance(self.cutoff, int | float):
-            raise TypeError(f"windows are not of whole numbers above 0: {sizes}")
+        may_be_0 = self.reach, self.coarse, self.still
+        are_whole = all(isinstance(size, int) and size >= 0 for size in (*sizes, *may_be_0))
+        if not are_whole or 0 in sizes or not isinstance(self.cutoff, int | float):
+            raise TypeError(f"windows are not of whole numbers above 0: {sizes}, {may_be_0}")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Windows | None:
@@ -73,7 +82,14 @@ class Windows:
             raise UsageError(f"windows {str(found)[:80]} are none that posecli makes: analyse again") from None
 
     def __str__(self) -> str:
-        return f"windows of {self.width}x{self.height} px"
+        return f"windows of {self.width}x{self.height} px{self.placed}"
+
+    @property
+    def placed(self) -> str:
+        """How, for people, where it is not by tracking."""
+        if self.still:
+            return " placed by what differs from the background"
+        return f" placed by a picture {self.coarse} times smaller" if self.coarse else ""
 
     def corners(self, centers: Floats, size: tuple[int, ...]) -> Places:
         """Upper left corners ``(B, 2)``, x and y, of windows about centers in a picture of a size (height, width).
@@ -105,9 +121,18 @@ class Windows:
         best = values[:, :, 0]
         sides = np.array((self.width, self.height))
         within = geometry.to_network(best[..., :2])
-        inner = corners[:, None] > 0, corners[:, None] + sides < np.array(size[1::-1])  # edges that are not the frame's
-        at_edge = (inner[0] & (within < self.margin)) | (inner[1] & (within > sides - self.margin))
-        found: Flags = ((best[..., 2] < self.cutoff) | at_edge.any(axis=-1)).any(axis=1)
+        seen, absent = best[..., 2] >= self.cutoff, best[..., 2] < HIDDEN * self.cutoff
+        inner = corners > 0, corners + sides < np.array(size[1::-1])  # edges that are not the frame's
+
+        def leaves(first: Floats, last: Floats) -> Flags:
+            """``(B,)`` bool, whether what lies between two points ``(B, 2)`` is too close to an inner edge."""
+            beyond = (inner[0] & (first < self.margin)) | (inner[1] & (last > sides - self.margin))
+            return np.asarray(beyond.any(axis=1))
+
+        first, last = _bounds(within, seen)
+        # All that is within reach of every body part that is seen; nothing is known where none is.
+        unknown = leaves(last - self.reach, first + self.reach) | ~seen.any(axis=1) | (self.reach == 0)
+        found: Flags = leaves(first, last) | (~seen & ~absent).any(axis=1) | (~seen.all(axis=1) & unknown)
         return found
 
     def leaps(self, values: Values, scale: Floats) -> Flags:
@@ -122,6 +147,14 @@ class Windows:
         found: Flags = (seen & (best[:-1, :, 2] >= self.cutoff) & far).any(axis=1)
         return found
 
+    def strayed(self, values: Values, centers: Floats, scale: Floats) -> Flags:
+        """``(B,)`` bool, whether what a window shows lies far from where the animal was said to be ``(B, 2)``.
+
+        `scale` is ``(B, 2)`` network px per px of the poses.
+        """
+        found: Flags = np.hypot(*((self.centers(values) - centers) * scale).T) > self.leap
+        return found
+
     @property
     def leap(self) -> float:
         """Px of the network's picture from one frame to the next that make a window's word doubtful."""
@@ -130,17 +163,18 @@ class Windows:
     def centers(self, values: Values) -> Floats:
         """Middles ``(B, 2)``, x and y, of the body parts that are seen in poses ``(B, K, N, 3)``; NaN if none is."""
         best = values[:, :, 0]
-        seen = (best[..., 2] >= self.cutoff)[..., None]
-        first = np.where(seen, best[..., :2], np.inf).min(axis=1, initial=np.inf)
-        last = np.where(seen, best[..., :2], -np.inf).max(axis=1, initial=-np.inf)
+        first, last = _bounds(best[..., :2], best[..., 2] >= self.cutoff)
         with np.errstate(invalid="ignore"):  # infinite both ways where none is seen
             return np.asarray(first / 2 + last / 2)
 
-    def center(self, values: Values) -> Floats | None:
-        """The middle (x, y) of the body parts that were seen last in poses ``(B, K, N, 3)``; ``None`` if none was."""
-        centers = self.centers(values)
-        known = np.flatnonzero(np.isfinite(centers[:, 0]))
-        return centers[known[-1]] if len(known) else None
+
+def _bounds(places: Floats, seen: Flags) -> tuple[Floats, Floats]:
+    """The least and the largest x and y, ``(B, 2)`` both, of places ``(B, K, 2)`` that are seen ``(B, K)``.
+
+    Infinity, and minus infinity, where none is.
+    """
+    first, last = (np.where(seen[..., None], places, bound) for bound in (np.inf, -np.inf))
+    return first.min(axis=1, initial=np.inf), last.max(axis=1, initial=-np.inf)
 
 
 def whole_groups(batch_size: int, windows: Windows) -> int:
@@ -160,6 +194,7 @@ class WindowStep(Step):
     """
 
     windows: Windows
+    source: Source
     full: Step
     near: Step  # for pictures of the windows' size
     frames: int = 0  # that were looked at
@@ -181,7 +216,7 @@ class WindowStep(Step):
         """Be where the whole video's run was when it came to one frame, by the poses ``(N, K, 1, 3)`` of all."""
         group = frame - frame % self.windows.group
         before = poses[max(0, group - self.windows.group) : group]
-        if group % self.windows.anchor == 0 or self.windows.center(before) is None:
+        if group % self.windows.anchor == 0 or np.isnan(self.windows.centers(before)).all():
             before = poses[group : min(group + 1, frame)]  # the group's first frame, a whole one, said where
         self._next, self._before, self._last = frame, before, poses[max(0, frame - 1) : frame]
 
@@ -191,6 +226,7 @@ class WindowStep(Step):
 
     def warm_up(self, batch_size: int) -> None:
         group = min(batch_size, self.windows.group)
+        self.source.warm_up(group)
         self.near.warm_up(group)
         self.full.warm_up(group)
 
@@ -208,36 +244,44 @@ class WindowStep(Step):
 
     def _of_group(self, batch: Batch) -> Values:
         first = int(batch.indices[0])
-        is_known = first == self._next and first % self.windows.anchor != 0
-        center = self.windows.center(self._before) if is_known else None
+        before = self._before if first == self._next and first % self.windows.anchor else self._before[:0]
+        centers = self.source.centers(batch, before)
         values = np.empty((0, *self._before.shape[1:]))
-        if center is None:  # the whole first frame says where to look in the others
+        if first % self.windows.anchor == 0 or np.isnan(centers[0, 0]):
             values = self._whole(batch[:1])
-            center = self.windows.center(values)
-        rest = batch[len(values) :]
-        if len(rest):
+            centers = self.source.centers(batch, values)  # the whole first frame may say where to look in the others
+        if rest := len(batch) - len(values):
             last = values if len(values) else self._last
-            others = self._whole(rest) if center is None else self._near(rest, center, last)
+            others = self._near(batch[-rest:], centers[-rest:], last)
             values = np.concatenate([values, others]) if len(values) else others
         self.frames += len(batch)
         self.resume(int(batch.indices[-1]) + 1, values)
         return values
 
-    def _near(self, batch: Batch, center: Floats, last: Values) -> Values:
-        """Poses from windows about one center, px of the displayed frame, and from whole frames where need be.
+    def _near(self, batch: Batch, centers: Floats, last: Values) -> Values:
+        """Poses from windows about centers ``(B, 2)``, px of the displayed frame, and from whole frames where need be.
 
         `last` is the pose of the frame before, if it is known.
         """
-        corners = self._corners(batch, np.broadcast_to(center, (len(batch), 2)))
-        values, doubtful = self._looked(batch, corners)
+        corners = self._corners(batch, centers)
+        placed = corners.min(axis=1) >= 0
+        if not placed.any():
+            return self._whole(batch)
+        looked, unsure = self._looked(batch[placed], corners[placed])
+        values, doubtful = np.full((len(batch), *looked.shape[1:]), np.nan), ~placed
+        values[placed], doubtful[placed] = looked, unsure
         # Most of these animals have moved to an edge: a window about where they are now shows all of them.
         moved = self._corners(batch, self.windows.centers(values))
         again = doubtful & (moved >= 0).all(axis=1) & (moved != corners).any(axis=1)
         if again.any():
             self.moved += int(again.sum())
             values[again], doubtful[again] = self._looked(batch[again], moved[again])
+        if self.source.sees_each_frame:
+            doubtful |= batch.valid & self.windows.strayed(values, centers, batch.geometry.scale)
         if doubtful.any():
             values[doubtful] = self._whole(batch[doubtful])
+        if self.source.sees_each_frame:
+            return values
         # One by one, each by the final pose of the frame before: so a frame that comes alone has the same pose.
         while len(leapt := np.flatnonzero(self._leapt(batch, values, last) & batch.valid & ~doubtful)):
             first = leapt[:1]

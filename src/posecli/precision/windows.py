@@ -7,8 +7,10 @@ windows then give is compared with fp32 on the whole frame, as a faster precisio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from itertools import product
 
 import numpy as np
@@ -16,10 +18,11 @@ import numpy as np
 from posecli.engine import Shape
 from posecli.errors import PrecisionError
 from posecli.inference.predictor import PoseModel
+from posecli.inference.sources import Still, shrunk
 from posecli.inference.step import Values
-from posecli.inference.windows import Flags, Places, Windows, WindowStep
-from posecli.options import SMALLEST_WINDOW, AnalyzeOptions, FixedPrecision
-from posecli.precision.gate import Evidence, GateFigures, compare_poses, model_cutoff
+from posecli.inference.windows import Flags, Places, Windows
+from posecli.options import SMALLEST_WINDOW, AnalyzeOptions
+from posecli.precision.gate import Evidence, GateFigures, Sample, compare_poses, model_cutoff
 from posecli.video.batch import Batch
 from posecli.video.geometry import BatchGeometry, Floats
 
@@ -27,8 +30,17 @@ from posecli.video.geometry import BatchGeometry, Floats
 MOST_WORK = 0.75
 #: Sizes that are tried at most, each so much larger than the one before.
 ATTEMPTS, LARGER = 3, 1.3
+#: The animal may be sought in pictures so many times smaller, if no side of theirs is shorter, px.
+COARSE, SHORTEST_COARSE = (8, 4), 56
+#: Or as what differs from a still camera's background, in pictures so many times smaller.
+STILL = 8
+#: Finding out whether that serves takes time: so much more must be to be gained, as a share of the work.
+LEAST_GAIN = 0.05
 #: In fewer frames than this, in the videos that are sampled, finding windows takes longer than they save.
 FEWEST_FRAMES = 512
+#: Body parts of an animal may be so many times further apart than they were seen in the sample, where each of them was
+#: seen beside another one in so many frames.
+FARTHER, FEWEST_SIGHTINGS = 1.25, 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class WindowFigures(GateFigures):
     whole_frames: int  # of those that were tried, the ones that had to be looked at as a whole
     work: float  # as a share of the work on whole frames
     most_work: float | None  # that they may leave; any where the size was asked for
+    placed: str = ""  # how windows were, where not by tracking
 
     @property
     def passed(self) -> bool:
@@ -48,13 +61,11 @@ class WindowFigures(GateFigures):
 
     def __str__(self) -> str:
         at_scale = "" if self.scale == 1 else f" at scale {self.scale:.3g}"
+        what = f"windows of {self.width}x{self.height} px{self.placed}{at_scale}"
         if not self.judged:
-            return f"windows of {self.width}x{self.height} px{at_scale}, {super().__str__()}"
+            return f"{what}, {super().__str__()}"
         share = 100 * self.whole_frames / max(self.frames, 1)
-        return (
-            f"windows of {self.width}x{self.height} px{at_scale} in {super().__str__()}; {share:.0f} % of frames as a "
-            f"whole, {100 * self.work:.0f} % of the work"
-        )
+        return f"{what} in {super().__str__()}; {share:.0f} % of frames as a whole, {100 * self.work:.0f} % of the work"
 
 
 @dataclass(frozen=True)
@@ -80,17 +91,17 @@ def choose_windows(
     figures: list[WindowFigures] = []
     if asked == "auto" and sum(sample.frames for sample in evidence.samples) < FEWEST_FRAMES:
         return chosen, figures
-    for shape, earlier, frames, found, exact in _by_shape(model, evidence):
+    for seen in _by_shape(model, evidence):
         if asked == "auto":
-            choices = _choices(model, earlier, frames, found)
+            choices = _choices(model, seen)
         else:  # a frame that is no larger than its window is refused when its video's turn comes
-            choices = [windows for windows in [windows_of(model, asked, shape)] if windows is not None]
+            named = windows_of(model, asked, seen.shape)
+            choices = [] if named is None else [replace(named, reach=_reach(seen, named.cutoff))]
         for windows in choices:
-            step = model.window_step(shape, windows, options.decoder)
-            shift = _measured(step, earlier, frames, exact, model.options.fixed_precision, options)
+            shift = _measured(model, seen, windows, options)
             figures.append(shift)
             if shift.passed:
-                chosen.append(ChosenWindows(shape, windows, shift.work))
+                chosen.append(ChosenWindows(seen.shape, windows, shift.work))
                 break
     if asked != "auto":
         _refuse(figures, options)
@@ -107,35 +118,35 @@ def _refuse(figures: Sequence[WindowFigures], options: AnalyzeOptions) -> None:
         raise PrecisionError(f"{unjudged}: choose --window auto or off")
 
 
-def _measured(
-    step: WindowStep,
-    earlier: Values,
-    frames: Batch,
-    exact: Values,
-    precision: FixedPrecision,
-    options: AnalyzeOptions,
-) -> WindowFigures:
-    """What windows placed by the poses of earlier frames give, against fp32 on whole frames."""
-    poses = []
-    for place in range(len(frames)):
-        step.resume(1, earlier[place : place + 1], gap=True)
-        poses.append(step(replace(frames[place : place + 1], indices=np.array([1]))))
-    windows = step.windows
-    found = np.concatenate(poses)[:, :, 0]
-    shift = compare_poses(precision, found, exact[:, :, 0], windows.cutoff, options.limit)
-    return WindowFigures(
-        **asdict(shift),
-        width=windows.width,
-        height=windows.height,
-        scale=float(frames.geometry.scale[0, 0]),
-        whole_frames=step.whole,
-        work=_area(windows, frames.images.shape[1:]) * (1 + step.moved / len(frames)) + step.whole / len(frames),
-        most_work=MOST_WORK if options.windows == "auto" else None,
-    )
+@dataclass(frozen=True)
+class _Moments:
+    """Sampled frames of one shape, and what whole frames say of them; each list has an item for each video."""
+
+    shape: Shape
+    samples: list[Sample]
+    before: list[Values]  # poses of frames that come a group before them
+    poses: list[Values]
+    exact_poses: list[Values]  # the same in fp32
+
+    @cached_property
+    def geometry(self) -> BatchGeometry:
+        return Batch.joined([sample.items for sample in self.samples]).geometry
+
+    @cached_property
+    def earlier(self) -> Values:
+        return np.concatenate(self.before)
+
+    @cached_property
+    def found(self) -> Values:
+        return np.concatenate(self.poses)
+
+    @cached_property
+    def exact(self) -> Values:
+        return np.concatenate(self.exact_poses)
 
 
-def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[tuple[Shape, Values, Batch, Values, Values]]:
-    """For each shape of frames: poses of the earlier frames, the frames, their poses, and those of fp32."""
+def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[_Moments]:
+    """What was sampled, by the shape of frames."""
     exact = evidence.reference.values(model.with_precision("fp32"))
     found = evidence.values(model)
     shapes: dict[Shape, list[int]] = {}
@@ -145,14 +156,37 @@ def _by_shape(model: PoseModel, evidence: Evidence) -> Iterator[tuple[Shape, Val
     for shape, numbers in shapes.items():
         samples = [evidence.samples[number] for number in numbers]
         before = [evidence.values_of(model, sample.earlier) for sample in samples if sample.earlier is not None]
-        frames = Batch.joined([sample.items for sample in samples])
-        yield (
-            shape,
-            np.concatenate(before),
-            frames,
-            np.concatenate([found[number] for number in numbers]),
-            np.concatenate([exact[number] for number in numbers]),
-        )
+        of_these = ([values[number] for number in numbers] for values in (found, exact))
+        yield _Moments(shape, samples, before, *of_these)
+
+
+def _measured(model: PoseModel, seen: _Moments, windows: Windows, options: AnalyzeOptions) -> WindowFigures:
+    """What windows placed by the poses of earlier frames give, against fp32 on whole frames."""
+    poses, moved, whole = [], 0, 0
+    for sample, before in zip(seen.samples, seen.before, strict=True):
+        step = model.window_step(seen.shape, windows, options.decoder, partial(_background, sample))
+        for place in range(len(before)):
+            step.resume(1, before[place : place + 1], gap=True)
+            poses.append(step(replace(sample.items[place : place + 1], indices=np.array([1]))))
+        moved, whole = moved + step.moved, whole + step.whole
+    found = np.concatenate(poses)[:, :, 0]
+    shift = compare_poses(model.options.fixed_precision, found, seen.exact[:, :, 0], windows.cutoff, options.limit)
+    return WindowFigures(
+        **asdict(shift),
+        width=windows.width,
+        height=windows.height,
+        scale=float(seen.geometry.scale[0, 0]),
+        whole_frames=whole,
+        placed=windows.placed,
+        work=_work(windows, seen.shape, moved / len(found), whole / len(found)),
+        most_work=MOST_WORK if options.windows == "auto" else None,
+    )
+
+
+def _background(sample: Sample, times_smaller: int) -> Still:
+    """A video's background as its sample has it."""
+    batches = (batch for batch in (sample.items, sample.earlier) if batch is not None)
+    return Still.of_pictures(np.concatenate([shrunk(batch.images, times_smaller) for batch in batches]), times_smaller)
 
 
 def windows_of(model: PoseModel, side: int, size: Sequence[int]) -> Windows | None:
@@ -166,23 +200,57 @@ def windows_of(model: PoseModel, side: int, size: Sequence[int]) -> Windows | No
     return None if found == all_of_it else found
 
 
-def _choices(model: PoseModel, earlier: Values, frames: Batch, found: Values) -> list[Windows]:
+def _choices(model: PoseModel, seen: _Moments) -> list[Windows]:
     """Windows of the size that saves most, and larger ones, which show more around the animal, if they save enough."""
-    size = frames.images.shape[1:3]
+    size = seen.shape[:2]
     all_of_it = _whole_frame(model, size)
-    centers = all_of_it.centers(earlier)
+    all_of_it = replace(all_of_it, reach=_reach(seen, all_of_it.cutoff))
+    works = _expected(all_of_it, all_of_it.centers(seen.earlier), seen)
+    # What a source would gain that is always right.
+    gain = min(works.values()) - min(_expected(all_of_it, all_of_it.centers(seen.found), seen).values())
+    for coarse in COARSE:
+        if min(size) >= SHORTEST_COARSE * coarse and gain > coarse**-2 + LEAST_GAIN:
+            works |= _expected_elsewhere(model, replace(all_of_it, coarse=coarse), seen)
+    if gain > LEAST_GAIN:
+        works |= _expected_elsewhere(model, replace(all_of_it, still=STILL), seen)
+    tried: list[Windows] = []
+    for windows in sorted(works, key=works.__getitem__):
+        is_larger = not tried or _area(windows, size) >= LARGER * _area(tried[-1], size)
+        if works[windows] <= MOST_WORK and is_larger and len(tried) < ATTEMPTS:
+            tried.append(windows)
+    return tried
+
+
+def _expected_elsewhere(model: PoseModel, all_of_it: Windows, seen: _Moments) -> dict[Windows, float]:
+    """Work that windows of every size would leave, placed by a source that looks at each frame."""
+    centers = [
+        model.source(seen.shape, all_of_it, background=partial(_background, sample)).centers(sample.items, before)
+        for sample, before in zip(seen.samples, seen.before, strict=True)
+    ]
+    return _expected(all_of_it, np.concatenate(centers), seen)
+
+
+def _expected(all_of_it: Windows, centers: Floats, seen: _Moments) -> dict[Windows, float]:
+    """Work that windows of every size would leave, about centers ``(B, 2)``."""
+    size = seen.shape[:2]
     choices = [
         replace(all_of_it, width=width, height=height)
         for width, height in product(*(_sides(all_of_it, extent) for extent in size[::-1]))
     ]
-    works = [_expected_work(each, centers, frames.geometry, found, size) for each in choices]
-    tried: list[Windows] = []
-    for number in np.argsort(works, kind="stable"):
-        windows = choices[number]
-        is_larger = not tried or _area(windows, size) >= LARGER * _area(tried[-1], size)
-        if works[number] <= MOST_WORK and is_larger and len(tried) < ATTEMPTS:
-            tried.append(windows)
-    return tried
+    return {each: _expected_work(each, centers, seen.geometry, seen.found, size) for each in choices}
+
+
+def _reach(seen: _Moments, cutoff: float) -> int:
+    """Px of the network's picture that body parts of an animal are apart at most, by whole frames; 0: unknown."""
+    best = seen.found[:, :, 0]
+    is_sure = best[..., 2] >= cutoff
+    together = is_sure[:, :, None] & is_sure[:, None]
+    beside_another = (together & ~np.eye(is_sure.shape[1], dtype=bool)).any(axis=2)
+    if beside_another.sum(axis=0).min(initial=0) < FEWEST_SIGHTINGS:
+        return 0
+    places = seen.geometry.to_network(best[..., :2])
+    apart = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+    return math.ceil(FARTHER * float(apart[together].max()))
 
 
 def _whole_frame(model: PoseModel, size: Sequence[int]) -> Windows:
@@ -202,11 +270,22 @@ def _expected_work(
     def doubtful(corners: Places) -> Flags:
         return windows.doubtful(found, geometry.window(corners.astype(np.float64)), corners, size)
 
-    corners, moved = (windows.corners(geometry.to_network(each), size) for each in (centers, windows.centers(found)))
-    is_placed, is_moved = corners.min(axis=1) >= 0, (moved != corners).any(axis=1)
-    again = is_placed & doubtful(corners) & is_moved
-    whole = ~is_placed | (doubtful(corners) & (~is_moved | doubtful(moved)))
-    return _area(windows, size) * (1 + float(again.mean())) + float(whole.mean())
+    corners = windows.corners(geometry.to_network(centers), size)
+    # The window shows what lies in it, and is moved to that.
+    within = geometry.to_network(found[:, :, 0, :2]) - corners[:, None]
+    is_outside = ((within < 0) | (within > (windows.width, windows.height))).any(axis=-1)
+    shown = np.where(is_outside[..., None, None], (np.nan, np.nan, 0.0), found)
+    moved = windows.corners(geometry.to_network(windows.centers(shown)), size)
+    is_placed, is_doubtful = corners.min(axis=1) >= 0, doubtful(corners)
+    again = is_placed & is_doubtful & (moved >= 0).all(axis=1) & (moved != corners).any(axis=1)
+    whole = ~is_placed | (is_doubtful & ~(again & ~doubtful(moved)))
+    return _work(windows, size, float(again.mean()), float(whole.mean()))
+
+
+def _work(windows: Windows, size: Sequence[int], again: float, whole: float) -> float:
+    """Work in that on whole frames, by the shares of frames that are looked at in a second window, and as a whole."""
+    sought = windows.coarse**-2 if windows.coarse else 0.0
+    return sought + _area(windows, size) * (1 + again) + whole
 
 
 def _area(windows: Windows, shape: Sequence[int]) -> float:
