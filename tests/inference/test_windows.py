@@ -155,8 +155,8 @@ def poses_at(*parts: tuple[float, float, float]) -> Values:
         ((0, 0, 0.1), 0, 64, True),  # nothing is known of where it may be
         ((0, 0, 0.1), 30, 64, False),  # wherever it is, it would be seen
         ((0, 0, 0.4), 30, 64, True),  # neither seen nor absent
-        ((0, 0, 0.1), 60, 64, True),  # it may lie beyond the window
-        ((0, 0, 0.1), 60, 0, False),  # behind this edge there is nothing
+        ((0, 0, 0.1), 70, 64, True),  # it may lie beyond the window
+        ((0, 0, 0.1), 70, 0, False),  # behind this edge there is nothing
     ],
 )
 def test_a_body_part_is_hidden_where_the_window_shows_all_places_that_it_may_be_at(

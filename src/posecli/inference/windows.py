@@ -124,15 +124,15 @@ class Windows:
         seen, absent = best[..., 2] >= self.cutoff, best[..., 2] < HIDDEN * self.cutoff
         inner = corners > 0, corners + sides < np.array(size[1::-1])  # edges that are not the frame's
 
-        def leaves(first: Floats, last: Floats) -> Flags:
+        def leaves(first: Floats, last: Floats, margin: int) -> Flags:
             """``(B,)`` bool, whether what lies between two points ``(B, 2)`` is too close to an inner edge."""
-            beyond = (inner[0] & (first < self.margin)) | (inner[1] & (last > sides - self.margin))
+            beyond = (inner[0] & (first < margin)) | (inner[1] & (last > sides - margin))
             return np.asarray(beyond.any(axis=1))
 
         first, last = _bounds(within, seen)
         # All that is within reach of every body part that is seen; nothing is known where none is.
-        unknown = leaves(last - self.reach, first + self.reach) | ~seen.any(axis=1) | (self.reach == 0)
-        found: Flags = leaves(first, last) | (~seen & ~absent).any(axis=1) | (~seen.all(axis=1) & unknown)
+        unknown = leaves(last - self.reach, first + self.reach, 0) | ~seen.any(axis=1) | (self.reach == 0)
+        found: Flags = leaves(first, last, self.margin) | (~seen & ~absent).any(axis=1) | (~seen.all(axis=1) & unknown)
         return found
 
     def leaps(self, values: Values, scale: Floats) -> Flags:

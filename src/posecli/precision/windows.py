@@ -246,7 +246,7 @@ def _reach(seen: _Moments, cutoff: float) -> int:
     is_sure = best[..., 2] >= cutoff
     together = is_sure[:, :, None] & is_sure[:, None]
     beside_another = (together & ~np.eye(is_sure.shape[1], dtype=bool)).any(axis=2)
-    if beside_another.sum(axis=0).min(initial=0) < FEWEST_SIGHTINGS:
+    if beside_another.sum(axis=0).min() < FEWEST_SIGHTINGS:
         return 0
     places = seen.geometry.to_network(best[..., :2])
     apart = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
