@@ -44,8 +44,10 @@ def test_a_plan_goes_to_json_and_back(dots_model: ModelFolder, options: AnalyzeO
 @pytest.mark.parametrize(
     "outcome",
     [
-        VideoPlan(VIDEOS[0], "resume", Path("m1.h5"), 50, 24, "interrupted"),
-        VideoResult(VIDEOS[1], "short", Path("m.h5"), 2, 0.5, (1,), StageReport(2, 0.5, {"read": 0.1}), notes=("odd",)),
+        VideoPlan(VIDEOS[0], "resume", Path("m1.h5"), 50, 24, 26, (480, 640, 3), "interrupted"),
+        VideoResult(
+            VIDEOS[1], "short", Path("m.h5"), 2, 0.5, (1,), StageReport(2, 0.5, {"read": 0.1}), plan={"left_out": []}
+        ),
         VideoResult(VIDEOS[1], "failed", message="gone", exit_code=3),
     ],
 )
@@ -61,6 +63,7 @@ def test_what_is_left_of_a_plan(dots_model: ModelFolder) -> None:
 
 
 @pytest.mark.usefixtures("quick_trials")
+@pytest.mark.usefixtures("short_videos_pay")
 def test_what_was_settled_is_not_measured_again(
     dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,12 +34,10 @@ from posecli.model.folder import (
     write_int8_refusal,
 )
 from posecli.network.int8 import Int8Plan
-from posecli.network.network import PoseSpec
-from posecli.network.resnet import ResNetSize, resnet
+from posecli.network.resnet import ResNetSize
 from posecli.options import AnalyzeOptions, ClassifyOptions, EngineOptions, FixedPrecision
-from posecli.precision import first_use
-from posecli.precision.first_use import Pace, WorkAhead, pace, reckon
-from posecli.precision.quantize import Attempt, ClipQuantizeOptions, QuantizeOptions, expected_work
+from posecli.precision import reckoning
+from posecli.precision.quantize import Attempt, ClipQuantizeOptions, QuantizeOptions
 
 VNNI = frozenset({"avx2", "avx512_vnni", "avx512_bf16"})
 
@@ -85,7 +83,7 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> Maker:
     monkeypatch.setattr(engines, "_engine_class", lambda name: ExactEngine)
     monkeypatch.setattr(preparation, "quantize_model", found)
     monkeypatch.setattr(preparation, "processor", lambda: ("a processor", VNNI))
-    monkeypatch.setattr(first_use, "LEAST_GAIN", 0.0)
+    monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.0)
     return found
 
 
@@ -156,7 +154,7 @@ def test_where_it_is_not_wanted_none_is_made(
 @pytest.mark.parametrize(
     ("where", "name", "value"),
     [
-        (first_use, "LEAST_GAIN", 2.0),  # of fifty frames
+        (reckoning, "LEAST_GAIN", 0.1),  # of fifty frames: enough for the gate
         (preparation, "processor", lambda: ("an old processor", frozenset({"avx2"}))),
         (os, "access", lambda path, mode: "dots-model" not in str(path)),
     ],
@@ -279,8 +277,18 @@ def test_dry_run_says_it_and_makes_nothing(
     arguments = ["analyze", str(dots_clip), "-m", str(dots_model.path), "-o", str(options.out_dir)]
     told = CliRunner().invoke(cli, [*arguments, "--dry-run"])
     assert told.exit_code == 0, told.output
-    assert "an int8 version of the model would be made first: it takes as long as " in told.output
-    assert "int8" not in CliRunner().invoke(cli, [*arguments, "--dry-run", "--no-quantize"]).output
+    assert "precision: int8 or bf16, as the parity gate allows, else fp32\n" in told.output
+    assert "first an int8 version of the model: about " in told.output
+    assert "expected in int8, windows: about " in told.output
+    plain = CliRunner().invoke(cli, [*arguments, "--dry-run", "--no-quantize", "--json"])
+    plan = json.loads(plain.stdout)["plan"]
+    assert plan["items"] == 50
+    assert plan["precision"] == "bf16, as the parity gate allows, else fp32"
+    assert [step["what"] for step in plan["first"]] == ["the parity gate, on a sample of the videos"]
+    seconds = {each["what"]: each["seconds"] for each in plan["expected"]}
+    assert [*seconds] == ["bf16, windows", "bf16, whole frames", "fp32, whole frames"]
+    assert sorted(seconds.values()) == [*seconds.values()]
+    assert seconds["bf16, windows"] > plan["first"][0]["seconds"]
     assert not maker.made
     done = CliRunner().invoke(cli, arguments)
     assert "of network ahead; making an int8 version first: about " in done.output
@@ -299,28 +307,10 @@ def test_network_for_behaviours(maker: Maker, dots_clip: Path, tmp_path: Path, m
     assert maker.made == [((dots_clip,), ClipQuantizeOptions(max_change=0.02, most_attempts=8))]
 
 
-def test_arithmetic() -> None:
-    network, kind = resnet(PoseSpec("resnet_50", 4)), pace(VNNI)
-    assert kind == Pace(0.52, 0.3)
-    options = QuantizeOptions((1.0,), most_attempts=8)
-    each = sum(network.multiplications((480, 640)).values())
-    assert expected_work(network, (480, 640), options, kind.int8) / each == pytest.approx(310, abs=15)
-    least = {
-        windows: next(
-            frames
-            for frames in range(0, 100_000, 500)
-            if reckon(network, WorkAhead(frames * each, windows, (480, 640)), kind, options).pays
-        )
-        for windows in (False, True)
-    }
-    assert 2_000 <= least[False] <= 3_000
-    assert least[True] == pytest.approx(5 * least[False], abs=2_500)
-
-
 @pytest.mark.slow
 def test_real_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed attempt leaves nothing; the next run makes the version, and finds its poses by it."""
-    monkeypatch.setattr(first_use, "LEAST_GAIN", 0.0)
+    monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.0)
     monkeypatch.setattr(preparation, "processor", lambda: ("a processor", VNNI))
     monkeypatch.setattr(kinds.PoseAnalysis, "quantize_options", lambda self: QuantizeOptions((1.0,), 8, 1000.0))
     video = clips.encode(tmp_path / "numbers.mp4", clips.numbered_frames(40, 48, 64))

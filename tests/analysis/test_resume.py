@@ -151,6 +151,7 @@ def choosing(precision: FixedPrecision) -> Callable[..., tuple[Any, list[Any]]]:
     return lambda model, *_: (model.with_precision(precision), [])
 
 
+@pytest.mark.usefixtures("short_videos_pay")
 def test_resumed_in_the_precision_that_was_measured(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +165,7 @@ def test_resumed_in_the_precision_that_was_measured(
     assert '"precision": "bf16"' in result.table.with_suffix(".json").read_text()
 
 
+@pytest.mark.usefixtures("short_videos_pay")
 def test_precision_that_cannot_run_any_more(
     dots_clip: Path, dots_model: ModelFolder, options: AnalyzeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from posecli.analysis.verify import Recomputing, verify
 from posecli.errors import PrecisionError, UsageError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
-from posecli.precision import windows as measuring
+from posecli.precision import reckoning
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
 
@@ -153,7 +153,8 @@ def test_auto_finds_a_size_where_there_is_enough_to_gain(
     auto = replace(options, window=None)
     run(clip, model, auto)
     assert "windows" not in manifest_of(auto)["settings"], "the video is too short"
-    monkeypatch.setattr(measuring, "FEWEST_FRAMES", FRAMES)
+    assert manifest_of(auto)["left_out"][0].startswith("no windows are tried: ")
+    monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.05)
     again = replace(auto, overwrite=True)
     heard = Heard()
     result = run(clip, model, again, heard)

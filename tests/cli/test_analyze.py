@@ -39,7 +39,8 @@ def base(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, fake_engine: 
 def test_first_and_last_line(base: list[object], tmp_path: Path, dots_model: ModelFolder) -> None:
     result = posecli(*base, "--batchsize", 64)
     assert result.exit_code == 0, result.output
-    first, last, stages = result.stdout.splitlines()
+    left_out, first, last, stages = result.stdout.splitlines()
+    assert left_out.startswith("no windows are tried: that takes as long as ")
     scorer = dots_model.description.scorer
     assert f"model {scorer} (resnet_50, 3 body parts), engine fake 0 on CPU (1 threads), fp32, batch 64" in first
     assert last.startswith("dots.mp4: done, 50 frames in ")
@@ -56,7 +57,7 @@ def test_spellings_of_the_batch_size(base: list[object], flag: str) -> None:
 def test_batch_size_by_measurement(base: list[object]) -> None:
     result = posecli(*base, "--batchsize", "auto")
     assert result.exit_code == 0, result.output
-    measured, first, *_ = result.stdout.splitlines()
+    _, measured, first, *_ = result.stdout.splitlines()
     assert re.fullmatch(r"batch size: (\d+) \(1 at .* fps, 4 at .* fps.*\)", measured)
     assert f"batch {measured.split()[2]}, network input" in first
 
@@ -65,7 +66,7 @@ def test_batch_size_by_measurement(base: list[object]) -> None:
 def test_batch_size_by_measurement_from_a_file(base: list[object], tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("batchsize: auto\n")
-    assert posecli(*base, "--config", config).stdout.startswith("batch size: ")
+    assert "\nbatch size: " in posecli(*base, "--config", config).stdout
 
 
 def test_json_is_all_there_is_on_standard_output(base: list[object]) -> None:
@@ -395,11 +396,19 @@ class TestManyVideos:
         fake_engine.calls.clear()
         before = sorted(folder.iterdir())
         result = posecli("analyze", folder, "-m", dots_model.path, "--dry-run")
-        assert [line.split()[0] for line in result.stdout.splitlines()] == ["skip", "analyse", "refuse"]
+        lines = result.stdout.splitlines()
+        assert [line.split()[0] for line in lines[:3]] == ["skip", "analyse", "refuse"]
+        assert "50 frames, network input 160x120 px" in lines[1]
+        assert lines[3:6] == ["precision: fp32", "scale: 1", "windows: none"]
+        assert lines[6].startswith("no windows are tried: ")
+        assert re.fullmatch(r"expected in fp32, whole frames: about \d+ s", lines[7])
+        assert len(lines) == 8
         assert result.exit_code == 3
-        assert (fake_engine.calls, sorted(folder.iterdir())) == ([], before)
+        assert [shape[0] for shape in fake_engine.calls] == [1], "one pass, and no frame of a video"
+        assert sorted(folder.iterdir()) == before
         content = json.loads(posecli("analyze", folder, "-m", dots_model.path, "--dry-run", "--json").stdout)
         assert [decision["action"] for decision in content["decisions"]] == ["skip", "analyse", "refuse"]
+        assert (content["plan"]["items"], content["plan"]["precision"]) == (50, "fp32")
 
     def test_shard_of_a_slurm_array(
         self, folder: Path, dots_model: ModelFolder, fake_engine: object, monkeypatch: pytest.MonkeyPatch

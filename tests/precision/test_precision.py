@@ -22,6 +22,7 @@ from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
+from posecli.precision import reckoning
 from posecli.precision.gate import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare_poses, sample_frames
 from posecli.support.results import AnalysisReport
 
@@ -48,7 +49,7 @@ class ShakyEngine(FakeEngine):
 
 
 @pytest.fixture
-def shaky(monkeypatch: pytest.MonkeyPatch) -> type[ShakyEngine]:
+def shaky(monkeypatch: pytest.MonkeyPatch, short_videos_pay: None) -> type[ShakyEngine]:
     monkeypatch.setattr(ShakyEngine, "shifts", {})
     monkeypatch.setitem(engines.ENGINE_CLASSES, "openvino", f"{__name__}:ShakyEngine")
     monkeypatch.setattr(engines, "_engine_class", lambda name: ShakyEngine)
@@ -133,6 +134,25 @@ def test_video_without_points_is_not_judged(shaky: type[ShakyEngine], dots_model
         match=r"bf16 could not be judged: only 0 points of 32 frames.*: choose --precision auto or fp32$",
     ):
         run(video, dots_model, tmp_path / "bf16", "bf16")
+
+
+def test_gate_that_costs_more_than_it_saves_is_left_out(
+    shaky: type[ShakyEngine],
+    dots_clip: Path,
+    dots_model: ModelFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reckoning, "LEAST_GAIN", 2.0)
+    shaky.shifts["bf16"] = 0.02
+    shaky.calls.clear()
+    manifest = manifest_of(run(dots_clip, dots_model, tmp_path, "auto"))
+    assert (manifest["settings"]["precision"], manifest["parity_gate"]) == ("fp32", [])
+    (sentence,) = manifest["left_out"]
+    assert sentence.startswith("no faster precision is tried: that takes as long as ")
+    assert sum(shape[0] for shape in shaky.calls) == 50, "its frames, and no others"
+    manifest = manifest_of(run(dots_clip, dots_model, tmp_path / "named", "bf16"))
+    assert (manifest["settings"]["precision"], manifest["left_out"]) == ("bf16", [])
 
 
 def test_one_precision_for_all_videos_of_a_run(

@@ -19,7 +19,6 @@ from posecli.analysis import decide
 from posecli.errors import PrecisionError, UsageError
 from posecli.model.folder import AnyFolder, ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision
-from posecli.precision import windows as measuring
 
 FRAMES = 64
 #: Px by which the engine is off in each precision.
@@ -40,11 +39,10 @@ class NarrowEngine(FakeEngine):
 
 
 @pytest.fixture(autouse=True)
-def engines(monkeypatch: pytest.MonkeyPatch) -> None:
+def engines(monkeypatch: pytest.MonkeyPatch, short_videos_pay: None) -> None:
     from posecli import engine
 
     monkeypatch.setitem(engine.ENGINE_CLASSES, "openvino", f"{__name__}:NarrowEngine")
-    monkeypatch.setattr(measuring, "FEWEST_FRAMES", FRAMES)
 
 
 @pytest.fixture(scope="module")

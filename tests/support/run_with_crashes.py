@@ -18,10 +18,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from posecli import engine
-from posecli.analysis import context, frames
+from posecli.analysis import ahead, context, frames
 from posecli.cli import main
 from posecli.engine.outputs import Maps
-from posecli.precision import gate
+from posecli.precision import gate, reckoning
 from posecli.video import reader
 from posecli.video.decoding import Picture
 from posecli.video.pictures import Pictures
@@ -62,6 +62,7 @@ def patch_videos(patch: pytest.MonkeyPatch) -> None:
                     time.sleep(0.05)
 
     patch.setattr(frames, "probe", probed)
+    patch.setattr(ahead, "probe", probed)
     patch.setattr(gate, "probe", probed)
     patch.setattr(reader, "Pictures", Crashing)
 
@@ -84,6 +85,7 @@ def patch_network(patch: pytest.MonkeyPatch) -> None:
         output: Maps = compute(engine, images)
         return output
 
+    patch.setattr(reckoning, "LEAST_GAIN", 0.05)  # for short videos too
     logged("choose_precision", "precision")
     logged("choose_batch", "batch")
     patch.setattr(FakeEngine, "__call__", network)

@@ -9,15 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from posecli.analysis.ahead import look_ahead
 from posecli.analysis.executors import RunObserver
+from posecli.analysis.forecast import forecast
 from posecli.analysis.kinds import analysis_of
-from posecli.analysis.plan import RunPlan, from_plain, plain
+from posecli.analysis.plan import Forecast, RunPlan, VideoPlan, from_plain, plain
 from posecli.analysis.preparation import Preparation
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
 from posecli.inference.windows import Windows, whole_groups
 from posecli.options import FixedPrecision
 from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
+from posecli.precision.reckoning import Trials, trials
 from posecli.precision.windows import ChosenWindows, WindowFigures
 from posecli.precision.within import ScaleFigures
 from posecli.video.geometry import Geometry
@@ -55,23 +58,39 @@ class RunContext:
         if (settled := self.plan.settled.precision) is not None:
             return self.kind.model.with_precision(settled)
         self._preparation.make()
-        model, scale, windows, figures = self._measured()
+        worth = self._trials
+        model, scale, windows, figures = self._measured(worth)
         self._settle(
             precision=model.options.fixed_precision,
             figures=tuple(map(asdict, figures)),
             scale=None if scale is None else str(scale),
             windows=tuple(map(plain, windows)),
+            left_out=worth.left_out,
         )
         return model
 
-    def _measured(self) -> tuple[Model[Any, Any], Fraction | None, Sequence[ChosenWindows], Sequence[Figures]]:
+    @property
+    def _trials(self) -> Trials:
+        """What is worth measuring for all videos, those that are done too: so a run that goes on measures the same."""
+        asked, shard = self.kind.asked, self.options.shard
+        ahead = look_ahead(self.kind, self.plan.sampled, self.opens, 1 if shard is None else shard.count)
+        if ahead is None:
+            return Trials(True, asked.windows != "off")
+        return trials(self.kind.model.folder.description.network, ahead.work, asked)
+
+    def _measured(
+        self, worth: Trials
+    ) -> tuple[Model[Any, Any], Fraction | None, Sequence[ChosenWindows], Sequence[Figures]]:
         """The model in the run's precision, the scale if it was searched for, windows, and what was measured."""
-        gate = self.kind.gate(self.plan.sampled, self.opens)
-        if (fastest := self.kind.fastest_within(gate.evidence)) is not None:
-            setting, tried = fastest
-            return setting.model, setting.scale, setting.windows, tried
-        model, figures = choose_precision(self.kind.model, gate)
-        windows, more = self.kind.choose_windows(model, gate.evidence)
+        gate = self.kind.gate(self.plan.sampled, self.opens, windows=worth.windows)
+        model: Model[Any, Any] = self.kind.model.with_precision(self.kind.model.options.fixed_precision)
+        figures: list[Figures] = []
+        if worth.precisions:
+            if (fastest := self.kind.fastest_within(gate.evidence, windows=worth.windows)) is not None:
+                setting, tried = fastest
+                return setting.model, setting.scale, setting.windows, tried
+            model, figures = choose_precision(self.kind.model, gate)
+        windows, more = self.kind.choose_windows(model, gate.evidence) if worth.windows else ([], [])
         return model, None, windows, [*figures, *more]
 
     def geometry(self, info: VideoInfo) -> Geometry:
@@ -83,10 +102,10 @@ class RunContext:
     def _preparation(self) -> Preparation:
         return Preparation(self.plan, self.kind, self.observer, self.opens)
 
-    def foretell(self) -> None:
-        """Say what would be made before the first frame."""
-        if self.plan.settled.precision is None and (intent := self._preparation.intent()) is not None:
-            self.observer.int8_foretold(intent.passes(intent.reckoning.saved), intent.passes(intent.reckoning.cost))
+    def foretell(self, decisions: Sequence[VideoPlan]) -> Forecast | None:
+        """What the run would do and how long that would take, by one pass of the network; ``None`` if nothing."""
+        intent = None if self.plan.settled.precision else self._preparation.intent()
+        return forecast(self.kind, decisions, self._trials, intent)
 
     def windows(self, geometry: Geometry) -> Windows | None:
         """What part of each frame the network looks at; ``None`` where it looks at all of it. After `model`."""

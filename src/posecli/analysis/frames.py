@@ -155,6 +155,8 @@ class NetworkRun:
         self.context.opens(self.info.path)  # again: the parity gate may have opened others
         for figures in self.context.figures:
             self.observer.gate_measured(figures)
+        for sentence in self.context.plan.settled.left_out:
+            self.observer.left_out(sentence)
         engine = model.engine_for(self.kind.shape(self.geometry))
         batch = self.context.batch(model, self.info, self.geometry)
         if batch.trials:
@@ -168,6 +170,7 @@ class NetworkRun:
             "engine": asdict(engine.info),
             "packages": manifests.installed_versions(manifests.VALUE_PACKAGES),
             "parity_gate": [figures.as_dict() for figures in self.context.figures],
+            "left_out": [*self.context.plan.settled.left_out],
             "batch_trials": batch.as_list(),
             "batch_asked_for": self.options.network_batch,
             "batch_size": batch.batch_size,

@@ -25,11 +25,23 @@ from posecli.inference.step import Step
 from posecli.inference.topdown import check_boxes
 from posecli.inference.windows import GROUP, Windows
 from posecli.network.network import AxesHead
-from posecli.options import AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
+from posecli.options import SMALLEST_WINDOW, AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
-from posecli.precision.gate import Evidence, Figures, Gate, clip_gate, pose_gate
+from posecli.precision.gate import (
+    CANDIDATES,
+    SAMPLE_CHUNKS,
+    Evidence,
+    Figures,
+    Gate,
+    GateFigures,
+    Opens,
+    clip_gate,
+    pose_gate,
+    sample_size,
+)
 from posecli.precision.quantize import AnyQuantizeOptions, ClipQuantizeOptions, QuantizeOptions
-from posecli.precision.windows import ChosenWindows, WindowFigures, choose_windows, windows_of
+from posecli.precision.reckoning import Asked
+from posecli.precision.windows import MOST_WORK, ChosenWindows, WindowFigures, choose_windows, windows_of
 from posecli.precision.within import SCALES, Setting, fastest_within
 from posecli.support.files import partial_path, write_partial
 from posecli.tables import manifest as manifests
@@ -41,6 +53,8 @@ from posecli.video.reader import VideoReader
 
 #: Options that say how videos are cut into chunks; models have their own defaults.
 CHUNKING = ("length", "stride", "frame_step")
+#: With windows a frame costs a fifth of a whole one, if not more.
+WINDOWS_SHARE = 0.2
 #: An int8 version is made within so much of the parity gate's limit: the gate looks at other frames.
 MARGIN = 2 / 3
 #: A run looks for its version in so many attempts, so that it can tell before what that will cost.
@@ -67,8 +81,8 @@ class Analysis(ABC):
         """What is done to each frame; at the scale that the options name, unless another was found."""
 
     @abstractmethod
-    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
-        """Compares precisions on the run's own videos."""
+    def gate(self, videos: Sequence[Path], opens: Opens, *, windows: bool = False) -> Gate:
+        """Compares precisions on the run's own videos, and windows if these are to be tried."""
 
     @abstractmethod
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
@@ -107,7 +121,12 @@ class Analysis(ABC):
         """From items of one shape to the values of a row each; a `background` is there for windows that it places."""
         return model.step(shape)
 
-    def fastest_within(self, evidence: Evidence) -> tuple[Setting, Sequence[Figures]] | None:  # noqa: ARG002
+    def fastest_within(
+        self,
+        evidence: Evidence,  # noqa: ARG002
+        *,
+        windows: bool,  # noqa: ARG002
+    ) -> tuple[Setting, Sequence[Figures]] | None:
         """The fastest setting inside the limit, and what was measured, if that is asked for."""
         return None
 
@@ -130,9 +149,26 @@ class Analysis(ABC):
         return False
 
     @property
-    def may_have_windows(self) -> bool:
-        """Whether the network may come to look at parts of frames only."""
-        return False
+    def asked(self) -> Asked:
+        """What the options leave to measurement."""
+        named = self.options.engine.precision
+        if named != "auto":
+            return Asked(None if named == "fp32" else named, is_named=True)
+        return Asked(next(iter(self.faster_precisions), None), is_named=False)
+
+    @property
+    def faster_precisions(self) -> list[FixedPrecision]:
+        """Those that the engine has for this model on this machine, the fastest first."""
+        known = () if self.options.engine.engine == "tensorflow" else CANDIDATES
+        return [name for name in known if self.model.obstacle(name) is None]
+
+    @abstractmethod
+    def sample_size(self, info: VideoInfo) -> int:
+        """Items that the parity gate looks at, if videos like this one have as many."""
+
+    def windows_share(self, info: VideoInfo) -> float:  # noqa: ARG002
+        """Share of the work on a frame that windows leave where they serve; 1 where none can come."""
+        return 1.0
 
     def network_shape(self, info: VideoInfo) -> Shape:
         """Shape of what the network sees of an item of a video."""
@@ -264,25 +300,40 @@ class PoseAnalysis(Analysis):
             found["frames_without_animal"] = self.frames_without_animal(content)
         return found
 
-    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
+    def gate(self, videos: Sequence[Path], opens: Opens, *, windows: bool = False, frames: int | None = None) -> Gate:
         # The search for the fastest setting begins at the full frame.
         shown = self.options if self.options.within is None else replace(self.options, scale=1.0)
-        return pose_gate(videos, shown, opens, lag=GROUP if self.may_have_windows else 0)
+        return pose_gate(videos, shown, opens, GROUP if windows else 0, frames)
 
     @property
     def finds_scale(self) -> bool:
         return self.options.within is not None and self.options.scale == 1 and not self._has_one_size
 
-    def fastest_within(self, evidence: Evidence) -> tuple[Setting, Sequence[Figures]] | None:
+    def fastest_within(self, evidence: Evidence, *, windows: bool) -> tuple[Setting, Sequence[GateFigures]] | None:
         if self.options.within is None:
             return None
         scales = SCALES if self.finds_scale else (self.options.exact_scale,)
-        return fastest_within(self.model, evidence, self.options, scales, windows=self.may_have_windows)
+        return fastest_within(self.model, evidence, self.options, scales, windows=windows)
 
     @property
-    def may_have_windows(self) -> bool:
-        asked = self.options.windows
-        return asked != "off" and (asked != "auto" or not (self._has_one_size or self.options.no_windows))
+    def asked(self) -> Asked:
+        options, windows = self.options, self.options.windows
+        if windows == "auto" and (self._has_one_size or options.no_windows):
+            windows = "off"
+        searches, names_scale = options.within is not None, options.scale != 1
+        return replace(super().asked, windows=windows, searches=searches, names_scale=names_scale)
+
+    def sample_size(self, info: VideoInfo) -> int:
+        scale = Fraction(1) if self.options.within is not None else None
+        return sample_size(self.geometry(info, scale))
+
+    def windows_share(self, info: VideoInfo) -> float:
+        asked, geometry = self.asked.windows, self.geometry(info)
+        if asked == "off":
+            return 1.0
+        side = SMALLEST_WINDOW if asked == "auto" else asked
+        share = side**2 / (geometry.width * geometry.height)
+        return 1.0 if share > MOST_WORK else max(share, WINDOWS_SHARE)
 
     @property
     def _has_one_size(self) -> bool:
@@ -305,7 +356,7 @@ class PoseAnalysis(Analysis):
         self, model: Model[Any, Any], evidence: Evidence
     ) -> tuple[list[ChosenWindows], list[WindowFigures]]:
         assert isinstance(model, PoseModel)
-        return choose_windows(model, evidence, self.options) if self.may_have_windows else ([], [])
+        return choose_windows(model, evidence, self.options)
 
     def step(
         self,
@@ -399,7 +450,10 @@ class BehaviourAnalysis(Analysis):
         size = self.options.input_size or InputSize(own.input_width, own.input_height)
         return Geometry.plan(info.width, info.height, self.options.crop).brought_to(size.width, size.height)
 
-    def gate(self, videos: Sequence[Path], opens: Callable[[Path | None], object]) -> Gate:
+    def sample_size(self, info: VideoInfo) -> int:  # noqa: ARG002
+        return SAMPLE_CHUNKS
+
+    def gate(self, videos: Sequence[Path], opens: Opens, *, windows: bool = False) -> Gate:  # noqa: ARG002
         return clip_gate(videos, self.chunks, self.geometry, self.options, opens)
 
     def quantize_options(self) -> ClipQuantizeOptions:

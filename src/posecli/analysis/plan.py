@@ -108,6 +108,8 @@ class Settled:
     scale: str | None = None
     #: The windows for frames of each shape that has any.
     windows: tuple[dict[str, Any], ...] = ()
+    #: What was not tried, as it could not save as much as it costs; a sentence each.
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,33 @@ class VideoPlan:
     #: Of the video; 0 if it cannot be read.
     frames: int = 0
     first_frame: int = 0
+    #: Frames, or chunks of them, that the network has still to look at, and the shape of what it sees of each, as far
+    #: as that is known before a search.
+    items: int = 0
+    shape: tuple[int, ...] = ()
     message: str = ""
     exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Something in words, and about how long it takes."""
+
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The plan of a run, as far as it can be told before anything is measured on its videos."""
+
+    items: int  # frames, or chunks of them, that the network has still to look at
+    precision: str  # as it was named, or what is tried
+    scale: str
+    window: str
+    first: tuple[Expectation, ...]  # what is done before the first frame
+    left_out: tuple[str, ...]  # what is not tried, as it could not save as much as it costs
+    expected: tuple[Expectation, ...]  # how it may come out, the fastest first; all that is done first included
 
 
 def open_folder(source: str | Path | None, options: KindOptions, choice: NetworkChoice | None = None) -> AnyFolder:

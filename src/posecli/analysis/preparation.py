@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import astuple, dataclass
-from pathlib import Path
-from time import perf_counter, sleep
-from typing import Any
+from time import sleep
 
-import numpy as np
-
+from posecli.analysis.ahead import Ahead, look_ahead, pass_seconds
 from posecli.analysis.executors import RunObserver
 from posecli.analysis.kinds import Analysis
 from posecli.analysis.lock import HeldError, Lock, held
 from posecli.analysis.plan import RunPlan, VideoFiles, plain
-from posecli.engine import Shape
 from posecli.errors import EngineError, PoseCliError
 from posecli.inference.batching import is_out_of_memory
 from posecli.model.folder import has_int8, int8_was_refused, write_int8_refusal
-from posecli.precision.first_use import Reckoning, WorkAhead, pace, reckon
-from posecli.precision.gate import SAMPLE_VIDEOS, Opens
+from posecli.precision.gate import Opens
 from posecli.precision.quantize import expected_bytes, quantize_model
+from posecli.precision.reckoning import Reckoning, pace, reckon_int8
 from posecli.support.hardware import free_memory, processor
-from posecli.video.find import evenly_chosen
-from posecli.video.probe import VideoInfo, probe
 
 #: While one process makes an int8 version, in the model's folder.
 LOCK_FILE = "int8.lock"
@@ -37,9 +30,7 @@ BY_HAND = "'posecli model quantize' tries again"
 class Int8Intent:
     """That an int8 version would be made, of which videos, and why that pays."""
 
-    videos: tuple[Path, ...]
-    shape: Shape  # of what the network sees at once in this run
-    pass_work: float  # multiply-adds for that
+    of: Ahead
     needed_bytes: float  # of memory
     reckoning: Reckoning
 
@@ -50,7 +41,7 @@ class Int8Intent:
 
     def passes(self, work: float) -> float:
         """Multiply-adds of fp32 as passes of the network."""
-        return work / self.pass_work
+        return work / self.of.work.each
 
 
 class Preparation:
@@ -68,13 +59,12 @@ class Preparation:
         """What would be made; ``None`` if nothing."""
         if not self._may_be_made():
             return None
-        if (here := pace(processor()[1])) is None or (found := self._videos_ahead()) is None:
+        if (here := pace(processor()[1])) is None or (found := self._new_videos()) is None:
             return None
-        videos, shape, work = found
         network, options = self._folder.description.network, self._kind.quantize_options()
-        reckoning = reckon(network, work, here, options)
-        needed = expected_bytes(network, work.calibrated_with, options)
-        return Int8Intent(videos, shape, _multiply_adds(network, shape), needed, reckoning) if reckoning.pays else None
+        reckoning = reckon_int8(network, found.work, here, options)
+        needed = expected_bytes(network, found.work.calibrated_with, options)
+        return Int8Intent(found, needed, reckoning) if reckoning.pays else None
 
     def make(self) -> None:
         """Make it, or wait for the process that is at it; a run goes on without one that cannot be made."""
@@ -106,36 +96,12 @@ class Preparation:
             and not int8_was_refused(folder, self._settings)
         )
 
-    def _videos_ahead(self) -> tuple[tuple[Path, ...], Shape, WorkAhead] | None:
-        """Some of those that have neither rows nor a table, the shape of their items, and the work on all of them.
-
-        A few are probed, and stand for all; of these, those are chosen whose items have the shape that most have.
-        """
+    def _new_videos(self) -> Ahead | None:
+        """Some of those that have neither rows nor a table, and the work on all of them."""
         scorer, options = self._folder.description.scorer, self._plan.options
         planned = [VideoFiles.plan(video, scorer, options) for video in self._plan.sampled]
         new = [files.video for files in planned if options.overwrite or not _is_begun(files)]
-        groups: dict[Shape, list[VideoInfo]] = {}
-        for path in evenly_chosen(new, SAMPLE_VIDEOS):
-            self._opens(path)
-            with suppress(PoseCliError):  # which is reported when its turn comes
-                info = probe(path)
-                groups.setdefault(self._kind.network_shape(info), []).append(info)
-        self._opens(None)
-        if not groups:
-            return None
-        network, detector = self._folder.description.network, self._folder.detector
-        work = {
-            shape: sum(map(self._kind.items, infos)) * _multiply_adds(network, shape) for shape, infos in groups.items()
-        }
-        shape = max(work, key=lambda each: work[each])
-        all_of_them = len(new) / sum(map(len, groups.values()))
-        ahead = WorkAhead(
-            all_of_them * sum(work.values()),
-            self._kind.may_have_windows,
-            self._kind.calibration_shape(groups[shape][0])[:-1],
-            0.0 if detector is None else _multiply_adds(detector.description.network, (480, 640, 3)),
-        )
-        return tuple(info.path for info in groups[shape]), shape, ahead
+        return look_ahead(self._kind, new, self._opens)
 
     def _quantize(self, intent: Int8Intent, lock: Lock) -> None:
         def tell(step: str) -> None:
@@ -146,10 +112,10 @@ class Preparation:
         try:
             intent.check_memory()
             self._observer.int8_begins(*self._seconds(intent))
-            chosen = quantize_model(self._folder, intent.videos, options, tell, opens=self._opens, threads=threads)
+            chosen = quantize_model(self._folder, intent.of.videos, options, tell, opens=self._opens, threads=threads)
         except EngineError as error:
             reason = str(error).partition(": ")[0]
-            write_int8_refusal(self._folder, reason, self._settings, intent.videos)
+            write_int8_refusal(self._folder, reason, self._settings, intent.of.videos)
             tell(f"{reason}: the run goes on without an int8 version, and later ones do; {BY_HAND}")
         except Exception as error:
             if not is_out_of_memory(error):
@@ -160,19 +126,10 @@ class Preparation:
 
     def _seconds(self, intent: Int8Intent) -> tuple[float, float, float]:
         """How long the work ahead would take without int8, what int8 saves, and what making it takes, measured once."""
-        engine = self._kind.model.with_precision("fp32").engine_for(intent.shape)
-        items = np.zeros((engine.info.threads, *intent.shape), np.uint8)
-        engine.warm_up(len(items))
-        start = perf_counter()
-        engine(items)
-        second = (perf_counter() - start) / len(items)
+        second = pass_seconds(self._kind.model, intent.of.shape)
         ahead, saved, cost = (second * intent.passes(work) for work in astuple(intent.reckoning))
         return ahead, saved, cost
 
 
 def _is_begun(files: VideoFiles) -> bool:
     return files.table.exists() or files.journal.exists()
-
-
-def _multiply_adds(network: Any, shape: Shape) -> float:
-    return float(sum(network.multiplications(shape[:-1]).values()))

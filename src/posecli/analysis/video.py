@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -20,6 +20,8 @@ from posecli.support.results import StageReport, VideoResult
 from posecli.tables import manifest as manifests
 from posecli.video.timeline import Timeline
 
+#: Sections of a manifest that say what a run's plan was.
+PLANNED = ("settings", "parity_gate", "left_out", "batch_trials", "windows")
 MADE_BEFORE = "made before with the same video, model and settings"
 
 
@@ -56,13 +58,15 @@ class VideoRun(NetworkRun):
         self._refuse_cut_off()
         self.files.check_writable()
         earlier, reason = self._earlier_rows()
+        items, shape = self.kind.items(self.info), self.kind.network_shape(self.info)
         if earlier is None:
-            exists = self.files.table.exists()
-            return plan("analyse", message="replaces the table that is there" if exists else reason)
+            message = "replaces the table that is there" if self.files.table.exists() else reason
+            return plan("analyse", items=items, shape=shape, message=message)
         if earlier.ending is not None:
             self._refuse_bad_frames(self.kind.bad_frames(earlier))
-        done = self.kind.frames_before(earlier.rows, self.info)
-        return plan("resume", first_frame=done, message="an earlier run was interrupted")
+        done, left = self.kind.frames_before(earlier.rows, self.info), max(0, items - earlier.rows)
+        message = "an earlier run was interrupted"
+        return plan("resume", first_frame=done, items=left, shape=shape, message=message)
 
     def result(self) -> VideoResult:
         """Analyse the video, unless its table exists already."""
@@ -86,7 +90,13 @@ class VideoRun(NetworkRun):
         if self.files.journal.exists() or self.files.lock.exists():
             with suppress(OSError, OutputError, HeldError), held(self.files.lock):
                 self.files.journal.unlink(missing_ok=True)
-        return VideoResult(self.files.video, "skipped", self.files.table, message=MADE_BEFORE)
+        plan = self._plan(manifests.read_manifest(self.files.manifest) or {})
+        return VideoResult(self.files.video, "skipped", self.files.table, message=MADE_BEFORE, plan=plan)
+
+    @staticmethod
+    def _plan(manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """How the network looked at the frames and what was measured to choose it, of what a manifest has."""
+        return {name: manifest[name] for name in PLANNED if name in manifest}
 
     def _is_finished(self) -> bool:
         """Whether the wanted table exists already; a different one is refused, never replaced unasked."""
@@ -162,6 +172,7 @@ class VideoRun(NetworkRun):
             missing,
             first_frame=self.kind.frames_before(self.first_row, self.info),
             notes=(*self._unseen(content), *manifests.oddities(self.info, self._pictures(content))),
+            plan=self._plan({**content.header, **content.last_note}),
         )
 
     def _unseen(self, content: JournalContent) -> list[str]:
@@ -197,6 +208,7 @@ class VideoRun(NetworkRun):
         sections["video"] |= self.kind.describe(self.info, content)
         sections["video"] |= manifests.describe_pictures(self.info, self._pictures(content))
         sections |= {name: header[name] for name in ("engine", "parity_gate", "batch_trials")}
+        sections["left_out"] = header.get("left_out", [])
         sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
         sections |= {"windows": ending["windows"]} if "windows" in ending else {}
         state = "short" if self._shortfall(content) else "complete"

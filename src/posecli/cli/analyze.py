@@ -90,7 +90,12 @@ def run_options(
             metavar="I/N|slurm",
             help="Analyse the I-th of N parts of the videos; slurm takes both from the SLURM job array.",
         ),
-        click.option("--dry-run", is_flag=True, help="Say what would be done with each video, and do nothing."),
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Say what would be done with each video, what would be made and measured first, and how long it would "
+            "all take, by one pass of the network; nothing is measured on the videos, and nothing written.",
+        ),
     )
 
 
@@ -122,8 +127,9 @@ def run_over(
         is_watched = ctx.obj is OWN_PROCESS and sys.platform == "linux" and len(found.videos) > 1
         carry_out = executor("watched" if is_watched else "here")
         plan = RunPlan.of(found.videos, folder, options)
-        outcomes = carry_out(plan, "decide" if dry_run else "carry_out", AnalysisProgress(output))
-        lines, content = run_report(outcomes, dry_run=dry_run)
+        progress = AnalysisProgress(output)
+        outcomes = carry_out(plan, "foretell" if dry_run else "carry_out", progress)
+        lines, content = run_report(outcomes, progress.forecast, dry_run=dry_run)
         output.say(*lines)
         exit_code = max((outcome.exit_code for outcome in outcomes), default=0)
         output.result(content | {"passed_over": found.passed_over_as_dict(), "exit_code": exit_code})

@@ -12,7 +12,7 @@ import click
 
 from posecli import __version__
 from posecli.analysis.executors import Outcome, RunObserver
-from posecli.analysis.plan import VideoPlan, plain
+from posecli.analysis.plan import Forecast, VideoPlan, plain
 from posecli.cli.base import Output, aligned, duration
 from posecli.support.results import AnalysisReport, StageReport, VideoResult
 
@@ -37,6 +37,7 @@ class AnalysisProgress(RunObserver):
         self._meter: tqdm[Never] | PlainProgress | None = None
         self._announced: str | None = None
         self._told: set[str] = set()
+        self.forecast: Forecast | None = None
 
     def int8_begins(self, ahead: float, saved: float, cost: float) -> None:
         ahead_words, saved_words, cost_words = map(duration, (ahead, saved, cost))
@@ -44,11 +45,8 @@ class AnalysisProgress(RunObserver):
             f"{ahead_words} of network ahead; making an int8 version first: about {cost_words}, saves {saved_words}"
         )
 
-    def int8_foretold(self, saved: float, cost: float) -> None:
-        self._output.say(
-            f"an int8 version of the model would be made first: it takes as long as {cost:,.0f} passes of the network "
-            f"in fp32, and saves {saved:,.0f}"
-        )
+    def foretold(self, forecast: Forecast) -> None:
+        self.forecast = forecast
 
     def preparing(self, step: str) -> None:
         self._output.say(step)
@@ -56,6 +54,9 @@ class AnalysisProgress(RunObserver):
     def gate_measured(self, figures: Figures) -> None:
         verdict = "passes" if figures.passed else "does not pass"
         self._say_once(f"parity gate: {figures}: {verdict}")
+
+    def left_out(self, sentence: str) -> None:
+        self._say_once(sentence)
 
     def batch_measured(self, choice: BatchChoice) -> None:
         self._say_once(f"batch size: {choice}")
@@ -118,11 +119,14 @@ class AnalysisProgress(RunObserver):
         self._meter = None
 
 
-def run_report(outcomes: Sequence[Outcome], *, dry_run: bool) -> tuple[list[str], dict[str, Any]]:
-    """Of all videos: closing lines, and the JSON object; of a dry run what would be done with each."""
+def run_report(
+    outcomes: Sequence[Outcome], forecast: Forecast | None = None, *, dry_run: bool
+) -> tuple[list[str], dict[str, Any]]:
+    """Of all videos: closing lines, and the JSON object; of a dry run what would be done with each, and how."""
     if dry_run:
         plans = [outcome for outcome in outcomes if isinstance(outcome, VideoPlan)]
-        return decision_lines(plans), {"decisions": [plain(each) for each in plans]}
+        lines = [*decision_lines(plans), *([] if forecast is None else forecast_lines(forecast))]
+        return lines, {"decisions": [plain(each) for each in plans], "plan": forecast and plain(forecast)}
     report = AnalysisReport(tuple(outcome for outcome in outcomes if isinstance(outcome, VideoResult)))
     results = [result.as_dict() for result in report.results]
     return closing_lines(report) if len(results) != 1 else [], {"results": results, "counts": report.counts}
@@ -141,8 +145,29 @@ def decision_lines(decisions: Sequence[VideoPlan]) -> list[str]:
     """What would be done with each video."""
     words = {"resume": "resume at frame {}", "analyse": "analyse"}
     actions = [words.get(each.action, each.action).format(each.first_frame) for each in decisions]
-    rows = [[action, str(each.video), each.message] for action, each in zip(actions, decisions, strict=True)]
+    rows = [
+        [action, str(each.video), _size(each), each.message] for action, each in zip(actions, decisions, strict=True)
+    ]
     return aligned(rows) if rows else [NO_VIDEOS]
+
+
+def _size(decision: VideoPlan) -> str:
+    """How long a video is, and what the network sees of it."""
+    if not decision.shape:
+        return ""
+    height, width = decision.shape[-3:-1]
+    return f"{decision.frames:,} frames, network input {width}x{height} px"
+
+
+def forecast_lines(forecast: Forecast) -> list[str]:
+    """The plan of a run, and the time that it may take, for people."""
+    settings = {"precision": forecast.precision, "scale": forecast.scale, "windows": forecast.window}
+    return [
+        *(f"{name}: {words}" for name, words in settings.items()),
+        *forecast.left_out,
+        *(f"first {each.what}: about {duration(each.seconds)}" for each in forecast.first),
+        *(f"expected in {each.what}: about {duration(each.seconds)}" for each in forecast.expected),
+    ]
 
 
 @contextmanager

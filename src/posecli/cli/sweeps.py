@@ -20,6 +20,7 @@ from posecli.cli.base import (
     boxes_option,
     crop_option,
     engine_options,
+    number_or,
     parse_numbers,
     pipeline_option,
     pixels,
@@ -27,7 +28,7 @@ from posecli.cli.base import (
     table_choice_options,
 )
 from posecli.errors import UsageError
-from posecli.options import AnalyzeOptions, Crop, FixedPrecision
+from posecli.options import AnalyzeOptions, Crop
 from posecli.studies.sweep.options import (
     DEFAULT_CRF,
     DEFAULT_SCALES,
@@ -212,42 +213,64 @@ def scale_sweep(scales: str, output: Output, **flags: Any) -> None:
 
 @click.command(cls=Command)
 @click.argument("videos", nargs=-1, required=True, type=PATH)
-@click.option("--scales", default="1,0.75,0.5,0.25", help="Factors by which frames are resized.")
-@click.option("--precisions", help="Any of fp32,bf16,fp16,int8.  [those that engine, processor and model have]")
-@click.option("--crf", default="20,30,40", help="CRF values of H.264 to try; 'none' leaves compression out.")
 @click.option(
-    "--budget", default=15.0, help="Minutes for the network: fewer frames are used where all would take longer."
+    *("-m", "--model"),
+    type=PATH,
+    help="Model folder or DeepLabCut project.  [the built-in network: a mouse from above]",
 )
-@sweep_options("posecli-recommendation")
-def recommend(scales: str, precisions: str | None, crf: str, budget: float, output: Output, **flags: Any) -> None:
-    """Search for the fastest setting whose poses stay inside the tolerance on VIDEOS.
+@click.option(
+    "--within",
+    default="1px",
+    metavar="PX",
+    help="Largest shift against fp32 on the full frame (99th percentile) at which a setting passes.",
+)
+@click.option("--scale", default=1.0, help="Try this scale only, if it is another than 1.")
+@click.option("--window", **number_or("auto", "off"), help="Try windows of this size only, or none.  [auto]")
+@crop_option
+@boxes_option()
+@engine_options("; auto tries all that this machine has.")
+@click.option(
+    "--sample",
+    type=int,
+    help="Frames to look at, from all over the videos.  [four times as many as analyze --within: 128 of 640x480 px]",
+)
+@click.option("--crf", default="20,30,40", help="CRF values of H.264 to try; 'none' leaves compression out.")
+@click.option("--frames", default=SCENE_FRAMES, help="Encode the first N frames of each video.")
+@click.option("--overwrite", is_flag=True, help="Start over where another search is.")
+@project_options
+@click.option(
+    *("-o", "--out-dir", "folder"), type=PATH, default=Path("posecli-recommendation"), help="Folder for everything."
+)
+@click.pass_context
+def recommend(ctx: click.Context, /, within: str, crop: str | None, crf: str, output: Output, **flags: Any) -> None:
+    """Show every setting that 'posecli analyze --within' would try on VIDEOS, and say which is the fastest.
 
-    Measures every scale in every precision against the full frame in fp32, then batch sizes and pipelines for the
-    fastest one inside, then how far the video can be compressed with it. The same command gives the same poses and
-    continues what was interrupted; --precision and --batchsize are what is searched, and only used on the way.
+    Tries scales, precisions and windows against fp32 on the full frame, as a run would, but on more frames; then how
+    far the video can be compressed with what was chosen. The command that it prints holds the setting to the limit on
+    the videos it is given. The exit code is 9 if nothing can be recommended.
 
     \b
     Examples:
         posecli recommend day1.mp4 --model openfield-model
-        posecli recommend day1.mp4 --tolerance 0.5px --scales 1,0.5 --crf none --budget 5
+        posecli recommend day1.mp4 --within 0.5px --window off --crf none
     """
-    from posecli.studies.sweep.report import version_table
     from posecli.studies.sweep.search import SearchOptions, search
     from posecli.studies.sweep.versions import parse_crf
 
-    sweep, where = sweep_of(flags)
-    options = SearchOptions(
-        sweep,
-        parse_numbers(scales),
-        None if precisions is None else tuple(cast("FixedPrecision", name.strip()) for name in precisions.split(",")),
-        () if crf == "none" else parse_crf(crf, ["libx264"])["libx264"],
-        60 * budget,
+    analysis = AnalyzeOptions(
+        **{name: flags.pop(name) for name in ("engine", "scale", "window", "boxes")},
+        within=pixels("within")(within),
+        crop=None if crop is None else Crop.parse(crop),
     )
-    found = search(options, observer=SweepProgress(output), **where)
-    output.say(*aligned(version_table(found.settings)), "", *found.reasons)
+    where = {name: flags.pop(name) for name in ("folder", "overwrite", "network")}
+    qualities = () if crf == "none" else parse_crf(crf, ["libx264"])["libx264"]
+    found = search(SearchOptions(analysis=analysis, crf=qualities, **flags), observer=SweepProgress(output), **where)
+    output.say(*aligned(found.table), "", f"{found.verdict}.", *found.reasons)
     output.say(*(f"  {line}" for line in (found.analysis, found.acquisition) if line))
-    output.say(f"frontier: {found.figure}")
+    if found.figure is not None:
+        output.say(f"frontier: {found.figure}")
     output.result(found.as_dict())
+    ctx.exit(found.exit_code)
 
 
 @click.command(cls=Command)

@@ -37,6 +37,8 @@ Images = npt.NDArray[np.uint8]
 
 #: Faster precisions that ``auto`` tries, the fastest first.
 CANDIDATES: tuple[FixedPrecision, ...] = ("int8", "bf16")
+#: What a pixel costs in each precision, in that of fp32, on a processor that has them all.
+WORK: dict[FixedPrecision, float] = {"fp32": 1.0, "bf16": 0.5, "fp16": 0.5, "int8": 0.28}
 #: Videos that samples come from at most.
 SAMPLE_VIDEOS = 4
 #: Pixels in a sample of frames. Small frames cost little, and each has few points to go by.
@@ -85,7 +87,6 @@ class Sample(NamedTuple):
 
     items: Batch
     earlier: Batch | None = None  #: For each of them a frame that comes somewhat before.
-    frames: int = 0  #: How many the video has.
 
 
 class Evidence:
@@ -188,6 +189,16 @@ class GateFigures(Figures):
     limit_px: float
 
     @property
+    def setting(self) -> str:
+        """How frames were looked at, in words."""
+        return self.precision
+
+    @property
+    def frame_work(self) -> float:
+        """What a frame costs so, in what the full one costs in fp32."""
+        return WORK[self.precision]
+
+    @property
     def judged(self) -> bool:
         return self.points >= FEWEST_POINTS
 
@@ -209,15 +220,23 @@ class GateFigures(Figures):
 
 
 def pose_gate(
-    videos: Sequence[Path], options: AnalyzeOptions, opens: Opens = lambda _video: None, lag: int = 0
+    videos: Sequence[Path],
+    options: AnalyzeOptions,
+    opens: Opens = lambda _video: None,
+    lag: int = 0,
+    frames: int | None = None,
 ) -> Gate:
-    """How far points move on frames of a run's videos, which come with those `lag` frames before them, if any."""
+    """How far points move on frames of a run's videos, which come with those `lag` frames before them, if any.
+
+    Of so many `frames` together each video has some; by default as many as a run looks at, of some of the videos.
+    """
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
         precision, cutoff = model.options.fixed_precision, model_cutoff(model.folder)
         return compare_poses(precision, found[:, :, 0], expected[:, :, 0], cutoff, options.limit)
 
-    samples = partial(sampled_moments, videos, options, opens=opens, lag=lag)
+    most_videos = SAMPLE_VIDEOS if frames is None else frames
+    samples = partial(sampled_moments, videos, options, frames, opens, most_videos, lag)
     return Gate("--max-shift", Evidence(samples, 8), measure)
 
 
@@ -351,8 +370,7 @@ def sampled_moments(
     """Frames as `sample_frames` gives them; with a `lag`, each with the frame so many before it."""
     for info, count in _sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
-        enough = int(np.clip(SAMPLE_PIXELS // (geometry.width * geometry.height), *SAMPLE_FRAMES))
-        wanted = max(1, (frames or enough) // count)
+        wanted = max(1, (frames or sample_size(geometry)) // count)
         lag_here = lag if info.expected_frames > lag else 0
         known = info.expected_frames - lag_here
         stretches = _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // count)
@@ -362,7 +380,16 @@ def sampled_moments(
         places = places[np.isin(places, found.indices) & np.isin(places + lag_here, found.indices)]
         items = found[np.searchsorted(found.indices, places + lag_here)]
         earlier = found[np.searchsorted(found.indices, places)] if lag_here else None
-        yield Sample(items, earlier, info.expected_frames)
+        yield Sample(items, earlier)
+
+
+def sample_size(geometry: Geometry) -> int:
+    """Frames that the parity gate looks at, if the videos have as many.
+
+    >>> sample_size(Geometry.plan(640, 480)), sample_size(Geometry.plan(160, 120))
+    (32, 256)
+    """
+    return int(np.clip(SAMPLE_PIXELS // (geometry.width * geometry.height), *SAMPLE_FRAMES))
 
 
 def _found(reader: VideoReader) -> Batch:

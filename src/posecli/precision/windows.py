@@ -22,7 +22,7 @@ from posecli.inference.sources import Still, shrunk
 from posecli.inference.step import Values
 from posecli.inference.windows import Flags, Places, Windows
 from posecli.options import SMALLEST_WINDOW, AnalyzeOptions
-from posecli.precision.gate import Evidence, GateFigures, Sample, compare_poses, model_cutoff
+from posecli.precision.gate import WORK, Evidence, GateFigures, Sample, compare_poses, model_cutoff
 from posecli.video.batch import Batch
 from posecli.video.geometry import BatchGeometry, Floats
 
@@ -36,8 +36,6 @@ COARSE, SHORTEST_COARSE = (8, 4), 56
 STILL = 8
 #: Finding out whether that serves takes time: so much more must be to be gained, as a share of the work.
 LEAST_GAIN = 0.05
-#: In fewer frames than this, in the videos that are sampled, finding windows takes longer than they save.
-FEWEST_FRAMES = 512
 #: Body parts of an animal may be so many times further apart than they were seen in the sample, where each of them was
 #: seen beside another one in so many frames.
 FARTHER, FEWEST_SIGHTINGS = 1.25, 4
@@ -54,6 +52,14 @@ class WindowFigures(GateFigures):
     work: float  # as a share of the work on whole frames
     most_work: float | None  # that they may leave; any where the size was asked for
     placed: str = ""  # how windows were, where not by tracking
+
+    @property
+    def setting(self) -> str:
+        return f"{self.precision} at scale {self.scale:.3g}, windows of {self.width}x{self.height} px{self.placed}"
+
+    @property
+    def frame_work(self) -> float:
+        return self.scale**2 * WORK[self.precision] * self.work
 
     @property
     def passed(self) -> bool:
@@ -89,8 +95,6 @@ def choose_windows(
     assert asked != "off"
     chosen: list[ChosenWindows] = []
     figures: list[WindowFigures] = []
-    if asked == "auto" and sum(sample.frames for sample in evidence.samples) < FEWEST_FRAMES:
-        return chosen, figures
     for seen in _by_shape(model, evidence):
         if asked == "auto":
             choices = _choices(model, seen)

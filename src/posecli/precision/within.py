@@ -16,15 +16,13 @@ import numpy as np
 from posecli.errors import PrecisionError
 from posecli.inference.predictor import PoseModel
 from posecli.options import AnalyzeOptions, FixedPrecision
-from posecli.precision.gate import CANDIDATES, Evidence, GateFigures, compare_poses, model_cutoff
+from posecli.precision.gate import CANDIDATES, WORK, Evidence, GateFigures, compare_poses, model_cutoff
 from posecli.precision.windows import ChosenWindows, choose_windows
 
 #: Scales that are tried, the largest first. Where nothing passes at one, the smaller ones are left out.
 SCALES = (Fraction(1), Fraction(3, 4), Fraction(1, 2), Fraction(3, 8), Fraction(1, 4))
 #: Pictures with a shorter side, px, are not tried.
 SHORTEST_SIDE = 64
-#: What a pixel costs in each precision, in that of fp32, on a processor that has them all.
-WORK: dict[FixedPrecision, float] = {"fp32": 1.0, "bf16": 0.5, "fp16": 0.5, "int8": 0.28}
 #: Of the settings that pass with whole frames, the cheapest so many are tried with windows.
 WITH_WINDOWS = 3
 
@@ -34,6 +32,14 @@ class ScaleFigures(GateFigures):
     """How far a precision at a scale moves points against fp32 on the full frame."""
 
     scale: float
+
+    @property
+    def setting(self) -> str:
+        return f"{self.precision} at scale {self.scale:g}"
+
+    @property
+    def frame_work(self) -> float:
+        return self.scale**2 * WORK[self.precision]
 
     def __str__(self) -> str:
         return f"at scale {self.scale:g} {super().__str__()}"
@@ -46,6 +52,7 @@ class Setting(NamedTuple):
     scale: Fraction
     model: PoseModel  # in the precision
     windows: tuple[ChosenWindows, ...] = ()
+    figures: tuple[GateFigures, ...] = ()  # by which it passes; none for the full frame in fp32
 
 
 def fastest_within(
@@ -67,7 +74,8 @@ def fastest_within(
         share = np.mean([each.work for each in chosen]) if len(chosen) == _shapes(shown) else 1.0
         if isinstance(options.windows, int) and not chosen:
             continue  # they are all of a frame
-        found.append(setting._replace(work=setting.work * float(share), windows=tuple(chosen)))
+        passed = tuple(each for each in more if each.passed) or setting.figures
+        found.append(setting._replace(work=setting.work * float(share), windows=tuple(chosen), figures=passed))
     if not found:
         tried = "; ".join(map(str, figures))
         raise PrecisionError(
@@ -99,7 +107,7 @@ def _whole_frames(
             shift = compare_poses(name, found, expected, model_cutoff(model.folder), options.limit)
             figures.append(ScaleFigures(**asdict(shift), scale=float(scale)))
             if figures[-1].passed:
-                passing.append(Setting(float(scale) ** 2 * WORK[name], scale, fast))
+                passing.append(Setting(figures[-1].frame_work, scale, fast, figures=(figures[-1],)))
                 break  # a wider precision costs more
         if len(passing) == before:
             break

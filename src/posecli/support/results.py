@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -82,6 +83,9 @@ class VideoResult:
     first_frame: int = 0
     #: What is odd about the video, though nothing is wrong with the table.
     notes: tuple[str, ...] = ()
+    #: How the network looked at the frames, what was measured to choose that, what was refused and what was left out:
+    #: the sections ``settings``, ``parity_gate``, ``left_out``, ``batch_trials`` and ``windows`` of the manifest.
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def frames_per_second(self) -> float:

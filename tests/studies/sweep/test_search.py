@@ -3,107 +3,140 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from inference.test_windows import drawn, walk
+from precision.test_within import FRAMES, NarrowEngine
 from support import clips
 
+from posecli import engine
+from posecli.analysis import analyze
 from posecli.cli import cli
 from posecli.errors import UsageError
-from posecli.inference import batching
 from posecli.model.folder import ModelFolder
-from posecli.studies.sweep.options import SweepObserver, SweepOptions
-from posecli.studies.sweep.search import SearchOptions, search
+from posecli.options import AnalyzeOptions
+from posecli.studies.sweep.charts import draw_settings
+from posecli.studies.sweep.search import Found, SearchOptions, search
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
-class Teller(SweepObserver):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
+class SureEngine(NarrowEngine):
+    """Sure of dots too that are smaller than a cell."""
 
-    def say(self, line: str) -> None:
-        self.lines.append(line)
+    def __call__(self, images: Any) -> Any:
+        found = super().__call__(images)
+        return replace(found, scoremap=(3 * found.scoremap).clip(max=1))
+
+
+@pytest.fixture(autouse=True)
+def engines(monkeypatch: pytest.MonkeyPatch, short_videos_pay: None) -> None:
+    monkeypatch.setitem(engine.ENGINE_CLASSES, "openvino", f"{__name__}:SureEngine")
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    frames = clips.numbered_frames(110, 64, 96)
-    return clips.encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames, fps="10")
+    return clips.encode(tmp_path_factory.mktemp("clip") / "walk.mp4", drawn(walk(FRAMES)).images)
 
 
-@pytest.fixture(autouse=True)
-def quick(fake_engine: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "TRIAL_SECONDS", 0.01)
-    monkeypatch.setattr(batching, "TRIAL_CALLS", 1)
+def found_in(clip: Path, model: ModelFolder, folder: Path, crf: tuple[float, ...] = (), **changes: Any) -> Found:
+    analysis = AnalyzeOptions(**changes)
+    return search(SearchOptions((clip,), analysis, model.path, sample=FRAMES, crf=crf), folder)
 
 
-def options_for(clip: Path, model: ModelFolder, **changes: float) -> SearchOptions:
-    sweep = SweepOptions(videos=(clip,), model=model.path, pcutoff=0.2, resamples=100, max_lost=1, **changes)  # type: ignore[arg-type]
-    return SearchOptions(sweep, scales=(1.0, 0.5), crf=(20.0, 51.0))
-
-
-@pytest.mark.slow
-def test_a_setting_inside_and_its_compression_are_found(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
-    found = search(options_for(clip, dots_model, tolerance=30.0), tmp_path)
-    assert found.setting.scale == 0.5
-    assert f"--precision fp32 --batchsize {found.batch.batch_size}" in found.analysis
-    assert "--scale 0.5" in found.analysis
-    assert "-crf 51" in found.acquisition
-    assert set(found.pipelines) == {"async", "parallel", "sync"}
-    assert found.figure.read_bytes().startswith(b"\x89PNG")
-    saved = json.loads((tmp_path / "recommendation.json").read_text())
-    assert saved["setting"] == {"scale": 0.5, "precision": "fp32"}
-    assert saved["frames"] == 110
+def recommended(clip: Path, model: ModelFolder, folder: Path, *flags: object) -> Result:
+    arguments = ["recommend", clip, "-m", model.path, "-o", folder, "--sample", FRAMES, "--crf", "none", *flags]
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
 @pytest.mark.slow
-def test_nothing_inside_is_the_full_frame_in_fp32(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
-    found = search(options_for(clip, dots_model, tolerance=1e-6), tmp_path)
-    assert (found.setting.scale, found.setting.precision) == (1.0, "fp32")
-    assert "So the full frame in fp32 it is." in found.reasons
-    assert found.analysis
-    assert found.acquisition == ""
+def test_it_is_what_a_run_finds(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
+    found = found_in(clip, dots_model, tmp_path / "search", within=20.0, scale=0.5)
+    options = AnalyzeOptions(within=20.0, scale=0.5, out_dir=tmp_path / "poses")
+    (result,) = analyze(clip, dots_model.path, options).results
+    settings = result.plan["settings"]
+    assert found.setting.model.options.precision == settings["precision"]
+    assert float(found.setting.scale) == settings["network_width"] / 320 == 0.5
+    line = shlex.split(found.analysis)
+    assert line[:3] == ["posecli", "analyze", "VIDEO.mp4"]
+    given = dict(zip(line[3::2], line[4::2], strict=True))
+    assert given == {
+        "--model": dots_model.path.as_posix(),
+        "--within": "20",
+        "--precision": settings["precision"],
+        "--scale": "0.5",
+        "--window": "auto" if "windows" in settings else "off",
+    }
+    shown = CliRunner().invoke(cli, [*line[1:2], str(clip), *line[3:], "-o", str(tmp_path / "again"), "--json"])
+    again = json.loads(shown.stdout)["results"][0]["plan"]["settings"]
+    assert [again[name] for name in ("precision", "network_width")] == [
+        settings[name] for name in ("precision", "network_width")
+    ]
 
 
-def test_thin_evidence_recommends_nothing(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
-    found = search(options_for(clip, dots_model, tolerance=30.0, frames=20), tmp_path)
-    assert found.analysis == found.acquisition == ""
-    assert not (tmp_path / "compression").exists()
-    assert any("20 frames are too few" in reason for reason in found.reasons)
-
-
-@pytest.mark.slow
-def test_a_search_is_continued_on_the_frames_it_began_with(
-    clip: Path, dots_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("posecli.studies.sweep.search.FEWEST_FRAMES", 80)
-    monkeypatch.setattr("posecli.studies.sweep.search.frame_seconds", lambda *_: 1e6)
-    teller = Teller()
-    first = search(options_for(clip, dots_model, tolerance=30.0), tmp_path, teller)
-    assert first.as_dict()["frames"] == 80
-    assert any("repeat the same search with --sample 80" in line for line in teller.lines)
-    monkeypatch.setattr("posecli.studies.sweep.search.frame_seconds", lambda *_: 1e-6)
-    again = search(options_for(clip, dots_model, tolerance=30.0), tmp_path)
-    assert again.as_dict()["rows"] == first.as_dict()["rows"]
-
-
-def test_a_precision_that_cannot_run_is_refused_by_name(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
-    options = options_for(clip, dots_model)
-    with pytest.raises(UsageError, match="the fake engine does not compute in int8: leave 'int8' out"):
-        search(SearchOptions(options.sweep, precisions=("fp32", "int8")), tmp_path)
-    with pytest.raises(UsageError, match="precision 'int4' is not known"):
-        SearchOptions(options.sweep, precisions=("int4",))  # type: ignore[arg-type]
-
-
-def test_command_line(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
-    arguments = ["recommend", str(clip), "-m", str(dots_model.path), "--scales", "1,0.5", "--crf", "none"]
-    arguments += ["--pcutoff", "0.2", "--tolerance", "30px", "--max-lost", "1", "--resamples", "100"]
-    done = CliRunner().invoke(cli, [*arguments, "-o", str(tmp_path / "out")])
+def test_one_verdict(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
+    done = recommended(clip, dots_model, tmp_path, "--window", "off", "--within", "1px")
     assert done.exit_code == 0, done.output
-    assert "posecli analyze VIDEO.mp4 --model" in done.stdout
-    assert "frontier: " in done.stdout
-    wrong = CliRunner().invoke(cli, [*arguments, "--budget", "0"])
-    assert wrong.exit_code == 2
-    assert "budget 0 is out of range" in wrong.stderr
+    saved = json.loads((tmp_path / "recommendation.json").read_text())
+    verdict = "Within 1 px of fp32 on the full frame the fastest is bf16 at scale 1: 99th percentile 0.28 px, 50 % of"
+    assert saved["verdict"].startswith(verdict)
+    assert f"{saved['verdict']}.\n" in done.stdout
+    assert saved["analysis"].endswith(" --max-shift 1 --precision bf16")
+    assert f"  {saved['analysis']}\n" in done.stdout
+    rows = {line.split("  ")[0]: line.split()[-1] for line in done.stdout.splitlines() if " at scale " in line}
+    assert rows["bf16 at scale 1"] == "chosen"
+    assert [row["setting"] for row in saved["tried"] if row["chosen"]] == ["bf16 at scale 1"]
+    assert {row["setting"] for row in saved["tried"]} <= {*rows}
+    found = found_in(clip, dots_model, tmp_path, within=1.0, window="off")
+    (axes,) = draw_settings(found.tried, found.setting.figures, found.verdict).axes
+    assert axes.get_title() == found.verdict == saved["verdict"]
+
+
+def test_fp32_where_nothing_else_passes(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
+    found = found_in(clip, dots_model, tmp_path, within=0.01, window="off")
+    assert (
+        found.verdict == "Within 0.01 px of fp32 on the full frame nothing faster stays: fp32 on the full frame it is"
+    )
+    assert found.analysis == f"posecli analyze VIDEO.mp4 --model {dots_model.path.as_posix()} --precision fp32"
+    assert found.exit_code == 0
+
+
+def test_too_little_to_tell(dots_model: ModelFolder, tmp_path: Path) -> None:
+    dark = clips.encode(tmp_path / "dark.mp4", np.zeros((40, 64, 96, 3), np.uint8))
+    done = recommended(dark, dots_model, tmp_path / "out", "--json")
+    assert done.exit_code == 9, done.output
+    content = json.loads(done.stdout)
+    assert (content["exit_code"], content["setting"], content["analysis"]) == (9, None, "")
+    assert content["verdict"] == (
+        "Nothing is recommended: of 32 frames fp32 shows only 0 points surely, and 30 are needed"
+    )
+
+
+def test_what_is_named_and_does_not_pass(clip: Path, dots_model: ModelFolder, tmp_path: Path) -> None:
+    done = recommended(clip, dots_model, tmp_path, "--window", "off", "--precision", "int8", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["exit_code"]) == (9, 9)
+    assert "nothing that was tried stays within 1 px of fp32" in done.stderr
+
+
+@pytest.mark.slow
+def test_compression_is_measured_in_the_setting(dots_model: ModelFolder, tmp_path: Path) -> None:
+    clip = clips.encode(tmp_path / "dots.mp4", clips.numbered_frames(110), fps="10")
+    found = found_in(clip, dots_model, tmp_path / "out", (5.0,), within=6.0, window="off", scale=1.0)
+    assert "-crf 5" in found.acquisition, found.reasons
+    assert any(reason.startswith("Compression, in this setting: The smallest file ") for reason in found.reasons)
+    rows = (tmp_path / "out" / "compression" / "versions.jsonl").read_text().splitlines()
+    precisions = [json.loads(row).get("precision") for row in rows if "version" in json.loads(row)]
+    assert precisions == ["fp32", found.setting.model.options.precision]
+
+
+def test_options() -> None:
+    with pytest.raises(UsageError, match="no video is given: name the one that settings are wanted for"):
+        SearchOptions((), AnalyzeOptions(within=1.0))
+    with pytest.raises(UsageError, match="sample 3 is too small: give 30 frames or more"):
+        SearchOptions((Path("m.mp4"),), AnalyzeOptions(within=1.0), sample=3)

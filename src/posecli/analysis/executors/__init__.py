@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from posecli.analysis.plan import RunPlan, VideoPlan
+from posecli.analysis.plan import Forecast, RunPlan, VideoPlan
 from posecli.support.results import VideoResult
 
 if TYPE_CHECKING:  # those who are only told of values need not load what makes them
@@ -19,11 +19,11 @@ if TYPE_CHECKING:  # those who are only told of values need not load what makes 
     from posecli.precision.gate import Figures
     from posecli.video.probe import VideoInfo
 
-#: What to do with each video: say what would be done with it, or do it.
-Verb = Literal["decide", "carry_out"]
+#: What to do with each video: say what would be done with it, and how long all that would take, or do it.
+Verb = Literal["decide", "foretell", "carry_out"]
 #: What comes of a video.
 Outcome: TypeAlias = VideoPlan | VideoResult
-OUTCOMES: dict[Verb, type[Outcome]] = {"decide": VideoPlan, "carry_out": VideoResult}
+OUTCOMES: dict[Verb, type[Outcome]] = {"decide": VideoPlan, "foretell": VideoPlan, "carry_out": VideoResult}
 
 
 class RunObserver:
@@ -35,14 +35,17 @@ class RunObserver:
         So many seconds of network would be ahead without it; int8 saves some of them, and making it takes some.
         """
 
-    def int8_foretold(self, saved: float, cost: float) -> None:
-        """An int8 version would be made first; what it would save and cost, in passes of the network in fp32."""
+    def foretold(self, forecast: Forecast) -> None:
+        """What would be done, and how long it would take; told in the process that asked."""
 
     def preparing(self, step: str) -> None:
         """A step of making the int8 version, in words."""
 
     def gate_measured(self, figures: Figures) -> None:
         """A faster precision was measured; told for every video of the run."""
+
+    def left_out(self, sentence: str) -> None:
+        """Something is not tried, as it could not save as much as it costs; told for every video of the run."""
 
     def batch_measured(self, choice: BatchChoice) -> None:
         """Batch sizes were tried; told for every video of the run."""

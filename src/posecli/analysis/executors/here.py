@@ -23,18 +23,20 @@ def here(
     """What came of each video; one that fails does not stop the others.
 
     A model that is loaded already is used. Notes, as plain values, say which video is about to be opened, what was
-    settled by measurement, and what came of each video.
+    settled by measurement, what came of each video, and what was foretold.
     """
     context = RunContext(plan, observer, note, model)
     outcomes: list[Outcome] = []
     for files in plan.videos:
         context.opens(files.video)
-        outcome: Outcome = decide(files, context) if verb == "decide" else carry_out(files, context)
+        outcome: Outcome = carry_out(files, context) if verb == "carry_out" else decide(files, context)
         context.opens(None)
         note({"outcome": plain(outcome)})
         if isinstance(outcome, VideoResult):
             observer.video_finished(outcome)
         outcomes.append(outcome)
-    if any(isinstance(outcome, VideoPlan) and outcome.action == "analyse" for outcome in outcomes):
-        context.foretell()
+    decisions = [outcome for outcome in outcomes if isinstance(outcome, VideoPlan)]
+    if verb == "foretell" and (found := context.foretell(decisions)) is not None:
+        note({"foretold": plain(found)})
+        observer.foretold(found)
     return outcomes

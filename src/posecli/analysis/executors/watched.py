@@ -24,7 +24,7 @@ from typing import Any
 
 from posecli import errors
 from posecli.analysis.executors import OUTCOMES, Outcome, RunObserver, Verb
-from posecli.analysis.plan import RunPlan, Settled, VideoPlan, from_plain
+from posecli.analysis.plan import Forecast, RunPlan, Settled, VideoPlan, from_plain
 from posecli.errors import EngineError, PoseCliError, StopRequest, VideoError
 from posecli.support.results import VideoResult
 
@@ -91,6 +91,8 @@ class _Watch:
                     self.left = replace(self.left, settled=from_plain(Settled, content))
                 case {"outcome": content}:
                     self.found[Path(content["video"])] = from_plain(OUTCOMES[self._verb], content)
+                case {"foretold": content}:
+                    self._observer.foretold(from_plain(Forecast, content))
                 case _:
                     end = note
         self.left = self.left.without(self.found)
@@ -149,7 +151,7 @@ class _Watch:
         self._observer.video_finished(result)
         table = next((files.table for files in self.left.videos if files.video == video), video)
         refused = VideoPlan(video, "refuse", table, message=words, exit_code=result.exit_code)
-        self.found[video] = refused if self._verb == "decide" else result
+        self.found[video] = result if self._verb == "carry_out" else refused
         self.left = self.left.without(self.found, lost=[video])
 
 

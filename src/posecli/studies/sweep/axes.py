@@ -97,10 +97,10 @@ def plain_ticks(axes: Axes, axis: str, values: Floats, room: float = 1.6) -> Non
     axes.set(**{f"{axis}lim": (low, high)})
 
 
-def tolerance_line(axes: Axes, sweep: Sweep) -> None:
-    """Mark the error up to which the study counts a version as good."""
-    axes.axhline(sweep.options.tolerance, color=GREY, linestyle="--", linewidth=1.2)
+def tolerance_line(axes: Axes, tolerance: float) -> None:
+    """Mark the error, px, up to which a study counts a version as good."""
+    axes.axhline(tolerance, color=GREY, linestyle="--", linewidth=1.2)
     place: Any = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "xytext": (-2, 3)}
     style: Any = {"ha": "right", "fontsize": "small", "color": "#555555", "annotation_clip": True}
-    note = axes.annotate("tolerance", (0.99, sweep.options.tolerance), **place, **style)
+    note = axes.annotate("tolerance", (0.99, tolerance), **place, **style)
     note.set_in_layout(False)  # a tolerance off the axis must not make room for its name

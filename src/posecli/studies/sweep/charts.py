@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from posecli.precision.gate import GateFigures
 from posecli.studies.common.folder import Drawing
 from posecli.studies.sweep.axes import (
     SMALLEST_PX,
@@ -142,7 +143,7 @@ def draw_bit_rates(sweep: Sweep) -> Figure:
         rate_axis(axes, sweep)
         axes.set_title(str(codec))
     for axes in panels:
-        tolerance_line(axes, sweep)
+        tolerance_line(axes, sweep.options.tolerance)
         error_axis(axes)
     panels[0].set_ylabel(DISTANCE)
     panels[-1].legend(loc="upper right")
@@ -161,7 +162,7 @@ def draw_repair(sweep: Sweep) -> Figure:
                 draw_against_rate(axes, sweep, versions, look, of, filtering=filtering)
     rate_axis(left, sweep)
     rate_axis(right, sweep)
-    tolerance_line(left, sweep)
+    tolerance_line(left, sweep.options.tolerance)
     error_axis(left, DISTANCE)
     left.set_title("Error, all body parts")
     left.legend(loc="upper right")
@@ -186,7 +187,7 @@ def draw_truth(sweep: Sweep) -> Figure:
 def draw_codecs(sweep: Sweep) -> Figure:
     """Error over all body parts against bit rate, a line per codec."""
     figure, axes = _codec_lines(sweep, "mean", 4.6)
-    tolerance_line(axes, sweep)
+    tolerance_line(axes, sweep.options.tolerance)
     error_axis(axes, DISTANCE)
     axes.set_title("Codecs at equal bit rates, all body parts")
     axes.legend(loc="upper right")
@@ -228,7 +229,7 @@ def draw_frontier(sweep: Sweep) -> Figure:
     for rank, place in enumerate(order if several else np.argsort(sizes)):
         above = not several and rank % 2 == 0
         _name_dot(axes, versions[place].label, (sizes[place], errors[place]), above=above)
-    tolerance_line(axes, sweep)
+    tolerance_line(axes, sweep.options.tolerance)
     plain_ticks(axes, "x", sizes, room=2.2)  # names stand outside the outermost sizes
     error_axis(axes, WORST_ERROR)
     axes.set_xlabel("MB per hour of video")
@@ -262,25 +263,26 @@ def _name_dot(axes: Axes, name: str, dot: tuple[float, float], *, above: bool) -
     axes.annotate(name, dot, textcoords="offset points", fontsize="small", path_effects=outline, **side)
 
 
-def draw_settings(sweep: Sweep, best: Version) -> Figure:
-    """Speed against error of every scale and precision; those on the Pareto front are joined."""
+def draw_settings(tried: Sequence[GateFigures], chosen: Sequence[GateFigures], verdict: str) -> Figure:
+    """Work against shift of every setting that was tried; those on the Pareto front are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
-    versions = sweep.usable
-    speeds, errors = totals(sweep, versions, "analysis_fps"), _errors(sweep, versions)
-    _join_best(axes, -speeds, errors)
-    for number, precision in enumerate(dict.fromkeys(version.precision for version in versions)):
-        of = np.array([version.precision == precision for version in versions])
+    works = np.array([each.frame_work for each in tried])
+    shifts = np.array([max(each.p99_px, SMALLEST_PX) for each in tried])
+    _join_best(axes, works, shifts)
+    for number, precision in enumerate(dict.fromkeys(each.precision for each in tried)):
+        of = np.array([each.precision == precision for each in tried])
         look: Any = {"color": COLORS[number], "marker": MARKERS[number], "linestyle": "none", "markersize": 8}
-        axes.plot(speeds[of], errors[of], label=precision, **look)
-    for version, speed, error in zip(versions, speeds, errors, strict=True):
-        style: Any = {"fontsize": "small", "weight": "bold" if version == best else "normal"}
-        axes.annotate(f"scale {version.scale:g}", (speed, error), textcoords="offset points", xytext=(8, -11), **style)
-    tolerance_line(axes, sweep)
-    plain_ticks(axes, "x", speeds)
-    error_axis(axes, WORST_ERROR)
-    axes.set_xlabel("frames per second")
-    axes.set_title(f"Speed and error; chosen: {best.label}")
+        axes.plot(works[of], shifts[of], label=precision, **look)
+    for each, work, shift in zip(tried, works, shifts, strict=True):
+        name = each.setting.removeprefix(f"{each.precision} at ")
+        style: Any = {"fontsize": "small", "weight": "bold" if each in chosen else "normal"}
+        axes.annotate(name, (work, shift), textcoords="offset points", xytext=(8, -11), **style)
+    tolerance_line(axes, tried[0].limit_px)
+    plain_ticks(axes, "x", works)
+    error_axis(axes, "shift against fp32 on the full frame, 99th percentile (px)")
+    axes.set_xlabel("work on a frame, as a share of the full frame's in fp32")
+    axes.set_title(verdict, fontsize="medium", wrap=True)
     axes.legend(loc="upper left")
     return figure
 
@@ -299,7 +301,7 @@ def draw_scales(sweep: Sweep) -> Figure:
         low, high = (widths[-1] * scale for scale in sweep.trained_scales)
         left.axvspan(low, high, color=COLORS[2], alpha=0.1, linewidth=0, label="scales trained on")
     if not sweep.has_truth:
-        tolerance_line(left, sweep)
+        tolerance_line(left, sweep.options.tolerance)
     error_axis(left, f"mean distance from {reference} (px of the full frame)")
     left.set_title("Error by body part")
     # What lies between the stretches of a sample is read, and takes its time.

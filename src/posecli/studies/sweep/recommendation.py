@@ -8,9 +8,10 @@ too: errors do not shrink as quality falls, and a version that seems to say so i
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 
 from posecli.options import AnalyzeOptions
 from posecli.studies.sweep.measures import FEWEST_BLOCKS, MEDIAN, RAW
@@ -74,18 +75,15 @@ def _doubts(sweep: Sweep) -> Iterator[str]:
 
 
 def versions_inside(sweep: Sweep, filtering: str = RAW) -> list[Version]:
-    """Versions that can be recommended: of each codec or precision, from the best quality to the first outside."""
+    """Versions that can be recommended: of each codec, from the best quality to the first outside."""
     options = sweep.options
 
     def is_inside(version: Version) -> bool:
         parts = [sweep.measure(version, name, filtering) for name in sweep.bodyparts]
         return all(part.mean.high <= options.tolerance and part.lost.value <= options.max_lost for part in parts)
 
-    families: dict[tuple[str | None, str | None], list[Version]] = {}
-    for version in sweep.compared:
-        families.setdefault((version.codec, version.precision), []).append(version)
     chosen: list[Version] = []
-    for family in families.values():
+    for family in sweep.codecs.values():
         best_first = sorted(family, key=lambda item: -item.scale if item.crf is None else item.crf)
         chosen += takewhile(is_inside, best_first)
     return chosen
@@ -93,7 +91,7 @@ def versions_inside(sweep: Sweep, filtering: str = RAW) -> list[Version]:
 
 def _sentences(sweep: Sweep, best: Version, inside: list[Version]) -> Iterator[str]:
     options, p99 = sweep.options, f" p99 {sweep.worst(best).p99.value:.1f} px;"
-    what = "smallest file" if sweep.encoded else "fastest setting" if best.precision else "fastest scale"
+    what = "smallest file" if sweep.encoded else "fastest scale"
     yield f"The {what} inside {options.tolerance:g} px is {best.label}: its {_error_sentence(sweep, best, p99)}"
     yield _room_saved(sweep, best) if sweep.encoded else _time_saved(sweep, best)
     more = [version.label for version in versions_inside(sweep, MEDIAN) if version not in inside]
@@ -155,16 +153,21 @@ def _error_sentence(sweep: Sweep, version: Version, p99: str = "") -> str:
     )
 
 
-def analysis_line(sweep: Sweep, version: Version, batch_size: int | None = None, pipeline: str = "") -> str:
-    """The posecli command that analyses it as the sweep did, or with another batch size and pipeline."""
-    model, analysis = sweep.options.model, sweep.options.analysis
-    engine, scale = analysis.engine.engine, version.scale * analysis.scale
+def analysis_line(sweep: Sweep, version: Version) -> str:
+    """The posecli command that analyses it as the sweep did."""
+    how = {
+        "--precision": version.precision or sweep.design["precision"],
+        "--batchsize": sweep.options.batch_size,
+    }
+    return command_line(sweep.options.model, sweep.options.analysis, how, version.scale * sweep.options.analysis.scale)
+
+
+def command_line(model: Path | None, analysis: AnalyzeOptions, how: Mapping[str, object], scale: float) -> str:
+    """The posecli command that analyses a video with a model in some way, and at a scale."""
     given = {
         "--model": model and model.as_posix(),
-        "--precision": version.precision or sweep.design["precision"],
-        "--batchsize": batch_size or sweep.options.batch_size,
-        "--pipeline": pipeline if pipeline != AnalyzeOptions().pipeline else "",
-        "--engine": engine if engine != "openvino" else "",
+        **how,
+        "--engine": analysis.engine.engine if analysis.engine.engine != "openvino" else "",
         "--scale": f"{scale:g}" if scale != 1 else "",
         "--crop": analysis.crop,
         "--boxes": analysis.boxes and analysis.boxes.as_posix(),

@@ -1,64 +1,60 @@
-"""The fastest setting inside the tolerance on the user's own frames, and the smallest video that goes with it.
+"""The search of ``analyze --within`` made visible, and the smallest video that goes with what it finds.
 
-Poses depend on scale, precision and compression, and on nothing else (batch size and pipeline give the same bits). So
-the search has three parts: error and speed of every scale in every precision against the full frame in fp32; batch size
-and pipeline of the fastest one inside; and compression with that one, so that what both do to poses is measured
-together. It goes through the same frames in the same order whenever it is run.
+Poses depend on scale, precision, windows and compression, and on nothing else. The first three are tried by the very
+code that a run uses, on more frames than it would take for itself, and always against fp32 on the full frame; then
+compression, with what was chosen, so that what all of them do to poses is measured together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posecli.errors import UsageError
-from posecli.evaluation import ALL
-from posecli.inference.batching import BatchChoice, choose_batch, first_items
-from posecli.inference.predictor import PoseModel, load_model
+from posecli.analysis.kinds import PoseAnalysis
+from posecli.errors import PrecisionError, UsageError
+from posecli.inference.predictor import load_model
 from posecli.model.deeplabcut import NetworkChoice
-from posecli.model.folder import builtin_model_path
-from posecli.options import FIXED_PRECISIONS, FixedPrecision, PipelineName
-from posecli.studies.common.folder import StudyFolder, write_json
+from posecli.model.folder import builtin_model_path, has_int8
+from posecli.options import AnalyzeOptions
+from posecli.precision.gate import FEWEST_POINTS, GateFigures, model_cutoff
+from posecli.precision.reckoning import pace
+from posecli.precision.within import Setting
+from posecli.studies.common.folder import write_json
 from posecli.studies.sweep.charts import draw_settings
-from posecli.studies.sweep.material import given_video
-from posecli.studies.sweep.measures import RAW
-from posecli.studies.sweep.options import SweepObserver, SweepOptions
-from posecli.studies.sweep.recommendation import Recommendation, analysis_line, recommend
+from posecli.studies.sweep.options import SCENE_FRAMES, SweepObserver, SweepOptions
+from posecli.studies.sweep.recommendation import Recommendation, command_line, recommend
 from posecli.studies.sweep.report import write_report
-from posecli.studies.sweep.runner import find_poses, frame_seconds, run_sweep
-from posecli.studies.sweep.study import SWEEP, Sweep
-from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions, setting_versions
+from posecli.studies.sweep.runner import run_sweep
+from posecli.studies.sweep.versions import ORIGINAL, Version, encoded_versions
 from posecli.support.figures import house_style, save_figure
-from posecli.video.reader import VideoReader
+from posecli.support.files import make_folder
+from posecli.support.hardware import processor
+from posecli.video.probe import probe
 
 FORMAT = "posecli-recommendation"
-#: Pipelines that are tried, and frames that each is tried on.
-PIPELINES_TRIED: tuple[PipelineName, ...] = ("async", "parallel", "sync")
-PIPELINE_FRAMES = 96
-#: Fewer frames than this carry no recommendation.
-FEWEST_FRAMES = 300
+#: Times as many frames as a run looks at.
+MORE_FRAMES = 4
+HEAD = ("setting", "median px", "p99 px", "largest px", "work", "verdict")
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What to search, on which videos, and for how long."""
+    """What to search, and on which videos."""
 
-    sweep: SweepOptions  # its precision and batch size are what is searched
-    scales: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
-    precisions: tuple[FixedPrecision, ...] | None = None  # ``None`` tries all that can run
+    videos: tuple[Path, ...]
+    analysis: AnalyzeOptions  # its limit; a scale, precision or window that it names is kept
+    model: Path | None = None  # ``None`` is the network that comes with posecli
+    sample: int | None = None  # frames to look at, of all videos together; ``None`` is four times what a run takes
+    frames: int = SCENE_FRAMES  # of each video, the first ones, that are encoded
     crf: tuple[float, ...] = (20.0, 30.0, 40.0)  # of H.264; none leaves compression out
-    budget: float = 900.0  # seconds that the search may take; of long videos it looks at fewer frames
 
     def __post_init__(self) -> None:
-        if not self.sweep.videos:
+        if not self.videos:
             raise UsageError("no video is given: name the one that settings are wanted for")
-        if not 0 < self.budget < float("inf"):
-            raise UsageError(f"budget {self.budget / 60:g} is out of range: give a number of minutes above 0")
-        for precision in self.precisions or ():
-            if precision not in FIXED_PRECISIONS:
-                raise UsageError(f"precision '{precision}' is not known: choose among {', '.join(FIXED_PRECISIONS)}")
+        if self.sample is not None and self.sample < FEWEST_POINTS:
+            raise UsageError(f"sample {self.sample} is too small: give {FEWEST_POINTS} frames or more")
 
 
 @dataclass(frozen=True)
@@ -66,30 +62,63 @@ class Found:
     """What a search found, and the commands that use it."""
 
     folder: Path
-    settings: Sweep  # speed and error of every scale and precision
-    setting: Version  # the fastest inside; the full frame in fp32 where none is, or the evidence is thin
-    batch: BatchChoice
-    pipelines: dict[str, float]  # frames per second of each that was tried
-    reasons: tuple[str, ...]  # a sentence each
-    analysis: str  # the commands to use; empty where the evidence is thin
+    frames: int  # that were looked at
+    points: int  # that fp32 is sure of on the full frame
+    setting: Setting
+    tried: tuple[GateFigures, ...]
+    verdict: str  # in a sentence
+    reasons: tuple[str, ...]  # more sentences
+    analysis: str  # the commands to use; empty where too little was seen to tell
     acquisition: str
-    figure: Path  # the frontier, as PNG
+    figure: Path | None  # work and shift of all that was tried, as PNG
+
+    @property
+    def exit_code(self) -> int:
+        """0 if a setting is recommended."""
+        return 0 if self.analysis else PrecisionError.exit_code
+
+    @property
+    def table(self) -> list[list[str]]:
+        """Every setting that was tried."""
+        return [[*HEAD], *map(self._row, self.tried)]
+
+    def _row(self, figures: GateFigures) -> list[str]:
+        numbers = (figures.median_px, figures.p99_px, figures.largest_px)
+        is_chosen = self.analysis and figures in self.setting.figures
+        verdict = "chosen" if is_chosen else "passes" if figures.passed else "does not pass"
+        shown = [f"{number:.3f}" for number in numbers] if figures.judged else ["-"] * 3
+        return [
+            figures.setting,
+            *shown,
+            f"{100 * figures.frame_work:.0f} %",
+            verdict if figures.judged else "not judged",
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "folder": str(self.folder),
-            "frames": sum(video.looked_at for video in self.settings.videos),
-            "tolerance_px": self.settings.options.tolerance,
-            "setting": {"scale": self.setting.scale, "precision": self.setting.precision},
-            "batch_size": self.batch.batch_size,
-            "batch_trials": self.batch.as_list(),
-            "pipelines_fps": self.pipelines,
+            "frames": self.frames,
+            "points": self.points,
+            "setting": {
+                "scale": float(self.setting.scale),
+                "precision": self.setting.model.options.precision,
+                "windows": [[each.windows.width, each.windows.height] for each in self.setting.windows],
+                "work": self.setting.work,
+            }
+            if self.analysis
+            else None,
+            "tried": [
+                each.as_dict()
+                | {"setting": each.setting, "frame_work": each.frame_work, "chosen": each in self.setting.figures}
+                for each in self.tried
+            ],
+            "verdict": self.verdict,
             "reasons": list(self.reasons),
             "analysis": self.analysis,
             "acquisition": self.acquisition,
-            "figure": str(self.figure),
-            "rows": [row for row in self.settings.tidy_rows() if (row["bodypart"], row["filtering"]) == (ALL, RAW)],
+            "figure": self.figure and str(self.figure),
+            "exit_code": self.exit_code,
         }
 
 
@@ -101,120 +130,99 @@ def search(
     overwrite: bool = False,
     network: NetworkChoice = NetworkChoice(),
 ) -> Found:
-    """Search for the fastest setting and the smallest video inside the tolerance.
+    """Search for the fastest setting within the limit, and for the smallest video.
 
-    The same search that lies in the folder is continued, unless it is to be overwritten. Errors as of `run_sweep`.
+    A `PrecisionError` if what the options name does not pass; other errors as of `run_sweep`, in whose folder
+    compressed versions that are finished are found again.
     """
-    run = _Parts(options, folder, observer, overwrite, network)
-    settings = run.settings()
-    chosen = recommend(settings) if settings.compared else Recommendation(None, ())
-    best = chosen.version or settings.reference
-    batch, pipelines = _best_pace(settings, best, observer)
-    pipeline = max(pipelines, key=pipelines.__getitem__)
-    reasons = [*chosen.reasons]
-    if chosen.version is None and not chosen.thin:
-        reasons.append("So the full frame in fp32 it is.")
-    reasons.append(
-        f"Of batch sizes {batch.batch_size} is the best; of pipelines {pipeline}, at {pipelines[pipeline]:.1f} "
-        "frames/s."
-    )
-    acquisition = ""
-    analysis = "" if chosen.thin else analysis_line(settings, best, batch.batch_size, pipeline)
-    if options.crf and not chosen.thin:
-        compression = run.compression(settings, best)
+    model = load_model(options.model or builtin_model_path(), options.analysis.engine, network)
+    kind = PoseAnalysis(model, options.analysis)
+    windows = kind.asked.windows != "off"
+    wanted = options.sample or MORE_FRAMES * kind.sample_size(probe(options.videos[0]))
+    observer.say(f"looking at {wanted} frames from all over the videos, in fp32 and in every setting that may serve")
+    evidence = kind.gate(options.videos, lambda _video: None, windows=windows, frames=wanted).evidence
+    found = kind.fastest_within(evidence, windows=windows)
+    assert found is not None, "there is a limit"
+    setting, tried = found
+    sure = evidence.joined(model.with_precision("fp32"))[:, :, 0, 2] >= model_cutoff(model.folder)
+    make_folder(folder)
+    acquisition, reasons = "", [*_hints(kind, setting)]
+    is_thin = sure.sum() < FEWEST_POINTS
+    verdict = _verdict(setting, options.analysis.limit)
+    if is_thin:
+        verdict = (
+            f"Nothing is recommended: of {len(sure)} frames fp32 shows only {sure.sum()} points surely, and "
+            f"{FEWEST_POINTS} are needed"
+        )
+    elif options.crf:
+        compression = _compression(options, setting, folder / "compression", observer, overwrite, network)
         reasons += [f"Compression, in this setting: {reason}" for reason in compression.reasons]
         acquisition = compression.acquisition
-    with house_style():
-        figure, _ = save_figure(draw_settings(settings, best), folder / "figures" / "frontier")
-    found = Found(folder, settings, best, batch, pipelines, tuple(reasons), analysis, acquisition, figure)
-    write_json(folder / "recommendation.json", found.as_dict())
-    return found
+    figure = None
+    if tried:
+        with house_style():
+            figure, _ = save_figure(draw_settings(tried, setting.figures, verdict), folder / "figures" / "frontier")
+    analysis = "" if is_thin else _analysis(options, setting)
+    outcome = (verdict, tuple(reasons), analysis, acquisition, figure)
+    result = Found(folder, len(sure), int(sure.sum()), setting, tuple(tried), *outcome)
+    write_json(folder / "recommendation.json", result.as_dict())
+    return result
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What the parts of one call of `search` share."""
+def _verdict(setting: Setting, limit: float) -> str:
+    head = f"Within {limit:g} px of fp32 on the full frame"
+    if not setting.figures:
+        return f"{head} nothing faster stays: fp32 on the full frame it is"
+    worst = max(setting.figures, key=lambda each: each.p99_px)
+    return (
+        f"{head} the fastest is {worst.setting}: 99th percentile {worst.p99_px:.2f} px, "
+        f"{100 * setting.work:.0f} % of its work"
+    )
 
-    options: SearchOptions
-    folder: Path
-    observer: SweepObserver
-    overwrite: bool
-    network: NetworkChoice
 
-    def settings(self) -> Sweep:
-        """Error and speed of every scale in every precision."""
-        sweep = self.options.sweep
-        engine = replace(sweep.analysis.engine, precision="fp32")
-        sweep = replace(sweep, analysis=replace(sweep.analysis, engine=engine))
-        model = load_model(sweep.model or builtin_model_path(), engine, self.network)
-        versions = setting_versions(self.options.scales, _runnable(model, self.options.precisions))
-        if sweep.frames is None and sweep.sample is None:
-            begun = None if self.overwrite else StudyFolder(self.folder / "settings", SWEEP).design()
-            # What was begun is continued on as many frames, however fast the machine is now.
-            sample = self._affordable(sweep, versions, model) if begun is None else begun["determined_by"]["sample"]
-            sweep = replace(sweep, sample=sample)
-        return self._swept("settings", sweep, versions)
-
-    def compression(self, settings: Sweep, best: Version) -> Recommendation:
-        """Compressed versions in the chosen setting against the full, given video in fp32.
-
-        Of a sample only as many first frames are encoded: hours of video are not, for seconds of it.
-        """
-        sweep = settings.options
-        if sweep.sample is not None:
-            sweep = replace(sweep, frames=sweep.sample if sweep.frames is None else sweep.frames, sample=None)
-        encoded = encoded_versions({"libx264": self.options.crf}, {})[1:]
-        alike = (replace(version, scale=best.scale, precision=best.precision) for version in encoded)
-        summary = self._swept("compression", sweep, (Version(ORIGINAL, precision="fp32"), *alike))
-        write_report(summary)
-        return recommend(summary)
-
-    def _swept(self, part: str, sweep: SweepOptions, versions: Sequence[Version]) -> Sweep:
-        again: Any = {"overwrite": self.overwrite, "network": self.network}
-        return run_sweep(f"recommend-{part}", sweep, versions, self.folder / part, self.observer, **again)
-
-    def _affordable(self, sweep: SweepOptions, versions: Sequence[Version], model: PoseModel) -> int | None:
-        """Frames of each setting that the budget allows; ``None`` where that is all."""
-        videos = [given_video(path, sweep) for path in sweep.videos]
-        budget, crf = self.options.budget, self.options.crf
-        seconds = frame_seconds(model, videos[0], sweep)
-        looks = sum(version.scale**2 for version in versions) + (1 + len(crf) if crf else 0)
-        affordable = int(budget / (seconds * looks * len(videos)))
-        if affordable >= max(video.info.n_frames for video in videos):
-            return None
-        frames = max(FEWEST_FRAMES, affordable)
-        late = f", although {FEWEST_FRAMES} take longer than that" if frames > affordable else ""
-        self.observer.say(
-            f"in {budget / 60:g} min this machine gets through {affordable} frames of each setting: {frames} from all "
-            f"over are used{late} (repeat the same search with --sample {frames})"
+def _hints(kind: PoseAnalysis, setting: Setting) -> Iterator[str]:
+    """What the search could not try."""
+    is_open = kind.options.engine.precision == "auto" and kind.options.engine.engine == "openvino"
+    if is_open and not has_int8(kind.model.folder) and pace(processor()[1]) is not None:
+        yield (
+            "The model has no int8 version, which this processor has instructions for: 'posecli model quantize' makes "
+            f"one, and this search tries it then (so far {setting.model.options.precision})."
         )
-        return frames
 
 
-def _runnable(model: PoseModel, wanted: Sequence[FixedPrecision] | None) -> tuple[FixedPrecision, ...]:
-    """The precisions that can run; it is an error if one was asked for by name and cannot."""
-    for name in wanted or ():
-        obstacle = model.obstacle(name)
-        if obstacle is not None:
-            raise UsageError(f"{obstacle.rstrip('.')}: leave '{name}' out of --precisions")
-    return tuple(wanted or (name for name in FIXED_PRECISIONS if model.obstacle(name) is None))
+def _analysis(options: SearchOptions, setting: Setting) -> str:
+    """The command that looks at frames in a setting, and holds it to the limit on the videos that it is given.
+
+    At another scale than 1 only the search compares with the full frame; at full scale the parity gate does.
+    """
+    precision = setting.model.options.precision
+    limit = "--within" if setting.scale != 1 else "--max-shift"
+    is_exact = precision == "fp32" and setting.scale == 1 and not setting.windows
+    how = {
+        limit: "" if is_exact else f"{options.analysis.limit:g}",
+        "--precision": precision,
+        "--window": (options.analysis.window or "auto") if setting.windows else "" if limit == "--max-shift" else "off",
+    }
+    return command_line(options.model, options.analysis, how, float(setting.scale))
 
 
-def _best_pace(settings: Sweep, best: Version, observer: SweepObserver) -> tuple[BatchChoice, dict[str, float]]:
-    """The best batch size in a setting, and with it the frames per second of each pipeline."""
-    options, video = settings.options, settings.videos[0]
-    model = settings.model if best.precision is None else settings.model.with_precision(best.precision)
-    geometry = video.geometry(options, best.scale)
-    boxes = video.boxes(options)
-    reader = VideoReader(video.info, geometry, options.analysis.video_backend, boxes=boxes)
-    step = model.step((geometry.height, geometry.width, 3), has_boxes=boxes is not None)
-    batch = choose_batch(step, first_items(reader))
-    observer.say(f"batch size: {batch}")
-    frames = min(video.frames, max(PIPELINE_FRAMES, 3 * batch.batch_size))
-    speeds: dict[str, float] = {}
-    for name in PIPELINES_TRIED:
-        tried = replace(options, analysis=replace(options.analysis, batch_size=batch.batch_size, pipeline=name))
-        with observer.work(f"pipeline {name}", frames) as progress:
-            _, stages = find_poses(model, video.info, geometry, [range(frames)], tried, progress, boxes)
-        speeds[name] = stages.frames / stages.seconds
-    return batch, speeds
+def _compression(
+    options: SearchOptions,
+    setting: Setting,
+    folder: Path,
+    observer: SweepObserver,
+    overwrite: bool,
+    network: NetworkChoice,
+) -> Recommendation:
+    """What is recommended of compressed versions in a setting, against the given video in fp32 on the full frame."""
+    engine = replace(options.analysis.engine, precision="fp32")
+    analysis = replace(options.analysis, engine=engine, within=None, window=None, scale=1.0)
+    sweep = SweepOptions(options.videos, options.model, analysis, options.frames, tolerance=options.analysis.limit)
+    encoded: Sequence[Version] = encoded_versions({"libx264": options.crf}, {})[1:]
+    how: Any = {"scale": float(setting.scale), "precision": setting.model.options.precision}
+    versions = (Version(ORIGINAL, precision="fp32"), *(replace(version, **how) for version in encoded))
+    summary = run_sweep(
+        "recommend-compression", sweep, versions, folder, observer, overwrite=overwrite, network=network
+    )
+    write_report(summary)
+    return recommend(summary)

@@ -165,20 +165,6 @@ def scaled_versions(scales: Sequence[float]) -> tuple[Version, ...]:
     return tuple(Version(f"scale-{scale:g}", scale=scale) for scale in wanted)
 
 
-def setting_versions(scales: Sequence[float], precisions: Sequence[FixedPrecision]) -> tuple[Version, ...]:
-    """Every scale in every precision; the full frame in fp32 first.
-
-    >>> [version.label for version in setting_versions([0.5], ["int8"])]
-    ['scale 1, fp32', 'scale 1, int8', 'scale 0.5, fp32', 'scale 0.5, int8']
-    """
-    names = dict.fromkeys(("fp32", *precisions))
-    return tuple(
-        Version(f"scale-{scale:g}-{precision}", scale=scale, precision=precision)
-        for scale in _falling(scales)
-        for precision in names
-    )
-
-
 def _falling(scales: Sequence[float]) -> list[float]:
     """1, then the other scales, the largest first."""
     for scale in scales:
