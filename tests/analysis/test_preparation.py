@@ -84,6 +84,7 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> Maker:
     monkeypatch.setattr(preparation, "quantize_model", found)
     monkeypatch.setattr(preparation, "processor", lambda: ("a processor", VNNI))
     monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.0)
+    monkeypatch.setattr(reckoning, "LEAST_SURE_GAIN", 0.0)
     return found
 
 
@@ -154,7 +155,7 @@ def test_where_it_is_not_wanted_none_is_made(
 @pytest.mark.parametrize(
     ("where", "name", "value"),
     [
-        (reckoning, "LEAST_GAIN", 0.1),  # of fifty frames: enough for the gate
+        (reckoning, "LEAST_GAIN", 2.0),  # of fifty frames
         (preparation, "processor", lambda: ("an old processor", frozenset({"avx2"}))),
         (os, "access", lambda path, mode: "dots-model" not in str(path)),
     ],
@@ -311,6 +312,7 @@ def test_network_for_behaviours(maker: Maker, dots_clip: Path, tmp_path: Path, m
 def test_real_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed attempt leaves nothing; the next run makes the version, and finds its poses by it."""
     monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.0)
+    monkeypatch.setattr(reckoning, "LEAST_SURE_GAIN", 0.0)
     monkeypatch.setattr(preparation, "processor", lambda: ("a processor", VNNI))
     monkeypatch.setattr(kinds.PoseAnalysis, "quantize_options", lambda self: QuantizeOptions((1.0,), 8, 1000.0))
     video = clips.encode(tmp_path / "numbers.mp4", clips.numbered_frames(40, 48, 64))

@@ -143,7 +143,7 @@ def test_gate_that_costs_more_than_it_saves_is_left_out(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reckoning, "LEAST_GAIN", 2.0)
+    monkeypatch.setattr(reckoning, "LEAST_SURE_GAIN", 1.0)
     shaky.shifts["bf16"] = 0.02
     shaky.calls.clear()
     manifest = manifest_of(run(dots_clip, dots_model, tmp_path, "auto"))

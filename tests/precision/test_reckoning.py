@@ -47,8 +47,8 @@ def test_int8_version() -> None:
     ("work", "precisions", "windows"),
     [
         (ahead(640), True, True),
-        (ahead(80), False, False),  # the gate alone looks at 32
-        (ahead(150), True, False),
+        (ahead(50), False, False),  # the gate alone looks at 32
+        (ahead(80), True, False),
         (ahead(640, 278, 278), True, False),  # the gate looks at 127 small frames
         (ahead(2330, 278, 278), True, True),
         (ahead(640, windows=1.0), True, False),  # the frames are no larger than a window
@@ -79,10 +79,10 @@ def test_what_is_left_out_is_said() -> None:
     everything = trials(NETWORK, ahead(640), OPEN)
     assert everything == Trials(True, True, (), everything.cost, 0.2)
     assert everything.cost / ahead(1).each == pytest.approx(66, abs=2), "32 frames, most of it in fp32"
-    (sentence,) = trials(NETWORK, ahead(80), OPEN).left_out
+    (sentence,) = trials(NETWORK, ahead(50), OPEN).left_out
     assert sentence == (
-        "no faster precision is tried: that takes as long as 42 passes of the network in fp32, and could save 58 of "
-        "the 80 that are ahead"
+        "no faster precision is tried: that takes as long as 42 passes of the network in fp32, and could save 36 of "
+        "the 50 that are ahead"
     )
     (sentence,) = trials(NETWORK, ahead(640, 278, 278), OPEN).left_out
     assert sentence.startswith("no windows are tried: that takes as long as ")

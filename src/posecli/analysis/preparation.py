@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from time import sleep
 
 from posecli.analysis.ahead import Ahead, look_ahead, pass_seconds
@@ -127,7 +127,8 @@ class Preparation:
     def _seconds(self, intent: Int8Intent) -> tuple[float, float, float]:
         """How long the work ahead would take without int8, what int8 saves, and what making it takes, measured once."""
         second = pass_seconds(self._kind.model, intent.of.shape)
-        ahead, saved, cost = (second * intent.passes(work) for work in astuple(intent.reckoning))
+        found = intent.reckoning
+        ahead, saved, cost = (second * intent.passes(work) for work in (found.ahead, found.saved, found.cost))
         return ahead, saved, cost
 
 

@@ -18,8 +18,9 @@ from posecli.precision.quantize import GRAPH_WORK, AnyQuantizeOptions, expected_
 from posecli.precision.windows import ATTEMPTS
 from posecli.precision.within import SCALES, WITH_WINDOWS
 
-#: What is saved must be so many times what it costs: both are estimates.
-LEAST_GAIN = 2.0
+#: What is saved must be so many times what it costs, where nobody knows before whether anything comes of it; and where
+#: something nearly always does: most networks' points stay where they are in a faster precision.
+LEAST_GAIN, LEAST_SURE_GAIN = 2.0, 1.0
 #: With fewer multiply-adds for each number that enters or leaves their convolutions, networks wait for memory, and were
 #: no faster in int8 than in bf16: MobileNets have 15 to 35, EfficientNets 40 to 90, HRNet-w18 110 and w32 190; those
 #: that were faster ResNets, CSPNeXt-x and HRNet-w48 from 285 on (`benchmarks/results/versus-networks.md`).
@@ -69,10 +70,11 @@ class Reckoning:
     ahead: float
     saved: float
     cost: float
+    is_sure: bool = False  # that something comes of it
 
     @property
     def pays(self) -> bool:
-        return self.saved >= LEAST_GAIN * self.cost
+        return self.saved >= (LEAST_SURE_GAIN if self.is_sure else LEAST_GAIN) * self.cost
 
 
 def time_share(precision: FixedPrecision, here: Pace | None) -> float:
@@ -101,7 +103,7 @@ def reckon_precision(
     """Comparing a faster precision with fp32 on a sample, which fp32 may have to look at anyway (`is_compared`)."""
     looks = WORK[faster] if is_compared else 1 + WORK[faster]
     cost = work.sampled * (looks * work.each + 2 * work.detecting) + _graph(network)
-    return Reckoning(work.multiply_adds, work.multiply_adds * (1 - WORK[faster]), cost)
+    return Reckoning(work.multiply_adds, work.multiply_adds * (1 - WORK[faster]), cost, is_sure=True)
 
 
 def reckon_windows(
@@ -117,7 +119,8 @@ def reckon_search(network: Network, work: WorkAhead, precision: FixedPrecision) 
     """Searching scales, with the fastest precision that can run; at most all but the smallest one's work is saved."""
     areas = [float(scale**2) for scale in SCALES]
     cost = work.sampled * work.each * (1 + WORK[precision] * sum(areas)) + len(SCALES) * _graph(network)
-    return Reckoning(work.multiply_adds, work.multiply_adds * (1 - WORK[precision] * min(areas) * work.windows), cost)
+    saved = work.multiply_adds * (1 - WORK[precision] * min(areas) * work.windows)
+    return Reckoning(work.multiply_adds, saved, cost, is_sure=True)
 
 
 def intensity(network: Network, extents: Sequence[int]) -> float:
@@ -148,7 +151,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Trials:
-    """What a run measures before the first frame; what could not save as much as it costs is left out."""
+    """What a run measures before the first frame; what would not pay is left out."""
 
     precisions: bool  # faster ones, or all that a search tries
     windows: bool
