@@ -22,6 +22,7 @@ from posecli.errors import PrecisionError, UsageError
 from posecli.model.folder import ModelFolder
 from posecli.options import AnalyzeOptions, EngineOptions, PipelineName
 from posecli.precision import reckoning
+from posecli.precision import windows as measuring
 
 pytestmark = pytest.mark.usefixtures("fake_engine")
 
@@ -176,7 +177,7 @@ def test_an_animal_that_is_elsewhere_in_each_frame(
     # In the middle of cells of the smaller picture, too.
     places = (np.random.default_rng(0).integers(3, 12, (FRAMES // 2, 2)) * 16 + 8).astype(np.float64)
     clip = clips.encode(tmp_path / "elsewhere.mp4", drawn(places).images)
-    monkeypatch.setattr(measuring, "FEWEST_FRAMES", len(places))
+    monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.05)
     monkeypatch.setattr(measuring, "COARSE", (2,) if source == "coarse" else ())
     monkeypatch.setattr(measuring, "STILL", 8 if source == "still" else WIDTH)  # one cell shows nothing
     whole = run(clip, model, replace(options, window="off"))

@@ -277,7 +277,7 @@ def _expected_work(
     corners = windows.corners(geometry.to_network(centers), size)
     # The window shows what lies in it, and is moved to that.
     within = geometry.to_network(found[:, :, 0, :2]) - corners[:, None]
-    is_outside = ((within < 0) | (within > (windows.width, windows.height))).any(axis=-1)
+    is_outside: Flags = np.asarray(((within < 0) | (within > (windows.width, windows.height))).any(axis=-1))
     shown = np.where(is_outside[..., None, None], (np.nan, np.nan, 0.0), found)
     moved = windows.corners(geometry.to_network(windows.centers(shown)), size)
     is_placed, is_doubtful = corners.min(axis=1) >= 0, doubtful(corners)
