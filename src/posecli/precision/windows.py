@@ -30,6 +30,8 @@ from posecli.video.geometry import BatchGeometry, Floats
 MOST_WORK = 0.75
 #: Sizes that are tried at most, each so much larger than the one before.
 ATTEMPTS, LARGER = 3, 1.3
+#: Widths that are considered at most, and heights.
+MOST_SIDES = 48
 #: The animal may be sought in pictures so many times smaller, if no side of theirs is shorter, px.
 COARSE, SHORTEST_COARSE = (8, 4), 56
 #: Or as what differs from a still camera's background, in pictures so many times smaller.
@@ -237,10 +239,9 @@ def _expected_elsewhere(model: PoseModel, all_of_it: Windows, seen: _Moments) ->
 def _expected(all_of_it: Windows, centers: Floats, seen: _Moments) -> dict[Windows, float]:
     """Work that windows of every size would leave, about centers ``(B, 2)``."""
     size = seen.shape[:2]
-    choices = [
-        replace(all_of_it, width=width, height=height)
-        for width, height in product(*(_sides(all_of_it, extent) for extent in size[::-1]))
-    ]
+    sides = (_sides(all_of_it, extent) for extent in size[::-1])
+    some = (each[:: math.ceil(len(each) / MOST_SIDES)] for each in sides)
+    choices = [replace(all_of_it, width=width, height=height) for width, height in product(*some)]
     return {each: _expected_work(each, centers, seen.geometry, seen.found, size) for each in choices}
 
 
