@@ -6,9 +6,9 @@
 
 PYTHON is the interpreter of an environment with DeepLabCut 3.0.2 and TensorFlow 2.15. VIDEO is read from its first
 frame on, as it is, and as clips of 278x278 px: one cut from the middle, which the mouse leaves and comes back to, and
-one of the last frames' left side, where it always is. Frames per second are those of the loop over
-frames, from the first one read to the table closed, as DeepLabCut's are; those of the whole process, with start-up and
-parity gate, stand beside them. Shifts are measured in every frame, against posecli's fp32 on whole frames.
+one of the last frames' left side, where it always is. Frames per second are those of the loop over frames, from the
+first one read to the table closed, as DeepLabCut's are; those of the whole process, with start-up and parity gate,
+stand beside them. Shifts are measured in every frame, against posecli's fp32 on whole frames.
 """
 
 from __future__ import annotations
