@@ -192,7 +192,7 @@ def test_an_int8_version_is_made_of_crops_and_passes_the_gate(tmp_path: Path, ne
     options = QuantizeOptions((1.0,), frames=frames // 2, max_shift=1e6, boxes=table)
     assert quantize_model(folder, [video], options, told.append).passed
     assert told[0] == f"calibrating on {(frames - len(UNSEEN)) // 2} frames at 1 scales"
-    result = analyzed(video, folder, AnalyzeOptions(boxes=table, max_shift=1e6))
+    result = analyzed(video, folder, AnalyzeOptions(EngineOptions(precision="int8"), boxes=table, max_shift=1e6))
     assert result.table is not None
     manifest = json.loads(result.table.with_suffix(".json").read_text())
     assert manifest["engine"]["precision"] == "int8"

@@ -17,10 +17,11 @@ from posecli.behaviour.table import CHUNKS, is_behaviour_table, problems_of, rea
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
 from posecli.inference.windows import Windows
+from posecli.model.description import TABLE_COLUMNS
 from posecli.options import Crop, EngineOptions
 from posecli.tables.boxes import boxes_sha256, read_boxes
 from posecli.tables.hdf5 import PlainTable, read_plain_array, read_plain_table
-from posecli.tables.manifest import mapping, read_manifest
+from posecli.tables.manifest import mapping, read_manifest, values_sha256
 from posecli.tables.pose_table import KEY, SECONDS_NODE
 from posecli.tables.poses import read_poses
 from posecli.video.geometry import Geometry
@@ -159,6 +160,7 @@ class _Check:
         if self.manifest is not None:
             self._counts(table)
             self._names(table)
+            self._values([table.values])
             self._against_manifest(len(table.index))
         elif not _is_filtered(self.path.with_suffix(".json")):
             self._no_manifest()
@@ -223,6 +225,8 @@ class _Check:
         for part, rows in (("rows", len(frames)), ("chunks", len(chunks))):
             if promised[part] != rows:
                 self._error(f"it has {rows} {part}, and its manifest says {str(promised[part])[:40]}")
+        probabilities = [name for name in chunks.columns if name not in TABLE_COLUMNS]
+        self._values([chunks[probabilities].to_numpy(np.float64)])
         self._against_manifest(len(frames))
 
     # Against manifest and video --------------------------------------------------------------------------------------
@@ -248,6 +252,12 @@ class _Check:
             self._error(f"{len(unlisted)} rows without a pose are not listed as bad frames (first {unlisted[0]})")
         if filled := sorted({*bad} - {*empty}):
             self._error(f"{len(filled)} bad frames have a pose (first in row {filled[0]})")
+
+    def _values(self, blocks: Iterable[npt.NDArray[Any]]) -> None:
+        """That no value was changed, if the manifest tells."""
+        promised = (self.manifest or {}).get("values_sha256")
+        if promised is not None and promised != values_sha256(blocks):
+            self._error("its values are not those that were written with its manifest: they were changed since")
 
     def _names(self, table: PlainTable) -> None:
         model = mapping(self.manifest, "model")

@@ -9,7 +9,7 @@ from typing import Any
 
 from posecli.analysis.context import RunContext
 from posecli.analysis.frames import NetworkRun
-from posecli.analysis.journal import JournalContent, holds, read_journal
+from posecli.analysis.journal import JournalContent, holds, read_journal, read_rows
 from posecli.analysis.lock import HeldError, Lock, held, holder
 from posecli.analysis.plan import VideoFiles, VideoPlan
 from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError, UsageError
@@ -211,6 +211,7 @@ class VideoRun(NetworkRun):
         sections["left_out"] = header.get("left_out", [])
         sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
         sections |= {"windows": ending["windows"]} if "windows" in ending else {}
+        sections["values_sha256"] = manifests.values_sha256(read_rows(self.files.journal, content))
         state = "short" if self._shortfall(content) else "complete"
         return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 

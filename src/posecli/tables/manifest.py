@@ -19,6 +19,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from posecli import __version__
 from posecli.errors import OutputError
 from posecli.model.folder import AnyFolder, int8_fingerprint
@@ -200,6 +203,18 @@ def new_manifest(state: str, run_fingerprint: str, sections: Mapping[str, Any]) 
         "machine": describe_machine(),
         **sections,
     }
+
+
+def values_sha256(blocks: Iterable[npt.NDArray[np.float64]]) -> str:
+    """SHA-256 of a table's values as float64, little-endian, row by row; blocks are some rows each.
+
+    >>> values_sha256([np.zeros((2, 3))]) == values_sha256([np.zeros((1, 3)), np.zeros((1, 3))])
+    True
+    """
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block.astype("<f8").tobytes())
+    return digest.hexdigest()
 
 
 def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
