@@ -50,6 +50,10 @@ VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 MAX_SHIFT_PX = 1.5
 #: Least side of a window, px: less leaves no room about an animal.
 SMALLEST_WINDOW = 64
+#: Default bound of a student whose teacher is asked where it is unsure, px.
+TEACHER_BOUND_PX = 2.0
+#: In place of a teacher: none.
+NO_TEACHER = "off"
 #: Default limit of the parity gate for behaviours: a chunk's probabilities may change by a tenth.
 MAX_CHANGE = 0.1
 #: Shortest chunk, frames: the network halves time three times, and needs two steps after that.
@@ -239,6 +243,9 @@ class AnalyzeOptions(RunOptions):
     #: Search for the fastest scale, precision and windows that keep the 99th percentile of the shift against fp32 on
     #: the full frame within so many px on the run's own frames. A precision, a window or a scale other than 1 is kept.
     within: float | None = None
+    #: The network that taught a student, and looks at those frames of which the student is unsure: what
+    #: `posecli.load_model` takes, or ``off``. By default a model folder beside the student's, if it is the one.
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -250,6 +257,10 @@ class AnalyzeOptions(RunOptions):
             raise UsageError(f"a window of {self.window} px is not for {reason}: leave one of them out")
         at_least(1, **{"num-outputs": self.num_outputs})
         one_of("decoder", self.decoder, DECODERS)
+        if self.decoder == "standard" and self.teacher not in (None, NO_TEACHER):
+            raise UsageError(
+                "a teacher is not for the standard decoder, which takes one frame at a time: leave one of them out"
+            )
         if not self.max_shift > 0:
             raise UsageError(f"max-shift {self.max_shift} is too small: give a number of px above 0")
         if self.within is not None and not 0 < self.within < math.inf:
@@ -270,6 +281,11 @@ class AnalyzeOptions(RunOptions):
     def limit_option(self) -> str:
         """By which a user allows more."""
         return "--max-shift" if self.within is None else "--within"
+
+    @property
+    def teacher_bound(self) -> float:
+        """Largest 99th percentile of the shift of a student whose teacher is asked, against the teacher's fp32, px."""
+        return TEACHER_BOUND_PX if self.within is None else self.within
 
     @property
     def network_batch(self) -> int | Literal["auto"]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from posecli.analysis.ahead import look_ahead
 from posecli.analysis.executors import RunObserver
@@ -17,10 +17,12 @@ from posecli.analysis.plan import Forecast, RunPlan, VideoPlan, from_plain, plai
 from posecli.analysis.preparation import Preparation
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
 from posecli.inference.predictor import Model
+from posecli.inference.teacher import Teaching
 from posecli.inference.windows import Windows, whole_groups
 from posecli.options import FixedPrecision
 from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
 from posecli.precision.reckoning import Trials, trials
+from posecli.precision.teacher import StudentFigures, TeacherFigures
 from posecli.precision.windows import ChosenWindows, WindowFigures
 from posecli.precision.within import ScaleFigures
 from posecli.video.geometry import Geometry
@@ -28,7 +30,17 @@ from posecli.video.probe import VideoInfo
 
 #: Something that happened, as plain values, for whoever watches this process.
 Note = dict[str, Any]
-AnyFigures: Any = GateFigures | ScaleFigures | WindowFigures | ClipGateFigures
+AnyFigures: Any = GateFigures | ScaleFigures | WindowFigures | TeacherFigures | StudentFigures | ClipGateFigures
+
+
+class Measured(NamedTuple):
+    """How a run looks at its frames."""
+
+    model: Model[Any, Any]  # in the run's precision
+    figures: Sequence[Figures]  # what was measured to find that
+    windows: Sequence[ChosenWindows]
+    scale: Fraction | None = None  # if it was searched for
+    teaching: Teaching | None = None
 
 
 class RunContext:
@@ -59,15 +71,16 @@ class RunContext:
             return self.kind.model.with_precision(settled)
         self._preparation.make()
         worth = self._trials
-        model, scale, windows, figures = self._measured(worth)
+        measured = self._measured(worth)
         self._settle(
-            precision=model.options.fixed_precision,
-            figures=tuple(map(asdict, figures)),
-            scale=None if scale is None else str(scale),
-            windows=tuple(map(plain, windows)),
+            precision=measured.model.options.fixed_precision,
+            figures=tuple(map(asdict, measured.figures)),
+            scale=None if measured.scale is None else str(measured.scale),
+            windows=tuple(map(plain, measured.windows)),
             left_out=worth.left_out,
+            teacher=None if measured.teaching is None else plain(measured.teaching),
         )
-        return model
+        return measured.model
 
     @property
     def _trials(self) -> Trials:
@@ -78,20 +91,18 @@ class RunContext:
             return Trials(True, asked.windows != "off")
         return trials(self.kind.model.folder.description.network, ahead.work, asked)
 
-    def _measured(
-        self, worth: Trials
-    ) -> tuple[Model[Any, Any], Fraction | None, Sequence[ChosenWindows], Sequence[Figures]]:
-        """The model in the run's precision, the scale if it was searched for, windows, and what was measured."""
+    def _measured(self, worth: Trials) -> Measured:
         gate = self.kind.gate(self.plan.sampled, self.opens, windows=worth.windows)
         model: Model[Any, Any] = self.kind.model.with_precision(self.kind.model.options.fixed_precision)
         figures: list[Figures] = []
         if worth.precisions:
             if (fastest := self.kind.fastest_within(gate.evidence, windows=worth.windows)) is not None:
                 setting, tried = fastest
-                return setting.model, setting.scale, setting.windows, tried
+                return Measured(setting.model, tried, setting.windows, setting.scale)
             model, figures = choose_precision(self.kind.model, gate)
         windows, more = self.kind.choose_windows(model, gate.evidence) if worth.windows else ([], [])
-        return model, None, windows, [*figures, *more]
+        windows_after_all, teaching, most = self.kind.ask_teacher(model, gate.evidence, windows)
+        return Measured(model, [*figures, *more, *most], windows_after_all, teaching=teaching)
 
     def geometry(self, info: VideoInfo) -> Geometry:
         """What is done to each frame of a video. After `model`."""
@@ -115,6 +126,11 @@ class RunContext:
                 return from_plain(Windows, each["windows"])
         asked = self.kind.window_asked_for(geometry)
         return None if asked == "any" else asked
+
+    @property
+    def teaching(self) -> Teaching | None:
+        """When which teacher is asked, if one is. After `model`."""
+        return Teaching.of(vars(self.plan.settled))
 
     @property
     def figures(self) -> list[Figures]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,8 +28,9 @@ from posecli.inference.batching import is_out_of_memory
 from posecli.inference.pipeline import Line, run_pipeline
 from posecli.inference.predictor import Model
 from posecli.inference.sources import Still
-from posecli.inference.step import Values
-from posecli.inference.windows import Windows, WindowStep, whole_groups
+from posecli.inference.step import Step, Values
+from posecli.inference.teacher import TeacherStep, Teaching
+from posecli.inference.windows import Windows, WindowStep
 from posecli.options import FIXED_PRECISIONS, FixedPrecision
 from posecli.support.hardware import usable_cores
 from posecli.support.results import StageReport
@@ -41,6 +43,8 @@ from posecli.video.reader import VideoReader
 NO_ROWS: Rows = np.empty((0, 0))
 #: `Windows` as values that JSON has; ``None`` where whole frames are looked at.
 PlainWindows: TypeAlias = Any
+#: `Teaching` in the same way; ``None`` where no teacher is asked.
+PlainTeaching: TypeAlias = Any
 
 
 class Looked(NamedTuple):
@@ -49,6 +53,7 @@ class Looked(NamedTuple):
     precision: FixedPrecision
     geometry: Geometry
     windows: PlainWindows
+    teaching: PlainTeaching
 
 
 class NetworkRun:
@@ -58,6 +63,7 @@ class NetworkRun:
     first_row = 0
     _started: float | None = None
     _windows: Windows | None = None  # in which the network looks at the frames
+    _teaching: Teaching | None = None  # when a teacher looks at them too
     _before: Rows = NO_ROWS  # some of those before the first that comes next
 
     def __init__(self, files: VideoFiles, context: RunContext) -> None:
@@ -71,11 +77,14 @@ class NetworkRun:
 
     def sections(self, looked: Looked) -> dict[str, Any]:
         """The manifest's parts on all that determines the table's values."""
-        return {
+        sections = {
             "video": manifests.describe_video(self.info, self._fingerprint),
             "model": manifests.describe_model(self.kind.model.folder),
             "settings": self.kind.determining_settings(*looked, self.files.video),
         }
+        if looked.teaching is not None and self.kind.teacher is not None:
+            sections["teacher"] = manifests.describe_teacher(self.kind.teacher)
+        return sections
 
     def fingerprint(self, looked: Looked) -> str:
         """Hash of all that determines the table's values."""
@@ -90,7 +99,12 @@ class NetworkRun:
         """Why an earlier result is not the one that is asked for."""
         sections = self.sections(self._acceptable(manifest)[0])
         sections["settings"].setdefault("windows", None)  # tables without have no such setting
-        return ", ".join(manifests.differences(manifest, sections)) or "by another version"
+        now, then = sections["settings"].pop("teacher", None), manifests.mapping(manifest, "settings").get("teacher")
+        words = manifests.differences(manifest, sections)
+        if now != then:  # whose rules are too long to be read
+            asked = "was asked, and is not now" if now is None else "was asked otherwise"
+            words.append(f"its teacher {'was not asked, and is now' if then is None else asked}")
+        return ", ".join(words) or "by another version"
 
     def _acceptable(self, manifest: dict[str, Any]) -> list[Looked]:
         """How an earlier result may have been made: as it was, in all that is left to measurement."""
@@ -103,11 +117,14 @@ class NetworkRun:
             size = manifests.mapping(settings, "windows")
             if (size.get("width"), size.get("height")) != (windows.width, windows.height):
                 made = plain(windows)
-        return [Looked(name, geometry, made) for name in (FIXED_PRECISIONS if asked == "auto" else (asked,))]
+        teaching = self.kind.teaching_asked_for(settings.get("teacher"))
+        precisions = FIXED_PRECISIONS if asked == "auto" else (asked,)
+        return [Looked(name, geometry, made, teaching) for name in precisions]
 
     def _looked(self, settings: Mapping[str, Any]) -> Looked:
         """How rows were made, by their journal's settings."""
-        return Looked(settings["precision"], self._geometry_in(settings), settings.get("windows"))
+        geometry = self._geometry_in(settings)
+        return Looked(settings["precision"], geometry, settings.get("windows"), settings.get("teacher"))
 
     def _geometry_in(self, settings: Mapping[str, Any]) -> Geometry:
         """What was done to frames by a manifest's settings, where the scale is left to measurement."""
@@ -162,8 +179,9 @@ class NetworkRun:
         if batch.trials:
             self.observer.batch_measured(batch)
         precision = model.options.fixed_precision
-        windows = self.context.windows(self.geometry)
-        looked = Looked(precision, self.geometry, None if windows is None else plain(windows))
+        windows, teaching = self.context.windows(self.geometry), self.context.teaching
+        plain_windows, plain_teaching = (None if each is None else plain(each) for each in (windows, teaching))
+        looked = Looked(precision, self.geometry, plain_windows, plain_teaching)
         header = {
             "fingerprint": self.fingerprint(looked),
             **self.sections(looked),
@@ -196,9 +214,8 @@ class NetworkRun:
         rows, row_bytes = 0 if earlier is None else earlier.rows, 8 * self.kind.row_width
         self.files.check_free_space(self.info.expected_frames, rows, row_bytes, csv=self.options.csv)
         path = self.files.journal
-        self._windows = Windows.of(header["settings"])
-        if self._windows is not None:  # a run that goes on may have been given another size
-            batch_size = whole_groups(batch_size, self._windows)
+        self._windows, self._teaching = Windows.of(header["settings"]), Teaching.of(header["settings"])
+        batch_size = self._in_groups(batch_size)  # a run that goes on may have been given another size
         if earlier is None:
             journal, first, known = JournalWriter.begin(path, header), 0, NO_ROWS
         else:  # its last batch is made once more, to see that all is as it was; so batches are the same again
@@ -227,6 +244,16 @@ class NetworkRun:
             journal.close()
         return stages
 
+    @property
+    def _group(self) -> int:
+        """Frames that are looked at together, whatever the batches: these are whole groups."""
+        windows, teaching = self._windows, self._teaching
+        return math.lcm(1 if windows is None else windows.group, 1 if teaching is None else teaching.rule.group)
+
+    def _in_groups(self, batch_size: int) -> int:
+        """The least size of a batch that holds so many frames and ends where a group does."""
+        return -(-batch_size // self._group) * self._group
+
     def _rows_before(self, row: int) -> Rows:
         """Rows that say where windows lie; none are read where whole frames are looked at."""
         if self._windows is None:
@@ -247,12 +274,12 @@ class NetworkRun:
         """Half the batch size, if memory ran out; any other error is raised again."""
         if not is_out_of_memory(error):
             raise error
-        if batch_size == (1 if self._windows is None else self._windows.group):
+        if batch_size == self._group:
             raise EngineError(
                 f"not enough memory for a single {self.kind.model.kind.item} of '{self.info.path}': close other "
                 f"programs, or choose a smaller {self.kind.size_options}"
             ) from error
-        half = batch_size // 2 if self._windows is None else whole_groups(batch_size // 2, self._windows)
+        half = self._in_groups(batch_size // 2)
         self.observer.batch_halved(self.info, half)
         return half
 
@@ -265,13 +292,17 @@ class NetworkRun:
         """
         shape = self.kind.shape(self.geometry)
         background = partial(Still.of_video, self.info, self.geometry)
-        engine, step = model.engine_for(shape), self.kind.step(model, shape, self._windows, background)
+        engine, step = model.engine_for(shape), self.kind.step(model, shape, self._windows, background, self._teaching)
         step.warm_up(min(batch_size, self.kind.items(self.info)))
         if len(self._before):
             step.resume(first, self._before.reshape(len(self._before), *model.values_shape))
         network = f"{model.folder.description.scorer} ({self.kind.network})"
-        of_frames = "" if self._windows is None else f", {self._windows} out of frames"
-        self.observer.engine_ready(network, engine.info, self.kind.work(self.geometry, batch_size) + of_frames)
+        work = self.kind.work(self.geometry, batch_size)
+        work += "" if self._windows is None else f", {self._windows} out of frames"
+        if self._teaching is not None and self.kind.teacher is not None:
+            teacher = self.kind.teacher.description.scorer
+            work += f", and its teacher {teacher} in {self._teaching.precision} where it is unsure"
+        self.observer.engine_ready(network, engine.info, work)
         self._start()
         journal.note_session(
             {
@@ -300,10 +331,16 @@ class NetworkRun:
             reader.skip(first)
             line = Line(reader, step, sink, batch_size, usable_cores())
             stages = run_pipeline(self.options.pipeline, line)
-            looked = {"windows": step.account()} if isinstance(step, WindowStep) else {}
-            return stages, {**self.kind.account(reader), "pictures": self.seen(reader.video), **looked}
+            return stages, {**self.kind.account(reader), "pictures": self.seen(reader.video), **accounts(step)}
         finally:
             reader.close()
+
+
+def accounts(step: Step) -> dict[str, dict[str, int]]:
+    """How many frames a step looked at, and how."""
+    asked = {"teacher": step.account()} if isinstance(step, TeacherStep) else {}
+    inner = step.student if isinstance(step, TeacherStep) else step
+    return asked | ({"windows": inner.account()} if isinstance(inner, WindowStep) else {})
 
 
 class RowsDifferError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,8 +22,10 @@ from posecli.inference.pipeline import Reader
 from posecli.inference.predictor import ClipModel, Model, PoseModel, load_clip_model, load_model
 from posecli.inference.sources import Still
 from posecli.inference.step import Step
+from posecli.inference.teacher import TeacherStep, Teaching
 from posecli.inference.topdown import check_boxes
 from posecli.inference.windows import GROUP, Windows
+from posecli.model.folder import ModelFolder, int8_fingerprint
 from posecli.network.network import AxesHead
 from posecli.options import SMALLEST_WINDOW, AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
@@ -41,6 +43,7 @@ from posecli.precision.gate import (
 )
 from posecli.precision.quantize import AnyQuantizeOptions, ClipQuantizeOptions, QuantizeOptions
 from posecli.precision.reckoning import Asked
+from posecli.precision.teacher import choose_teacher, teacher_of
 from posecli.precision.windows import MOST_WORK, ChosenWindows, WindowFigures, choose_windows, windows_of
 from posecli.precision.within import SCALES, Setting, fastest_within
 from posecli.support.files import partial_path, write_partial
@@ -93,6 +96,7 @@ class Analysis(ABC):
         precision: FixedPrecision,
         geometry: Geometry,
         windows: Any,  # noqa: ARG002
+        teaching: Any,  # noqa: ARG002
         video: Path,  # noqa: ARG002
     ) -> dict[str, Any]:
         """Settings that determine the values of a video's table, besides its content and the model."""
@@ -101,6 +105,10 @@ class Analysis(ABC):
 
     def window_asked_for(self, geometry: Geometry) -> Windows | Literal["any"] | None:  # noqa: ARG002
         """The windows that a result must have been made with; any where that is left to measurement."""
+        return None
+
+    def teaching_asked_for(self, found: Any) -> Any:  # noqa: ARG002
+        """How a teacher must have been asked for a result, as plain values, by how that `found` it was."""
         return None
 
     def work(self, geometry: Geometry, batch_size: int) -> str:
@@ -117,9 +125,15 @@ class Analysis(ABC):
         shape: Shape,
         windows: Windows | None = None,  # noqa: ARG002
         background: Callable[[int], Still] | None = None,  # noqa: ARG002
+        teaching: Teaching | None = None,  # noqa: ARG002
     ) -> Step:
         """From items of one shape to the values of a row each; a `background` is there for windows that it places."""
         return model.step(shape)
+
+    @property
+    def teacher(self) -> ModelFolder | None:
+        """Who may be asked where the network is unsure."""
+        return None
 
     def fastest_within(
         self,
@@ -137,6 +151,15 @@ class Analysis(ABC):
     ) -> tuple[list[ChosenWindows], list[WindowFigures]]:
         """The part of each frame that the network will look at, by the frames' shape, and what was measured for it."""
         return [], []
+
+    def ask_teacher(
+        self,
+        model: Model[Any, Any],  # noqa: ARG002
+        evidence: Evidence,  # noqa: ARG002
+        windows: Sequence[ChosenWindows],
+    ) -> tuple[Sequence[ChosenWindows], Teaching | None, list[Figures]]:
+        """The windows that are used after all, when a teacher is asked, and what was measured of that."""
+        return windows, None, []
 
     def shape(self, geometry: Geometry) -> Shape:
         """Shape of an item, as the engine takes it."""
@@ -250,6 +273,8 @@ class PoseAnalysis(Analysis):
         self.run_settings = {"decoder": options.decoder}
 
         self.top_down = description.top_down is not None
+        _, found, self._rules = teacher_of(model.folder, options)
+        self._teacher = None if found is None else PoseModel(found, model.options)
         check_boxes(model.folder, options.boxes)
         if self._has_one_size and isinstance(options.window, int):
             raise UsageError(f"'{model.folder.path}' takes pictures of one size: leave out --window")
@@ -265,11 +290,11 @@ class PoseAnalysis(Analysis):
         return f"batch {batch_size}, network input {crop.width}x{crop.height} px out of frames of {frames} px"
 
     def determining_settings(
-        self, precision: FixedPrecision, geometry: Geometry, windows: Any, video: Path
+        self, precision: FixedPrecision, geometry: Geometry, windows: Any, teaching: Any, video: Path
     ) -> dict[str, Any]:
-        settings = super().determining_settings(precision, geometry, windows, video)
-        if windows is not None:
-            settings |= {"windows": windows}
+        settings = super().determining_settings(precision, geometry, windows, teaching, video)
+        settings |= {} if windows is None else {"windows": windows}
+        settings |= {} if teaching is None else {"teacher": teaching}
         if self.options.boxes is None:
             return settings
         table = boxes_path(self.options.boxes, video)
@@ -302,15 +327,18 @@ class PoseAnalysis(Analysis):
 
     def gate(self, videos: Sequence[Path], opens: Opens, *, windows: bool = False, frames: int | None = None) -> Gate:
         # The search for the fastest setting begins at the full frame.
-        shown = self.options if self.options.within is None else replace(self.options, scale=1.0)
-        return pose_gate(videos, shown, opens, GROUP if windows else 0, frames)
+        has_teacher = self._teacher is not None
+        shown = replace(self.options, scale=1.0) if has_teacher or self.options.within is not None else self.options
+        lag = GROUP if has_teacher or windows else 0
+        return pose_gate(videos, shown, opens, lag, frames, beside=has_teacher)
 
     @property
     def finds_scale(self) -> bool:
-        return self.options.within is not None and self.options.scale == 1 and not self._has_one_size
+        is_open = self.options.within is not None and self.options.scale == 1 and not self._has_one_size
+        return is_open and self._teacher is None
 
     def fastest_within(self, evidence: Evidence, *, windows: bool) -> tuple[Setting, Sequence[GateFigures]] | None:
-        if self.options.within is None:
+        if self.options.within is None or self._teacher is not None:
             return None
         scales = SCALES if self.finds_scale else (self.options.exact_scale,)
         return fastest_within(self.model, evidence, self.options, scales, windows=windows)
@@ -320,7 +348,7 @@ class PoseAnalysis(Analysis):
         options, windows = self.options, self.options.windows
         if windows == "auto" and (self._has_one_size or options.no_windows):
             windows = "off"
-        searches, names_scale = options.within is not None, options.scale != 1
+        searches, names_scale = options.within is not None and self._teacher is None, options.scale != 1
         return replace(super().asked, windows=windows, searches=searches, names_scale=names_scale)
 
     def sample_size(self, info: VideoInfo) -> int:
@@ -356,7 +384,41 @@ class PoseAnalysis(Analysis):
         self, model: Model[Any, Any], evidence: Evidence
     ) -> tuple[list[ChosenWindows], list[WindowFigures]]:
         assert isinstance(model, PoseModel)
-        return choose_windows(model, evidence, self.options)
+        shown = evidence if self._teacher is None else evidence.scaled(self.options.exact_scale)
+        return choose_windows(model, shown, self.options)
+
+    @property
+    def teacher(self) -> ModelFolder | None:
+        return None if self._teacher is None else self._teacher.folder
+
+    def teaching_asked_for(self, found: Any) -> Any:
+        if self._teacher is None:
+            return None
+        if not isinstance(found, Mapping):
+            # A student may have been found to be good enough alone for what was asked for.
+            return None if self.options.within is not None else {"identity": self._teacher.folder.identity}
+        asked = self.options.engine.precision
+        precision = found.get("precision") if asked == "auto" else asked
+        return dict(found) | self._teacher_facts(precision)
+
+    def _teacher_facts(self, precision: Any) -> dict[str, Any]:
+        """Which teacher is asked, and how it computes, as `Teaching` has it."""
+        assert self._teacher is not None
+        folder = self._teacher.folder
+        version = int8_fingerprint(folder) if precision == "int8" else None
+        return {"identity": folder.identity, "precision": precision, "int8_version": version}
+
+    def ask_teacher(
+        self, model: Model[Any, Any], evidence: Evidence, windows: Sequence[ChosenWindows]
+    ) -> tuple[Sequence[ChosenWindows], Teaching | None, list[Figures]]:
+        if self._teacher is None:
+            return windows, None, []
+        assert isinstance(model, PoseModel)
+        chosen, figures = choose_teacher(model, self._teacher, self._rules, evidence, self.options, windows)
+        if chosen.rule is None:
+            return chosen.windows, None, figures
+        facts = self._teacher_facts(chosen.teacher.options.fixed_precision)
+        return chosen.windows, Teaching(**facts, rule=chosen.rule), figures
 
     def step(
         self,
@@ -364,10 +426,22 @@ class PoseAnalysis(Analysis):
         shape: Shape,
         windows: Windows | None = None,
         background: Callable[[int], Still] | None = None,
+        teaching: Teaching | None = None,
     ) -> Step:
         assert isinstance(model, PoseModel)
         if windows is not None:
-            return model.window_step(shape, windows, self.options.decoder, background)
+            step: Step = model.window_step(shape, windows, self.options.decoder, background)
+        else:
+            step = self._whole(model, shape)
+        if teaching is None:
+            return step
+        assert self._teacher is not None
+        # Kept, with its engine, from one video to the next.
+        self._teacher = self._teacher.with_options(replace(model.options, precision=teaching.precision))
+        return TeacherStep(teaching.rule, step, self._whole(self._teacher, shape))
+
+    def _whole(self, model: PoseModel, shape: Shape) -> Step:
+        """What looks at whole frames."""
         has_boxes = self.options.boxes is not None
         return model.step(shape, self.options.decoder, self.options.num_outputs, has_boxes=has_boxes)
 

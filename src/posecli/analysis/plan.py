@@ -110,6 +110,8 @@ class Settled:
     windows: tuple[dict[str, Any], ...] = ()
     #: What was not tried, as it could not save as much as it costs; a sentence each.
     left_out: tuple[str, ...] = ()
+    #: When which teacher is asked, if one is.
+    teacher: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

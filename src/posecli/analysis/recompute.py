@@ -1,15 +1,15 @@
 """Rows of a pose table held against its video: their times, and what the network says of some of their frames now.
 
->>> findings = list(compare_with_video(table, VideoReader(probe(video), geometry), model))  # doctest: +SKIP
+>>> findings = list(compare_with_video(table, VideoReader(probe(video), geometry), Looking(model)))  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from posecli.inference.predictor import PoseModel
 from posecli.inference.sources import Still
 from posecli.inference.step import Values
-from posecli.inference.windows import Windows
+from posecli.inference.teacher import DoubtRule, TeacherStep
+from posecli.inference.windows import Windows, WindowStep
 from posecli.tables.poses import PCUTOFF, PoseData
 from posecli.video.batch import Batch
 from posecli.video.decoding import Picture
@@ -42,11 +43,38 @@ TIME_TOLERANCE = 1e-6
 SPARSE = 16
 
 
+@dataclass(frozen=True)
+class Looking:
+    """How a table was made: by a network, in windows or not, and by its teacher where a rule says so."""
+
+    model: PoseModel
+    windows: Windows | None = None
+    rule: DoubtRule | None = None
+    teacher: PoseModel | None = None
+
+    @property
+    def group(self) -> int:
+        """Frames that are looked at together."""
+        return 1 if self.rule is None else self.rule.group
+
+    def at(self, frames: Batch, poses: Values, background: Callable[[int], Still]) -> Values:
+        """Where the body parts are in a group of frames, by the poses ``(N, K, 1, 3)`` of the whole table."""
+        shape, first = frames.images.shape[1:], int(frames.indices[0])
+        step = self.model.step(shape)
+        if self.windows is not None:
+            step = self.model.window_step(shape, self.windows, background=background)
+        if self.rule is not None and self.teacher is not None:
+            step = TeacherStep(self.rule, step, self.teacher.step(shape))
+            step.resume(first, poses[max(0, first - self.group) : first])
+        elif isinstance(step, WindowStep):
+            step.resume_within(first, poses)
+        return step(frames)
+
+
 def compare_with_video(
     table: PoseData,
     reader: VideoReader,
-    model: PoseModel,
-    windows: Windows | None = None,
+    looking: Looking,
     *,
     rows: int = ROWS,
     progress: Callable[[int], object] = lambda _count: None,
@@ -70,11 +98,11 @@ def compare_with_video(
     chosen = _spread(range(len(table)), rows) | set(_spread(seen.repeated, rows))
     found = [
         _Compared.of(row, table.points[row], poses)
-        for row, poses in _computed(reader, _look(model, windows, table, reader), sorted(chosen), progress)
+        for row, poses in _computed(reader, looking, table.points[:, :, None], sorted(chosen), progress)
         if row in poses and np.isfinite(table.points[row, :, :2]).any()
     ]
     if found:
-        yield from _differences(found, is_exact=model.options.fixed_precision == "fp32")
+        yield from _differences(found, is_exact=looking.model.options.fixed_precision == "fp32")
 
 
 @dataclass
@@ -166,37 +194,43 @@ def _median(apart: Floats) -> float:
     return float(np.median(known)) if len(known) else 0.0
 
 
-def _look(model: PoseModel, windows: Windows | None, table: PoseData, reader: VideoReader) -> Callable[[Batch], Values]:
-    """What says where the body parts are in one frame, as when the table was made."""
-    if windows is None:
-        return lambda frame: model.values_of([frame])
-    poses = table.points[:, :, None]
-    background = cache(partial(Still.of_video, reader.info, reader.geometry))
-
-    def look(frame: Batch) -> Values:
-        step = model.window_step(frame.images.shape[1:], windows, background=background)
-        step.resume_within(int(frame.indices[0]), poses)
-        return step(frame)
-
-    return look
-
-
 def _computed(
-    reader: VideoReader, look: Callable[[Batch], Values], chosen: Sequence[int], progress: Callable[[int], object]
+    reader: VideoReader, looking: Looking, table: Values, chosen: Sequence[int], progress: Callable[[int], object]
 ) -> Iterator[tuple[int, dict[int, Floats]]]:
     """Each chosen row with the poses of its frame and of the frames beside it, ``(K, 3)`` in px of the full frame."""
-    waiting = deque(chosen)
-    needed = {place for row in chosen for place in (row - 1, row, row + 1)}
+    waiting, group = deque(chosen), looking.group
+    needed = {place // group for row in chosen for place in (row - 1, row, row + 1)}
+    background = cache(partial(Still.of_video, reader.info, reader.geometry))
     poses: dict[int, Floats] = {}
-    for number, picture in chain(reader.rows(), [(None, None)]):
-        progress(picture is not None)
-        while waiting and (number is None or number > waiting[0] + 1):
+    last: tuple[None, None] = None, None
+    for number, frames in chain(_groups(reader, group, needed, progress), [last]):
+        if frames is not None and frames.valid.any():
+            found = looking.at(frames, table, background)[frames.valid, :, 0]
+            poses |= zip(frames.indices[frames.valid].tolist(), found, strict=True)
+        while waiting and (number is None or number > (waiting[0] + 1) // group):
             row = waiting.popleft()
             yield row, {place: poses[place] for place in (row - 1, row, row + 1) if place in poses}
-        if number in needed and picture is not None and picture.frame is not None:
-            image = reader.new_buffer(1)
-            reader.prepare_row(number, picture, image[0])
-            poses[number] = look(reader.batch(image, np.array([number])))[0, :, 0]
+
+
+def _groups(
+    reader: VideoReader, size: int, needed: Container[int], progress: Callable[[int], object]
+) -> Iterator[tuple[int, Batch | None]]:
+    """Numbers of groups of so many frames, and the frames of those that are needed."""
+    for number, rows in groupby(reader.rows(), lambda row: row[0] // size):
+        images = reader.new_buffer(size)
+        indices: list[int] = []
+        valid: list[bool] = []
+        for place, picture in rows:
+            progress(1)
+            if number not in needed:
+                continue
+            if picture.frame is None:
+                images[len(indices)] = 0
+            else:
+                reader.prepare_row(place, picture, images[len(indices)])
+            indices.append(place)
+            valid.append(picture.frame is not None)
+        yield number, reader.batch(images[: len(indices)], np.array(indices), valid=np.array(valid)) if valid else None
 
 
 def _apart(row: Floats, pose: Floats) -> Floats:

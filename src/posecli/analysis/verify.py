@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +12,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from posecli.analysis.recompute import ROWS, compare_with_video
+from posecli.analysis.recompute import ROWS, Looking, compare_with_video
 from posecli.behaviour.table import CHUNKS, is_behaviour_table, problems_of, read_behaviours
 from posecli.errors import OutputError, PoseCliError, UsageError
 from posecli.inference.predictor import PoseModel, load_model
+from posecli.inference.teacher import Teaching
 from posecli.inference.windows import Windows
 from posecli.model.description import TABLE_COLUMNS
+from posecli.model.folder import ModelFolder
+from posecli.model.importing import open_model
+from posecli.model.teacher import find_teacher
 from posecli.options import Crop, EngineOptions
 from posecli.tables.boxes import boxes_sha256, read_boxes
 from posecli.tables.hdf5 import PlainTable, read_plain_array, read_plain_table
@@ -68,6 +72,8 @@ class Recomputing:
     video: Path
     #: As `posecli.load_model` takes it; the one that the manifest names by default.
     model: Path | None = None
+    #: Of a student, likewise; else one beside the student.
+    teacher: Path | None = None
     rows: int = ROWS
 
 
@@ -302,10 +308,30 @@ class _Check:
         if fingerprint is not None and content_fingerprint(wanted.video) != fingerprint:
             return [f"'{wanted.video}' is not the video that it was made of, or was changed since: analyse again"]
         info = probe(wanted.video)
-        model, geometry = self._model(wanted.model), self._geometry(info)
+        looking, geometry = self._looking(wanted), self._geometry(info)
         reader = VideoReader(info, geometry, boxes=self._boxes())
-        table, windows = read_poses(self.path), Windows.of(mapping(self.manifest, "settings"))
-        return compare_with_video(table, reader, model, windows, rows=wanted.rows, progress=progress)
+        return compare_with_video(read_poses(self.path), reader, looking, rows=wanted.rows, progress=progress)
+
+    def _looking(self, wanted: Recomputing) -> Looking:
+        """How the table was made."""
+        settings = mapping(self.manifest, "settings")
+        looking, teaching = Looking(self._model(wanted.model), Windows.of(settings)), Teaching.of(settings)
+        if teaching is None:
+            return looking
+        options = replace(looking.model.options, precision=teaching.precision)
+        teacher = PoseModel(self._teacher(looking.model.folder, wanted.teacher, teaching), options)
+        return replace(looking, rule=teaching.rule, teacher=teacher)
+
+    def _teacher(self, student: ModelFolder, source: Path | None, teaching: Teaching) -> ModelFolder:
+        """The network that was asked about frames of which the student was unsure."""
+        named = source or mapping(self.manifest, "teacher").get("path")
+        is_there = isinstance(named, (str, Path)) and Path(named).exists()
+        found = open_model(Path(str(named))) if source or is_there else find_teacher(student)
+        if found is None:
+            raise UsageError(f"its teacher is not at '{str(named)[:200]}' any more: name it with --teacher")
+        if found.identity != teaching.identity:
+            raise UsageError(f"'{found.path}' is not the teacher that it was made with: name that with --teacher")
+        return found
 
     def _model(self, source: Path | None) -> PoseModel:
         described, settings = mapping(self.manifest, "model"), mapping(self.manifest, "settings")

@@ -13,6 +13,7 @@ from posecli.analysis.journal import JournalContent, holds, read_journal, read_r
 from posecli.analysis.lock import HeldError, Lock, held, holder
 from posecli.analysis.plan import VideoFiles, VideoPlan
 from posecli.errors import OutputError, OutputExistsError, PoseCliError, PrecisionError, ShortVideoError, UsageError
+from posecli.inference.teacher import Teaching
 from posecli.inference.windows import Windows
 from posecli.options import FIXED_PRECISIONS
 from posecli.support.files import make_folder, move_into_place, partial_path, write_partial
@@ -173,6 +174,7 @@ class VideoRun(NetworkRun):
             first_frame=self.kind.frames_before(self.first_row, self.info),
             notes=(*self._unseen(content), *manifests.oddities(self.info, self._pictures(content))),
             plan=self._plan({**content.header, **content.last_note}),
+            teacher_frames=None if stages is None else content.last_note.get("teacher", {}).get("teacher_frames"),
         )
 
     def _unseen(self, content: JournalContent) -> list[str]:
@@ -212,6 +214,8 @@ class VideoRun(NetworkRun):
         sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
         sections |= {"windows": ending["windows"]} if "windows" in ending else {}
         sections["values_sha256"] = manifests.values_sha256(read_rows(self.files.journal, content))
+        if "teacher" in sections:
+            sections["teacher"] |= ending.get("teacher", {})
         state = "short" if self._shortfall(content) else "complete"
         return manifests.encode_manifest(manifests.new_manifest(state, header["fingerprint"], sections))
 
@@ -244,6 +248,7 @@ class VideoRun(NetworkRun):
             return False
         try:
             Windows.of(header["settings"])
+            Teaching.of(header["settings"])
         except UsageError:
             return False
         return ending is None or (

@@ -109,6 +109,7 @@ def run_over(
     from posecli.analysis.executors import executor
     from posecli.analysis.plan import RunPlan, open_folder
     from posecli.cli.progress import AnalysisProgress, run_report
+    from posecli.precision.teacher import without_teacher
     from posecli.video.find import find_videos
 
     videos, model, dry_run, output = (flags.pop(name) for name in ("videos", "model", "dry_run", "output"))
@@ -122,6 +123,8 @@ def run_over(
         folder = open_folder(model, options, network)
         if model is None:
             output.say(f"no --model is given: using the built-in network, which knows {knows}")
+        if isinstance(options, AnalyzeOptions) and (words := without_teacher(folder, options)) is not None:
+            output.say(words)
         # Where several videos could suffer from the crash of one, a process of its own takes the risk; but a program
         # that calls commands in its own process must not find itself in two.
         is_watched = ctx.obj is OWN_PROCESS and sys.platform == "linux" and len(found.videos) > 1
@@ -176,6 +179,12 @@ def run_over(
         metavar="PX",
         help="Find the fastest scale, precision and window whose poses stay within so many px (99th percentile, such "
         "as 1px) of fp32 on the full frame, on these videos; what other options name is kept.",
+    ),
+    click.option(
+        "--teacher",
+        metavar="MODEL|off",
+        help="The network that taught a student (see posecli distill): it looks at the frames of which the student is "
+        "unsure, so that poses stay within --within (2 px without it) of its own.  [a model folder beside the student]",
     ),
     limit=click.option(
         "--max-shift",

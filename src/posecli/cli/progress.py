@@ -219,6 +219,9 @@ def summary_line(result: VideoResult) -> str:
         return f"{result.video.name}: skipped, {result.message}: {result.table}"
     note = f" ({result.message})" if result.message else ""
     note += f" (from frame {result.first_frame} on)" if result.first_frame and result.seconds else ""
+    if result.teacher_frames is not None:
+        share = result.teacher_frames / max(1, result.frames - result.first_frame)
+        note += f" (its teacher was asked about {result.teacher_frames} frames, {100 * share:.1f} %)"
     speed = f" in {result.seconds:.1f} s, {result.frames_per_second:.1f} fps" if result.seconds else " taken over"
     return f"{result.video.name}: {result.state}{note}, {result.frames} frames{speed}: {result.table}"
 

@@ -261,6 +261,7 @@ def _number(value: float | None) -> str:
 @click.option("--recursive", is_flag=True, help="Look into subfolders too.")
 @click.option("--video", type=PATH, help="The table's video: compare the time of every frame, and compute rows again.")
 @click.option("-m", "--model", type=PATH, help="With --video: the table's model.  [the manifest's]")
+@click.option("--teacher", type=PATH, help="With --video: the teacher of a student.  [the manifest's]")
 @click.option("--rows", type=click.IntRange(min=1), default=64, help="With --video: rows that are computed.")
 @click.pass_context
 def verify(
@@ -284,8 +285,9 @@ def verify(
     from posecli.cli.progress import frame_progress
     from posecli.video.probe import probe
 
-    if video is None and flags["model"] is not None:
-        raise UsageError("--model goes with --video: name the video whose rows shall be computed again")
+    for name in ("model", "teacher"):
+        if video is None and flags[name] is not None:
+            raise UsageError(f"--{name} goes with --video: name the video whose rows shall be computed again")
     if video is None:
         report = verify_tables(path, recursive=recursive)
     else:  # it is read twice: once for the times, once for the rows

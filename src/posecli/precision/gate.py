@@ -87,6 +87,7 @@ class Sample(NamedTuple):
 
     items: Batch
     earlier: Batch | None = None  #: For each of them a frame that comes somewhat before.
+    beside: tuple[Batch, Batch] | None = None  #: For each of them the frame before and the frame after.
 
 
 class Evidence:
@@ -132,7 +133,8 @@ class Evidence:
 
 def _rescaled(sample: Sample, scale: Fraction) -> Sample:
     earlier = None if sample.earlier is None else rescaled(sample.earlier, scale)
-    return sample._replace(items=rescaled(sample.items, scale), earlier=earlier)
+    beside = None if sample.beside is None else (rescaled(sample.beside[0], scale), rescaled(sample.beside[1], scale))
+    return sample._replace(items=rescaled(sample.items, scale), earlier=earlier, beside=beside)
 
 
 @dataclass(frozen=True)
@@ -225,10 +227,13 @@ def pose_gate(
     opens: Opens = lambda _video: None,
     lag: int = 0,
     frames: int | None = None,
+    *,
+    beside: bool = False,
 ) -> Gate:
     """How far points move on frames of a run's videos, which come with those `lag` frames before them, if any.
 
-    Of so many `frames` together each video has some; by default as many as a run looks at, of some of the videos.
+    With a lag they may come with those `beside` them too. Of so many `frames` together each video has some; by default
+    as many as a run looks at, of some of the videos.
     """
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> GateFigures:
@@ -236,7 +241,7 @@ def pose_gate(
         return compare_poses(precision, found[:, :, 0], expected[:, :, 0], cutoff, options.limit)
 
     most_videos = SAMPLE_VIDEOS if frames is None else frames
-    samples = partial(sampled_moments, videos, options, frames, opens, most_videos, lag)
+    samples = partial(sampled_moments, videos, options, frames, opens, most_videos, lag, beside=beside)
     return Gate("--max-shift", Evidence(samples, 8), measure)
 
 
@@ -366,21 +371,27 @@ def sampled_moments(
     opens: Opens = lambda _video: None,
     most_videos: int = SAMPLE_VIDEOS,
     lag: int = 0,
+    *,
+    beside: bool = False,
 ) -> Iterator[Sample]:
-    """Frames as `sample_frames` gives them; with a `lag`, each with the frame so many before it."""
+    """Frames as `sample_frames` gives them; with a `lag`, each with the frame so many before it, or those `beside` it.
+
+    A video that is too short gives frames without others.
+    """
     for info, count in _sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
         wanted = max(1, (frames or sample_size(geometry)) // count)
-        lag_here = lag if info.expected_frames > lag else 0
-        known = info.expected_frames - lag_here
+        back, ahead = (lag, int(beside)) if info.expected_frames > lag + beside else (0, 0)
+        known = info.expected_frames - back - ahead
         stretches = _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // count)
         places = np.concatenate([np.array(stretch) for stretch in stretches])
-        read = sorted({*places.tolist(), *(places + lag_here).tolist()})
+        moments = np.add.outer(places, [0, back, *((back - 1, back + 1) if ahead else ())])
+        read = np.unique(moments).tolist()
         found = _found(VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path), places=read))
-        places = places[np.isin(places, found.indices) & np.isin(places + lag_here, found.indices)]
-        items = found[np.searchsorted(found.indices, places + lag_here)]
-        earlier = found[np.searchsorted(found.indices, places)] if lag_here else None
-        yield Sample(items, earlier)
+        moments = moments[np.isin(moments, found.indices).all(axis=1)]
+        earlier, items, *others = (found[np.searchsorted(found.indices, each)] for each in moments.T)
+        neighbours = (others[0], others[1]) if ahead else None
+        yield Sample(items, earlier if back else None, neighbours)
 
 
 def sample_size(geometry: Geometry) -> int:

@@ -170,7 +170,7 @@ def _measured(model: PoseModel, seen: _Moments, windows: Windows, options: Analy
     """What windows placed by the poses of earlier frames give, against fp32 on whole frames."""
     poses, moved, whole = [], 0, 0
     for sample, before in zip(seen.samples, seen.before, strict=True):
-        step = model.window_step(seen.shape, windows, options.decoder, partial(_background, sample))
+        step = model.window_step(seen.shape, windows, options.decoder, partial(background_of, sample))
         for place in range(len(before)):
             step.resume(1, before[place : place + 1], gap=True)
             poses.append(step(replace(sample.items[place : place + 1], indices=np.array([1]))))
@@ -189,7 +189,7 @@ def _measured(model: PoseModel, seen: _Moments, windows: Windows, options: Analy
     )
 
 
-def _background(sample: Sample, times_smaller: int) -> Still:
+def background_of(sample: Sample, times_smaller: int) -> Still:
     """A video's background as its sample has it."""
     batches = (batch for batch in (sample.items, sample.earlier) if batch is not None)
     return Still.of_pictures(np.concatenate([shrunk(batch.images, times_smaller) for batch in batches]), times_smaller)
@@ -230,7 +230,7 @@ def _choices(model: PoseModel, seen: _Moments) -> list[Windows]:
 def _expected_elsewhere(model: PoseModel, all_of_it: Windows, seen: _Moments) -> dict[Windows, float]:
     """Work that windows of every size would leave, placed by a source that looks at each frame."""
     centers = [
-        model.source(seen.shape, all_of_it, background=partial(_background, sample)).centers(sample.items, before)
+        model.source(seen.shape, all_of_it, background=partial(background_of, sample)).centers(sample.items, before)
         for sample, before in zip(seen.samples, seen.before, strict=True)
     ]
     return _expected(all_of_it, np.concatenate(centers), seen)

@@ -86,6 +86,8 @@ class VideoResult:
     #: How the network looked at the frames, what was measured to choose that, what was refused and what was left out:
     #: the sections ``settings``, ``parity_gate``, ``left_out``, ``batch_trials`` and ``windows`` of the manifest.
     plan: Mapping[str, Any] = field(default_factory=dict)
+    #: Frames of this run of which a student's teacher was asked; ``None`` where there was none.
+    teacher_frames: int | None = None
 
     @property
     def frames_per_second(self) -> float:

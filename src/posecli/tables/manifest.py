@@ -164,6 +164,11 @@ def describe_model(model: AnyFolder) -> dict[str, Any]:
     return described if model.detector is None else described | {"detector": asdict(model.detector.description)}
 
 
+def describe_teacher(model: AnyFolder) -> dict[str, Any]:
+    """The manifest's section on the network that looked at frames of which the model was unsure."""
+    return {"path": str(model.path.resolve()), "identity": model.identity, "scorer": model.description.scorer}
+
+
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
     """Versions of those packages that are installed."""
     versions = {name: _installed_version(name) for name in names}
