@@ -51,7 +51,8 @@ def calibrated_rules(
     Returns
     -------
     tuple of DoubtRule
-        The loosest first. A bound that would take more than half of the frames has none.
+        The loosest first. A bound that would take more than half of the frames has none, nor has one for which the rule
+        of a tighter bound asks no more.
 
     Examples
     --------
@@ -69,7 +70,8 @@ def calibrated_rules(
     is_sure = teacher[:, :, 0, 2] >= cutoff
     shift = np.where(is_sure, np.linalg.norm(student[:, :, 0, :2] - teacher[:, :, 0, :2], axis=-1), 0.0)
     rules = [_calibrated(features, shift, is_sure, bound) for bound in sorted(bounds, reverse=True)]
-    return tuple(rule for rule in rules if rule.asked <= MOST_ASKED)
+    tightest = {(rule.likelihoods, rule.jumps): rule for rule in rules if rule.asked <= MOST_ASKED}
+    return tuple(tightest.values())
 
 
 def _calibrated(
