@@ -18,7 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from posecli import engine
-from posecli.analysis import ahead, context, frames
+from posecli.analysis import context, frames
 from posecli.cli import main
 from posecli.engine.outputs import Maps
 from posecli.precision import gate, reckoning
@@ -62,7 +62,6 @@ def patch_videos(patch: pytest.MonkeyPatch) -> None:
                     time.sleep(0.05)
 
     patch.setattr(frames, "probe", probed)
-    patch.setattr(ahead, "probe", probed)
     patch.setattr(gate, "probe", probed)
     patch.setattr(reader, "Pictures", Crashing)
 

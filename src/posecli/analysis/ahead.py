@@ -16,10 +16,9 @@ from posecli.engine import Shape
 from posecli.errors import PoseCliError
 from posecli.inference.predictor import Model
 from posecli.network.network import Network
-from posecli.precision.gate import SAMPLE_VIDEOS, Opens
+from posecli.precision.gate import SAMPLE_VIDEOS, Opens, sampled_videos
 from posecli.precision.reckoning import WorkAhead
-from posecli.video.find import evenly_chosen
-from posecli.video.probe import VideoInfo, probe
+from posecli.video.probe import VideoInfo
 
 #: Of what a detector sees, whatever the frame: it resizes them.
 DETECTED = (480, 640, 3)
@@ -40,12 +39,9 @@ def look_ahead(kind: Analysis, videos: Sequence[Path], opens: Opens, processes: 
     A few are probed, and stand for all; of these, those are chosen whose items have the shape that most have.
     """
     groups: dict[Shape, list[VideoInfo]] = {}
-    for path in evenly_chosen(videos, SAMPLE_VIDEOS):
-        opens(path)
+    for info, _ in sampled_videos(videos, opens, SAMPLE_VIDEOS):
         with suppress(PoseCliError):  # which is reported when its turn comes
-            info = probe(path)
             groups.setdefault(kind.network_shape(info), []).append(info)
-    opens(None)
     if not groups:
         return None
     network = kind.model.folder.description.network

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -312,7 +312,7 @@ def clip_gate(
     """How far the probabilities of chunks of a run's videos change; `geometry` is what the run does to a video."""
 
     def samples() -> Iterator[Sample]:
-        for info, count in _sampled_videos(videos, opens, SAMPLE_VIDEOS):
+        for info, count in sampled_videos(videos, opens, SAMPLE_VIDEOS):
             prepared = geometry(info)
             yield Sample(Batch.of(sample_chunks(info, prepared, plan, SAMPLE_CHUNKS // count), prepared))
 
@@ -336,17 +336,24 @@ def compare_probabilities(precision: FixedPrecision, found: Values, expected: Va
     return ClipGateFigures(precision, len(expected), median, p95, largest, changed_labels, limit)
 
 
-def _sampled_videos(videos: Sequence[Path], opens: Opens, most: int) -> Iterator[tuple[VideoInfo, int]]:
+def sampled_videos(videos: Sequence[Path], opens: Opens, most: int) -> Iterator[tuple[VideoInfo, int]]:
     """Some of the videos, and how many were chosen; a broken one is passed over: it is reported when its turn comes."""
     chosen = evenly_chosen(videos, most)
     for path in chosen:
         opens(path)
         try:
-            info = probe(path)
-        except VideoError:
+            status = path.stat()
+            info = _probed(path, status.st_size, status.st_mtime_ns)
+        except (OSError, VideoError):
             continue
         yield info, len(chosen)
     opens(None)
+
+
+@lru_cache(maxsize=SAMPLE_VIDEOS)
+def _probed(path: Path, *_stamp: int) -> VideoInfo:  # a file that was changed is another one
+    """What a video is; all of its packets are read for that, and a run asks more than once."""
+    return probe(path)
 
 
 def sample_frames(
@@ -378,7 +385,7 @@ def sampled_moments(
 
     A video that is too short gives frames without others.
     """
-    for info, count in _sampled_videos(videos, opens, most_videos):
+    for info, count in sampled_videos(videos, opens, most_videos):
         geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
         wanted = max(1, (frames or sample_size(geometry)) // count)
         back, ahead = (lag, int(beside)) if info.expected_frames > lag + beside else (0, 0)

@@ -267,7 +267,7 @@ def draw_settings(tried: Sequence[GateFigures], chosen: Sequence[GateFigures], v
     """Work against shift of every setting that was tried; those on the Pareto front are joined."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
-    works = np.array([each.frame_work for each in tried])
+    works = 100 * np.array([each.frame_work for each in tried])
     shifts = np.array([max(each.p99_px, SMALLEST_PX) for each in tried])
     _join_best(axes, works, shifts)
     for number, precision in enumerate(dict.fromkeys(each.precision for each in tried)):
@@ -281,7 +281,7 @@ def draw_settings(tried: Sequence[GateFigures], chosen: Sequence[GateFigures], v
     tolerance_line(axes, tried[0].limit_px)
     plain_ticks(axes, "x", works)
     error_axis(axes, "shift against fp32 on the full frame, 99th percentile (px)")
-    axes.set_xlabel("work on a frame, as a share of the full frame's in fp32")
+    axes.set_xlabel("work on a frame (% of the full frame's in fp32)")
     axes.set_title(verdict, fontsize="medium", wrap=True)
     axes.legend(loc="upper left")
     return figure

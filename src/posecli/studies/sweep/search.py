@@ -159,9 +159,9 @@ def search(
         reasons += [f"Compression, in this setting: {reason}" for reason in compression.reasons]
         acquisition = compression.acquisition
     figure = None
-    if tried:
+    if judged := [each for each in tried if each.judged]:
         with house_style():
-            figure, _ = save_figure(draw_settings(tried, setting.figures, verdict), folder / "figures" / "frontier")
+            figure, _ = save_figure(draw_settings(judged, setting.figures, verdict), folder / "figures" / "frontier")
     analysis = "" if is_thin else _analysis(options, setting)
     outcome = (verdict, tuple(reasons), analysis, acquisition, figure)
     result = Found(folder, len(sure), int(sure.sum()), setting, tuple(tried), *outcome)
