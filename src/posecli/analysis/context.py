@@ -87,7 +87,7 @@ class RunContext:
         """What is worth measuring for all videos, those that are done too: so a run that goes on measures the same."""
         asked, shard = self.kind.asked, self.options.shard
         ahead = look_ahead(self.kind, self.plan.sampled, self.opens, 1 if shard is None else shard.count)
-        if ahead is None:
+        if ahead is None or self.kind.teacher is not None:  # a student and its teacher must be measured anyway
             return Trials(True, asked.windows != "off")
         return trials(self.kind.model.folder.description.network, ahead.work, asked)
 

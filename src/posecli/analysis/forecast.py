@@ -40,7 +40,10 @@ def forecast(
     before = sum(each.seconds for each in first) + second * items.total() * detecting(kind)
     whole = second * sum(work.values())  # in fp32
     expected = [Expectation(how, before + share * whole) for how, share in _outlooks(kind, worth, intent)]
-    return Forecast(items.total(), *words, tuple(first), worth.left_out, tuple(expected))
+    left_out = [*worth.left_out]
+    if kind.teacher is not None:
+        left_out.append("a teacher is measured too, and asked where the network is unsure: these times leave that out")
+    return Forecast(items.total(), *words, tuple(first), tuple(left_out), tuple(expected))
 
 
 def _preparations(intent: Int8Intent | None, worth: Trials, second: float) -> Iterator[Expectation]:

@@ -202,7 +202,7 @@ class Forecast:
     scale: str
     window: str
     first: tuple[Expectation, ...]  # what is done before the first frame
-    left_out: tuple[str, ...]  # what is not tried, as it could not save as much as it costs
+    left_out: tuple[str, ...]  # what is not tried, as it could not save as much as it costs, or has no time here
     expected: tuple[Expectation, ...]  # how it may come out, the fastest first; all that is done first included
 
 

@@ -17,7 +17,8 @@ from posecli.errors import PrecisionError, UsageError
 from posecli.inference.predictor import load_model
 from posecli.model.deeplabcut import NetworkChoice
 from posecli.model.folder import builtin_model_path, has_int8
-from posecli.options import AnalyzeOptions
+from posecli.model.student import read_student
+from posecli.options import NO_TEACHER, AnalyzeOptions
 from posecli.precision.gate import FEWEST_POINTS, GateFigures, model_cutoff
 from posecli.precision.reckoning import pace
 from posecli.precision.within import Setting
@@ -136,7 +137,7 @@ def search(
     compressed versions that are finished are found again.
     """
     model = load_model(options.model or builtin_model_path(), options.analysis.engine, network)
-    kind = PoseAnalysis(model, options.analysis)
+    kind = PoseAnalysis(model, replace(options.analysis, teacher=NO_TEACHER))
     windows = kind.asked.windows != "off"
     wanted = options.sample or MORE_FRAMES * kind.sample_size(probe(options.videos[0]))
     observer.say(f"looking at {wanted} frames from all over the videos, in fp32 and in every setting that may serve")
@@ -198,11 +199,13 @@ def _analysis(options: SearchOptions, setting: Setting) -> str:
     precision = setting.model.options.precision
     limit = "--within" if setting.scale != 1 else "--max-shift"
     is_exact = precision == "fp32" and setting.scale == 1 and not setting.windows
-    how = {
+    how: dict[str, object] = {
         limit: "" if is_exact else f"{options.analysis.limit:g}",
         "--precision": precision,
         "--window": (options.analysis.window or "auto") if setting.windows else "" if limit == "--max-shift" else "off",
     }
+    if read_student(setting.model.folder) is not None:
+        how["--teacher"] = NO_TEACHER  # who was not asked here either
     return command_line(options.model, options.analysis, how, float(setting.scale))
 
 
