@@ -50,8 +50,6 @@ VIDEO_BACKENDS: tuple[VideoBackend, ...] = get_args(VideoBackend)
 MAX_SHIFT_PX = 1.5
 #: Least side of a window, px: less leaves no room about an animal.
 SMALLEST_WINDOW = 64
-#: Default bound of a student whose teacher is asked where it is unsure, px.
-TEACHER_BOUND_PX = 2.0
 #: In place of a teacher: none.
 NO_TEACHER = "off"
 #: Default limit of the parity gate for behaviours: a chunk's probabilities may change by a tenth.
@@ -281,11 +279,6 @@ class AnalyzeOptions(RunOptions):
     def limit_option(self) -> str:
         """By which a user allows more."""
         return "--max-shift" if self.within is None else "--within"
-
-    @property
-    def teacher_bound(self) -> float:
-        """Largest 99th percentile of the shift of a student whose teacher is asked, against the teacher's fp32, px."""
-        return TEACHER_BOUND_PX if self.within is None else self.within
 
     @property
     def network_batch(self) -> int | Literal["auto"]:

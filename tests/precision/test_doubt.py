@@ -38,9 +38,11 @@ def left(student: Values, teacher: Values, asked: np.ndarray) -> float:
 def test_the_shift_that_is_left_lies_inside_the_bound(pair: tuple[Values, Values]) -> None:
     rules = calibrated_rules(*pair, cutoff=0.6)
     assert left(*pair, asked=np.zeros(COUNT, bool)) > 5
-    assert [rule.px for rule in rules][:4] == [5.0, 4.0, 3.0, 2.5]
-    shares = [rule.asked for rule in rules]
-    assert shares == sorted(shares)
+    bounds, shares = [rule.px for rule in rules], [rule.asked for rule in rules]
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[0] == 5.0
+    assert bounds[-1] <= 2.0
+    assert shares == sorted(set(shares)), "of rules that ask as much the one for the tightest bound"
     for rule in rules:
         asked = rule.doubtful(pair[0], NUMBERS)
         assert left(*pair, asked) <= rule.px

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from analysis.test_resume import run
+from analysis.test_windows import Heard
 from support.students import FRAMES, RULES, make_dim_clip, make_pair, use_taught_engine
 
 from posecli.errors import PrecisionError
+from posecli.inference.teacher import DoubtRule
 from posecli.options import AnalyzeOptions, EngineOptions
 from posecli.precision.gate import sampled_moments
 
@@ -60,6 +62,19 @@ def test_the_cheapest_that_stays_within_a_bound(clip: Path, tmp_path: Path) -> N
     assert "teacher" not in found[40.0], "the student alone is good enough"
     assert [found[within]["teacher"]["rule"]["px"] for within in (2.5, 1.0, 0.3)] == [2.0, 1.0, 1.0]
     assert result.teacher_frames == FRAMES
+
+
+def test_without_a_bound_about_a_tenth_is_asked(clip: Path, tmp_path: Path) -> None:
+    """By the tightest rule that asks no more; what that is worth is measured, and refuses nothing."""
+    blind = DoubtRule(1.5, (0.0,) * 3, (1e3,) * 3, 0.08)
+    student, _ = make_pair(tmp_path / "models", (RULES[0], blind, RULES[1]))
+    options = AnalyzeOptions(FP32, window="off", out_dir=tmp_path / "poses")
+    heard = Heard()
+    assert run(clip, student, options, heard).teacher_frames == 0
+    assert settings(options)["teacher"]["rule"]["px"] == 1.5
+    words = "the student with its teacher in fp32 on 0 % of frames (rule for 1.5 px), in fp32 moves points by a median"
+    assert heard.lines[0].startswith(words)
+    assert "96 points of 32 frames; no --within is given)" in heard.lines[0]
 
 
 def test_nothing_stays_within_a_bound(clip: Path, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def run_over(
         "--teacher",
         metavar="MODEL|off",
         help="The network that taught a student (see posecli distill): it looks at the frames of which the student is "
-        "unsure, so that poses stay within --within (2 px without it) of its own.  [a model folder beside the student]",
+        "unsure: so many that poses stay --within its own, else about a tenth.  [a model folder beside the student]",
     ),
     limit=click.option(
         "--max-shift",

@@ -20,7 +20,7 @@ from posecli.inference.windows import GROUP
 from posecli.video.geometry import Floats
 
 #: Bounds for which a student has rules, px: 99th percentiles of the shift from its teacher.
-BOUNDS = (5.0, 4.0, 3.0, 2.5, 2.0, 1.5, 1.0)
+BOUNDS = tuple(quarters / 4 for quarters in range(20, 1, -1))
 #: Rules that ask about more of the held-out frames than this are left out: the teacher alone is little slower.
 MOST_ASKED = 0.5
 #: Below all that doubt rises with: likelihoods taken negative, and px.

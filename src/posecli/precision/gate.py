@@ -205,6 +205,11 @@ class GateFigures(Figures):
         return self.points >= FEWEST_POINTS
 
     @property
+    def limit_words(self) -> str:
+        """What it must stay within, for people."""
+        return f"limit {self.limit_px:g} px"
+
+    @property
     def passed(self) -> bool:
         return self.judged and self.p99_px <= self.limit_px
 
@@ -217,7 +222,7 @@ class GateFigures(Figures):
         return (
             f"{self.precision} moves points by a median of {self.median_px:.3f} px, 99th percentile {self.p99_px:.3f}, "
             f"largest {self.largest_px:.3f}, likelihood by up to {self.largest_likelihood_change:.4f} "
-            f"({self.points} points of {self.frames} frames; limit {self.limit_px:g} px)"
+            f"({self.points} points of {self.frames} frames; {self.limit_words})"
         )
 
 

@@ -1,9 +1,9 @@
 """When a run's student asks its teacher, by the user's own frames: the parity gate of the two together.
 
-A student has a rule for each of several bounds. The cheapest setting is taken whose points stay within the bound,
-against the teacher in fp32 on the full frame: the student alone, where a bound was asked for, or with the rule for that
-bound or a tighter one; with windows, where they pay, or without. Each sampled frame comes with those beside it, since
-the rules look at these.
+A student has a rule for each of several bounds. Where one is asked for, the cheapest setting is taken whose points stay
+within it, against the teacher in fp32 on the full frame: the student alone, or with the rule for that bound or a
+tighter one; with windows, where they pay, or without. Else the tightest rule is taken that asks about no more than a
+tenth of the frames, and it is only measured. Each sampled frame comes with those beside it: the rules look at these.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from posecli.video.batch import Batch
 
 #: Rules that are tried at most, from that for the bound on.
 ATTEMPTS = 3
+#: Share of the frames of which the teacher is asked at most where nobody asks for a bound.
+USUAL = 0.1
 
 
 def teacher_of(
@@ -91,6 +93,15 @@ class StudentFigures(GateFigures):
     rule_px: float | None  # the bound for which the rule was found
     asked: float  # share of the frames of which the teacher is asked
     work: float  # multiply-adds, as a share of the teacher's alone
+    must_stay: bool  # whether a bound was asked for
+
+    @property
+    def passed(self) -> bool:
+        return super().passed or not self.must_stay
+
+    @property
+    def limit_words(self) -> str:
+        return super().limit_words if self.must_stay else "no --within is given"
 
     def __str__(self) -> str:
         windows = " in windows" if self.in_windows else ""
@@ -134,7 +145,7 @@ def choose_teacher(
     options: AnalyzeOptions,
     windows: Sequence[ChosenWindows],
 ) -> tuple[WithTeacher, list[Figures]]:
-    """How a run asks the teacher, and what was measured; a `PrecisionError` if no rule keeps the bound.
+    """How a run asks the teacher, and what was measured; a `PrecisionError` if no rule keeps the bound asked for.
 
     The student is in its precision, and the windows are those that pay; `evidence` shows frames, with those beside
     them, at full scale; rules are the loosest first.
@@ -150,8 +161,9 @@ def choose_teacher(
     for attempt in sorted(attempts, key=lambda each: each.work):
         found = np.where(attempt.asked[:, None, None], known, attempt.looked.values[1::3, :, 0])
         precision, cutoff = student.options.fixed_precision, model_cutoff(teacher.folder)
-        shift = compare_poses(precision, found, exact, cutoff, options.teacher_bound)
-        figures.append(attempt.figures(shift, fast.options.fixed_precision))
+        limit = options.within or (0.0 if attempt.rule is None else attempt.rule.px)
+        shift = compare_poses(precision, found, exact, cutoff, limit)
+        figures.append(attempt.figures(shift, fast.options.fixed_precision, must_stay=options.within is not None))
         if figures[-1].passed:
             return WithTeacher(attempt.looked.windows, fast, attempt.rule), figures
     more = "allow more with --within, or " if figures[-1].judged else ""
@@ -170,7 +182,7 @@ class _Attempt(NamedTuple):
         """As a share of the teacher's alone."""
         return self.looked.work + float(self.asked.mean() if len(self.asked) else 0)
 
-    def figures(self, shift: GateFigures, teacher: FixedPrecision) -> StudentFigures:
+    def figures(self, shift: GateFigures, teacher: FixedPrecision, *, must_stay: bool) -> StudentFigures:
         """What it makes of a measured shift."""
         return StudentFigures(
             **asdict(shift),
@@ -179,6 +191,7 @@ class _Attempt(NamedTuple):
             rule_px=None if self.rule is None else self.rule.px,
             asked=float(self.asked.mean() if len(self.asked) else 0),
             work=self.work,
+            must_stay=must_stay,
         )
 
 
@@ -209,9 +222,10 @@ def _variants(windows: Sequence[ChosenWindows], options: AnalyzeOptions) -> list
 
 
 def _rules(rules: Sequence[DoubtRule], options: AnalyzeOptions) -> list[DoubtRule | None]:
-    """Those for the bound and tighter ones, else the tightest; none at all too, where a bound was asked for."""
-    inside = [rule for rule in rules if rule.px <= options.teacher_bound][:ATTEMPTS] or [*rules[-1:]]
-    return [None, *inside] if options.within is not None else [*inside]
+    """None at all, and those for the bound and tighter ones, else the tightest; one where no bound was asked for."""
+    if options.within is None:
+        return [([rule for rule in rules if rule.asked <= USUAL] or rules)[-1]]
+    return [None, *([rule for rule in rules if rule.px <= options.within][:ATTEMPTS] or rules[-1:])]
 
 
 def _looked(
