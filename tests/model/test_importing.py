@@ -16,7 +16,7 @@ from support import projects
 from posecli.errors import ModelError, OutputExistsError
 from posecli.model import deeplabcut_tensorflow, importing
 from posecli.model.deeplabcut import NetworkChoice
-from posecli.model.folder import ModelFolder, read_model_folder, write_folder
+from posecli.model.folder import MODEL_FILE, ModelFolder, read_model_folder, write_folder
 from posecli.model.importing import cache_directory, import_model, open_model
 from posecli.network.network import Network
 
@@ -70,6 +70,8 @@ def test_network_of_a_project(project: Path, tmp_path: Path, place: str) -> None
     assert description.pcutoff == (None if place.startswith(MODEL) else 0.4)
     assert description.source["checkpoint"] == "snapshot-100"
     assert description.source["global_scale"] == 0.8  # noted, never applied: videos are analysed at scale 1
+    assert description.source["name"] == (Path(place).name if place.startswith(MODEL) else project.name)
+    assert str(tmp_path) not in (model.path / MODEL_FILE).read_text(), "folders are passed on"
     assert holds_the_network(model)
     assert read_model_folder(tmp_path / "model") == model
 

@@ -207,6 +207,7 @@ class TestRun:
         assert source["kind"] == "trained by posecli"
         assert (source["backend"], source["arithmetic"]) == ("tensorflow", "float32")
         assert (source["config"]["seed"], source["step"]) == (0, best.step)
+        assert str(unbroken.path.parent) not in str(source), "folders are passed on"
 
     def test_frozen_normalisation_stays(self, unbroken: Unbroken) -> None:
         start, before, after = unbroken.start, unbroken.between, weights_of(unbroken.trainer)

@@ -72,10 +72,11 @@ class DeepLabCutNetwork(ABC):
         return None
 
     def source(self, engine: str, **about: str | float) -> dict[str, Any]:
-        """Where the network came from, for people and manifests."""
+        """Where the network came from, for people and manifests; no folders, since models are passed on."""
+        place = self.path.resolve()
         return {
             "tool": f"DeepLabCut ({engine} engine)",
-            "path": str(self.path.resolve()),
+            "name": (place.parent if place.suffix == ".yaml" else place).name,
             **about,
             "imported": datetime.now(UTC).isoformat(timespec="seconds"),
             "imported_by": f"posecli {__version__}",

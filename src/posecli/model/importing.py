@@ -59,7 +59,7 @@ def import_i3d(
     zeros = {name: np.zeros(shape, np.float32) for name, shape in description.network.variable_shapes().items()}
     source = {
         "kind": "I3D checkpoint",
-        "checkpoint": str(checkpoint),
+        "checkpoint": checkpoint.name,
         "notes": list(notes),
         "imported": datetime.now(UTC).isoformat(timespec="seconds"),
         "imported_with": f"posecli {__version__}",

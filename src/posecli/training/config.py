@@ -94,6 +94,11 @@ class TrainConfig(Settings):
         """Plain lists, strings and numbers, for YAML."""
         return dict(_plain(asdict(self)))
 
+    def as_record(self) -> dict[str, Any]:
+        """The same with files' names only, for model folders: they are passed on."""
+        content = dict(_plain(asdict(self), lambda path: Path(path.name)))
+        return content | {"initial_weights": Path(self.initial_weights).name}
+
 
 def _plain(value: Any, of_path: Callable[[Path], Path] = Path) -> Any:
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -181,11 +182,11 @@ class Trainer:
             source = {
                 "kind": "trained by posecli",
                 "posecli": __version__,
-                "config": self.config.as_dict(),
+                "config": self.config.as_record(),
                 "backend": self.backend,
                 "arithmetic": self.policy,
                 "step": self.step,
-                self.config.MEASURES.SOURCE_KEY: [asdict(row) for row in rows],
+                self.config.MEASURES.SOURCE_KEY: [asdict(row) | {"source": Path(row.source).name} for row in rows],
             }
             weights = read_weights(self.objective.network, self.model)
             description = replace(self.objective.description, source=source)
