@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from posecli.network import cspnext, dlcrnet, efficientnet, faster_rcnn, hrnet, mobilenet, resnet, timm_resnet
+from posecli.network import compact, cspnext, dlcrnet, efficientnet, faster_rcnn, hrnet, mobilenet, resnet, timm_resnet
 from posecli.network.network import DetectorSpec, Network, PoseSpec
 from posecli.network.ssdlite import ssdlite
 from posecli.network.tensorflow_blocks import PublishedWeights
@@ -19,6 +19,7 @@ POSE_NETWORKS: dict[str, Callable[[PoseSpec], Network]] = {
     **dict.fromkeys(hrnet.WIDTHS, hrnet.hrnet),
     **dict.fromkeys(cspnext.NAMES, cspnext.cspnext),
     **dict.fromkeys(dlcrnet.NAMES, dlcrnet.dlcrnet),
+    **dict.fromkeys(compact.CHANNELS, compact.compact),
 }
 #: Those of DeepLabCut's TensorFlow engine, which need no layout: it is the same for all of one name.
 TENSORFLOW_NETWORKS = (*resnet.SIZES, *mobilenet.WIDTHS, *efficientnet.SIZES)
@@ -26,6 +27,7 @@ TENSORFLOW_NETWORKS = (*resnet.SIZES, *mobilenet.WIDTHS, *efficientnet.SIZES)
 TRAINED_LAYOUTS: dict[str, dict[str, Any]] = {
     **{name: {} for name in resnet.SIZES},
     **{name: {"statistics": "stored"} for name in mobilenet.WIDTHS},
+    **{name: {} for name in compact.CHANNELS},
 }
 #: Where training may begin.
 PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {
