@@ -24,7 +24,7 @@ ARRAYS = {"network/0": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer/
 def begun(folder: Path) -> RunFolder:
     run = RunFolder(folder, CONFIG)
     run.losses.append(PoseLossRow(4, 0, 1e-3, 0.5, 0.25, 2.0))
-    run.errors.append(ErrorRow(4, "labels", 0.5, 12, 3.5, 3.0))
+    run.errors.append(ErrorRow(4, "labels", 0.5, 12, 3.5, 3.0, 7.5))
     run.save(ARRAYS, PROGRESS)
     return run
 
@@ -41,7 +41,7 @@ class TestKeeping:
             name: array.tolist() for name, array in ARRAYS.items()
         }
         assert again.losses == [PoseLossRow(4, 0, 1e-3, 0.5, 0.25, 2.0)]
-        assert again.errors == [ErrorRow(4, "labels", 0.5, 12, 3.5, 3.0)]
+        assert again.errors == [ErrorRow(4, "labels", 0.5, 12, 3.5, 3.0, 7.5)]
 
     def test_an_error_that_was_never_measured_is_infinite(self, tmp_path: Path) -> None:
         run = RunFolder(tmp_path, CONFIG)

@@ -110,12 +110,13 @@ def _plain(value: Any, of_path: Callable[[Path], Path] = Path) -> Any:
 
 @dataclass(frozen=True)
 class DataSource(Settings):
-    """Where examples come from: either a scene, or labels, whose key is `SHORT_FOR`."""
+    """Where examples come from: a scene, labels, whose key is `SHORT_FOR`, or what else `PLACES` names."""
+
+    PLACES: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        labels, scene = (vars(self)[key] for key in (self.SHORT_FOR, "scene"))
-        if (labels is None) == (scene is None):
+        if sum(vars(self)[key] is not None for key in (self.SHORT_FOR, "scene", *self.PLACES)) != 1:
             raise UsageError(
                 f"a data source needs either '{self.SHORT_FOR}' (a path) or 'scene' (a name): give one of them"
             )
@@ -123,7 +124,7 @@ class DataSource(Settings):
     @property
     def name(self) -> str:
         """What the source is called in tables and messages."""
-        return str(vars(self)["scene"] or vars(self)[self.SHORT_FOR])
+        return str(next(vars(self)[key] for key in ("scene", self.SHORT_FOR, *self.PLACES) if vars(self)[key]))
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,10 @@ class AugmentOptions(Settings):
 
 @dataclass(frozen=True)
 class PoseSource(DataSource):
-    """Where examples come from: labelled images, or a synthetic scene."""
+    """Where examples come from: labelled images, a synthetic scene, or frames that a teacher has looked at."""
 
     SHORT_FOR = "labels"
+    PLACES = ("taught",)
     FOREIGN = {  # noqa: RUF012
         "intervals": "'intervals' teach a network for behaviours, but these are the settings of a pose network: name "
         "the behaviours under 'classes' instead of body parts, or give 'labels'"
@@ -165,6 +167,7 @@ class PoseSource(DataSource):
     seeds: Positive[int] = 256
     occlusion: Share = SceneOptions.occlusion
     augment: AugmentOptions | None = None
+    taught: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from posecli.labels.data import write_split
 from posecli.model.folder import write_folder
 from posecli.training.behaviours.objective import BehaviourObjective
 from posecli.training.config import BehaviourConfig, Phase, PoseConfig, TrainConfig
-from posecli.training.objective import MeasureRow, Objective, Row, TrainingBatch, Trial, batches
+from posecli.training.objective import AHEAD, MeasureRow, Objective, Row, TrainingBatch, Trial, batches
 from posecli.training.poses.objective import PoseObjective
 from posecli.training.state import SPLIT_FILE, Progress, RunFolder
 
@@ -37,6 +37,8 @@ FLOAT32 = "float32"
 MIXED = "mixed_bfloat16"
 #: Repeats of the trial; the first call, which compiles, does not count.
 TRIAL_CALLS = 3
+#: Steps of which the last ones say how fast a run is.
+PACE_STEPS = 25
 #: What the settings of each kind of network train.
 OBJECTIVES: dict[type[TrainConfig], Callable[[Any], Objective]] = {
     PoseConfig: PoseObjective,
@@ -98,32 +100,11 @@ class Trainer:
             for number, phase in enumerate(self.config.phases):
                 end += phase.steps
                 if self.step < end:
-                    self._compile(phase)
+                    compile_for(self.model, self.objective, phase, self.config.weight_decay)
                     self._take_up(number)
                     self._phase(number, end, interrupted)
         # Without the arrays that only continuing needs: several times the model.
         self.run.save({}, self._progress(len(self.config.phases) - 1))
-
-    def _compile(self, phase: Phase) -> None:
-        for layer in self.model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = phase.batch_norm == "batch"
-        schedule = keras.optimizers.schedules.CosineDecay(
-            phase.learning_rate / max(phase.warm_up, 1),
-            decay_steps=phase.steps - phase.warm_up,
-            alpha=LAST_PART,
-            warmup_target=phase.learning_rate if phase.warm_up else None,
-            warmup_steps=phase.warm_up,
-        )
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=self.config.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        self.model.compile(
-            optimizer,
-            **self.objective.losses,
-            # XLA compiles long for every shape of batch, and on a CPU its convolutions are slower.
-            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-        )
-        optimizer.build(self.model.trainable_variables)
 
     def _phase(self, number: int, end: int, interrupted: threading.Event) -> None:
         since = time.perf_counter()
@@ -218,6 +199,42 @@ class Trainer:
         """Variables of the network or of the optimizer, by their name in a saved state."""
         owner = self.model if kind == "network" else self.model.optimizer
         return {f"{kind}/{number}": variable for number, variable in enumerate(owner.variables)}
+
+
+def compile_for(model: keras.Model, objective: Objective, phase: Phase, weight_decay: float) -> None:
+    """Give a network the losses and the optimiser of a phase."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = phase.batch_norm == "batch"
+    schedule = keras.optimizers.schedules.CosineDecay(
+        phase.learning_rate / max(phase.warm_up, 1),
+        decay_steps=phase.steps - phase.warm_up,
+        alpha=LAST_PART,
+        warmup_target=phase.learning_rate if phase.warm_up else None,
+        warmup_steps=phase.warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    model.compile(
+        optimizer,
+        **objective.losses,
+        # XLA compiles long for every shape of batch, and on a CPU its convolutions are slower.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    optimizer.build(model.trainable_variables)
+
+
+def steps_per_second(config: TrainConfig, objective: Objective) -> float:
+    """How fast the first phase of a run goes here, by some steps of a network that is thrown away."""
+    phase = config.phases[0]
+    model = objective.build(fastest_policy(config.precision, objective.trial))
+    compile_for(model, objective, phase, config.weight_decay)
+    since = 0.0
+    for step, batch in enumerate(batches(objective.maker(0), config.seed, range(PACE_STEPS))):
+        model.train_on_batch(batch.inputs.astype(np.float32), batch.targets)
+        if step == AHEAD:  # the first ones had batches that were made ahead, and the very first compiled
+            since = time.perf_counter()
+    return (PACE_STEPS - 1 - AHEAD) / (time.perf_counter() - since)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,12 +171,13 @@ class ErrorRow(MeasureRow):
     points: int
     mean_px: float
     median_px: float
+    p99_px: float = math.nan  # of runs that were begun before it was measured
 
     @property
     def text(self) -> str:
         return (
-            f"{self.source}, scale {self.scale:g}: mean {self.mean_px:.1f} px, median {self.median_px:.1f} px "
-            f"({self.points} points)"
+            f"{self.source}, scale {self.scale:g}: mean {self.mean_px:.1f} px, median {self.median_px:.1f} px, 99th "
+            f"percentile {self.p99_px:.1f} px ({self.points} points)"
         )
 
     @staticmethod

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,10 @@ from posecli.labels.data import LabeledData, LabeledFrame, image_size, read_imag
 from posecli.labels.reading import read_labeled_data
 from posecli.network.network import Network, PoseHead
 from posecli.synthetic import Scene, SceneOptions, open_scene
-from posecli.training.augment import Image, Points, choose_view, disturb, show, strew, swap_sides
+from posecli.training.augment import Image, Points, Viewport, choose_view, disturb, show, strew, swap_sides
 from posecli.training.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
-from posecli.training.objective import FIRST_TRAINING_SEED, TrainingBatch
+from posecli.training.objective import FIRST_TRAINING_SEED, TrainingBatch, spread
+from posecli.training.poses.taught import TaughtFrames, TaughtVideo
 
 #: Decoded images of a source kept in memory, bytes: 640x480 px take 0.9 MB each.
 IMAGE_BYTES_KEPT = 400 << 20
@@ -43,6 +44,8 @@ Flags = npt.NDArray[np.bool_]
 SIDE_STEP = 16
 #: Small frames come in batches at most so many times the phase's.
 MOST_FRAMES = 4
+#: A pose is rare by how far so many-th others lie; differences below this are none, px squared.
+NEAREST, TINY = 8, 1e-3
 #: An image, and the targets of both heads.
 Item: TypeAlias = tuple[Image, Floats, Floats]
 
@@ -55,6 +58,16 @@ class Example:
     points: Points  #: ``(K, 2)`` x, y px; NaN where a body part is not in the image.
     known: Flags  #: ``(K,)``: whether this source knows the body part at all.
     hidden: Flags  #: ``(K,)``: whether the body part is in the image, but behind something.
+    said: Said | None = None  #: What a teacher says of the image, where the points are a teacher's.
+
+
+@dataclass(frozen=True)
+class Said:
+    """A teacher's word on an image: more than places."""
+
+    likelihood: Floats  #: ``(K,)``
+    scores: npt.NDArray[np.floating[Any]] | None  #: ``(h, w, K)`` its scoremap; ``None`` where a student learns none.
+    stride: float  #: px of the image for each cell of it.
 
 
 #: Gives any example of a source.
@@ -101,6 +114,68 @@ def scene_example(scene: Scene, index: int, bodyparts: tuple[str, ...]) -> Examp
     return Example(frame.image, points, known, np.array([hidden.get(part, False) for part in bodyparts]))
 
 
+class TaughtSource:
+    """Frames that a teacher has looked at, in the order of the body parts of the network.
+
+    Those of a pose that is unlike others are drawn more often, and those where the teacher is neither sure that a body
+    part is there nor that it is not.
+    """
+
+    def __init__(self, taught: TaughtFrames, bodyparts: tuple[str, ...]) -> None:
+        self.taught = taught
+        self._bodyparts = bodyparts
+        self._frames = [(video, int(row)) for video in taught.videos for row in video.usable]
+        if not self._frames:
+            raise UsageError(f"in '{taught.path}' the teacher sees nothing in any frame: give other videos")
+        weights = drawn_often(np.stack([video.poses[row] for video, row in self._frames]))
+        self._ends = np.cumsum(weights / weights.sum())
+
+    def draw(self, rng: np.random.Generator) -> Example:
+        return self._example(*self._frames[min(int(np.searchsorted(self._ends, rng.random())), len(self._frames) - 1)])
+
+    def held_out(self, most: int) -> list[Example]:
+        """Examples that none is drawn of, with the points that the teacher is sure of."""
+        frames = [(video, row) for video in self.taught.videos for row in range(video.learned, len(video.images))]
+        examples = [self._example(*frame) for frame in spread(frames, most)]
+        for each in examples:
+            assert each.said is not None
+            each.points[~(each.said.likelihood >= self.taught.cutoff)] = np.nan
+        return examples
+
+    def _example(self, video: TaughtVideo, row: int) -> Example:
+        pose, have = video.poses[row], self.taught.bodyparts
+        points, known = _arranged(pose[:, :2], have, self._bodyparts)
+        likelihood = np.zeros(len(known), np.float32)
+        places = [have.index(part) for part in self._bodyparts if part in have]
+        likelihood[known] = pose[places, 2]
+        scores = None
+        if video.scores is not None:
+            scores = np.zeros((*video.scores.shape[1:3], len(known)), np.float16)
+            scores[..., known] = video.scores[row][..., places]
+        said = Said(likelihood, scores, self.taught.stride)
+        return Example(np.asarray(video.images[row]), points, known, np.zeros_like(known), said)
+
+
+def drawn_often(poses: Points) -> npt.NDArray[np.float64]:
+    """How often each of ``(N, K, 3)`` poses is drawn: once, and twice or three times what is rare or unsure.
+
+    Rare is the quarter whose nearest others lie farthest, by where body parts are about their middle.
+
+    >>> sure, unsure = np.full((4, 1, 3), 0.95), np.full((1, 1, 3), 0.5)
+    >>> drawn_often(np.concatenate([sure, unsure])).tolist()
+    [1.0, 1.0, 1.0, 1.0, 2.0]
+    """
+    unsure = ((poses[..., 2] > 0.1) & (poses[..., 2] < 0.9)).any(axis=1)
+    about = poses[..., :2] - np.nanmean(poses[..., :2], axis=1, keepdims=True)
+    shapes = np.nan_to_num(about).reshape(len(poses), -1)
+    squares = (shapes**2).sum(axis=1)
+    rank = min(NEAREST, len(poses) - 1)
+    apart = np.array([np.partition(squares - 2 * shapes @ one + one @ one, rank)[rank] for one in shapes])
+    rare = apart > max(np.quantile(apart, 0.75), TINY)
+    weights: npt.NDArray[np.float64] = 1.0 + unsure + rare
+    return weights
+
+
 def _arranged(points: Points, have: tuple[str, ...], want: tuple[str, ...]) -> tuple[Points, Flags]:
     """Points in the network's order, and which of its body parts the source knows."""
     arranged = np.full((len(want), 2), np.nan)
@@ -119,6 +194,7 @@ class PoseTrainingData:
     augments: tuple[AugmentOptions, ...]
     train: tuple[LabeledData, ...]
     test: tuple[LabeledData, ...]
+    taught: tuple[TaughtSource, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -126,6 +202,8 @@ class PoseTrainingData:
         digest = sha256(repr(self.bodyparts).encode())
         for data in (*self.train, *self.test):
             digest.update(repr(data.names).encode() + data.points.tobytes())
+        for source in self.taught:
+            digest.update(source.taught.fingerprint)
         return digest.hexdigest()
 
     def draw(self, rng: np.random.Generator) -> tuple[Example, AugmentOptions]:
@@ -137,26 +215,38 @@ class PoseTrainingData:
 def open_sources(config: PoseConfig) -> PoseTrainingData:
     """Read all labels and settle which images are held out; a `LabelError` or `UsageError` says what does not fit."""
     labeled = [read_labeled_data(source.labels) if source.labels else None for source in config.data]
+    taught = [TaughtFrames.read(source.taught) if source.taught else None for source in config.data]
     offered = [
-        data.bodyparts if data is not None else open_scene(SceneOptions(scene=str(source.scene))).bodyparts
-        for data, source in zip(labeled, config.data, strict=True)
+        frames.bodyparts if (frames := data or of_teacher) is not None else scene_bodyparts(source)
+        for data, of_teacher, source in zip(labeled, taught, config.data, strict=True)
     ]
     bodyparts = config.bodyparts or offered[0]
     _check_bodyparts(bodyparts, offered, config)
     splits = _apart(_splits([data for data in labeled if data is not None], config))
     trains = iter(train for train, _ in splits)
     weights = np.array([source.weight for source in config.data])
+    lessons = [None if frames is None else TaughtSource(frames, bodyparts) for frames in taught]
     return PoseTrainingData(
         bodyparts,
         tuple(
-            LabeledSource(next(trains), bodyparts).draw if data is not None else scene_source(source, bodyparts)
-            for data, source in zip(labeled, config.data, strict=True)
+            lesson.draw
+            if lesson is not None
+            else LabeledSource(next(trains), bodyparts).draw
+            if data is not None
+            else scene_source(source, bodyparts)
+            for data, lesson, source in zip(labeled, lessons, config.data, strict=True)
         ),
         weights / weights.sum(),
         tuple(source.augment or config.augment for source in config.data),
         tuple(train for train, _ in splits),
         tuple(test for _, test in splits if test.frames),
+        tuple(lesson for lesson in lessons if lesson is not None),
     )
+
+
+def scene_bodyparts(source: PoseSource) -> tuple[str, ...]:
+    """What a scene shows."""
+    return open_scene(SceneOptions(scene=str(source.scene))).bodyparts
 
 
 def _check_bodyparts(bodyparts: tuple[str, ...], offered: Sequence[tuple[str, ...]], config: PoseConfig) -> None:
@@ -303,4 +393,49 @@ class PoseBatchMaker:
             bodyparts, pairs = self.data.bodyparts, self.config.mirror_pairs
             points = swap_sides(points, bodyparts, pairs)
             known, hidden = swap_sides(known, bodyparts, pairs), swap_sides(hidden, bodyparts, pairs)
-        return disturb(rng, image, augment), *make_targets(points, known, hidden, grid_of(self.network, *size), scale)
+        grid = grid_of(self.network, *size)
+        scoremap, locref = make_targets(points, known, hidden, grid, scale)
+        if example.said is not None:
+            self._soften(scoremap, locref, example.said, view, grid)
+        return disturb(rng, image, augment), scoremap, locref
+
+    def _soften(self, scoremap: Floats, locref: Floats, said: Said, view: Viewport, grid: Grid) -> None:
+        """Put a teacher's scores in the place of 0 and 1, and count its places by how sure it is of them."""
+        likelihood, scores = said.likelihood, None
+        if said.scores is not None:
+            scores = seen_scores(said.scores, said.stride, view, grid)
+        if view.mirrored:
+            bodyparts, pairs = self.data.bodyparts, self.config.mirror_pairs
+            likelihood = swap_sides(likelihood, bodyparts, pairs)
+            if scores is not None:
+                scores = np.moveaxis(swap_sides(np.moveaxis(scores, -1, 0), bodyparts, pairs), 0, -1)
+        if scores is not None:
+            scoremap[..., 0] = scores
+        locref[..., 2] *= likelihood
+
+
+def seen_scores(scores: npt.NDArray[np.floating[Any]], stride: float, view: Viewport, grid: Grid) -> Floats:
+    """A teacher's scoremap ``(h, w, K)`` of an image, at the cells of a view of that: ``(rows, columns, K)``.
+
+    Linear between the centres of its cells, and 0 beyond the image.
+
+    >>> middle = np.array([16.0, 16.0])
+    >>> whole, grid = Viewport(32, 32, 1.0, 0.0, False, middle, middle), Grid(4, 4, 8, 7.2801)
+    >>> scores = np.arange(16.0).reshape(4, 4, 1)
+    >>> bool((seen_scores(scores, 8, whole, grid) == scores).all())
+    True
+    """
+    inverse = np.linalg.inv(np.vstack([view.matrix(), (0.0, 0.0, 1.0)]))[:2]
+    x, y = (np.arange(count) * grid.stride + grid.stride / 2 for count in (grid.columns, grid.rows))
+    centers = np.stack([*np.meshgrid(x, y), np.ones((grid.rows, grid.columns))], axis=-1)
+    # Cells of a frame of zeros about the map, in whole cells from its corner.
+    place = centers @ inverse.T / stride - 0.5 + 1
+    framed = np.pad(scores.astype(np.float32), ((1, 2), (1, 2), (0, 0)))
+    limits = np.array(framed.shape[1::-1]) - 2
+    place = np.clip(place, 0, limits)
+    column, row = np.floor(place).astype(np.intp).transpose(2, 0, 1)
+    right, down = np.moveaxis(place - np.floor(place), -1, 0)[..., None].astype(np.float32)
+    upper = framed[row, column] * (1 - right) + framed[row, column + 1] * right
+    lower = framed[row + 1, column] * (1 - right) + framed[row + 1, column + 1] * right
+    seen: Floats = upper * (1 - down) + lower * down
+    return seen

@@ -59,11 +59,14 @@ from posecli.video.geometry import SMALLEST_SIDE, Geometry
 #: Size of the trial by which the arithmetic is chosen.
 SIDE = 96
 TRIAL_BATCH = 4
+#: Multiply-adds that the trial may take: half of what a ResNet-50 does for those frames.
+TRIAL_WORK = 2e9
 #: Beyond this the logarithm of a probability says nothing more in float32.
 SMALLEST_PROBABILITY = 1e-7
 #: Held-out images per source: the full test belongs to 'posecli evaluate'.
 MOST_IMAGES = 16
 SCENE_FRAMES = 8
+TAUGHT_FRAMES = 64
 #: Share of cells that hold a body part, roughly: the scoremap begins by saying so everywhere.
 PRIOR = 0.01
 #: The archive of ResNet-152 has a fifth of it.
@@ -110,13 +113,16 @@ class PoseObjective(Objective):
         return build_keras(self.network, policy=policy)
 
     def trial(self, policy: str) -> Trial:
-        """A network of one body part, and frames of 96x96 px."""
+        """A network of one body part, and frames of 96x96 px; for a small network a batch as it is trained with."""
         spec = replace(self.description.spec, n_bodyparts=1, mean_pixel=(0.0, 0.0, 0.0))
-        model = build_keras(pose_network(spec), (SIDE, SIDE), policy=policy)
+        network, phase = pose_network(spec), self.config.phases[0]
+        work = phase.batch_size * sum(network.multiplications((phase.crop, phase.crop)).values())
+        side, count = (phase.crop, phase.batch_size) if work <= TRIAL_WORK else (SIDE, TRIAL_BATCH)
+        model = build_keras(network, (side, side), policy=policy)
         model.compile("sgd", loss={"scoremap": "mse", "locref": "mse"}, jit_compile=False)
         zeros = partial(np.zeros, dtype=np.float32)
-        targets = {name: zeros((TRIAL_BATCH, *maps.shape[1:])) for name, maps in model.output.items()}
-        return model, zeros((TRIAL_BATCH, SIDE, SIDE, 3)), targets
+        targets = {name: zeros((count, *maps.shape[1:])) for name, maps in model.output.items()}
+        return model, zeros((count, side, side, 3)), targets
 
     def maker(self, phase: int) -> PoseBatchMaker:
         return PoseBatchMaker(self.data, self.config, self.config.phases[phase], self.network)
@@ -189,7 +195,8 @@ class HeldOut:
         found = found[np.isfinite(found)]
         if not len(found):
             return None
-        return ErrorRow(step, self.source, scale, len(found), float(found.mean()), float(np.median(found)))
+        median, p99 = np.quantile(found, (0.5, 0.99)).tolist()
+        return ErrorRow(step, self.source, scale, len(found), float(found.mean()), median, p99)
 
 
 def held_out_examples(data: PoseTrainingData, config: PoseConfig) -> list[HeldOut]:
@@ -202,6 +209,7 @@ def held_out_examples(data: PoseTrainingData, config: PoseConfig) -> list[HeldOu
         scene = open_scene(SceneOptions(scene=name, seed=HELD_OUT_SEED))
         shown = spread(range(scene.n_frames), SCENE_FRAMES)
         kept.append(HeldOut(name, tuple(scene_example(scene, index, data.bodyparts) for index in shown)))
+    kept += [HeldOut("teacher", tuple(source.held_out(TAUGHT_FRAMES))) for source in data.taught]
     return kept
 
 
@@ -212,6 +220,10 @@ def initial_weights(spec: PoseSpec, start: str, sha256: str, seed: int) -> Tenso
     """
     drawn = scratch_weights(spec, seed)
     if start == IMAGENET:
+        if spec.net_type not in PUBLISHED_WEIGHTS:
+            raise ModelError(
+                f"nobody offers weights of a {spec.net_type} from ImageNet: give 'scratch', or the model folder of one"
+            )
         return drawn | _from_checkpoint(imagenet_checkpoint(spec.net_type, sha256), "", spec)
     return begun_from(
         start, drawn, lambda folder: _from_folder(folder, spec), lambda path: _from_checkpoint(path, sha256, spec)
@@ -276,6 +288,8 @@ def _from_folder(path: Path, spec: PoseSpec) -> Tensors:
 def _from_checkpoint(path: Path, sha256: str, spec: PoseSpec) -> Tensors:
     files = [path, *path.parent.glob(f"{glob.escape(path.name)}.data-*")]
     data = next((file for file in reversed(files) if file.is_file()), None)
+    if data is None and spec.net_type not in PUBLISHED_WEIGHTS:
+        raise ModelError(f"initial weights '{path}' are not there: give 'scratch', or the model folder of a student")
     if data is None:
         published = PUBLISHED_WEIGHTS[spec.net_type]
         raise ModelError(

@@ -1,0 +1,131 @@
+"""A student from a teacher that says where dots are: its folder, its record, and that a break leaves no trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import labels, trainings
+from support.fake_engine import FakeEngine
+
+from posecli import engine
+from posecli.errors import OutputExistsError, UsageError
+from posecli.inference.predictor import PoseModel
+from posecli.model.folder import ModelFolder, read_model_folder
+from posecli.model.student import Stretch, Teacher, read_student
+from posecli.options import EngineOptions
+from posecli.training.config import PoseConfig
+from posecli.training.loop import TrainingObserver
+from posecli.training.objective import Row
+from posecli.training.poses import choice
+from posecli.training.poses import distill as module
+from posecli.training.poses.distill import DistillObserver, DistillOptions, distill, sides
+from posecli.training.state import RunFolder
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
+OPTIONS = DistillOptions("compact_8", steps=5, held_out=("dots.mp4:40-49",))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few frames next to the stretches, small batches, states that are often kept."""
+    monkeypatch.setattr(choice, "GUARD", 2)
+    changed = {"BATCH": 2, "CROP": 64, "KEPT_EVERY": 2, "MEASURES": 1, "SPEED_SECONDS": 0.01, "LEAST_STEPS": 2}
+    for name, value in changed.items():
+        monkeypatch.setattr(module, name, value)
+
+
+@pytest.fixture
+def teacher(monkeypatch: pytest.MonkeyPatch, dots_model: ModelFolder) -> PoseModel:
+    """It runs on an engine without a network; its student does not."""
+    monkeypatch.setitem(engine.ENGINE_CLASSES, "tensorflow", "support.fake_engine:FakeEngine")
+    monkeypatch.setattr(FakeEngine, "calls", [])
+    return PoseModel(dots_model, EngineOptions("tensorflow", "fp32"))
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+class KillsAt(DistillObserver, TrainingObserver):
+    """Breaks training off after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:
+        return self
+
+    def stepped(self, step: int, row: Row | None) -> None:
+        if step == self.step:
+            raise BrokenOffError
+
+
+class Settles(DistillObserver):
+    """Notes what was settled."""
+
+    def settled(self, steps: int, speeds: module.Speeds, budget: float) -> None:
+        self.steps, self.speeds, self.budget = steps, speeds, budget
+
+
+@pytest.mark.slow
+def test_a_student_and_its_record(
+    teacher: PoseModel, dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "steps_per_second", lambda config, objective: 2.0)
+    project, observer = labels.write_project(tmp_path / "project", 8), Settles()
+    options = replace(OPTIONS, labels=project, steps=None, budget=3.0)
+    made = distill(teacher, [dots_clip], tmp_path / "student", options, observer)
+    assert 2 <= observer.steps <= 5  # a tenth of the budget is for other things, and what the teacher took
+    assert min(observer.speeds.teacher, observer.speeds.student) > 0
+    folder = read_model_folder(tmp_path / "student")
+    assert made.folder.identity == folder.identity
+    assert (folder.description.net_type, folder.description.bodyparts) == ("compact_8", ("red", "green", "blue"))
+    record = read_student(folder)
+    assert record == made.record
+    assert record.teacher == Teacher.of(teacher.folder, "fp32")
+    assert record.held_out == (Stretch("dots.mp4", 40, 49),)
+    assert [*record.parts] == ["red", "green", "blue"]
+    assert (record.lessons.frames, record.lessons.steps, record.lessons.labeled_frames) == (38, observer.steps, 7)
+    assert record.lessons.budget_seconds == observer.budget == 3.0
+    assert (record.conditions.width, record.conditions.height) == (160, 120)
+    assert record.conditions.brightness[0] <= record.conditions.brightness[1] < 255
+    assert [(error.source, error.points > 0) for error in record.errors] == [("labels", True)]
+
+
+@pytest.mark.slow
+def test_a_break_leaves_no_trace(teacher: PoseModel, dots_clip: Path, tmp_path: Path) -> None:
+    whole = distill(teacher, [dots_clip], tmp_path / "whole", OPTIONS)
+    with pytest.raises(BrokenOffError):
+        distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS, KillsAt(3))
+    assert not (tmp_path / "broken").exists()
+    looked_at = len(FakeEngine.calls)
+    with pytest.raises(OutputExistsError, match="other settings"):
+        distill(teacher, [dots_clip], tmp_path / "broken", replace(OPTIONS, seed=1))
+    broken = distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS)
+    assert len(FakeEngine.calls) == looked_at, "the teacher looks once"
+    first, second = (each.folder.weights() for each in (whole, broken))
+    assert trainings.furthest(first, second) == 0
+    assert whole.record.overall == broken.record.overall
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS)
+
+
+def test_sides_are_told_by_names() -> None:
+    assert sides(("nose", "tail")) == ()
+    assert sides(("Right_Paw", "Left_Paw")) == (("Left_Paw", "Right_Paw"),)
+    assert sides(("nose", "right ear")) is None
+
+
+def test_worth_it_only_if_faster() -> None:
+    assert module.worth_it_from(module.Speeds(100.0, 100.0), 60) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"budget": 0.0}, "budget 0 s"), ({"steps": 0}, "steps 0 is too small")]
+)
+def test_options_that_make_no_student(options: dict[str, float], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        DistillOptions(**options)  # type: ignore[arg-type]
