@@ -56,6 +56,7 @@ TOPICS = (
     "precision",
     "builtin-model",
     "train",
+    "distill",
     "evaluate",
     "filter",
     "label",

@@ -21,7 +21,7 @@ COMMANDS = {
     "rendered": ("demo", "sample"),
     "sweeps": ("compress-sweep", "recommend", "reencode", "scale-sweep"),
     "tables": ("convert", "filter", "label", "plot", "verify"),
-    "train": ("train",),
+    "train": ("distill", "train"),
 }
 
 EXIT_CODES = """\b

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from posecli import __version__
-from posecli.cli.base import PATH, Command, Output, duration
-from posecli.errors import EngineError
+from posecli.cli.base import PATH, Command, Output, duration, project_options
+from posecli.errors import EngineError, UsageError
+from posecli.options import PRECISIONS, Precision
 
 if TYPE_CHECKING:
-    from posecli.training.config import TrainConfig
-    from posecli.training.loop import Trainer
+    from posecli.inference.predictor import PoseModel
+    from posecli.model.deeplabcut import NetworkChoice
+    from posecli.precision.gate import Figures
+    from posecli.training.config import PoseConfig, TrainConfig
+    from posecli.training.loop import Trainer, TrainingObserver
     from posecli.training.objective import MeasureRow, Row
+    from posecli.training.poses.distill import DistillObserver, Speeds
     from posecli.training.state import RunFolder
+
+#: Frames between lines on how far the teacher is; frames per second of video of which hours are told.
+LOOKED_EVERY = 100
+FRAME_RATE = 30
 
 
 @click.command(cls=Command, config=False)
@@ -52,15 +63,127 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
     if saved is not None and saved[1].step == wanted.steps:
         output.say(f"'{run.path}' is trained already: pass --restart to begin anew")
     else:
-        _train(wanted, run, output)
+        _prepare_framework()
+        from posecli.training.loop import Trainer
+
+        Trainer(wanted, run, _printed(wanted, run, output)).train()
     last = run.errors[-1].step if run.errors else wanted.steps
     output.say(f"trained {wanted.steps} steps: {run.model}")
     measured = [vars(row) for row in run.errors if row.step == last]
     output.result({"model": str(run.model), "steps": wanted.steps, wanted.MEASURES.LAST_KEY: measured})
 
 
-def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
+@click.command(cls=Command)
+@click.argument("model", type=PATH)
+@click.argument("videos", nargs=-1, required=True)
+@click.option("-o", "--out", "student", type=PATH, required=True, help="Model folder to make.")
+@click.option(
+    "--budget",
+    default="30min",
+    help="Time for the teacher's look at the frames and for training, about: 90s, 30min, 1.5h.",
+)
+@click.option("--steps", type=int, help="Training steps, instead of as many as the budget allows.")
+@click.option("--network", "net_type", default="compact_16", help="Network of the student, one that 'train' knows.")
+@click.option("--frames", default=1500, help="Frames to learn from, at most; of all videos together.")
+@click.option(
+    "--held-out",
+    multiple=True,
+    metavar="NAME[:FIRST-LAST]",
+    help="Video, or frames of one, that the student never learns from; may be given several times.  [stretches of "
+    "every video, a tenth of it, and of many videos some as a whole]",
+)
+@click.option("--labels", type=PATH, help="DeepLabCut project whose labelled frames are learned from too.")
+@click.option("--initial-weights", default="scratch", help="scratch, or a model folder of the same network.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", help="Of the teacher, behind the gate.")
+@click.option("--seed", default=0, help="Of all that is drawn.")
+@click.option("--overwrite", is_flag=True, help="Replace a student that is there, and begin anew.")
+@project_options
+def distill(
+    model: Path,
+    videos: tuple[str, ...],
+    student: Path,
+    budget: str,
+    precision: Precision,
+    overwrite: bool,
+    network: NetworkChoice,
+    output: Output,
+    **flags: Any,
+) -> None:
+    """Train a small network, a student, on what MODEL says of frames of VIDEOS; no labels are needed.
+
+    MODEL is what 'posecli analyze --model' takes. The student learns one scene, that of the videos. Stretches of them
+    are held out, and the student's model folder tells how far it is from its teacher there ('posecli model info').
+    After an interruption the same command continues where it stopped.
+
+    \b
+    Examples:
+        posecli distill openfield-model videos/ -o openfield-student
+        posecli distill openfield-model day1.mp4 day2.mp4 --held-out day2.mp4 --budget 1h -o openfield-student
+    """
     _prepare_framework()
+    from posecli.inference.predictor import load_model
+    from posecli.options import EngineOptions
+    from posecli.training.poses.distill import DistillOptions
+    from posecli.training.poses.distill import distill as distilled_from
+    from posecli.video.find import find_videos
+
+    options = DistillOptions(budget=parse_duration(budget), **flags)
+    teacher = load_model(model, EngineOptions(precision=precision), network)
+    found = find_videos(videos)
+    if found.passed_over:
+        output.say(f"passed over: {found.passed_over}")
+    made = distilled_from(teacher, found.videos, student, options, _distilling(output), overwrite=overwrite)
+    for name, line in made.record.lines:
+        output.say(f"  {name}: {line}")
+    output.say(f"distilled in {made.record.lessons.steps} steps: {made.folder.path}")
+    output.result(made.as_dict())
+
+
+def _distilling(output: Output) -> DistillObserver:
+    """What prints how a distillation goes."""
+    from posecli.training.poses import distill as module
+
+    class PrintedDistillation(module.DistillObserver):
+        """Prints how a distillation goes."""
+
+        def gated(self, figures: Sequence[Figures], teacher: PoseModel) -> None:
+            for each in figures:
+                output.say(f"parity gate: {each}: {'passes' if each.passed else 'does not pass'}")
+            output.say(f"teacher: {teacher.description.scorer} in {teacher.options.fixed_precision}")
+
+        def looked(self, done: int, total: int, frames_per_second: float) -> None:
+            if done == total or done // LOOKED_EVERY != (done - 1) // LOOKED_EVERY:
+                left = duration((total - done) / frames_per_second)
+                output.progress(f"teacher: {done} of {total} frames, {frames_per_second:.1f} frames/s, {left} left")
+
+        def settled(self, steps: int, speeds: Speeds, budget: float) -> None:
+            hours = module.worth_it_from(speeds, budget) / (3600 * FRAME_RATE)
+            output.say(
+                f"student: {steps} steps; on whole frames the teacher makes {speeds.teacher:.0f} frames/s and the "
+                f"student {speeds.student:.0f} in fp32: worth {duration(budget)} from {hours:.1f} hours of video on "
+                f"(at {FRAME_RATE} frames/s)"
+            )
+
+        def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:
+            return _printed(config, run, output)
+
+    return PrintedDistillation()
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a text such as ``90s``, ``30min`` or ``1.5h``; a number alone is minutes.
+
+    >>> parse_duration("90s"), parse_duration("30min"), parse_duration("1.5 h"), parse_duration("20")
+    (90.0, 1800.0, 5400.0, 1200.0)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|m|h|)", text.strip())
+    if found is None:
+        raise UsageError(f"'{text}' is not a time: give it as in 90s, 30min or 1.5h")
+    return float(found[1]) * {"s": 1, "h": 3600}.get(found[2], 60)
+
+
+def _printed(config: TrainConfig, run: RunFolder, output: Output) -> TrainingObserver:
+    """What prints how training goes."""
     from posecli.training import loop
 
     class PrintedProgress(loop.TrainingObserver):
@@ -89,7 +212,7 @@ def _train(config: TrainConfig, run: RunFolder, output: Output) -> None:
             if best:
                 output.say(f"  best so far: {run.model}")
 
-    loop.Trainer(config, run, PrintedProgress()).train()
+    return PrintedProgress()
 
 
 def _prepare_framework() -> None:

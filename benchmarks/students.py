@@ -1,0 +1,164 @@
+"""A student of a network against its teacher, on frames that it never saw: how far apart they are, and how fast.
+
+    posecli model import PROJECT -o TEACHER
+    posecli model quantize TEACHER --calibrate VIDEO
+    python benchmarks/students.py TEACHER VIDEO STUDENT --first 1800 --last 2329
+
+The frames from FIRST to LAST are held out: 'posecli distill' makes the student of the others, unless the folder is
+there already. What is held out is cut from the video without loss, and both networks look at it, taking turns. Shifts
+are those from the teacher in fp32 on whole frames. Frames per second are those of the loop over frames. With a project
+and PYTHON, of an environment with DeepLabCut 3.0.2 and TensorFlow 2.15, DeepLabCut takes turns too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+from common import machine, markdown_table, run_posecli, write_results
+from versus_deeplabcut import run_peer
+from windows import ANY_SHIFT, cut, points_in
+
+from posecli.model.folder import has_int8, read_model_folder
+from posecli.model.student import StudentRecord, StudentShift, part_shifts, read_student
+
+#: Frames that DeepLabCut has of a round.
+PEER_FRAMES = 40
+#: What is raced: names, and options of analyze.
+TEACHER = {"teacher int8": ["--precision", "int8", "--window", "off"]}
+STUDENT = {
+    **{f"student {precision}": ["--precision", precision, "--window", "off"] for precision in ("fp32", "bf16", "int8")},
+    "student auto": ["--window", "auto"],
+}
+
+
+def main() -> None:
+    """Make the student if there is none, measure, and write ``results/students.*``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("teacher", type=Path, help="model folder with an int8 version")
+    parser.add_argument("video", type=Path)
+    parser.add_argument("student", type=Path, help="model folder of the student, made if it is not there")
+    parser.add_argument("--first", type=int, required=True)
+    parser.add_argument("--last", type=int, required=True)
+    parser.add_argument("--budget", default="50min")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--project", type=Path, help="the teacher's DeepLabCut project; it is copied")
+    parser.add_argument("--peer-python", type=Path)
+    arguments = parser.parse_args()
+    facts = machine()
+    if not arguments.student.exists():
+        held_out = f"{arguments.video.name}:{arguments.first}-{arguments.last}"
+        made = ["-o", arguments.student, "--held-out", held_out, "--budget", arguments.budget]
+        posecli("distill", arguments.teacher, arguments.video, *made)
+    folder = read_model_folder(arguments.student)
+    if not has_int8(folder):
+        posecli("model", "quantize", arguments.student, "--calibrate", arguments.video, "--scales", 1)
+    record = read_student(folder)
+    assert record is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        where = Path(scratch)
+        clip = held_out_clip(arguments.video, where / "held-out.mp4", arguments.first, arguments.last)
+        exact = run_posecli(clip, arguments.teacher, where / "exact", ["--precision", "fp32", "--window", "off"])
+        assert exact.frames == arguments.last - arguments.first + 1
+        peer = None
+        if arguments.project is not None:
+            project = Path(shutil.copytree(arguments.project, where / "project"))
+            peer = cut(clip, where / "short.mp4", PEER_FRAMES), project, arguments.peer_python
+        rounds = [one_round(clip, arguments, where, peer) for _ in range(arguments.rounds)]
+        rows = [row(name, rounds, where, record) for name in rounds[0]]
+        parts = [
+            {"body part": name} | plain(shift)
+            for name, shift in part_shifts(
+                points_in(where / "student fp32"), points_in(where / "exact"), record.bodyparts, record.cutoff
+            ).items()
+        ]
+    content = {"machine": facts, "frames": exact.frames, "lessons": vars(record.lessons), "rows": rows, "parts": parts}
+    network = folder.description.network
+    made_of = {
+        "network": folder.description.net_type,
+        "parameters": network.parameters,
+        "multiply-adds of a 640x480 frame": sum(network.multiplications((480, 640)).values()),
+    }
+    write_results("students", content | made_of, report(facts, exact.frames, record, made_of, rows, parts))
+
+
+def posecli(*arguments: object) -> None:
+    """Run the installed command; what it prints is seen."""
+    subprocess.run([sys.executable, "-m", "posecli", *map(str, arguments)], check=True)
+
+
+def held_out_clip(video: Path, clip: Path, first: int, last: int) -> Path:
+    """Some frames of a video, coded anew without loss."""
+    frames = ["-vf", f"trim=start_frame={first}:end_frame={last + 1},setpts=PTS-STARTPTS"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-i", video, *frames]
+    subprocess.run([str(part) for part in (*command, "-c:v", "libx264", "-qp", "0", clip)], check=True)
+    return clip
+
+
+def one_round(
+    clip: Path, arguments: argparse.Namespace, where: Path, peer: tuple[Path, Path, Path] | None
+) -> dict[str, float]:
+    """Frames per second of everything once."""
+    fps = {} if peer is None else {"DeepLabCut": run_peer("tensorflow", peer[0], peer[1], 8, peer[2])}
+    for model, settings in ((arguments.teacher, TEACHER), (arguments.student, STUDENT)):
+        for name, flags in settings.items():
+            shutil.rmtree(where / name, ignore_errors=True)
+            run = run_posecli(clip, model, where / name, ["-b", 64, "--max-shift", ANY_SHIFT, *flags])
+            fps[name] = run.fps
+            print(name, round(run.fps, 1), flush=True)
+    return fps
+
+
+def row(name: str, rounds: list[dict[str, float]], where: Path, record: StudentRecord) -> dict[str, Any]:
+    """Medians over the rounds, ratios within each, and the shift from the teacher in fp32."""
+    found: dict[str, Any] = {"what": name, "frames/s": statistics.median(each[name] for each in rounds)}
+    for other in ("teacher int8", "DeepLabCut"):
+        ratios = [each[name] / each[other] for each in rounds if other in each]
+        found[f"to {other}"] = statistics.median(ratios) if ratios else "not run"
+        found[f"to {other}, lowest"] = min(ratios, default="not run")
+    shift = (
+        StudentShift.between(points_in(where / name), points_in(where / "exact"), record.cutoff)
+        if (where / name).is_dir()
+        else None
+    )
+    return found | plain(shift)
+
+
+def plain(shift: StudentShift | None) -> dict[str, Any]:
+    """A shift as a part of a row."""
+    names = {"median_px": "median px", "p99_px": "p99 px", "largest_px": "largest px", "agreement": "agreement"}
+    return {words: "" if shift is None else getattr(shift, name) for name, words in names.items()}
+
+
+def report(
+    facts: dict[str, Any],
+    frames: int,
+    record: StudentRecord,
+    made_of: dict[str, Any],
+    rows: list[dict[str, Any]],
+    parts: list[dict[str, Any]],
+) -> str:
+    """The result for people."""
+    lessons = record.lessons
+    return (
+        f"# Students\n\n{facts['processor']}, {facts['cores']} cores, {facts['date']}, OpenVINO "
+        f"{facts['packages']['openvino']}. A {made_of['network']} of {made_of['parameters'] / 1e6:.2f} million "
+        f"parameters and {made_of['multiply-adds of a 640x480 frame'] / 1e9:.2f} billion multiply-adds for a 640x480 "
+        f"frame learned in {lessons.steps} steps ({lessons.arithmetic}) from {lessons.frames} frames what a "
+        f"{record.teacher.net_type} says of them in {record.teacher.precision}. It never saw "
+        f"{', '.join(map(str, record.held_out))}, which are the {frames} frames measured here. Shifts are those from "
+        f"the teacher in fp32 on whole frames, of points that it gives {record.cutoff:g} or more; agreement is the "
+        f"share of all points that both put on the same side of that.\n\n{markdown_table(rows)}\n\n"
+        f"The student in fp32, by body part.\n\n{markdown_table(parts)}"
+    )
+
+
+if __name__ == "__main__":
+    main()
