@@ -124,7 +124,7 @@ class Lessons:
     budget_seconds: float | None  # None where steps were asked for
     steps: int
     arithmetic: str
-    begun_from: str  # what its first weights were
+    begun_from: str  # what its first weights were: scratch, or the name of a folder
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ class PosePhase(Phase):
 
     crop: Annotated[int, within(32, 1024, "px")] = 160
     framing: Literal["crops", "frames"] = "crops"
+    turned: bool = True  # whether examples may be turned and mirrored
 
 
 @dataclass(frozen=True, kw_only=True)

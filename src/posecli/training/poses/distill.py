@@ -53,7 +53,10 @@ SETTINGS_FORMAT = "posecli-distill"
 #: What a student is trained with.
 NET_TYPE = "compact_16"
 BUDGET = 1800.0  # seconds
-BATCH, CROP, RATE, WARM_UP = 8, 192, 2e-3, 200
+BATCH, CROP = 8, 192
+#: At first in views turned any way, of which there are so many more; then upright, in which the teacher has its habits
+#: (always a little to the right, say), with the statistics that inference has. That gets this share of the steps.
+RATES, WARM_UPS, UPRIGHT = (2e-3, 1e-3), (200, 50), 0.3
 LOCREF_WEIGHT, WEIGHT_DECAY = 0.3, 0.004
 AUGMENT = AugmentOptions(
     scales=(1.0,), scale_jitter=1.1, light=0.5, blur=0.1, noise=0.1, occlusion=0.05, jpeg=0.05, h264=0.0
@@ -89,7 +92,8 @@ class DistillOptions:
     def __post_init__(self) -> None:
         if not self.budget > 0:
             raise UsageError(f"budget {self.budget:g} s is too short: give more, as in 30min")
-        at_least(1, steps=self.steps, frames=self.frames)
+        at_least(2, steps=self.steps)
+        at_least(1, frames=self.frames)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for YAML."""
@@ -254,14 +258,19 @@ class _Distillation:
         return TaughtFrames.read(path)
 
     def _config(self, taught: TaughtFrames, steps: int) -> PoseConfig:
+        """What is trained, in two steps at least."""
         options = self.options
         labels = () if options.labels is None else (PoseSource(labels=options.labels, weight=LABELS_WEIGHT),)
-        pairs = sides(taught.bodyparts)
-        phase = PosePhase(steps, BATCH, RATE, min(WARM_UP, steps // 4), crop=self._crop(taught))
+        pairs, crop = sides(taught.bodyparts), self._crop(taught)
+        last = max(1, round(UPRIGHT * steps))
+        first = max(1, steps - last)
+        warm_ups = [min(most, count // 4) for most, count in zip(WARM_UPS, (first, last), strict=True)]
+        turned = PosePhase(first, BATCH, RATES[0], warm_ups[0], crop=crop)
+        upright = PosePhase(last, BATCH, RATES[1], warm_ups[1], "frozen", crop, turned=False)
         return PoseConfig(
             name=re.sub(r"[^\w-]", "-", self.student.name, flags=re.ASCII),
             data=(PoseSource(taught=self.work / "frames"), *labels),
-            phases=(phase,),
+            phases=(turned, upright),
             net_type=options.net_type,
             bodyparts=taught.bodyparts,
             mirror_pairs=pairs or (),
@@ -325,7 +334,7 @@ class _Distillation:
                 None if self.options.steps else self.options.budget,
                 config.steps,
                 trained.description.source["arithmetic"],
-                self.options.initial_weights,
+                Path(self.options.initial_weights).name,
             ),
         )
         description = replace(trained.description, source=source)

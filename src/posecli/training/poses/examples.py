@@ -384,6 +384,8 @@ class PoseBatchMaker:
     def _item(
         self, rng: np.random.Generator, example: Example, augment: AugmentOptions, scale: float, size: tuple[int, int]
     ) -> Item:
+        if not self.phase.turned:
+            augment = replace(augment, rotation=0.0, mirror=0.0)
         view = choose_view(rng, example.image.shape[:2], example.points, scale, size, augment)
         # Drawn only where asked for, so that a run without it sees what it saw before there was clutter.
         cluttered = augment.clutter > 0 and rng.random() < augment.clutter
@@ -400,7 +402,7 @@ class PoseBatchMaker:
         return disturb(rng, image, augment), scoremap, locref
 
     def _soften(self, scoremap: Floats, locref: Floats, said: Said, view: Viewport, grid: Grid) -> None:
-        """Put a teacher's scores in the place of 0 and 1, and count its places by how sure it is of them."""
+        """Put a teacher's scores in the place of 0 and 1, by which its places count too: the best cell is decoded."""
         likelihood, scores = said.likelihood, None
         if said.scores is not None:
             scores = seen_scores(said.scores, said.stride, view, grid)
@@ -411,7 +413,7 @@ class PoseBatchMaker:
                 scores = np.moveaxis(swap_sides(np.moveaxis(scores, -1, 0), bodyparts, pairs), 0, -1)
         if scores is not None:
             scoremap[..., 0] = scores
-        locref[..., 2] *= likelihood
+        locref[..., 2] *= likelihood if scores is None else scores
 
 
 def seen_scores(scores: npt.NDArray[np.floating[Any]], stride: float, view: Viewport, grid: Grid) -> Floats:
