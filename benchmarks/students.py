@@ -4,10 +4,11 @@
     posecli model quantize TEACHER --calibrate VIDEO
     python benchmarks/students.py TEACHER VIDEO STUDENT --first 1800 --last 2329
 
-The frames from FIRST to LAST are held out: 'posecli distill' makes the student of the others, unless the folder is
-there already. What is held out is cut from the video without loss, and both networks look at it, taking turns. Shifts
-are those from the teacher in fp32 on whole frames. Frames per second are those of the loop over frames. With a project
-and PYTHON, of an environment with DeepLabCut 3.0.2 and TensorFlow 2.15, DeepLabCut takes turns too.
+The student never sees the frames from FIRST to LAST: 'posecli distill' makes it of a copy of the video that ends
+before them, of which it holds out stretches of its own, unless its folder is there already. Both networks look at these
+frames, taking turns. Copies are coded without loss. Shifts are those from the teacher in fp32 on whole frames. Frames
+per second are those of the loop over frames. With a project and PYTHON, of an environment with DeepLabCut 3.0.2 and
+TensorFlow 2.15, DeepLabCut takes turns too.
 """
 
 from __future__ import annotations
@@ -54,9 +55,10 @@ def main() -> None:
     arguments = parser.parse_args()
     facts = machine()
     if not arguments.student.exists():
-        held_out = f"{arguments.video.name}:{arguments.first}-{arguments.last}"
-        made = ["-o", arguments.student, "--held-out", held_out, "--budget", arguments.budget]
-        posecli("distill", arguments.teacher, arguments.video, *made)
+        seen = arguments.student.with_name(f"{arguments.video.stem}-0-{arguments.first - 1}.mp4")
+        if not seen.exists():
+            exact_copy(arguments.video, seen, 0, arguments.first - 1)
+        posecli("distill", arguments.teacher, seen, "-o", arguments.student, "--budget", arguments.budget)
     folder = read_model_folder(arguments.student)
     if not has_int8(folder):
         posecli("model", "quantize", arguments.student, "--calibrate", arguments.video, "--scales", 1)
@@ -64,7 +66,7 @@ def main() -> None:
     assert record is not None
     with tempfile.TemporaryDirectory() as scratch:
         where = Path(scratch)
-        clip = held_out_clip(arguments.video, where / "held-out.mp4", arguments.first, arguments.last)
+        clip = exact_copy(arguments.video, where / "unseen.mp4", arguments.first, arguments.last)
         exact = run_posecli(clip, arguments.teacher, where / "exact", ["--precision", "fp32", "--window", "off"])
         assert exact.frames == arguments.last - arguments.first + 1
         peer = None
@@ -94,7 +96,7 @@ def posecli(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "posecli", *map(str, arguments)], check=True)
 
 
-def held_out_clip(video: Path, clip: Path, first: int, last: int) -> Path:
+def exact_copy(video: Path, clip: Path, first: int, last: int) -> Path:
     """Some frames of a video, coded anew without loss."""
     frames = ["-vf", f"trim=start_frame={first}:end_frame={last + 1},setpts=PTS-STARTPTS"]
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-i", video, *frames]
@@ -152,9 +154,9 @@ def report(
         f"{facts['packages']['openvino']}. A {made_of['network']} of {made_of['parameters'] / 1e6:.2f} million "
         f"parameters and {made_of['multiply-adds of a 640x480 frame'] / 1e9:.2f} billion multiply-adds for a 640x480 "
         f"frame learned in {lessons.steps} steps ({lessons.arithmetic}) from {lessons.frames} frames what a "
-        f"{record.teacher.net_type} says of them in {record.teacher.precision}. It never saw "
-        f"{', '.join(map(str, record.held_out))}, which are the {frames} frames measured here. Shifts are those from "
-        f"the teacher in fp32 on whole frames, of points that it gives {record.cutoff:g} or more; agreement is the "
+        f"{record.teacher.net_type} says of them in {record.teacher.precision}. It never saw the {frames} frames "
+        f"measured here, which follow in the same video. Shifts are those from the teacher in fp32 on whole frames, "
+        f"of points that it gives {record.cutoff:g} or more; agreement is the "
         f"share of all points that both put on the same side of that.\n\n{markdown_table(rows)}\n\n"
         f"The student in fp32, by body part.\n\n{markdown_table(parts)}"
     )

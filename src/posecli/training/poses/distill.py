@@ -34,6 +34,7 @@ from posecli.model.student import (
     write_student,
 )
 from posecli.options import AnalyzeOptions, EngineOptions, at_least
+from posecli.precision.doubt import calibrated_rules
 from posecli.precision.gate import Figures, choose_precision, pose_gate
 from posecli.support.files import make_folder, refuse_existing, write_whole
 from posecli.support.yamlfile import read_yaml
@@ -57,7 +58,7 @@ BATCH, CROP = 8, 192
 #: At first in views turned any way, of which there are so many more; then upright, in which the teacher has its habits
 #: (always a little to the right, say), with the statistics that inference has. That gets this share of the steps.
 RATES, WARM_UPS, UPRIGHT = (2e-3, 1e-3), (200, 50), 0.3
-LOCREF_WEIGHT, WEIGHT_DECAY = 0.3, 0.004
+LOCREF_WEIGHT, WEIGHT_DECAY = 0.5, 0.004
 AUGMENT = AugmentOptions(
     scales=(1.0,), scale_jitter=1.1, light=0.5, blur=0.1, noise=0.1, occlusion=0.05, jpeg=0.05, h264=0.0
 )
@@ -71,6 +72,8 @@ LABELS_WEIGHT = 0.2
 CROP_STEP, SMALLEST_CROP = 32, 64
 #: Frames and seconds by which a speed is measured; of pixels every so many-th row and column tell a frame's brightness.
 SPEED_FRAMES, SPEED_SECONDS, SPARSE = 8, 1.0, 8
+#: Between numbers of frames of different videos.
+APART = 1 << 32
 LEFT, RIGHT = "left", "right"
 Floats = npt.NDArray[np.float64]
 
@@ -336,6 +339,7 @@ class _Distillation:
                 trained.description.source["arithmetic"],
                 Path(self.options.initial_weights).name,
             ),
+            doubt(poses, expected, taught),
         )
         description = replace(trained.description, source=source)
         folder = write_folder(self.student, description, trained.weights(), overwrite=overwrite)
@@ -381,6 +385,15 @@ def worth_it_from(speeds: Speeds, seconds: float) -> float:
     """
     saved = 1 / speeds.teacher - 1 / speeds.student
     return seconds / saved if saved > 0 else math.inf
+
+
+def doubt(student: Floats, teacher: Floats, taught: TaughtFrames) -> dict[str, Any]:
+    """By which rules the student is in doubt, from poses ``(N, K, 3)`` of all frames that are held out."""
+    numbers = np.concatenate(
+        [video.places[video.learned :] + place * APART for place, video in enumerate(taught.videos)]
+    )
+    rules = calibrated_rules(student[:, :, None], teacher[:, :, None], taught.cutoff, numbers)
+    return {"rules": [asdict(rule) for rule in rules]}
 
 
 def conditions(taught: TaughtFrames) -> Conditions:
