@@ -107,12 +107,15 @@ def reckon_precision(
 
 
 def reckon_windows(
-    network: Network, work: WorkAhead, precision: FixedPrecision, *, is_compared: bool = True, settings: int = 1
+    network: Network, work: WorkAhead, precision: FixedPrecision, *, is_compared: bool = True, areas: float = 1
 ) -> Reckoning:
-    """Trying windows in so many settings on a sample, which fp32 has looked at before (`is_compared`) or not."""
+    """Trying windows on a sample, which fp32 has looked at before (`is_compared`) or not.
+
+    They may be tried at several scales, of so many full frames' area together.
+    """
     sample, ahead = work.sampled * work.each, work.multiply_adds * WORK[precision]
     cost = sample * WORK[precision] * (1 + ATTEMPTS * WINDOW_PASSES * work.windows) + ATTEMPTS * _graph(network)
-    return Reckoning(ahead, ahead * (1 - work.windows), settings * cost + (0.0 if is_compared else sample))
+    return Reckoning(ahead, ahead * (1 - work.windows), areas * cost + (0.0 if is_compared else sample))
 
 
 def reckon_search(network: Network, work: WorkAhead, precision: FixedPrecision) -> Reckoning:
@@ -163,9 +166,10 @@ class Trials:
 def trials(network: Network, work: WorkAhead, asked: Asked) -> Trials:
     """What is worth measuring for the work ahead; what was named by the user is measured in any case."""
     precision, names_window = asked.faster or "fp32", isinstance(asked.windows, int)
-    found, settings, is_open = None, 1, not asked.is_named
+    found, areas, is_open = None, 1.0, not asked.is_named
     if asked.searches:
-        found, settings = reckon_search(network, work, precision), WITH_WINDOWS
+        found = reckon_search(network, work, precision)
+        areas = float(sum(scale**2 for scale in SCALES[:WITH_WINDOWS]))
         is_open = is_open and not (names_window or asked.names_scale)
     elif asked.faster is not None:
         found = reckon_precision(network, work, asked.faster, is_compared=names_window)
@@ -178,7 +182,7 @@ def trials(network: Network, work: WorkAhead, asked: Asked) -> Trials:
     no_room = work.windows == 1 or (found is not None and not measures)  # they save less, and fp32 must look too
     if asked.windows == "off" or (no_room and not names_window):
         return Trials(measures, False, tuple(left_out), cost)
-    found = reckon_windows(network, work, precision, is_compared=measures, settings=settings)
+    found = reckon_windows(network, work, precision, is_compared=measures, areas=areas)
     if found.pays or names_window:
         return Trials(measures, True, tuple(left_out), cost + found.cost, work.windows)
     return Trials(measures, False, (*left_out, _left_out("windows are", found, work)), cost)
