@@ -34,9 +34,13 @@ from posecli.model.student import StudentRecord, StudentShift, part_shifts, read
 PEER_FRAMES = 40
 #: What is raced: names, and options of analyze.
 TEACHER = {"teacher int8": ["--precision", "int8", "--window", "off"]}
+ALONE = ["--teacher", "off"]
 STUDENT = {
-    **{f"student {precision}": ["--precision", precision, "--window", "off"] for precision in ("fp32", "bf16", "int8")},
-    "student auto": ["--window", "auto"],
+    **{
+        f"student {precision}": ["--precision", precision, "--window", "off", *ALONE]
+        for precision in ("fp32", "bf16", "int8")
+    },
+    "student auto": ["--window", "auto", *ALONE],
 }
 
 
