@@ -29,19 +29,24 @@ from windows import ANY_SHIFT, cut, points_in
 
 from posecli.model.folder import has_int8, read_model_folder
 from posecli.model.student import StudentRecord, StudentShift, part_shifts, read_student
+from posecli.support.figures import house_style, save_figure
 
 #: Frames that DeepLabCut has of a round.
 PEER_FRAMES = 40
 #: What is raced: names, and options of analyze.
-TEACHER = {"teacher int8": ["--precision", "int8", "--window", "off"]}
+TEACHER = {
+    "teacher int8": ["--precision", "int8", "--window", "off"],
+    "teacher int8, windows": ["--precision", "int8", "--window", "auto"],
+}
 ALONE = ["--teacher", "off"]
 STUDENT = {
     **{
         f"student {precision}": ["--precision", precision, "--window", "off", *ALONE]
         for precision in ("fp32", "bf16", "int8")
     },
-    "student auto": ["--window", "auto", *ALONE],
+    "student int8, windows": ["--precision", "int8", "--window", "auto", *ALONE],
 }
+FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "students-frontier"
 
 
 def main() -> None:
@@ -85,6 +90,7 @@ def main() -> None:
                 points_in(where / "student fp32"), points_in(where / "exact"), record.bodyparts, record.cutoff
             ).items()
         ]
+    draw(rows)
     content = {"machine": facts, "frames": exact.frames, "lessons": vars(record.lessons), "rows": rows, "parts": parts}
     network = folder.description.network
     made_of = {
@@ -135,6 +141,24 @@ def row(name: str, rounds: list[dict[str, float]], where: Path, record: StudentR
         else None
     )
     return found | plain(shift)
+
+
+def draw(rows: list[dict[str, Any]]) -> None:
+    """The frontier: frames per second against the 99th percentile of the shift."""
+    import matplotlib.pyplot as plt
+
+    with house_style():
+        figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+        for who, marker in (("teacher", "s"), ("student", "o")):
+            found = [row for row in rows if row["what"].startswith(who)]
+            ax.plot([row["p99 px"] for row in found], [row["frames/s"] for row in found], marker, label=who)
+            for row in found:
+                words = row["what"].removeprefix(f"{who} ")
+                ax.annotate(words, (row["p99 px"], row["frames/s"]), (5, 3), textcoords="offset points", fontsize=8)
+        ax.set(xlabel="shift, 99th percentile (px)", ylabel="frames per second", yscale="log")
+        ax.set_xlim(left=0)
+        ax.legend()
+        save_figure(figure, FIGURE)
 
 
 def plain(shift: StudentShift | None) -> dict[str, Any]:

@@ -160,8 +160,8 @@ def _distilling(output: Output) -> DistillObserver:
             hours = module.worth_it_from(speeds, budget) / (3600 * FRAME_RATE)
             output.say(
                 f"student: {steps} steps; on whole frames the teacher makes {speeds.teacher:.0f} frames/s and the "
-                f"student {speeds.student:.0f} in fp32: worth {duration(budget)} from {hours:.1f} hours of video on "
-                f"(at {FRAME_RATE} frames/s)"
+                f"student {speeds.student:.0f} in fp32: {budget / 60:.0f} min for a student are worth it from "
+                f"{hours:.1f} hours of video on (at {FRAME_RATE} frames/s)"
             )
 
         def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:
