@@ -5,6 +5,7 @@ To add a command, write a click command of that name in a module of this folder,
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -44,6 +45,24 @@ class LazyGroup(click.Group):
                 found = vars(import_module(f"posecli.cli.{module}")).values()
                 return next(each for each in found if isinstance(each, click.Command) and each.name == cmd_name)
         return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names; if there is none, say which it may have been."""
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            meant = get_close_matches(args[0], names, n=1)
+            hint = f": did you mean '{meant[0]}'?" if meant else "; 'posecli --help' lists all"
+            ctx.fail(f"there is no command '{args[0]}'{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write them by what people want."""
+        from posecli.cli.help import write_commands
+
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        write_commands(formatter, {name: command for name, command in found.items() if command is not None})
 
 
 @click.group(

@@ -204,7 +204,7 @@ def analyze(ctx: click.Context, /, **flags: Any) -> None:
     \b
     Examples:
         posecli analyze video.mp4 --batchsize 64
-        posecli analyze recordings --recursive -m project/config.yaml -o poses --csv
+        posecli analyze recordings --recursive -m project/config.yaml --csv
         posecli analyze recordings -m my-model --shard slurm
         posecli analyze video.mp4 --config analyze.yaml --scale 0.5
     """
@@ -246,7 +246,7 @@ def classify(ctx: click.Context, /, **flags: Any) -> None:
     \b
     Examples:
         posecli classify cage.mp4
-        posecli classify recordings --recursive -m my-behaviours -o ethograms --csv
+        posecli classify recordings --recursive -m my-behaviours --csv
         posecli classify cage.mp4 -m my-behaviours --stride 16 --precision int8
     """
     run_over(ctx, ClassifyOptions, "the rendered home cage only", flags)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecli.cli.help import write_options
 from posecli.errors import EXIT_INTERRUPTED, EXIT_RESUME, PoseCliError, StopRequest, UsageError
 from posecli.options import (
     ENGINES,
@@ -106,6 +107,10 @@ class Command(click.Command):
             click.Option(["-q", "--quiet"], is_flag=True, help="Print errors only."),
             click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on standard output."),
         ]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write options of long lists by what they are about."""
+        write_options(formatter, self.get_params(ctx), ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the flags; an error is printed as JSON too, if --json is among them. Notes are printed from now on."""

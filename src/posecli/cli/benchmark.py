@@ -131,7 +131,7 @@ def benchmark(
     \b
     Examples:
         posecli benchmark --sizes 80,160,320,640
-        posecli benchmark --video day1.mp4 --model openfield-model --batchsizes 1,8,64
+        posecli benchmark --video day1.mp4 -m my-model --batchsizes 1,8,64
         posecli benchmark --config configs/benchmark-mathis-warren-2018.yaml
         posecli benchmark --network i3d --video cage.mp4 --model my-behaviours
     """

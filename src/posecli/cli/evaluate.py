@@ -92,7 +92,7 @@ def evaluate(ctx: click.Context, /, model: Path, data: Path, output: Output, **f
         posecli evaluate openfield-model openfield/config.yaml --held-out test.txt
         posecli evaluate built-in sample.mp4 --every 10 --figure errors.png
         posecli evaluate videoDLC_resnet50.h5 truth.h5 --csv errors.csv
-        posecli evaluate my-behaviours labelled.csv --stride 16 --figure confusion.png
+        posecli evaluate my-behaviours labelled.csv --figure confusion.png
     """
     from posecli.model.folder import named_model
     from posecli.support.figures import save_figure

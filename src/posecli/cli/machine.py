@@ -64,7 +64,7 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
     \b
     Examples:
         posecli estimate --animals 24 --days 5 --fps 78.5 --price v100
-        posecli estimate --animals 8 --days 30 --benchmark posecli-benchmark --per-hour 0.40
+        posecli estimate --animals 8 --days 30 --per-hour 0.40
         posecli estimate --animals 8 --days 30 --fps 84 --cores 8 --within 14
     """
     from posecli.studies.cost import Estimate, Experiment, read_prices

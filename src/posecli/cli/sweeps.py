@@ -177,7 +177,7 @@ def compress_sweep(
     \b
     Examples:
         posecli compress-sweep --crf 0,10,20,30
-        posecli compress-sweep day1.mp4 --model openfield-model --crf 15,25,35,45 --tolerance 0.5px
+        posecli compress-sweep day1.mp4 -m my-model --crf 15,25,35,45
         posecli compress-sweep day1.mp4 --config configs/compress-sweep-paper.yaml
     """
     from posecli.studies.sweep.versions import encoded_versions, parse_crf, parse_presets
@@ -303,7 +303,7 @@ def reencode(
 
     \b
     Examples:
-        posecli reencode day1/*.avi --recommendation posecli-compress-sweep -o day1-small
+        posecli reencode day1/*.avi --recommendation day1-sweep -o day1-small
         posecli reencode video.avi --crf 25 -o small
     """
     from posecli.studies.sweep.reencode import recommended_encoding

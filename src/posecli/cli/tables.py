@@ -41,7 +41,7 @@ def convert(
     Examples:
         posecli convert videoDLC_x.h5 --to csv -o text
         posecli convert poses/*.h5 --to parquet --tidy -o tidy
-        posecli convert videoDLC_x.h5 --to nwb --session-start 2026-05-17T09:30:00+02:00
+        posecli convert poses.h5 --to nwb --session-start 2026-05-17T09:30+02:00
     """
     from posecli.tables.convert import ConvertOptions, convert_table
 
@@ -97,8 +97,8 @@ def filter_command(tables: tuple[Path, ...], output: Output, **flags: Any) -> No
 
     \b
     Examples:
-        posecli filter videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 -o filtered
-        posecli filter poses/*.h5 --method savgol --window 9 --pcutoff 0.6 --fill-gaps 10 -o filtered
+        posecli filter videoDLC_x.h5 -o filtered
+        posecli filter poses/*.h5 --method savgol --window 9 -o filtered
     """
     from posecli.tables.filtering import FilterOptions, filter_table
 
@@ -164,8 +164,8 @@ def label(
     \b
     Examples:
         posecli label video.mp4
-        posecli label video.mp4 poses/videoDLC_x.h5 --trails 30 --skeleton config.yaml --start 300 --end 600
-        posecli label video.mp4 rawDLC_x.h5 --compare rawDLC_x_filtered.h5 --scale 0.5 -o compared.mp4
+        posecli label video.mp4 videoDLC_x.h5 --trails 30 --start 300 --end 600
+        posecli label video.mp4 rawDLC_x.h5 --compare smooth.h5 -o both.mp4
     """
     from posecli.cli.progress import frame_progress
     from posecli.plots.labeled_video import LabelOptions, plan_labels, read_skeleton, write_labels
@@ -230,7 +230,7 @@ def plot(table: Path, out_dir: Path | None, bodyparts: str | None, output: Outpu
     \b
     Examples:
         posecli plot videoDLC_x.h5
-        posecli plot videoDLC_x.h5 --video video.mp4 --bodyparts snout,tailbase --pcutoff 0.8 -o figures
+        posecli plot videoDLC_x.h5 --video video.mp4 --bodyparts snout,tailbase
     """
     from posecli.plots.poses import PlotOptions, plot_table
 
@@ -278,7 +278,7 @@ def verify(
     Examples:
         posecli verify videoDLC_resnet50_openfieldOct30shuffle1_4000.h5
         posecli verify poses --recursive --json
-        posecli verify videoDLC_resnet50_openfieldOct30shuffle1_4000.h5 --video video.mp4
+        posecli verify videoDLC_x.h5 --video video.mp4
     """
     from posecli.analysis.verify import Recomputing
     from posecli.analysis.verify import verify as verify_tables

@@ -51,7 +51,7 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
 
     \b
     Example:
-        posecli train configs/train-mouse-from-above.yaml --out-dir mouse-from-above
+        posecli train configs/train-mouse-from-above.yaml -o mouse-from-above
         posecli train configs/train-home-cage.yaml --out-dir home-cage
     """
     from posecli.training import read_train_config
@@ -118,7 +118,7 @@ def distill(
     \b
     Examples:
         posecli distill openfield-model videos/ -o openfield-student
-        posecli distill openfield-model day1.mp4 day2.mp4 --held-out day2.mp4 --budget 1h -o openfield-student
+        posecli distill my-model day1.mp4 day2.mp4 --budget 1h -o my-student
     """
     _prepare_framework()
     from posecli.inference.predictor import load_model
