@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 import pytest
+from cli.test_cli import leaves
 from click.testing import CliRunner
 
 from posecli.cli import COMMANDS, cli
@@ -29,9 +30,9 @@ def test_no_sentence_is_cut_off() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_lines_fit_a_terminal(name: str) -> None:
-    assert max(map(len, shown(name).splitlines())) <= 80
+@pytest.mark.parametrize("path", leaves(cli), ids=" ".join)
+def test_lines_fit_a_terminal(path: tuple[str, ...]) -> None:
+    assert max(map(len, shown(*path).splitlines())) <= 80
 
 
 def test_long_lists_of_options_are_in_sections() -> None:

@@ -47,7 +47,7 @@ def import_command(source: Path, folder: Path, overwrite: bool, network: Network
     \b
     Examples:
         posecli model import openfield/config.yaml --shuffle 1 -o openfield-model
-        posecli model import openfield/config.yaml --shuffle 3 --snapshot best -o openfield-model
+        posecli model import openfield/config.yaml --snapshot best -o my-model
     """
     from posecli.model.importing import import_model
 
@@ -77,8 +77,8 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
 
     \b
     Examples:
-        posecli model import-i3d data/rgb_imagenet/model.ckpt --classes 400 -o kinetics
-        posecli model import-i3d mice/model.ckpt --classes drink,eat,groom,hang,sniff,rear,rest,walk,eathand -o mice
+        posecli model import-i3d rgb_imagenet/model.ckpt --classes 400 -o kinetics
+        posecli model import-i3d mice/model.ckpt --classes drink,eat,groom,rest -o mice
     """
     from posecli.model.description import ClipDescription
     from posecli.model.importing import import_i3d
@@ -161,7 +161,7 @@ def quantize_command(folder: Path, calibrate: tuple[Path, ...], output: Output, 
 
     \b
     Example:
-        posecli model quantize openfield-model --calibrate day1.mp4 --calibrate day2.mp4
+        posecli model quantize my-model --calibrate day1.mp4 --calibrate day2.mp4
     """
     from posecli.model.description import ClipDescription
     from posecli.model.detector import DetectorDescription
