@@ -77,8 +77,8 @@ def import_i3d_command(checkpoint: Path, folder: Path, overwrite: bool, output: 
 
     \b
     Examples:
-        posecli model import-i3d rgb_imagenet/model.ckpt --classes 400 -o kinetics
-        posecli model import-i3d mice/model.ckpt --classes drink,eat,groom,rest -o mice
+        posecli model import-i3d kinetics/model.ckpt --classes 400 -o i3d
+        posecli model import-i3d mice/model.ckpt --classes eat,groom,rest -o mice
     """
     from posecli.model.description import ClipDescription
     from posecli.model.importing import import_i3d
