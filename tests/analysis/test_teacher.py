@@ -14,7 +14,7 @@ from analysis.test_resume import Interrupting, content, interrupt, killed_series
 from click.testing import CliRunner
 from support.students import DIM, FRAMES, RULES, make_dim_clip, make_pair, record_of, use_taught_engine
 
-from posecli.analysis import decide
+from posecli.analysis import RunObserver, analyze, decide
 from posecli.analysis.verify import Recomputing, verify
 from posecli.cli import cli
 from posecli.errors import ModelError, UsageError
@@ -203,3 +203,24 @@ def test_what_a_student_alone_is_worth_is_said(
     shutil.move(teacher.path, tmp_path / "elsewhere")
     assert f"{teacher.description.scorer} (it is not beside the student: name it with --teacher); {worth}" in lines()
     assert "its teacher was asked about 15 frames" in lines("--teacher", tmp_path / "elsewhere")
+
+
+def test_videos_unlike_those_that_it_learned_are_told(
+    clip: Path, pair: tuple[ModelFolder, ModelFolder], options: AnalyzeOptions
+) -> None:
+    class Listener(RunObserver):
+        def preparing(self, step: str) -> None:
+            heard.append(step)
+
+    heard: list[str] = []
+    student, teacher = pair
+    record = record_of(student, teacher, RULES)
+    known = replace(record.conditions, brightness=(0.0, 255.0), animal_px=(0.0, 999.0))
+    write_student(student, replace(record, conditions=known))
+    analyze(clip, student.path, options, Listener())
+    assert heard == []
+    write_student(student, replace(record, conditions=replace(known, brightness=(1.0, 2.0), animal_px=(1.0, 2.0))))
+    analyze(clip, student.path, replace(options, overwrite=True), Listener())
+    (note,) = heard
+    assert note.startswith("these videos look unlike what 'student' learned: frames have a brightness of ")
+    assert note.endswith(" px across, where it learned 1 to 2")

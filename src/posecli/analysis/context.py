@@ -20,7 +20,7 @@ from posecli.inference.predictor import Model
 from posecli.inference.teacher import Teaching
 from posecli.inference.windows import Windows, whole_groups
 from posecli.options import FixedPrecision
-from posecli.precision.gate import ClipGateFigures, Figures, GateFigures, choose_precision
+from posecli.precision.gate import ClipGateFigures, Figures, Gate, GateFigures, choose_precision
 from posecli.precision.reckoning import Trials, trials
 from posecli.precision.teacher import StudentFigures, TeacherFigures
 from posecli.precision.windows import ChosenWindows, WindowFigures
@@ -71,7 +71,10 @@ class RunContext:
             return self.kind.model.with_precision(settled)
         self._preparation.make()
         worth = self._trials
-        measured = self._measured(worth)
+        gate = self.kind.gate(self.plan.sampled, self.opens, windows=worth.windows)
+        measured = self._measured(worth, gate)
+        for note in self.kind.notes(measured.model, gate.evidence):
+            self.observer.preparing(note)
         self._settle(
             precision=measured.model.options.fixed_precision,
             figures=tuple(map(asdict, measured.figures)),
@@ -91,8 +94,7 @@ class RunContext:
             return Trials(True, asked.windows != "off")
         return trials(self.kind.model.folder.description.network, ahead.work, asked)
 
-    def _measured(self, worth: Trials) -> Measured:
-        gate = self.kind.gate(self.plan.sampled, self.opens, windows=worth.windows)
+    def _measured(self, worth: Trials, gate: Gate) -> Measured:
         model: Model[Any, Any] = self.kind.model.with_precision(self.kind.model.options.fixed_precision)
         figures: list[Figures] = []
         if worth.precisions:

@@ -26,6 +26,7 @@ from posecli.inference.teacher import TeacherStep, Teaching
 from posecli.inference.topdown import check_boxes
 from posecli.inference.windows import GROUP, Windows
 from posecli.model.folder import ModelFolder, int8_fingerprint
+from posecli.model.student import animal_sizes, brightness_of, read_student
 from posecli.network.network import AxesHead
 from posecli.options import SMALLEST_WINDOW, AnalyzeOptions, ClassifyOptions, FixedPrecision, InputSize
 from posecli.plots.figures import save_ethogram
@@ -160,6 +161,14 @@ class Analysis(ABC):
     ) -> tuple[Sequence[ChosenWindows], Teaching | None, list[Figures]]:
         """The windows that are used after all, when a teacher is asked, and what was measured of that."""
         return windows, None, []
+
+    def notes(
+        self,
+        model: Model[Any, Any],  # noqa: ARG002
+        evidence: Evidence,  # noqa: ARG002
+    ) -> list[str]:
+        """What a user should know of the network on these videos."""
+        return []
 
     def shape(self, geometry: Geometry) -> Shape:
         """Shape of an item, as the engine takes it."""
@@ -386,6 +395,15 @@ class PoseAnalysis(Analysis):
         assert isinstance(model, PoseModel)
         shown = evidence if self._teacher is None else evidence.scaled(self.options.exact_scale)
         return choose_windows(model, shown, self.options)
+
+    def notes(self, model: Model[Any, Any], evidence: Evidence) -> list[str]:
+        record = read_student(model.folder)
+        if record is None:
+            return []
+        bright = [brightness_of(image) for sample in evidence.samples for image in sample.items.images]
+        animals = animal_sizes(evidence.joined(model)[:, :, 0], record.cutoff)
+        found = ", and ".join(record.conditions.unlike(bright, animals))
+        return [f"these videos look unlike what '{model.folder.path.name}' learned: {found}"] if found else []
 
     @property
     def teacher(self) -> ModelFolder | None:

@@ -23,6 +23,8 @@ from posecli.support.yamlfile import brief, read_yaml
 STUDENT_FILE = "student.yaml"
 STUDENT_FORMAT = "posecli-student"
 STUDENT_VERSION = 1
+#: Of pixels every so many-th row and column tell a frame's brightness.
+SPARSE = 8
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,36 @@ class Conditions:
     height: int
     brightness: tuple[float, float]  # mean of a frame's pixels, 0..255
     animal_px: tuple[float, float]  # diagonal of the box about the body parts that the teacher is sure of
+
+    def unlike(self, brightness: Sequence[float], animal_px: Sequence[float]) -> Iterator[str]:
+        """In what frames are mostly unlike these, by the numbers of each that are known.
+
+        >>> learned = Conditions(640, 480, (90.0, 110.0), (60.0, 120.0))
+        >>> [*learned.unlike([95.0, 100.0, 240.0], [130.0, 140.0])]
+        ['the animal is 135 px across, where it learned 60 to 120']
+        """
+        for what, values, (low, high) in (
+            ("frames have a brightness of {:.0f}", brightness, self.brightness),
+            ("the animal is {:.0f} px across", animal_px, self.animal_px),
+        ):
+            middle = float(np.median(values)) if len(values) else math.nan
+            if middle < low or middle > high:
+                yield f"{what.format(middle)}, where it learned {low:.0f} to {high:.0f}"
+
+
+def brightness_of(image: npt.NDArray[np.uint8]) -> float:
+    """Mean of some of a picture's pixels, 0..255."""
+    return float(image[::SPARSE, ::SPARSE].mean())
+
+
+def animal_sizes(poses: npt.NDArray[np.float64], cutoff: float) -> list[float]:
+    """Px of the diagonal of the box about the sure points of each of ``(N, K, 3)`` poses that has two or more.
+
+    >>> animal_sizes(np.array([[[0.0, 0.0, 0.9], [3.0, 4.0, 0.9], [9.0, 9.0, 0.1]]]), cutoff=0.5)
+    [5.0]
+    """
+    sure = (pose[pose[:, 2] >= cutoff, :2] for pose in poses)
+    return [float(np.hypot(*np.ptp(points, axis=0))) for points in sure if len(points) > 1]
 
 
 @dataclass(frozen=True)

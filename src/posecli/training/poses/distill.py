@@ -22,6 +22,7 @@ import yaml
 from posecli import __version__
 from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.inference.predictor import PoseModel
+from posecli.inference.teacher import plain_rules
 from posecli.labels.data import LabeledData, read_image
 from posecli.model.folder import ModelFolder, read_model_folder, write_folder
 from posecli.model.student import (
@@ -30,6 +31,8 @@ from posecli.model.student import (
     Lessons,
     StudentRecord,
     StudentShift,
+    animal_sizes,
+    brightness_of,
     part_shifts,
     write_student,
 )
@@ -70,8 +73,8 @@ LEAST_STEPS = 100
 LABELS_WEIGHT = 0.2
 #: Sides of crops in small videos are multiples of this, px.
 CROP_STEP, SMALLEST_CROP = 32, 64
-#: Frames and seconds by which a speed is measured; of pixels every so many-th row and column tell a frame's brightness.
-SPEED_FRAMES, SPEED_SECONDS, SPARSE = 8, 1.0, 8
+#: Frames and seconds by which a speed is measured.
+SPEED_FRAMES, SPEED_SECONDS = 8, 1.0
 #: Between numbers of frames of different videos.
 APART = 1 << 32
 LEFT, RIGHT = "left", "right"
@@ -387,24 +390,22 @@ def worth_it_from(speeds: Speeds, seconds: float) -> float:
     return seconds / saved if saved > 0 else math.inf
 
 
-def doubt(student: Floats, teacher: Floats, taught: TaughtFrames) -> dict[str, Any]:
+def doubt(student: Floats, teacher: Floats, taught: TaughtFrames) -> dict[str, Any] | None:
     """By which rules the student is in doubt, from poses ``(N, K, 3)`` of all frames that are held out."""
     numbers = np.concatenate(
         [video.places[video.learned :] + place * APART for place, video in enumerate(taught.videos)]
     )
     rules = calibrated_rules(student[:, :, None], teacher[:, :, None], taught.cutoff, numbers)
-    return {"rules": [asdict(rule) for rule in rules]}
+    return plain_rules(rules) if rules else None
 
 
 def conditions(taught: TaughtFrames) -> Conditions:
     """What all frames that were learned from looked like."""
-    bright, animal = [], []
+    bright: list[float] = []
+    animal: list[float] = []
     for video in taught.videos:
-        for row in video.usable.tolist():
-            bright.append(float(video.images[row, ::SPARSE, ::SPARSE].mean()))
-            points = video.poses[row][video.poses[row, :, 2] >= taught.cutoff, :2]
-            if len(points) > 1:
-                animal.append(float(np.hypot(*np.ptp(points, axis=0))))
+        bright += [brightness_of(video.images[row]) for row in video.usable.tolist()]
+        animal += animal_sizes(video.poses[video.usable], taught.cutoff)
     largest = max(taught.videos, key=lambda video: video.width * video.height)
     return Conditions(largest.width, largest.height, _range(bright), _range(animal))
 
