@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecli.cli.base import PATH, Command, Output, aligned
+from posecli.cli.base import PATH, Command, Output, aligned, duration
 from posecli.errors import UsageError
 from posecli.options import at_least
+from posecli.support.words import counted, large, readable
 
 if TYPE_CHECKING:
     from posecli.studies.cost import Estimate, Experiment
@@ -64,7 +65,7 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
     \b
     Examples:
         posecli estimate --animals 24 --days 5 --fps 78.5 --price v100
-        posecli estimate --animals 8 --days 30 --per-hour 0.40
+        posecli estimate --animals 8 --days 30 --fps 60 --per-hour 0.40
         posecli estimate --animals 8 --days 30 --fps 84 --cores 8 --within 14
     """
     from posecli.studies.cost import Estimate, Experiment, read_prices
@@ -96,20 +97,31 @@ def estimate(results: Path | None, fps: float | None, output: Output, **flags: A
 def describe(experiment: Experiment) -> str:
     """The experiment in one line, for people."""
     frames = experiment.video_hours * 3600 * experiment.video_fps
+    animals, days = counted(experiment.animals, "animal"), counted(experiment.days, "day")
     return (
-        f"{experiment.animals} animals x {experiment.days:g} days x {experiment.hours_per_day:g} h = "
-        f"{experiment.video_hours:,.0f} hours of video, {frames / 1e6:,.0f} million frames"
+        f"{animals} x {days} x {experiment.hours_per_day:g} h = "
+        f"{counted(experiment.video_hours, 'hour')} of video, {large(frames)} frames"
     )
 
 
 def estimate_lines(estimates: dict[str, Estimate], within: float, currency: str) -> list[str]:
     """Lines of a table with a row per setting."""
-    table = [["setting", "speed", "h per video-h", "machine-hours", "on one machine", f"machines for {within:g} days"]]
+    table = [
+        [
+            "setting",
+            "speed",
+            "h per video-h",
+            "machine-hours",
+            "on one machine",
+            f"machines for {counted(within, 'day')}",
+        ]
+    ]
     table[0] += [f"{currency} per video-h", f"{currency} in all"]
     for name, item in estimates.items():
-        row = [name, f"{item.fps:.4g} fps", f"{item.hours_per_video_hour:.3g}", f"{item.machine_hours:,.0f}"]
-        row += [f"{item.days():,.1f} days", str(item.machines(within))]
-        table.append([*row, f"{item.cost_per_video_hour:.3f}", f"{item.cost:,.0f}"])
+        row = [name, f"{item.fps:.4g} fps", f"{item.hours_per_video_hour:.3g}", readable(item.machine_hours)]
+        days = item.days()
+        row += [counted(days, "day") if days >= 1 else duration(86400 * days), str(item.machines(within))]
+        table.append([*row, readable(item.cost_per_video_hour), readable(item.cost)])
     return aligned(table)
 
 

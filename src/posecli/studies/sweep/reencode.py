@@ -25,6 +25,7 @@ from posecli.studies.common.folder import JSON_FILE, read_json, write_json
 from posecli.studies.sweep.options import Progress, SweepObserver
 from posecli.studies.sweep.versions import refuse_missing_encoders, transcode
 from posecli.support.files import make_folder, move_into_place
+from posecli.support.words import byte_size
 from posecli.video.batch import prepare
 from posecli.video.encode import EncodeOptions, find_ffmpeg
 from posecli.video.geometry import Geometry
@@ -180,7 +181,7 @@ class Reencoded:
             return f"{self.video.name}: made before with the same settings: {self.path}"
         return (
             f"{self.video.name}: all {self.frames} frames match (PSNR {self.psnr:.1f} dB), "
-            f"{self.bytes_before / 1e6:.1f} to {self.bytes_after / 1e6:.1f} MB "
+            f"{byte_size(self.bytes_before)} to {byte_size(self.bytes_after)} "
             f"({self.bytes_before / self.bytes_after:.1f} times smaller): {self.path}"
         )
 
