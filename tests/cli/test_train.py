@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from support import clip_trainings, labels, trainings
 
 from posecli.cli import cli
+from posecli.model.folder import ModelFolder
 from posecli.training import read_train_config
 from posecli.training.objective import AccuracyRow, ErrorRow
 from posecli.training.state import Progress, RunFolder
@@ -224,3 +225,19 @@ class TestBehaviours:
         content = json.loads(posecli(config, "--json").stdout)
         assert [row["step"] for row in content["last_accuracies"]] == [4]
         assert "last_errors" not in content
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--budget", "soon"], 2, "'soon' is not a time: give it as in 90s, 30min or 1.5h"),
+        (["--network", "vast"], 2, "network 'vast' is not known: choose one of"),
+        (["--initial-weights", "nowhere"], 5, "nowhere"),
+    ],
+)
+def test_distill_says_at_once_what_does_not_fit(
+    flags: list[str], code: int, words: str, dots_model: ModelFolder, dots_clip: Path, tmp_path: Path
+) -> None:
+    command = ["distill", str(dots_model.path), str(dots_clip), "-o", str(tmp_path / "student"), *flags]
+    assert words in refused(CliRunner().invoke(cli, command, catch_exceptions=False), code)
+    assert not (tmp_path / "student-training").exists()

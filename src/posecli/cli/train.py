@@ -120,6 +120,7 @@ def distill(
         posecli distill openfield-model videos/ -o openfield-student
         posecli distill my-model day1.mp4 day2.mp4 --budget 1h -o my-student
     """
+    seconds = parse_duration(budget)
     _prepare_framework()
     from posecli.inference.predictor import load_model
     from posecli.options import EngineOptions
@@ -127,7 +128,7 @@ def distill(
     from posecli.training.poses.distill import distill as distilled_from
     from posecli.video.find import find_videos
 
-    options = DistillOptions(budget=parse_duration(budget), **flags)
+    options = DistillOptions(budget=seconds, **flags)
     teacher = load_model(model, EngineOptions(precision=precision), network)
     found = find_videos(videos)
     if found.passed_over:

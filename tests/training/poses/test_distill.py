@@ -124,7 +124,12 @@ def test_worth_it_only_if_faster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"budget": 0.0}, "budget 0 s"), ({"steps": 0}, "steps 0 is too small")]
+    ("options", "words"),
+    [
+        ({"budget": 0.0}, "budget 0 s"),
+        ({"net_type": "vast"}, "network 'vast' is not known"),
+        ({"steps": 0}, "steps 0 is too small"),
+    ],
 )
 def test_options_that_make_no_student(options: dict[str, float], words: str) -> None:
     with pytest.raises(UsageError, match=words):

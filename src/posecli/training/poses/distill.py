@@ -24,6 +24,7 @@ from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.inference.teacher import plain_rules
 from posecli.labels.data import LabeledData, read_image
+from posecli.labels.reading import read_labeled_data
 from posecli.model.folder import ModelFolder, read_model_folder, write_folder
 from posecli.model.student import (
     AgainstTruth,
@@ -36,12 +37,13 @@ from posecli.model.student import (
     part_shifts,
     write_student,
 )
-from posecli.options import AnalyzeOptions, EngineOptions, at_least
+from posecli.network.architectures import TRAINED_LAYOUTS
+from posecli.options import AnalyzeOptions, EngineOptions, at_least, one_of
 from posecli.precision.doubt import calibrated_rules
 from posecli.precision.gate import Figures, choose_precision, pose_gate
 from posecli.support.files import make_folder, refuse_existing, write_whole
 from posecli.support.yamlfile import read_yaml
-from posecli.training.config import AugmentOptions, PoseConfig, PosePhase, PoseSource
+from posecli.training.config import NAMED_WEIGHTS, AugmentOptions, PoseConfig, PosePhase, PoseSource
 from posecli.training.loop import Trainer, TrainingObserver, steps_per_second
 from posecli.training.objective import SCRATCH
 from posecli.training.poses.choice import FRAMES, choose_frames
@@ -98,6 +100,7 @@ class DistillOptions:
     def __post_init__(self) -> None:
         if not self.budget > 0:
             raise UsageError(f"budget {self.budget:g} s is too short: give more, as in 30min")
+        one_of("network", self.net_type, tuple(TRAINED_LAYOUTS))
         at_least(2, steps=self.steps)
         at_least(1, frames=self.frames)
 
@@ -178,7 +181,12 @@ def distill(
         If nothing is left to learn from.
     """
     refuse_existing(student, overwrite=overwrite, instead="folder with -o")
+    # Before the teacher looks at anything, which takes long.
     check_teacher(teacher)
+    if options.labels is not None:
+        read_labeled_data(options.labels)
+    if options.initial_weights not in NAMED_WEIGHTS:
+        read_model_folder(Path(options.initial_weights))
     return _Distillation(teacher, videos, student, options, observer).carried_out(restart=overwrite)
 
 
