@@ -23,12 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-from common import machine, markdown_table, run_posecli, write_results
+import numpy as np
+from common import machine, markdown_table, run_network_only, run_posecli, write_results
 from versus_deeplabcut import run_peer
 from windows import ANY_SHIFT, cut, points_in
 
-from posecli.model.folder import has_int8, read_model_folder
+from posecli.model.description import ModelDescription
+from posecli.model.folder import ModelFolder, has_int8, read_model_folder, write_folder
 from posecli.model.student import StudentRecord, StudentShift, part_shifts, read_student
+from posecli.network.architectures import TRAINED_LAYOUTS
 from posecli.support.figures import house_style, save_figure
 
 #: Frames that DeepLabCut has of a round.
@@ -46,6 +49,9 @@ STUDENT = {
     },
     "student int8, windows": ["--precision", "int8", "--window", "auto", *ALONE],
 }
+#: Networks that a student may be; others are compared with the first.
+NETWORKS = ("mobilenet_v2_0.35", "mobilenet_v2_0.5", "compact_8", "compact_16", "compact_24")
+NETWORK_SECONDS = 2.0
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "students-frontier"
 
 
@@ -63,14 +69,7 @@ def main() -> None:
     parser.add_argument("--peer-python", type=Path)
     arguments = parser.parse_args()
     facts = machine()
-    if not arguments.student.exists():
-        seen = arguments.student.with_name(f"{arguments.video.stem}-0-{arguments.first - 1}.mp4")
-        if not seen.exists():
-            exact_copy(arguments.video, seen, 0, arguments.first - 1)
-        posecli("distill", arguments.teacher, seen, "-o", arguments.student, "--budget", arguments.budget)
-    folder = read_model_folder(arguments.student)
-    if not has_int8(folder):
-        posecli("model", "quantize", arguments.student, "--calibrate", arguments.video, "--scales", 1)
+    folder = student(arguments)
     record = read_student(folder)
     assert record is not None
     with tempfile.TemporaryDirectory() as scratch:
@@ -83,6 +82,7 @@ def main() -> None:
             project = Path(shutil.copytree(arguments.project, where / "project"))
             peer = cut(clip, where / "short.mp4", PEER_FRAMES), project, arguments.peer_python
         rounds = [one_round(clip, arguments, where, peer) for _ in range(arguments.rounds)]
+        networks = network_speeds(clip, where, arguments.rounds)
         rows = [row(name, rounds, where, record) for name in rounds[0]]
         parts = [
             {"body part": name} | plain(shift)
@@ -92,13 +92,27 @@ def main() -> None:
         ]
     draw(rows)
     content = {"machine": facts, "frames": exact.frames, "lessons": vars(record.lessons), "rows": rows, "parts": parts}
+    content |= {"networks": networks}
     network = folder.description.network
     made_of = {
         "network": folder.description.net_type,
         "parameters": network.parameters,
         "multiply-adds of a 640x480 frame": sum(network.multiplications((480, 640)).values()),
     }
-    write_results("students", content | made_of, report(facts, exact.frames, record, made_of, rows, parts))
+    write_results("students", content | made_of, report(facts, record, made_of, content))
+
+
+def student(arguments: argparse.Namespace) -> ModelFolder:
+    """The student, made if it is not there, with its int8 version."""
+    seen = arguments.student.with_name(f"{arguments.video.stem}-0-{arguments.first - 1}.mp4")
+    if not seen.exists():
+        exact_copy(arguments.video, seen, 0, arguments.first - 1)
+    if not arguments.student.exists():
+        posecli("distill", arguments.teacher, seen, "-o", arguments.student, "--budget", arguments.budget)
+    folder = read_model_folder(arguments.student)
+    if not has_int8(folder):
+        posecli("model", "quantize", arguments.student, "--calibrate", seen, "--scales", 1)
+    return folder
 
 
 def posecli(*arguments: object) -> None:
@@ -126,6 +140,37 @@ def one_round(
             fps[name] = run.fps
             print(name, round(run.fps, 1), flush=True)
     return fps
+
+
+def network_speeds(clip: Path, where: Path, rounds: int) -> list[dict[str, Any]]:
+    """Frames per second of networks that a student may be, alone and with any weights, in each round once."""
+    rng, found = np.random.default_rng(0), []
+    folders = {}
+    for name in NETWORKS:
+        description = ModelDescription(name, ("a", "b", "c", "d"), "DLC_x", layout=TRAINED_LAYOUTS[name])
+        shapes = description.network.variable_shapes()
+        weights = {each: np.abs(rng.normal(0, 0.05, shape)).astype(np.float32) for each, shape in shapes.items()}
+        folders[name] = write_folder(where / name, description, weights)
+    for precision in ("fp32", "bf16"):
+        settings = ["--precision", precision]
+        fps = [
+            {name: run_network_only(clip, folders[name].path, settings, 8, NETWORK_SECONDS) for name in NETWORKS}
+            for _ in range(rounds)
+        ]
+        for name, folder in folders.items():
+            network = folder.description.network
+            found.append(
+                {
+                    "network": name,
+                    "precision": precision,
+                    "parameters": network.parameters,
+                    "multiply-adds": sum(network.multiplications((480, 640)).values()),
+                    "frames/s": statistics.median(each[name] for each in fps),
+                    f"to {NETWORKS[0]}": statistics.median(each[name] / each[NETWORKS[0]] for each in fps),
+                }
+            )
+            print(found[-1], flush=True)
+    return found
 
 
 def row(name: str, rounds: list[dict[str, float]], where: Path, record: StudentRecord) -> dict[str, Any]:
@@ -167,14 +212,7 @@ def plain(shift: StudentShift | None) -> dict[str, Any]:
     return {words: "" if shift is None else getattr(shift, name) for name, words in names.items()}
 
 
-def report(
-    facts: dict[str, Any],
-    frames: int,
-    record: StudentRecord,
-    made_of: dict[str, Any],
-    rows: list[dict[str, Any]],
-    parts: list[dict[str, Any]],
-) -> str:
+def report(facts: dict[str, Any], record: StudentRecord, made_of: dict[str, Any], content: dict[str, Any]) -> str:
     """The result for people."""
     lessons = record.lessons
     return (
@@ -182,11 +220,14 @@ def report(
         f"{facts['packages']['openvino']}. A {made_of['network']} of {made_of['parameters'] / 1e6:.2f} million "
         f"parameters and {made_of['multiply-adds of a 640x480 frame'] / 1e9:.2f} billion multiply-adds for a 640x480 "
         f"frame learned in {lessons.steps} steps ({lessons.arithmetic}) from {lessons.frames} frames what a "
-        f"{record.teacher.net_type} says of them in {record.teacher.precision}. It never saw the {frames} frames "
-        f"measured here, which follow in the same video. Shifts are those from the teacher in fp32 on whole frames, "
+        f"{record.teacher.net_type} says of them in {record.teacher.precision}. It never saw the "
+        f"{content['frames']} frames measured here, which follow in the same video. Shifts are those from the "
+        "teacher in fp32 on whole frames, "
         f"of points that it gives {record.cutoff:g} or more; agreement is the "
-        f"share of all points that both put on the same side of that.\n\n{markdown_table(rows)}\n\n"
-        f"The student in fp32, by body part.\n\n{markdown_table(parts)}"
+        f"share of all points that both put on the same side of that.\n\n{markdown_table(content['rows'])}\n\n"
+        f"The student in fp32, by body part.\n\n{markdown_table(content['parts'])}\n\n"
+        "Networks alone, with any weights, in batches of 8 frames; multiply-adds are those of a 640x480 frame.\n\n"
+        f"{markdown_table(content['networks'])}"
     )
 
 
