@@ -74,7 +74,7 @@ def test_table_is_that_of_whole_frames(
     manifest = manifest_of(options)
     assert manifest["settings"]["windows"] == {
         "width": 112, "height": 112, "grid": 16, "cutoff": 0.6, "group": 8, "anchor": 256, "margin": 24,
-        "reach": 0, "coarse": 0, "still": 0,
+        "reach": 50, "coarse": 0, "still": 0,
     }  # fmt: skip
     assert manifest["windows"]["frames"] == FRAMES
     assert 20 < manifest["windows"]["whole_frames"] < 60
