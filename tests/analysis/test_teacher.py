@@ -100,7 +100,11 @@ def test_rows_are_the_teachers_where_the_student_is_unsure(
 
 @pytest.mark.parametrize(
     ("pipeline", "batch_size", "window"),
-    [("async", 64, "off"), ("sync", 1, 112), pytest.param("parallel", 20, "off", marks=pytest.mark.slow)],
+    [
+        ("sync", 1, 112),
+        pytest.param("async", 64, "off", marks=pytest.mark.slow),
+        pytest.param("parallel", 20, "off", marks=pytest.mark.slow),
+    ],
 )
 def test_batches_and_pipelines_leave_no_trace(
     clip: Path,
@@ -142,6 +146,7 @@ def test_kills_at_random_moments(clip: Path, pair: tuple[ModelFolder, ModelFolde
     assert tally["kills_with_rows"] > 1, tally
 
 
+@pytest.mark.slow
 def test_another_teacher_or_none_is_another_table(
     clip: Path, pair: tuple[ModelFolder, ModelFolder], options: AnalyzeOptions
 ) -> None:
