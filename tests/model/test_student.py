@@ -13,6 +13,7 @@ from support import projects
 
 from posecli.cli import cli
 from posecli.errors import ModelError
+from posecli.inference.teacher import DoubtRule, plain_rules
 from posecli.model.folder import MODEL_FILE, ModelFolder, read_model_folder
 from posecli.model.student import (
     STUDENT_FILE,
@@ -98,10 +99,13 @@ def test_a_record_belongs_to_its_weights(student: ModelFolder) -> None:
 
 
 def test_info_shows_it(student: ModelFolder) -> None:
-    write_student(student, record_of(student))
+    parts = len(student.description.bodyparts)
+    rules = [DoubtRule(4.5, (0.2,) * parts, (9.0,) * parts, 0.01), DoubtRule(4.0, (0.5,) * parts, (3.0,) * parts, 0.25)]
+    write_student(student, replace(record_of(student), doubt=plain_rules(rules)))
     shown = CliRunner().invoke(cli, ["model", "info", str(student.path)])
     assert shown.exit_code == 0, shown.output
     assert "student's held out" in shown.output
     assert "m1.mp4:100-149, m2.mp4:0-99" in shown.output
+    assert "about 1.0 % of frames for 4.5 px, 25.0 % for 4 px" in shown.output
     as_json = CliRunner().invoke(cli, ["model", "info", str(student.path), "--json"])
     assert json.loads(as_json.stdout)["student"]["lessons"]["steps"] == 4000

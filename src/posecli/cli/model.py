@@ -228,6 +228,7 @@ def class_names(text: str) -> tuple[str, ...]:
 def _show(folder: AnyFolder, output: Output, facts: NetworkFacts | None = None) -> None:
     from dataclasses import asdict
 
+    from posecli.inference.teacher import in_words, rules_of
     from posecli.model.folder import has_int8
     from posecli.model.student import read_student
 
@@ -241,6 +242,8 @@ def _show(folder: AnyFolder, output: Output, facts: NetworkFacts | None = None) 
     source = description.pop("source")
     rows = {"folder": folder.path, **_in_words(description), "identity": folder.identity}
     rows |= {} if student is None else {f"student's {name}": line for name, line in student.lines}
+    if student is not None and (rules := rules_of(student.doubt)):
+        rows["student's teacher asked"] = in_words(rules)
     rows |= {f"source {key}": value for key, value in source.items()}
     rows |= {} if facts is None else _rows(facts)
     width = max(map(len, rows))

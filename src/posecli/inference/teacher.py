@@ -133,6 +133,16 @@ def plain_rules(rules: Sequence[DoubtRule]) -> dict[str, Any]:
     return {"rules": [asdict(rule) | {"likelihoods": [*rule.likelihoods], "jumps": [*rule.jumps]} for rule in rules]}
 
 
+def in_words(rules: Sequence[DoubtRule]) -> str:
+    """How much of the held-out frames rules ask about.
+
+    >>> in_words([DoubtRule(4.5, (0.2,), (9.0,), 0.01), DoubtRule(4.0, (0.5,), (3.0,), 0.25)])
+    'about 1.0 % of frames for 4.5 px, 25.0 % for 4 px'
+    """
+    asked = [f"{100 * rule.asked:.1f} %{' of frames' * (place == 0)}" for place, rule in enumerate(rules)]
+    return "about " + ", ".join(f"{share} for {rule.px:g} px" for share, rule in zip(asked, rules, strict=True))
+
+
 @dataclass
 class TeacherStep(Step):
     """A student, and its teacher where the student is unsure.
