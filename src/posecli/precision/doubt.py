@@ -2,8 +2,8 @@
 
 For each body part it is found how often points of a likelihood, or of a jump against their neighbours, lie farther
 from the teacher's than a bound: rates that only rise as points get less sure. Frames are asked about from the worst
-on, by the highest rate of any of their points, until 99 % of the points that are left lie within the bound. A point
-that is less sure, or jumps farther, than all that were held out is always asked about.
+on, by the highest rate of any of their points, until 99 % of the points that are left lie within the bound. Where no
+point that was held out is asked about, one that is twice as unsure as all of them, or jumps twice as far, is.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ BOUNDS = tuple(quarters / 4 for quarters in range(20, 1, -1))
 MOST_ASKED = 0.5
 #: Below all that doubt rises with: likelihoods taken negative, and px.
 NOTHING = -2.0
+#: How much larger than all that was held out px, or what a likelihood lacks to 1, must be to be odd.
+ODD = 2.0
 
 
 def calibrated_rules(
@@ -91,13 +93,18 @@ def _calibrated(
         else:
             high = middle
     least = of_frames[worst_first[high - 1]] if high else np.inf
-    # What is not asked about is what sets the thresholds: so they hold for all that is worse than anything seen.
-    surest, calmest = (
-        [float(values[risk < least].max(initial=NOTHING)) for values, risk in zip(each.T, risked.T, strict=True)]
-        for each, risked in zip(features, risks, strict=True)
+    unsure, far = (
+        [_threshold(values, risk < least, zero) for values, risk in zip(each.T, risked.T, strict=True)]
+        for each, risked, zero in zip(features, risks, (-1.0, 0.0), strict=True)
     )
-    rule = DoubtRule(bound, tuple(-each for each in surest), tuple(calmest))
+    rule = DoubtRule(bound, tuple(-each for each in unsure), tuple(far))
     return replace(rule, asked=float((of_frames >= least).mean()))
+
+
+def _threshold(values: Floats, is_left: npt.NDArray[np.bool_], zero: float) -> float:
+    """Above which a body part is asked about, by those of the held-out values that are not; no doubt is at `zero`."""
+    largest = float(values[is_left].max(initial=NOTHING))
+    return zero + ODD * (largest - zero) if is_left.all() else largest
 
 
 def _risks(feature: Floats, is_far: npt.NDArray[np.bool_]) -> Floats:
