@@ -94,7 +94,8 @@ class Listener(RunObserver):
         self.seconds: list[float] = []
 
     def preparing(self, step: str) -> None:
-        self.told.append(step)
+        if not step.startswith("trying faster settings"):
+            self.told.append(step)
 
     def int8_begins(self, ahead: float, saved: float, cost: float) -> None:
         self.seconds += [ahead, saved, cost]

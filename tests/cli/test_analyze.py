@@ -18,6 +18,7 @@ from conftest import make_dots_model
 from support import clips
 from support.fake_engine import FakeEngine
 
+from posecli import __version__
 from posecli.analysis.journal import JournalContent, read_journal
 from posecli.cli import cli
 from posecli.cli.base import stop_signals
@@ -39,13 +40,16 @@ def base(dots_clip: Path, dots_model: ModelFolder, tmp_path: Path, fake_engine: 
 def test_first_and_last_line(base: list[object], tmp_path: Path, dots_model: ModelFolder) -> None:
     result = posecli(*base, "--batchsize", 64)
     assert result.exit_code == 0, result.output
-    left_out, first, last, stages = result.stdout.splitlines()
+    assert result.stderr.splitlines()[0] == f"posecli {__version__}: 1 video, model {dots_model.description.scorer}"
+    left_out, first, last, seen, stages = result.stdout.splitlines()
     assert left_out.startswith("no windows are tried: that takes as long as ")
     scorer = dots_model.description.scorer
     assert f"model {scorer} (resnet_50, 3 body parts), engine fake 0 on CPU (1 threads), fp32, batch 64" in first
     assert last.startswith("dots.mp4: done, 50 frames in ")
     assert last.endswith(f"fps: {tmp_path / 'poses' / f'dots{scorer}.h5'}")
-    assert stages.startswith("  limited by the ")
+    assert seen == "  seen (likelihood 0.6 or more): red 92 %, green 94 %, blue 100 %"
+    assert re.fullmatch(r"  limited by the \w+: \d+ % busy", stages)
+    assert "alone" in posecli(*base, "--overwrite", "--verbose").stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("flag", ["-b", "--batchsize", "--batch-size"])
@@ -152,7 +156,8 @@ def test_broken_videos(
     result = posecli("analyze", video, "-m", dots_model.path, "-o", tmp_path / "poses")
     assert result.exit_code == 3
     assert words in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    first, error = result.stderr.strip().splitlines()
+    assert (first[:8], error[:7]) == ("posecli ", "Error: ")
     assert not list(tmp_path.glob("poses/*"))
 
 

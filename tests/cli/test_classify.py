@@ -28,11 +28,12 @@ def base(dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> li
 def test_first_and_last_line(base: list[object], tmp_path: Path) -> None:
     result = posecli(*base, "--stride", 5)
     assert result.exit_code == 0, result.output
-    first, last, stages = result.stdout.splitlines()
+    first, last, seen, stages = result.stdout.splitlines()
     assert "model I3D_numbers_1 (i3d, 4 behaviours), engine fake 0 on CPU (1 threads), fp32, batch 1" in first
     assert first.endswith("chunks of 10 frames every 5 frames, network input 160x120 px")
     assert last.startswith("dots.mp4: done, 50 frames in ")
     assert last.endswith(f"fps: {tmp_path / 'found here' / 'dotsI3D_numbers_1.h5'}")
+    assert seen.startswith("  seen (share of chunks): none ")
     assert stages.startswith("  limited by the ")
 
 

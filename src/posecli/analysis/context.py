@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from posecli.analysis.ahead import look_ahead
+from posecli.analysis.ahead import Ahead, look_ahead
 from posecli.analysis.executors import RunObserver
 from posecli.analysis.forecast import forecast
 from posecli.analysis.kinds import analysis_of
@@ -25,6 +25,7 @@ from posecli.precision.reckoning import Trials, trials
 from posecli.precision.teacher import StudentFigures, TeacherFigures
 from posecli.precision.windows import ChosenWindows, WindowFigures
 from posecli.precision.within import ScaleFigures
+from posecli.support.words import counted
 from posecli.video.geometry import Geometry
 from posecli.video.probe import VideoInfo
 
@@ -71,6 +72,7 @@ class RunContext:
             return self.kind.model.with_precision(settled)
         self._preparation.make()
         worth = self._trials
+        self._tell_of_trials(worth)
         gate = self.kind.gate(self.plan.sampled, self.opens, windows=worth.windows)
         measured = self._measured(worth, gate)
         for note in self.kind.notes(measured.model, gate.evidence):
@@ -85,14 +87,26 @@ class RunContext:
         )
         return measured.model
 
+    @cached_property
+    def _ahead(self) -> Ahead | None:
+        """The work on all videos, those that are done too: so a run that goes on measures the same."""
+        shard = self.options.shard
+        return look_ahead(self.kind, self.plan.sampled, self.opens, 1 if shard is None else shard.count)
+
     @property
     def _trials(self) -> Trials:
-        """What is worth measuring for all videos, those that are done too: so a run that goes on measures the same."""
-        asked, shard = self.kind.asked, self.options.shard
-        ahead = look_ahead(self.kind, self.plan.sampled, self.opens, 1 if shard is None else shard.count)
-        if ahead is None or self.kind.teacher is not None:  # a student and its teacher must be measured anyway
+        """What is worth measuring."""
+        asked = self.kind.asked
+        if self._ahead is None or self.kind.teacher is not None:  # a student and its teacher must be measured anyway
             return Trials(True, asked.windows != "off")
-        return trials(self.kind.model.folder.description.network, ahead.work, asked)
+        return trials(self.kind.model.folder.description.network, self._ahead.work, asked)
+
+    def _tell_of_trials(self, worth: Trials) -> None:
+        """Say what comes before the first frame, if anything does."""
+        faster = worth.precisions and (self.kind.asked.faster is not None or self.kind.finds_scale)
+        if self._ahead is not None and (faster or worth.windows):
+            sample = counted(self._ahead.work.sampled, self.kind.model.kind.item)
+            self.observer.preparing(f"trying faster settings beside fp32 on {sample} of these videos ...")
 
     def _measured(self, worth: Trials, gate: Gate) -> Measured:
         model: Model[Any, Any] = self.kind.model.with_precision(self.kind.model.options.fixed_precision)

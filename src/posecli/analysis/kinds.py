@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from posecli.analysis.journal import JournalContent, holds, read_rows
+from posecli.analysis.journal import JournalContent, Rows, holds, read_rows
 from posecli.analysis.plan import RunPlan, VideoFiles
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
-from posecli.behaviour.table import Behaviours, behaviours_to_csv, write_behaviours
+from posecli.behaviour.table import Behaviours, behaviours_to_csv, labels_of, write_behaviours
 from posecli.engine import Shape
 from posecli.errors import UsageError
 from posecli.inference.pipeline import Reader
@@ -39,6 +39,7 @@ from posecli.precision.gate import (
     GateFigures,
     Opens,
     clip_gate,
+    model_cutoff,
     pose_gate,
     sample_size,
 )
@@ -48,6 +49,7 @@ from posecli.precision.teacher import choose_teacher, teacher_of
 from posecli.precision.windows import MOST_WORK, ChosenWindows, WindowFigures, choose_windows, windows_of
 from posecli.precision.within import SCALES, Setting, fastest_within
 from posecli.support.files import partial_path, write_partial
+from posecli.support.results import SHOWN
 from posecli.tables import manifest as manifests
 from posecli.tables.boxes import boxes_of, boxes_path, boxes_sha256
 from posecli.tables.pose_table import PoseTableWriter, pose_columns, table_to_csv
@@ -91,6 +93,15 @@ class Analysis(ABC):
     @abstractmethod
     def write(self, files: VideoFiles, info: VideoInfo, content: JournalContent) -> None:
         """The table and what lies beside it, whole, under their partial names; nothing is left by an error."""
+
+    @property
+    @abstractmethod
+    def seen_what(self) -> str:
+        """What the shares are that `seen` gives, for people."""
+
+    @abstractmethod
+    def seen(self, blocks: Iterable[Rows]) -> dict[str, float]:
+        """Share of the rows in which each body part or behaviour was seen."""
 
     def determining_settings(
         self,
@@ -497,6 +508,19 @@ class PoseAnalysis(Analysis):
             writer.discard()
             raise
 
+    @property
+    def seen_what(self) -> str:
+        return f"likelihood {model_cutoff(self.model.folder):g} or more"
+
+    def seen(self, blocks: Iterable[Rows]) -> dict[str, float]:
+        parts, peaks = self.model.description.bodyparts, self.options.num_outputs
+        cutoff = model_cutoff(self.model.folder)
+        rows, counts = 0, np.zeros(len(parts))
+        for block in blocks:
+            rows += len(block)
+            counts += (block.reshape(len(block), len(parts), peaks, 3)[:, :, 0, 2] >= cutoff).sum(axis=0)
+        return dict(zip(parts, (counts / max(rows, 1)).tolist(), strict=True))
+
     def _deeplabcut_meta(self, info: VideoInfo, content: JournalContent) -> bytes:
         """DeepLabCut's ``_meta.pickle``: built-in types only, written and never read by posecli.
 
@@ -566,6 +590,16 @@ class BehaviourAnalysis(Analysis):
         except BaseException:
             partial_path(files.table).unlink(missing_ok=True)
             raise
+
+    @property
+    def seen_what(self) -> str:
+        return SHOWN
+
+    def seen(self, blocks: Iterable[Rows]) -> dict[str, float]:
+        classes = self.model.description.classes
+        labels = [labels_of(block, classes) for block in blocks]
+        shown = np.concatenate([np.empty(0, str), *labels])
+        return {name: float((shown == name).mean()) if len(shown) else 0.0 for name in classes}
 
 
 def analysis_of(plan: RunPlan, model: Any = None) -> Analysis:

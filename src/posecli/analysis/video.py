@@ -154,13 +154,14 @@ class VideoRun(NetworkRun):
         self._refuse_bad_frames(self.kind.bad_frames(content))
         if stages is None and not self._pictures(content)["as_announced"]:  # an earlier process has read the video
             self.info = self.info.with_timeline(Timeline.by_decoding(self.info.path))
+        seen = self.kind.seen(read_rows(self.files.journal, content))
         try:
-            self._write_table(content)
+            self._write_table(content, seen)
         except OutputError as error:
             raise OutputError(f"{error}; all rows are kept, and the same command continues from there") from error
-        return self._finished(content, stages)
+        return self._finished(content, stages, seen)
 
-    def _finished(self, content: JournalContent, stages: StageReport | None) -> VideoResult:
+    def _finished(self, content: JournalContent, stages: StageReport | None, seen: dict[str, float]) -> VideoResult:
         missing = self._shortfall(content)
         return VideoResult(
             self.files.video,
@@ -174,6 +175,8 @@ class VideoRun(NetworkRun):
             first_frame=self.kind.frames_before(self.first_row, self.info),
             notes=(*self._unseen(content), *manifests.oddities(self.info, self._pictures(content))),
             plan=self._plan({**content.header, **content.last_note}),
+            seen=seen,
+            seen_what=self.kind.seen_what,
             teacher_frames=None if stages is None else content.last_note.get("teacher", {}).get("teacher_frames"),
         )
 
@@ -186,11 +189,11 @@ class VideoRun(NetworkRun):
         """What reading the video has shown, from the journal; those of older versions lack it."""
         return {"as_announced": False, "concealed": [], "opencv_fault": None, **content.last_note.get("pictures", {})}
 
-    def _write_table(self, content: JournalContent) -> None:
+    def _write_table(self, content: JournalContent, seen: dict[str, float]) -> None:
         """Write the table and the files beside it, then remove the journal."""
         self.kind.write(self.files, self.info, content)
         try:
-            write_partial(self.files.manifest, self._manifest(content))
+            write_partial(self.files.manifest, self._manifest(content, seen))
         except BaseException:
             for path in (self.files.manifest, self.files.side):
                 partial_path(path).unlink(missing_ok=True)
@@ -204,7 +207,7 @@ class VideoRun(NetworkRun):
             self.kind.to_csv(self.files.table, self.files.csv)
         self.files.journal.unlink(missing_ok=True)
 
-    def _manifest(self, content: JournalContent) -> bytes:
+    def _manifest(self, content: JournalContent, seen: dict[str, float]) -> bytes:
         header, ending = content.header, content.last_note
         sections = self.sections(self._looked(header["settings"]))
         sections["video"] |= self.kind.describe(self.info, content)
@@ -213,6 +216,7 @@ class VideoRun(NetworkRun):
         sections["left_out"] = header.get("left_out", [])
         sections |= {"run": ending["run"], "sessions": content.sessions, "timing": ending["timing"]}
         sections |= {"windows": ending["windows"]} if "windows" in ending else {}
+        sections["seen"] = seen
         sections["values_sha256"] = manifests.values_sha256(read_rows(self.files.journal, content))
         if "teacher" in sections:
             sections["teacher"] |= ending.get("teacher", {})

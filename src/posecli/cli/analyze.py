@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecli import __version__
 from posecli.cli.base import (
     OWN_PROCESS,
     PATH,
@@ -39,6 +40,7 @@ from posecli.options import (
     RunOptions,
     Shard,
 )
+from posecli.support.words import counted
 
 if TYPE_CHECKING:
     from posecli.model.deeplabcut import NetworkChoice
@@ -121,6 +123,9 @@ def run_over(
         if found.passed_over:
             output.say(f"passed over: {found.passed_over}")
         folder = open_folder(model, options, network)
+        output.progress(
+            f"posecli {__version__}: {counted(len(found.videos), 'video')}, model {folder.description.scorer}"
+        )
         if model is None:
             output.say(f"no --model is given: using the built-in network, which knows {knows}")
         if isinstance(options, AnalyzeOptions) and (words := without_teacher(folder, options)) is not None:

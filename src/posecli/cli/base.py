@@ -53,6 +53,7 @@ class Output:
 
     json: bool
     quiet: bool
+    verbose: bool = False
 
     def say(self, *lines: str) -> None:
         """Print lines for people."""
@@ -103,7 +104,7 @@ class Command(click.Command):
         super().__init__(*args, **attributes)
         self.params += [
             *([click.Option(["--config"], **CONFIG)] if config else []),
-            click.Option(["-v", "--verbose"], is_flag=True, help="Show what libraries print."),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Print more, and what libraries print."),
             click.Option(["-q", "--quiet"], is_flag=True, help="Print errors only."),
             click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on standard output."),
         ]
@@ -127,7 +128,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         verbose, quiet, as_json = (ctx.params.pop(name) for name in ("verbose", "quiet", "as_json"))
-        ctx.params["output"] = Output(as_json, quiet)
+        ctx.params["output"] = Output(as_json, quiet, verbose)
         try:
             if quiet and verbose:
                 raise UsageError("--quiet and --verbose exclude each other: give one of them")

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Never
 
 import click
 
-from posecli import __version__
 from posecli.analysis.executors import Outcome, RunObserver
 from posecli.analysis.plan import Forecast, VideoPlan, plain
-from posecli.cli.base import Output, aligned, duration
+from posecli.cli.base import Output, aligned, duration, percent
 from posecli.support.results import AnalysisReport, StageReport, VideoResult
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds between plain lines, over which their speed is measured.
 PLAIN_INTERVAL = 10.0
+#: Body parts that the line of a result names at most.
+MOST_SEEN = 8
 NO_VIDEOS = "no videos in this shard"
 
 
@@ -69,7 +70,7 @@ class AnalysisProgress(RunObserver):
 
     def engine_ready(self, network: str, info: EngineInfo, work: str) -> None:
         line = (
-            f"posecli {__version__}: model {network}, engine {info.name} {info.version} on {info.device} "
+            f"model {network}, engine {info.name} {info.version} on {info.device} "
             f"({info.threads} threads), {info.precision}, {work}"
         )
         if line != self._announced:
@@ -105,8 +106,11 @@ class AnalysisProgress(RunObserver):
             self._output.warn(f"{result.video.name}: passed over: {result.message}")
         else:
             self._output.say(summary_line(result), *(f"{result.video.name}: {note}" for note in result.notes))
+            if result.seen:
+                self._output.say(f"  {seen_line(result)}")
         if result.stages is not None:
-            self._output.say(f"  {result.stages.sentence}; {stage_line(result.stages)}")
+            more = f"; {stage_line(result.stages)}" if self._output.verbose else ""
+            self._output.say(f"  {result.stages.sentence}{more}")
 
     def _begin(self, info: VideoInfo, done: int = 0) -> None:
         self._end()
@@ -224,6 +228,19 @@ def summary_line(result: VideoResult) -> str:
         note += f" (its teacher was asked about {result.teacher_frames} frames, {100 * share:.1f} %)"
     speed = f" in {result.seconds:.1f} s, {result.frames_per_second:.1f} fps" if result.seconds else " taken over"
     return f"{result.video.name}: {result.state}{note}, {result.frames} frames{speed}: {result.table}"
+
+
+def seen_line(result: VideoResult) -> str:
+    """What was found in a video; of many body parts or behaviours the rarest.
+
+    >>> seen_line(VideoResult(Path("a"), "done", seen_what="likelihood 0.6 or more", seen={"ear": 0.99, "tail": 0.07}))
+    'seen (likelihood 0.6 or more): ear 99 %, tail 7 % (low)'
+    """
+    rarest = sorted(result.seen, key=lambda name: result.seen[name])[:MOST_SEEN]
+    listed = [name for name in result.seen if name in rarest] if len(result.seen) <= MOST_SEEN else rarest
+    words = [f"{name} {percent(result.seen[name])}{' (low)' if result.is_low(name) else ''}" for name in listed]
+    others = len(result.seen) - len(listed)
+    return f"seen ({result.seen_what}): {', '.join(words)}{f', and {others} others more often' if others else ''}"
 
 
 def stage_line(stages: StageReport) -> str:

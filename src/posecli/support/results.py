@@ -58,6 +58,12 @@ class StageReport:
         }
 
 
+#: What the shares of behaviours are of; body parts are seen in frames.
+SHOWN = "share of chunks"
+#: A body part that is seen in fewer frames is worth a look.
+LOW = 0.5
+
+
 @dataclass(frozen=True)
 class VideoResult:
     """How the analysis of one video went."""
@@ -88,6 +94,13 @@ class VideoResult:
     plan: Mapping[str, Any] = field(default_factory=dict)
     #: Frames of this run of which a student's teacher was asked; ``None`` where there was none.
     teacher_frames: int | None = None
+    #: Share of the frames in which each body part was seen, or of the chunks that show each behaviour.
+    seen: Mapping[str, float] = field(default_factory=dict)
+    seen_what: str = ""  #: What that means, for people.
+
+    def is_low(self, name: str) -> bool:
+        """Whether something that should be in nearly every frame is seldom seen."""
+        return self.seen_what != SHOWN and self.seen[name] < LOW
 
     @property
     def frames_per_second(self) -> float:
