@@ -21,7 +21,12 @@ from posecli.support.results import StageReport, VideoResult
 pytestmark = pytest.mark.usefixtures("fake_engine")
 
 VIDEOS = (Path("a/m1.mp4"), Path("b/mäuse ♀.avi"))
-SETTLED = Settled("bf16", ({"precision": "bf16", "p99_px": 0.1},), ({"shape": [120, 160, 3], "choice": {}},))
+SETTLED = Settled(
+    "bf16",
+    ({"precision": "bf16", "p99_px": 0.1},),
+    ({"shape": [120, 160, 3], "choice": {}},),
+    teacher={"precision": "int8", "rule": {"px": 2.0, "jumps": [3.0]}},
+)
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,8 @@ def _fits(kind: Any, value: Any) -> bool:
     """Whether a value is one of a union's members: dataclasses are told by their fields."""
     if value is None or kind is type(None):
         return value is None and kind is type(None)
+    if get_origin(kind) is dict:
+        return isinstance(value, Mapping)
     if is_dataclass(kind) or isinstance(value, Mapping):
         return is_dataclass(kind) and isinstance(value, Mapping) and {one.name for one in fields(kind)} == {*value}
     return True
