@@ -50,6 +50,7 @@ from posecli.training.poses.choice import FRAMES, choose_frames
 from posecli.training.poses.objective import PoseObjective, scratch_weights
 from posecli.training.poses.taught import TaughtFrames, check_teacher, teach
 from posecli.training.state import RunFolder
+from posecli.video.batch import Batch
 from posecli.video.probe import content_fingerprint
 
 #: Ends the name of the folder in which a student comes about.
@@ -311,11 +312,13 @@ class _Distillation:
             left = max(self.options.budget - state["looked_seconds"], self.options.budget / 2)
             steps = max(LEAST_STEPS, int(left * (1 - OVERHEAD) * steps_per_second(config, objective)))
         images = np.asarray(taught.videos[0].images[:SPEED_FRAMES])
+        # Where an earlier call has looked at all frames, nobody has timed it.
+        of_teacher = float(state["looked_fps"]) or frames_per_second(self.teacher, images)
         with tempfile.TemporaryDirectory() as scratch:
             weights = scratch_weights(objective.description.spec, 0)
             folder = write_folder(Path(scratch) / "student", objective.description, weights)
             speed = frames_per_second(PoseModel(folder, EngineOptions(precision="fp32")), images)
-        state |= {"steps": steps, "speeds": {"teacher": float(state["looked_fps"]), "student": speed}}
+        state |= {"steps": steps, "speeds": {"teacher": of_teacher, "student": speed}}
         self._kept(state)
 
     def _written(self, trained: ModelFolder, taught: TaughtFrames, config: PoseConfig, *, overwrite: bool) -> Distilled:
@@ -378,12 +381,11 @@ def sides(bodyparts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
 
 def frames_per_second(model: PoseModel, images: npt.NDArray[np.uint8]) -> float:
     """How many frames a network sees in a second, roughly."""
-    engine = model.engine_for(images.shape[1:])
-    engine.warm_up(len(images))
-    engine(images)
+    batch = Batch.of(images)
+    model.values_of([batch])
     since, calls = time.perf_counter(), 0
     while time.perf_counter() - since < SPEED_SECONDS:
-        engine(images)
+        model.values_of([batch])
         calls += 1
     return calls * len(images) / (time.perf_counter() - since)
 
