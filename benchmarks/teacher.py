@@ -1,12 +1,13 @@
 """A student whose teacher is asked where it is unsure: how many frames that takes, and what is left of the shift.
 
     python benchmarks/students.py TEACHER VIDEO STUDENT --first 1800 --last 2329
-    python benchmarks/teacher.py TEACHER VIDEO STUDENT --first 1800 --last 2329
+    python benchmarks/teacher.py TEACHER VIDEO STUDENT --first 1800 --last 2329 --keep FOLDER
 
-Of frames that neither the student nor its rules have seen. For each bound the rule of the student's record is judged on
-all of them, whatever the parity gate would say of their sample; and 'posecli analyze' is run without a bound, and with
-each that the gate lets pass. What any rule could do at best is found from the shifts themselves, the worst frames
-first. Shifts are those from the teacher in fp32 on whole frames.
+Of frames that neither the student nor its rules have seen. Each rule of the student's record is judged on all of them,
+whatever the parity gate would say of their sample; with --run 'posecli analyze' is run without a bound, and with some.
+What any rule could do at best is found from the shifts themselves, the worst frames first. Shifts are those from the
+teacher in fp32 on whole frames. Tables of each network alone that are in FOLDER already (exact, teacher, student) are
+not made again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from posecli.model.student import StudentShift, read_student
 
 Points = np.ndarray[Any, Any]
 #: Bounds that are asked for, px.
-BOUNDS = (5.0, 4.0, 3.0, 2.0)
+BOUNDS = (4.0, 3.0, 2.5, 2.0)
+#: Those for which the command is run; without one, too.
+RUNS = (None, 4.0, 3.0)
 WHOLE = ["--window", "off", "--max-shift", ANY_SHIFT]
 
 
@@ -40,6 +43,8 @@ def main() -> None:
     parser.add_argument("student", type=Path, help="model folder of the student, with its rules")
     parser.add_argument("--first", type=int, required=True)
     parser.add_argument("--last", type=int, required=True)
+    parser.add_argument("--run", action="store_true", help="run the command, too")
+    parser.add_argument("--keep", type=Path, required=True, help="folder for tables of each network alone")
     arguments = parser.parse_args()
     facts, record = machine(), read_student(read_model_folder(arguments.student))
     assert record is not None
@@ -52,21 +57,25 @@ def main() -> None:
             ("teacher", arguments.teacher, ["--precision", "int8"]),
             ("student", arguments.student, ["--teacher", "off"]),
         ):
-            run_posecli(clip, model, where / name, [*flags, *WHOLE])
-        student, teacher, exact = (points_in(where / name) for name in ("student", "teacher", "exact"))
-        judged = [by_rule(rule, student, teacher, exact, record.cutoff) for rule in rules]
+            if not [*(arguments.keep / name).glob("*.h5")]:
+                run_posecli(clip, model, arguments.keep / name, [*flags, *WHOLE])
+        student, teacher, exact = (points_in(arguments.keep / name) for name in ("student", "teacher", "exact"))
+        assert len(student) == len(exact) == arguments.last - arguments.first + 1
+        judged = [by_rule(rule, student, teacher, exact, record.cutoff) for rule in (None, *rules)]
         best = [at_best(bound, student, exact, record.cutoff) for bound in BOUNDS]
-        runs = [one_run(bound, clip, arguments, where, record.cutoff) for bound in (None, *BOUNDS)]
+        runs = [one_run(bound, clip, arguments, where, record.cutoff) for bound in (RUNS if arguments.run else ())]
     content = {"machine": facts, "frames": len(exact), "rules": judged, "at_best": best, "runs": runs}
     write_results("teacher", content, report(facts, len(exact), judged, best, runs))
 
 
-def by_rule(rule: DoubtRule, student: Points, teacher: Points, exact: Points, cutoff: float) -> dict[str, Any]:
-    """What a rule leaves of the shift, and of how many frames it asks the teacher."""
+def by_rule(rule: DoubtRule | None, student: Points, teacher: Points, exact: Points, cutoff: float) -> dict[str, Any]:
+    """What a rule leaves of the shift, and of how many frames it asks the teacher; ``None`` asks of none."""
+    if rule is None:
+        return {"bound px": "none", "asked of what was held out": "", "asked": "", **left(student, exact, cutoff)}
     asked = rule.doubtful(student[:, :, None], np.arange(len(student)))
     found = np.where(asked[:, None, None], teacher, student)
     return {
-        "bound px": rule.px,
+        "bound px": f"{rule.px:g}",
         "asked of what was held out": f"{100 * rule.asked:.1f} %",
         "asked": f"{100 * asked.mean():.1f} %",
         **left(found, exact, cutoff),
@@ -82,7 +91,7 @@ def at_best(bound: float, student: Points, exact: Points, cutoff: float) -> dict
     while np.quantile(shift[sure], 0.99) > bound:
         shift[worst_first[count]] = 0
         count += 1
-    return {"bound px": bound, "asked at best": f"{100 * count / len(shift):.1f} %"}
+    return {"bound px": f"{bound:g}", "asked at best": f"{100 * count / len(shift):.1f} %"}
 
 
 def one_run(
@@ -101,7 +110,7 @@ def one_run(
     (path,) = folder.glob("*.json")
     counts = json.loads(path.read_text()).get("teacher", {})
     share = 100 * counts.get("teacher_frames", 0) / run.frames
-    shift = left(points_in(folder), points_in(where / "exact"), cutoff)
+    shift = left(points_in(folder), points_in(arguments.keep / "exact"), cutoff)
     return found | {"gate": "passes", "asked": f"{share:.1f} %", **shift}
 
 
@@ -124,7 +133,7 @@ def report(
         f"{facts['packages']['openvino']}. Of {frames} frames that neither the student nor its rules have seen; shifts "
         "are those from the teacher in fp32 on whole frames.\n\nEach rule of the student's record, the teacher in "
         f"int8:\n\n{markdown_table(judged)}\n\nThe least that would have to be asked, by whoever knows the shifts:\n\n"
-        f"{markdown_table(best)}\n\nRuns of the command:\n\n{markdown_table(runs)}"
+        f"{markdown_table(best)}" + (f"\n\nRuns of the command:\n\n{markdown_table(runs)}" if runs else "")
     )
 
 
