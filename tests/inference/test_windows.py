@@ -186,6 +186,7 @@ def test_a_body_part_that_is_always_hidden_costs_no_whole_frames(make: partial[W
     assert step.account()["whole_frames"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", ["is elsewhere in each frame", "leaves and returns"])
 @pytest.mark.parametrize("kind", ["coarse", "still"])
 def test_sources_that_look_at_each_frame_find_an_animal_wherever_it_is(

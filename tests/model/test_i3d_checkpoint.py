@@ -130,7 +130,7 @@ def test_a_model_folder_of_it(tmp_path: Path) -> None:
     prefix = projects.write_checkpoint(tmp_path / "model.ckpt", published(tensors()))
     folder, notes = import_i3d(prefix, tmp_path / "a folder", description)
     assert notes == ()
-    assert folder.description.source["checkpoint"] == str(prefix)
+    assert folder.description.source["checkpoint"] == "model.ckpt"
     assert all(np.array_equal(folder.weights()[name], tensor) for name, tensor in tensors().items())
 
 

@@ -233,6 +233,7 @@ def summary_line(result: VideoResult) -> str:
 def seen_line(result: VideoResult) -> str:
     """What was found in a video; of many body parts or behaviours the rarest.
 
+    >>> from pathlib import Path
     >>> seen_line(VideoResult(Path("a"), "done", seen_what="likelihood 0.6 or more", seen={"ear": 0.99, "tail": 0.07}))
     'seen (likelihood 0.6 or more): ear 99 %, tail 7 % (low)'
     """
