@@ -21,7 +21,7 @@ from posecli.engine import Shape
 from posecli.engine.outputs import Maps
 from posecli.errors import EngineError, PrecisionError
 from posecli.model.folder import AnyFolder, ModelFolder
-from posecli.options import AnalyzeOptions, EngineOptions, FixedPrecision, Precision
+from posecli.options import AnalyzeOptions, Crop, EngineOptions, FixedPrecision, Precision
 from posecli.precision import reckoning
 from posecli.precision.gate import SAMPLE_FRAMES, SAMPLE_PLACES, SAMPLE_STEP, _stretches, compare_poses, sample_frames
 from posecli.support.results import AnalysisReport
@@ -216,6 +216,20 @@ def test_frames_of_a_sample_are_distinct_and_in_the_video(n_frames: int, count: 
     assert len(stretches) <= places
     if count <= places:
         assert len(frames) == min(count, n_frames)
+
+
+def test_a_video_that_cannot_be_sampled_is_passed_over(
+    dots_clip: Path, dots_model: ModelFolder, shaky: type[ShakyEngine], tmp_path: Path
+) -> None:
+    """It is reported when its turn comes, and only then: here its frames are smaller than the crop."""
+    shaky.shifts["bf16"] = 0.1
+    small = clips.encode(tmp_path / "small.mp4", clips.numbered_frames(20, 48, 64))
+    videos, crop = [small, dots_clip], Crop(0, 100, 0, 100)
+    (sample,) = sample_frames(videos, AnalyzeOptions(crop=crop))
+    assert sample.images.shape[1:] == (100, 100, 3)
+    options = AnalyzeOptions(EngineOptions(precision="bf16"), out_dir=tmp_path / "poses", crop=crop)
+    report = analyze(videos, dots_model.path, options)
+    assert [result.state for result in report.results] == ["failed", "done"]
 
 
 def test_broken_frames_are_left_out_of_a_sample(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posecli.behaviour.chunks import ChunkPlan, ClipReader
-from posecli.errors import PrecisionError, VideoError
+from posecli.errors import PoseCliError, PrecisionError, VideoError
 from posecli.inference.decode import Pose
 from posecli.inference.predictor import Model
 from posecli.inference.step import Values
@@ -318,8 +318,12 @@ def clip_gate(
 
     def samples() -> Iterator[Sample]:
         for info, count in sampled_videos(videos, opens, SAMPLE_VIDEOS):
-            prepared = geometry(info)
-            yield Sample(Batch.of(sample_chunks(info, prepared, plan, SAMPLE_CHUNKS // count), prepared))
+            try:
+                prepared = geometry(info)
+                sample = Sample(Batch.of(sample_chunks(info, prepared, plan, SAMPLE_CHUNKS // count), prepared))
+            except PoseCliError:  # which is reported when its turn comes
+                continue
+            yield sample
 
     def measure(model: Model[Any, Any], found: Values, expected: Values) -> ClipGateFigures:
         return compare_probabilities(model.options.fixed_precision, found, expected, options.max_change)
@@ -391,19 +395,29 @@ def sampled_moments(
     A video that is too short gives frames without others.
     """
     for info, count in sampled_videos(videos, opens, most_videos):
-        geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
-        wanted = max(1, (frames or sample_size(geometry)) // count)
-        back, ahead = (lag, int(beside)) if info.expected_frames > lag + beside else (0, 0)
-        known = info.expected_frames - back - ahead
-        stretches = _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // count)
-        places = np.concatenate([np.array(stretch) for stretch in stretches])
-        moments = np.add.outer(places, [0, back, *((back - 1, back + 1) if ahead else ())])
-        read = np.unique(moments).tolist()
-        found = _found(VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path), places=read))
-        moments = moments[np.isin(moments, found.indices).all(axis=1)]
-        earlier, items, *others = (found[np.searchsorted(found.indices, each)] for each in moments.T)
-        neighbours = (others[0], others[1]) if ahead else None
-        yield Sample(items, earlier if back else None, neighbours)
+        try:
+            sample = _moments_of(info, options, frames, count, lag, beside=beside)
+        except PoseCliError:  # which is reported when its turn comes
+            continue
+        yield sample
+
+
+def _moments_of(
+    info: VideoInfo, options: AnalyzeOptions, frames: int | None, videos: int, lag: int, *, beside: bool
+) -> Sample:
+    """One of so many videos' part of `sampled_moments`."""
+    geometry = Geometry.plan(info.width, info.height, options.crop, options.exact_scale)
+    wanted = max(1, (frames or sample_size(geometry)) // videos)
+    back, ahead = (lag, int(beside)) if info.expected_frames > lag + beside else (0, 0)
+    known = info.expected_frames - back - ahead
+    stretches = _stretches(known, wanted, wanted if frames else SAMPLE_PLACES // videos)
+    places = np.concatenate([np.array(stretch) for stretch in stretches])
+    moments = np.add.outer(places, [0, back, *((back - 1, back + 1) if ahead else ())])
+    read = np.unique(moments).tolist()
+    found = _found(VideoReader(info, geometry, boxes=boxes_of(options.boxes, info.path), places=read))
+    moments = moments[np.isin(moments, found.indices).all(axis=1)]
+    earlier, items, *others = (found[np.searchsorted(found.indices, each)] for each in moments.T)
+    return Sample(items, earlier if back else None, (others[0], others[1]) if ahead else None)
 
 
 def sample_size(geometry: Geometry) -> int:

@@ -64,7 +64,8 @@ def differences(manifest: Mapping[str, Any], sections: Mapping[str, Any]) -> lis
     changes = [
         words for section, key, words in identities if mapping(manifest, section).get(key) != sections[section][key]
     ]
-    return changes + changed_values(mapping(manifest, "settings"), sections["settings"])
+    before = mapping(manifest, "settings")
+    return changes + changed_values(before, dict.fromkeys(before) | sections["settings"])  # what is gone has changed
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
