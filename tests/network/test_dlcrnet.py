@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.networks import assert_engines_agree, pictures
+from support.networks import any_weights, assert_engines_agree, pictures
 
 from posecli.network import timm_resnet
 from posecli.network.architectures import POSE_NETWORKS
 from posecli.network.dlcrnet import NAMES, dlcrnet
+from posecli.network.folding import fold_batch_norm, int8_names, merge_heads
 from posecli.network.heads import heads_of
 from posecli.network.network import FRAMES, Blur, Network, PoseHead, PoseSpec
 from posecli.network.operations import Concatenate, Convolution, ResizeLike
@@ -80,6 +81,9 @@ def test_any_backbone_may_have_such_heads() -> None:
     assert found.stride == 2
     assert found.shapes((40, 51))["scoremap"] == (21, 27, 4)
     assert_engines_agree(found, pictures(2, 40, 51))
+    merged, _ = merge_heads(*fold_batch_norm(found, any_weights(found)))
+    assert merged.int8_candidates().keys() == {"x", "pose/doubled", *found.int8_candidates()}
+    assert merged.int8_candidates().keys() == int8_names(found), "an int8 version may be read again"
 
 
 def test_engines_agree_on_maps_of_other_sizes() -> None:

@@ -33,6 +33,7 @@ from posecli.errors import ModelError, OutputError, OutputExistsError
 from posecli.model.description import ClipDescription, Description, ModelDescription
 from posecli.model.detector import DetectorDescription
 from posecli.network.architectures import DETECTORS
+from posecli.network.folding import int8_names
 from posecli.network.int8 import Int8Plan
 from posecli.support.files import write_whole
 from posecli.support.yamlfile import brief, read_yaml
@@ -329,7 +330,7 @@ def read_int8_plan(folder: AnyFolder) -> Int8Plan:
         raise ModelError(f"'{path}' is not a {INT8_FORMAT} file of version {INT8_VERSION}: {advice}")
     if content.get("model_identity") != folder.identity:
         raise ModelError(f"'{path}' was made for other weights than '{folder.path}' holds: {advice}")
-    known = folder.description.network.int8_candidates()
+    known = int8_names(folder.description.network)
     try:
         ranges = {str(scope): (float(low), float(high)) for scope, (low, high) in content["ranges"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -86,14 +86,24 @@ def merge_heads(network: Network, weights: Weights) -> tuple[Network, Tensors]:
     those that double features exactly, before heads of their own: they become one convolution likewise.
     """
     tensors: Tensors = dict(weights)
-    doubled = [each for each in network.operations if _doubles(each, EXACT)]
-    if doubled and len({each.inputs for each in doubled}) == 1:
+    if doubled := _doubled(network):
         network, tensors = _merged(network, tensors, doubled, DOUBLED, ((0, 1), (0, 1)))
     heads = [each for each in network.operations if _doubles(each, "same", "valid")]
     if not heads or len({(head.inputs, head.padding) for head in heads}) > 1:
         return network, tensors
     # All cells are one more than twice as many: a whole cell is computed, and half of it cut off.
     return _merged(network, tensors, heads, HEADS, ((1, int(heads[0].padding == "valid")),) * 2)
+
+
+def int8_names(network: Network) -> frozenset[str]:
+    """Names of the convolutions that may compute in int8, once heads are merged."""
+    return frozenset(network.int8_candidates()) | ({DOUBLED} if _doubled(network) else frozenset())
+
+
+def _doubled(network: Network) -> list[TransposedConvolution]:
+    """What doubles one map of features exactly, before heads of their own."""
+    found = [each for each in network.operations if _doubles(each, EXACT)]
+    return found if len({each.inputs for each in found}) == 1 else []
 
 
 def _merged(
