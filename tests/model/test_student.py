@@ -61,6 +61,15 @@ def test_what_goes_in_comes_out(student: ModelFolder) -> None:
         assert read_student(student) == written
 
 
+def test_another_recording_of_one_scene_is_like_it() -> None:
+    learned = Conditions(640, 480, (174.0, 177.0), (60.0, 80.0))
+    assert [*learned.unlike([172.0], [55.0])] == []
+    assert [*learned.unlike([210.0], [100.0])] == []
+    brightness, animal = learned.unlike([130.0], [110.0])
+    assert brightness == "frames have a brightness of 130, where it learned 174 to 177"
+    assert animal == "the animal is 110 px across, where it learned 60 to 80"
+
+
 def test_parts_that_the_teacher_never_sees_have_no_shift() -> None:
     pose = np.zeros((3, 2, 3)) + (1.0, 1.0, 0.9)
     teacher = pose.copy()

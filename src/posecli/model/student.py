@@ -25,6 +25,8 @@ STUDENT_FORMAT = "posecli-student"
 STUDENT_VERSION = 1
 #: Of pixels every so many-th row and column tell a frame's brightness.
 SPARSE = 8
+#: How far outside what it learned a student still feels at home: a share of that, and grey levels or px.
+WIDER, WIDER_BY = 0.2, 5.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Stretch:
     ('m1.mp4:100-199', 100)
     """
 
-    video: str  # the name of its file, without folders
+    video: str  # the name of its file, with no more folders than tell it from others of that name
     first: int
     last: int
 
@@ -118,16 +120,18 @@ class Conditions:
     def unlike(self, brightness: Sequence[float], animal_px: Sequence[float]) -> Iterator[str]:
         """In what frames are mostly unlike these, by the numbers of each that are known.
 
+        A fifth and 5 grey levels or px more or less are nothing: recordings of one scene differ by so much.
+
         >>> learned = Conditions(640, 480, (90.0, 110.0), (60.0, 120.0))
-        >>> [*learned.unlike([95.0, 100.0, 240.0], [130.0, 140.0])]
-        ['the animal is 135 px across, where it learned 60 to 120']
+        >>> [*learned.unlike([95.0, 100.0, 240.0], [150.0, 160.0])]
+        ['the animal is 155 px across, where it learned 60 to 120']
         """
         for what, values, (low, high) in (
             ("frames have a brightness of {:.0f}", brightness, self.brightness),
             ("the animal is {:.0f} px across", animal_px, self.animal_px),
         ):
             middle = float(np.median(values)) if len(values) else math.nan
-            if middle < low or middle > high:
+            if middle < low * (1 - WIDER) - WIDER_BY or middle > high * (1 + WIDER) + WIDER_BY:
                 yield f"{what.format(middle)}, where it learned {low:.0f} to {high:.0f}"
 
 
