@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from support import clips
 from posecli.errors import UsageError
 from posecli.model.student import Stretch
 from posecli.training.poses import choice
-from posecli.training.poses.choice import choose_frames, farthest_first
+from posecli.training.poses.choice import Openings, choose_frames, farthest_first
+from posecli.video.probe import probe
 
 
 @pytest.fixture(autouse=True)
-def narrow_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "GUARD", 2)
+def narrow_guard(monkeypatch: pytest.MonkeyPatch, dots_clip: Path) -> None:
+    monkeypatch.setattr(choice, "GUARD", 2 / probe(dots_clip).frame_rate)
 
 
 def distance_to(places: np.ndarray, stretch: Stretch) -> int:
@@ -45,6 +47,48 @@ def test_of_many_videos_some_are_held_out_whole(dots_clip: Path, tmp_path: Path)
     chosen, stretches = choose_frames(videos)
     assert [len(each.learned) for each in chosen] == [0, 43, 43, 43]
     assert [str(each) for each in stretches][:2] == ["0.mp4:0-49", "1.mp4:45-49"]
+
+
+@pytest.fixture
+def days(dots_clip: Path, tmp_path: Path) -> list[Path]:
+    """Two videos of one name."""
+    folders = [tmp_path / "day1", tmp_path / "day2"]
+    for folder in folders:
+        folder.mkdir()
+    return [Path(shutil.copy(dots_clip, folder / "cam1.mp4")) for folder in folders]
+
+
+def test_videos_of_one_name_are_told_apart(days: list[Path]) -> None:
+    for named in ("day2/cam1.mp4", str(days[1])):
+        (first, second), stretches = choose_frames(days, [named])
+        assert (len(first.learned), len(first.measured)) == (50, 0)
+        assert (len(second.learned), len(second.measured)) == (0, 50)
+        assert [str(each) for each in stretches] == ["day2/cam1.mp4:0-49"]
+    with pytest.raises(UsageError, match=r"2 videos .* give one of day1/cam1\.mp4, day2/cam1\.mp4"):
+        choose_frames(days, ["cam1.mp4:0-9"])
+
+
+def test_large_frames_share_the_room(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = 160 * 120 * 3
+    monkeypatch.setattr(choice, "MOST_BYTES", 40 * picture)
+    (chosen,), _ = choose_frames([dots_clip], ["dots.mp4:0-19"])
+    assert (len(chosen.learned), len(chosen.measured)) == (28, 12)
+    assert len(choose_frames([dots_clip], ["dots.mp4:0-19"], frames=25)[0][0].measured) == 15
+    monkeypatch.setattr(choice, "MOST_BYTES", 27 * picture)
+    with pytest.raises(UsageError, match="160x120 px are so large that only 18 of them"):
+        choose_frames([dots_clip])
+
+
+def test_what_is_left_out_beside_a_stretch_lasts_a_second(dots_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = {"slow": 4.0, "fast": 12.0}
+    monkeypatch.setattr(choice, "GUARD", 1.0)
+    info = probe(dots_clip)
+    left = {}
+    for name, rate in rates.items():
+        monkeypatch.setattr(choice, "probe", lambda video, rate=rate: replace(info, frame_rate=rate))
+        left[name] = Openings.of([dots_clip], ["dots.mp4:20-29"]).places[0]
+    assert left["slow"].tolist() == [*range(16), *range(34, 50)]
+    assert left["fast"].tolist() == [*range(8), *range(42, 50)]
 
 
 def test_few_frames_are_those_that_differ_most(tmp_path: Path) -> None:

@@ -23,15 +23,16 @@ from posecli.training.poses import choice
 from posecli.training.poses import distill as module
 from posecli.training.poses.distill import DistillObserver, DistillOptions, distill, sides
 from posecli.training.state import RunFolder
+from posecli.video.probe import probe
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 OPTIONS = DistillOptions("compact_8", steps=5, held_out=("dots.mp4:40-49",))
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(monkeypatch: pytest.MonkeyPatch, dots_clip: Path) -> None:
     """Few frames next to the stretches, small batches, states that are often kept."""
-    monkeypatch.setattr(choice, "GUARD", 2)
+    monkeypatch.setattr(choice, "GUARD", 2 / probe(dots_clip).frame_rate)
     changed = {"BATCH": 2, "CROP": 64, "KEPT_EVERY": 2, "MEASURES": 1, "SPEED_SECONDS": 0.01, "LEAST_STEPS": 2}
     for name, value in changed.items():
         monkeypatch.setattr(module, name, value)

@@ -60,7 +60,7 @@ def test_a_teacher_that_was_interrupted_goes_on(teacher: PoseModel, dots_clip: P
     broken = teach(tmp_path / "broken", chosen(dots_clip), HELD_OUT, teacher)
     assert next(broken) == (8, 21)
     broken.close()
-    with pytest.raises(OutputError, match="has not looked at all frames"):
+    with pytest.raises(OutputError, match=r"has not looked at all frames.*--overwrite"):
         TaughtFrames.read(tmp_path / "broken")
     FakeEngine.calls.clear()
     assert [*teach(tmp_path / "broken", chosen(dots_clip), HELD_OUT, teacher)][:2] == [(8, 21), (16, 21)]

@@ -6,7 +6,9 @@ least like those before (Gonzalez 1985), so that a long sleep counts little and 
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,9 +31,11 @@ Places = npt.NDArray[np.int64]
 FRAMES, HELD_OUT_FRAMES = 1500, 600
 #: Bytes that the pictures may take on the disk: 640x480 px take 0.9 MB each.
 MOST_BYTES = 3 << 30
-#: Share of each video that is held out, in how many stretches where there is one video, and frames on both sides of a
-#: stretch that are left out too, because they look like those in it.
-HELD_OUT_SHARE, STRETCHES, GUARD = 0.1, 3, 30
+#: Share of these bytes for frames to learn from where there is no room for all; fewest frames that are worth a student.
+LEARNED_SHARE, LEAST_FRAMES = 0.7, 20
+#: Share of each video that is held out, in how many stretches where there is one video, and seconds on both sides of a
+#: stretch that are left out too, because frames there look like those in it.
+HELD_OUT_SHARE, STRETCHES, GUARD = 0.1, 3, 1.0
 #: From so many videos on every so many-th is held out as a whole.
 WHOLE_VIDEOS = 4
 #: Frames that are looked at to choose one.
@@ -57,77 +61,150 @@ class ChosenFrames:
         return np.concatenate([self.learned, self.measured])
 
 
+@dataclass(frozen=True)
+class Openings:
+    """What may be learned from, and what is held out, before any frame is looked at."""
+
+    infos: tuple[VideoInfo, ...]
+    stretches: tuple[tuple[Stretch, ...], ...]  #: Held out of each video.
+    places: tuple[Places, ...]  #: Frames of each video that may be learned from.
+    learned: int  #: Frames to learn from, at most.
+    measured: int  #: Frames to measure students on, at most.
+
+    @classmethod
+    def of(cls, videos: Sequence[Path], held_out: Sequence[str] = (), frames: int = FRAMES) -> Openings:
+        """Of videos, by what packets tell; for parameters and errors see `choose_frames`."""
+        infos = [probe(video) for video in videos]
+        stretches = _named(held_out, infos) if held_out else _stretches(infos)
+        places = [_outside(info, own) for info, own in zip(infos, stretches, strict=True)]
+        total = sum(map(len, places))
+        if not total:
+            raise UsageError("what is held out leaves no frame to learn from: hold out less, or give more videos")
+        largest = max(infos, key=lambda info: info.width * info.height)
+        room = MOST_BYTES // (3 * largest.width * largest.height)
+        learned = min(frames, max(room - HELD_OUT_FRAMES, int(LEARNED_SHARE * room)))
+        if learned < min(frames, total, LEAST_FRAMES):
+            raise UsageError(
+                f"frames of {largest.width}x{largest.height} px are so large that only {learned} of them could be "
+                "learned from: scale the videos down first"
+            )
+        measured = min(HELD_OUT_FRAMES, max(1, room - learned))
+        return cls(tuple(infos), tuple(map(tuple, stretches)), tuple(places), learned, measured)
+
+
 def choose_frames(
     videos: Sequence[Path], held_out: Sequence[str] = (), frames: int = FRAMES
 ) -> tuple[list[ChosenFrames], list[Stretch]]:
-    """The frames of each video, and what is held out; `held_out` has names of videos, or ``NAME:FIRST-LAST``.
+    """The frames of each video, and what is held out; `held_out` has names or paths, or ``NAME:FIRST-LAST``.
 
-    A `UsageError` if one of these is not there, or nothing is left to learn from.
+    A `UsageError` if one of these is not there or means several videos, if nothing is left to learn from, or if frames
+    are so large that there is room for too few.
     """
-    infos = [probe(video) for video in videos]
-    stretches = _named(held_out, infos) if held_out else _stretches(infos)
-    room = MOST_BYTES // max(3 * info.width * info.height for info in infos)
-    wanted = min(frames, room - HELD_OUT_FRAMES)
-    open_places = [_outside(info, [each for each in stretches if each.video == info.path.name]) for info in infos]
-    total = sum(map(len, open_places))
-    if not total:
-        raise UsageError("what is held out leaves no frame to learn from: hold out less, or give more videos")
-    learned = _most_different(infos, open_places, wanted) if total > wanted else open_places
-    measured = _measured(infos, stretches)
-    return [ChosenFrames(*each) for each in zip(videos, learned, measured, strict=True)], stretches
+    found = Openings.of(videos, held_out, frames)
+    learned: Sequence[Places] = found.places
+    if sum(map(len, learned)) > found.learned:
+        learned = _most_different(found.infos, found.places, found.learned)
+    measured = _measured(found)
+    chosen = [ChosenFrames(*each) for each in zip(videos, learned, measured, strict=True)]
+    return chosen, [each for own in found.stretches for each in own]
 
 
-def _stretches(infos: Sequence[VideoInfo]) -> list[Stretch]:
-    """What is held out where nobody says."""
-    whole = set(evenly_chosen([info.path for info in infos], len(infos) // WHOLE_VIDEOS))
+def names_of(videos: Sequence[Path]) -> list[str]:
+    """The name of each video's file, with as many of its folders as tell it from others of that name.
+
+    >>> names_of([Path("day1/cam1.mp4"), Path("day2/cam1.mp4"), Path("day2/cam2.mp4")])
+    ['day1/cam1.mp4', 'day2/cam1.mp4', 'cam2.mp4']
+    """
+    parts = [_parts(video) for video in videos]
+    lengths = [1] * len(parts)
+    for length in range(1, max(map(len, parts), default=0)):
+        tails = Counter(own[-length:] for own in parts)
+        lengths = [
+            length + 1 if kept == length and tails[own[-length:]] > 1 else kept
+            for own, kept in zip(parts, lengths, strict=True)
+        ]
+    return ["/".join(own[-length:]) for own, length in zip(parts, lengths, strict=True)]
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return Path(os.path.abspath(path)).parts  # noqa: PTH100  # links keep the names that people know
+
+
+def _stretches(infos: Sequence[VideoInfo]) -> list[list[Stretch]]:
+    """What is held out of each video where nobody says."""
+    paths = [info.path for info in infos]
+    whole = set(evenly_chosen(paths, len(infos) // WHOLE_VIDEOS))
     each = STRETCHES if len(infos) == 1 else 1
     found = []
-    for info in infos:
+    for info, name in zip(infos, names_of(paths), strict=True):
         count = info.expected_frames
         if info.path in whole:
-            found.append(Stretch(info.path.name, 0, count - 1))
+            found.append([Stretch(name, 0, count - 1)])
             continue
         length = max(1, round(count * HELD_OUT_SHARE / each))
         # The last one at the end: what comes after all that was learned is the hardest to foresee.
         starts = [round((part + 1) * count / each) - length for part in range(each)]
-        found += [Stretch(info.path.name, start, start + length - 1) for start in starts]
+        found.append([Stretch(name, start, start + length - 1) for start in starts])
     return found
 
 
-def _named(texts: Sequence[str], infos: Sequence[VideoInfo]) -> list[Stretch]:
-    counts = {info.path.name: info.expected_frames for info in infos}
-    found = []
+def _named(texts: Sequence[str], infos: Sequence[VideoInfo]) -> list[list[Stretch]]:
+    names = names_of([info.path for info in infos])
+    found: list[list[Stretch]] = [[] for _ in infos]
     for text in texts:
         name, _, numbers = text.rpartition(":") if re.search(r":\d+-\d+$", text) else (text, "", "")
-        if name not in counts:
-            raise UsageError(
-                f"'{text}' is to be held out, but the videos are {', '.join(counts)}: give the name of one, or "
-                "NAME:FIRST-LAST"
-            )
-        first, last = map(int, numbers.split("-")) if numbers else (0, counts[name] - 1)
-        if not first <= last < counts[name]:
-            raise UsageError(f"'{text}' is to be held out, but '{name}' has frames 0-{counts[name] - 1}: correct it")
-        found.append(Stretch(name, first, last))
+        place = _place(text, name, infos, names)
+        count = infos[place].expected_frames
+        first, last = map(int, numbers.split("-")) if numbers else (0, count - 1)
+        if not first <= last < count:
+            raise UsageError(f"'{text}' is to be held out, but '{names[place]}' has frames 0-{count - 1}: correct it")
+        found[place].append(Stretch(names[place], first, last))
     return found
+
+
+def _place(text: str, name: str, infos: Sequence[VideoInfo], names: Sequence[str]) -> int:
+    """Which video a name or path means: the end of its path, or the whole."""
+    asked = Path(name).parts
+    meant = [
+        place
+        for place, parts in enumerate(_parts(info.path) for info in infos)
+        if parts[-len(asked) :] == asked or parts == _parts(Path(name))
+    ]
+    if not meant:
+        raise UsageError(
+            f"'{text}' is to be held out, but the videos are {', '.join(names)}: give the name of one, or "
+            "NAME:FIRST-LAST"
+        )
+    if len(meant) > 1:
+        raise UsageError(
+            f"'{text}' is to be held out, but {len(meant)} videos have that name: give one of "
+            f"{', '.join(names[place] for place in meant)}"
+        )
+    return meant[0]
 
 
 def _outside(info: VideoInfo, stretches: Sequence[Stretch]) -> Places:
     """Frames that are in no stretch, nor next to one."""
     is_open = np.ones(info.expected_frames, np.bool_)
+    guard = round(GUARD * info.frame_rate)
     for each in stretches:
-        is_open[max(0, each.first - GUARD) : each.last + 1 + GUARD] = False
+        is_open[max(0, each.first - guard) : each.last + 1 + guard] = False
     return np.flatnonzero(is_open)
 
 
-def _measured(infos: Sequence[VideoInfo], stretches: Sequence[Stretch]) -> list[Places]:
+def _measured(found: Openings) -> list[Places]:
     """Frames by which students are measured: from the middle of each stretch, one after the other."""
-    share = max(1, HELD_OUT_FRAMES // len(stretches))
-    places: dict[str, set[int]] = {info.path.name: set() for info in infos}
-    for each in stretches:
-        count = min(len(each), share)
-        first = each.first + (len(each) - count) // 2
-        places[each.video].update(range(first, first + count))
-    return [np.array(sorted(places[info.path.name]), np.int64) for info in infos]
+    share = max(1, found.measured // sum(map(len, found.stretches)))
+    left, measured = found.measured, []
+    for stretches in found.stretches:
+        places: set[int] = set()
+        for each in stretches:
+            count = min(len(each), share, left)
+            left -= count
+            first = each.first + (len(each) - count) // 2
+            places.update(range(first, first + count))
+        measured.append(np.array(sorted(places), np.int64))
+    return measured
 
 
 def _most_different(infos: Sequence[VideoInfo], places: Sequence[Places], wanted: int) -> list[Places]:

@@ -83,7 +83,7 @@ class TaughtFrames:
             teacher = Teacher(**content["teacher"])
             return cls(path, teacher, parts, float(content["cutoff"]), float(content["stride"]), stretches, videos)
         except (KeyError, TypeError, ValueError, OSError) as error:
-            raise OutputError(f"'{path / TAUGHT_FILE}' is damaged ({error}): pass --restart to begin anew") from error
+            raise OutputError(f"'{path / TAUGHT_FILE}' is damaged ({error}): pass --overwrite to begin anew") from error
 
     @cached_property
     def fingerprint(self) -> bytes:
