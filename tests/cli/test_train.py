@@ -15,9 +15,12 @@ from click.testing import CliRunner, Result
 from support import clip_trainings, labels, trainings
 
 from posecli.cli import cli
+from posecli.cli.base import Output
+from posecli.cli.train import _distilling
 from posecli.model.folder import ModelFolder
 from posecli.training import read_train_config
 from posecli.training.objective import AccuracyRow, ErrorRow
+from posecli.training.poses.distill import Speeds
 from posecli.training.state import Progress, RunFolder
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -241,3 +244,9 @@ def test_distill_says_at_once_what_does_not_fit(
     command = ["distill", str(dots_model.path), str(dots_clip), "-o", str(tmp_path / "student"), *flags]
     assert words in refused(CliRunner().invoke(cli, command, catch_exceptions=False), code)
     assert not (tmp_path / "student-training").exists()
+
+
+def test_distill_tells_from_what_on_it_pays_off(capsys: pytest.CaptureFixture[str]) -> None:
+    _distilling(Output(json=False, quiet=False)).settled(8000, Speeds(10.0, 40.0), 1620.0)
+    words = capsys.readouterr()
+    assert "that takes 27 min to make pays off from 0.2 hours of video on (at 30 frames/s)" in words.err + words.out

@@ -157,12 +157,13 @@ def _distilling(output: Output) -> DistillObserver:
                 left = duration((total - done) / frames_per_second)
                 output.progress(f"teacher: {done} of {total} frames, {frames_per_second:.1f} frames/s, {left} left")
 
-        def settled(self, steps: int, speeds: Speeds, budget: float) -> None:
-            hours = module.worth_it_from(speeds, budget) / (3600 * FRAME_RATE)
+        def settled(self, steps: int, speeds: Speeds, seconds: float) -> None:
+            hours = module.worth_it_from(speeds, seconds) / (3600 * FRAME_RATE)
+            minutes = max(1, round(seconds / 60))
             output.say(
                 f"student: {steps} steps; on whole frames the teacher makes {speeds.teacher:.0f} frames/s and the "
-                f"student {speeds.student:.0f} in fp32: {budget / 60:.0f} min for a student are worth it from "
-                f"{hours:.1f} hours of video on (at {FRAME_RATE} frames/s)"
+                f"student {speeds.student:.0f} in fp32: a student that takes {minutes} min to make "
+                f"pays off from {hours:.1f} hours of video on (at {FRAME_RATE} frames/s)"
             )
 
         def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:

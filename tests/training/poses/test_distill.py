@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from support import labels, trainings
 from support.fake_engine import FakeEngine
 
 from posecli import engine
-from posecli.errors import OutputExistsError, UsageError
+from posecli.analysis.lock import held
+from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder, read_model_folder
 from posecli.model.student import Stretch, Teacher, read_student
 from posecli.options import EngineOptions
+from posecli.support.yamlfile import read_yaml
 from posecli.training.config import PoseConfig
 from posecli.training.loop import TrainingObserver
 from posecli.training.objective import Row
@@ -67,8 +70,8 @@ class KillsAt(DistillObserver, TrainingObserver):
 class Settles(DistillObserver):
     """Notes what was settled."""
 
-    def settled(self, steps: int, speeds: module.Speeds, budget: float) -> None:
-        self.steps, self.speeds, self.budget = steps, speeds, budget
+    def settled(self, steps: int, speeds: module.Speeds, seconds: float) -> None:
+        self.steps, self.speeds, self.seconds = steps, speeds, seconds
 
 
 @pytest.mark.slow
@@ -90,18 +93,29 @@ def test_a_student_and_its_record(
     assert record.held_out == (Stretch("dots.mp4", 40, 49),)
     assert [*record.parts] == ["red", "green", "blue"]
     assert (record.lessons.frames, record.lessons.steps, record.lessons.labeled_frames) == (38, observer.steps, 7)
-    assert record.lessons.budget_seconds == observer.budget == 3.0
+    assert record.lessons.budget_seconds == observer.seconds == 3.0
     assert (record.conditions.width, record.conditions.height) == (160, 120)
     assert record.conditions.brightness[0] <= record.conditions.brightness[1] < 255
     assert [(error.source, error.points > 0) for error in record.errors] == [("labels", True)]
 
 
 @pytest.mark.slow
-def test_a_break_leaves_no_trace(teacher: PoseModel, dots_clip: Path, tmp_path: Path) -> None:
-    whole = distill(teacher, [dots_clip], tmp_path / "whole", OPTIONS)
+def test_a_break_leaves_no_trace(
+    teacher: PoseModel, dots_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observer = Settles()
+    monkeypatch.setattr(module, "steps_per_second", lambda config, objective: 2.0)
+    whole = distill(teacher, [dots_clip], tmp_path / "whole", OPTIONS, observer)
+    assert 2.5 < observer.seconds < OPTIONS.budget  # five steps, and the teacher's look
+    with pytest.raises(BrokenOffError):
+        distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS, KillsAt(1))
+    assert not (tmp_path / "broken").exists()
+    # Before a state was kept: what is settled is not timed again.
+    monkeypatch.setattr(module, "fastest_policy", None)
+    settled = read_yaml(tmp_path / "broken-training" / module.SETTINGS_FILE, OutputError)["arithmetic"]
+    assert settled == {"float32": "fp32"}.get(whole.record.lessons.arithmetic, "bf16")
     with pytest.raises(BrokenOffError):
         distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS, KillsAt(3))
-    assert not (tmp_path / "broken").exists()
     looked_at = len(FakeEngine.calls)
     with pytest.raises(OutputExistsError, match="other settings"):
         distill(teacher, [dots_clip], tmp_path / "broken", replace(OPTIONS, seed=1))
@@ -114,10 +128,51 @@ def test_a_break_leaves_no_trace(teacher: PoseModel, dots_clip: Path, tmp_path: 
         distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS)
 
 
+class TouchedError(Exception):
+    pass
+
+
+@pytest.fixture
+def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever begins, fails."""
+
+    def carried_out(self: object, *, restart: bool) -> None:
+        raise TouchedError
+
+    monkeypatch.setattr(module._Distillation, "carried_out", carried_out)
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("held_out", ["other.mp4", "dots.mp4"])
+def test_what_cannot_be_learned_leaves_nothing_behind(
+    teacher: PoseModel, dots_clip: Path, tmp_path: Path, held_out: str
+) -> None:
+    with pytest.raises(UsageError, match=r"is to be held out|leaves no frame"):
+        distill(teacher, [dots_clip], tmp_path / "student", replace(OPTIONS, held_out=(held_out,)))
+    assert not [*tmp_path.glob("student*")]
+
+
+@pytest.mark.usefixtures("untouched")
+def test_one_process_makes_a_student(teacher: PoseModel, dots_clip: Path, tmp_path: Path) -> None:
+    student = tmp_path / "student"
+    (tmp_path / "student-training").mkdir()
+    with (
+        held(tmp_path / "student-training" / module.LOCK_FILE),
+        pytest.raises(OutputExistsError, match=f"being distilled by process {os.getpid()} on"),
+    ):
+        distill(teacher, [dots_clip], student, OPTIONS, overwrite=True)
+    with pytest.raises(TouchedError):
+        distill(teacher, [dots_clip], student, OPTIONS)
+
+
 def test_sides_are_told_by_names() -> None:
     assert sides(("nose", "tail")) == ()
     assert sides(("Right_Paw", "Left_Paw")) == (("Left_Paw", "Right_Paw"),)
     assert sides(("nose", "right ear")) is None
+    for left, right in (("L_ear", "R_ear"), ("ear_l", "ear_r"), ("earL", "earR"), ("lEar", "rEar"), ("LEFT", "RIGHT")):
+        assert sides(("nose", right, "tail", left)) == ((left, right),)
+    for hint in (("nose", "R_ear"), ("earl", "earr"), ("L_ear", "R_ear", "paw_L")):
+        assert sides(hint) is None
 
 
 def test_worth_it_only_if_faster() -> None:

@@ -13,13 +13,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 
 from posecli import __version__
+from posecli.analysis.lock import HeldError, held
 from posecli.errors import OutputError, OutputExistsError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.inference.teacher import plain_rules
@@ -44,9 +45,9 @@ from posecli.precision.gate import Figures, choose_precision, pose_gate
 from posecli.support.files import make_folder, refuse_existing, write_whole
 from posecli.support.yamlfile import read_yaml
 from posecli.training.config import NAMED_WEIGHTS, AugmentOptions, PoseConfig, PosePhase, PoseSource
-from posecli.training.loop import Trainer, TrainingObserver, steps_per_second
+from posecli.training.loop import FLOAT32, Trainer, TrainingObserver, fastest_policy, steps_per_second
 from posecli.training.objective import SCRATCH
-from posecli.training.poses.choice import FRAMES, choose_frames
+from posecli.training.poses.choice import FRAMES, Openings, choose_frames
 from posecli.training.poses.objective import PoseObjective, scratch_weights
 from posecli.training.poses.taught import TaughtFrames, check_teacher, teach
 from posecli.training.state import RunFolder
@@ -56,6 +57,8 @@ from posecli.video.probe import content_fingerprint
 #: Ends the name of the folder in which a student comes about.
 WORK = "-training"
 SETTINGS_FILE = "distill.yaml"
+#: Held by the process that is at it.
+LOCK_FILE = "distill.lock"
 SETTINGS_FORMAT = "posecli-distill"
 #: What a student is trained with.
 NET_TYPE = "compact_16"
@@ -80,7 +83,11 @@ CROP_STEP, SMALLEST_CROP = 32, 64
 SPEED_FRAMES, SPEED_SECONDS = 8, 1.0
 #: Between numbers of frames of different videos.
 APART = 1 << 32
-LEFT, RIGHT = "left", "right"
+#: A side in a body part's name: left or right anywhere, l or r by itself (L_ear, ear l), L or R as in earL or LEar.
+SIDE = re.compile(
+    r"(?i:left|right)|(?<![A-Za-z])[LRlr](?![A-Za-z])|(?<=[a-z0-9])[LR](?![A-Za-z])|(?<![A-Za-z])[LRlr](?=[A-Z][a-z])"
+)
+OPPOSITES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 Floats = npt.NDArray[np.float64]
 
 
@@ -128,8 +135,8 @@ class DistillObserver:
     def looked(self, done: int, total: int, frames_per_second: float) -> None:
         """The teacher has looked at more frames."""
 
-    def settled(self, steps: int, speeds: Speeds, budget: float) -> None:
-        """The number of steps is settled, and the speeds of both networks are known."""
+    def settled(self, steps: int, speeds: Speeds, seconds: float) -> None:
+        """The number of steps is settled, the speeds of both networks are known, and what the student takes."""
 
     def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:  # noqa: ARG002
         """Training begins; what this gives hears of it."""
@@ -177,9 +184,10 @@ def distill(
     Raises
     ------
     OutputExistsError
-        If the student is there already, or its training folder is that of another distillation.
+        If the student is there already, another process makes it, or its training folder is that of another
+        distillation.
     UsageError
-        If nothing is left to learn from.
+        If a video to be held out is unknown, or too little is left to learn from; nothing has been written then.
     """
     refuse_existing(student, overwrite=overwrite, instead="folder with -o")
     # Before the teacher looks at anything, which takes long.
@@ -188,7 +196,18 @@ def distill(
         read_labeled_data(options.labels)
     if options.initial_weights not in NAMED_WEIGHTS:
         read_model_folder(Path(options.initial_weights))
-    return _Distillation(teacher, videos, student, options, observer).carried_out(restart=overwrite)
+    Openings.of(videos, options.held_out, options.frames)
+    distillation = _Distillation(teacher, videos, student, options, observer)
+    make_folder(distillation.work, "-o")
+    try:
+        with held(distillation.work / LOCK_FILE):
+            # Whoever held it a moment ago may have made it.
+            refuse_existing(student, overwrite=overwrite, instead="folder with -o")
+            return distillation.carried_out(restart=overwrite)
+    except HeldError as other:
+        raise OutputExistsError(
+            f"'{student}' is being distilled by {other}: wait until that is done, or choose another -o"
+        ) from other
 
 
 @dataclass
@@ -206,14 +225,13 @@ class _Distillation:
         return self.student.with_name(self.student.name + WORK)
 
     def carried_out(self, *, restart: bool) -> Distilled:
-        make_folder(self.work, "-o")
         state = self._begun(restart=restart)
         self.teacher = self._in_precision(state)
         taught = self._taught(state)
         if "steps" not in state:
             self._settle(state, self._config(taught, LEAST_STEPS), taught)
-        config = self._config(taught, int(state["steps"]))
-        self.observer.settled(config.steps, Speeds(**state["speeds"]), self.options.budget)
+        config = replace(self._config(taught, int(state["steps"])), precision=state["arithmetic"])
+        self.observer.settled(config.steps, Speeds(**state["speeds"]), float(state["seconds"]))
         run = RunFolder(self.work / "run", config, restart=restart)
         saved = run.load()
         if saved is None or saved[1].step < config.steps:
@@ -305,12 +323,18 @@ class _Distillation:
         return max(SMALLEST_CROP, min(CROP, smallest // CROP_STEP * CROP_STEP))
 
     def _settle(self, state: dict[str, Any], config: PoseConfig, taught: TaughtFrames) -> None:
-        """The number of steps, and what both networks' speeds are on whole frames."""
+        """The arithmetic, the number of steps, what that takes, and both networks' speeds on whole frames."""
         objective = PoseObjective(config)
-        steps = self.options.steps
+        # Here and not in the run, which would time it again if it is killed before its first state is kept.
+        fastest = fastest_policy(config.precision, objective.trial)
+        arithmetic: Literal["fp32", "bf16"] = "fp32" if fastest == FLOAT32 else "bf16"
+        pace = (1 - OVERHEAD) * steps_per_second(replace(config, precision=arithmetic), objective)
+        steps, seconds = self.options.steps, self.options.budget
         if steps is None:
-            left = max(self.options.budget - state["looked_seconds"], self.options.budget / 2)
-            steps = max(LEAST_STEPS, int(left * (1 - OVERHEAD) * steps_per_second(config, objective)))
+            left = max(seconds - state["looked_seconds"], seconds / 2)
+            steps = max(LEAST_STEPS, int(left * pace))
+        else:
+            seconds = state["looked_seconds"] + steps / pace
         images = np.asarray(taught.videos[0].images[:SPEED_FRAMES])
         # Where an earlier call has looked at all frames, nobody has timed it.
         of_teacher = float(state["looked_fps"]) or frames_per_second(self.teacher, images)
@@ -318,7 +342,8 @@ class _Distillation:
             weights = scratch_weights(objective.description.spec, 0)
             folder = write_folder(Path(scratch) / "student", objective.description, weights)
             speed = frames_per_second(PoseModel(folder, EngineOptions(precision="fp32")), images)
-        state |= {"steps": steps, "speeds": {"teacher": of_teacher, "student": speed}}
+        speeds = {"teacher": of_teacher, "student": speed}
+        state |= {"steps": steps, "arithmetic": arithmetic, "seconds": seconds, "speeds": speeds}
         self._kept(state)
 
     def _written(self, trained: ModelFolder, taught: TaughtFrames, config: PoseConfig, *, overwrite: bool) -> Distilled:
@@ -362,21 +387,27 @@ class _Distillation:
 
 
 def sides(bodyparts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
-    """Pairs of body parts that a mirror exchanges, by their names; ``None`` where one of a pair is missing.
+    """Pairs of body parts that a mirror exchanges, by their names; ``None`` where a side is told, and no partner is.
 
     >>> sides(("snout", "leftear", "Right ear", "rightear", "Left ear"))
     (('leftear', 'rightear'), ('Left ear', 'Right ear'))
-    >>> sides(("snout", "left paw")) is None
+    >>> sides(("nose", "L_ear", "R_ear", "pawL", "pawR"))
+    (('L_ear', 'R_ear'), ('pawL', 'pawR'))
+    >>> sides(("snout", "left paw")) is sides(("Lear", "Rear")) is None
     True
     """
-    pairs = []
-    for part in bodyparts:
-        other = re.sub(LEFT, lambda found: RIGHT.title() if found[0].istitle() else RIGHT, part, flags=re.IGNORECASE)
-        if other != part:
-            pairs.append((part, other))
-    known = {part for pair in pairs for part in pair}
-    lonely = [part for part in bodyparts if RIGHT in part.casefold() and part not in known]
-    return tuple(pairs) if known <= set(bodyparts) and not lonely else None
+    partners = {part: SIDE.sub(_opposite, part) for part in bodyparts}
+    sided = [part for part in bodyparts if partners[part] != part]
+    # Names that differ in an l and an r alone hint at sides that cannot be told for sure.
+    others = [part.casefold().replace("l", "r") for part in bodyparts if part not in sided]
+    if any(partners[part] not in partners for part in sided) or len(set(others)) < len(others):
+        return None
+    return tuple((part, partners[part]) for part in sided if SIDE.findall(part)[0][0] in "lL")
+
+
+def _opposite(side: re.Match[str]) -> str:
+    other = OPPOSITES[side[0].casefold()]
+    return other.upper() if side[0].isupper() else other.title() if side[0].istitle() else other
 
 
 def frames_per_second(model: PoseModel, images: npt.NDArray[np.uint8]) -> float:
