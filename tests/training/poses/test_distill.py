@@ -13,14 +13,13 @@ from support.fake_engine import FakeEngine
 
 from posecli import engine
 from posecli.analysis.lock import held
-from posecli.errors import OutputError, OutputExistsError, UsageError
+from posecli.errors import OutputExistsError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.model.folder import ModelFolder, read_model_folder
 from posecli.model.student import Stretch, Teacher, read_student
 from posecli.options import EngineOptions
-from posecli.support.yamlfile import read_yaml
 from posecli.training.config import PoseConfig
-from posecli.training.loop import TrainingObserver
+from posecli.training.loop import FLOAT32, TrainingObserver
 from posecli.training.objective import Row
 from posecli.training.poses import choice
 from posecli.training.poses import distill as module
@@ -60,6 +59,7 @@ class KillsAt(DistillObserver, TrainingObserver):
         self.step = step
 
     def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:
+        self.precision = config.precision
         return self
 
     def stepped(self, step: int, row: Row | None) -> None:
@@ -105,17 +105,16 @@ def test_a_break_leaves_no_trace(
 ) -> None:
     observer = Settles()
     monkeypatch.setattr(module, "steps_per_second", lambda config, objective: 2.0)
+    # It is found once for each student, and never again.
+    found = iter([FLOAT32, FLOAT32])
+    monkeypatch.setattr(module, "fastest_policy", lambda precision, trial: next(found))
     whole = distill(teacher, [dots_clip], tmp_path / "whole", OPTIONS, observer)
     assert 2.5 < observer.seconds < OPTIONS.budget  # five steps, and the teacher's look
+    kills = KillsAt(1)  # before a state is kept
     with pytest.raises(BrokenOffError):
-        distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS, KillsAt(1))
+        distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS, kills)
+    assert kills.precision == "fp32"
     assert not (tmp_path / "broken").exists()
-    # Before a state was kept: what is settled is not timed again.
-    monkeypatch.setattr(module, "fastest_policy", None)
-    settled = read_yaml(tmp_path / "broken-training" / module.SETTINGS_FILE, OutputError)["arithmetic"]
-    assert settled == {"float32": "fp32"}.get(whole.record.lessons.arithmetic, "bf16")
-    with pytest.raises(BrokenOffError):
-        distill(teacher, [dots_clip], tmp_path / "broken", OPTIONS, KillsAt(3))
     looked_at = len(FakeEngine.calls)
     with pytest.raises(OutputExistsError, match="other settings"):
         distill(teacher, [dots_clip], tmp_path / "broken", replace(OPTIONS, seed=1))
