@@ -249,4 +249,4 @@ def test_distill_says_at_once_what_does_not_fit(
 def test_distill_tells_from_what_on_it_pays_off(capsys: pytest.CaptureFixture[str]) -> None:
     _distilling(Output(json=False, quiet=False)).settled(8000, Speeds(10.0, 40.0), 1620.0)
     words = capsys.readouterr()
-    assert "that takes 27 min to make pays off from 0.2 hours of video on (at 30 frames/s)" in words.err + words.out
+    assert "what takes 27 min 00 s to make pays off from 0.2 hours of video on" in words.err + words.out

@@ -15,6 +15,7 @@ from posecli import __version__
 from posecli.cli.base import PATH, Command, Output, duration, project_options
 from posecli.errors import EngineError, UsageError
 from posecli.options import PRECISIONS, Precision
+from posecli.support.words import counted, readable
 
 if TYPE_CHECKING:
     from posecli.inference.predictor import PoseModel
@@ -89,8 +90,8 @@ def train(config: Path, folder: Path | None, restart: bool, output: Output) -> N
     "--held-out",
     multiple=True,
     metavar="NAME[:FIRST-LAST]",
-    help="Video, or frames of one, that the student never learns from; may be given several times.  [stretches of "
-    "every video, a tenth of it, and of many videos some as a whole]",
+    help="Video (its name, or the end of its path), or frames of one, that the student never learns from; may be given "
+    "several times.  [stretches of every video, a tenth of it, and of many videos some as a whole]",
 )
 @click.option("--labels", type=PATH, help="DeepLabCut project whose labelled frames are learned from too.")
 @click.option("--initial-weights", default="scratch", help="scratch, or a model folder of the same network.")
@@ -159,11 +160,12 @@ def _distilling(output: Output) -> DistillObserver:
 
         def settled(self, steps: int, speeds: Speeds, seconds: float) -> None:
             hours = module.worth_it_from(speeds, seconds) / (3600 * FRAME_RATE)
-            minutes = max(1, round(seconds / 60))
+            worth = f"what takes {duration(seconds)} to make pays off from {counted(hours, 'hour')} of video on"
+            if hours == float("inf"):
+                worth = "it saves no time here"
             output.say(
-                f"student: {steps} steps; on whole frames the teacher makes {speeds.teacher:.0f} frames/s and the "
-                f"student {speeds.student:.0f} in fp32: a student that takes {minutes} min to make "
-                f"pays off from {hours:.1f} hours of video on (at {FRAME_RATE} frames/s)"
+                f"student: {steps} steps; on whole frames the teacher makes {readable(speeds.teacher)} frames/s and "
+                f"the student {readable(speeds.student)} in fp32: {worth} (at {FRAME_RATE} frames/s)"
             )
 
         def trains(self, config: PoseConfig, run: RunFolder) -> TrainingObserver:
