@@ -50,6 +50,7 @@ def test_first_and_last_line(base: list[object], tmp_path: Path, dots_model: Mod
     assert seen == "  seen (likelihood 0.6 or more): red 92 %, green 94 %, blue 100 %"
     assert re.fullmatch(r"  limited by the \w+: \d+ % busy", stages)
     assert "alone" in posecli(*base, "--overwrite", "--verbose").stdout.splitlines()[-1]
+    assert "POSECLI_VERBOSE" not in os.environ
 
 
 @pytest.mark.parametrize("flag", ["-b", "--batchsize", "--batch-size"])

@@ -93,6 +93,13 @@ class _Noted(logging.Handler):
             click.echo(f"Note: {line}", err=True)
 
 
+def _be_verbose(ctx: click.Context) -> None:
+    """Let libraries print, in the processes that this one starts too, until the command ends."""
+    name, before = "POSECLI_VERBOSE", os.environ.get("POSECLI_VERBOSE")
+    os.environ[name] = "1"
+    ctx.call_on_close(lambda: os.environ.pop(name, None) if before is None else os.environ.update({name: before}))
+
+
 class Command(click.Command):
     """A command that ends in one line and a documented exit code instead of a traceback.
 
@@ -133,7 +140,7 @@ class Command(click.Command):
             if quiet and verbose:
                 raise UsageError("--quiet and --verbose exclude each other: give one of them")
             if verbose:
-                os.environ["POSECLI_VERBOSE"] = "1"
+                _be_verbose(ctx)
             return super().invoke(ctx)
         except PoseCliError as error:
             message, line, exit_code = str(error), f"Error: {error}", error.exit_code
