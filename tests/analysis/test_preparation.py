@@ -16,9 +16,10 @@ from support.fake_clip_engine import FakeClipEngine, make_fake_clip_model
 from support.fake_engine import FakeEngine
 
 from posecli import engine as engines
-from posecli.analysis import RunObserver, analyze, classify, decide, kinds, preparation
+from posecli.analysis import RunObserver, analyze, classify, decide, preparation
 from posecli.analysis.lock import held
 from posecli.analysis.plan import plain
+from posecli.analysis.poses import PoseAnalysis
 from posecli.cli import cli
 from posecli.errors import EngineError
 from posecli.model.description import ModelDescription
@@ -315,7 +316,7 @@ def test_real_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reckoning, "LEAST_GAIN", 0.0)
     monkeypatch.setattr(reckoning, "LEAST_SURE_GAIN", 0.0)
     monkeypatch.setattr(preparation, "processor", lambda: ("a processor", VNNI))
-    monkeypatch.setattr(kinds.PoseAnalysis, "quantize_options", lambda self: QuantizeOptions((1.0,), 8, 1000.0))
+    monkeypatch.setattr(PoseAnalysis, "quantize_options", lambda self: QuantizeOptions((1.0,), 8, 1000.0))
     video = clips.encode(tmp_path / "numbers.mp4", clips.numbered_frames(40, 48, 64))
     with networks.tiny_resnet(ResNetSize((1, 1, 1, 1), (8, 8, 8, 8), 8)) as name:
         description = ModelDescription(name, projects.BODYPARTS, "DLC_tiny_1", pcutoff=0.0)

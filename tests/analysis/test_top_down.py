@@ -15,8 +15,8 @@ from support.networks import tiny_resnet
 from support.top_down import detector_parts, model_folder
 
 from posecli.analysis import analyze
-from posecli.analysis.kinds import PoseAnalysis
 from posecli.analysis.plan import RunPlan
+from posecli.analysis.poses import PoseAnalysis
 from posecli.analysis.verify import Recomputing, verify
 from posecli.errors import UsageError
 from posecli.inference.predictor import Detector, PoseModel

@@ -13,7 +13,7 @@ from support.golden import golden_picture
 from support.networks import pictures
 from support.projects import BODYPARTS
 
-from posecli.analysis.kinds import PoseAnalysis
+from posecli.analysis.poses import PoseAnalysis
 from posecli.errors import ModelError, UsageError
 from posecli.inference.predictor import PoseModel
 from posecli.model.deeplabcut import NetworkChoice

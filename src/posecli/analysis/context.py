@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from posecli.analysis.ahead import Ahead, look_ahead
+from posecli.analysis.behaviours import BehaviourAnalysis
 from posecli.analysis.executors import RunObserver
 from posecli.analysis.forecast import forecast
-from posecli.analysis.kinds import analysis_of
+from posecli.analysis.kinds import Analysis
 from posecli.analysis.plan import Forecast, RunPlan, VideoPlan, from_plain, plain
+from posecli.analysis.poses import PoseAnalysis
 from posecli.analysis.preparation import Preparation
 from posecli.inference.batching import BatchChoice, choose_batch, first_items
-from posecli.inference.predictor import Model
+from posecli.inference.predictor import Model, load_clip_model, load_model
 from posecli.inference.teacher import Teaching
 from posecli.inference.windows import Windows, whole_groups
-from posecli.options import FixedPrecision
+from posecli.options import AnalyzeOptions, FixedPrecision
 from posecli.precision.gate import ClipGateFigures, Figures, Gate, GateFigures, choose_precision
 from posecli.precision.reckoning import Trials, trials
 from posecli.precision.teacher import StudentFigures, TeacherFigures
@@ -58,7 +60,7 @@ class RunContext:
         self.options = plan.options
         self.observer = observer
         self.note = note
-        self.kind = analysis_of(plan, model)
+        self.kind = _analysis_of(plan, model)
         self._earlier = self.kind.model
 
     def opens(self, video: Path | None) -> None:
@@ -180,3 +182,11 @@ class RunContext:
     def _settle(self, **measured: Any) -> None:
         self.plan = replace(self.plan, settled=replace(self.plan.settled, **measured))
         self.note({"settled": plain(self.plan.settled)})
+
+
+def _analysis_of(plan: RunPlan, model: Any = None) -> Analysis:
+    """What a plan looks for, with a model that is loaded already or the one that the plan names."""
+    options = plan.options
+    if isinstance(options, AnalyzeOptions):
+        return PoseAnalysis(model or load_model(plan.model, options.engine), options)
+    return BehaviourAnalysis(model or load_clip_model(plan.model, options.engine), options)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posecli.analysis.kinds import PoseAnalysis
+from posecli.analysis.poses import PoseAnalysis
 from posecli.errors import PrecisionError, UsageError
 from posecli.inference.predictor import load_model
 from posecli.model.deeplabcut import NetworkChoice
